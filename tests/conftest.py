@@ -1,0 +1,60 @@
+"""Every test is sealed off: a home, a configuration of Git and DVC, and dates of its own."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests import workbench
+from tests.workbench import Workbench
+
+# A deadline would measure the machine. The same examples in each run: luck is no test result.
+settings.register_profile("sealed", deadline=None, derandomize=True)
+settings.load_profile("sealed")
+
+DATE = "2026-11-20T12:00:00Z"
+
+
+def _seal(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    home = folder / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "DVC_GLOBAL_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(home))
+    monkeypatch.setenv("DVC_SYSTEM_CONFIG_DIR", str(home))
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(folder / "site-cache"))
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
+        monkeypatch.setenv(f"GIT_{role}_DATE", DATE)
+
+
+@pytest.fixture(autouse=True)
+def sealed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _seal(monkeypatch, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A workspace built once with real Git and DVC; each test gets a copy."""
+    folder = tmp_path_factory.mktemp("template")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _seal(monkeypatch, tmp_path_factory.mktemp("template-home"))
+        workbench.build(folder)
+        yield folder
+
+
+@pytest.fixture
+def bench(
+    template: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Workbench:
+    for name in ("repo", "origin.git"):
+        shutil.copytree(template / name, tmp_path / name, symlinks=True)
+    return Workbench(tmp_path / "repo", monkeypatch, capsys)

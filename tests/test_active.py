@@ -1,0 +1,149 @@
+"""load and resolve: what a program that answers with a model uses."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tagship import NotFound, Refused, TagshipError, load, resolve
+from tests.workbench import Workbench
+
+
+def _text(path: Path) -> str:
+    return path.read_text()
+
+
+def test_load_gives_the_live_model_its_version_and_its_directory(bench: Workbench) -> None:
+    bench.ship()
+    active = load("churn", bench.repo, loader=_text)
+    assert (active.model, active.version) == ("model 1\n", "1.0.0")
+    assert active.directory == bench.current.resolve()
+    assert active.upper() == "MODEL 1\n"  # what it lacks, the framework's object gives
+
+
+def test_load_finds_the_workspace_from_a_folder_inside_it(bench: Workbench) -> None:
+    bench.ship()
+    assert load("churn", bench.folder, loader=_text).version == "1.0.0"
+
+
+def test_where_nothing_is_live_the_pipelines_own_output_is_loaded_with_a_warning(
+    bench: Workbench, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "tagship"):
+        active = load("churn", bench.repo, loader=_text)
+    assert (active.model, active.version) == ("model 1\n", None)
+    assert "which has no version: no version of churn is live" in caplog.text
+
+
+def test_a_live_version_that_is_broken_falls_back_too(
+    bench: Workbench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.ship()
+    (bench.current / "metadata.json").unlink()
+    assert load("churn", bench.repo, loader=_text).version is None
+    assert "metadata.json is missing" in caplog.text
+
+
+def test_where_neither_can_be_loaded_one_error_names_both_reasons(bench: Workbench) -> None:
+    (bench.repo / "models/churn/model.bin").unlink()
+    with pytest.raises(TagshipError) as caught:
+        load("churn", bench.repo)
+    assert caught.value.message == (
+        "churn cannot be loaded: no version of churn is live; and not from the pipeline's output:"
+        f" {bench.repo}/models/churn/model.bin does not exist"
+    )
+    assert caught.value.hint == "tagship deploy churn"
+
+
+def test_resolve_names_a_directory_and_never_the_link(bench: Workbench) -> None:
+    bench.ship()
+    live = resolve("churn", bench.repo)
+    assert live.directory == bench.folder / "versions" / os.readlink(bench.current).split("/")[1]
+    assert live.path == live.directory / "model.bin"
+
+
+def test_a_pickle_is_loaded_only_where_somebody_says_so(bench: Workbench) -> None:
+    import joblib
+
+    joblib.dump({"depth": 4}, bench.repo / "models/churn/model.joblib")
+    (bench.repo / "dvc.yaml").write_text(
+        "artifacts:\n  churn:\n    path: models/churn/model.joblib\n"
+    )
+    bench.commit()
+    bench.manager.release()
+    outcome = bench.manager.deploy()
+    assert outcome.report is not None
+    assert outcome.report.detail == "model.joblib is a pickle, and not loaded"
+    with pytest.raises(TagshipError, match="is a pickle: loading it runs whatever code is in it"):
+        load("churn", bench.repo)
+    assert load("churn", bench.repo, allow_pickle=True).model == {"depth": 4}
+
+
+def test_a_name_that_no_loader_reads_is_an_error_and_not_a_guess(bench: Workbench) -> None:
+    bench.ship()
+    with pytest.raises(TagshipError, match=r"no loader reads model\.bin"):
+        load("churn", bench.repo)
+
+
+def test_under_constant_switching_a_reader_never_sees_a_mixed_or_missing_version(
+    bench: Workbench,
+) -> None:
+    """Two opens through the link would: that is why it is resolved once."""
+    for number in (1, 2):
+        (bench.repo / "models/churn/self_test.json").write_text(f"model {number}\n")
+        (bench.repo / "dvc.yaml").write_text(
+            "artifacts:\n  churn:\n    path: models/churn/model.bin\n"
+            "    meta: {self_test: models/churn/self_test.json}\n"
+        )
+        bench.ship(f"model {number}\n")
+    store = bench.manager.space.store("churn")
+    names, stop = store.directories(), threading.Event()
+
+    def flip() -> None:
+        while not stop.is_set():
+            for name in names:
+                store.switch(name)
+
+    writer = threading.Thread(target=flip)
+    writer.start()
+    try:
+        for _ in range(500):
+            live = resolve("churn", bench.repo)
+            assert live.path.read_text() == (live.directory / "self_test.json").read_text()
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_loading_imports_neither_git_nor_dvc(bench: Workbench) -> None:
+    bench.ship()
+    code = (
+        "import sys, json, tagship; tagship.load('churn', loader=str);"
+        "print(json.dumps([m for m in ('git', 'dvc', 'rich') if m in sys.modules]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=bench.repo, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "foreign"])
+def test_a_link_that_is_not_ours_is_not_followed(bench: Workbench, kind: str) -> None:
+    bench.ship()
+    bench.current.unlink()
+    if kind == "folder":
+        bench.current.mkdir()
+    else:
+        bench.current.symlink_to("/etc")
+    with pytest.raises(Refused):
+        resolve("churn", bench.repo)
+
+
+def test_outside_of_a_repository_there_is_nothing_to_load(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="is in no DVC repository"):
+        resolve("churn", tmp_path)

@@ -1,0 +1,222 @@
+"""Whatever tracks an artifact, it is released, deployed, verified and rolled back alike."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tagship import Corrupt
+from tests.workbench import Workbench
+
+Write = Callable[[Workbench, str], None]
+
+
+def _stage(bench: Workbench, content: str) -> None:
+    """A stage's output."""
+    (bench.repo / "source.txt").write_text(content)
+    (bench.repo / "dvc.yaml").write_text(
+        "stages:\n  train:\n    cmd: mkdir -p out && cp source.txt out/model.bin\n"
+        "    deps: [source.txt]\n    outs: [out/model.bin]\n"
+        "artifacts:\n  churn:\n    path: out/model.bin\n"
+    )
+    bench.dvc("repro", "--quiet")
+
+
+def _stage_with_wdir(bench: Workbench, content: str) -> None:
+    (bench.repo / "work").mkdir(exist_ok=True)
+    (bench.repo / "work/source.txt").write_text(content)
+    (bench.repo / "dvc.yaml").write_text(
+        "stages:\n  train:\n    wdir: work\n    cmd: cp source.txt model.bin\n"
+        "    deps: [source.txt]\n    outs: [model.bin]\n"
+        "artifacts:\n  churn:\n    path: work/model.bin\n"
+    )
+    bench.dvc("repro", "--quiet")
+
+
+def _dvc_file(bench: Workbench, content: str) -> None:
+    (bench.repo / "models/churn/model.bin").write_text(content)
+    bench.dvc("add", "--quiet", "models/churn/model.bin")
+
+
+def _dvc_file_of_another_name(bench: Workbench, content: str) -> None:
+    """A ``.dvc`` file may have any name and lie anywhere."""
+    (bench.repo / "models/tracked.dvc").unlink(missing_ok=True)
+    _dvc_file(bench, content)
+    pointer = bench.repo / "models/churn/model.bin.dvc"
+    text = pointer.read_text().replace("path: model.bin", "path: churn/model.bin")
+    pointer.unlink()
+    (bench.repo / "models/tracked.dvc").write_text(text)
+
+
+def _inside_a_folder(bench: Workbench, content: str) -> None:
+    _folder(bench, content, "bundle/weights/model.bin")
+
+
+def _folder(bench: Workbench, content: str, path: str = "bundle") -> None:
+    (bench.repo / "bundle/weights").mkdir(parents=True, exist_ok=True)
+    for name, text in {"weights/model.bin": content, "vocabulary.txt": "a b c"}.items():
+        (bench.repo / "bundle" / name).unlink(missing_ok=True)
+        (bench.repo / "bundle" / name).write_text(text)
+    (bench.repo / "dvc.yaml").write_text(f"artifacts:\n  churn:\n    path: {path}\n")
+    bench.dvc("add", "--quiet", "bundle")
+
+
+def _git_file(bench: Workbench, content: str) -> None:
+    (bench.repo / "plain").mkdir(exist_ok=True)
+    (bench.repo / "plain/model.bin").write_text(content)
+    (bench.repo / "plain/run.sh").write_text("#!/bin/sh\n")
+    (bench.repo / "plain/run.sh").chmod(0o755)
+    (bench.repo / "dvc.yaml").write_text("artifacts:\n  churn:\n    path: plain/model.bin\n")
+
+
+def _git_folder(bench: Workbench, content: str) -> None:
+    _git_file(bench, content)
+    (bench.repo / "dvc.yaml").write_text("artifacts:\n  churn:\n    path: plain\n")
+
+
+KINDS: dict[str, tuple[Write, str]] = {
+    "stage": (_stage, "model.bin"),
+    "stage with wdir": (_stage_with_wdir, "model.bin"),
+    "dvc file": (_dvc_file, "model.bin"),
+    "dvc file elsewhere": (_dvc_file_of_another_name, "model.bin"),
+    "in a tracked folder": (_inside_a_folder, "model.bin"),
+    "tracked folder": (_folder, "bundle/weights/model.bin"),
+    "git file": (_git_file, "model.bin"),
+    "git folder": (_git_folder, "plain/model.bin"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_artifact_is_deployed_verified_and_rolled_back(bench: Workbench, kind: str) -> None:
+    write, place = KINDS[kind]
+    for content in ("first\n", "second\n"):
+        write(bench, content)
+        bench.commit()
+        bench.manager.release()
+        bench.manager.deploy()
+        assert (bench.current / place).read_text() == content
+    assert [one.problems for one in bench.manager.verify()] == [(), ()]
+    assert bench.manager.status().findings == ()
+    bench.manager.rollback_to_version()
+    assert (bench.current / place).read_text() == "first\n"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith("git")])
+def test_it_is_fetched_where_the_cache_is_empty(bench: Workbench, kind: str) -> None:
+    write, place = KINDS[kind]
+    write(bench, "first\n")
+    bench.commit()
+    bench.manager.release()
+    shutil.rmtree(bench.repo / ".dvc/cache")
+    bench.manager.deploy()
+    assert (bench.current / place).read_text() == "first\n"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_unchanged_bytes_are_not_released_twice(bench: Workbench, kind: str) -> None:
+    write, _ = KINDS[kind]
+    write(bench, "first\n")
+    bench.commit()
+    bench.manager.release()
+    (bench.repo / "README").write_text("another commit\n")
+    bench.commit()
+    result = bench.cli("release", "churn")
+    assert (result.code, result.err) == (
+        1,
+        "error: the bytes of churn are those of 1.0.0\n"
+        "hint: train it again, or release them once more with --force\n",
+    )
+
+
+def test_a_tracked_folder_loses_no_file_and_git_keeps_executable_bits(bench: Workbench) -> None:
+    _git_folder(bench, "first\n")
+    bench.commit()
+    bench.manager.release()
+    path = bench.manager.deploy().path
+    assert sorted(os.listdir(path / "plain")) == ["model.bin", "run.sh"]
+    assert (path / "plain/run.sh").stat().st_mode & 0o777 == 0o555
+
+
+def test_dvc_keeps_the_executable_bit_of_a_file(bench: Workbench) -> None:
+    (bench.repo / "models/churn/model.bin").chmod(0o755)
+    _dvc_file(bench, "first\n")
+    (bench.repo / "models/churn/model.bin").chmod(0o755)
+    bench.dvc("add", "--quiet", "models/churn/model.bin")
+    assert "isexec: true" in (bench.repo / "models/churn/model.bin.dvc").read_text()
+    bench.commit()
+    bench.manager.release()
+    path = bench.manager.deploy().path
+    assert (path / "model.bin").stat().st_mode & 0o777 == 0o555
+
+
+def test_a_self_test_is_released_with_its_model(bench: Workbench) -> None:
+    (bench.repo / "models/churn/self_test.json").write_text("{}")
+    bench.dvc("add", "--quiet", "models/churn/self_test.json")
+    (bench.repo / "dvc.yaml").write_text(
+        "artifacts:\n  churn:\n    path: models/churn/model.bin\n"
+        "    meta: {self_test: models/churn/self_test.json}\n"
+    )
+    bench.commit()
+    assert bench.manager.release().pushed_objects == 2
+    path = bench.manager.deploy().path
+    assert sorted(os.listdir(path)) == ["metadata.json", "model.bin", "self_test.json"]
+
+
+def test_an_output_of_dvc_2_is_verified_by_its_own_digest(bench: Workbench) -> None:
+    """DVC 2 hashed text with LF line ends, and kept it elsewhere in the cache."""
+    content = b"first\r\nsecond\r\n"
+    digest = hashlib.md5(content.replace(b"\r\n", b"\n")).hexdigest()
+    (bench.repo / "models/churn/model.bin.dvc").write_text(
+        f"outs:\n- md5: {digest}\n  size: {len(content)}\n  path: model.bin\n"
+    )
+    (bench.repo / "models/churn/model.bin").write_bytes(content)
+    cached = bench.repo / ".dvc/cache" / digest[:2] / digest[2:]
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(content)
+    bench.commit()
+    bench.manager.release()
+    bench.manager.deploy()
+    assert (bench.current / "model.bin").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "relpath", ["../outside", "/etc/outside", "a/../../outside", ".git/config", "a\\..\\outside"]
+)
+def test_a_list_of_files_that_leads_out_is_refused(bench: Workbench, relpath: str) -> None:
+    """DVC 3.67 writes where the list says, outside of the workspace too."""
+    _folder(bench, "first\n")
+    entry = {"md5": hashlib.md5(b"first\n").hexdigest(), "relpath": relpath}
+    data = json.dumps([entry]).encode()
+    digest = hashlib.md5(data).hexdigest()
+    cached = bench.repo / ".dvc/cache/files/md5" / digest[:2] / f"{digest[2:]}.dir"
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    cached.write_bytes(data)
+    (bench.repo / "bundle.dvc").write_text(
+        f"outs:\n- md5: {digest}.dir\n  hash: md5\n  size: 6\n  nfiles: 1\n  path: bundle\n"
+    )
+    bench.commit()
+    bench.git("tag", "-m", "hostile", "churn@v1.0.0")
+    before = _outside(bench)
+    with pytest.raises(Corrupt):
+        bench.manager.deploy()
+    assert _outside(bench) == before
+
+
+def _outside(bench: Workbench) -> list[Path]:
+    return sorted(
+        path
+        for path in bench.repo.parent.rglob("*")
+        if "outside" in path.name or path.name == "config"
+    )
+
+
+def test_a_link_in_git_is_not_released(bench: Workbench) -> None:
+    _git_folder(bench, "first\n")
+    (bench.repo / "plain/link").symlink_to("/etc/passwd")
+    bench.commit()
+    with pytest.raises(Corrupt, match="plain/link is a link or a submodule"):
+        bench.manager.release()

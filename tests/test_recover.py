@@ -1,0 +1,113 @@
+"""What a killed run leaves is mended by the next command, as the link says."""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from tagship import deploy, history, workspace
+from tests.workbench import Workbench
+
+
+def _intent(bench: Workbench, directory: str, version: str) -> None:
+    """The intent of a deploy that was killed."""
+    store, past = bench.manager.space.store("churn"), bench.manager.get_deployment_history()
+    event = replace(
+        past[-1], id="20261120_120001", directory=directory, version=version, action="deploy"
+    )
+    store.open_intent({"event": event.to_json(), "creates": True})
+
+
+def test_killed_before_the_switch_the_old_version_is_live_and_nothing_is_left(
+    bench: Workbench,
+) -> None:
+    bench.ship()
+    bench.release("model 2\n")
+    live = os.readlink(bench.current)
+    _intent(bench, "v1.1.0_20261120_120001", "1.1.0")
+    (bench.folder / "versions/v1.1.0_20261120_120001").mkdir()
+    (bench.folder / ".tagship/staging/half").mkdir()
+    (bench.folder / ".current.0123456789ab.tmp").symlink_to("nowhere")
+    result = bench.cli("rollback", "churn", "--to", "1.0", "--yes")
+    assert result.err == (
+        "note: the deploy of churn@1.1.0 was cut short before the switch: what was live is live\n"
+        "note: removed what was left lying about: .current.0123456789ab.tmp, half,"
+        " v1.1.0_20261120_120001\n"
+    )
+    assert os.readlink(bench.current) == live
+    assert len(os.listdir(bench.folder / "versions")) == 1
+    assert bench.actions() == [
+        ("deploy", "succeeded", "1.0.0"),
+        ("deploy", "failed", "1.1.0"),
+        ("recover", "succeeded", None),
+    ]
+    _assert_tidy(bench)
+
+
+def test_killed_after_the_switch_the_new_version_is_live_and_recorded(bench: Workbench) -> None:
+    bench.ship()
+    bench.ship("model 2\n")
+    path = bench.folder / history.FILE_NAME
+    events = history.read(path)
+    history.append(path, (), events[0])  # the last event was not yet written
+    directory = events[1].directory or ""
+    _intent(bench, directory, "1.1.0")
+    assert bench.manager.rollback_to_version().place.version == "1.0.0"
+    assert bench.actions() == [
+        ("deploy", "succeeded", "1.0.0"),
+        ("deploy", "succeeded", "1.1.0"),
+        ("recover", "succeeded", None),
+        ("rollback", "succeeded", "1.0.0"),
+    ]
+    _assert_tidy(bench)
+
+
+def test_killed_after_the_history_only_the_intent_is_closed(bench: Workbench) -> None:
+    bench.ship()
+    event = bench.manager.get_deployment_history()[0]
+    store = bench.manager.space.store("churn")
+    store.open_intent({"event": event.to_json(), "creates": True})
+    assert bench.manager.deploy().event is None
+    assert bench.actions() == [("deploy", "succeeded", "1.0.0")]
+    _assert_tidy(bench)
+
+
+def test_files_of_others_are_not_swept_away(bench: Workbench) -> None:
+    bench.ship()
+    mine = bench.folder / "notes.tmp"
+    mine.write_text("mine")
+    bench.manager.deploy(force=True)
+    assert mine.read_text() == "mine"
+
+
+def test_with_nothing_to_mend_recovery_writes_nothing(bench: Workbench) -> None:
+    bench.ship()
+    store, before = bench.manager.space.store("churn"), bench.state()
+    with store.locked(workspace.owner("test")):
+        assert deploy.recover(store, "churn") == ()
+    assert bench.state() == before
+
+
+def test_a_history_that_was_lost_does_not_give_an_id_or_a_name_twice(bench: Workbench) -> None:
+    bench.ship()
+    (bench.folder / history.FILE_NAME).unlink()
+    outcome = bench.manager.deploy(force=True)
+    assert len(os.listdir(bench.folder / "versions")) == 2
+    assert outcome.event is not None
+
+
+@pytest.mark.parametrize("command", ["deploy", "rollback", "cleanup"])
+def test_every_command_that_writes_recovers_first(bench: Workbench, command: str) -> None:
+    bench.ship()
+    bench.ship("model 2\n")
+    (bench.folder / ".tagship/staging/half").mkdir()
+    result = bench.cli(command, "churn", "--yes")
+    assert (result.code, result.err) == (0, "note: removed what was left lying about: half\n")
+
+
+def _assert_tidy(bench: Workbench) -> None:
+    private = bench.folder / ".tagship"
+    assert not (private / "intent.json").exists()
+    assert [os.listdir(private / name) for name in ("staging", "trash", "incoming")] == [[]] * 3
+    seqs = [event.seq for event in bench.manager.get_deployment_history()]
+    assert seqs == list(range(1, len(seqs) + 1))

@@ -1,0 +1,136 @@
+"""Release: check, push the bytes, tag, push the tag."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from tagship import Refused, Unavailable
+from tagship.refs import TagName
+from tests.workbench import Workbench, run
+
+
+@pytest.mark.parametrize(
+    ("bump", "version"), [("minor", "1.1.0"), ("major", "2.0.0"), ("patch", "1.0.1")]
+)
+def test_the_next_version_goes_up_by_the_bump(bench: Workbench, bump: str, version: str) -> None:
+    bench.release()
+    bench.train("model 2\n")
+    assert str(bench.manager.release(bump=bump).version) == version
+
+
+def test_the_tag_is_annotated_and_its_message_has_metrics_size_and_digest(bench: Workbench) -> None:
+    released = bench.manager.release(message="the first model")
+    assert released.metrics == {"accuracy": 0.75}
+    assert bench.git("cat-file", "-t", "churn@v1.0.0") == "tag\n"
+    assert bench.git("tag", "--list", "--format=%(contents)", "churn@v1.0.0") == (
+        "churn 1.0.0\n\nthe first model\n\n"
+        'Metrics: {"accuracy": 0.75}\nSize: 8\nDigest: md5:' + _md5("model 1\n") + "\n\n"
+    )
+
+
+def test_the_bytes_are_in_the_dvc_remote_before_the_tag_exists(bench: Workbench) -> None:
+    released = bench.manager.release()
+    assert released.pushed_objects == 1
+    assert _remote_object(bench, "model 1\n").is_file()
+    assert bench.dvc("status", "--cloud") == "Cache and remote 'store' are in sync.\n"
+
+
+def test_where_the_bytes_cannot_be_pushed_there_is_no_tag(bench: Workbench) -> None:
+    (bench.repo.parent / "dvc-remote").write_text("no folder")
+    with pytest.raises(Unavailable):
+        bench.manager.release()
+    assert bench.git("tag") == ""
+
+
+def test_bytes_that_only_the_remote_has_can_be_released(bench: Workbench) -> None:
+    bench.dvc("push", "--quiet")
+    run(bench.repo, "rm", "-rf", ".dvc/cache", "models/churn/model.bin")
+    assert bench.release() == "1.0.0"
+
+
+def test_push_sends_the_tag_and_the_commit_that_it_needs(bench: Workbench) -> None:
+    bench.train("model 2\n")
+    released = bench.manager.release(push=True)
+    assert released.pushed_to == "origin"
+    there = run(bench.repo.parent / "origin.git", "git", "rev-parse", "churn@v1.0.0^{commit}")
+    assert there.strip() == released.commit
+
+
+def test_a_clone_without_tags_goes_on_where_the_remote_is(bench: Workbench) -> None:
+    bench.manager.release(push=True)
+    bench.git("tag", "--delete", "churn@v1.0.0")
+    bench.train("model 2\n")
+    assert bench.release() == "1.1.0"
+
+
+def test_a_commit_that_the_remote_says_is_released_is_not_released_again(bench: Workbench) -> None:
+    bench.manager.release(push=True)
+    bench.git("tag", "--delete", "churn@v1.0.0")
+    with pytest.raises(Refused, match=r"this commit carries churn 1\.0\.0 already"):
+        bench.release()
+
+
+def test_a_remote_that_does_not_answer_only_hinders_a_push(bench: Workbench) -> None:
+    bench.git("remote", "set-url", "origin", "../gone.git")
+    released = bench.manager.release()
+    assert "the tags of origin could not be looked at" in released.warnings[0]
+    bench.train("model 2\n")
+    with pytest.raises(Unavailable):
+        bench.manager.release(push=True)
+    assert bench.git("tag") == "churn@v1.0.0\n"
+
+
+def test_a_deregistered_version_is_not_given_again(bench: Workbench) -> None:
+    bench.release()
+    bench.git("tag", "-m", "bad", "churn@v1.0.0!")
+    bench.train("model 2\n")
+    assert bench.release() == "1.1.0"
+
+
+def test_a_pre_release_is_followed_by_its_final_version(bench: Workbench) -> None:
+    bench.release(version="2.0.0-rc.1")
+    bench.train("model 2\n")
+    assert bench.release() == "2.0.0"
+
+
+def test_release_and_deploy_go_together(bench: Workbench) -> None:
+    result = bench.cli("release", "churn", "--deploy", "-m", "first")
+    assert result.code == 0
+    assert bench.live() == "model 1\n"
+
+
+def test_the_tag_is_signed_by_git_where_git_is_told_to(bench: Workbench) -> None:
+    key = bench.repo.parent / "key"
+    run(bench.repo, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
+    for name, value in {
+        "gpg.format": "ssh",
+        "user.signingkey": f"{key}.pub",
+        "tag.gpgSign": "true",
+    }.items():
+        bench.git("config", name, value)
+    bench.release()
+    assert "-----BEGIN SSH SIGNATURE-----" in bench.git("cat-file", "tag", "churn@v1.0.0")
+    assert bench.manager.list_versions()[0].metrics == {"accuracy": 0.75}
+
+
+def test_releasing_a_model_does_not_need_its_folder_to_be_clean(bench: Workbench) -> None:
+    bench.ship()
+    bench.ship("model 2\n")
+    assert "deployment_history.json" in os.listdir(bench.folder)
+    assert bench.git("status", "--porcelain") == ""
+
+
+def test_tag_names_are_what_the_grammar_says(bench: Workbench) -> None:
+    bench.release(version="1.2.3-rc.1+build.5")
+    assert TagName.parse(bench.git("tag").strip()) is not None
+
+
+def _md5(content: str) -> str:
+    return hashlib.md5(content.encode()).hexdigest()
+
+
+def _remote_object(bench: Workbench, content: str) -> Path:
+    digest = _md5(content)
+    return bench.repo.parent / "dvc-remote/files/md5" / digest[:2] / digest[2:]

@@ -1,0 +1,195 @@
+"""A workspace to test on: real Git, real DVC, real files; and the command line run on it."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tagship import ModelVersionManager, cli
+
+MODEL = "churn"
+PATH = "models/churn/model.bin"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(folder: Path, *command: str) -> str:
+    """Run a program to its end; it must succeed."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    """Run the dvc of this Python's installation."""
+    return run(folder, sys.executable, "-m", "dvc", *arguments)
+
+
+def build(folder: Path) -> Path:
+    """A repository with the model ``churn`` from ``dvc add``, a Git and a DVC remote, no tag.
+
+    What is written: ``folder/repo``, ``folder/origin.git``, ``folder/dvc-remote``.
+    """
+    repo = folder / "repo"
+    repo.mkdir(parents=True)
+    run(folder, "git", "init", "--quiet", "--bare", "--initial-branch=main", "origin.git")
+    run(repo, "git", "init", "--quiet", "--initial-branch=main")
+    run(repo, "git", "remote", "add", "origin", "../origin.git")
+    dvc(repo, "init", "--quiet")
+    dvc(repo, "remote", "add", "--quiet", "--default", "store", "../dvc-remote")
+    model = repo / PATH
+    model.parent.mkdir(parents=True)
+    model.write_bytes(b"model 1\n")
+    (repo / "README").write_text("a workspace\n")
+    (repo / "dvc.yaml").write_text(
+        "artifacts:\n  churn:\n    path: models/churn/model.bin\n    type: model\n"
+        "metrics:\n  - metrics.json\n"
+    )
+    (repo / "metrics.json").write_text('{"accuracy": 0.75}\n')
+    (repo / "params.yaml").write_text("train:\n  depth: 4\n")
+    dvc(repo, "add", "--quiet", PATH)
+    (repo / ".gitignore").write_text(
+        "/models/*/versions\n/models/*/current\n/models/*/deployment_history.json\n"
+        "/models/*/.tagship\n"
+    )
+    shutil.copyfile(repo / ".gitignore", repo / ".dvcignore")
+    run(repo, "git", "add", "--all")
+    run(repo, "git", "commit", "--quiet", "--message", "Train the first model")
+    run(repo, "git", "push", "--quiet", "--set-upstream", "origin", "main")
+    return repo
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """A workspace in ``repo``, and what a user does in it."""
+
+    repo: Path
+    monkeypatch: pytest.MonkeyPatch
+    capture: pytest.CaptureFixture[str]
+
+    @property
+    def manager(self) -> ModelVersionManager:
+        """A new manager of ``churn``: it reads everything again."""
+        return ModelVersionManager(MODEL, self.repo)
+
+    @property
+    def folder(self) -> Path:
+        """``models/churn``."""
+        return self.repo / "models" / MODEL
+
+    @property
+    def current(self) -> Path:
+        """The link."""
+        return self.folder / "current"
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the repository."""
+        return run(self.repo, "git", *arguments)
+
+    def dvc(self, *arguments: str) -> str:
+        """Run dvc in the repository."""
+        return dvc(self.repo, *arguments)
+
+    def train(self, content: str | bytes, accuracy: float | None = None) -> None:
+        """Write another model, have DVC track it, commit."""
+        data = content.encode() if isinstance(content, str) else content
+        (self.repo / PATH).unlink(missing_ok=True)
+        (self.repo / PATH).write_bytes(data)
+        if accuracy is not None:
+            (self.repo / "metrics.json").write_text(f'{{"accuracy": {accuracy}}}\n')
+        self.dvc("add", "--quiet", PATH)
+        self.commit("Train another model")
+
+    def commit(self, message: str = "Change") -> str:
+        """Commit everything; the new commit's id."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        return self.git("rev-parse", "HEAD").strip()
+
+    def release(self, content: str | None = None, version: str | None = None) -> str:
+        """Train (where a content is given) and release; the version."""
+        if content is not None:
+            self.train(content)
+        return str(self.manager.release(version=version).version)
+
+    def ship(self, content: str | None = None) -> str:
+        """Train, release and deploy; the version."""
+        version = self.release(content)
+        self.manager.deploy(version)
+        return version
+
+    def live(self) -> str:
+        """What the live model file holds, read through the link."""
+        return (self.current / "model.bin").read_text()
+
+    def actions(self) -> list[tuple[str, str, str | None]]:
+        """The history, in short: action, status, version."""
+        events = self.manager.get_deployment_history()
+        return [(event.action, event.status, event.version) for event in events]
+
+    def cli(self, *arguments: str) -> Result:
+        """The command line, in this process, in the repository, with no terminal."""
+        return self._run(cli.main, "-C", str(self.repo), *arguments)
+
+    def process(self, *arguments: str, environment: dict[str, str] | None = None) -> Result:
+        """The command line in a process of its own."""
+        done = subprocess.run(
+            [sys.executable, "-m", "tagship", *arguments],
+            cwd=self.repo,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **(environment or {})},
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def state(self) -> dict[str, str]:
+        """Every file and link of the workspace and its remotes: what must not change, compared."""
+        found = {}
+        for folder, folders, names in os.walk(self.repo.parent):
+            for name in names + [one for one in folders if Path(folder, one).is_symlink()]:
+                path = Path(folder, name)
+                key = path.relative_to(self.repo.parent).as_posix()
+                if _is_volatile(key):
+                    continue
+                found[key] = (
+                    f"-> {path.readlink()}"
+                    if path.is_symlink()
+                    else hashlib.sha256(path.read_bytes()).hexdigest()
+                )
+        return found
+
+    def _run(self, function: Callable[[], None], *arguments: str) -> Result:
+        self.capture.readouterr()
+        self.monkeypatch.setattr(sys, "argv", ["tagship", *arguments])
+        code = 0
+        try:
+            function()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = self.capture.readouterr()
+        return Result(code, out, err)
+
+
+def _is_volatile(key: str) -> bool:
+    """Lock files, and what DVC and Git refresh when they merely look."""
+    name = key.rpartition("/")[2]
+    return (
+        key.startswith(("repo/.dvc/tmp/", "home/", "site-cache/"))
+        or key == "repo/.git/index"
+        or name in ("lock", "lock.json")
+    )

@@ -1,0 +1,59 @@
+"""Release, deploy and roll back machine-learning models with Git tags, DVC and a file system.
+
+The names below are the public API. They are imported when they are first used, so that a program
+which only asks for ``resolve`` pays for neither Git nor DVC.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tagship.active import ActiveModel, Live, load, resolve
+    from tagship.errors import (
+        Corrupt,
+        InvalidName,
+        Locked,
+        NotFound,
+        Refused,
+        SelfTestFailed,
+        TagshipError,
+        Unavailable,
+    )
+    from tagship.manager import ModelVersionManager
+
+_HOMES = {
+    "ActiveModel": "active",
+    "Live": "active",
+    "load": "active",
+    "resolve": "active",
+    "Corrupt": "errors",
+    "InvalidName": "errors",
+    "Locked": "errors",
+    "NotFound": "errors",
+    "Refused": "errors",
+    "SelfTestFailed": "errors",
+    "TagshipError": "errors",
+    "Unavailable": "errors",
+    "ModelVersionManager": "manager",
+}
+__all__ = [
+    "ActiveModel",
+    "Corrupt",
+    "InvalidName",
+    "Live",
+    "Locked",
+    "ModelVersionManager",
+    "NotFound",
+    "Refused",
+    "SelfTestFailed",
+    "TagshipError",
+    "Unavailable",
+    "load",
+    "resolve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tagship' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"tagship.{_HOMES[name]}"), name)

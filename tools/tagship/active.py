@@ -1,0 +1,166 @@
+"""What is live, for the program that answers with it: no Git, no DVC, one look at ``current``."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tagship import config, history, loaders, metadata, refs
+from tagship.errors import Corrupt, NotFound, Refused, TagshipError
+from tagship.store import LinkState, Store
+
+logger = logging.getLogger("tagship")
+
+
+@dataclass(frozen=True)
+class Live:
+    """The live version of a model, resolved once: ``current`` may mean another one the next moment.
+
+    Attributes:
+        directory: the version directory; use it, and never ``current``, for every file.
+        path: the model's file or folder in it.
+    """
+
+    model: str
+    version: str
+    directory: Path
+    path: Path
+
+
+@dataclass(frozen=True)
+class ActiveModel:
+    """A loaded model. What it lacks, the framework's object gives: ``.predict(...)``.
+
+    Attributes:
+        model: the framework's own object.
+        version: what is loaded; None for the pipeline's own output, which has no version.
+        directory: where its files are.
+    """
+
+    model: Any = field(repr=False)
+    name: str
+    version: str | None
+    directory: Path
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("__"):  # copy and pickle probe for these before there is a model
+            raise AttributeError(attribute)
+        return getattr(self.model, attribute)
+
+
+def store(model: str, start: Path | str = ".") -> Store:
+    """The model's folder on this host, found without Git: from ``start`` up to the DVC repository.
+
+    Raises:
+        NotFound: ``start`` is in no DVC repository.
+    """
+    project = config.find_project(Path(start))
+    root = project / config.read_settings(project).root
+    return Store(root / refs.folder_name(refs.check_model(model)))
+
+
+def resolve(model: str, start: Path | str = ".") -> Live:
+    """Look at ``current`` once, and say what is live.
+
+    Raises:
+        NotFound: nothing is deployed.
+        Refused: ``current`` is no link of ours.
+        Corrupt: it dangles, or its directory has no readable metadata.
+    """
+    folder = store(model, start)
+    directory = _live_directory(folder, model)
+    described = metadata.read(directory)
+    return Live(model, described.version, directory, directory / described.path)
+
+
+def current(model: str, start: Path | str = ".") -> tuple[str, Path]:
+    """The live version and its directory: the same, without reading the metadata.
+
+    Raises:
+        NotFound, Refused, Corrupt: as for ``resolve``.
+    """
+    directory = _live_directory(store(model, start), model)
+    return history.version_of(directory.name), directory
+
+
+def _live_directory(folder: Store, model: str) -> Path:
+    name = folder.live()
+    if name is None:
+        raise NotFound(f"no version of {model} is live", f"tagship deploy {model}")
+    if folder.link().state is LinkState.DANGLING:
+        version = history.version_of(name)
+        raise Corrupt(
+            f"{folder.current} leads to {name}, which is gone",
+            f"tagship deploy {model}@{version} --force",
+        )
+    return folder.path(name).resolve()
+
+
+def load(
+    model: str,
+    start: Path | str = ".",
+    *,
+    loader: Callable[[Path], Any] | None = None,
+    allow_pickle: bool = False,
+) -> ActiveModel:
+    """Load the live version; where that fails, the pipeline's own output, and log a warning.
+
+    Args:
+        model: the model's name.
+        start: a folder in the workspace.
+        loader: loads a path, instead of the loader that the file's suffix names.
+        allow_pickle: load ``.joblib`` and ``.pkl`` too, which run the code that is in them.
+
+    Raises:
+        TagshipError: neither can be loaded; it says why, for both.
+    """
+    try:
+        live = resolve(model, start)
+        return ActiveModel(
+            _load(live.path, loader, allow_pickle), model, live.version, live.directory
+        )
+    except TagshipError as error:
+        why = error
+    try:
+        path = _fallback(model, Path(start))
+        loaded = _load(path, loader, allow_pickle)
+    except TagshipError as error:
+        raise TagshipError(
+            f"{model} cannot be loaded: {why.message}; and not from the pipeline's output:"
+            f" {error.message}",
+            why.hint or error.hint,
+        ) from None
+    logger.warning("%s is loaded from %s, which has no version: %s", model, path, why.message)
+    return ActiveModel(loaded, model, None, path.parent)
+
+
+def _fallback(model: str, start: Path) -> Path:
+    """The artifact in the work tree, as dvc.yaml declares it today."""
+    top = config.find_top(config.find_project(start))
+    folder, name = config.pipeline_of(model)
+    try:
+        declared = config.artifacts((top / name).read_bytes(), folder)
+    except FileNotFoundError:
+        raise NotFound(f"there is no {top / name}", "tagship init") from None
+    if model not in declared:
+        raise config.unknown_model(model, declared)
+    path = top / declared[model].path
+    if not path.exists():
+        raise NotFound(f"{path} does not exist", "dvc repro, or dvc pull")
+    return path
+
+
+def _load(path: Path, loader: Callable[[Path], Any] | None, allow_pickle: bool) -> Any:
+    if loader is not None:
+        return loader(path)
+    known = loaders.need(path, allow_unsafe=allow_pickle)
+    try:
+        return known.load(path)
+    except ImportError as error:
+        raise Refused(
+            f"{path.name} needs {error.name}, which is not installed",
+            f'pip install "tagship[{known.extra}]"',
+        ) from None
+    except Exception as error:
+        raise Corrupt(f"{path} does not load: {error}", f"tagship verify {path.name}") from error

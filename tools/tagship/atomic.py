@@ -1,0 +1,170 @@
+"""Durable changes to files: nothing half-written is ever visible, and what returned stays.
+
+The order is always: build beside the target, fsync, rename, fsync the directory.
+"""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from tagship.errors import Locked
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one of ``temporary_name``: nothing else may be swept away."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def temporary_name(path: Path) -> Path:
+    """A random hidden name beside ``path``: a fixed one could publish a crashed run's file."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable (a rename is not, until then)."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Replace ``path`` by ``data``, durably: afterwards it holds the old bytes or the new."""
+    temporary = temporary_name(path)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
+    """Replace ``path`` by ``value`` as JSON for people: indented, UTF-8, a final newline."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write(path, text.encode() + b"\n", mode)
+
+
+def swap_link(link: Path, target: str) -> None:
+    """Point the symbolic link ``link`` at ``target`` in one step, durably."""
+    temporary = temporary_name(link)
+    temporary.symlink_to(target)
+    try:
+        os.replace(temporary, link)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(link.parent)
+
+
+def sync_tree(top: Path) -> None:
+    """Make every file and directory below ``top`` durable, and ``top`` itself."""
+    for folder, _, files in os.walk(top, topdown=False, onerror=_raise):
+        for name in files:
+            descriptor = os.open(Path(folder, name), os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        sync_directory(Path(folder))
+
+
+def protect_tree(top: Path) -> None:
+    """Make a tree read-only under any umask: files 0444 (0555 if executable), folders 0555."""
+    for folder, _, files in os.walk(top, topdown=False, onerror=_raise):
+        for name in files:
+            path = Path(folder, name)
+            executable = path.stat(follow_symlinks=False).st_mode & stat.S_IXUSR
+            path.chmod(0o555 if executable else 0o444)
+        Path(folder).chmod(0o555)
+
+
+def remove_tree(top: Path) -> None:
+    """Remove a tree, read-only folders included; nothing to remove is fine."""
+    if top.is_symlink() or not top.is_dir():
+        top.unlink(missing_ok=True)
+        return
+    for folder, _, _ in os.walk(top):
+        Path(folder).chmod(0o700)
+    shutil.rmtree(top)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a directory to a name that must be free, durably on both sides.
+
+    A directory that is moved to another parent must itself be writable (its ``..`` changes), so
+    its own mode is opened for the move and set back.
+
+    Raises:
+        FileExistsError: ``target`` exists; rename(2) would silently replace an empty directory.
+    """
+    if target.exists() or target.is_symlink():
+        raise FileExistsError(f"{target} exists")
+    mode = stat.S_IMODE(source.stat().st_mode)
+    source.chmod(mode | stat.S_IWUSR)
+    os.rename(source, target)
+    target.chmod(mode)
+    sync_directory(target)
+    sync_directory(target.parent)
+    sync_directory(source.parent)
+
+
+@contextlib.contextmanager
+def locked(path: Path, owner: dict[str, Any], wait: float = 0) -> Iterator[None]:
+    """Hold ``path`` with flock(2), which the kernel releases when its holder dies.
+
+    Args:
+        path: the lock file; who holds it stands beside it, in ``<path>.json``.
+        owner: what the loser is told: ``what``, ``actor``, ``host``, ``pid``, ``since``.
+        wait: how long to wait for it, in seconds.
+
+    Raises:
+        Locked: somebody else holds it.
+    """
+    card = path.with_name(path.name + ".json")
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout:
+        raise _locked_by(card) from None
+    try:
+        write_json(card, owner)
+        yield
+    finally:
+        card.unlink(missing_ok=True)
+        lock.release()
+
+
+def _locked_by(card: Path) -> Locked:
+    try:
+        owner = json.loads(card.read_bytes())
+    except (OSError, ValueError):  # the holder has not written it yet, or is just leaving
+        return Locked("another process works on this model", "try again when it is done")
+    return Locked(
+        f"{owner['what']} is under way: {owner['actor']}@{owner['host']},"
+        f" process {owner['pid']}, since {owner['since']}",
+        "try again when it is done, or wait for it with --wait SECONDS",
+    )
+
+
+def _raise(error: OSError) -> None:
+    """For os.walk, which otherwise skips a directory that it cannot read."""
+    raise error

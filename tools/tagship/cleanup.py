@@ -1,0 +1,245 @@
+"""What may go from versions/, decided from values; and its removal, first into the trash."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tagship import deploy, history, metadata, workspace
+from tagship.deploy import Options, Outcome
+from tagship.errors import Corrupt, NotFound, Refused, TagshipError
+from tagship.history import Event, Place
+from tagship.store import Pin, Store
+from tagship.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a version directory stays, and why; its size in bytes."""
+
+    directory: str
+    version: str
+    keep: bool
+    why: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Cleanup:
+    """What a cleanup decided, oldest first, and the bytes that it freed (or would free)."""
+
+    model: str
+    verdicts: tuple[Verdict, ...]
+    dry_run: bool
+    mended: tuple[str, ...] = ()
+
+    @property
+    def freed(self) -> int:
+        """Bytes of the directories that go."""
+        return sum(verdict.size for verdict in self.verdicts if not verdict.keep)
+
+
+def decide(
+    places: Sequence[Place],
+    events: Sequence[Event],
+    live: Place | None,
+    pinned: Iterable[str],
+    open_directories: Iterable[str],
+    keep: int,
+) -> list[tuple[Place, str]]:
+    """Which places stay, and why; an empty reason means that the place goes. Pure.
+
+    Args:
+        places: what is below versions/, in any order.
+        events: the history; its ``seq`` is the only order.
+        live: what ``current`` means.
+        pinned: versions that somebody protects.
+        open_directories: names below versions/ that a process has open.
+        keep: how many good versions stay, the live one among them.
+    """
+    good = [place for place in history.deployed(events) if place in places]
+    target = history.rollback_target(events, live)
+    newest = good[-keep:] if keep else []
+    pins, opened = set(pinned), set(open_directories)
+    order = {place: index for index, place in enumerate(good)}
+
+    def why(place: Place) -> str:
+        if live is not None and place.directory == live.directory:
+            return "live"
+        if target is not None and place.directory == target.directory:
+            return "rollback target"
+        if place.version in pins:
+            return "pinned"
+        if place.directory in opened:
+            return "open in a process"
+        return f"one of the {keep} good versions kept" if place in newest else ""
+
+    return [(p, why(p)) for p in sorted(places, key=lambda p: (order.get(p, -1), p.directory))]
+
+
+def cleanup(
+    space: Workspace,
+    model: str,
+    keep: int | None = None,
+    *,
+    dry_run: bool = False,
+    options: Options = Options(),  # noqa: B008 - frozen
+) -> Cleanup:
+    """Remove old versions from this host; the tags and DVC's objects stay, so each can come back.
+
+    Args:
+        space: the workspace.
+        model: the model.
+        keep: good versions that stay; None for what the settings say.
+        dry_run: decide, and remove nothing.
+        options: ``reason`` and ``wait`` are used.
+
+    Raises:
+        NotFound: the model was never deployed here.
+        Locked: another process works on the model.
+    """
+    store = space.store(model)
+    deploy.check_deployed(store, model)
+    if dry_run:
+        return Cleanup(model, _verdicts(space, store, keep), dry_run=True)
+    with store.locked(workspace.owner(f"cleanup of {model}"), options.wait):
+        mended = deploy.recover(store, model)
+        verdicts = _verdicts(space, store, keep)
+        gone = [verdict for verdict in verdicts if not verdict.keep]
+        for verdict in gone:
+            store.discard(verdict.directory)
+        if gone:
+            past = workspace.events(store)
+            events = [_event(past, model, v, options.reason, index) for index, v in enumerate(gone)]
+            workspace.record(store, past, *events)
+        store.empty_trash()
+    return Cleanup(model, verdicts, False, mended)
+
+
+def after(space: Workspace, outcome: Outcome) -> Outcome:
+    """Step 10 of a deploy: clean up. What fails here is a warning: the new version is live."""
+    try:
+        cleanup(space, outcome.model)
+    except (TagshipError, OSError) as error:
+        return replace(outcome, warnings=(*outcome.warnings, f"nothing was cleaned up: {error}"))
+    return outcome
+
+
+def pin(space: Workspace, model: str, version: str, options: Options) -> None:
+    """Protect a version from cleanup.
+
+    Raises:
+        Refused: it is pinned already.
+        Locked: another process works on the model.
+    """
+    store = space.store(model)
+    with store.locked(workspace.owner(f"pin of {model}@{version}"), options.wait):
+        deploy.recover(store, model)
+        pins = store.pins()
+        if version in pins:
+            raise Refused(f"{model} {version} is pinned already", f"tagship list {model}")
+        at = history.stamp(history.now())
+        pins[version] = Pin(version, options.reason, at, workspace.actor())
+        store.write_pins(pins)
+        _record_pin(store, model, "pin", version, options.reason)
+
+
+def unpin(space: Workspace, model: str, version: str, options: Options) -> None:
+    """Let cleanup have a version again.
+
+    Raises:
+        NotFound: it is not pinned.
+        Locked: another process works on the model.
+    """
+    store = space.store(model)
+    if version not in store.pins():
+        raise NotFound(f"{model} {version} is not pinned", f"tagship list {model}")
+    with store.locked(workspace.owner(f"unpin of {model}@{version}"), options.wait):
+        deploy.recover(store, model)
+        pins = store.pins()
+        pins.pop(version, None)
+        store.write_pins(pins)
+        _record_pin(store, model, "unpin", version, options.reason)
+
+
+def _record_pin(store: Store, model: str, action: str, version: str, reason: str | None) -> None:
+    past = workspace.events(store)
+    event = deploy.event_of_now(past, action, model, reason=reason)
+    workspace.record(store, past, replace(event, version=version))
+
+
+def _verdicts(space: Workspace, store: Store, keep: int | None) -> tuple[Verdict, ...]:
+    kept = space.settings.keep if keep is None else keep
+    if kept < 1:
+        raise Refused("cleanup keeps at least one version", "--keep 1")
+    decided = decide(
+        [_place(store, directory) for directory in store.directories()],
+        workspace.events(store),
+        deploy.live_place(store),
+        store.pins(),
+        _open_directories(store.versions),
+        kept,
+    )
+    return tuple(
+        Verdict(p.directory, p.version, bool(why), why or "old", _size(store.path(p.directory)))
+        for p, why in decided
+    )
+
+
+def _place(store: Store, directory: str) -> Place:
+    try:
+        return Place(metadata.read(store.path(directory)).version, directory)
+    except Corrupt:
+        return Place(history.version_of(directory), directory)
+
+
+def _event(
+    past: tuple[Event, ...], model: str, gone: Verdict, reason: str | None, index: int
+) -> Event:
+    """One event a directory; ids of one cleanup follow one another, a second each."""
+    place = Place(gone.version, gone.directory)
+    event = deploy.event_of_now(past, "cleanup", model, place=place, reason=reason or gone.why)
+    taken = {other.id for other in past}
+    for _ in range(index):
+        taken.add(event.id)
+        event = replace(event, id=history.next_id(history.now(), taken))
+    return event
+
+
+def _size(top: Path) -> int:
+    return sum(
+        Path(folder, name).stat(follow_symlinks=False).st_size
+        for folder, _, names in os.walk(top)
+        for name in names
+    )
+
+
+def _open_directories(versions: Path) -> set[str]:
+    """The names below ``versions`` that a process of this host has open, runs, or stands in.
+
+    Only Linux tells (``/proc``), and of other users' processes only root is told.
+    """
+    top = str(versions.resolve()) + "/"
+    found: set[str] = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        for path in _open_paths(process):
+            if path.startswith(top):
+                found.add(path[len(top) :].split("/")[0])
+    return found
+
+
+def _open_paths(process: Path) -> Iterable[str]:
+    try:
+        links = [process / "cwd", process / "exe", *(process / "fd").iterdir()]
+        maps = (process / "maps").read_text(errors="replace")
+    except OSError:  # it ended, or is another user's
+        return
+    for link in links:
+        try:
+            yield os.readlink(link)
+        except OSError:
+            continue
+    for line in maps.splitlines():
+        _, slash, path = line.partition("/")
+        if slash:
+            yield "/" + path

@@ -1,0 +1,493 @@
+"""The command line: parse, call, print. What it calls lies below; nothing else prints."""
+
+import contextlib
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tagship.errors import InvalidName, Refused, TagshipError
+
+if TYPE_CHECKING:
+    from tagship.manager import ModelVersionManager
+    from tagship.refs import Ref
+    from tagship.render import Table
+
+# Each command imports what it needs: `tagship current` and `--help` must not pay for Git and DVC.
+
+
+@dataclass
+class Session:
+    """The options before the command's name."""
+
+    folder: Path = Path()
+    verbose: bool = False
+
+
+pass_session = click.make_pass_decorator(Session)
+model_argument = click.argument("model")
+ref_argument = click.argument("model", metavar="MODEL[@VERSION]")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+reason_option = click.option("--reason", metavar="TEXT", help="Why, for the history.")
+wait_option = click.option(
+    "--wait", type=click.FloatRange(0), default=0, metavar="SECONDS",
+    help="Wait for another command on the same model.",
+)  # fmt: skip
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "-C", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".",
+    metavar="DIR", help="Work in DIR instead of the working directory.",
+)  # fmt: skip
+@click.option("-v", "--verbose", is_flag=True, help="Show where an error comes from.")
+@click.version_option(package_name="tagship", message="%(package)s %(version)s")
+@pass_session
+def cli(session: Session, folder: Path, verbose: bool) -> None:
+    """Release, deploy and roll back machine-learning models with Git tags and DVC."""
+    session.folder, session.verbose = folder, verbose
+
+
+@cli.command()
+@click.option("--model", metavar="NAME", help="Declare a model of this name in dvc.yaml.")
+@click.option("--path", metavar="PATH", help="Its file or folder.")
+@json_option
+@pass_session
+def init(session: Session, model: str | None, path: str | None, as_json: bool) -> None:
+    """Prepare a Git and DVC repository: ignore rules, and a first model.
+
+    Example: tagship init --model churn --path models/churn/model.cbm
+    """
+    from tagship import preparation, workspace
+
+    if (model is None) != (path is None):
+        raise click.UsageError("--model and --path go together")
+    done = preparation.prepare(workspace.find(session.folder), model, path)
+    files = " ".join(done.written)
+    _show(
+        done, as_json,
+        f"wrote {files}; now: git add {files} && git commit" if files else "nothing to do",
+    )  # fmt: skip
+
+
+@cli.command()
+@json_option
+@pass_session
+def models(session: Session, as_json: bool) -> None:
+    """List the models: live version, latest version, size.
+
+    Example: tagship models
+    """
+    from tagship import inspection, render, workspace
+
+    rows = inspection.models(workspace.find(session.folder))
+    _show_table(rows, as_json, render.models)
+
+
+@cli.command()
+@model_argument
+@click.option("--bump", type=click.Choice(["minor", "major", "patch"]), default="minor",
+              show_default=True, help="What the version goes up by.")  # fmt: skip
+@click.option("--version", metavar="X", help="The version itself, such as 2.0.0-rc.1.")
+@click.option("-m", "--message", metavar="TEXT", help="What is new, for the tag.")
+@click.option("--push", is_flag=True, help="Push the tag to Git's remote.")
+@click.option("--deploy", "then_deploy", is_flag=True, help="Deploy it here at once.")
+@click.option("--force", is_flag=True, help="Release unchanged bytes, or the same commit, again.")
+@json_option
+@pass_session
+def release(
+    session: Session, model: str, bump: str, version: str | None, message: str | None,
+    push: bool, then_deploy: bool, force: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Publish what HEAD has of MODEL as its next version.
+
+    Example: tagship release ml_model --bump minor -m "deeper trees" --push
+    """
+    from tagship import render
+
+    with _manager(session, model) as manager:
+        done = manager.release(bump=bump, version=version, message=message, push=push, force=force)
+        outcome = manager.deploy(str(done.version)) if then_deploy else None
+    _warn(done.warnings)
+    text = render.released(done)
+    if outcome is None:
+        _show(done, as_json, text)
+    else:
+        _show(
+            {"released": done, "deployed": outcome}, as_json, f"{text}\n{render.outcome(outcome)}"
+        )
+
+
+@cli.command()
+@ref_argument
+@yes_option
+@click.option("--dry-run", is_flag=True, help="Show the plan, and do nothing.")
+@click.option("--force", is_flag=True, help="Deploy what is live and intact again.")
+@click.option("--smoke-test/--no-smoke-test", default=None, help="Load the model first.")
+@reason_option
+@wait_option
+@json_option
+@pass_session
+def deploy(
+    session: Session, model: str, yes: bool, dry_run: bool, force: bool, smoke_test: bool | None,
+    reason: str | None, wait: float, as_json: bool,
+) -> None:  # fmt: skip
+    """Check a version out and make it live; the latest where none is named.
+
+    Example: tagship deploy dl_model@1.2 --yes --reason "better on bare ground"
+    """
+    from tagship import render
+
+    ref = _ref(model)
+    with _manager(session, ref.model) as manager:
+        plan = manager.plan(ref)
+        if dry_run:
+            return _show(plan, as_json, render.plan(plan))
+        if not plan.live or force:
+            _confirm(render.plan(plan), yes, quiet=as_json)
+        outcome = manager.deploy(ref, force=force, smoke_test=smoke_test, reason=reason, wait=wait)
+    _warn((*outcome.mended, *outcome.warnings))
+    return _show(outcome, as_json, render.outcome(outcome))
+
+
+@cli.command()
+@model_argument
+@click.option("--to", "version", metavar="VERSION", help="A version, instead of the one before.")
+@reason_option
+@yes_option
+@wait_option
+@json_option
+@pass_session
+def rollback(
+    session: Session, model: str, version: str | None, reason: str | None, yes: bool, wait: float,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Make the last good version before the live one live again.
+
+    Example: tagship rollback ml_model --reason "wrong on snow" --yes
+    """
+    from tagship import render
+
+    with _manager(session, model) as manager:
+        plan = manager.rollback_plan(version)
+        _confirm(render.rollback_plan(plan), yes, quiet=as_json)
+        outcome = manager.rollback_to_version(version, reason=reason, wait=wait)
+    _warn((*outcome.mended, *outcome.warnings))
+    _show(outcome, as_json, render.outcome(outcome))
+
+
+@cli.command()
+@model_argument
+@click.option("--path", is_flag=True, help="Print its real path instead.")
+@json_option
+@pass_session
+def current(session: Session, model: str, path: bool, as_json: bool) -> None:
+    """Print the live version of MODEL. Fast enough for a shell prompt.
+
+    Example: tagship current ml_model --path
+    """
+    from tagship import active
+
+    version, directory = active.current(model, session.folder)
+    value = {"model": model, "version": version, "directory": directory}
+    _show(value, as_json, str(directory) if path else version)
+
+
+@cli.command(name="list")
+@model_argument
+@json_option
+@pass_session
+def list_(session: Session, model: str, as_json: bool) -> None:
+    """List every version of MODEL, the newest first.
+
+    Example: tagship list ml_model --json
+    """
+    from tagship import render
+
+    with _manager(session, model) as manager:
+        rows = manager.list_versions()
+    _show_table(rows, as_json, render.versions)
+
+
+@cli.command()
+@ref_argument
+@json_option
+@pass_session
+def show(session: Session, model: str, as_json: bool) -> None:
+    """Show all that is known of one version, deployed or not.
+
+    Example: tagship show ml_model@1.1
+    """
+    from tagship import render
+
+    ref = _ref(model)
+    with _manager(session, ref.model) as manager:
+        value = manager.show(ref)
+    _show(value, as_json, render.metadata(value))
+
+
+@cli.command()
+@model_argument
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="The last N events.")
+@json_option
+@pass_session
+def history(session: Session, model: str, limit: int | None, as_json: bool) -> None:
+    """Tell what happened to MODEL here: when, by whom, why.
+
+    Example: tagship history ml_model --limit 20
+    """
+    from tagship import render
+
+    with _manager(session, model) as manager:
+        events = manager.get_deployment_history(limit)
+    _show_table(events, as_json, render.history)
+
+
+@cli.command()
+@model_argument
+@click.option("--keep", type=click.IntRange(1), metavar="N", help="Good versions that stay.")
+@click.option("--dry-run", is_flag=True, help="Show what would go, and remove nothing.")
+@yes_option
+@reason_option
+@wait_option
+@json_option
+@pass_session
+def cleanup(
+    session: Session, model: str, keep: int | None, dry_run: bool, yes: bool, reason: str | None,
+    wait: float, as_json: bool,
+) -> None:  # fmt: skip
+    """Remove old versions of MODEL from this host; their tags stay, so each can come back.
+
+    The live version, the rollback target, pinned versions and those that a process has open stay.
+    DVC's cache is DVC's: dvc gc --all-tags keeps what is released.
+
+    Example: tagship cleanup ml_model --keep 3 --dry-run
+    """
+    from tagship import render
+
+    with _manager(session, model) as manager:
+        plan = manager.cleanup_old_versions(keep, dry_run=True)
+        if not dry_run and not yes:
+            _show_table(plan, False, render.cleanup)
+        if not dry_run:
+            _confirm(render.cleaned(plan), yes, quiet=as_json)
+            plan = manager.cleanup_old_versions(keep, reason=reason, wait=wait)
+    _warn(plan.mended)
+    if as_json:
+        return _show(plan, True, "")
+    _show_table(plan, False, render.cleanup)
+    return click.echo(render.cleaned(plan))
+
+
+@cli.command()
+@click.argument("model", metavar="MODEL@VERSION")
+@reason_option
+@wait_option
+@json_option
+@pass_session
+def pin(session: Session, model: str, reason: str | None, wait: float, as_json: bool) -> None:
+    """Protect a version from cleanup.
+
+    Example: tagship pin ml_model@1.0.0 --reason "the audit of March"
+    """
+    ref = _ref(model, exact=True)
+    with _manager(session, ref.model) as manager:
+        version = manager.pin(ref, reason=reason, wait=wait)
+    value = {"model": ref.model, "version": version, "pinned": True}
+    _show(value, as_json, f"{ref.model} {version} is pinned: cleanup keeps it")
+
+
+@cli.command()
+@click.argument("model", metavar="MODEL@VERSION")
+@reason_option
+@wait_option
+@json_option
+@pass_session
+def unpin(session: Session, model: str, reason: str | None, wait: float, as_json: bool) -> None:
+    """Let cleanup have a version again.
+
+    Example: tagship unpin ml_model@1.0.0
+    """
+    ref = _ref(model, exact=True)
+    with _manager(session, ref.model) as manager:
+        version = manager.unpin(ref, reason=reason, wait=wait)
+    value = {"model": ref.model, "version": version, "pinned": False}
+    _show(value, as_json, f"{ref.model} {version} is not pinned any more")
+
+
+@cli.command()
+@click.argument("model", metavar="[MODEL[@VERSION]]", required=False)
+@json_option
+@pass_session
+def verify(session: Session, model: str | None, as_json: bool) -> None:
+    """Hash what is on disk against its metadata, and that against the tag. Exit 1 if it differs.
+
+    Example: tagship verify dl_model
+    """
+    from tagship import inspection, render, workspace
+
+    ref = _ref(model) if model else None
+    found = inspection.verify(workspace.find(session.folder), ref)
+    _show(found, as_json, render.verification(found))
+    if any(one.problems for one in found):
+        raise SystemExit(1)
+
+
+@cli.command()
+@click.argument("model", required=False)
+@json_option
+@pass_session
+def status(session: Session, model: str | None, as_json: bool) -> None:
+    """Tell whether what is live is what should be, and what mends it.
+
+    Exit 0: in order; 3: behind or drifted; 5: broken.
+
+    Example: tagship status ml_model
+    """
+    from tagship import inspection, render, workspace
+
+    space = workspace.find(session.folder)
+    names = [inspection.check_declared(space, model).model] if model else sorted(space.artifacts())
+    found = [inspection.status(space, name) for name in names]
+    values = [{**render.plain(one), "state": one.state.name.lower()} for one in found]
+    _show(values, as_json, render.status(found))
+    raise SystemExit(max((int(one.state) for one in found), default=0))
+
+
+@cli.command()
+@click.option("--keep", is_flag=True, help="Keep the throw-away copy, and say where it is.")
+@pass_session
+def demo(session: Session, keep: bool) -> None:
+    """Train, release, deploy, release again, deploy, roll back: on a throw-away copy.
+
+    Example: tagship demo
+    """
+    from tagship import demo as story
+
+    story.run(session.folder, keep=keep, say=click.echo)
+
+
+def _ref(text: str, *, exact: bool = False) -> "Ref":
+    from tagship.refs import Ref
+
+    if exact and "@" not in text:
+        raise click.UsageError("name the version: MODEL@VERSION")
+    return Ref.parse(text)
+
+
+@contextlib.contextmanager
+def _manager(session: Session, model: str) -> Iterator["ModelVersionManager"]:
+    """A manager whose long reads and copies show a bar, on a terminal."""
+    from tagship.manager import ModelVersionManager
+
+    with _progress() as progress:
+        yield ModelVersionManager(model, session.folder, progress)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int], None] | None]:
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        DownloadColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (SpinnerColumn(), TextColumn("checking"), DownloadColumn(), TransferSpeedColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task("bytes", total=None)
+
+    def advance(count: int) -> None:
+        if not bar.live.is_started:
+            bar.start()  # at the first byte: a question must not be asked under a running bar
+        bar.advance(task, count)
+
+    try:
+        yield advance
+    finally:
+        bar.stop()
+
+
+def _confirm(plan: str, yes: bool, *, quiet: bool) -> None:
+    """Show the plan and ask; where nobody can answer, an explicit --yes is needed."""
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Refused("there is no terminal to ask on, so nothing was done", "say --yes")
+    click.echo(plan, err=quiet)
+    if not click.confirm("Go on?", err=quiet):
+        raise Refused("nothing was done")
+
+
+def _show(value: Any, as_json: bool, text: str) -> None:
+    from tagship import render
+
+    click.echo(render.as_json(value) if as_json else text)
+
+
+def _show_table(value: Any, as_json: bool, table: Callable[[Any], "Table"]) -> None:
+    """A table for a terminal; elsewhere tab-separated lines under a heading."""
+    if as_json:
+        return _show(value, True, "")
+    heading, rows = table(value)
+    if not sys.stdout.isatty():
+        return click.echo("\n".join("\t".join(row) for row in (heading, *rows)))
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for name in heading:
+        drawn.add_column(name, overflow="fold")
+    for row in rows:
+        drawn.add_row(*row)
+    return Console().print(drawn, markup=False)
+
+
+def _warn(lines: Sequence[str]) -> None:
+    for line in lines:
+        click.echo(f"note: {line}", err=True)
+
+
+def main() -> None:
+    """Run, and turn whatever happens into a few lines and an exit code."""
+    session = Session()
+    try:
+        code = cli.main(standalone_mode=False, obj=session)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except BrokenPipeError:  # `tagship list m | head`: nobody reads on, and that is fine
+        sys.stderr.close()
+        code = 0
+    except TagshipError as error:
+        _report(session, error, error.message, error.hint)
+        code = 2 if isinstance(error, InvalidName) else 1
+    except OSError as error:
+        _report(session, error, f"{error.strerror or error}: {error.filename}", "tagship status")
+        code = 1
+    except Exception as error:  # noqa: BLE001 - the last resort: a person must not see a traceback
+        text = f"this should not have happened: {type(error).__name__}: {error}"
+        _report(session, error, text, "tagship -v shows where; please report it")
+        code = 1
+    sys.exit(code)
+
+
+def _report(session: Session, error: Exception, message: str, hint: str) -> None:
+    if session.verbose:
+        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)

@@ -1,0 +1,605 @@
+"""Deploy, roll back, recover: the ten steps of docs/architecture.md, in one function each.
+
+The link ``current`` is the truth. A run that is killed leaves an intent behind, and the next one
+asks the link how far it came.
+"""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from semver import Version
+
+from tagship import git, history, manifest, metadata, objects, selftest, tracked, workspace
+from tagship.catalog import Release
+from tagship.errors import Corrupt, NotFound, Refused, SelfTestFailed, TagshipError, Unavailable
+from tagship.history import Event, Place
+from tagship.manifest import File, Progress
+from tagship.metadata import Metadata
+from tagship.refs import Ref, Wanted
+from tagship.selftest import Report
+from tagship.store import LinkState, Store
+from tagship.tracked import Snapshot
+from tagship.workspace import Workspace
+
+MARGIN = 16 << 20  # bytes to leave free on the disk, for metadata, history and the file system
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a deploy or a rollback is done.
+
+    Attributes:
+        force: deploy what is live and intact again.
+        smoke_test: load the model first, and run its self-test; None for what the settings say.
+        reason: why, for the history.
+        wait: seconds to wait for the lock.
+        progress: is told the bytes fetched, copied and hashed.
+    """
+
+    force: bool = False
+    smoke_test: bool | None = None
+    reason: str | None = None
+    wait: float = 0
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a deploy would do.
+
+    Attributes:
+        source: what is live now, None where nothing is.
+        version, tag, commit: what would be live.
+        commits: how many commits the target has that the live version has not; None if unknown.
+        size: of the target, in bytes; None where DVC did not record it.
+        to_fetch: objects that the DVC cache lacks.
+        metrics: name to (live, target), for every metric of either.
+        live: the target is live and its files are there: nothing is to be done.
+    """
+
+    model: str
+    source: Place | None
+    version: str
+    tag: str
+    commit: str
+    commits: int | None
+    size: int | None
+    to_fetch: int
+    metrics: dict[str, tuple[Any, Any]]
+    live: bool
+
+
+@dataclass(frozen=True)
+class RollbackPlan:
+    """What a rollback would do; ``on_disk``: its directory is still there, and whole."""
+
+    model: str
+    source: Place | None
+    target: Place
+    on_disk: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a deploy or a rollback did.
+
+    Attributes:
+        place: what is live now.
+        path: its directory.
+        event: the event in the history; None where nothing had to be done.
+        report: of the smoke test, where one was run.
+        mended: what a killed run had left, and was put in order first.
+        warnings: what went wrong without any harm to what is live.
+    """
+
+    model: str
+    place: Place
+    path: Path
+    event: Event | None = None
+    report: Report | None = None
+    mended: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass
+class _Job:
+    """One act under way; becomes its event. ``creates``: whether it makes its directory."""
+
+    store: Store
+    event: Event
+    started: float = field(default_factory=time.monotonic)
+    creates: bool = False
+    report: Report | None = None
+
+    def done(self, status: str, error: str | None = None) -> Event:
+        """The event, now that the act came to an end."""
+        took = round(time.monotonic() - self.started, 3)
+        return replace(self.event, status=status, error=error, duration_s=took)
+
+
+def plan(space: Workspace, ref: Ref) -> Plan:
+    """What deploying ``ref`` would change. Touches nothing.
+
+    Raises:
+        NotFound, Refused: there is no such version, or it is not on offer.
+    """
+    release = space.catalog(ref.model).find(ref)
+    taken = space.snapshot(release.commit, ref.model)
+    store = space.store(ref.model)
+    source, live = live_place(store), _live_metadata(store)
+    sizes = [one.size for out in taken.outs for one in out.objects]
+    lacking = [o for out in taken.outs for o in out.objects if o.hash_name != objects.GIT]
+    now = space.metrics(taken)
+    before = live.metrics if live else {}
+    return Plan(
+        ref.model,
+        source,
+        str(release.version),
+        str(release.tag.name),
+        release.commit,
+        _commits_between(space, live, release),
+        None if None in sizes else sum(size for size in sizes if size is not None),
+        sum(not space.cache.holds(one) for one in lacking),
+        {name: (before.get(name), now.get(name)) for name in sorted({*before, *now})},
+        _is_live(store, release, deep=False),
+    )
+
+
+def deploy(space: Workspace, ref: Ref, options: Options = Options()) -> Outcome:
+    """Check a version out into ``versions/`` and make it ``current``.
+
+    Raises:
+        NotFound, Refused: there is no such version, it is not on offer, or its tag was moved.
+        Locked: another process works on the model.
+        Corrupt, Unavailable: its bytes cannot be had as they were released.
+        SelfTestFailed: it does not answer as it was released. What was live is live.
+    """
+    release = space.catalog(ref.model).find(ref)
+    taken = space.snapshot(release.commit, ref.model)
+    store = space.store(ref.model)
+    what = f"deploy of {ref.model}@{release.version}"
+    with store.locked(workspace.owner(what), options.wait):
+        mended = recover(store, ref.model)
+        past = workspace.events(store)
+        _check_not_moved(past, release)
+        if not options.force and _is_live(store, release, deep=True):
+            return _nothing_to_do(store, ref.model, mended)
+        job = _begin(store, past, history.DEPLOY, release, options)
+        outcome = _check_out_and_switch(space, job, release, taken, options)
+    return replace(outcome, mended=mended)
+
+
+def plan_rollback(space: Workspace, model: str, wanted: Wanted | None = None) -> RollbackPlan:
+    """What a rollback would go back to. Touches nothing.
+
+    Raises:
+        NotFound: there is nothing to go back to.
+    """
+    store = space.store(model)
+    check_deployed(store, model)
+    live = live_place(store)
+    target = _rollback_target(space, model, workspace.events(store), live, wanted)
+    on_disk = not _problems(store, target.directory, deep=False)
+    return RollbackPlan(model, live, target, on_disk)
+
+
+def rollback(
+    space: Workspace,
+    model: str,
+    wanted: Wanted | None = None,
+    options: Options = Options(),
+) -> Outcome:
+    """Make the last good version before the live one current again, or the one that is wanted.
+
+    Its directory is used where it is intact; else its tag is checked out again.
+
+    Raises:
+        NotFound: there is nothing to go back to.
+        Refused, Locked, Corrupt, Unavailable, SelfTestFailed: as for ``deploy``.
+    """
+    store = space.store(model)
+    check_deployed(store, model)
+    with store.locked(workspace.owner(f"rollback of {model}"), options.wait):
+        mended = recover(store, model)
+        past = workspace.events(store)
+        target = _rollback_target(space, model, past, live_place(store), wanted)
+        if live_place(store) == target and not _problems(store, target.directory, deep=True):
+            return _nothing_to_do(store, model, mended)
+        if _problems(store, target.directory, deep=True):
+            release = space.catalog(model).find(Ref(model, Wanted.parse(target.version, model)))
+            _check_not_moved(past, release)
+            taken = space.snapshot(release.commit, model)
+            job = _begin(store, past, history.ROLLBACK, release, options)
+            outcome = _check_out_and_switch(space, job, release, taken, options)
+        else:
+            kept = metadata.read(store.path(target.directory))
+            job = _begin_again(store, past, target, kept, options)
+            outcome = _switch(space, job)
+    return replace(outcome, mended=mended)
+
+
+def recover(store: Store, model: str) -> tuple[str, ...]:
+    """Put in order what a killed run left: close its intent as the link says, sweep its files.
+
+    Needs the lock. Nothing to do is the usual case.
+
+    Returns:
+        What was mended, in words.
+    """
+    mended = []
+    past = workspace.events(store)
+    intent = store.intent()
+    if intent is not None:
+        event = Event.from_json(intent["event"])
+        name = f"{event.action} of {event.model}@{event.version}"
+        live = store.link().directory == event.directory
+        if live and not any(other.id == event.id for other in past):
+            past = workspace.record(store, past, replace(event, status=history.SUCCEEDED))
+            mended.append(
+                f"the {name} was cut short after the switch: it is live, and in the history"
+            )
+        elif not live and not any(other.id == event.id for other in past):
+            error = "cut short before the switch"
+            past = workspace.record(store, past, replace(event, status=history.FAILED, error=error))
+            mended.append(f"the {name} was cut short before the switch: what was live is live")
+        if intent["creates"] and not live and event.directory in store.directories():
+            store.discard(event.directory)
+    left = store.sweep()
+    if left:
+        mended.append(f"removed what was left lying about: {', '.join(left)}")
+    if mended:
+        workspace.record(
+            store, past, event_of_now(past, "recover", model, reason="; ".join(mended))
+        )
+    if intent is not None:
+        store.close_intent()
+    return tuple(mended)
+
+
+def _check_out_and_switch(
+    space: Workspace, job: _Job, release: Release, taken: Snapshot, options: Options
+) -> Outcome:
+    """Steps 2 to 10 of a deploy: fetch, stage, verify, test, publish, switch, record, check."""
+    job.creates = True
+    with _recorded(job):
+        fetch = space.fetcher(job.store, options.progress)
+        files = tracked.files(taken, space.cache, fetch)
+        _check_space(space, job.store, taken)
+        fetch(file.object for file in files)
+        job.store.open_intent({"event": job.event.to_json(), "creates": True})
+        with job.store.stage(job.event.id) as staged:
+            copied = _copy(space, files, fetch, staged, options.progress)
+            job.report = _smoke_test(space, taken, staged, options)
+            metadata.write(staged, _describe(space, job, release, taken, copied))
+            job.store.publish(staged, _directory(job))
+    return _switch(space, job)
+
+
+def _switch(space: Workspace, job: _Job) -> Outcome:
+    """Steps 7 to 10: the link, the history, the check of what is now live, and cleaning up."""
+    store, directory = job.store, _directory(job)
+    with _recorded(job):
+        if not job.creates:
+            store.open_intent({"event": job.event.to_json(), "creates": False})
+        store.switch(directory)
+    event = job.done(history.SUCCEEDED)
+    try:
+        past = workspace.record(store, workspace.events(store), event)
+        store.close_intent()
+    except OSError as error:
+        raise Unavailable(
+            f"{event.model} {event.version} is live, but the history could not be written: {error}",
+            f"the next command mends it: tagship deploy {event.model}@{event.version}",
+        ) from None
+    _check_live(space, job, past)
+    place = Place(str(event.version), directory)
+    return Outcome(event.model, place, store.path(directory), past[-1], job.report)
+
+
+@contextlib.contextmanager
+def _recorded(job: _Job) -> Iterator[None]:
+    """A failure before the switch goes into the history, and leaves nothing else behind."""
+    try:
+        yield
+    except BaseException as error:
+        store, directory = job.store, _directory(job)
+        if store.link().directory != directory:  # else it is live, and recovery records it
+            with contextlib.suppress(OSError):  # a full disk: recovery does it, once there is room
+                _record_failure(job, error)
+        if isinstance(error, OSError):
+            raise Unavailable(
+                f"the {job.event.action} of {job.event.model} {job.event.version} failed:"
+                f" {error.strerror or error} ({error.filename or store.folder})",
+                f"mend the disk, then see what is live: tagship status {job.event.model}",
+            ) from error
+        raise
+
+
+def _record_failure(job: _Job, error: BaseException) -> None:
+    store, directory = job.store, _directory(job)
+    if job.creates and directory in store.directories():
+        store.discard(directory)
+    said = git.strip_credentials(str(error) or type(error).__name__)
+    workspace.record(store, workspace.events(store), job.done(history.FAILED, said))
+    store.close_intent()
+    store.sweep()
+
+
+def _check_live(space: Workspace, job: _Job, past: tuple[Event, ...]) -> None:
+    """Step 9. A version that fails is taken back, and marked so that no rollback returns to it.
+
+    Raises:
+        SelfTestFailed: it failed; what was live before is live again.
+    """
+    try:
+        _after_switch(space, job)
+    except (TagshipError, OSError) as error:
+        event, previous = job.event, job.event.previous
+        if previous is not None and previous.directory in job.store.directories():
+            job.store.switch(previous.directory)
+            now = f"{previous.version} is live again"
+        else:
+            job.store.unlink()
+            now = "nothing is live now"
+        said = error.message if isinstance(error, TagshipError) else str(error)
+        rejected = event_of_now(past, history.REJECT, event.model, place=event.place, reason=said)
+        workspace.record(job.store, past, rejected, *_returned(past, rejected, previous, said))
+        raise SelfTestFailed(
+            f"{event.model} {event.version} failed its check once it was live: {said}; {now}",
+            f"tagship history {event.model}",
+        ) from None
+
+
+def _returned(
+    past: tuple[Event, ...], rejected: Event, previous: Place | None, said: str
+) -> list[Event]:
+    if previous is None:
+        return []
+    reason = f"after-switch check failed: {said}"
+    event = event_of_now(
+        (*past, rejected), history.ROLLBACK, rejected.model, place=previous, reason=reason
+    )
+    return [replace(event, previous=rejected.place)]
+
+
+def _after_switch(space: Workspace, job: _Job) -> None:
+    live = job.store.current.resolve()
+    if live != job.store.path(_directory(job)).resolve():
+        raise Corrupt(f"{job.store.current} leads to {live}", "")
+    described = metadata.read(live)
+    problems = manifest.verify(live, described.files, deep=False)
+    if problems:
+        raise Corrupt(f"{problems[0].path} {problems[0].what}", "")
+    if space.settings.after_switch == "self_test":
+        self_test = live / described.self_test if described.self_test else None
+        selftest.run(live / described.path, self_test, space.settings.smoke_timeout)
+
+
+def _begin(
+    store: Store, past: tuple[Event, ...], action: str, release: Release, options: Options
+) -> _Job:
+    identity = history.next_id(history.now(), _taken_ids(store, past))
+    place = Place(str(release.version), history.directory_name(str(release.version), identity))
+    model = release.tag.name.model
+    event = replace(
+        event_of_now(past, action, model, place=place, reason=options.reason),
+        id=identity,
+        tag=str(release.tag.name),
+        tag_object=release.tag.object_id,
+        commit=release.commit,
+        previous=live_place(store),
+    )
+    return _Job(store, event)
+
+
+def _begin_again(
+    store: Store, past: tuple[Event, ...], target: Place, kept: Metadata, options: Options
+) -> _Job:
+    """A rollback to a directory that is still there: nothing is read from Git."""
+    event = replace(
+        event_of_now(past, history.ROLLBACK, kept.model, place=target, reason=options.reason),
+        id=history.next_id(history.now(), _taken_ids(store, past)),
+        tag=kept.tag.name,
+        tag_object=kept.tag.object,
+        commit=kept.commit.id,
+        previous=live_place(store),
+    )
+    return _Job(store, event)
+
+
+def event_of_now(
+    past: tuple[Event, ...],
+    action: str,
+    model: str,
+    *,
+    place: Place | None = None,
+    reason: str | None = None,
+) -> Event:
+    """An event of now; its ``seq`` is given when it is written."""
+    now = history.now()
+    return Event(
+        seq=0,
+        id=history.next_id(now, [event.id for event in past]),
+        at=history.stamp(now),
+        action=action,
+        status=history.SUCCEEDED,
+        model=model,
+        version=place.version if place else None,
+        directory=place.directory if place else None,
+        actor=workspace.actor(),
+        host=workspace.host(),
+        reason=reason,
+    )
+
+
+def _taken_ids(store: Store, past: tuple[Event, ...]) -> set[str]:
+    """Ids in the history, and those in directory names, should the history have been lost."""
+    return {event.id for event in past} | {history.id_of(name) for name in store.directories()}
+
+
+def _directory(job: _Job) -> str:
+    if job.event.directory is None:
+        raise AssertionError("a deploy has a directory")
+    return job.event.directory
+
+
+def _copy(
+    space: Workspace,
+    files: tuple[tracked.TrackedFile, ...],
+    fetch: objects.Fetcher,
+    staged: Path,
+    progress: Progress | None,
+) -> tuple[File, ...]:
+    """Step 4: every file into the staging directory, hashed and compared."""
+    return tuple(
+        tracked.copy(file, space.repository, fetch, staged / file.path, progress) for file in files
+    )
+
+
+def _smoke_test(space: Workspace, taken: Snapshot, staged: Path, options: Options) -> Report:
+    wanted = space.settings.smoke_test if options.smoke_test is None else options.smoke_test
+    if not wanted:
+        return Report(selftest.SKIPPED, "not asked for")
+    artifact = taken.artifact
+    self_test = staged / Path(artifact.self_test).name if artifact.self_test else None
+    model = staged / Path(artifact.path).name
+    return selftest.run(model, self_test, space.settings.smoke_timeout)
+
+
+def _describe(
+    space: Workspace, job: _Job, release: Release, taken: Snapshot, files: tuple[File, ...]
+) -> Metadata:
+    report = job.report or Report(selftest.SKIPPED, "not asked for")
+    event = job.event
+    described = space.describe(release, taken, files)
+    return replace(
+        described,
+        framework=report.framework,
+        architecture=report.architecture,
+        smoke_test=f"{report.verdict}: {report.detail}",
+        tools={**described.tools, **report.versions},
+        deployment=metadata.DeploymentInfo(
+            event.id, _next_seq(job), event.at, event.actor, event.host
+        ),
+    )
+
+
+def _next_seq(job: _Job) -> int:
+    return max((event.seq for event in workspace.events(job.store)), default=0) + 1
+
+
+def _check_space(space: Workspace, store: Store, taken: Snapshot) -> None:
+    """Refuse what cannot fit: in the models folder, and in the cache for what it lacks.
+
+    The size of a tracked folder is taken as DVC recorded it; an unknown size counts as nothing.
+    """
+    wanted = [one for out in taken.outs for one in out.objects]
+    lacking = [one for one in wanted if one.hash_name != objects.GIT and not space.cache.holds(one)]
+    for folder, found in ((store.folder, wanted), (space.project, lacking)):
+        needed = sum(one.size or 0 for one in found) + MARGIN
+        free = shutil.disk_usage(folder).free
+        if found and needed > free:
+            raise Unavailable(
+                f"{needed:,} bytes are needed in {folder}, and {free:,} are free",
+                f"tagship cleanup {taken.artifact.model}, or dvc gc",
+            )
+
+
+def _check_not_moved(past: tuple[Event, ...], release: Release) -> None:
+    """A tag that names another object than when it was last deployed here is not believed."""
+    before = history.tag_object_of(past, str(release.version))
+    if before is not None and before != release.tag.object_id:
+        raise Refused(
+            f"the tag {release.tag.name} was moved since it was deployed here: it was"
+            f" {before[:10]}, and is {release.tag.object_id[:10]}",
+            f"release a new version, or set the tag back: git tag -f {release.tag.name} {before}",
+        )
+
+
+def check_deployed(store: Store, model: str) -> None:
+    """Raise NotFound where no version of the model ever was on this host."""
+    if not store.versions.is_dir():
+        raise NotFound(f"{model} was never deployed here", f"tagship deploy {model}")
+
+
+def _rollback_target(
+    space: Workspace,
+    model: str,
+    past: tuple[Event, ...],
+    live: Place | None,
+    wanted: Wanted | None,
+) -> Place:
+    if wanted is None:
+        target = history.rollback_target(past, live)
+        if target is None:
+            raise NotFound(f"{model} has no good version to go back to", f"tagship list {model}")
+        return target
+    known = {place.version: place for place in history.deployed(past)}
+    version = wanted.select(Version.parse(name) for name in known)
+    if version is not None and not wanted.stage:
+        return known[str(version)]
+    release = space.catalog(model).find(Ref(model, wanted))
+    return known.get(str(release.version), Place(str(release.version), ""))
+
+
+def live_place(store: Store) -> Place | None:
+    """The version that ``current`` means; from its directory's metadata, or else its name."""
+    directory = store.live()
+    if directory is None:
+        return None
+    described = _metadata(store, directory)
+    version = described.version if described else history.version_of(directory)
+    return Place(version, directory)
+
+
+def _live_metadata(store: Store) -> Metadata | None:
+    directory = store.live()
+    return None if directory is None else _metadata(store, directory)
+
+
+def _metadata(store: Store, directory: str) -> Metadata | None:
+    try:
+        return metadata.read(store.path(directory))
+    except Corrupt:
+        return None
+
+
+def _problems(store: Store, directory: str, *, deep: bool) -> bool:
+    described = _metadata(store, directory) if directory else None
+    if described is None:
+        return True
+    return bool(manifest.verify(store.path(directory), described.files, deep=deep))
+
+
+def _is_live(store: Store, release: Release, *, deep: bool) -> bool:
+    if store.link().state is not LinkState.OK:
+        return False
+    described = _live_metadata(store)
+    live = store.live()
+    return (
+        described is not None
+        and live is not None
+        and described.tag.object == release.tag.object_id
+        and not _problems(store, live, deep=deep)
+    )
+
+
+def _commits_between(space: Workspace, live: Metadata | None, release: Release) -> int | None:
+    if live is None:
+        return None
+    try:
+        return git.count_commits(space.repository, live.commit.id, release.commit)
+    except Unavailable:  # the live version's commit is not in this clone
+        return None
+
+
+def _nothing_to_do(store: Store, model: str, mended: tuple[str, ...]) -> Outcome:
+    place = live_place(store)
+    if place is None:
+        raise AssertionError("what is live and intact has a place")
+    return Outcome(model, place, store.path(place.directory), mended=mended)

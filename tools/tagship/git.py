@@ -1,0 +1,374 @@
+"""Questions to Git: one function each, and one process an answer, whatever the number of tags."""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from git import Git
+from git.exc import GitCommandError, GitCommandNotFound
+
+from tagship.errors import NotFound, Refused, TagshipError, Unavailable
+from tagship.refs import TagName
+
+# `git rev-parse --local-env-vars` (Git 2.39). Git exports these to its hooks: a deploy started
+# from a post-receive hook would otherwise ask the repository that the hook runs in.
+LOCAL_ENVIRONMENT = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+)
+# A repository's own configuration may name programs (core.fsmonitor); a question runs none.
+QUIET = ("-c", "core.fsmonitor=false", "-c", "core.quotePath=false")
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A Git repository: ``top`` is its work tree, or the bare repository itself."""
+
+    top: Path
+    bare: bool
+
+    @property
+    def git(self) -> Git:
+        """GitPython's runner, one for each use: its batch process is not shared."""
+        return Git(self.top)
+
+
+@dataclass(frozen=True)
+class Tag:
+    """An annotated tag of GTO's grammar.
+
+    ``object_id`` is the tag object's, ``commit`` what it points at; ``trailers`` are the
+    ``Key: value`` lines that end its message.
+    """
+
+    name: TagName
+    object_id: str
+    commit: str
+    tagger: str
+    at: datetime
+    message: str
+
+    @property
+    def trailers(self) -> dict[str, str]:
+        """The last paragraph's ``Key: value`` lines (as git-interpret-trailers reads them)."""
+        last = self.message.rstrip().rpartition("\n\n")[2]
+        return dict(re.findall(r"^([A-Za-z][A-Za-z0-9-]*): (.*)$", last, re.MULTILINE))
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Who made a commit, when, and its message."""
+
+    id: str
+    author: str
+    at: datetime
+    message: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file in a commit's tree; ``mode`` is Git's (100644, 100755, 120000, 160000)."""
+
+    path: str
+    mode: str
+    blob: str
+    size: int
+
+
+def find(start: Path) -> Repository:
+    """The repository that ``start`` lies in.
+
+    Raises:
+        NotFound: ``start`` is in no Git repository.
+    """
+    for name in LOCAL_ENVIRONMENT:
+        os.environ.pop(name, None)
+    try:
+        answer = Git(start).execute(
+            ["git", "rev-parse", "--is-bare-repository", "--absolute-git-dir"]
+        )
+        bare, git_dir = str(answer).split("\n")
+        if bare == "true":
+            return Repository(Path(git_dir), bare=True)
+        return Repository(
+            Path(str(Git(start).execute(["git", "rev-parse", "--show-toplevel"]))), False
+        )
+    except GitCommandNotFound as error:
+        if not start.is_dir():
+            raise NotFound(f"{start} is no folder", "give one with -C DIR") from None
+        raise Unavailable("git is not installed", "install it first") from error
+    except GitCommandError as error:
+        if "not a git repository" not in str(error.stderr):
+            raise _failed(error) from None  # "dubious ownership", which Git explains
+        raise NotFound(f"{start} is in no Git repository", "git init && dvc init") from None
+
+
+def tags(repository: Repository) -> list[Tag]:
+    """Every annotated tag of GTO's grammar; others, and broken ones, are passed over."""
+    fields = (
+        "%(refname:strip=2) %(objectname) %(*objectname) %(*objecttype) %(taggerdate:unix)"
+        " %(taggername) %(taggeremail) %(contents)"
+    )
+    # NUL ends a field: a name or a message may hold anything else
+    form = fields.replace(" ", "%00") + "%00"
+    answer = _ask(repository, "for-each-ref", f"--format={form}", "refs/tags/")
+    parts = iter(answer.split("\0")[:-1])
+    found = []
+    for name, object_id, commit, kind, at, tagger, email, message in zip(*[parts] * 8, strict=True):
+        tag = TagName.parse(name.removeprefix("\n"))
+        if tag and kind == "commit" and at:  # a lightweight tag peels to nothing
+            found.append(Tag(tag, object_id, commit, f"{tagger} {email}", _time(at), message))
+    return found
+
+
+def remote_tags(repository: Repository, remote: str) -> dict[TagName, str]:
+    """The tags that ``remote`` has, each with the commit that it points at.
+
+    Raises:
+        Unavailable: the remote does not answer.
+    """
+    answer = _ask(repository, "ls-remote", "--tags", remote)
+    commits: dict[TagName, str] = {}
+    for line in answer.splitlines():
+        object_id, _, ref = line.partition("\t")
+        name = TagName.parse(ref.removeprefix("refs/tags/").removesuffix("^{}"))
+        if name:
+            commits[name] = object_id  # the peeled line, ref^{}, follows the tag object's own
+    return commits
+
+
+def commit(repository: Repository, name: str) -> Commit:
+    """The commit that ``name`` means.
+
+    Raises:
+        NotFound: there is none (yet).
+    """
+    form = "--format=%H%x00%an <%ae>%x00%at%x00%B"
+    try:
+        answer = _ask(
+            repository, "show", "--no-patch", form, "--end-of-options", f"{name}^{{commit}}"
+        )
+    except Unavailable:
+        if name == "HEAD":
+            raise NotFound("the repository has no commit yet", "git commit") from None
+        raise NotFound(f"there is no commit {name}", "git fetch --tags") from None
+    object_id, author, at, message = answer.split("\0")
+    return Commit(object_id, author, _time(at), message.strip())
+
+
+def branches_with(repository: Repository, commit_id: str) -> list[str]:
+    """The local and remote branches that a commit is on."""
+    form = "--format=%(refname)"
+    answer = _ask(
+        repository, "for-each-ref", form, "--contains", commit_id, "refs/heads/", "refs/remotes/"
+    )
+    return answer.splitlines()
+
+
+def is_detached(repository: Repository) -> bool:
+    """Whether HEAD names a commit instead of a branch."""
+    return _ask(repository, "rev-parse", "--symbolic-full-name", "HEAD").strip() == "HEAD"
+
+
+def count_commits(repository: Repository, older: str, newer: str) -> int:
+    """How many commits ``newer`` has that ``older`` has not."""
+    return int(_ask(repository, "rev-list", "--count", f"{older}..{newer}"))
+
+
+class Blobs:
+    """Files at commits, all read through one ``git cat-file --batch`` process."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._git = repository.git
+
+    def read(self, commit_id: str, path: str) -> bytes | None:
+        """The content of a file at a commit, or None where the commit has no such file."""
+        if "\n" in path:  # one question is one line
+            return None
+        try:
+            _, kind, _, data = self._git.get_object_data(f"{commit_id}:{path}")
+        except ValueError:
+            return None
+        return data if kind in ("blob", b"blob") else None
+
+
+def tree(repository: Repository, commit_id: str, path: str) -> list[Entry]:
+    """Every file at or below ``path`` in a commit."""
+    answer = _ask(
+        repository,
+        "--literal-pathspecs",
+        "ls-tree",
+        "-r",
+        "-z",
+        "-l",
+        "--full-tree",
+        commit_id,
+        "--",
+        path,
+    )
+    entries = []
+    for line in answer.split("\0")[:-1]:
+        facts, _, name = line.partition("\t")
+        mode, _, blob, size = facts.split()
+        entries.append(Entry(name, mode, blob, 0 if size == "-" else int(size)))
+    return entries
+
+
+def paths(repository: Repository, commit_id: str) -> list[str]:
+    """The path of every file in a commit."""
+    answer = _ask(repository, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id)
+    return answer.split("\0")[:-1]
+
+
+def write_blob(repository: Repository, blob: str, target: Path) -> None:
+    """Write the content of a blob to a new file, as it is stored: no filter is run."""
+    with open(target, "xb") as file:
+        try:
+            repository.git.execute(["git", *QUIET, "cat-file", "blob", blob], output_stream=file)
+        except GitCommandError as error:
+            raise _failed(error) from None
+
+
+def changed(repository: Repository, names: Iterable[str]) -> list[str]:
+    """Those of ``names`` that differ from HEAD, in the index or the work tree, or are untracked."""
+    answer = _ask(
+        repository,
+        "--literal-pathspecs",
+        "status",
+        "--porcelain=v1",
+        "-z",
+        "--no-renames",
+        "--untracked-files=all",
+        "--",
+        *names,
+    )
+    return [line[3:] for line in answer.split("\0")[:-1]]
+
+
+def is_ignored(repository: Repository, name: str) -> bool:
+    """Whether Git ignores a path."""
+    try:
+        _ask(repository, "check-ignore", "--quiet", "--no-index", "--", name)
+    except Unavailable:
+        return False
+    return True
+
+
+def create_tag(repository: Repository, name: TagName, commit_id: str, message: str) -> None:
+    """Make an annotated tag, and make it durable: ``git tag`` alone does not fsync.
+
+    Raises:
+        Refused: the tag exists, or Git does not know who you are.
+    """
+    try:
+        repository.git.execute(
+            ["git", "-c", "core.fsync=all", "tag", "--annotate", "--cleanup=verbatim",
+             f"--message={message}", "--end-of-options", str(name), commit_id]
+        )  # fmt: skip
+    except GitCommandError as error:
+        if "already exists" in str(error.stderr):
+            raise Refused(f"the tag {name} exists", "release a higher version") from None
+        if "Please tell me who you are" in str(error.stderr):
+            raise Refused(
+                "Git does not know who you are",
+                'git config user.name "Your Name" && git config user.email you@example.com',
+            ) from None
+        raise _failed(error) from None
+
+
+def delete_tag(repository: Repository, name: TagName) -> None:
+    """Take a local tag back."""
+    _ask(repository, "tag", "--delete", "--", str(name))
+
+
+def push_tag(repository: Repository, remote: str, name: TagName) -> None:
+    """Push one tag, and with it the commits that it needs.
+
+    Raises:
+        Unavailable: the remote refuses it or does not answer.
+    """
+    _ask(repository, "push", "--quiet", remote, f"refs/tags/{name}:refs/tags/{name}")
+
+
+def default_remote(repository: Repository) -> str | None:
+    """The remote to release to: ``origin``, else the only one there is."""
+    names = _ask(repository, "remote").split()
+    if "origin" in names:
+        return "origin"
+    return names[0] if len(names) == 1 else None
+
+
+def commit_only(repository: Repository, names: list[str], message: str) -> str:
+    """Commit just these files; what else is changed or staged stays as it was.
+
+    Returns:
+        The id of the new commit, or of HEAD where the files have not changed.
+    """
+    _ask(repository, "--literal-pathspecs", "add", "--", *names)
+    if changed(repository, names):
+        _ask(
+            repository, "--literal-pathspecs", "commit", "--quiet", f"--message={message}",
+            "--only", "--", *names,
+        )  # fmt: skip
+    return commit(repository, "HEAD").id
+
+
+def unstage(repository: Repository, names: list[str]) -> None:
+    """Set the index back to HEAD for these files."""
+    _ask(repository, "--literal-pathspecs", "reset", "--quiet", "HEAD", "--", *names)
+
+
+def identity(repository: Repository) -> str:
+    """``Name <mail>`` of whoever runs Git here, or an empty string where Git does not know."""
+    try:
+        line = _ask(repository, "var", "GIT_COMMITTER_IDENT")
+    except Unavailable:
+        return ""
+    return line.rpartition(">")[0] + ">"
+
+
+def strip_credentials(text: str) -> str:
+    """Cut user, password and query out of every URL in ``text``: they may be secrets."""
+    text = re.sub(r"(\w[\w+.-]*://)[^/\s@'\"]*@", r"\1", text)
+    return re.sub(r"(\w[\w+.-]*://[^\s?'\"]*)\?[^\s'\"]*", r"\1", text)
+
+
+def _ask(repository: Repository, *arguments: str) -> str:
+    try:
+        answer = repository.git.execute(
+            ["git", *QUIET, *arguments],
+            strip_newline_in_stdout=False,
+            env={"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"},
+        )
+    except GitCommandError as error:
+        raise _failed(error) from None
+    return str(answer)
+
+
+def _failed(error: GitCommandError) -> TagshipError:
+    """Git's own words, without GitPython's frame around them."""
+    text = str(error.stderr).strip().removeprefix("stderr:").strip(" '\n")
+    lines = [line for line in text.splitlines() if line.strip()] or [f"exit code {error.status}"]
+    told = [line for line in lines if line.startswith(("fatal:", "error:", " ! "))] or lines
+    return Unavailable(f"git: {strip_credentials(told[0].removeprefix('fatal: ').strip())}")
+
+
+def _time(seconds: str) -> datetime:
+    return datetime.fromtimestamp(int(seconds), UTC)

@@ -1,0 +1,204 @@
+"""deployment_history.json: what happened to a model here, oldest first, one object an event.
+
+The link ``current`` is the truth of what is live; the history explains it. What may be rolled back
+to is decided here, from values alone.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from tagship import atomic
+from tagship.errors import Corrupt
+
+FILE_NAME = "deployment_history.json"
+ID_FORM = "%Y%m%d_%H%M%S"
+DEPLOY, ROLLBACK = "deploy", "rollback"
+SWITCHES = (DEPLOY, ROLLBACK)
+REJECT = "reject"  # a version that failed its check once it was live
+SUCCEEDED, FAILED = "succeeded", "failed"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A version and the directory below ``versions/`` that holds it."""
+
+    version: str
+    directory: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event; times are ISO 8601 in UTC, ``duration_s`` is in seconds.
+
+    ``directory`` is a name below ``versions/``. ``error`` says why a failed event failed.
+    """
+
+    seq: int
+    id: str
+    at: str
+    action: str
+    status: str
+    model: str
+    version: str | None = None
+    tag: str | None = None
+    tag_object: str | None = None
+    commit: str | None = None
+    directory: str | None = None
+    previous: Place | None = None
+    actor: str = ""
+    host: str = ""
+    reason: str | None = None
+    duration_s: float = 0.0
+    error: str | None = None
+
+    @property
+    def place(self) -> Place | None:
+        """Where the event's version lies, if it has one."""
+        if self.version is None or self.directory is None:
+            return None
+        return Place(self.version, self.directory)
+
+    @property
+    def switched(self) -> bool:
+        """Whether this event made its version live, for good."""
+        return self.action in SWITCHES and self.status == SUCCEEDED
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """Read one object; fields that a later release may have added are passed over."""
+        known = {one.name: value[one.name] for one in fields(cls) if one.name in value}
+        previous = known.get("previous")
+        event = cls(**known)
+        return replace(event, previous=Place(**previous)) if previous else event
+
+    def to_json(self) -> dict[str, Any]:
+        """The object as the file holds it."""
+        return asdict(self)
+
+
+def read(path: Path) -> tuple[Event, ...]:
+    """All events, oldest first; none where there is no file yet.
+
+    Raises:
+        Corrupt: the file is no JSON array of events.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return ()
+    try:
+        return tuple(Event.from_json(value) for value in json.loads(data))
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        where = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise Corrupt(
+            f"{path} is no readable history{where}",
+            f"mend it, or begin a new one: mv {path} {path}.broken",
+        ) from None
+
+
+def append(path: Path, events: Sequence[Event], *new: Event) -> tuple[Event, ...]:
+    """Write ``events`` and the new ones, numbered on, durably; return them all."""
+    last = max((event.seq for event in events), default=0)
+    numbered = [replace(event, seq=last + 1 + i) for i, event in enumerate(new)]
+    together = (*events, *numbered)
+    atomic.write_json(path, [event.to_json() for event in together])
+    return together
+
+
+def next_id(now: datetime, taken: Iterable[str]) -> str:
+    """A deployment id, ``YYYYMMDD_HHMMSS`` in UTC, that is not taken.
+
+    Two in one second, or a clock that went back, get the next free second; ``seq`` is the order.
+    """
+    used, moment = set(taken), now.astimezone(UTC)
+    while moment.strftime(ID_FORM) in used:
+        moment += timedelta(seconds=1)
+    return moment.strftime(ID_FORM)
+
+
+def directory_name(version: str, identity: str) -> str:
+    """The name below versions/ of a version: ``v1.2.0_20261123_053122``."""
+    return f"v{version}_{identity}"
+
+
+def version_of(directory: str) -> str:
+    """The version in a directory's name."""
+    return directory[1:-16]
+
+
+def id_of(directory: str) -> str:
+    """The deployment id in a directory's name."""
+    return directory[-15:]
+
+
+def deployed(events: Iterable[Event]) -> tuple[Place, ...]:
+    """Every place that was ever live and was not rejected, by when it was last made live."""
+    places: dict[Place, None] = {}
+    for event in events:
+        if event.place is not None and (event.switched or event.action == REJECT):
+            places.pop(event.place, None)
+            if event.switched:
+                places[event.place] = None
+    return tuple(places)
+
+
+def good(events: Iterable[Event]) -> tuple[Place, ...]:
+    """The line of good versions that leads to the live one: oldest first, the live one last.
+
+    A deploy adds to the line, a rollback cuts it back to its target, a rejection takes its version
+    out. So rolling back again goes further back, and what was left behind, or failed, is never come
+    back to unasked.
+    """
+    line: list[Place] = []
+    for event in events:
+        place = event.place
+        if place is not None and event.action == REJECT:
+            line = [other for other in line if other != place]
+        if not event.switched or place is None:
+            continue
+        if event.action == ROLLBACK:
+            line = _cut_back(line, place)
+        line.append(place)
+    return tuple(line)
+
+
+def _cut_back(line: list[Place], target: Place) -> list[Place]:
+    for index in reversed(range(len(line))):
+        if line[index].version == target.version:
+            return line[:index]
+    return line
+
+
+def rollback_target(events: Iterable[Event], live: Place | None) -> Place | None:
+    """The last good version before the live one; None where there is none.
+
+    Args:
+        events: the history.
+        live: what ``current`` points at, which somebody may have changed by hand.
+    """
+    line = good(events)
+    if live is not None and live.version in [place.version for place in line]:
+        last = max(i for i, place in enumerate(line) if place.version == live.version)
+        line = line[: last + 1]
+    before = [place for place in line if live is None or place.version != live.version]
+    return before[-1] if before else None
+
+
+def tag_object_of(events: Iterable[Event], version: str) -> str | None:
+    """The tag object that a version had when it was last deployed here."""
+    ids = [e.tag_object for e in events if e.version == version and e.switched and e.tag_object]
+    return ids[-1] if ids else None
+
+
+def now() -> datetime:
+    """The time in UTC; the one clock of tagship."""
+    return datetime.now(UTC)
+
+
+def stamp(moment: datetime) -> str:
+    """ISO 8601 in UTC, to the second: ``2026-11-23T05:31:22Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

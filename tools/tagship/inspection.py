@@ -1,0 +1,391 @@
+"""Questions about models and versions, and what is on disk held against what should be."""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from tagship import (
+    catalog,
+    config,
+    deploy,
+    git,
+    history,
+    manifest,
+    metadata,
+    objects,
+    tracked,
+    workspace,
+)
+from tagship.catalog import Catalog, Release
+from tagship.errors import Corrupt, NotFound, TagshipError
+from tagship.history import Event
+from tagship.metadata import Metadata
+from tagship.refs import Ref, Wanted
+from tagship.store import LinkState, Store
+from tagship.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One model: what is live, what is the latest, and the live version's bytes."""
+
+    model: str
+    path: str
+    live: str | None
+    latest: str | None
+    behind: bool
+    size: int | None
+    deprecated: bool
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    """One version: its tag, and its state on this host. ``size`` is in bytes."""
+
+    version: str
+    tag: str
+    at: str
+    commit: str
+    size: int | None
+    metrics: dict[str, Any]
+    stages: tuple[str, ...]
+    on_disk: bool
+    live: bool
+    pinned: bool
+    offered: bool
+
+
+class State(enum.IntEnum):
+    """How a model is; the value is the exit code of ``tagship status``."""
+
+    IN_ORDER = 0
+    DRIFTED = 3
+    BROKEN = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not in order, and the command that mends it."""
+
+    state: State
+    what: str
+    mend: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a model is on this host."""
+
+    model: str
+    live: str | None
+    latest: str | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def state(self) -> State:
+        """The worst of the findings."""
+        return max((finding.state for finding in self.findings), default=State.IN_ORDER)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What hashing one version directory found; no problems: it is as it was released."""
+
+    model: str
+    version: str
+    directory: str
+    files: int
+    size: int
+    problems: tuple[manifest.Problem, ...]
+
+
+def models(space: Workspace) -> list[ModelRow]:
+    """One row for each model that HEAD declares."""
+    catalogs = catalog.read(git.tags(space.repository))
+    return [
+        _model_row(space, artifact, catalogs.get(model, Catalog(model)))
+        for model, artifact in sorted(space.artifacts().items())
+    ]
+
+
+def _model_row(space: Workspace, artifact: config.Artifact, known: Catalog) -> ModelRow:
+    store = space.store(artifact.model)
+    link = store.link()
+    live = deploy.live_place(store) if link.state in (LinkState.OK, LinkState.DANGLING) else None
+    described = _described(store, live.directory) if live else None
+    latest = str(known.latest.version) if known.latest else None
+    return ModelRow(
+        artifact.model,
+        artifact.path,
+        live.version if live else None,
+        latest,
+        _is_behind(live.version if live else None, known),
+        described.size if described else None,
+        known.deprecated,
+    )
+
+
+def _is_behind(live: str | None, known: Catalog) -> bool:
+    if known.latest is None:
+        return False
+    release = known.get(live) if live else None
+    return release is None or release.version < known.latest.version
+
+
+def versions(space: Workspace, model: str) -> list[VersionRow]:
+    """Every version that a tag carries, lowest first.
+
+    Raises:
+        NotFound: there is neither such a model nor a tag of it.
+    """
+    known = space.catalog(model)
+    if not known.releases:
+        check_declared(space, model)
+    store = space.store(model)
+    live = deploy.live_place(store)
+    on_disk = {history.version_of(directory) for directory in store.directories()}
+    pins = store.pins()
+    return [
+        VersionRow(
+            str(release.version),
+            str(release.tag.name),
+            history.stamp(release.tag.at),
+            release.commit,
+            *_size_and_metrics(space, model, release),
+            release.stages,
+            str(release.version) in on_disk,
+            live is not None and live.version == str(release.version),
+            str(release.version) in pins,
+            release.active,
+        )
+        for release in known.releases
+    ]
+
+
+def _size_and_metrics(
+    space: Workspace, model: str, release: Release
+) -> tuple[int | None, dict[str, Any]]:
+    """From the tag's message; from the commit where GTO or a person made the tag."""
+    if release.metrics is not None:
+        return release.size, release.metrics
+    try:
+        taken = space.snapshot(release.commit, model)
+        sizes = [one.size for out in taken.outs for one in out.objects]
+        metrics = space.metrics(taken)
+    except TagshipError:  # the tag is older than the artifact's declaration: listed all the same
+        return None, {}
+    return sum(size or 0 for size in sizes), metrics
+
+
+def check_declared(space: Workspace, model: str) -> config.Artifact:
+    """The model as HEAD declares it.
+
+    Raises:
+        NotFound: it does not, with the nearest name.
+    """
+    declared = space.artifacts()
+    if model not in declared:
+        raise config.unknown_model(model, declared)
+    return declared[model]
+
+
+def show(space: Workspace, ref: Ref) -> Metadata:
+    """All that is known of a version: as it was deployed, or else as its tag has it.
+
+    Raises:
+        NotFound, Refused: there is no such version.
+    """
+    store = space.store(ref.model)
+    release = _release(space, ref)
+    for directory in _newest_first(store):
+        described = _described(store, directory)
+        if described and described.version == str(release.version):
+            return described
+    taken = space.snapshot(release.commit, ref.model)
+    return space.describe(release, taken, _tracked_files(space, store, taken))
+
+
+def _release(space: Workspace, ref: Ref) -> Release:
+    """The version, deregistered ones included: what was released can be looked at."""
+    known = space.catalog(ref.model)
+    if not known.releases:
+        check_declared(space, ref.model)
+    if ref.wanted.exact is not None and (release := known.get(str(ref.wanted.exact))):
+        return release
+    return known.find(ref)
+
+
+def _tracked_files(
+    space: Workspace, store: Store, taken: tracked.Snapshot
+) -> tuple[manifest.File, ...]:
+    """The files of a version that is not on disk: no sha256, and no list that is not here."""
+    try:
+        fetch = objects.Fetcher(space.cache, store.incoming, offline=True)
+        files = tracked.files(taken, space.cache, fetch)
+    except (TagshipError, OSError):
+        return ()
+    return tuple(
+        manifest.File(file.path, file.object.size or 0, _md5(file), "", file.executable)
+        for file in files
+    )
+
+
+def _md5(file: tracked.TrackedFile) -> str:
+    return file.object.digest if file.object.hash_name == objects.MD5 else ""
+
+
+def verify(space: Workspace, ref: Ref | None = None) -> list[Verification]:
+    """Hash what is on disk against its metadata, and hold the metadata against the tag.
+
+    Args:
+        space: the workspace.
+        ref: a model (all of its versions on disk), or one version of it; None for everything.
+
+    Raises:
+        NotFound: there is nothing of that on disk.
+    """
+    names = sorted(space.artifacts()) if ref is None else [ref.model]
+    found = [one for name in names for one in _verify_model(space, name, ref)]
+    if ref is not None and not found:
+        raise NotFound(f"{ref} is not on disk here", f"tagship deploy {ref}")
+    return found
+
+
+def _verify_model(space: Workspace, model: str, ref: Ref | None) -> Iterable[Verification]:
+    store, known = space.store(model), space.catalog(model)
+    wanted = None
+    if ref is not None and ref.wanted != Wanted():
+        wanted = str(_release(space, ref).version)
+    for directory in reversed(_newest_first(store)):
+        version = history.version_of(directory)
+        if wanted in (None, version):
+            yield _verify_directory(space, store, known, directory)
+
+
+def _verify_directory(
+    space: Workspace, store: Store, known: Catalog, directory: str
+) -> Verification:
+    version = history.version_of(directory)
+    try:
+        described = metadata.read(store.path(directory))
+    except Corrupt as error:
+        problem = manifest.Problem(manifest.METADATA, error.message.rpartition(" ")[2])
+        return Verification(known.model, version, directory, 0, 0, (problem,))
+    problems = manifest.verify(store.path(directory), described.files)
+    problems += [
+        manifest.Problem(manifest.METADATA, what) for what in _against_tag(space, described, known)
+    ]
+    return Verification(
+        known.model, version, directory, len(described.files), described.size, tuple(problems)
+    )
+
+
+def _against_tag(space: Workspace, described: Metadata, known: Catalog) -> list[str]:
+    """Where the metadata and the tag part; a file of Git's own is held to its commit alone."""
+    release = known.get(described.version)
+    if release is None:
+        return [f"names the tag {described.tag.name}, which this clone has not"]
+    wrong = []
+    if described.tag.object != release.tag.object_id:
+        wrong.append(f"was made from another tag object than {release.tag.name} is now")
+    if described.commit.id != release.commit:
+        wrong.append(f"names another commit than {release.tag.name}")
+    promised = _promised(space, known.model, release)
+    for file in described.files:
+        if promised.get(file.path, file.md5) != file.md5:
+            wrong.append(f"names another md5 for {file.path} than {release.tag.name}")
+    return wrong
+
+
+def _promised(space: Workspace, model: str, release: Release) -> dict[str, str]:
+    """The md5 of every file that DVC promises at the tag, as far as this machine knows."""
+    taken = space.snapshot(release.commit, model)
+    files = _tracked_files(space, space.store(model), taken)
+    return {file.path: file.md5 for file in files if file.md5}
+
+
+def status(space: Workspace, model: str) -> Status:
+    """Whether what is live is what should be, and the commands that mend what is not."""
+    store, known = space.store(model), space.catalog(model)
+    latest = str(known.latest.version) if known.latest else None
+    link = store.link()
+    live = deploy.live_place(store) if link.state in (LinkState.OK, LinkState.DANGLING) else None
+    findings = [
+        *_link_findings(store, model, latest),
+        *(_live_findings(space, store, known, live) if live and link.state is LinkState.OK else ()),
+        *_history_findings(store, model, live),
+    ]
+    if live and _is_behind(live.version, known):
+        what = f"{latest} is released, {live.version} is live"
+        findings.append(Finding(State.DRIFTED, what, f"tagship deploy {model}"))
+    return Status(model, live.version if live else None, latest, tuple(findings))
+
+
+def _link_findings(store: Store, model: str, latest: str | None) -> Iterable[Finding]:
+    link, again = store.link(), f"tagship deploy {model}"
+    if link.state is LinkState.NONE and latest is not None:
+        yield Finding(State.DRIFTED, "nothing is deployed", again)
+    elif link.state is LinkState.FOLDER:
+        what = f"{store.current} is no link"
+        yield Finding(State.DRIFTED, what, f"mv {store.current} {store.current}.old && {again}")
+    elif link.state is LinkState.FOREIGN:
+        what = f"{store.current} leads to {link.target}"
+        yield Finding(State.DRIFTED, what, f"rm {store.current} && {again}")
+    elif link.state is LinkState.DANGLING:
+        version = history.version_of(link.directory or "")
+        what = f"{store.current} leads to {link.directory}, which is gone"
+        yield Finding(State.BROKEN, what, f"tagship deploy {model}@{version} --force")
+
+
+def _live_findings(
+    space: Workspace, store: Store, known: Catalog, live: history.Place
+) -> Iterable[Finding]:
+    found = _verify_directory(space, store, known, live.directory)
+    again = f"tagship deploy {known.model}@{live.version} --force"
+    missing = any(
+        problem.what == "is missing" or (problem.path == manifest.METADATA and not found.files)
+        for problem in found.problems
+    )
+    for problem in found.problems:
+        state = State.BROKEN if missing else State.DRIFTED
+        yield Finding(state, f"{live.directory}/{problem.path} {problem.what}", again)
+
+
+def _history_findings(store: Store, model: str, live: history.Place | None) -> Iterable[Finding]:
+    try:
+        events: tuple[Event, ...] = workspace.events(store)
+        intent = store.intent()
+    except Corrupt as error:
+        yield Finding(State.DRIFTED, error.message, error.hint)
+        return
+    if intent is not None:
+        mend = f"tagship cleanup {model} --keep 1000 --yes"
+        yield Finding(State.DRIFTED, "a run was cut short; the next command mends it", mend)
+        return
+    line = history.good(events)
+    last = line[-1] if line else None
+    if live is not None and live != last:
+        told = f"the history says {last.directory if last else 'nothing'}"
+        what = f"{store.current} was changed by hand: it means {live.directory}, {told}"
+        mend = f"tagship deploy {model}@{live.version} --force"
+        if last is not None:
+            mend = f"tagship rollback {model} --to {last.version}"
+        yield Finding(State.DRIFTED, what, mend)
+
+
+def _newest_first(store: Store) -> list[str]:
+    """What is below versions/, by the ``seq`` of its deployment, the newest first."""
+
+    def seq(directory: str) -> int:
+        described = _described(store, directory)
+        return described.deployment.seq if described and described.deployment else 0
+
+    return sorted(store.directories(), key=seq, reverse=True)
+
+
+def _described(store: Store, directory: str) -> Metadata | None:
+    try:
+        return metadata.read(store.path(directory))
+    except Corrupt:
+        return None

@@ -1,0 +1,57 @@
+"""CatBoost models in CatBoost's own binary format, ``.cbm`` (which holds no code)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tagship.loaders import is_of
+
+
+class CatBoostLoader:
+    """Loads, describes and saves ``.cbm`` files."""
+
+    framework = "catboost"
+    suffixes = (".cbm",)
+    safe = True
+    extra = "catboost"
+
+    def load(self, path: Path) -> Any:
+        """A ``CatBoostClassifier`` where the model has classes, else a ``CatBoost``."""
+        import catboost
+
+        model = catboost.CatBoost().load_model(str(path), format="cbm")
+        if "class_params" in model.get_metadata().keys():  # noqa: SIM118 - no mapping: in needs keys()
+            return catboost.CatBoostClassifier().load_model(str(path), format="cbm")
+        return model
+
+    def describe(self, model: Any) -> dict[str, Any]:
+        """Trees, depth of the deepest tree, features and classes, as the file has them."""
+        depths = [len(splits) for splits in _tree_splits(model)]
+        return {
+            "trees": int(model.tree_count_),
+            "depth": max(depths, default=0),
+            "features": list(model.feature_names_),
+            "classes": [_plain(name) for name in getattr(model, "classes_", ())],
+        }
+
+    def predict(self, model: Any, inputs: Sequence[Any]) -> Any:
+        """Probabilities of shape (N, classes), or values of shape (N,) for a regression."""
+        predict = getattr(model, "predict_proba", model.predict)
+        return predict(list(inputs))
+
+    def accepts(self, model: object) -> bool:
+        return is_of(model, "catboost")
+
+    def save(self, model: Any, path: Path) -> None:
+        model.save_model(str(path), format="cbm")
+
+
+def _tree_splits(model: Any) -> list[list[str]]:
+    """The splits of each symmetric tree: one a level."""
+    if model.get_all_params().get("grow_policy", "SymmetricTree") != "SymmetricTree":
+        return []
+    return [model._get_tree_splits(i, None) for i in range(model.tree_count_)]  # noqa: SLF001
+
+
+def _plain(name: Any) -> Any:
+    return name.item() if hasattr(name, "item") else name

@@ -1,0 +1,43 @@
+"""Pickles, as scikit-learn's users write them: code, so loaded only where somebody says so."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tagship.loaders import is_of
+
+
+class JoblibLoader:
+    """Loads, describes and saves ``.joblib`` and ``.pkl`` files."""
+
+    framework = "joblib"
+    suffixes = (".joblib", ".pkl", ".pickle")
+    safe = False
+    extra = "joblib"
+
+    def load(self, path: Path) -> Any:
+        """Whatever was pickled."""
+        import joblib
+
+        return joblib.load(path)
+
+    def describe(self, model: Any) -> dict[str, Any]:
+        """The class, and scikit-learn's ``n_features_in_`` and ``classes_`` where it has them."""
+        classes = [str(name) for name in getattr(model, "classes_", ())]
+        return {
+            "class": f"{type(model).__module__}.{type(model).__qualname__}",
+            "features": getattr(model, "n_features_in_", None),
+            "classes": classes,
+        }
+
+    def predict(self, model: Any, inputs: Sequence[Any]) -> Any:
+        """Probabilities where the model gives them, else predictions; shape (N, ...)."""
+        return getattr(model, "predict_proba", model.predict)(list(inputs))
+
+    def accepts(self, model: object) -> bool:
+        return is_of(model, "sklearn")
+
+    def save(self, model: Any, path: Path) -> None:
+        import joblib
+
+        joblib.dump(model, path)

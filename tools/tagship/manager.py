@@ -1,0 +1,196 @@
+"""ModelVersionManager: all that the command line can do with one model, as methods."""
+
+from pathlib import Path
+from typing import Any
+
+from tagship import checkin, cleanup, deploy, inspection, release, workspace
+from tagship.active import Live, resolve
+from tagship.cleanup import Cleanup
+from tagship.deploy import Outcome, Plan, RollbackPlan
+from tagship.errors import NotFound, TagshipError
+from tagship.history import Event
+from tagship.inspection import Status, Verification, VersionRow
+from tagship.manifest import Progress
+from tagship.metadata import Metadata
+from tagship.refs import Ref, TagName, Wanted, check_model
+from tagship.release import Released
+
+
+class ModelVersionManager:
+    """Releases, deploys and rolls back one model.
+
+    Args:
+        model: its name under ``artifacts:`` in dvc.yaml.
+        start: a folder in the workspace; the working directory by default.
+        progress: is told the bytes fetched, copied, hashed and pushed.
+
+    Raises:
+        NotFound: ``start`` is in no Git, or in no DVC repository.
+        InvalidName: no model can be named so.
+    """
+
+    def __init__(
+        self, model: str, start: Path | str = ".", progress: Progress | None = None
+    ) -> None:
+        self.model = check_model(model)
+        self.start = Path(start)
+        self.space = workspace.find(self.start)
+        self.progress = progress
+
+    def release(
+        self,
+        *,
+        bump: str = "minor",
+        version: str | None = None,
+        message: str | None = None,
+        push: bool = False,
+        force: bool = False,
+    ) -> Released:
+        """Publish what HEAD has of the model as its next version. See ``release.release``."""
+        options = release.Options(bump, version, message, push, force, self.progress)
+        return release.release(self.space, self.model, options)
+
+    def plan(self, version: str | Ref = "latest") -> Plan:
+        """What deploying a version would change. See ``deploy.plan``."""
+        return deploy.plan(self.space, self._ref(version))
+
+    def deploy(
+        self,
+        version: str | Ref = "latest",
+        *,
+        force: bool = False,
+        smoke_test: bool | None = None,
+        reason: str | None = None,
+        wait: float = 0,
+    ) -> Outcome:
+        """Make a version live. See ``deploy.deploy``."""
+        options = deploy.Options(force, smoke_test, reason, wait, self.progress)
+        outcome = deploy.deploy(self.space, self._ref(version), options)
+        return self._cleaned(outcome) if outcome.event else outcome
+
+    def deploy_model(
+        self,
+        source: Any = None,
+        *,
+        bump: str = "minor",
+        message: str | None = None,
+        push: bool = False,
+        smoke_test: bool | None = None,
+        reason: str | None = None,
+    ) -> Outcome:
+        """Release and deploy, in one call, from a notebook or a script.
+
+        Args:
+            source: a version or tag to deploy (the latest by default); or the path of a model file
+                or folder, or a trained model: it is saved where its artifact lives, tracked by DVC,
+                committed (just that), released, and deployed.
+            bump: ``minor``, ``major`` or ``patch``.
+            message: what is new, for the commit and the tag.
+            push: push the tag to Git's remote.
+            smoke_test: load the model before it goes live; None for what the settings say.
+            reason: why, for the history.
+
+        Raises:
+            Refused: a stage of the pipeline writes this artifact: run ``dvc repro`` instead.
+            TagshipError: as for ``release`` and ``deploy``.
+        """
+        if source is None or (isinstance(source, str) and self._is_version(source)):
+            return self.deploy(source or "latest", smoke_test=smoke_test, reason=reason)
+        text = message or f"Train {self.model}"
+        checkin.check_in(self.space, self.model, source, text)
+        done = self.release(bump=bump, message=message, push=push)
+        return self.deploy(str(done.version), smoke_test=smoke_test, reason=reason)
+
+    def get_current_version(self) -> Live | None:
+        """The live version; None where nothing is deployed yet.
+
+        Raises:
+            Refused, Corrupt: ``current`` is no link of ours, or dangles.
+        """
+        try:
+            return resolve(self.model, self.start)
+        except NotFound:
+            return None
+
+    def list_versions(self) -> list[VersionRow]:
+        """Every version that a tag carries, lowest first."""
+        return inspection.versions(self.space, self.model)
+
+    def show(self, version: str | Ref = "latest") -> Metadata:
+        """All that is known of a version, deployed or not."""
+        return inspection.show(self.space, self._ref(version))
+
+    def rollback_to_version(
+        self, version: str | None = None, *, reason: str | None = None, wait: float = 0
+    ) -> Outcome:
+        """Make the last good version before the live one current again, or the one given."""
+        wanted = Wanted.parse(version, self.model) if version else None
+        options = deploy.Options(reason=reason, wait=wait, progress=self.progress)
+        return deploy.rollback(self.space, self.model, wanted, options)
+
+    def rollback_plan(self, version: str | None = None) -> RollbackPlan:
+        """What ``rollback_to_version`` would go back to. Touches nothing."""
+        wanted = Wanted.parse(version, self.model) if version else None
+        return deploy.plan_rollback(self.space, self.model, wanted)
+
+    def cleanup_old_versions(
+        self, keep: int | None = None, *, dry_run: bool = False, reason: str | None = None,
+        wait: float = 0,
+    ) -> Cleanup:  # fmt: skip
+        """Remove old versions from this host. See ``cleanup.cleanup``."""
+        options = deploy.Options(reason=reason, wait=wait)
+        return cleanup.cleanup(self.space, self.model, keep, dry_run=dry_run, options=options)
+
+    def pin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> str:
+        """Protect a version from cleanup; the version that was meant."""
+        found = str(self.space.catalog(self.model).find(self._ref(version)).version)
+        cleanup.pin(self.space, self.model, found, deploy.Options(reason=reason, wait=wait))
+        return found
+
+    def unpin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> str:
+        """Let cleanup have a version again; the version that was meant."""
+        found = str(self.space.catalog(self.model).find(self._ref(version)).version)
+        cleanup.unpin(self.space, self.model, found, deploy.Options(reason=reason, wait=wait))
+        return found
+
+    def get_deployment_history(self, limit: int | None = None) -> list[Event]:
+        """What happened to the model on this host, oldest first; the last ``limit`` events.
+
+        Raises:
+            NotFound: there is no such model, and nothing ever happened to it.
+            Corrupt: the history cannot be read.
+        """
+        events = list(workspace.events(self.space.store(self.model)))
+        if not events:
+            inspection.check_declared(self.space, self.model)
+        return events[-limit:] if limit else events
+
+    def verify(self, version: str | None = None) -> list[Verification]:
+        """Hash what is on disk against its metadata, and that against the tag."""
+        ref = self._ref(version) if version else Ref(self.model)
+        return inspection.verify(self.space, ref)
+
+    def status(self) -> Status:
+        """Whether what is live is what should be."""
+        inspection.check_declared(self.space, self.model)
+        return inspection.status(self.space, self.model)
+
+    def _ref(self, version: str | Ref) -> Ref:
+        if isinstance(version, Ref):
+            return version
+        return Ref(self.model, Wanted.parse(version, self.model))
+
+    def _is_version(self, text: str) -> bool:
+        if TagName.parse(text):
+            return True
+        try:
+            self._ref(text)
+        except TagshipError:
+            return False
+        return not Path(text).exists()
+
+    def _cleaned(self, outcome: Outcome) -> Outcome:
+        """Step 10: a version that is live stays live, whatever becomes of the cleanup."""
+        if not self.space.settings.auto_cleanup:
+            return outcome
+        return cleanup.after(self.space, outcome)

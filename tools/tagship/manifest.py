@@ -1,0 +1,156 @@
+"""Files with their sizes and digests: what a version directory must hold, and whether it does."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import BinaryIO
+
+from tagship.errors import Corrupt
+
+BLOCK = 1 << 20  # bytes hashed and copied at a time
+FICLONE = 0x40049409  # ioctl of Linux, <linux/fs.h>: share the blocks of another file
+METADATA = "metadata.json"
+
+Progress = Callable[[int], None]  # is told the bytes done since it was last told
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a version: path below the version directory, size in bytes, hex digests."""
+
+    path: str
+    size: int
+    md5: str
+    sha256: str
+    executable: bool = False
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one file of a version directory."""
+
+    path: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Digests:
+    """Size in bytes and hex digests of a stream."""
+
+    size: int
+    md5: str
+    sha256: str
+
+
+def check_path(path: str) -> str:
+    """Return ``path`` if it may be written below a version directory.
+
+    A ``.dir`` object is data from a bucket: DVC 3.67 follows ``../`` in it out of the workspace.
+
+    Raises:
+        Corrupt: absolute, leaving, a drive's form, ``.git``, ``.dvc``, control characters.
+    """
+    parts = path.split("/")
+    bad = (
+        not path
+        or PurePosixPath(path).is_absolute()
+        or PureWindowsPath(path).drive != ""
+        or "\\" in path
+        or any(ord(letter) < 32 or ord(letter) == 127 for letter in path)
+        or any(part in ("", ".", "..") for part in parts)
+        or any(part.lower() in (".git", ".dvc") for part in parts)
+    )
+    if bad:
+        raise Corrupt(f"{path!r} is no path for a file of a version", "rename it and release again")
+    return path
+
+
+def digest(path: Path, progress: Progress | None = None) -> Digests:
+    """Hash a regular file; a link is not followed.
+
+    Raises:
+        OSError: the file cannot be read, or is a link.
+    """
+    with _open(path) as source:
+        return _digest(source, None, progress)
+
+
+def copy(source: Path, target: Path, progress: Progress | None = None) -> Digests:
+    """Copy a regular file to a new name and hash it, sharing blocks where the file system can.
+
+    Never a hard or symbolic link: a write through one has corrupted a DVC cache.
+    """
+    with _open(source) as reader, open(target, "xb") as writer:
+        # ENOTTY, EOPNOTSUPP, EXDEV, EINVAL: this file system cannot, or not from there
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(writer.fileno(), FICLONE, reader.fileno())
+            return digest(target, progress)
+        return _digest(reader, writer, progress)
+
+
+def _digest(source: BinaryIO, target: BinaryIO | None, progress: Progress | None) -> Digests:
+    md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
+    while block := source.read(BLOCK):
+        md5.update(block)
+        sha256.update(block)
+        size += len(block)
+        if target is not None:
+            target.write(block)
+        if progress is not None:
+            progress(len(block))
+    return Digests(size, md5.hexdigest(), sha256.hexdigest())
+
+
+def _open(path: Path) -> BinaryIO:
+    file = open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")  # noqa: SIM115 - returned
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(f"{path} is no regular file")
+    return file
+
+
+def verify(directory: Path, files: Iterable[File], *, deep: bool = True) -> list[Problem]:
+    """Compare a version directory with what its metadata says.
+
+    Args:
+        directory: the version directory.
+        files: what it must hold, beside ``metadata.json``.
+        deep: hash every byte; else compare names, kinds, sizes and modes alone.
+    """
+    expected = {file.path: file for file in files}
+    problems = []
+    for path, entry in _scan(directory):
+        file = expected.pop(path, None)
+        if file is None:
+            if path != METADATA:
+                problems.append(Problem(path, "is not of this version"))
+        elif what := _difference(entry, file, deep):
+            problems.append(Problem(path, what))
+    problems += [Problem(path, "is missing") for path in expected]
+    return sorted(problems, key=lambda problem: problem.path)
+
+
+def _difference(path: Path, file: File, deep: bool) -> str:
+    found = path.stat(follow_symlinks=False)
+    if not stat.S_ISREG(found.st_mode):
+        return "is no regular file"
+    if found.st_size != file.size:
+        return f"has {found.st_size} bytes instead of {file.size}"
+    if bool(found.st_mode & stat.S_IXUSR) != file.executable:
+        return "has another executable bit"
+    if deep and digest(path).sha256 != file.sha256:
+        return "has other bytes than it was deployed with"
+    return ""
+
+
+def _scan(directory: Path) -> Iterable[tuple[str, Path]]:
+    for folder, folders, names in os.walk(directory):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        for name in names + links:
+            path = Path(folder, name)
+            yield path.relative_to(directory).as_posix(), path

@@ -1,0 +1,112 @@
+"""metadata.json: all that is known of a version. Its schema: docs/schemas/metadata.schema.json."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from tagship.errors import Corrupt
+from tagship.manifest import METADATA, File
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class TagInfo:
+    """The tag that carries the version; ``object`` is the tag object's id."""
+
+    name: str
+    object: str
+    tagger: str
+    at: str
+    message: str
+
+
+@dataclass(frozen=True)
+class CommitInfo:
+    """The commit that the tag points at."""
+
+    id: str
+    author: str
+    at: str
+    message: str
+
+
+@dataclass(frozen=True)
+class DeploymentInfo:
+    """The deploy that put the files here; None in a version that was not deployed."""
+
+    id: str
+    seq: int
+    at: str
+    actor: str
+    host: str
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """All that is known of a version.
+
+    Attributes:
+        path: the model's file or folder, below the version directory.
+        files: every file, with size in bytes and hex digests.
+        size: of all files together, in bytes.
+        architecture: what the framework says of the model; None where it was not loaded.
+        metrics, params: as DVC has them at the tag.
+        lineage: the stages that made the model, first things first.
+        tools: versions of tagship, DVC, Python and the framework.
+    """
+
+    model: str
+    version: str
+    path: str
+    self_test: str | None
+    tag: TagInfo
+    commit: CommitInfo
+    files: tuple[File, ...]
+    size: int
+    framework: str | None = None
+    architecture: dict[str, Any] | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
+    lineage: list[dict[str, Any]] = field(default_factory=list)
+    smoke_test: str = ""
+    tools: dict[str, str] = field(default_factory=dict)
+    deployment: DeploymentInfo | None = None
+    schema: int = SCHEMA
+
+    def to_json(self) -> dict[str, Any]:
+        """The object as the file holds it."""
+        return {"schema": self.schema, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """Read the object; fields that a later release may have added are passed over."""
+        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+        known["tag"] = TagInfo(**value["tag"])
+        known["commit"] = CommitInfo(**value["commit"])
+        known["files"] = tuple(File(**file) for file in value["files"])
+        if value.get("deployment"):
+            known["deployment"] = DeploymentInfo(**value["deployment"])
+        return cls(**known)
+
+
+def read(directory: Path) -> Metadata:
+    """The metadata of a version directory.
+
+    Raises:
+        Corrupt: it has none, or none that can be read.
+    """
+    path = directory / METADATA
+    try:
+        return Metadata.from_json(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        raise Corrupt(f"{path} is missing", "deploy the version again with --force") from None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise Corrupt(f"{path} cannot be read", "deploy the version again with --force") from None
+
+
+def write(directory: Path, value: Metadata) -> None:
+    """Write the metadata of a version that is being staged."""
+    text = json.dumps(value.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    (directory / METADATA).write_text(text + "\n", encoding="utf-8")

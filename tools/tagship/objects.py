@@ -1,0 +1,303 @@
+"""DVC's cache and remotes: objects by their digest. The only module that uses DVC itself.
+
+DVC says where the cache is, and carries objects from and to a remote. It carries them unchecked
+(3.67), so each object is hashed here before it is believed.
+"""
+
+import contextlib
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tagship import atomic, git, manifest
+from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
+from tagship.manifest import Progress
+
+JOBS = 8  # objects in transfer at a time
+GIT, MD5, LEGACY_MD5 = "git", "md5", "md5-dos2unix"
+
+
+@dataclass(frozen=True)
+class Object:
+    """Bytes with a digest: in DVC's cache (md5, ``.dir`` for a list of files), or a blob of Git.
+
+    ``hash_name`` is DVC's: ``md5``, or ``md5-dos2unix`` for an output of DVC 2.
+    """
+
+    hash_name: str
+    digest: str
+    size: int | None = None
+    remote: str | None = None
+
+    @property
+    def is_list(self) -> bool:
+        """Whether this is a ``.dir`` object: JSON, one ``{"md5", "relpath"}`` a file."""
+        return self.digest.endswith(".dir")
+
+    def __str__(self) -> str:
+        return f"{self.hash_name}:{self.digest}"
+
+
+@dataclass(frozen=True)
+class Cache:
+    """DVC's cache on this machine, and the DVC repository that configures it."""
+
+    project: Path
+    folder: Path
+
+    def path(self, wanted: Object) -> Path:
+        """Where DVC keeps an object (``dvc/cachemgr.py``)."""
+        top = self.folder if wanted.hash_name == LEGACY_MD5 else self.folder / "files" / "md5"
+        return top / wanted.digest[:2] / wanted.digest[2:]
+
+    def holds(self, wanted: Object) -> bool:
+        """Whether there is a file of that name; what is in it, its reader checks."""
+        return self.path(wanted).is_file()
+
+    def drop(self, wanted: Object) -> None:
+        """Remove an object whose bytes are wrong: DVC would trust it for ever."""
+        self.path(wanted).unlink(missing_ok=True)
+
+
+def cache_of(project: Path) -> Cache:
+    """The cache that DVC's own configuration names.
+
+    Raises:
+        Refused: the configuration cannot be read.
+    """
+    from dvc.config import Config, ConfigError  # 30 ms, and only for those who read bytes
+
+    try:
+        found = Config(dvc_dir=str(project / ".dvc"))
+    except ConfigError as error:
+        raise Refused(f"DVC: {error}", "mend .dvc/config") from None
+    folder = found["cache"].get("dir")
+    return Cache(project, Path(folder) if folder else project / ".dvc" / "cache")
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    """Brings objects from the DVC remote into the cache; each is hashed before the cache gets it.
+
+    Attributes:
+        cache: where they go.
+        incoming: a folder to receive them in, which a later run sweeps.
+        remote: DVC's name of the remote; None for DVC's default.
+        progress: is told the bytes that arrived.
+        offline: ask no remote; what the cache lacks cannot be had.
+    """
+
+    cache: Cache
+    incoming: Path
+    remote: str | None = None
+    progress: Progress | None = None
+    offline: bool = False
+
+    def __call__(self, wanted: Iterable[Object]) -> int:
+        """Fetch what the cache lacks.
+
+        Returns:
+            How many objects were fetched.
+
+        Raises:
+            Unavailable: the remote is not configured, does not answer, or lacks an object.
+            Corrupt: the remote's bytes are not the object's.
+        """
+        lacking = [
+            one
+            for one in dict.fromkeys(wanted)
+            if one.hash_name != GIT and not self.cache.holds(one)
+        ]
+        if not lacking:
+            return 0
+        if self.offline:
+            raise Unavailable(f"the DVC cache lacks {lacking[0]}", "dvc fetch --all-tags")
+        with _transport(self.cache.project) as transport, ThreadPoolExecutor(JOBS) as pool:
+            list(pool.map(lambda one: self._fetch(transport, one), lacking))
+        return len(lacking)
+
+    def _fetch(self, transport: "_Transport", wanted: Object) -> None:
+        arrived = self.incoming / f"{wanted.hash_name}-{wanted.digest}"
+        try:
+            transport.get(wanted, self.remote, arrived)
+            digests = manifest.digest(arrived, self.progress)
+            if not matches(wanted, arrived, digests.md5):
+                raise Corrupt(
+                    f"the DVC remote has other bytes for {wanted} than it was released with",
+                    "push it again from a machine that has it: dvc push",
+                )
+            _into_cache(arrived, self.cache.path(wanted))
+        finally:
+            arrived.unlink(missing_ok=True)
+
+
+def _into_cache(arrived: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(arrived, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+    arrived.chmod(0o444)
+    try:
+        os.replace(arrived, place)
+    except OSError:  # EXDEV: the cache is on another file system
+        beside = atomic.temporary_name(place)
+        shutil.copy2(arrived, beside)
+        os.replace(beside, place)
+
+
+def push(
+    cache: Cache, objects: Iterable[Object], remote: str | None, progress: Progress | None
+) -> int:
+    """Bring objects of the cache to the DVC remote, each hashed before it leaves; lists come last.
+
+    Returns:
+        How many the remote lacked.
+
+    Raises:
+        NotFound: no remote is configured.
+        Corrupt: the cache has other bytes.
+        Unavailable: an object is not in the cache, or the remote does not take it.
+    """
+    wanted = sorted(dict.fromkeys(objects), key=lambda one: one.is_list)
+    with _transport(cache.project) as transport:
+        lacking = transport.lacking(wanted, remote)
+        for one in lacking:
+            path = cache.path(one)
+            if not path.is_file():
+                raise Unavailable(f"the DVC cache lacks {one}", "dvc repro, or dvc commit")
+            if not matches(one, path, manifest.digest(path).md5):
+                raise Corrupt(f"the DVC cache has other bytes for {one}", "dvc repro --force")
+            transport.put(one, remote, path)
+            if progress is not None:
+                progress(path.stat().st_size)
+    return len(lacking)
+
+
+def matches(wanted: Object, path: Path, md5: str) -> bool:
+    """Whether the file at ``path``, whose plain md5 is ``md5``, is the object."""
+    if wanted.hash_name == MD5 or wanted.is_list:
+        return md5 == wanted.digest.removesuffix(".dir")
+    # DVC 2 hashed text with its line ends made LF; DVC knows what it calls text
+    from dvc_data.hashfile.hash import file_md5
+    from dvc_objects.fs import LocalFileSystem
+
+    return bool(file_md5(str(path), LocalFileSystem(), name=LEGACY_MD5) == wanted.digest)
+
+
+def add(project: Path, path: Path) -> list[Path]:
+    """Have DVC track a file or folder, as ``dvc add`` does; what it wrote for Git to keep.
+
+    Raises:
+        Unavailable: DVC refuses it.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with _quiet(), contextlib.closing(Repo(str(project))) as repo:
+            repo.add([str(path)], no_commit=False)
+    except DvcException as error:
+        raise Unavailable(f"DVC: {error}", f"dvc add {path}") from None
+    return pointer_files(path)
+
+
+def pointer_files(path: Path) -> list[Path]:
+    """What ``dvc add`` of a path writes beside it: its ``.dvc`` file, and the ignore rule."""
+    return [path.with_name(path.name + ".dvc"), path.with_name(".gitignore")]
+
+
+def has_remote(cache: Cache, remote: str | None) -> bool:
+    """Whether DVC has a remote to push to."""
+    from dvc.config import Config
+
+    return bool(remote or Config(dvc_dir=str(cache.project / ".dvc"))["core"].get("remote"))
+
+
+class _Transport:
+    """DVC's remotes: get and put an object by its digest. Nothing else of DVC is used for bytes."""
+
+    def __init__(self, repo: Any) -> None:
+        self._repo = repo
+        self._odbs: dict[tuple[str | None, str], Any] = {}
+
+    def _odb(self, wanted: Object, remote: str | None) -> Any:
+        name, hash_name = wanted.remote or remote, wanted.hash_name
+        if (name, hash_name) not in self._odbs:
+            self._odbs[name, hash_name] = self._repo.cloud.get_remote_odb(
+                name, "fetch", hash_name=hash_name
+            )
+        return self._odbs[name, hash_name]
+
+    def get(self, wanted: Object, remote: str | None, target: Path) -> None:
+        odb = self._odb(wanted, remote)
+        try:
+            odb.fs.get_file(odb.oid_to_path(wanted.digest), str(target))
+        except FileNotFoundError:
+            raise Unavailable(
+                f"{wanted} is in neither the DVC cache nor the DVC remote",
+                "push it from a machine that has it: dvc push --all-tags",
+            ) from None
+
+    def put(self, wanted: Object, remote: str | None, source: Path) -> None:
+        from dvc_objects.fs import LocalFileSystem
+
+        odb = self._odb(wanted, remote)
+        odb.add(str(source), LocalFileSystem(), wanted.digest, check_exists=False)
+        if isinstance(odb.fs, LocalFileSystem):  # DVC does not fsync what it wrote
+            descriptor = os.open(odb.oid_to_path(wanted.digest), os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+
+    def lacking(self, wanted: list[Object], remote: str | None) -> list[Object]:
+        found: list[Object] = []
+        for hash_name in {one.hash_name for one in wanted}:
+            for name in {one.remote for one in wanted}:
+                here = [o for o in wanted if o.hash_name == hash_name and o.remote == name]
+                if here:
+                    odb = self._odb(here[0], remote)
+                    odb.fs.makedirs(odb.path, exist_ok=True)
+                    there = set(odb.oids_exist([one.digest for one in here]))
+                    found += [one for one in here if one.digest not in there]
+        return [one for one in wanted if one in found]
+
+
+@contextlib.contextmanager
+def _transport(project: Path) -> Iterator[_Transport]:
+    """DVC opened for a transfer, its errors put into our words."""
+    from dvc.config import NoRemoteError
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with _quiet(), contextlib.closing(Repo(str(project))) as repo:
+            yield _Transport(repo)
+    except NoRemoteError:
+        raise NotFound("DVC has no remote", "dvc remote add -d NAME URL") from None
+    except DvcException as error:
+        raise Unavailable(f"DVC: {git.strip_credentials(str(error))}", "dvc remote list") from None
+    except TagshipError:
+        raise
+    except Exception as error:  # noqa: BLE001 - each cloud library has errors of its own
+        text = git.strip_credentials(str(error)) or type(error).__name__
+        raise Unavailable(
+            f"the DVC remote does not do its part: {text}", "dvc remote list"
+        ) from None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """DVC logs what it also raises, and advice; the error is told once, by who catches it."""
+    loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

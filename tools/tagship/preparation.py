@@ -1,0 +1,85 @@
+"""``tagship init``: what Git and DVC must ignore, and a first model in dvc.yaml."""
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from tagship import atomic, config, manifest, refs, store
+from tagship.errors import Refused
+from tagship.history import FILE_NAME
+from tagship.workspace import Workspace
+
+HEADING = "# what tagship puts live on this host"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The files that were written; none where everything was there already."""
+
+    written: tuple[str, ...]
+    model: str | None
+
+
+def prepare(space: Workspace, model: str | None = None, path: str | None = None) -> Prepared:
+    """Write ignore rules for deployed state, and an artifact's entry where one is asked for.
+
+    Args:
+        space: the workspace.
+        model: the name of a new model; needs ``path``.
+        path: its file or folder, from the DVC repository's top.
+
+    Raises:
+        InvalidName: the name is not one of ours.
+        Refused: another artifact has the name.
+        Corrupt: the path leaves the repository, or dvc.yaml cannot be read.
+    """
+    added = None
+    if model is not None and path is not None:
+        added = _declare(space.project / config.PIPELINE_FILE, refs.check_new_model(model), path)
+    root = space.settings.root.strip("/")
+    state = [
+        f"/{root}/*/{name}" for name in (store.VERSIONS, store.CURRENT, FILE_NAME, store.PRIVATE)
+    ]
+    names = {
+        space.project / ".gitignore": _with_lines(space.project / ".gitignore", state),
+        space.project / ".dvcignore": _with_lines(space.project / ".dvcignore", state),
+        space.project / config.PIPELINE_FILE: added,
+    }
+    written = []
+    for target, data in names.items():
+        if data is not None:
+            atomic.write(target, data)
+            written.append(target.name)
+    return Prepared(tuple(written), model)
+
+
+def _with_lines(path: Path, lines: list[str]) -> bytes | None:
+    """The file's text with the lines that it lacks; None where it has them all."""
+    text = path.read_text() if path.exists() else ""
+    lacking = [line for line in lines if line not in text.splitlines()]
+    if not lacking:
+        return None
+    before = text if not text or text.endswith("\n") else text + "\n"
+    heading = [] if HEADING in before else [HEADING]
+    return (before + "\n".join([*heading, *lacking]) + "\n").encode()
+
+
+def _declare(path: Path, model: str, artifact: str) -> bytes | None:
+    """dvc.yaml with one more artifact; comments and order stay as they are."""
+    artifact = manifest.check_path(artifact.removeprefix("./").rstrip("/"))
+    yaml = YAML()
+    data = path.read_bytes() if path.exists() else b""
+    declared = config.artifacts(data)
+    if model in declared:
+        if declared[model].path == artifact:
+            return None
+        raise Refused(
+            f"{model} is declared with the path {declared[model].path}", f"edit {path.name}"
+        )
+    content = yaml.load(data) or {}
+    content.setdefault("artifacts", {})[model] = {"path": artifact, "type": "model"}
+    out = BytesIO()
+    yaml.dump(content, out)
+    return out.getvalue()

@@ -1,0 +1,242 @@
+"""Names: models, versions and the tags that carry them. Pure text, no Git.
+
+The tag grammar is GTO's (gto 1.10.1, ``gto/constants.py``), so that GTO, DVC and DVC Studio read
+our tags and we read theirs::
+
+    tag      model ("@v" semver ["!"] | "#" stage ["!"] | "@deprecated" | "@created") ["#" counter]
+    model    [folder "="] name           "=" is written ":" everywhere but in a tag
+"""
+
+import enum
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import quote
+
+from semver import Version
+
+from tagship.errors import InvalidName, NotFound
+
+NAME = r"[a-zA-Z0-9](?:[a-zA-Z0-9/_-]*[a-zA-Z0-9])?"
+FOLDER = r"[a-zA-Z0-9._/-]+"
+OUR_NAME = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?"
+SEMVER = (
+    r"(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)"
+    r"(?:-[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?"
+)
+_MODEL = re.compile(rf"(?:(?P<folder>{FOLDER}):)?{NAME}")
+_TAG = re.compile(
+    rf"(?P<model>(?:{FOLDER}=)?{NAME})"
+    rf"(?:(?:@v(?P<version>{SEMVER})|\#(?P<stage>{NAME}))(?P<cancel>!?)|@(?P<word>deprecated|created))"
+    r"(?:\#(?P<counter>[0-9]+))?"
+)
+_PART = re.compile(r"v?(?P<major>0|[1-9]\d*)(?:\.(?P<minor>0|[1-9]\d*))?")
+
+
+class Action(enum.StrEnum):
+    """What a tag says of its model, in GTO's words."""
+
+    REGISTER = "register"
+    DEREGISTER = "deregister"
+    ASSIGN = "assign"
+    UNASSIGN = "unassign"
+    DEPRECATE = "deprecate"
+    CREATE = "create"
+
+
+@dataclass(frozen=True)
+class TagName:
+    """One tag of the grammar, taken apart. ``str()`` puts it together again."""
+
+    model: str
+    action: Action
+    version: Version | None = None
+    stage: str | None = None
+    counter: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Take ``text`` apart, or return None where it is no tag of this grammar."""
+        found = _TAG.fullmatch(text)
+        if not found:
+            return None
+        version = None
+        if found["version"]:
+            try:
+                version = Version.parse(found["version"])
+            except ValueError:  # a numeric pre-release part with a leading zero
+                return None
+        counter = int(found["counter"]) if found["counter"] else None
+        model = found["model"].replace("=", ":")
+        return cls(model, _action(found), version, found["stage"], counter)
+
+    def __str__(self) -> str:
+        cancel = "!" if self.action in (Action.DEREGISTER, Action.UNASSIGN) else ""
+        if self.version is not None:
+            what = f"@v{self.version}{cancel}"
+        elif self.stage is not None:
+            what = f"#{self.stage}{cancel}"
+        else:
+            what = "@deprecated" if self.action is Action.DEPRECATE else "@created"
+        counter = f"#{self.counter}" if self.counter is not None else ""
+        return self.model.replace(":", "=") + what + counter
+
+
+def _action(found: re.Match[str]) -> Action:
+    if found["word"]:
+        return Action.DEPRECATE if found["word"] == "deprecated" else Action.CREATE
+    if found["version"]:
+        return Action.DEREGISTER if found["cancel"] else Action.REGISTER
+    return Action.UNASSIGN if found["cancel"] else Action.ASSIGN
+
+
+def version_tag(model: str, version: Version) -> str:
+    """The name of the tag that carries ``version`` of ``model``."""
+    return str(TagName(model, Action.REGISTER, version))
+
+
+def check_model(text: str) -> str:
+    """Return ``text`` if GTO could name a model so.
+
+    Raises:
+        InvalidName: for anything else.
+    """
+    found = _MODEL.fullmatch(text)
+    if not found or ".." in (found["folder"] or "").split("/"):
+        raise InvalidName(
+            f"{text!r} is no model name",
+            "a name has letters, digits, '-' and '_', and starts and ends with a letter or a digit",
+        )
+    return text
+
+
+def check_new_model(text: str) -> str:
+    """Return ``text`` if we would name a new model so: one path component, lower case.
+
+    Raises:
+        InvalidName: for anything else.
+    """
+    if not re.fullmatch(OUR_NAME, text):
+        raise InvalidName(
+            f"{text!r} is no name for a new model",
+            "use lower-case letters, digits, '-' and '_', such as ml_model",
+        )
+    return text
+
+
+def folder_name(model: str) -> str:
+    """One path component for ``model``, however many its name has (``a/b`` is ``a%2Fb``)."""
+    return quote(model, safe="")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a user asked for: ``1.2.0``, ``1.2``, ``1``, ``latest``, or the holder of a stage.
+
+    ``str()`` gives the text that follows the model's name.
+    """
+
+    exact: Version | None = None
+    prefix: tuple[int, ...] = ()
+    stage: str | None = None
+
+    @classmethod
+    def parse(cls, text: str, model: str) -> Self:
+        """Read a version given by a user; a whole tag must be one of ``model``.
+
+        Raises:
+            InvalidName: the text is neither a version, nor ``latest``, nor a tag of the model.
+        """
+        if text == "latest":
+            return cls()
+        tag = TagName.parse(text)
+        if tag and tag.model == model and tag.action in (Action.REGISTER, Action.ASSIGN):
+            return cls(exact=tag.version, stage=tag.stage)
+        part = _PART.fullmatch(text)
+        if part:
+            return cls(prefix=tuple(int(number) for number in part.groups() if number is not None))
+        try:
+            return cls(exact=Version.parse(text.removeprefix("v")))
+        except ValueError:
+            raise InvalidName(
+                f"{text!r} is no version of {model}",
+                "give 1.2.0, 1.2, 1, latest, or a tag such as " + f"{model}@v1.2.0",
+            ) from None
+
+    def __str__(self) -> str:
+        if self.stage is not None:
+            return f"#{self.stage}"
+        if self.exact is not None:
+            return f"@{self.exact}"
+        return "@" + (".".join(map(str, self.prefix)) or "latest")
+
+    def select(self, versions: Iterable[Version]) -> Version | None:
+        """The highest version that was asked for; a pre-release only when named exactly."""
+        if self.exact is not None:
+            # str(): two builds of one version are equal in SemVer, and yet two tags
+            return next((v for v in versions if str(v) == str(self.exact)), None)
+        fitting = (
+            v
+            for v in versions
+            if not v.prerelease and (v.major, v.minor)[: len(self.prefix)] == self.prefix
+        )
+        return max(fitting, default=None)
+
+
+@dataclass(frozen=True)
+class Ref:
+    """``MODEL``, ``MODEL@VERSION`` or ``MODEL#STAGE``, as every command takes it."""
+
+    model: str
+    wanted: Wanted = Wanted()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a reference as the command line takes it.
+
+        Raises:
+            InvalidName: the text is not of that form.
+        """
+        tag = TagName.parse(text)
+        if tag and tag.action in (Action.REGISTER, Action.ASSIGN):
+            return cls(tag.model, Wanted(exact=tag.version, stage=tag.stage))
+        model, at, version = text.partition("@")
+        check_model(model)
+        return cls(model, Wanted.parse(version, model)) if at else cls(model)
+
+    def __str__(self) -> str:
+        return f"{self.model}{self.wanted}"
+
+
+def next_version(taken: Iterable[Version], bump: str) -> Version:
+    """The version after the highest one ever taken; 1.0.0 where none was.
+
+    A pre-release is followed by its own final version: 2.0.0-rc.1, then 2.0.0.
+
+    Args:
+        taken: every version that has or had a tag, cancelled ones included.
+        bump: ``major``, ``minor`` or ``patch``.
+    """
+    highest = max(taken, default=None)
+    return Version(1) if highest is None else highest.next_version(part=bump)
+
+
+def check_version(text: str) -> Version:
+    """A whole version for a new release: ``1.2.0`` or ``v1.2.0``; ``1.2`` is 1.2.0.
+
+    Raises:
+        InvalidName: the text is no SemVer 2.0.0 version.
+    """
+    try:
+        return Version.parse(text.removeprefix("v"), optional_minor_and_patch=True)
+    except ValueError:
+        raise InvalidName(f"{text!r} is no SemVer 2.0.0 version", "such as 1.2.0") from None
+
+
+def no_such_version(ref: Ref) -> NotFound:
+    """The error for a version that no tag carries."""
+    wanted = str(ref.wanted).lstrip("@")
+    if wanted == "latest":
+        return NotFound(f"{ref.model} has no released version", f"tagship release {ref.model}")
+    return NotFound(f"{ref.model} has no version {wanted}", f"tagship list {ref.model}")

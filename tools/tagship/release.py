@@ -1,0 +1,261 @@
+"""Release: check, push the bytes, tag, push the tag; in that order, so no tag lacks its bytes."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from semver import Version
+
+from tagship import config, git, manifest, objects, refs, tracked
+from tagship.catalog import Catalog
+from tagship.errors import Corrupt, Refused, TagshipError, Unavailable
+from tagship.manifest import Progress
+from tagship.refs import Action, TagName
+from tagship.tracked import Snapshot
+from tagship.workspace import Workspace
+
+BUMPS = ("minor", "major", "patch")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a version is published.
+
+    Attributes:
+        bump: ``minor``, ``major`` or ``patch``.
+        version: the version itself, instead of a bump.
+        message: what is new, for the tag.
+        push: push the tag to Git's remote.
+        force: release bytes that equal the last version's, or a commit that carries a version.
+        progress: is told the bytes pushed.
+    """
+
+    bump: str = "minor"
+    version: str | None = None
+    message: str | None = None
+    push: bool = False
+    force: bool = False
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Released:
+    """A version that was published.
+
+    Attributes:
+        previous: the highest version before it.
+        size: of the model and its self-test, in bytes.
+        pushed_objects: how many objects the DVC remote lacked; None without a DVC remote.
+        pushed_to: Git's remote that has the tag; None where it was not pushed.
+        warnings: what the user should know.
+    """
+
+    model: str
+    version: Version
+    tag: str
+    commit: str
+    previous: Version | None
+    size: int | None
+    metrics: dict[str, Any]
+    pushed_objects: int | None
+    pushed_to: str | None
+    warnings: tuple[str, ...] = ()
+
+
+def release(space: Workspace, model: str, options: Options = Options()) -> Released:
+    """Publish what HEAD has of a model as its next version.
+
+    Raises:
+        NotFound: there is no such model, or no commit, or the model is tracked by nobody.
+        Refused: its files are not committed, the commit carries a version already, the bytes are
+            the last version's, or the version exists.
+        Corrupt, Unavailable: the bytes cannot be pushed, or the tag; then no tag is left.
+    """
+    refs.check_model(model)
+    head = git.commit(space.repository, "HEAD")
+    taken = _snapshot_of_head(space, head.id, model)
+    _check_committed(space, taken)
+    _check_branch(space, head.id)
+    remote, theirs, warnings = _their_tags(space, model, push=options.push)
+    known = space.catalog(model)
+    version = _next_version(known, theirs, options)
+    _check_new(space, known, theirs, taken, version, force=options.force)
+    pushed_objects, more = _push_objects(space, taken, options.progress)
+    size, metrics = _size(space, taken), space.metrics(taken)
+    name = TagName(model, Action.REGISTER, version)
+    text = message(model, version, options.message, taken, size, metrics)
+    git.create_tag(space.repository, name, head.id, text)
+    if options.push and remote is not None:
+        _push_tag(space, remote, name)
+    previous = max((v for v in known.taken if v < version), default=None)
+    return Released(
+        model, version, str(name), head.id, previous, size, metrics, pushed_objects,
+        remote if options.push else None, (*warnings, *more),
+    )  # fmt: skip
+
+
+def message(
+    model: str,
+    version: Version,
+    text: str | None,
+    taken: Snapshot,
+    size: int | None,
+    metrics: dict[str, Any],
+) -> str:
+    """The tag's message: a subject, the user's words, and trailers that ``list`` reads again."""
+    trailers = [f"Metrics: {json.dumps(metrics, ensure_ascii=False)}"]
+    if size is not None:
+        trailers.append(f"Size: {size}")
+    trailers.append(f"Digest: {taken.identity}")
+    paragraphs = [f"{model} {version}", text.strip() if text else "", "\n".join(trailers)]
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
+
+
+def _snapshot_of_head(space: Workspace, head: str, model: str) -> Snapshot:
+    declared = space.artifacts()
+    if model not in declared:
+        raise config.unknown_model(model, declared)
+    return space.snapshot(head, model)
+
+
+def _check_committed(space: Workspace, taken: Snapshot) -> None:
+    """The pointers are as HEAD has them, and so are the files that they point to."""
+    changed = git.changed(space.repository, taken.pointers) if not space.repository.bare else []
+    if changed:
+        names = " ".join(changed)
+        raise Refused(
+            f"{names} differ{'s' if len(changed) == 1 else ''} from the last commit",
+            f'git add {names} && git commit -m "..."',
+        )
+    for out in taken.outs:
+        wanted, path = out.objects[0], space.repository.top / out.path
+        if out.names or out.within or wanted.is_list or not path.is_file():
+            continue  # Git's own were compared by Git; folders, and what is not here, by the push
+        if not objects.matches(wanted, path, manifest.digest(path).md5):
+            act = f"dvc commit {out.stage}" if out.stage else f"dvc add {out.path}"
+            raise Refused(
+                f"{out.path} is not what {out.pointer} says: it was changed since",
+                f"{act}, then commit {out.pointer}; or bring it back: dvc checkout {out.path}",
+            )
+
+
+def _check_branch(space: Workspace, commit: str) -> None:
+    if git.is_detached(space.repository) and not git.branches_with(space.repository, commit):
+        raise Refused(
+            f"HEAD is detached, and its commit {commit[:10]} is on no branch",
+            "give it one first: git switch -c NAME",
+        )
+
+
+def _their_tags(
+    space: Workspace, model: str, *, push: bool
+) -> tuple[str | None, dict[TagName, str], list[str]]:
+    """The remote's tags too: a clone without tags would begin at 1.0.0 again."""
+    remote = space.settings.git_remote or git.default_remote(space.repository)
+    if remote is None:
+        if push:
+            raise Refused("Git has no remote to push to", "git remote add origin URL")
+        return None, {}, []
+    try:
+        theirs = git.remote_tags(space.repository, remote)
+    except Unavailable as error:
+        if push:
+            raise
+        return remote, {}, [f"the tags of {remote} could not be looked at: {error.message}"]
+    return remote, {name: at for name, at in theirs.items() if name.model == model}, []
+
+
+def _next_version(known: Catalog, theirs: Iterable[TagName], options: Options) -> Version:
+    if options.version is not None:
+        return refs.check_version(options.version)
+    taken = [*known.taken, *(name.version for name in theirs if name.version is not None)]
+    return refs.next_version(taken, options.bump)
+
+
+def _check_new(
+    space: Workspace,
+    known: Catalog,
+    theirs: dict[TagName, str],
+    taken: Snapshot,
+    version: Version,
+    *,
+    force: bool,
+) -> None:
+    model, tag = known.model, TagName(known.model, Action.REGISTER, version)
+    if known.get(str(version)) or tag in theirs:
+        where = "" if known.get(str(version)) else "on the remote already; git fetch --tags"
+        raise Refused(f"{model} {version} exists", where or f"tagship show {model}@{version}")
+    here = [str(r.version) for r in known.offered if r.commit == taken.commit]
+    here += [
+        str(name.version)
+        for name, at in theirs.items()
+        if at == taken.commit
+        and name.action is Action.REGISTER
+        and not known.get(str(name.version))
+    ]
+    if here and not force:
+        raise Refused(
+            f"this commit carries {model} {here[0]} already",
+            f"commit a change first, or deploy it: tagship deploy {model}@{here[0]}",
+        )
+    last = known.offered[-1] if known.offered else None
+    if last and not force and _identity(space, last.commit, model) == taken.identity:
+        raise Refused(
+            f"the bytes of {model} are those of {last.version}",
+            "train it again, or release them once more with --force",
+        )
+
+
+def _identity(space: Workspace, commit: str, model: str) -> str | None:
+    try:
+        return space.snapshot(commit, model).identity
+    except TagshipError:  # that version's commit does not declare the model as we do
+        return None
+
+
+def _objects(space: Workspace, taken: Snapshot) -> list[objects.Object]:
+    return tracked.list_objects(
+        taken, space.cache, space.fetcher(space.store(taken.artifact.model))
+    )
+
+
+def _push_objects(
+    space: Workspace, taken: Snapshot, progress: Progress | None
+) -> tuple[int | None, list[str]]:
+    if all(out.names for out in taken.outs):
+        return None, []  # all of it is Git's own
+    if not objects.has_remote(space.cache, space.settings.dvc_remote):
+        _check_cached(space, taken)
+        return None, ["DVC has no remote: the bytes are on this machine alone (dvc remote add -d)"]
+    lists = _objects(space, taken)
+    return objects.push(space.cache, lists, space.settings.dvc_remote, progress), []
+
+
+def _check_cached(space: Workspace, taken: Snapshot) -> None:
+    for one in _objects(space, taken):
+        path = space.cache.path(one)
+        if not path.is_file():
+            raise Unavailable(f"the DVC cache lacks {one}", "dvc commit, or dvc repro")
+        if not objects.matches(one, path, manifest.digest(path).md5):
+            raise Corrupt(f"the DVC cache has other bytes for {one}", "dvc repro --force")
+
+
+def _size(space: Workspace, taken: Snapshot) -> int | None:
+    sizes = [one.size for out in taken.outs for one in out.objects]
+    if any(out.within for out in taken.outs) or None in sizes:
+        objects = [o for o in _objects(space, taken) if not o.is_list]
+        return sum(p.stat().st_size for p in map(space.cache.path, objects) if p.is_file())
+    return sum(size for size in sizes if size is not None)
+
+
+def _push_tag(space: Workspace, remote: str, name: TagName) -> None:
+    """Push the tag, or take it back: another clone would give the same version again."""
+    try:
+        git.push_tag(space.repository, remote, name)
+    except TagshipError as error:
+        git.delete_tag(space.repository, name)
+        raise Unavailable(
+            f"{remote} did not take the tag {name}, so it was taken back: {error.message}",
+            f"git fetch --tags {remote}, then release again",
+        ) from None

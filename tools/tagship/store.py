@@ -1,0 +1,238 @@
+"""A model's folder on a host: versions/, the link ``current``, pins, staging and trash.
+
+``Store`` is the one owner of that state. It knows directories, not what they mean.
+"""
+
+import contextlib
+import enum
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tagship import atomic
+from tagship.errors import Corrupt, Refused
+
+VERSIONS = "versions"
+CURRENT = "current"
+PRIVATE = ".tagship"
+
+
+class LinkState(enum.StrEnum):
+    """What ``current`` is."""
+
+    NONE = "none"  # nothing was deployed yet
+    OK = "ok"
+    DANGLING = "dangling"  # its directory is gone
+    FOREIGN = "foreign"  # it leads somewhere else than below versions/
+    FOLDER = "folder"  # it is no link at all
+
+
+@dataclass(frozen=True)
+class Link:
+    """``current`` as it is on disk: its state, its text, the name below versions/ that it means."""
+
+    state: LinkState
+    target: str = ""
+    directory: str | None = None
+
+
+@dataclass(frozen=True)
+class Pin:
+    """Why a version is kept, since when, and who said so."""
+
+    version: str
+    reason: str | None
+    at: str
+    by: str
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder of one model: ``<root>/<model>``."""
+
+    folder: Path
+
+    @property
+    def versions(self) -> Path:
+        """The folder of the version directories."""
+        return self.folder / VERSIONS
+
+    @property
+    def current(self) -> Path:
+        """The link to the live version directory."""
+        return self.folder / CURRENT
+
+    @property
+    def private(self) -> Path:
+        """Lock, staging, trash, intent and pins: on the same file system as versions/."""
+        return self.folder / PRIVATE
+
+    @property
+    def _intent(self) -> Path:
+        return self.private / "intent.json"
+
+    @property
+    def _pins(self) -> Path:
+        return self.private / "pins.json"
+
+    @property
+    def staging(self) -> Path:
+        """Where version directories are built."""
+        return self.private / "staging"
+
+    @property
+    def incoming(self) -> Path:
+        """Where objects arrive from a remote, until their bytes are checked."""
+        return self.private / "incoming"
+
+    @property
+    def trash(self) -> Path:
+        """Where version directories go first when they are removed."""
+        return self.private / "trash"
+
+    @contextlib.contextmanager
+    def locked(self, owner: dict[str, Any], wait: float = 0) -> Iterator[None]:
+        """Hold the model's lock, its folders made.
+
+        Raises:
+            Locked: another process holds it.
+            Refused: the folder cannot be written.
+        """
+        try:
+            for folder in (self.versions, self.staging, self.incoming, self.trash):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Refused(f"{self.folder} cannot be written: {error.strerror}", "ls -ld") from None
+        with atomic.locked(self.private / "lock", owner, wait):
+            yield
+
+    def link(self) -> Link:
+        """What ``current`` is, read once."""
+        try:
+            target = os.readlink(self.current)
+        except FileNotFoundError:
+            return Link(LinkState.NONE)
+        except OSError:
+            return Link(LinkState.FOLDER)
+        place = Path(os.path.normpath(self.folder / target))
+        if place.parent != self.versions:
+            return Link(LinkState.FOREIGN, target)
+        state = LinkState.OK if place.is_dir() else LinkState.DANGLING
+        return Link(state, target, place.name)
+
+    def live(self) -> str | None:
+        """The name below versions/ that ``current`` means; None where nothing is deployed.
+
+        Raises:
+            Refused: ``current`` is no link of ours.
+        """
+        link = self.link()
+        if link.state is LinkState.FOLDER:
+            raise Refused(
+                f"{self.current} is no link but a file or a folder of its own",
+                f"move it away: mv {self.current} {self.current}.old",
+            )
+        if link.state is LinkState.FOREIGN:
+            raise Refused(
+                f"{self.current} leads out of {VERSIONS}/, to {link.target}",
+                f"remove the link and deploy again: rm {self.current}",
+            )
+        return link.directory
+
+    def directories(self) -> list[str]:
+        """The names below versions/, in no order that means anything."""
+        with contextlib.suppress(FileNotFoundError):
+            return [entry.name for entry in os.scandir(self.versions) if entry.is_dir()]
+        return []
+
+    def path(self, directory: str) -> Path:
+        """The path of a version directory."""
+        return self.versions / directory
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[Path]:
+        """An empty directory to build a version in, gone afterwards unless it was published."""
+        staged = self.staging / name
+        staged.mkdir(mode=0o755)
+        try:
+            yield staged
+        finally:
+            atomic.remove_tree(staged)
+
+    def publish(self, staged: Path, directory: str) -> None:
+        """Make a staged directory a version: read-only, durable, then renamed into versions/."""
+        atomic.protect_tree(staged)
+        atomic.sync_tree(staged)
+        atomic.move(staged, self.path(directory))
+
+    def switch(self, directory: str) -> None:
+        """Make a version live. The commit point of a deploy."""
+        atomic.swap_link(self.current, f"{VERSIONS}/{directory}")
+
+    def unlink(self) -> None:
+        """Take ``current`` away: nothing is live any more."""
+        self.current.unlink()
+        atomic.sync_directory(self.folder)
+
+    def discard(self, directory: str) -> None:
+        """Take a version out of versions/, into the trash."""
+        source, target = self.path(directory), self.trash / directory
+        atomic.remove_tree(target)
+        atomic.move(source, target)
+
+    def empty_trash(self) -> None:
+        """Delete for good what was discarded."""
+        for entry in list(self.trash.iterdir()):
+            atomic.remove_tree(entry)
+
+    def open_intent(self, intent: dict[str, Any]) -> None:
+        """Write down, durably, what is about to be done."""
+        atomic.write_json(self._intent, intent)
+
+    def close_intent(self) -> None:
+        """It is done, and the history says so."""
+        self._intent.unlink(missing_ok=True)
+        atomic.sync_directory(self.private)
+
+    def intent(self) -> dict[str, Any] | None:
+        """What a killed run was about to do."""
+        try:
+            value = json.loads(self._intent.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise Corrupt(f"{self._intent} is no readable JSON", f"remove it: rm {self._intent}")
+        return value
+
+    def sweep(self) -> list[str]:
+        """Remove what a killed run left lying about; the names of what was removed."""
+        left = [*self.staging.iterdir(), *self.incoming.iterdir(), *self.trash.iterdir()]
+        for folder in (self.folder, self.private):
+            left += [path for path in folder.iterdir() if atomic.is_temporary(path.name)]
+        for path in left:
+            atomic.remove_tree(path)
+        return sorted(path.name for path in left)
+
+    def pins(self) -> dict[str, Pin]:
+        """The pinned versions, by version.
+
+        Raises:
+            Corrupt: the file of pins cannot be read.
+        """
+        try:
+            return {value["version"]: Pin(**value) for value in json.loads(self._pins.read_bytes())}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, TypeError, KeyError):
+            raise Corrupt(
+                f"{self._pins} is no readable list of pins", f"mend {self._pins}"
+            ) from None
+
+    def write_pins(self, pins: dict[str, Pin]) -> None:
+        """Replace the pins."""
+        atomic.write_json(self._pins, [asdict(pin) for pin in pins.values()])

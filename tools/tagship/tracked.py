@@ -1,0 +1,550 @@
+"""What a commit has of a model: outs, metrics, params, lineage, and the files behind them.
+
+Everything is read from the commit with Git: opening a DVC repository at a revision is linear in its
+``.dvc`` files, and one that cannot be read breaks it.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import posixpath
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tagship import config, git, manifest
+from tagship.errors import Corrupt, NotFound, Unavailable
+from tagship.manifest import File, Progress, check_path
+from tagship.objects import GIT, LEGACY_MD5, MD5, Cache, Fetcher, Object, matches
+
+
+@dataclass(frozen=True)
+class Out:
+    """A path that is tracked at a commit: by a stage's output, by a ``.dvc`` file, or by Git.
+
+    Attributes:
+        path: what was asked for, from the repository's top.
+        within: the rest of ``path`` below a tracked folder; empty where the out is the path itself.
+        objects: one DVC object, or one blob a file with its path below ``path`` in ``names``.
+        pointer: the file in Git that holds the digest.
+        stage: the stage that writes it, None for the others.
+    """
+
+    path: str
+    objects: tuple[Object, ...]
+    pointer: str
+    within: str = ""
+    names: tuple[str, ...] = ()
+    executable: tuple[bool, ...] = (False,)
+    stage: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """Equal for equal bytes."""
+        if self.names:
+            text = "\n".join(
+                f"{n} {o.digest}" for n, o in zip(self.names, self.objects, strict=True)
+            )
+            return f"{GIT}:{hashlib.sha256(text.encode()).hexdigest()}"
+        return f"{self.objects[0]}" + (f"/{self.within}" if self.within else "")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of dvc.lock, its paths from the repository's top."""
+
+    name: str
+    command: str
+    deps: dict[str, str | None]
+    outs: dict[str, dict[str, Any]]
+    params: dict[str, Any]
+    metrics: tuple[str, ...]
+    pointer: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The stage as ``lineage`` in metadata.json has it."""
+        return {
+            "stage": self.name,
+            "command": self.command,
+            "deps": [{"path": path, "md5": md5} for path, md5 in self.deps.items()],
+            "outs": [{"path": path, "md5": out.get("md5")} for path, out in self.outs.items()],
+            "params": self.params,
+        }
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A model at a commit: what to release or deploy, and where it came from."""
+
+    artifact: config.Artifact
+    commit: str
+    outs: tuple[Out, ...]
+    stages: tuple[Stage, ...] = ()
+    metric_outs: tuple[Out, ...] = ()
+    params: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> str:
+        """Equal for models of equal bytes (the self-test does not count)."""
+        return self.outs[0].identity
+
+    @property
+    def pointers(self) -> list[str]:
+        """The files in Git that say what the model's bytes are, and dvc.yaml, which names it."""
+        pipeline = config.pipeline_of(self.artifact.model)[1]
+        return sorted({pipeline, *(out.pointer for out in (*self.outs, *self.metric_outs))})
+
+    @property
+    def lineage(self) -> list[dict[str, Any]]:
+        """The stages that made the model, first things first."""
+        return [stage.to_json() for stage in self.stages]
+
+
+@dataclass(frozen=True)
+class TrackedFile:
+    """One file to be put into a version directory: its path there, and what it must be."""
+
+    path: str
+    object: Object
+    executable: bool = False
+
+
+def snapshot(repository: git.Repository, blobs: git.Blobs, commit: str, model: str) -> Snapshot:
+    """A model at a commit.
+
+    Raises:
+        NotFound: the commit declares no such model, or does not track its path.
+        Corrupt: one of the files that say so cannot be read.
+    """
+    folder, name = config.pipeline_of(model)
+    data = blobs.read(commit, name)
+    declared = config.artifacts(data, folder) if data is not None else {}
+    if model not in declared:
+        raise config.unknown_model(model, declared)
+    artifact = declared[model]
+    pipeline = _pipeline(blobs, commit, folder, artifact.path)
+    outs = tuple(_find_out(repository, blobs, commit, pipeline, path) for path in artifact.paths)
+    related = _related(pipeline, outs[0])
+    metric_paths = _metric_paths(blobs, commit, folder, related)
+    return Snapshot(
+        artifact,
+        commit,
+        outs,
+        tuple(_makers(pipeline, outs[0])),
+        tuple(_metric_outs(repository, blobs, commit, pipeline, metric_paths)),
+        _params(blobs, commit, related),
+    )
+
+
+def _pipeline(blobs: git.Blobs, commit: str, folder: str, path: str) -> list[Stage]:
+    """The stages of every dvc.lock from the artifact's folder up, and of its dvc.yaml's folder."""
+    folders = [folder, ""]
+    for part in _parents(path):
+        folders.append(part)
+    stages: list[Stage] = []
+    for where in dict.fromkeys(folders):
+        lock_name = posixpath.join(where, config.LOCK_FILE)
+        lock = blobs.read(commit, lock_name)
+        if lock is not None:
+            yaml_name = posixpath.join(where, config.PIPELINE_FILE)
+            written = config.parse(blobs.read(commit, yaml_name) or b"", yaml_name)
+            locked = config.parse(lock, lock_name)
+            stages += _stages(lock_name, where, locked, written)
+    return stages
+
+
+def _stages(
+    pointer: str, folder: str, locked: dict[str, Any], written: dict[str, Any]
+) -> Iterator[Stage]:
+    for name, stage in (locked.get("stages") or {}).items():
+        declared = (written.get("stages") or {}).get(name.partition("@")[0]) or {}
+        # an item of foreach or matrix is "name@item" in the lock, and its declaration is in do:
+        declared = declared.get("do", declared)
+        place = posixpath.join(folder, str(declared.get("wdir") or ""))
+        command = stage.get("cmd") or ""
+        yield Stage(
+            name,
+            " && ".join(command) if isinstance(command, list) else str(command),
+            {_join(place, dep["path"]): dep.get("md5") for dep in stage.get("deps") or ()},
+            {_join(place, out["path"]): out for out in stage.get("outs") or ()},
+            {
+                (key if file == config.PARAMS_FILE else f"{file}:{key}"): value
+                for file, values in (stage.get("params") or {}).items()
+                for key, value in (values or {}).items()
+            },
+            tuple(_join(place, path) for path in _names(declared.get("metrics"))),
+            pointer,
+        )
+
+
+def _find_out(
+    repository: git.Repository, blobs: git.Blobs, commit: str, pipeline: list[Stage], path: str
+) -> Out:
+    """Who tracks a path: a stage, a ``.dvc`` file near it, Git, or a DVC file anywhere."""
+    near = [f"{folder}.dvc" for folder in (path, *_parents(path))]
+    found = _in_stages(pipeline, path) or _in_dvc_files(blobs, commit, near, path)
+    if found:
+        return found
+    entries = git.tree(repository, commit, path)
+    if entries:
+        return _git_out(path, entries)
+    names = git.paths(repository, commit)
+    dvc_files = [name for name in names if name.endswith(".dvc")]
+    locks = [name for name in names if posixpath.basename(name) == config.LOCK_FILE]
+    stages = [s for name in locks for s in _pipeline(blobs, commit, posixpath.dirname(name), "")]
+    found = _in_dvc_files(blobs, commit, dvc_files, path) or _in_stages(stages, path)
+    if found:
+        return found
+    raise NotFound(
+        f"{path} is tracked by neither DVC nor Git in commit {commit[:10]}",
+        f"dvc add {path}, or dvc repro; then commit what DVC wrote",
+    )
+
+
+def _in_stages(stages: list[Stage], path: str) -> Out | None:
+    for stage in stages:
+        for out_path, out in stage.outs.items():
+            if _holds(out_path, path) and out.get("md5"):
+                return _dvc_out(path, out_path, out, stage.pointer, stage.name)
+    return None
+
+
+def _in_dvc_files(blobs: git.Blobs, commit: str, names: list[str], path: str) -> Out | None:
+    for name in names:
+        # one that cannot be read, and is not the model's own, is somebody else's trouble
+        with contextlib.nullcontext() if name == f"{path}.dvc" else contextlib.suppress(Corrupt):
+            found = _in_dvc_file(blobs, commit, name, path)
+            if found:
+                return found
+    return None
+
+
+def _in_dvc_file(blobs: git.Blobs, commit: str, name: str, path: str) -> Out | None:
+    data = blobs.read(commit, name)
+    if data is None:
+        return None
+    content = config.parse(data, name)
+    place = posixpath.join(posixpath.dirname(name), str(content.get("wdir") or ""))
+    for out in content.get("outs") or ():
+        out_path = _join(place, str(out.get("path", "")))
+        if _holds(out_path, path) and out.get("md5"):
+            return _dvc_out(path, out_path, out, name, None)
+    return None
+
+
+def _dvc_out(path: str, out_path: str, out: dict[str, Any], pointer: str, stage: str | None) -> Out:
+    digest = str(out["md5"])
+    if not all(letter in "0123456789abcdef" for letter in digest.removesuffix(".dir")):
+        raise Corrupt(f"{pointer} has {digest!r} for an md5", f"mend {pointer} and commit it")
+    hash_name = MD5 if out.get("hash") == MD5 else LEGACY_MD5
+    wanted = Object(hash_name, digest, out.get("size"), out.get("remote"))
+    within = "" if path == out_path else posixpath.relpath(path, out_path)
+    return Out(path, (wanted,), pointer, within, (), (bool(out.get("isexec")),), stage)
+
+
+def _git_out(path: str, entries: list[git.Entry]) -> Out:
+    for entry in entries:
+        if not entry.mode.startswith("100"):
+            raise Corrupt(f"{entry.path} is a link or a submodule", "release regular files")
+    return Out(
+        path,
+        tuple(Object(GIT, entry.blob, entry.size) for entry in entries),
+        path,
+        "",
+        tuple("" if e.path == path else posixpath.relpath(e.path, path) for e in entries),
+        tuple(entry.mode == "100755" for entry in entries),
+    )
+
+
+def _makers(pipeline: list[Stage], out: Out) -> list[Stage]:
+    """The stage that writes ``out`` and all that it stands on, first things first."""
+    by_name = {stage.name: stage for stage in pipeline}
+    if out.stage is None:
+        return []
+    found: dict[str, Stage] = {}
+
+    def visit(stage: Stage) -> None:
+        if stage.name in found:
+            return
+        found[stage.name] = stage
+        for other in pipeline:
+            if any(_touch(path, dep) for path in other.outs for dep in stage.deps):
+                visit(other)
+        found[stage.name] = found.pop(stage.name)  # behind what it stands on
+
+    visit(by_name[out.stage])
+    return list(found.values())
+
+
+def _related(pipeline: list[Stage], out: Out) -> list[Stage]:
+    """The makers of ``out``, and the stages that judge it: those that read what it is or became."""
+    related = _makers(pipeline, out)
+    made = {out.path}
+    for stage in related:
+        if stage.name == out.stage:
+            made.update(stage.outs)
+    grown = True
+    while grown:
+        grown = False
+        for stage in pipeline:
+            if stage not in related and any(
+                _touch(dep, path) for dep in stage.deps for path in made
+            ):
+                related.append(stage)
+                made.update(stage.outs)
+                grown = True
+    return related
+
+
+def _metric_paths(
+    blobs: git.Blobs, commit: str, folder: str, related: list[Stage]
+) -> dict[str, None]:
+    """The metric files of the related stages, and those on dvc.yaml's top level that are theirs.
+
+    Where no stage is related (a model from ``dvc add``), all of the top level's are taken.
+    """
+    name = posixpath.join(folder, config.PIPELINE_FILE)
+    top = config.parse(blobs.read(commit, name) or b"", name).get("metrics")
+    paths = {path: None for stage in related for path in stage.metrics}
+    outs = {path for stage in related for path in stage.outs}
+    for path in (_join(folder, one) for one in _names(top)):
+        if not related or any(_holds(out, path) for out in outs):
+            paths[path] = None
+    return paths
+
+
+def _metric_outs(
+    repository: git.Repository,
+    blobs: git.Blobs,
+    commit: str,
+    pipeline: list[Stage],
+    paths: Iterable[str],
+) -> Iterator[Out]:
+    for path in paths:
+        entries = git.tree(repository, commit, path)
+        if entries:
+            yield _git_out(path, entries)
+        else:
+            with contextlib.suppress(NotFound):  # declared, and not there at this commit
+                yield _find_out(repository, blobs, commit, pipeline, path)
+
+
+def _params(blobs: git.Blobs, commit: str, related: list[Stage]) -> dict[str, Any]:
+    if related:
+        return {key: value for stage in related for key, value in stage.params.items()}
+    whole = config.parse(blobs.read(commit, config.PARAMS_FILE) or b"", config.PARAMS_FILE)
+    return {key: value for key, value in whole.items() if key != "deploy"}
+
+
+def metrics(taken: Snapshot, repository: git.Repository, cache: Cache) -> dict[str, Any]:
+    """The model's metrics, flat (``valid.accuracy``), from JSON, YAML or TOML files.
+
+    A metric file that neither Git nor this machine's cache holds is passed over.
+    """
+    found: dict[str, Any] = {}
+    blobs = git.Blobs(repository)
+    for out in taken.metric_outs:
+        in_git = bool(out.names)
+        data = blobs.read(taken.commit, out.path) if in_git else _cached(cache, out.objects[0])
+        if data is not None and not out.within:
+            found.update(_flat(_values(data, out.path)))
+    return found
+
+
+def _cached(cache: Cache, wanted: Object) -> bytes | None:
+    path = cache.path(wanted)
+    if wanted.is_list or not path.is_file():
+        return None
+    data = path.read_bytes()
+    return data if matches(wanted, path, hashlib.md5(data).hexdigest()) else None  # noqa: S324
+
+
+def _values(data: bytes, name: str) -> Any:
+    if name.endswith(".toml"):
+        return tomllib.loads(data.decode())
+    if name.endswith(".json"):
+        try:
+            return json.loads(data)
+        except ValueError:
+            raise Corrupt(
+                f"{name} is no readable JSON", "mend it, or write it again: dvc repro"
+            ) from None
+    return config.parse(data, name)
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Numbers and texts of nested mappings; NaN and infinities, which JSON has not, as texts."""
+    if isinstance(value, dict):
+        flat: dict[str, Any] = {}
+        for key, inner in value.items():
+            flat.update(_flat(inner, f"{prefix}.{key}" if prefix else str(key)))
+        return flat
+    if not prefix or not isinstance(value, int | float | str | bool):
+        return {}
+    return {prefix: str(value) if isinstance(value, float) and not math.isfinite(value) else value}
+
+
+def files(taken: Snapshot, cache: Cache, fetch: Fetcher) -> tuple[TrackedFile, ...]:
+    """Every file of a version, lists of files opened; what the cache lacks is fetched.
+
+    Raises:
+        Corrupt: a list holds a path that leaves the version directory, or two files one name.
+        Unavailable: an object is in neither cache nor remote.
+    """
+    found = [file for out in taken.outs for file in _files_of(out, cache, fetch)]
+    names = [file.path for file in found]
+    twice = (
+        next((name for name in names if names.count(name) > 1), None)
+        if len(set(names)) < len(names)
+        else None
+    )
+    if twice or manifest.METADATA in names:
+        raise Corrupt(
+            f"two files of {taken.artifact.model} would be named {twice or manifest.METADATA}",
+            "give the artifact and its self-test names of their own",
+        )
+    return tuple(found)
+
+
+def _files_of(out: Out, cache: Cache, fetch: Fetcher) -> Iterator[TrackedFile]:
+    base = posixpath.basename(out.path)
+    if out.names:
+        for name, blob, executable in zip(out.names, out.objects, out.executable, strict=True):
+            yield TrackedFile(
+                check_path(posixpath.join(base, name) if name else base), blob, executable
+            )
+        return
+    wanted = out.objects[0]
+    if not wanted.is_list:
+        yield TrackedFile(check_path(base), wanted, out.executable[0])
+        return
+    listed = 0
+    for name, inner in _read_list(wanted, cache, fetch):
+        if _holds(out.within, name) if out.within else True:
+            rest = posixpath.relpath(name, out.within) if out.within else name
+            yield TrackedFile(check_path(base if rest == "." else f"{base}/{rest}"), inner)
+            listed += 1
+    if not listed:
+        raise NotFound(f"{out.path} is not in the tracked folder", f"see {out.pointer}")
+
+
+def _read_list(wanted: Object, cache: Cache, fetch: Fetcher) -> list[tuple[str, Object]]:
+    fetch([replace(wanted, size=None)])
+    data = cache.path(wanted).read_bytes()
+    if hashlib.md5(data).hexdigest() != wanted.digest.removesuffix(".dir"):  # noqa: S324 - DVC's
+        cache.drop(wanted)
+        fetch([replace(wanted, size=None)])
+        data = cache.path(wanted).read_bytes()
+    try:
+        return [
+            (check_path(str(entry["relpath"])),
+             Object(wanted.hash_name, _hex(entry["md5"]), None, wanted.remote))
+            for entry in json.loads(data)
+        ]  # fmt: skip
+    except (ValueError, TypeError, KeyError):
+        raise Corrupt(
+            f"the list of files {wanted} cannot be read", "release the model again"
+        ) from None
+
+
+def _hex(text: Any) -> str:
+    if not isinstance(text, str) or len(text) != 32 or set(text) - set("0123456789abcdef"):
+        raise ValueError(text)
+    return text
+
+
+def copy(
+    file: TrackedFile,
+    repository: git.Repository,
+    fetch: Fetcher,
+    target: Path,
+    progress: Progress | None = None,
+) -> File:
+    """Put one file into a version directory, every byte hashed and compared.
+
+    An object of the cache that has other bytes is dropped and fetched once more.
+
+    Raises:
+        Corrupt: the bytes are not what the commit says.
+        Unavailable: they cannot be had.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if file.object.hash_name == GIT:
+        git.write_blob(repository, file.object.digest, target)
+        digests = manifest.digest(target, progress)
+        if _blob_id(target) != file.object.digest:
+            raise Corrupt(f"Git has other bytes for {file.path} than its commit says", "git fsck")
+    else:
+        digests = _copy_cached(file, fetch, target, progress)
+    if file.executable:
+        target.chmod(0o755)
+    return File(file.path, digests.size, digests.md5, digests.sha256, file.executable)
+
+
+def _copy_cached(
+    file: TrackedFile, fetch: Fetcher, target: Path, progress: Progress | None
+) -> manifest.Digests:
+    source = fetch.cache.path(file.object)
+    digests = manifest.copy(source, target, progress)
+    if matches(file.object, target, digests.md5):
+        return digests
+    target.unlink()
+    fetch.cache.drop(file.object)
+    try:
+        fetch([file.object])
+    except Unavailable as error:
+        raise Corrupt(
+            f"the DVC cache had other bytes for {file.path} than it was released with,"
+            f" and they cannot be fetched again: {error.message}",
+            "dvc push from a machine that has them, then try again",
+        ) from None
+    digests = manifest.copy(source, target, progress)
+    if not matches(file.object, target, digests.md5):
+        raise Corrupt(f"{source} changes while it is read", "look who writes into the DVC cache")
+    return digests
+
+
+def _blob_id(path: Path) -> str:
+    sha1 = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with open(path, "rb") as file:
+        while block := file.read(manifest.BLOCK):
+            sha1.update(block)
+    return sha1.hexdigest()
+
+
+def list_objects(taken: Snapshot, cache: Cache, fetch: Fetcher) -> list[Object]:
+    """Every DVC object that a version needs: lists, and the files in them."""
+    lists = [one for out in taken.outs for one in out.objects if one.is_list]
+    inner = [file.object for file in files(taken, cache, fetch)]
+    return [one for one in (*inner, *lists) if one.hash_name != GIT]
+
+
+def _parents(path: str) -> list[str]:
+    """The folders above a path, nearest first, without the top."""
+    found = []
+    while path := posixpath.dirname(path):
+        found.append(path)
+    return found
+
+
+def _join(folder: str, path: str) -> str:
+    return posixpath.normpath(posixpath.join(folder, path))
+
+
+def _holds(outer: str, inner: str) -> bool:
+    return inner == outer or inner.startswith(outer + "/")
+
+
+def _touch(one: str, other: str) -> bool:
+    return _holds(one, other) or _holds(other, one)
+
+
+def _names(declared: Any) -> Iterator[str]:
+    """The paths of a ``metrics:`` list, whose items are ``path`` or ``path: {options}``."""
+    for item in declared or ():
+        for path in item if isinstance(item, dict) else (item,):
+            if isinstance(path, str) and "${" not in path:
+                yield path

@@ -1,0 +1,156 @@
+"""Where versions come from, and where they go: two values that nothing may take for one.
+
+Today the repository is the work tree that one stands in, and the root its ``models/``.
+"""
+
+import getpass
+import importlib.metadata
+import os
+import socket
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tagship import catalog, config, git, history, metadata, objects, refs, tracked
+from tagship.catalog import Catalog, Release
+from tagship.config import Artifact, Settings
+from tagship.history import Event
+from tagship.manifest import File, Progress
+from tagship.metadata import Metadata
+from tagship.store import Store
+from tagship.tracked import Snapshot
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A repository of versions, a root of deployments, and the settings of today.
+
+    Attributes:
+        repository: where tags and commits are read.
+        project: the DVC repository that configures the cache and the remotes.
+        root: holds one folder for each model.
+        settings: of today, whatever is deployed.
+    """
+
+    repository: git.Repository
+    project: Path
+    root: Path
+    settings: Settings
+
+    @cached_property
+    def cache(self) -> objects.Cache:
+        """DVC's cache on this machine."""
+        return objects.cache_of(self.project)
+
+    @cached_property
+    def blobs(self) -> git.Blobs:
+        """Files at commits."""
+        return git.Blobs(self.repository)
+
+    def store(self, model: str) -> Store:
+        """The model's folder on this host."""
+        return Store(self.root / refs.folder_name(model))
+
+    def catalog(self, model: str) -> Catalog:
+        """The model's versions, from the tags."""
+        return catalog.of(git.tags(self.repository), model)
+
+    def snapshot(self, commit: str, model: str) -> Snapshot:
+        """The model at a commit."""
+        return tracked.snapshot(self.repository, self.blobs, commit, model)
+
+    def metrics(self, taken: Snapshot) -> dict[str, Any]:
+        """The model's metrics at a commit."""
+        return tracked.metrics(taken, self.repository, self.cache)
+
+    def artifacts(self) -> dict[str, Artifact]:
+        """Every model that HEAD declares, in whatever folder.
+
+        Raises:
+            NotFound: the repository has no commit yet.
+            Corrupt: a dvc.yaml cannot be read.
+        """
+        head = git.commit(self.repository, "HEAD").id
+        found: dict[str, Artifact] = {}
+        for path in git.paths(self.repository, head):
+            folder, _, name = path.rpartition("/")
+            if name == config.PIPELINE_FILE:
+                found.update(config.artifacts(self.blobs.read(head, path) or b"", folder))
+        return found
+
+    def describe(self, release: Release, taken: Snapshot, files: tuple[File, ...]) -> Metadata:
+        """What a tag and its commit say of a version, deployed or not."""
+        tag, commit, artifact = (
+            release.tag,
+            git.commit(self.repository, release.commit),
+            taken.artifact,
+        )
+        return Metadata(
+            model=artifact.model,
+            version=str(release.version),
+            path=Path(artifact.path).name,
+            self_test=Path(artifact.self_test).name if artifact.self_test else None,
+            tag=metadata.TagInfo(
+                str(tag.name), tag.object_id, tag.tagger, history.stamp(tag.at), tag.message.strip()
+            ),
+            commit=metadata.CommitInfo(
+                commit.id, commit.author, history.stamp(commit.at), commit.message
+            ),
+            files=files,
+            size=sum(file.size for file in files),
+            metrics=self.metrics(taken),
+            params=taken.params,
+            lineage=taken.lineage,
+            tools={name: importlib.metadata.version(name) for name in ("tagship", "dvc")},
+        )
+
+    def fetcher(self, store: Store, progress: Progress | None = None) -> objects.Fetcher:
+        """Brings what the cache lacks, through the model's own folder for arrivals."""
+        return objects.Fetcher(self.cache, store.incoming, self.settings.dvc_remote, progress)
+
+
+def find(start: Path) -> Workspace:
+    """The workspace that a folder lies in.
+
+    Raises:
+        NotFound: it is in no Git, or in no DVC repository.
+    """
+    repository = git.find(start)
+    project = config.find_project(start)
+    settings = config.read_settings(project)
+    return Workspace(repository, project, project / settings.root, settings)
+
+
+def events(store: Store) -> tuple[Event, ...]:
+    """The history of a model on this host."""
+    return history.read(store.folder / history.FILE_NAME)
+
+
+def record(store: Store, past: tuple[Event, ...], *new: Event) -> tuple[Event, ...]:
+    """Append to the history of a model on this host."""
+    return history.append(store.folder / history.FILE_NAME, past, *new)
+
+
+def actor() -> str:
+    """Who runs this process."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user id without a name
+        return str(os.getuid())
+
+
+def host() -> str:
+    """This machine's name."""
+    return socket.gethostname()
+
+
+def owner(what: str) -> dict[str, Any]:
+    """What the loser of a lock is told of its holder."""
+    return {
+        "what": what,
+        "actor": actor(),
+        "host": host(),
+        "pid": os.getpid(),
+        "since": history.stamp(history.now()),
+    }
