@@ -14,7 +14,7 @@ from tests.workbench import Workbench
 settings.register_profile("sealed", deadline=None, derandomize=True)
 settings.load_profile("sealed")
 
-DATE = "2026-11-20T12:00:00Z"
+DATE = "1795176000 +0000"  # 2026-11-20T12:00:00Z, in the form that dulwich reads too
 
 
 def _seal(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -58,3 +58,11 @@ def bench(
     for name in ("repo", "origin.git"):
         shutil.copytree(template / name, tmp_path / name, symlinks=True)
     return Workbench(tmp_path / "repo", monkeypatch, capsys)
+
+
+@pytest.fixture
+def shipped(bench: Workbench) -> Workbench:
+    """The same with 1.0.0 ("model 1") deployed, and then 1.1.0 ("model 2"), which is live."""
+    bench.ship()
+    bench.ship("model 2\n")
+    return bench

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -172,6 +173,18 @@ class Workbench:
                     else hashlib.sha256(path.read_bytes()).hexdigest()
                 )
         return found
+
+    def changes(self, before: dict[str, str]) -> set[str]:
+        """What is another, came or went since ``before``, which ``state`` gave."""
+        after = self.state()
+        return {key for key in before.keys() | after if before.get(key) != after.get(key)}
+
+    def refuses(self, command: str, error: str, hint: str = "", code: int = 1) -> None:
+        """The command says just this, on standard error, exits so, and changes nothing on disk."""
+        before = self.state()
+        told = f"error: {error}\n" + (f"hint: {hint}\n" if hint else "")
+        assert self.cli(*shlex.split(command)) == Result(code, "", told)
+        assert self.changes(before) == set()
 
     def _run(self, function: Callable[[], None], *arguments: str) -> Result:
         self.capture.readouterr()
