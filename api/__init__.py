@@ -1,0 +1,1 @@
+"""Gaia Vision's API: what answers with the two models that tagship puts live."""
