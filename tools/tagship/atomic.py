@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from tagship.errors import Locked
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
@@ -139,6 +137,8 @@ def locked(path: Path, owner: dict[str, Any], wait: float = 0) -> Iterator[None]
     Raises:
         Locked: somebody else holds it.
     """
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - 15 ms, and only for those who write
+
     card = path.with_name(path.name + ".json")
     lock = FileLock(path)
     try:

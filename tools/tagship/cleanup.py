@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tagship import deploy, history, metadata, workspace
+from tagship import deploy, history, metadata, plans, workspace
 from tagship.deploy import Options, Outcome
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError
 from tagship.history import Event, Place
@@ -99,7 +99,7 @@ def cleanup(
         Locked: another process works on the model.
     """
     store = space.store(model)
-    deploy.check_deployed(store, model)
+    plans.check_deployed(store, model)
     if dry_run:
         return Cleanup(model, _verdicts(space, store, keep), dry_run=True)
     with store.locked(workspace.owner(f"cleanup of {model}"), options.wait):
@@ -175,7 +175,7 @@ def _verdicts(space: Workspace, store: Store, keep: int | None) -> tuple[Verdict
     decided = decide(
         [_place(store, directory) for directory in store.directories()],
         workspace.events(store),
-        deploy.live_place(store),
+        plans.live_place(store),
         store.pins(),
         _open_directories(store.versions),
         kept,

@@ -10,19 +10,26 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from semver import Version
-
-from tagship import git, history, manifest, metadata, objects, selftest, tracked, workspace
+from tagship import (
+    git,
+    history,
+    manifest,
+    metadata,
+    objects,
+    plans,
+    selftest,
+    tracked,
+    workspace,
+)
 from tagship.catalog import Release
-from tagship.errors import Corrupt, NotFound, Refused, SelfTestFailed, TagshipError, Unavailable
+from tagship.errors import Corrupt, Refused, SelfTestFailed, TagshipError, Unavailable
 from tagship.history import Event, Place
 from tagship.manifest import File, Progress
 from tagship.metadata import Metadata
 from tagship.refs import Ref, Wanted
 from tagship.selftest import Report
-from tagship.store import LinkState, Store
+from tagship.store import Store
 from tagship.tracked import Snapshot
 from tagship.workspace import Workspace
 
@@ -46,42 +53,6 @@ class Options:
     reason: str | None = None
     wait: float = 0
     progress: Progress | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a deploy would do.
-
-    Attributes:
-        source: what is live now, None where nothing is.
-        version, tag, commit: what would be live.
-        commits: how many commits the target has that the live version has not; None if unknown.
-        size: of the target, in bytes; None where DVC did not record it.
-        to_fetch: objects that the DVC cache lacks.
-        metrics: name to (live, target), for every metric of either.
-        live: the target is live and its files are there: nothing is to be done.
-    """
-
-    model: str
-    source: Place | None
-    version: str
-    tag: str
-    commit: str
-    commits: int | None
-    size: int | None
-    to_fetch: int
-    metrics: dict[str, tuple[Any, Any]]
-    live: bool
-
-
-@dataclass(frozen=True)
-class RollbackPlan:
-    """What a rollback would do; ``on_disk``: its directory is still there, and whole."""
-
-    model: str
-    source: Place | None
-    target: Place
-    on_disk: bool
 
 
 @dataclass(frozen=True)
@@ -122,34 +93,6 @@ class _Job:
         return replace(self.event, status=status, error=error, duration_s=took)
 
 
-def plan(space: Workspace, ref: Ref) -> Plan:
-    """What deploying ``ref`` would change. Touches nothing.
-
-    Raises:
-        NotFound, Refused: there is no such version, or it is not on offer.
-    """
-    release = space.catalog(ref.model).find(ref)
-    taken = space.snapshot(release.commit, ref.model)
-    store = space.store(ref.model)
-    source, live = live_place(store), _live_metadata(store)
-    sizes = [one.size for out in taken.outs for one in out.objects]
-    lacking = [o for out in taken.outs for o in out.objects if o.hash_name != objects.GIT]
-    now = space.metrics(taken)
-    before = live.metrics if live else {}
-    return Plan(
-        ref.model,
-        source,
-        str(release.version),
-        str(release.tag.name),
-        release.commit,
-        _commits_between(space, live, release),
-        None if None in sizes else sum(size for size in sizes if size is not None),
-        sum(not space.cache.holds(one) for one in lacking),
-        {name: (before.get(name), now.get(name)) for name in sorted({*before, *now})},
-        _is_live(store, release, deep=False),
-    )
-
-
 def deploy(space: Workspace, ref: Ref, options: Options = Options()) -> Outcome:
     """Check a version out into ``versions/`` and make it ``current``.
 
@@ -167,25 +110,11 @@ def deploy(space: Workspace, ref: Ref, options: Options = Options()) -> Outcome:
         mended = recover(store, ref.model)
         past = workspace.events(store)
         _check_not_moved(past, release)
-        if not options.force and _is_live(store, release, deep=True):
+        if not options.force and plans.is_live(store, release):
             return _nothing_to_do(store, ref.model, mended)
         job = _begin(store, past, history.DEPLOY, release, options)
         outcome = _check_out_and_switch(space, job, release, taken, options)
     return replace(outcome, mended=mended)
-
-
-def plan_rollback(space: Workspace, model: str, wanted: Wanted | None = None) -> RollbackPlan:
-    """What a rollback would go back to. Touches nothing.
-
-    Raises:
-        NotFound: there is nothing to go back to.
-    """
-    store = space.store(model)
-    check_deployed(store, model)
-    live = live_place(store)
-    target = _rollback_target(space, model, workspace.events(store), live, wanted)
-    on_disk = not _problems(store, target.directory, deep=False)
-    return RollbackPlan(model, live, target, on_disk)
 
 
 def rollback(
@@ -203,14 +132,16 @@ def rollback(
         Refused, Locked, Corrupt, Unavailable, SelfTestFailed: as for ``deploy``.
     """
     store = space.store(model)
-    check_deployed(store, model)
+    plans.check_deployed(store, model)
     with store.locked(workspace.owner(f"rollback of {model}"), options.wait):
         mended = recover(store, model)
         past = workspace.events(store)
-        target = _rollback_target(space, model, past, live_place(store), wanted)
-        if live_place(store) == target and not _problems(store, target.directory, deep=True):
+        live = plans.live_place(store)
+        target = plans.rollback_target(space, model, past, live, wanted)
+        broken = plans.is_broken(store, target.directory, deep=True)
+        if target == live and not broken:
             return _nothing_to_do(store, model, mended)
-        if _problems(store, target.directory, deep=True):
+        if broken:
             release = space.catalog(model).find(Ref(model, Wanted.parse(target.version, model)))
             _check_not_moved(past, release)
             taken = space.snapshot(release.commit, model)
@@ -331,7 +262,7 @@ def _record_failure(job: _Job, error: BaseException) -> None:
 
 
 def _check_live(space: Workspace, job: _Job, past: tuple[Event, ...]) -> None:
-    """Step 9. A version that fails is taken back, and marked so that no rollback returns to it.
+    """Step 9. A version that fails is taken back, and rejected: no rollback returns to it unasked.
 
     Raises:
         SelfTestFailed: it failed; what was live before is live again.
@@ -339,32 +270,31 @@ def _check_live(space: Workspace, job: _Job, past: tuple[Event, ...]) -> None:
     try:
         _after_switch(space, job)
     except (TagshipError, OSError) as error:
-        event, previous = job.event, job.event.previous
-        if previous is not None and previous.directory in job.store.directories():
-            job.store.switch(previous.directory)
-            now = f"{previous.version} is live again"
-        else:
-            job.store.unlink()
-            now = "nothing is live now"
         said = error.message if isinstance(error, TagshipError) else str(error)
-        rejected = event_of_now(past, history.REJECT, event.model, place=event.place, reason=said)
-        workspace.record(job.store, past, rejected, *_returned(past, rejected, previous, said))
+        now = _take_back(job, past, said)
+        event = job.event
         raise SelfTestFailed(
             f"{event.model} {event.version} failed its check once it was live: {said}; {now}",
             f"tagship history {event.model}",
         ) from None
 
 
-def _returned(
-    past: tuple[Event, ...], rejected: Event, previous: Place | None, said: str
-) -> list[Event]:
-    if previous is None:
-        return []
-    reason = f"after-switch check failed: {said}"
-    event = event_of_now(
-        (*past, rejected), history.ROLLBACK, rejected.model, place=previous, reason=reason
-    )
-    return [replace(event, previous=rejected.place)]
+def _take_back(job: _Job, past: tuple[Event, ...], said: str) -> str:
+    """Make what was live before live again, a rollback of its own; what is live now, in words."""
+    store, event, back = job.store, job.event, job.event.previous
+    rejected = event_of_now(past, history.REJECT, event.model, place=event.place, reason=said)
+    past = workspace.record(store, past, rejected)
+    if back is None or back.directory not in store.directories():
+        store.unlink()
+        return "nothing is live now"
+    reason = f"{event.version} failed its check once it was live"
+    again = event_of_now(past, history.ROLLBACK, event.model, place=back, reason=reason)
+    again = replace(again, previous=event.place)
+    store.open_intent({"event": again.to_json(), "creates": False})
+    store.switch(back.directory)
+    workspace.record(store, past, again)
+    store.close_intent()
+    return f"{back.version} is live again"
 
 
 def _after_switch(space: Workspace, job: _Job) -> None:
@@ -392,7 +322,7 @@ def _begin(
         tag=str(release.tag.name),
         tag_object=release.tag.object_id,
         commit=release.commit,
-        previous=live_place(store),
+        previous=plans.live_place(store),
     )
     return _Job(store, event)
 
@@ -407,7 +337,7 @@ def _begin_again(
         tag=kept.tag.name,
         tag_object=kept.tag.object,
         commit=kept.commit.id,
-        previous=live_place(store),
+        previous=plans.live_place(store),
     )
     return _Job(store, event)
 
@@ -521,85 +451,8 @@ def _check_not_moved(past: tuple[Event, ...], release: Release) -> None:
         )
 
 
-def check_deployed(store: Store, model: str) -> None:
-    """Raise NotFound where no version of the model ever was on this host."""
-    if not store.versions.is_dir():
-        raise NotFound(f"{model} was never deployed here", f"tagship deploy {model}")
-
-
-def _rollback_target(
-    space: Workspace,
-    model: str,
-    past: tuple[Event, ...],
-    live: Place | None,
-    wanted: Wanted | None,
-) -> Place:
-    if wanted is None:
-        target = history.rollback_target(past, live)
-        if target is None:
-            raise NotFound(f"{model} has no good version to go back to", f"tagship list {model}")
-        return target
-    known = {place.version: place for place in history.deployed(past)}
-    version = wanted.select(Version.parse(name) for name in known)
-    if version is not None and not wanted.stage:
-        return known[str(version)]
-    release = space.catalog(model).find(Ref(model, wanted))
-    return known.get(str(release.version), Place(str(release.version), ""))
-
-
-def live_place(store: Store) -> Place | None:
-    """The version that ``current`` means; from its directory's metadata, or else its name."""
-    directory = store.live()
-    if directory is None:
-        return None
-    described = _metadata(store, directory)
-    version = described.version if described else history.version_of(directory)
-    return Place(version, directory)
-
-
-def _live_metadata(store: Store) -> Metadata | None:
-    directory = store.live()
-    return None if directory is None else _metadata(store, directory)
-
-
-def _metadata(store: Store, directory: str) -> Metadata | None:
-    try:
-        return metadata.read(store.path(directory))
-    except Corrupt:
-        return None
-
-
-def _problems(store: Store, directory: str, *, deep: bool) -> bool:
-    described = _metadata(store, directory) if directory else None
-    if described is None:
-        return True
-    return bool(manifest.verify(store.path(directory), described.files, deep=deep))
-
-
-def _is_live(store: Store, release: Release, *, deep: bool) -> bool:
-    if store.link().state is not LinkState.OK:
-        return False
-    described = _live_metadata(store)
-    live = store.live()
-    return (
-        described is not None
-        and live is not None
-        and described.tag.object == release.tag.object_id
-        and not _problems(store, live, deep=deep)
-    )
-
-
-def _commits_between(space: Workspace, live: Metadata | None, release: Release) -> int | None:
-    if live is None:
-        return None
-    try:
-        return git.count_commits(space.repository, live.commit.id, release.commit)
-    except Unavailable:  # the live version's commit is not in this clone
-        return None
-
-
 def _nothing_to_do(store: Store, model: str, mended: tuple[str, ...]) -> Outcome:
-    place = live_place(store)
+    place = plans.live_place(store)
     if place is None:
         raise AssertionError("what is live and intact has a place")
     return Outcome(model, place, store.path(place.directory), mended=mended)

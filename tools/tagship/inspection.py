@@ -8,12 +8,12 @@ from typing import Any
 from tagship import (
     catalog,
     config,
-    deploy,
     git,
     history,
     manifest,
     metadata,
     objects,
+    plans,
     tracked,
     workspace,
 )
@@ -112,7 +112,7 @@ def models(space: Workspace) -> list[ModelRow]:
 def _model_row(space: Workspace, artifact: config.Artifact, known: Catalog) -> ModelRow:
     store = space.store(artifact.model)
     link = store.link()
-    live = deploy.live_place(store) if link.state in (LinkState.OK, LinkState.DANGLING) else None
+    live = plans.live_place(store) if link.state in (LinkState.OK, LinkState.DANGLING) else None
     described = _described(store, live.directory) if live else None
     latest = str(known.latest.version) if known.latest else None
     return ModelRow(
@@ -143,7 +143,7 @@ def versions(space: Workspace, model: str) -> list[VersionRow]:
     if not known.releases:
         check_declared(space, model)
     store = space.store(model)
-    live = deploy.live_place(store)
+    live = plans.live_place(store)
     on_disk = {history.version_of(directory) for directory in store.directories()}
     pins = store.pins()
     return [
@@ -310,7 +310,7 @@ def status(space: Workspace, model: str) -> Status:
     store, known = space.store(model), space.catalog(model)
     latest = str(known.latest.version) if known.latest else None
     link = store.link()
-    live = deploy.live_place(store) if link.state in (LinkState.OK, LinkState.DANGLING) else None
+    live = plans.live_place(store) if link.state in (LinkState.OK, LinkState.DANGLING) else None
     findings = [
         *_link_findings(store, model, latest),
         *(_live_findings(space, store, known, live) if live and link.state is LinkState.OK else ()),

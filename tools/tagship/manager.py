@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from tagship import checkin, cleanup, deploy, inspection, release, workspace
+from tagship import checkin, cleanup, deploy, inspection, plans, release, workspace
 from tagship.active import Live, resolve
 from tagship.cleanup import Cleanup
-from tagship.deploy import Outcome, Plan, RollbackPlan
+from tagship.deploy import Outcome
 from tagship.errors import NotFound, TagshipError
 from tagship.history import Event
 from tagship.inspection import Status, Verification, VersionRow
 from tagship.manifest import Progress
 from tagship.metadata import Metadata
+from tagship.plans import Plan, RollbackPlan
 from tagship.refs import Ref, TagName, Wanted, check_model
 from tagship.release import Released
 
@@ -51,8 +52,8 @@ class ModelVersionManager:
         return release.release(self.space, self.model, options)
 
     def plan(self, version: str | Ref = "latest") -> Plan:
-        """What deploying a version would change. See ``deploy.plan``."""
-        return deploy.plan(self.space, self._ref(version))
+        """What deploying a version would change. See ``plans.of_deploy``."""
+        return plans.of_deploy(self.space, self._ref(version))
 
     def deploy(
         self,
@@ -131,7 +132,7 @@ class ModelVersionManager:
     def rollback_plan(self, version: str | None = None) -> RollbackPlan:
         """What ``rollback_to_version`` would go back to. Touches nothing."""
         wanted = Wanted.parse(version, self.model) if version else None
-        return deploy.plan_rollback(self.space, self.model, wanted)
+        return plans.of_rollback(self.space, self.model, wanted)
 
     def cleanup_old_versions(
         self, keep: int | None = None, *, dry_run: bool = False, reason: str | None = None,

@@ -11,10 +11,11 @@ from semver import Version
 
 if TYPE_CHECKING:  # a value's type costs a command nothing that it does not use
     from tagship.cleanup import Cleanup
-    from tagship.deploy import Outcome, Plan, RollbackPlan
+    from tagship.deploy import Outcome
     from tagship.history import Event
     from tagship.inspection import ModelRow, Status, Verification, VersionRow
     from tagship.metadata import Metadata
+    from tagship.plans import Plan, RollbackPlan
     from tagship.release import Released
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # heading and rows

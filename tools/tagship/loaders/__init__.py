@@ -7,7 +7,6 @@ another package adds one by declaring it; see docs/architecture.md.
 import difflib
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -50,6 +49,8 @@ class Loader(Protocol):
 @cache
 def known() -> tuple[Loader, ...]:
     """The loaders of this installation."""
+    from importlib.metadata import entry_points  # 15 ms, and only for those who load
+
     return tuple(entry.load()() for entry in entry_points(group=GROUP))
 
 

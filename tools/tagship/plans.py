@@ -1,0 +1,177 @@
+"""What is live, and what a deploy or a rollback would change. Touches nothing."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from semver import Version
+
+from tagship import git, history, manifest, metadata, objects, workspace
+from tagship.catalog import Release
+from tagship.errors import Corrupt, NotFound, Unavailable
+from tagship.history import Event, Place
+from tagship.metadata import Metadata
+from tagship.refs import Ref, Wanted
+from tagship.store import LinkState, Store
+from tagship.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a deploy would do.
+
+    Attributes:
+        source: what is live now, None where nothing is.
+        version, tag, commit: what would be live.
+        commits: how many commits the target has that the live version has not; None if unknown.
+        size: of the target, in bytes; None where DVC did not record it.
+        to_fetch: objects that the DVC cache lacks.
+        metrics: name to (live, target), for every metric of either.
+        live: the target is live and its files are there: nothing is to be done.
+    """
+
+    model: str
+    source: Place | None
+    version: str
+    tag: str
+    commit: str
+    commits: int | None
+    size: int | None
+    to_fetch: int
+    metrics: dict[str, tuple[Any, Any]]
+    live: bool
+
+
+@dataclass(frozen=True)
+class RollbackPlan:
+    """What a rollback would do; ``on_disk``: its directory is still there, and whole."""
+
+    model: str
+    source: Place | None
+    target: Place
+    on_disk: bool
+
+
+def of_deploy(space: Workspace, ref: Ref) -> Plan:
+    """What deploying ``ref`` would change. Touches nothing.
+
+    Raises:
+        NotFound, Refused: there is no such version, or it is not on offer.
+    """
+    release = space.catalog(ref.model).find(ref)
+    taken = space.snapshot(release.commit, ref.model)
+    store = space.store(ref.model)
+    source, live = live_place(store), _live_metadata(store)
+    sizes = [one.size for out in taken.outs for one in out.objects]
+    lacking = [o for out in taken.outs for o in out.objects if o.hash_name != objects.GIT]
+    now = space.metrics(taken)
+    before = live.metrics if live else {}
+    return Plan(
+        ref.model,
+        source,
+        str(release.version),
+        str(release.tag.name),
+        release.commit,
+        _commits_between(space, live, release),
+        None if None in sizes else sum(size for size in sizes if size is not None),
+        sum(not space.cache.holds(one) for one in lacking),
+        {name: (before.get(name), now.get(name)) for name in sorted({*before, *now})},
+        is_live(store, release),
+    )
+
+
+def of_rollback(space: Workspace, model: str, wanted: Wanted | None = None) -> RollbackPlan:
+    """What a rollback would go back to. Touches nothing.
+
+    Raises:
+        NotFound: there is nothing to go back to.
+    """
+    store = space.store(model)
+    check_deployed(store, model)
+    live = live_place(store)
+    target = rollback_target(space, model, workspace.events(store), live, wanted)
+    on_disk = not is_broken(store, target.directory, deep=False)
+    return RollbackPlan(model, live, target, on_disk)
+
+
+def check_deployed(store: Store, model: str) -> None:
+    """Raise NotFound where no version of the model ever was on this host."""
+    if not store.versions.is_dir():
+        raise NotFound(f"{model} was never deployed here", f"tagship deploy {model}")
+
+
+def rollback_target(
+    space: Workspace,
+    model: str,
+    past: tuple[Event, ...],
+    live: Place | None,
+    wanted: Wanted | None,
+) -> Place:
+    """Where a rollback goes; a place without a directory is a tag that was never deployed here.
+
+    Raises:
+        NotFound: there is nothing to go back to, or no such version.
+    """
+    if wanted is None:
+        target = history.rollback_target(past, live)
+        if target is None:
+            raise NotFound(f"{model} has no good version to go back to", f"tagship list {model}")
+        return target
+    known = {place.version: place for place in history.deployed(past)}
+    version = wanted.select(Version.parse(name) for name in known)
+    if version is not None and not wanted.stage:
+        return known[str(version)]
+    release = space.catalog(model).find(Ref(model, wanted))
+    return known.get(str(release.version), Place(str(release.version), ""))
+
+
+def live_place(store: Store) -> Place | None:
+    """The version that ``current`` means; from its directory's metadata, or else its name."""
+    directory = store.live()
+    if directory is None:
+        return None
+    described = _metadata(store, directory)
+    version = described.version if described else history.version_of(directory)
+    return Place(version, directory)
+
+
+def _live_metadata(store: Store) -> Metadata | None:
+    directory = store.live()
+    return None if directory is None else _metadata(store, directory)
+
+
+def _metadata(store: Store, directory: str) -> Metadata | None:
+    try:
+        return metadata.read(store.path(directory))
+    except Corrupt:
+        return None
+
+
+def is_broken(store: Store, directory: str, *, deep: bool) -> bool:
+    """Whether a version directory is gone, or not as its metadata says; ``deep``: every byte."""
+    described = _metadata(store, directory) if directory else None
+    if described is None:
+        return True
+    return bool(manifest.verify(store.path(directory), described.files, deep=deep))
+
+
+def is_live(store: Store, release: Release) -> bool:
+    """Whether a version is live, from this very tag, and every byte of it as it was deployed."""
+    if store.link().state is not LinkState.OK:
+        return False
+    described = _live_metadata(store)
+    live = store.live()
+    return (
+        described is not None
+        and live is not None
+        and described.tag.object == release.tag.object_id
+        and not is_broken(store, live, deep=True)
+    )
+
+
+def _commits_between(space: Workspace, live: Metadata | None, release: Release) -> int | None:
+    if live is None:
+        return None
+    try:
+        return git.count_commits(space.repository, live.commit.id, release.commit)
+    except Unavailable:  # the live version's commit is not in this clone
+        return None
