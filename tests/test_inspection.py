@@ -220,3 +220,32 @@ def test_a_cleanup_that_is_dry_removes_nothing(bench: Workbench) -> None:
     result = bench.cli("cleanup", "churn", "--keep", "1", "--dry-run")
     assert result.out.splitlines()[-1].startswith("2 of 4 directories would be removed")
     assert bench.state() == before
+
+
+def test_after_a_lost_history_cleanup_still_keeps_good_versions(bench: Workbench) -> None:
+    for number in range(1, 5):
+        bench.ship(f"model {number}\n" if number > 1 else None)
+    (bench.folder / "deployment_history.json").rename(bench.folder / "lost")
+    result = bench.cli("cleanup", "churn", "--keep", "3", "--yes")
+    rows = [line.split("\t") for line in result.out.splitlines()[1:-1]]
+    assert [(row[0][:6], row[1]) for row in rows] == [
+        ("v1.0.0", "removed"),
+        ("v1.1.0", "stays"),
+        ("v1.2.0", "stays"),
+        ("v1.3.0", "stays"),
+    ]
+
+
+def test_redeploys_of_one_version_take_one_place(bench: Workbench) -> None:
+    bench.ship()
+    bench.ship("model 2\n")
+    for _ in range(3):
+        bench.manager.deploy(force=True)
+    verdicts = bench.manager.cleanup_old_versions(keep=2).verdicts
+    assert [(v.version, v.keep) for v in verdicts] == [
+        ("1.0.0", True),
+        ("1.1.0", False),
+        ("1.1.0", False),
+        ("1.1.0", False),
+        ("1.1.0", True),
+    ]

@@ -72,6 +72,17 @@ def test_a_commit_that_the_remote_says_is_released_is_not_released_again(bench: 
         bench.release()
 
 
+def test_a_version_that_only_the_remote_has_is_not_given_again(bench: Workbench) -> None:
+    """GTO may have ended the tag with a counter."""
+    bench.git("tag", "-m", "theirs", "churn@v1.2.0#3")
+    bench.git("push", "--quiet", "origin", "churn@v1.2.0#3")
+    bench.git("tag", "--delete", "churn@v1.2.0#3")
+    bench.train("model 2\n")
+    with pytest.raises(Refused, match=r"churn 1\.2\.0 exists") as caught:
+        bench.release(version="1.2.0")
+    assert caught.value.hint == "git fetch --tags"
+
+
 def test_a_remote_that_does_not_answer_only_hinders_a_push(bench: Workbench) -> None:
     bench.git("remote", "set-url", "origin", "../gone.git")
     released = bench.manager.release()

@@ -118,7 +118,11 @@ def move(source: Path, target: Path) -> None:
         raise FileExistsError(f"{target} exists")
     mode = stat.S_IMODE(source.stat().st_mode)
     source.chmod(mode | stat.S_IWUSR)
-    os.rename(source, target)
+    try:
+        os.rename(source, target)
+    except OSError:
+        source.chmod(mode)
+        raise
     target.chmod(mode)
     sync_directory(target)
     sync_directory(target.parent)
@@ -156,11 +160,12 @@ def locked(path: Path, owner: dict[str, Any], wait: float = 0) -> Iterator[None]
 def _locked_by(card: Path) -> Locked:
     try:
         owner = json.loads(card.read_bytes())
-    except (OSError, ValueError):  # the holder has not written it yet, or is just leaving
+        holder = "{what} is under way: {actor}@{host}, process {pid}, since {since}".format(**owner)
+    except (OSError, ValueError, KeyError, TypeError):
+        # the holder has not written it yet, or is just leaving
         return Locked("another process works on this model", "try again when it is done")
     return Locked(
-        f"{owner['what']} is under way: {owner['actor']}@{owner['host']},"
-        f" process {owner['pid']}, since {owner['since']}",
+        holder,
         "try again when it is done, or wait for it with --wait SECONDS",
     )
 

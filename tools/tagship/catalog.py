@@ -43,7 +43,7 @@ class Release:
     def size(self) -> int | None:
         """The model's bytes, from the tag's message."""
         text = self.tag.trailers.get("Size", "")
-        return int(text) if text.isdigit() else None
+        return int(text) if text.isdecimal() else None
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,9 @@ def _catalog(model: str, tags: list[git.Tag]) -> Catalog:
             registered[version], active[version] = tag, True
         elif tag.name.action is Action.DEREGISTER:
             active[version] = False
-    stages = _stages(ordered)
+    on_offer = {tag.commit for version, tag in registered.items() if active[version]}
+    cancelled = {tag.commit for tag in registered.values()} - on_offer
+    stages = {} if deprecated else _stages(ordered, cancelled)
     releases = [
         Release(
             tag.name.version,
@@ -146,11 +148,11 @@ def _catalog(model: str, tags: list[git.Tag]) -> Catalog:
     return Catalog(model, tuple(sorted(releases, key=lambda one: one.version)), deprecated)
 
 
-def _stages(ordered: Iterable[git.Tag]) -> dict[str, str]:
+def _stages(ordered: Iterable[git.Tag], cancelled: set[str]) -> dict[str, str]:
     """The commit that holds each stage: of those not unassigned since, the last one assigned."""
     assigned: dict[str, dict[str, git.Tag]] = defaultdict(dict)
     for tag in ordered:
-        if tag.name.stage is None:
+        if tag.name.stage is None or tag.commit in cancelled:
             continue
         commits = assigned[tag.name.stage]
         commits.pop(tag.commit, None)

@@ -50,16 +50,19 @@ def decide(
     """Which places stay, and why; an empty reason means that the place goes. Pure.
 
     Args:
-        places: what is below versions/, in any order.
-        events: the history; its ``seq`` is the only order.
+        places: what is below versions/, by the ``seq`` of its deploy.
+        events: the history.
         live: what ``current`` means.
         pinned: versions that somebody protects.
         open_directories: names below versions/ that a process has open.
         keep: how many good versions stay, the live one among them.
     """
-    good = [place for place in history.deployed(events) if place in places]
+    told = {event.directory for event in events}
+    # what a lost history does not mention was good when it was deployed
+    good = [place for place in places if place.directory not in told]
+    good += [place for place in history.deployed(events) if place in places]
+    newest = _newest(good, keep)
     target = history.rollback_target(events, live)
-    newest = good[-keep:] if keep else []
     pins, opened = set(pinned), set(open_directories)
     order = {place: index for index, place in enumerate(good)}
 
@@ -75,6 +78,15 @@ def decide(
         return f"one of the {keep} good versions kept" if place in newest else ""
 
     return [(p, why(p)) for p in sorted(places, key=lambda p: (order.get(p, -1), p.directory))]
+
+
+def _newest(good: Sequence[Place], keep: int) -> list[Place]:
+    """The last directory of each of the last ``keep`` versions."""
+    by_version: dict[str, Place] = {}
+    for place in good:
+        by_version.pop(place.version, None)
+        by_version[place.version] = place
+    return list(by_version.values())[-keep:]
 
 
 def cleanup(
@@ -173,7 +185,7 @@ def _verdicts(space: Workspace, store: Store, keep: int | None) -> tuple[Verdict
     if kept < 1:
         raise Refused("cleanup keeps at least one version", "--keep 1")
     decided = decide(
-        [_place(store, directory) for directory in store.directories()],
+        [_place(store, directory) for directory in plans.by_seq(store)],
         workspace.events(store),
         plans.live_place(store),
         store.pins(),

@@ -4,6 +4,7 @@ Text is parsed and checked here, once; everything else gets frozen values.
 """
 
 import difflib
+import math
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -16,7 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from tagship.errors import Corrupt, NotFound, Refused
 from tagship.manifest import check_path
-from tagship.refs import check_model
+from tagship.refs import is_model
 
 PIPELINE_FILE = "dvc.yaml"
 LOCK_FILE = "dvc.lock"
@@ -81,7 +82,7 @@ def parse(data: bytes, name: str) -> dict[str, Any]:
     """
     try:
         value = YAML(typ="safe").load(StringIO(data.decode("utf-8-sig")))
-    except (YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except (YAMLError, RecursionError, LookupError, TypeError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise Corrupt(f"{name} is no readable YAML{where}", f"mend {name} and commit it") from None
@@ -108,7 +109,9 @@ def artifacts(data: bytes, folder: str = "") -> dict[str, Artifact]:
         raise Corrupt(f"artifacts: in {name} is no mapping", f"mend {name} and commit it")
     found = {}
     for key, entry in declared.items():
-        model = check_model(f"{folder}:{key}" if folder else str(key))
+        model = f"{folder}:{key}" if folder else str(key)
+        if not is_model(model):
+            continue  # DVC warns of such a name and reads on; no tag can be made of it
         found[model] = _artifact(model, entry, folder, f"artifacts: {key} in {name}")
     return found
 
@@ -120,6 +123,8 @@ def _artifact(model: str, entry: Any, folder: str, where: str) -> Artifact:
     self_test = meta.get("self_test") if isinstance(meta, dict) else None
     if self_test is not None and not isinstance(self_test, str):
         raise Corrupt(f"{where}: self_test is no path", "give it the path of the self-test's file")
+    if not isinstance(entry.get("labels") or [], list):
+        raise Corrupt(f"{where}: labels is no list", "mend dvc.yaml and commit it")
     return Artifact(
         model,
         _from_top(folder, entry["path"]),
@@ -205,7 +210,7 @@ def _check_setting(key: str, value: Any) -> None:
         "keep": is_count and value >= 1,
         "auto_cleanup": isinstance(value, bool),
         "smoke_test": isinstance(value, bool),
-        "smoke_timeout": (is_count or isinstance(value, float)) and value > 0,
+        "smoke_timeout": (is_count or isinstance(value, float)) and 0 < value < math.inf,
         "after_switch": value in ("files", "self_test"),
         "git_remote": value is None or isinstance(value, str),
         "dvc_remote": value is None or isinstance(value, str),

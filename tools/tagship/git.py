@@ -1,5 +1,6 @@
 """Questions to Git: one function each, and one process an answer, whatever the number of tags."""
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable
@@ -124,17 +125,23 @@ def tags(repository: Repository) -> list[Tag]:
     """Every annotated tag of GTO's grammar; others, and broken ones, are passed over."""
     fields = (
         "%(refname:strip=2) %(objectname) %(*objectname) %(*objecttype) %(taggerdate:unix)"
-        " %(taggername) %(taggeremail) %(contents)"
+        " %(taggername) %(taggeremail) %(contents) %(contents:signature)"
     )
     # NUL ends a field: a name or a message may hold anything else
     form = fields.replace(" ", "%00") + "%00"
     answer = _ask(repository, "for-each-ref", f"--format={form}", "refs/tags/")
     parts = iter(answer.split("\0")[:-1])
     found = []
-    for name, object_id, commit, kind, at, tagger, email, message in zip(*[parts] * 8, strict=True):
+    for name, object_id, commit, kind, at, tagger, email, message, signature in zip(
+        *[parts] * 9, strict=True
+    ):
         tag = TagName.parse(name.removeprefix("\n"))
-        if tag and kind == "commit" and at:  # a lightweight tag peels to nothing
-            found.append(Tag(tag, object_id, commit, f"{tagger} {email}", _time(at), message))
+        if not tag or kind != "commit":  # a lightweight tag peels to nothing
+            continue
+        text = _text(message.removesuffix(signature))
+        # no date, or one that no calendar has
+        with contextlib.suppress(ValueError, OverflowError, OSError):
+            found.append(Tag(tag, object_id, commit, _text(f"{tagger} {email}"), _time(at), text))
     return found
 
 
@@ -170,7 +177,7 @@ def commit(repository: Repository, name: str) -> Commit:
             raise NotFound("the repository has no commit yet", "git commit") from None
         raise NotFound(f"there is no commit {name}", "git fetch --tags") from None
     object_id, author, at, message = answer.split("\0")
-    return Commit(object_id, author, _time(at), message.strip())
+    return Commit(object_id, _text(author), _time(at), _text(message.strip()))
 
 
 def branches_with(repository: Repository, commit_id: str) -> list[str]:
@@ -368,6 +375,11 @@ def _failed(error: GitCommandError) -> TagshipError:
     lines = [line for line in text.splitlines() if line.strip()] or [f"exit code {error.status}"]
     told = [line for line in lines if line.startswith(("fatal:", "error:", " ! "))] or lines
     return Unavailable(f"git: {strip_credentials(told[0].removeprefix('fatal: ').strip())}")
+
+
+def _text(raw: str) -> str:
+    """Text that can be written as UTF-8: GitPython keeps other bytes as surrogates."""
+    return raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _time(seconds: str) -> datetime:

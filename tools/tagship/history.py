@@ -73,7 +73,11 @@ class Event:
         known = {one.name: value[one.name] for one in fields(cls) if one.name in value}
         previous = known.get("previous")
         event = cls(**known)
-        return replace(event, previous=Place(**previous)) if previous else event
+        if not isinstance(event.seq, int):
+            raise TypeError("seq is no number")
+        if previous:
+            event = replace(event, previous=Place(previous["version"], previous["directory"]))
+        return event
 
     def to_json(self) -> dict[str, Any]:
         """The object as the file holds it."""
@@ -91,7 +95,10 @@ def read(path: Path) -> tuple[Event, ...]:
     except FileNotFoundError:
         return ()
     try:
-        return tuple(Event.from_json(value) for value in json.loads(data))
+        values = json.loads(data)
+        if not isinstance(values, list):
+            raise TypeError("no array")
+        return tuple(Event.from_json(value) for value in values)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         where = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise Corrupt(

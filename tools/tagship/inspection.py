@@ -113,7 +113,7 @@ def _model_row(space: Workspace, artifact: config.Artifact, known: Catalog) -> M
     store = space.store(artifact.model)
     link = store.link()
     live = plans.live_place(store) if link.state in (LinkState.OK, LinkState.DANGLING) else None
-    described = _described(store, live.directory) if live else None
+    described = plans.read_metadata(store, live.directory) if live else None
     latest = str(known.latest.version) if known.latest else None
     return ModelRow(
         artifact.model,
@@ -198,8 +198,8 @@ def show(space: Workspace, ref: Ref) -> Metadata:
     """
     store = space.store(ref.model)
     release = _release(space, ref)
-    for directory in _newest_first(store):
-        described = _described(store, directory)
+    for directory in reversed(plans.by_seq(store)):
+        described = plans.read_metadata(store, directory)
         if described and described.version == str(release.version):
             return described
     taken = space.snapshot(release.commit, ref.model)
@@ -257,7 +257,7 @@ def _verify_model(space: Workspace, model: str, ref: Ref | None) -> Iterable[Ver
     wanted = None
     if ref is not None and ref.wanted != Wanted():
         wanted = str(_release(space, ref).version)
-    for directory in reversed(_newest_first(store)):
+    for directory in plans.by_seq(store):
         version = history.version_of(directory)
         if wanted in (None, version):
             yield _verify_directory(space, store, known, directory)
@@ -372,20 +372,3 @@ def _history_findings(store: Store, model: str, live: history.Place | None) -> I
         if last is not None:
             mend = f"tagship rollback {model} --to {last.version}"
         yield Finding(State.DRIFTED, what, mend)
-
-
-def _newest_first(store: Store) -> list[str]:
-    """What is below versions/, by the ``seq`` of its deployment, the newest first."""
-
-    def seq(directory: str) -> int:
-        described = _described(store, directory)
-        return described.deployment.seq if described and described.deployment else 0
-
-    return sorted(store.directories(), key=seq, reverse=True)
-
-
-def _described(store: Store, directory: str) -> Metadata | None:
-    try:
-        return metadata.read(store.path(directory))
-    except Corrupt:
-        return None

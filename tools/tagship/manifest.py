@@ -1,6 +1,7 @@
 """Files with their sizes and digests: what a version directory must hold, and whether it does."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -107,11 +108,11 @@ def _digest(source: BinaryIO, target: BinaryIO | None, progress: Progress | None
 
 
 def _open(path: Path) -> BinaryIO:
-    file = open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")  # noqa: SIM115 - returned
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError(f"{path} is no regular file")
-    return file
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "no regular file", str(path))
+    return open(descriptor, "rb")
 
 
 def verify(directory: Path, files: Iterable[File], *, deep: bool = True) -> list[Problem]:

@@ -129,26 +129,37 @@ def live_place(store: Store) -> Place | None:
     directory = store.live()
     if directory is None:
         return None
-    described = _metadata(store, directory)
+    described = read_metadata(store, directory)
     version = described.version if described else history.version_of(directory)
     return Place(version, directory)
 
 
 def _live_metadata(store: Store) -> Metadata | None:
     directory = store.live()
-    return None if directory is None else _metadata(store, directory)
+    return None if directory is None else read_metadata(store, directory)
 
 
-def _metadata(store: Store, directory: str) -> Metadata | None:
+def read_metadata(store: Store, directory: str) -> Metadata | None:
+    """The metadata of a version directory; None where it has none that can be read."""
     try:
         return metadata.read(store.path(directory))
     except Corrupt:
         return None
 
 
+def by_seq(store: Store) -> list[str]:
+    """The names below versions/, by the ``seq`` of their deployment, the oldest first."""
+
+    def seq(directory: str) -> int:
+        described = read_metadata(store, directory)
+        return described.deployment.seq if described and described.deployment else 0
+
+    return sorted(store.directories(), key=seq)
+
+
 def is_broken(store: Store, directory: str, *, deep: bool) -> bool:
     """Whether a version directory is gone, or not as its metadata says; ``deep``: every byte."""
-    described = _metadata(store, directory) if directory else None
+    described = read_metadata(store, directory) if directory else None
     if described is None:
         return True
     return bool(manifest.verify(store.path(directory), described.files, deep=deep))

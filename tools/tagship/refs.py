@@ -31,7 +31,7 @@ _TAG = re.compile(
     rf"(?:(?:@v(?P<version>{SEMVER})|\#(?P<stage>{NAME}))(?P<cancel>!?)|@(?P<word>deprecated|created))"
     r"(?:\#(?P<counter>[0-9]+))?"
 )
-_PART = re.compile(r"v?(?P<major>0|[1-9]\d*)(?:\.(?P<minor>0|[1-9]\d*))?")
+_PART = re.compile(r"v?(?P<major>0|[1-9]\d*)(?:\.(?P<minor>0|[1-9]\d*))?", re.ASCII)
 
 
 class Action(enum.StrEnum):
@@ -53,7 +53,7 @@ class TagName:
     action: Action
     version: Version | None = None
     stage: str | None = None
-    counter: int | None = None
+    counter: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
@@ -67,9 +67,8 @@ class TagName:
                 version = Version.parse(found["version"])
             except ValueError:  # a numeric pre-release part with a leading zero
                 return None
-        counter = int(found["counter"]) if found["counter"] else None
         model = found["model"].replace("=", ":")
-        return cls(model, _action(found), version, found["stage"], counter)
+        return cls(model, _action(found), version, found["stage"], found["counter"])
 
     def __str__(self) -> str:
         cancel = "!" if self.action in (Action.DEREGISTER, Action.UNASSIGN) else ""
@@ -96,14 +95,19 @@ def version_tag(model: str, version: Version) -> str:
     return str(TagName(model, Action.REGISTER, version))
 
 
+def is_model(text: str) -> bool:
+    """Whether GTO could name a model so; a folder may not lead out."""
+    found = _MODEL.fullmatch(text)
+    return found is not None and ".." not in (found["folder"] or "").split("/")
+
+
 def check_model(text: str) -> str:
     """Return ``text`` if GTO could name a model so.
 
     Raises:
         InvalidName: for anything else.
     """
-    found = _MODEL.fullmatch(text)
-    if not found or ".." in (found["folder"] or "").split("/"):
+    if not is_model(text):
         raise InvalidName(
             f"{text!r} is no model name",
             "a name has letters, digits, '-' and '_', and starts and ends with a letter or a digit",
@@ -198,7 +202,7 @@ class Ref:
         Raises:
             InvalidName: the text is not of that form.
         """
-        tag = TagName.parse(text)
+        tag = TagName.parse(text.replace(":", "="))
         if tag and tag.action in (Action.REGISTER, Action.ASSIGN):
             return cls(tag.model, Wanted(exact=tag.version, stage=tag.stage))
         model, at, version = text.partition("@")

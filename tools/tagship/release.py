@@ -182,22 +182,27 @@ def _check_new(
     *,
     force: bool,
 ) -> None:
-    model, tag = known.model, TagName(known.model, Action.REGISTER, version)
-    if known.get(str(version)) or tag in theirs:
-        where = "" if known.get(str(version)) else "on the remote already; git fetch --tags"
-        raise Refused(f"{model} {version} exists", where or f"tagship show {model}@{version}")
-    here = [str(r.version) for r in known.offered if r.commit == taken.commit]
-    here += [
+    model = known.model
+    on_remote = any(
+        name.action is Action.REGISTER and str(name.version) == str(version) for name in theirs
+    )
+    if known.get(str(version)) or on_remote:
+        there = f"tagship show {model}@{version}"
+        raise Refused(
+            f"{model} {version} exists", there if known.get(str(version)) else "git fetch --tags"
+        )
+    carried = [str(r.version) for r in known.offered if r.commit == taken.commit]
+    carried += [
         str(name.version)
         for name, at in theirs.items()
         if at == taken.commit
         and name.action is Action.REGISTER
         and not known.get(str(name.version))
     ]
-    if here and not force:
+    if carried and not force:
         raise Refused(
-            f"this commit carries {model} {here[0]} already",
-            f"commit a change first, or deploy it: tagship deploy {model}@{here[0]}",
+            f"this commit carries {model} {carried[0]} already",
+            f"commit a change first, or deploy it: tagship deploy {model}@{carried[0]}",
         )
     last = known.offered[-1] if known.offered else None
     if last and not force and _identity(space, last.commit, model) == taken.identity:

@@ -1,0 +1,310 @@
+"""What the repository declares: models in dvc.yaml, settings in params.yaml."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tagship import config
+from tagship.config import Artifact, Settings
+from tagship.errors import Corrupt, NotFound, Refused, TagshipError
+
+MEND = "mend dvc.yaml and commit it"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", {}),
+        ("# nothing\n", {}),
+        ("a: 1\n", {"a": 1}),
+        ("\N{ZERO WIDTH NO-BREAK SPACE}a: é\n", {"a": "é"}),
+        ("a: no\nb: 010\nc: 1e3\n", {"a": "no", "b": 10, "c": 1000.0}),
+    ],
+    ids=["empty", "a comment", "a mapping", "a byte order mark", "YAML 1.2, as DVC has it"],
+)
+def test_a_yaml_mapping_is_read(text: str, value: dict[str, Any]) -> None:
+    assert config.parse(text.encode(), "dvc.yaml") == value
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        pytest.param(b"a: 1\nb: [1\n", "dvc.yaml is no readable YAML, line 3", id="unfinished"),
+        pytest.param(b"a: 1\na: 2\n", "dvc.yaml is no readable YAML, line 2", id="twice"),
+        pytest.param(b"a: {{ b }}\n", "dvc.yaml is no readable YAML, line 1", id="a template"),
+        pytest.param(
+            b"a: !!python/name:os.system\n", "dvc.yaml is no readable YAML, line 1", id="code"
+        ),
+        pytest.param(b"a: \xff\n", "dvc.yaml is no readable YAML", id="no UTF-8"),
+        pytest.param(b"a: \x00\n", "dvc.yaml is no readable YAML", id="NUL"),
+        pytest.param(b"a: 2026-13-45\n", "dvc.yaml is no readable YAML", id="no date"),
+        pytest.param(b"a: !!bool perhaps\n", "dvc.yaml is no readable YAML", id="no truth"),
+        pytest.param(b"[" * 1000, "dvc.yaml is no readable YAML", id="too deep"),
+        pytest.param(b"- a\n", "dvc.yaml is no YAML mapping", id="a list"),
+        pytest.param(b"a\n", "dvc.yaml is no YAML mapping", id="a text"),
+    ],
+)
+def test_any_other_yaml_is_refused_with_its_line(data: bytes, message: str) -> None:
+    with pytest.raises(Corrupt) as caught:
+        config.parse(data, "dvc.yaml")
+    assert (caught.value.message, caught.value.hint) == (message, MEND)
+
+
+yaml_pieces = st.sampled_from([
+    "artifacts: ", "deploy: ", "path: ", "m", ": ", "- ", "? ", "\n", "  ", "{", "}", "[", "]", "'",
+    "&x ", "*x", "!!", "<<", "|", "---\n", "\t", "1", "~", ".inf", "labels: ", "meta: ", "desc: ",
+])  # fmt: skip
+
+
+@given(st.lists(yaml_pieces, max_size=10).map("".join))
+def test_whatever_the_text_it_is_read_or_refused(text: str) -> None:
+    for read in (config.artifacts, config.settings):
+        try:
+            read(text.encode())
+        except TagshipError as error:
+            assert "\n" not in error.message
+
+
+def test_all_that_is_declared_of_a_model_is_read() -> None:
+    text = b"""
+artifacts:
+  churn:
+    path: ./models//churn/
+    type: model
+    desc: who leaves
+    labels: [tree, 1]
+    meta: {self_test: models/churn.json, team: x}
+  plain:
+    path: plain.bin
+"""
+    assert config.artifacts(text) == {
+        "churn": Artifact(
+            "churn", "models/churn", "models/churn.json", "who leaves", ("tree", "1")
+        ),
+        "plain": Artifact("plain", "plain.bin"),
+    }
+    assert config.artifacts(text)["churn"].paths == ("models/churn", "models/churn.json")
+    assert config.artifacts(text)["plain"].paths == ("plain.bin",)
+
+
+def test_paths_and_names_in_a_folder_are_told_from_the_top() -> None:
+    text = b"artifacts: {m: {path: ../shared/m.bin, meta: {self_test: t.json}}}"
+    assert config.artifacts(text, "sub/x") == {
+        "sub/x:m": Artifact("sub/x:m", "sub/shared/m.bin", "sub/x/t.json")
+    }
+    assert config.pipeline_of("sub/x:m") == ("sub/x", "sub/x/dvc.yaml")
+    assert config.pipeline_of("m") == ("", "dvc.yaml")
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"stages: {}", b"artifacts:", b"artifacts: {}"], ids=bytes.decode
+)
+def test_a_pipeline_may_declare_no_model(text: bytes) -> None:
+    assert config.artifacts(text) == {}
+
+
+PATH_HINT = "give it the path of the model's file or folder"
+RENAME = "rename it and release again"
+
+
+@pytest.mark.parametrize(
+    ("entry", "message", "hint"),
+    [
+        ("", "artifacts: m in dvc.yaml has no path", PATH_HINT),
+        ("{type: model}", "artifacts: m in dvc.yaml has no path", PATH_HINT),
+        ("{path: 1}", "artifacts: m in dvc.yaml has no path", PATH_HINT),
+        ("[path]", "artifacts: m in dvc.yaml has no path", PATH_HINT),
+        (
+            "{path: a, meta: {self_test: 1}}",
+            "artifacts: m in dvc.yaml: self_test is no path",
+            "give it the path of the self-test's file",
+        ),
+        (
+            "{path: a, labels: 1}",
+            "artifacts: m in dvc.yaml: labels is no list",
+            MEND,
+        ),
+        (
+            "{path: a, labels: tree}",
+            "artifacts: m in dvc.yaml: labels is no list",
+            MEND,
+        ),
+        (
+            "{path: '${a}/m'}",
+            "'${a}/m' is a template",
+            "write the artifact's path out in dvc.yaml",
+        ),
+        (
+            "{path: a, meta: {self_test: '${a}'}}",
+            "'${a}' is a template",
+            "write the artifact's path out in dvc.yaml",
+        ),
+        ("{path: ''}", "'.' is no path for a file of a version", RENAME),
+        ("{path: ../m}", "'../m' is no path for a file of a version", RENAME),
+        ("{path: a/../../m}", "'../m' is no path for a file of a version", RENAME),
+        ("{path: /m}", "'/m' is no path for a file of a version", RENAME),
+        ("{path: .dvc/config}", "'.dvc/config' is no path for a file of a version", RENAME),
+        (
+            "{path: a, meta: {self_test: ../t}}",
+            "'../t' is no path for a file of a version",
+            RENAME,
+        ),
+    ],
+)
+def test_a_model_that_is_not_declared_as_dvc_has_it_is_refused(
+    entry: str, message: str, hint: str
+) -> None:
+    with pytest.raises(Corrupt) as caught:
+        config.artifacts(f"artifacts:\n  m: {entry}\n".encode())
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_artifacts_that_are_no_mapping_are_refused() -> None:
+    with pytest.raises(Corrupt) as caught:
+        config.artifacts(b"artifacts: [m]", "sub")
+    assert caught.value.message == "artifacts: in sub/dvc.yaml is no mapping"
+    assert caught.value.hint == "mend sub/dvc.yaml and commit it"
+
+
+def test_a_name_that_gto_could_not_read_hinders_no_other_model() -> None:
+    found = config.artifacts(b"artifacts:\n  m.x: {path: a}\n  wine: {path: b}\n")
+    assert list(found) == ["wine"]
+
+
+@pytest.mark.parametrize(
+    ("known", "hint"),
+    [
+        (["dl_model", "ml_model"], "did you mean dl_model?"),
+        (["churn", "ads"], "there are: ads, churn"),
+        ([], "declare it under artifacts: in dvc.yaml, or: tagship init --model NAME --path PATH"),
+    ],
+    ids=["a near miss", "others", "none"],
+)
+def test_an_unknown_model_is_told_with_what_helps(known: list[str], hint: str) -> None:
+    error = config.unknown_model("dl_modle", {name: Artifact(name, "m") for name in known})
+    assert (error.message, error.hint) == ("there is no model dl_modle", hint)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"train: {depth: 4}", b"deploy:", b"deploy: {}"], ids=bytes.decode
+)
+def test_settings_have_defaults(text: bytes) -> None:
+    assert config.settings(text) == Settings(
+        root="models",
+        keep=5,
+        auto_cleanup=False,
+        smoke_test=True,
+        smoke_timeout=300.0,
+        after_switch="files",
+        git_remote=None,
+        dvc_remote=None,
+        demo={},
+    )
+
+
+def test_every_setting_can_be_given() -> None:
+    text = b"""
+deploy:
+  root: srv/models
+  keep: 1
+  auto_cleanup: true
+  smoke_test: false
+  smoke_timeout: 0.5
+  after_switch: self_test
+  git_remote: upstream
+  dvc_remote: store
+  demo: {train.depth: 5}
+"""
+    assert config.settings(text) == Settings(
+        "srv/models", 1, True, False, 0.5, "self_test", "upstream", "store", {"train.depth": 5}
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("keeep", "did you mean keep?"),
+        ("smoke-test", "did you mean smoke_test?"),
+        (
+            "5",
+            "there are: root, keep, auto_cleanup, smoke_test, smoke_timeout, after_switch,"
+            " git_remote, dvc_remote, demo",
+        ),
+    ],
+)
+def test_an_unknown_setting_is_told_with_the_nearest(key: str, hint: str) -> None:
+    with pytest.raises(Refused) as caught:
+        config.settings(f"deploy: {{'{key}': 1}}".encode())
+    assert caught.value.message == f"deploy: in params.yaml has an unknown key '{key}'"
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("root: 1", "1"),
+        ("root: ''", "''"),
+        ("root: null", "None"),
+        ("keep: 0", "0"),
+        ("keep: 1.5", "1.5"),
+        ("keep: true", "True"),
+        ("keep: '5'", "'5'"),
+        ("auto_cleanup: 1", "1"),
+        ("smoke_test: 'no'", "'no'"),
+        ("smoke_timeout: 0", "0"),
+        ("smoke_timeout: -1", "-1"),
+        ("smoke_timeout: true", "True"),
+        ("smoke_timeout: .nan", "nan"),
+        ("smoke_timeout: .inf", "inf"),
+        ("after_switch: none", "'none'"),
+        ("after_switch: [files]", "['files']"),
+        ("git_remote: 1", "1"),
+        ("dvc_remote: [store]", "['store']"),
+        ("demo: [train.depth]", "['train.depth']"),
+    ],
+)
+def test_a_setting_of_the_wrong_kind_is_refused(setting: str, value: str) -> None:
+    with pytest.raises(Refused) as caught:
+        config.settings(f"deploy: {{{setting}}}".encode())
+    key = setting.partition(":")[0]
+    assert caught.value.message == f"deploy.{key} in params.yaml may not be {value}"
+    assert caught.value.hint == "see docs/settings.md"
+
+
+@pytest.mark.parametrize("root", ["..", "a/../..", "/srv/models", ".", ".git/models", "a\\b"])
+def test_a_root_that_leaves_the_repository_is_refused(root: str) -> None:
+    with pytest.raises(TagshipError, match="is no path"):
+        config.settings(f"deploy: {{root: '{root}'}}".encode())
+
+
+def test_settings_that_are_no_mapping_are_refused() -> None:
+    with pytest.raises(Refused) as caught:
+        config.settings(b"deploy: [keep]")
+    assert caught.value.message == "deploy: in params.yaml is no mapping"
+    assert caught.value.hint == "mend params.yaml"
+
+
+def test_the_settings_are_those_in_the_work_tree_or_the_defaults(tmp_path: Path) -> None:
+    assert config.read_settings(tmp_path) == Settings()
+    (tmp_path / "params.yaml").write_text("deploy: {keep: 2}\n")
+    assert config.read_settings(tmp_path) == Settings(keep=2)
+
+
+def test_the_project_is_the_nearest_dvc_repository_and_the_top_the_nearest_of_git(
+    tmp_path: Path,
+) -> None:
+    project, below = tmp_path / "repo" / "sub", tmp_path / "repo" / "sub" / "a" / "b"
+    below.mkdir(parents=True)
+    (project / ".dvc").mkdir()
+    assert config.find_top(project) == project
+    (tmp_path / "repo" / ".git").write_text("gitdir: elsewhere")
+    assert config.find_project(below) == project
+    assert config.find_project(project) == project
+    assert config.find_top(project) == tmp_path / "repo"
+    with pytest.raises(NotFound) as caught:
+        config.find_project(tmp_path / "repo")
+    assert caught.value.message == f"{tmp_path / 'repo'} is in no DVC repository"
+    assert caught.value.hint == "git init && dvc init && tagship init"

@@ -1,0 +1,345 @@
+"""The history: what it says may be rolled back to, and its file."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tagship import history
+from tagship.errors import Corrupt
+from tagship.history import Event, Place
+
+AT = "2026-11-20T12:00:00Z"
+
+
+def place(text: str) -> Place:
+    """``2`` is version 2.0.0 in the directory a; ``2b`` is the same version in another one."""
+    return Place(f"{text[0]}.0.0", f"v{text[0]}.0.0_{text[1:] or 'a'}")
+
+
+def events(story: str) -> list[Event]:
+    """Events from a story: ``+1`` deploy, ``-1`` rollback to 1, ``x`` instead where it failed,
+
+    ``!1`` rejected after the switch, ``~1`` cleaned up.
+    """
+    kinds = {
+        "+": ("deploy", "succeeded"),
+        "-": ("rollback", "succeeded"),
+        "x+": ("deploy", "failed"),
+        "x-": ("rollback", "failed"),
+        "!": ("reject", "succeeded"),
+        "~": ("cleanup", "succeeded"),
+    }
+    told = []
+    for seq, word in enumerate(story.split(), 1):
+        sign = word.rstrip("0123456789ab")
+        (action, status), where = kinds[sign], place(word.removeprefix(sign))
+        told.append(
+            Event(
+                seq, f"20261120_{seq:06}", AT, action, status, "m", where.version,
+                directory=where.directory,
+            )
+        )  # fmt: skip
+    return told
+
+
+def short(places: Sequence[Place | None]) -> str:
+    """Places as in a story."""
+    return " ".join(
+        f"{one.version[0]}{one.directory[-1].replace('a', '')}" if one else "none" for one in places
+    )
+
+
+@pytest.mark.parametrize(
+    ("story", "live", "line", "target"),
+    [
+        ("", None, "", "none"),
+        ("+1", "1", "1", "none"),
+        ("+1 +2", "2", "1 2", "1"),
+        ("+1 +2 +3", "3", "1 2 3", "2"),
+        ("+1 +2 +3 -2", "2", "1 2", "1"),
+        ("+1 +2 +3 -2 -1", "1", "1", "none"),
+        ("+1 +2 +3 -1", "1", "1", "none"),
+        ("+1 +2 +3 +4 -2", "2", "1 2", "1"),
+        # forward again
+        ("+1 +2 +3 -2 +4", "4", "1 2 4", "2"),
+        ("+1 +2 +3 -2 +3", "3", "1 2 3", "2"),
+        ("+1 +2 +3 -2 -3", "3", "1 2 3", "2"),
+        ("+1 +2 +3 -1 +4", "4", "1 4", "1"),
+        # what failed is no target
+        ("+1 x+2 +3", "3", "1 3", "1"),
+        ("+1 +2 x+3", "2", "1 2", "1"),
+        ("+1 +2 +3 x-2", "3", "1 2 3", "2"),
+        # nor what was rejected, until it is deployed again
+        ("+1 +2 !2 -1", "1", "1", "none"),
+        ("+1 +2 !2 -1 +3", "3", "1 3", "1"),
+        ("+1 +2 !2 -1 +2b +3", "3", "1 2b 3", "2b"),
+        ("+1 +2 +3 -2 !2 -3", "3", "1 3", "1"),
+        ("+1 !1", None, "", "none"),
+        # the same version again, in another directory
+        ("+1 +2 +2b", "2b", "1 2 2b", "1"),
+        ("+1 +2 +3 +2b", "2b", "1 2 3 2b", "3"),
+        ("+1 +2 +3 -2b", "2b", "1 2b", "1"),
+        ("+1 +2 +1", "1", "1 2 1", "2"),
+        ("+1 +2 +1 -2", "2", "1 2", "1"),
+        ("+1 +2 +1b +3 -1b", "1b", "1 2 1b", "2"),
+        # the directory of the target is gone: it is the target still
+        ("+1 +2 ~1", "2", "1 2", "1"),
+        # the link was changed by hand
+        ("+1 +2 +3", "1", "1 2 3", "none"),
+        ("+1 +2 +3", "2", "1 2 3", "1"),
+        ("+1 +2 +3", "9", "1 2 3", "3"),
+        ("+1 +2 +3", None, "1 2 3", "3"),
+    ],
+)
+def test_a_rollback_goes_to_the_last_good_version_before_the_live_one(
+    story: str, live: str | None, line: str, target: str
+) -> None:
+    told = events(story)
+    assert short(history.good(told)) == line
+    assert short([history.rollback_target(told, place(live) if live else None)]) == target
+
+
+@pytest.mark.parametrize(
+    ("story", "deployed"),
+    [
+        ("", ""),
+        ("+1 +2 +3", "1 2 3"),
+        ("+1 +2 +3 -2", "1 3 2"),
+        ("+1 +2 -1 +2", "1 2"),
+        ("+1 +2 +2b", "1 2 2b"),
+        ("+1 x+2 +3 !3 -1", "1"),
+        ("+1 +2 !2 -1 +2", "1 2"),
+        ("+1 +2 ~1", "1 2"),
+    ],
+)
+def test_what_was_ever_good_stands_by_when_it_was_last_live(story: str, deployed: str) -> None:
+    assert short(history.deployed(events(story))) == deployed
+
+
+steps = st.tuples(
+    st.sampled_from(["+", "-", "x+", "x-", "!", "~"]), st.sampled_from(["1", "2", "2b", "3"])
+)
+stories = st.lists(steps.map("".join), max_size=10).map(" ".join)
+places = st.sampled_from(["1", "2", "2b", "3", "9"]).map(place)
+
+
+@given(stories, st.none() | places)
+def test_rollbacks_always_leave_the_live_version_and_come_to_an_end(
+    story: str, live: Place | None
+) -> None:
+    told = events(story)
+    for _ in range(len(told) + 1):
+        target = history.rollback_target(told, live)
+        if target is None:
+            return
+        assert live is None or target.version != live.version
+        told += events(f"-{short([target])}")
+        live = target
+    pytest.fail("the rollbacks go on and on")
+
+
+@given(stories)
+def test_each_rollback_goes_further_back(story: str) -> None:
+    told = events(story)
+    line = history.good(told)
+    while line:
+        target = history.rollback_target(told, line[-1])
+        if target is None:
+            return
+        told += events(f"-{short([target])}")
+        shorter = history.good(told)
+        assert shorter == line[: len(shorter)]
+        assert len(shorter) < len(line)
+        line = shorter
+
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("now", "taken", "identity"),
+    [
+        pytest.param(NOON, [], "20261120_120000", id="free"),
+        pytest.param(
+            NOON.astimezone(timezone(timedelta(hours=9))), [], "20261120_120000", id="in UTC"
+        ),
+        pytest.param(
+            NOON.replace(microsecond=999_999),
+            ["20261120_120000"],
+            "20261120_120001",
+            id="two in one second",
+        ),
+        pytest.param(
+            NOON,
+            ["20261120_120000", "20261120_120001", "20261120_120003"],
+            "20261120_120002",
+            id="the next free second",
+        ),
+        pytest.param(NOON, ["20261120_130000"], "20261120_120000", id="a clock that went back"),
+        pytest.param(
+            NOON.replace(month=12, day=31, hour=23, minute=59, second=59),
+            ["20261231_235959"],
+            "20270101_000000",
+            id="over the year's end",
+        ),
+    ],
+)
+def test_a_deployment_id_is_the_first_second_that_is_not_taken(
+    now: datetime, taken: list[str], identity: str
+) -> None:
+    assert history.next_id(now, taken) == identity
+
+
+@given(
+    st.from_regex(r"[0-9]\.[0-9]{1,3}\.0(-rc\.[0-9])?(\+b-7)?", fullmatch=True),
+    st.integers(0, 1 << 32),
+)
+def test_a_directory_name_and_its_version_and_id_are_inverses(text: str, seconds: int) -> None:
+    identity = history.next_id(datetime.fromtimestamp(seconds, UTC), [])
+    name = history.directory_name(text, identity)
+    assert (history.version_of(name), history.id_of(name)) == (text, identity)
+
+
+def test_the_order_is_that_of_seq_when_the_clock_goes_back(tmp_path: Path) -> None:
+    path = tmp_path / history.FILE_NAME
+    first, second = events("+2 +1")
+    late = history.append(path, (), first)
+    both = history.append(path, late, Event(**{**vars(second), "id": "20200101_000000"}))
+    assert [(event.seq, event.version) for event in both] == [(1, "2.0.0"), (2, "1.0.0")]
+    assert short(history.good(history.read(path))) == "2 1"
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+optional = st.none() | texts
+some_events = st.builds(
+    Event,
+    seq=st.integers(0, 9),
+    id=texts,
+    at=texts,
+    action=texts,
+    status=texts,
+    model=texts,
+    version=optional,
+    tag=optional,
+    tag_object=optional,
+    commit=optional,
+    directory=optional,
+    previous=st.none() | st.builds(Place, texts, texts),
+    actor=texts,
+    host=texts,
+    reason=optional,
+    duration_s=st.floats(0, 1e6),
+    error=optional,
+)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("history") / history.FILE_NAME
+
+
+@given(past=st.lists(some_events, max_size=2), new=st.lists(some_events, max_size=3))
+def test_what_is_appended_is_read_again_and_numbered_on(
+    file: Path, past: list[Event], new: list[Event]
+) -> None:
+    together = history.append(file, past, *new)
+    assert history.read(file) == together
+    assert together[: len(past)] == tuple(past)
+    last = max((event.seq for event in past), default=0)
+    assert [event.seq for event in together[len(past) :]] == [
+        last + 1 + number for number in range(len(new))
+    ]
+
+
+def test_no_file_is_an_empty_history(tmp_path: Path) -> None:
+    assert history.read(tmp_path / history.FILE_NAME) == ()
+
+
+def test_an_event_stands_in_the_file_as_it_is_documented(tmp_path: Path) -> None:
+    path = tmp_path / history.FILE_NAME
+    event = Event(
+        0, "20261120_120000", AT, "deploy", "succeeded", "m", "2.0.0", "m@v2.0.0", "a1", "c1",
+        "v2.0.0_20261120_120000", place("1"), "ada", "engine", "wärmer", 1.5,
+    )  # fmt: skip
+    history.append(path, (), event)
+    assert path.read_text(encoding="utf-8") == (
+        """[
+  {
+    "seq": 1,
+    "id": "20261120_120000",
+    "at": "2026-11-20T12:00:00Z",
+    "action": "deploy",
+    "status": "succeeded",
+    "model": "m",
+    "version": "2.0.0",
+    "tag": "m@v2.0.0",
+    "tag_object": "a1",
+    "commit": "c1",
+    "directory": "v2.0.0_20261120_120000",
+    "previous": {
+      "version": "1.0.0",
+      "directory": "v1.0.0_a"
+    },
+    "actor": "ada",
+    "host": "engine",
+    "reason": "wärmer",
+    "duration_s": 1.5,
+    "error": null
+  }
+]
+"""
+    )
+
+
+def test_fields_of_a_later_release_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / history.FILE_NAME
+    known = Event(1, "i", AT, "deploy", "succeeded", "m", previous=place("1"))
+    value = known.to_json()
+    value["mood"] = "calm"
+    value["previous"]["mood"] = "calm"
+    path.write_text(json.dumps([value]))
+    assert history.read(path) == (known,)
+
+
+EVENT = Event(1, "i", AT, "deploy", "succeeded", "m").to_json()
+
+
+@pytest.mark.parametrize(
+    ("data", "where"),
+    [
+        pytest.param(b"", ", line 1", id="empty"),
+        pytest.param(b'[\n  {\n    "seq": 1,\n', ", line 4", id="cut short"),
+        pytest.param(b"[\n\xff]", "", id="no UTF-8"),
+        pytest.param(b"{}", "", id="no array"),
+        pytest.param(b'""', "", id="a text"),
+        pytest.param(b"null", "", id="null"),
+        pytest.param(b"[1]", "", id="no objects"),
+        pytest.param(b"[{}]", "", id="an object without fields"),
+        pytest.param(json.dumps([{**EVENT, "previous": "1"}]).encode(), "", id="no place"),
+        pytest.param(json.dumps([{**EVENT, "seq": "1"}]).encode(), "", id="no number"),
+    ],
+)
+def test_an_unreadable_history_is_told_and_left_alone(
+    tmp_path: Path, data: bytes, where: str
+) -> None:
+    path = tmp_path / history.FILE_NAME
+    path.write_bytes(data)
+    with pytest.raises(Corrupt) as caught:
+        history.read(path)
+    assert caught.value.message == f"{path} is no readable history{where}"
+    assert caught.value.hint == f"mend it, or begin a new one: mv {path} {path}.broken"
+    assert path.read_bytes() == data
+
+
+def test_the_tag_object_of_a_version_is_that_of_its_last_deployment_here() -> None:
+    told = [
+        Event(**{**vars(event), "tag_object": f"t{event.seq}"})
+        for event in events("+1 +2 +1b x+1 ~1")
+    ]
+    assert history.tag_object_of(told, "1.0.0") == "t3"
+    assert history.tag_object_of(told, "3.0.0") is None
