@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tagship import (
-    git,
     history,
     manifest,
     metadata,
@@ -255,7 +254,7 @@ def _record_failure(job: _Job, error: BaseException) -> None:
     store, directory = job.store, _directory(job)
     if job.creates and directory in store.directories():
         store.discard(directory)
-    said = git.strip_credentials(str(error) or type(error).__name__)
+    said = str(error) or type(error).__name__
     workspace.record(store, workspace.events(store), job.done(history.FAILED, said))
     store.close_intent()
     store.sweep()

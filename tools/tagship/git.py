@@ -11,6 +11,7 @@ from pathlib import Path
 from git import Git
 from git.exc import GitCommandError, GitCommandNotFound
 
+from tagship import redact
 from tagship.errors import NotFound, Refused, TagshipError, Unavailable
 from tagship.refs import TagName
 
@@ -351,12 +352,6 @@ def identity(repository: Repository) -> str:
     return line.rpartition(">")[0] + ">"
 
 
-def strip_credentials(text: str) -> str:
-    """Cut user, password and query out of every URL in ``text``: they may be secrets."""
-    text = re.sub(r"(\w[\w+.-]*://)[^/\s@'\"]*@", r"\1", text)
-    return re.sub(r"(\w[\w+.-]*://[^\s?'\"]*)\?[^\s'\"]*", r"\1", text)
-
-
 def _ask(repository: Repository, *arguments: str) -> str:
     try:
         answer = repository.git.execute(
@@ -374,7 +369,7 @@ def _failed(error: GitCommandError) -> TagshipError:
     text = str(error.stderr).strip().removeprefix("stderr:").strip(" '\n")
     lines = [line for line in text.splitlines() if line.strip()] or [f"exit code {error.status}"]
     told = [line for line in lines if line.startswith(("fatal:", "error:", " ! "))] or lines
-    return Unavailable(f"git: {strip_credentials(told[0].removeprefix('fatal: ').strip())}")
+    return Unavailable(f"git: {redact.text(told[0].removeprefix('fatal: ').strip())}")
 
 
 def _text(raw: str) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
-from tagship import atomic
+from tagship import atomic, redact
 from tagship.errors import Corrupt
 
 FILE_NAME = "deployment_history.json"
@@ -81,7 +81,7 @@ class Event:
 
     def to_json(self) -> dict[str, Any]:
         """The object as the file holds it."""
-        return asdict(self)
+        return cast("dict[str, Any]", redact.json(asdict(self)))
 
 
 def read(path: Path) -> tuple[Event, ...]:

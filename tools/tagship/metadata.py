@@ -3,8 +3,9 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
+from tagship import redact
 from tagship.errors import Corrupt
 from tagship.manifest import METADATA, File
 
@@ -77,7 +78,7 @@ class Metadata:
 
     def to_json(self) -> dict[str, Any]:
         """The object as the file holds it."""
-        return {"schema": self.schema, **asdict(self)}
+        return cast("dict[str, Any]", redact.json({"schema": self.schema, **asdict(self)}))
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:

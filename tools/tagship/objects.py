@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tagship import atomic, git, manifest
+from tagship import atomic, manifest, redact
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
 from tagship.manifest import Progress
 
@@ -124,8 +124,8 @@ class Fetcher:
     def _fetch(self, transport: "_Transport", wanted: Object) -> None:
         arrived = self.incoming / f"{wanted.hash_name}-{wanted.digest}"
         try:
-            transport.get(wanted, self.remote, arrived)
-            digests = manifest.digest(arrived, self.progress)
+            transport.get(wanted, self.remote, arrived, self.progress)
+            digests = manifest.digest(arrived)
             if not matches(wanted, arrived, digests.md5):
                 raise Corrupt(
                     f"the DVC remote has other bytes for {wanted} than it was released with",
@@ -172,9 +172,7 @@ def push(
                 raise Unavailable(f"the DVC cache lacks {one}", "dvc repro, or dvc commit")
             if not matches(one, path, manifest.digest(path).md5):
                 raise Corrupt(f"the DVC cache has other bytes for {one}", "dvc repro --force")
-            transport.put(one, remote, path)
-            if progress is not None:
-                progress(path.stat().st_size)
+            transport.put(one, remote, path, progress)
     return len(lacking)
 
 
@@ -233,21 +231,29 @@ class _Transport:
             )
         return self._odbs[name, hash_name]
 
-    def get(self, wanted: Object, remote: str | None, target: Path) -> None:
+    def get(
+        self, wanted: Object, remote: str | None, target: Path, progress: Progress | None
+    ) -> None:
         odb = self._odb(wanted, remote)
         try:
-            odb.fs.get_file(odb.oid_to_path(wanted.digest), str(target))
+            odb.fs.get_file(
+                odb.oid_to_path(wanted.digest), str(target), callback=_callback(progress)
+            )
         except FileNotFoundError:
             raise Unavailable(
                 f"{wanted} is in neither the DVC cache nor the DVC remote",
                 "push it from a machine that has it: dvc push --all-tags",
             ) from None
 
-    def put(self, wanted: Object, remote: str | None, source: Path) -> None:
+    def put(
+        self, wanted: Object, remote: str | None, source: Path, progress: Progress | None
+    ) -> None:
         from dvc_objects.fs import LocalFileSystem
 
         odb = self._odb(wanted, remote)
         odb.add(str(source), LocalFileSystem(), wanted.digest, check_exists=False)
+        if progress is not None:
+            progress(source.stat().st_size)
         if isinstance(odb.fs, LocalFileSystem):  # DVC does not fsync what it wrote
             descriptor = os.open(odb.oid_to_path(wanted.digest), os.O_RDONLY)
             os.fsync(descriptor)
@@ -266,6 +272,19 @@ class _Transport:
         return [one for one in wanted if one in found]
 
 
+def _callback(progress: Progress | None) -> Any:
+    """What fsspec tells of the bytes that it moved, as we tell it."""
+    from fsspec import Callback
+    from fsspec.callbacks import DEFAULT_CALLBACK
+
+    class Bytes(Callback):  # type: ignore[misc] # fsspec has no types
+        def relative_update(self, inc: int = 1) -> None:
+            if progress is not None:
+                progress(inc)
+
+    return DEFAULT_CALLBACK if progress is None else Bytes()
+
+
 @contextlib.contextmanager
 def _transport(project: Path) -> Iterator[_Transport]:
     """DVC opened for a transfer, its errors put into our words."""
@@ -279,11 +298,11 @@ def _transport(project: Path) -> Iterator[_Transport]:
     except NoRemoteError:
         raise NotFound("DVC has no remote", "dvc remote add -d NAME URL") from None
     except DvcException as error:
-        raise Unavailable(f"DVC: {git.strip_credentials(str(error))}", "dvc remote list") from None
+        raise Unavailable(f"DVC: {redact.text(str(error))}", "dvc remote list") from None
     except TagshipError:
         raise
     except Exception as error:  # noqa: BLE001 - each cloud library has errors of its own
-        text = git.strip_credentials(str(error)) or type(error).__name__
+        text = redact.text(str(error)) or type(error).__name__
         raise Unavailable(
             f"the DVC remote does not do its part: {text}", "dvc remote list"
         ) from None
