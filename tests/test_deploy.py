@@ -98,7 +98,7 @@ def test_the_metadata_is_complete_and_read_from_the_tag(bench: Workbench) -> Non
     assert found.commit.author == "Ada <ada@example.com>"
     assert [(f.path, f.size) for f in found.files] == [("model.bin", 8)]
     assert found.size == 8
-    assert set(found.tools) == {"tagship", "dvc"}
+    assert set(found.tools) == {"tagship", "dvc", "python"}
     assert found.deployment is not None
     assert found.deployment.seq == 2 - 1
 
@@ -250,7 +250,7 @@ def _install_fragile_loader(bench: Workbench, tmp_path: Path) -> None:
         "from pathlib import Path\n"
         f"TICKETS = Path({str(tmp_path / 'tickets')!r})\n"
         "class Fragile:\n"
-        "    framework, suffixes, safe, extra = 'fragile', ('.fragile',), True, 'fragile'\n"
+        "    framework, suffixes, safe, requirement = 'fragile', ('.fragile',), True, 'fragile'\n"
         "    def load(self, path):\n"
         "        next(TICKETS.iterdir()).unlink()\n"
         "        return path\n"

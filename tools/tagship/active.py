@@ -55,8 +55,7 @@ def store(model: str, start: Path | str = ".") -> Store:
     Raises:
         NotFound: ``start`` is in no DVC repository.
     """
-    project = config.find_project(Path(start))
-    root = project / config.read_settings(project).root
+    root = config.read_root(config.find_project(Path(start)))
     return Store(root / refs.folder_name(refs.check_model(model)))
 
 
@@ -118,13 +117,13 @@ def load(
     try:
         live = resolve(model, start)
         return ActiveModel(
-            _load(live.path, loader, allow_pickle), model, live.version, live.directory
+            _load(model, live.path, loader, allow_pickle), model, live.version, live.directory
         )
     except TagshipError as error:
         why = error
     try:
         path = _fallback(model, Path(start))
-        loaded = _load(path, loader, allow_pickle)
+        loaded = _load(model, path, loader, allow_pickle)
     except TagshipError as error:
         raise TagshipError(
             f"{model} cannot be loaded: {why.message}; and not from the pipeline's output:"
@@ -151,7 +150,7 @@ def _fallback(model: str, start: Path) -> Path:
     return path
 
 
-def _load(path: Path, loader: Callable[[Path], Any] | None, allow_pickle: bool) -> Any:
+def _load(model: str, path: Path, loader: Callable[[Path], Any] | None, allow_pickle: bool) -> Any:
     if loader is not None:
         return loader(path)
     known = loaders.need(path, allow_unsafe=allow_pickle)
@@ -160,7 +159,7 @@ def _load(path: Path, loader: Callable[[Path], Any] | None, allow_pickle: bool) 
     except ImportError as error:
         raise Refused(
             f"{path.name} needs {error.name}, which is not installed",
-            f'pip install "tagship[{known.extra}]"',
+            f'pip install "{known.requirement}"',
         ) from None
     except Exception as error:
-        raise Corrupt(f"{path} does not load: {error}", f"tagship verify {path.name}") from error
+        raise Corrupt(f"{path} does not load: {error}", f"tagship verify {model}") from error

@@ -157,6 +157,19 @@ def locked(path: Path, owner: dict[str, Any], wait: float = 0) -> Iterator[None]
         lock.release()
 
 
+def holder(path: Path) -> str | None:
+    """Who holds the lock at ``path``, in words; None where nobody does. Never waits."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - as in locked
+
+    if not path.exists():
+        return None
+    try:
+        with FileLock(path, timeout=0):
+            return None
+    except Timeout:
+        return _locked_by(path.with_name(path.name + ".json")).message
+
+
 def _locked_by(card: Path) -> Locked:
     try:
         owner = json.loads(card.read_bytes())

@@ -5,10 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from semver import Version
+
 from tagship import deploy, history, metadata, plans, workspace
 from tagship.deploy import Options, Outcome
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError
 from tagship.history import Event, Place
+from tagship.refs import Ref
 from tagship.store import Pin, Store
 from tagship.workspace import Workspace
 
@@ -156,22 +159,26 @@ def pin(space: Workspace, model: str, version: str, options: Options) -> None:
         _record_pin(store, model, "pin", version, options.reason)
 
 
-def unpin(space: Workspace, model: str, version: str, options: Options) -> None:
-    """Let cleanup have a version again.
+def unpin(space: Workspace, ref: Ref, options: Options) -> str:
+    """Let cleanup have a version again; which one, of those that are pinned.
 
     Raises:
         NotFound: it is not pinned.
         Locked: another process works on the model.
     """
-    store = space.store(model)
-    if version not in store.pins():
-        raise NotFound(f"{model} {version} is not pinned", f"tagship list {model}")
+    model, store = ref.model, space.store(ref.model)
+    found = ref.wanted.select(Version.parse(pinned) for pinned in store.pins())
+    if found is None:
+        wanted = str(ref.wanted).lstrip("@")
+        raise NotFound(f"{model} {wanted} is not pinned", f"tagship list {model}")
+    version = str(found)
     with store.locked(workspace.owner(f"unpin of {model}@{version}"), options.wait):
         deploy.recover(store, model)
         pins = store.pins()
         pins.pop(version, None)
         store.write_pins(pins)
         _record_pin(store, model, "unpin", version, options.reason)
+    return version
 
 
 def _record_pin(store: Store, model: str, action: str, version: str, reason: str | None) -> None:

@@ -112,15 +112,14 @@ def release(
 
     with _manager(session, model) as manager:
         done = manager.release(bump=bump, version=version, message=message, push=push, force=force)
-        outcome = manager.deploy(str(done.version)) if then_deploy else None
-    _warn(done.warnings)
-    text = render.released(done)
-    if outcome is None:
-        _show(done, as_json, text)
-    else:
-        _show(
-            {"released": done, "deployed": outcome}, as_json, f"{text}\n{render.outcome(outcome)}"
-        )
+        _warn(done.warnings)
+        if not then_deploy:
+            return _show(done, as_json, render.released(done))
+        if not as_json:  # it is released, whatever becomes of the deploy
+            click.echo(render.released(done))
+        outcome = manager.deploy(str(done.version))
+    _warn((*outcome.mended, *outcome.warnings))
+    return _show({"released": done, "deployed": outcome}, as_json, render.outcome(outcome))
 
 
 @cli.command()
@@ -147,7 +146,7 @@ def deploy(
     with _manager(session, ref.model) as manager:
         plan = manager.plan(ref)
         if dry_run:
-            return _show(plan, as_json, render.plan(plan))
+            return _show(plan, as_json, render.plan(plan, again=force))
         if not plan.live or force:
             _confirm(render.plan(plan), yes, quiet=as_json)
         outcome = manager.deploy(ref, force=force, smoke_test=smoke_test, reason=reason, wait=wait)
@@ -331,8 +330,7 @@ def verify(session: Session, model: str | None, as_json: bool) -> None:
     """
     from tagship import inspection, render, workspace
 
-    ref = _ref(model) if model else None
-    found = inspection.verify(workspace.find(session.folder), ref)
+    found = inspection.verify(workspace.find(session.folder), _ref(model) if model else None)
     _show(found, as_json, render.verification(found))
     if any(one.problems for one in found):
         raise SystemExit(1)
@@ -415,7 +413,8 @@ def _progress() -> Iterator[Callable[[int], None] | None]:
     try:
         yield advance
     finally:
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()
 
 
 def _confirm(plan: str, yes: bool, *, quiet: bool) -> None:

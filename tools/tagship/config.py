@@ -195,6 +195,19 @@ def find_top(project: Path) -> Path:
     return next((f for f in (project, *project.parents) if (f / ".git").exists()), project)
 
 
+def read_root(project: Path) -> Path:
+    """The folder of the models, for whoever only reads them.
+
+    Whatever else is wrong in params.yaml does not concern a model that is live.
+    """
+    try:
+        given = parse((project / PARAMS_FILE).read_bytes(), PARAMS_FILE).get("deploy")
+    except (FileNotFoundError, Corrupt):
+        given = None
+    root = given.get("root") if isinstance(given, dict) else None
+    return project / (root if isinstance(root, str) and root else Settings.root)
+
+
 def read_settings(project: Path) -> Settings:
     """The settings of today: those in the work tree, not those of a tag."""
     try:

@@ -62,6 +62,8 @@ def _copy(space: Workspace, *, keep: bool, say: Say) -> Iterator[Path]:
     try:
         say(f"== A throw-away copy: {copy} ==")
         _run(folder, "git", "clone", "--quiet", "--no-tags", str(space.repository.top), str(copy))
+        # its versions begin at 1.0.0, whatever the workspace has released
+        _run(copy, "git", "remote", "remove", "origin")
         # a machine that was just set up has nobody's name in Git's configuration
         _run(copy, "git", "config", "user.name", "tagship demo")
         _run(copy, "git", "config", "user.email", "demo@tagship.invalid")

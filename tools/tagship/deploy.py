@@ -282,16 +282,18 @@ def _take_back(job: _Job, past: tuple[Event, ...], said: str) -> str:
     """Make what was live before live again, a rollback of its own; what is live now, in words."""
     store, event, back = job.store, job.event, job.event.previous
     rejected = event_of_now(past, history.REJECT, event.model, place=event.place, reason=said)
-    past = workspace.record(store, past, rejected)
     if back is None or back.directory not in store.directories():
         store.unlink()
+        workspace.record(store, past, rejected)
         return "nothing is live now"
     reason = f"{event.version} failed its check once it was live"
-    again = event_of_now(past, history.ROLLBACK, event.model, place=back, reason=reason)
+    again = event_of_now(
+        (*past, rejected), history.ROLLBACK, event.model, place=back, reason=reason
+    )
     again = replace(again, previous=event.place)
     store.open_intent({"event": again.to_json(), "creates": False})
     store.switch(back.directory)
-    workspace.record(store, past, again)
+    workspace.record(store, past, rejected, again)
     store.close_intent()
     return f"{back.version} is live again"
 

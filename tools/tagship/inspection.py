@@ -246,6 +246,8 @@ def verify(space: Workspace, ref: Ref | None = None) -> list[Verification]:
         NotFound: there is nothing of that on disk.
     """
     names = sorted(space.artifacts()) if ref is None else [ref.model]
+    if ref is not None and not space.store(ref.model).folder.is_dir():
+        check_declared(space, ref.model)
     found = [one for name in names for one in _verify_model(space, name, ref)]
     if ref is not None and not found:
         raise NotFound(f"{ref} is not on disk here", f"tagship deploy {ref}")
@@ -269,8 +271,9 @@ def _verify_directory(
     version = history.version_of(directory)
     try:
         described = metadata.read(store.path(directory))
-    except Corrupt as error:
-        problem = manifest.Problem(manifest.METADATA, error.message.rpartition(" ")[2])
+    except Corrupt:
+        there = (store.path(directory) / manifest.METADATA).exists()
+        problem = manifest.Problem(manifest.METADATA, "cannot be read" if there else "is missing")
         return Verification(known.model, version, directory, 0, 0, (problem,))
     problems = manifest.verify(store.path(directory), described.files)
     problems += [
@@ -358,6 +361,10 @@ def _history_findings(store: Store, model: str, live: history.Place | None) -> I
         intent = store.intent()
     except Corrupt as error:
         yield Finding(State.DRIFTED, error.message, error.hint)
+        return
+    busy = store.holder()
+    if busy is not None:
+        yield Finding(State.IN_ORDER, busy, f"ask again when it is done: tagship status {model}")
         return
     if intent is not None:
         mend = f"tagship cleanup {model} --keep 1000 --yes"

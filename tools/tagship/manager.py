@@ -150,9 +150,8 @@ class ModelVersionManager:
 
     def unpin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> str:
         """Let cleanup have a version again; the version that was meant."""
-        found = str(self.space.catalog(self.model).find(self._ref(version)).version)
-        cleanup.unpin(self.space, self.model, found, deploy.Options(reason=reason, wait=wait))
-        return found
+        options = deploy.Options(reason=reason, wait=wait)
+        return cleanup.unpin(self.space, self._ref(version), options)
 
     def get_deployment_history(self, limit: int | None = None) -> list[Event]:
         """What happened to the model on this host, oldest first; the last ``limit`` events.

@@ -1,10 +1,7 @@
 """``tagship init``: what Git and DVC must ignore, and a first model in dvc.yaml."""
 
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-
-from ruamel.yaml import YAML
 
 from tagship import atomic, config, manifest, refs, store
 from tagship.errors import Refused
@@ -67,9 +64,8 @@ def _with_lines(path: Path, lines: list[str]) -> bytes | None:
 
 
 def _declare(path: Path, model: str, artifact: str) -> bytes | None:
-    """dvc.yaml with one more artifact; comments and order stay as they are."""
+    """dvc.yaml with one more artifact; None where it has it."""
     artifact = manifest.check_path(artifact.removeprefix("./").rstrip("/"))
-    yaml = YAML()
     data = path.read_bytes() if path.exists() else b""
     declared = config.artifacts(data)
     if model in declared:
@@ -78,8 +74,28 @@ def _declare(path: Path, model: str, artifact: str) -> bytes | None:
         raise Refused(
             f"{model} is declared with the path {declared[model].path}", f"edit {path.name}"
         )
-    content = yaml.load(data) or {}
-    content.setdefault("artifacts", {})[model] = {"path": artifact, "type": "model"}
-    out = BytesIO()
-    yaml.dump(content, out)
-    return out.getvalue()
+    written = _insert(data.decode(), model, artifact).encode()
+    if model not in config.artifacts(written):
+        raise Refused(
+            f"artifacts: in {path.name} is not written one line a key",
+            f"add {model} to it by hand: {{path: {artifact}, type: model}}",
+        )
+    return written
+
+
+def _insert(text: str, model: str, artifact: str) -> str:
+    """The entry as text under ``artifacts:``, so that not one other character changes."""
+    lines = text.splitlines(keepends=True)
+    entry = [f"{model}:\n", f"  path: {artifact}\n", "  type: model\n"]
+    for index, line in enumerate(lines):
+        if line.rstrip() == "artifacts:":
+            indent = next((_indent(one) for one in lines[index + 1 :] if one.strip()), "") or "  "
+            return "".join(
+                [*lines[: index + 1], *(indent + one for one in entry), *lines[index + 1 :]]
+            )
+    end = "" if not text or text.endswith("\n") else "\n"
+    return text + end + "".join(["artifacts:\n", *("  " + one for one in entry)])
+
+
+def _indent(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]

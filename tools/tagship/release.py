@@ -200,9 +200,11 @@ def _check_new(
         and not known.get(str(name.version))
     ]
     if carried and not force:
+        here = known.get(carried[0]) is not None
         raise Refused(
             f"this commit carries {model} {carried[0]} already",
-            f"commit a change first, or deploy it: tagship deploy {model}@{carried[0]}",
+            f"commit a change first, or deploy it: {'' if here else 'git fetch --tags && '}"
+            f"tagship deploy {model}@{carried[0]}",
         )
     last = known.offered[-1] if known.offered else None
     if last and not force and _identity(space, last.commit, model) == taken.identity:

@@ -154,8 +154,10 @@ def released(done: "Released") -> str:
     return "\n".join(lines)
 
 
-def plan(made: "Plan") -> str:
-    """What ``tagship deploy`` is about to do."""
+def plan(made: "Plan", *, again: bool = False) -> str:
+    """What ``tagship deploy`` is about to do; ``again``: also where it is live."""
+    if made.live and not again:
+        return f"{made.model} {made.version} is live and intact: nothing to do"
     source = made.source.version if made.source else "nothing"
     lines = [f"{made.model}: {source} -> {made.version}"]
     if made.commits is not None:

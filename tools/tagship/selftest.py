@@ -109,7 +109,7 @@ def check(model: Path, self_test: Path | None, *, allow_pickle: bool = False) ->
     except ImportError as error:
         raise TagshipError(
             f"{model.name} needs {error.name}, which is not installed",
-            f'pip install "tagship[{loader.extra}]", or deploy with --no-smoke-test',
+            f'pip install "{loader.requirement}", or deploy with --no-smoke-test',
         ) from None
     except Exception as error:  # noqa: BLE001 - each framework has its own errors
         raise SelfTestFailed(

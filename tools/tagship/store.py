@@ -109,6 +109,10 @@ class Store:
         with atomic.locked(self.private / "lock", owner, wait):
             yield
 
+    def holder(self) -> str | None:
+        """Who works on the model right now, in words; None where nobody does."""
+        return atomic.holder(self.private / "lock")
+
     def link(self) -> Link:
         """What ``current`` is, read once."""
         try:

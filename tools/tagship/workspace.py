@@ -6,6 +6,7 @@ Today the repository is the work tree that one stands in, and the root its ``mod
 import getpass
 import importlib.metadata
 import os
+import platform
 import socket
 from dataclasses import dataclass
 from functools import cached_property
@@ -102,7 +103,10 @@ class Workspace:
             metrics=self.metrics(taken),
             params=taken.params,
             lineage=taken.lineage,
-            tools={name: importlib.metadata.version(name) for name in ("tagship", "dvc")},
+            tools={
+                "python": platform.python_version(),
+                **{name: importlib.metadata.version(name) for name in ("tagship", "dvc")},
+            },
         )
 
     def fetcher(self, store: Store, progress: Progress | None = None) -> objects.Fetcher:

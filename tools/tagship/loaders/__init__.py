@@ -22,13 +22,13 @@ class Loader(Protocol):
         framework: the name that metadata.json gets.
         suffixes: of the files that this loader reads, with the dot.
         safe: whether loading a file can run code that is in the file.
-        extra: what to install: ``pip install "tagship[<extra>]"``.
+        requirement: what to install where it is missing, as pip takes it.
     """
 
     framework: str
     suffixes: tuple[str, ...]
     safe: bool
-    extra: str
+    requirement: str
 
     def load(self, path: Path) -> Any:
         """Load a model from its file."""

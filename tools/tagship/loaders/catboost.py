@@ -13,7 +13,7 @@ class CatBoostLoader:
     framework = "catboost"
     suffixes = (".cbm",)
     safe = True
-    extra = "catboost"
+    requirement = "tagship[catboost]"
 
     def load(self, path: Path) -> Any:
         """A ``CatBoostClassifier`` where the model has classes, else a ``CatBoost``."""

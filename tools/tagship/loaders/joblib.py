@@ -13,7 +13,7 @@ class JoblibLoader:
     framework = "joblib"
     suffixes = (".joblib", ".pkl", ".pickle")
     safe = False
-    extra = "joblib"
+    requirement = "tagship[joblib]"
 
     def load(self, path: Path) -> Any:
         """Whatever was pickled."""

@@ -14,7 +14,7 @@ class KerasLoader:
     framework = "keras"
     suffixes = (".keras",)
     safe = True
-    extra = "keras"
+    requirement = "tagship[keras]"
 
     def load(self, path: Path) -> Any:
         """The model; one with code in it (a Lambda layer) is refused by Keras."""
