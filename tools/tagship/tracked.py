@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tagship import config, git, manifest
+from tagship import config, git, manifest, stages
 from tagship.errors import Corrupt, NotFound, Unavailable
 from tagship.manifest import File, Progress, check_path
 from tagship.objects import GIT, LEGACY_MD5, MD5, Cache, Fetcher, Object, matches
+from tagship.stages import Stage
 
 
 @dataclass(frozen=True)
@@ -53,36 +54,13 @@ class Out:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A stage of dvc.lock, its paths from the repository's top."""
-
-    name: str
-    command: str
-    deps: dict[str, str | None]
-    outs: dict[str, dict[str, Any]]
-    params: dict[str, Any]
-    metrics: tuple[str, ...]
-    pointer: str
-
-    def to_json(self) -> dict[str, Any]:
-        """The stage as ``lineage`` in metadata.json has it."""
-        return {
-            "stage": self.name,
-            "command": self.command,
-            "deps": [{"path": path, "md5": md5} for path, md5 in self.deps.items()],
-            "outs": [{"path": path, "md5": out.get("md5")} for path, out in self.outs.items()],
-            "params": self.params,
-        }
-
-
-@dataclass(frozen=True)
 class Snapshot:
     """A model at a commit: what to release or deploy, and where it came from."""
 
     artifact: config.Artifact
     commit: str
     outs: tuple[Out, ...]
-    stages: tuple[Stage, ...] = ()
+    makers: tuple[Stage, ...] = ()
     metric_outs: tuple[Out, ...] = ()
     params: dict[str, Any] = field(default_factory=dict)
 
@@ -100,7 +78,7 @@ class Snapshot:
     @property
     def lineage(self) -> list[dict[str, Any]]:
         """The stages that made the model, first things first."""
-        return [stage.to_json() for stage in self.stages]
+        return [stage.to_json() for stage in self.makers]
 
 
 @dataclass(frozen=True)
@@ -127,13 +105,13 @@ def snapshot(repository: git.Repository, blobs: git.Blobs, commit: str, model: s
     artifact = declared[model]
     pipeline = _pipeline(blobs, commit, folder, artifact.path)
     outs = tuple(_find_out(repository, blobs, commit, pipeline, path) for path in artifact.paths)
-    related = _related(pipeline, outs[0])
+    related = stages.related(pipeline, artifact.path)
     metric_paths = _metric_paths(blobs, commit, folder, related)
     return Snapshot(
         artifact,
         commit,
         outs,
-        tuple(_makers(pipeline, outs[0])),
+        tuple(stages.makers(pipeline, artifact.path)),
         tuple(_metric_outs(repository, blobs, commit, pipeline, metric_paths)),
         _params(blobs, commit, related),
     )
@@ -141,50 +119,21 @@ def snapshot(repository: git.Repository, blobs: git.Blobs, commit: str, model: s
 
 def _pipeline(blobs: git.Blobs, commit: str, folder: str, path: str) -> list[Stage]:
     """The stages of every dvc.lock from the artifact's folder up, and of its dvc.yaml's folder."""
-    folders = [folder, ""]
-    for part in _parents(path):
-        folders.append(part)
-    stages: list[Stage] = []
-    for where in dict.fromkeys(folders):
-        lock_name = posixpath.join(where, config.LOCK_FILE)
-        lock = blobs.read(commit, lock_name)
+    found: list[Stage] = []
+    for where in dict.fromkeys([folder, "", *stages.parents(path)]):
+        name = posixpath.join(where, config.LOCK_FILE)
+        lock = blobs.read(commit, name)
         if lock is not None:
-            yaml_name = posixpath.join(where, config.PIPELINE_FILE)
-            written = config.parse(blobs.read(commit, yaml_name) or b"", yaml_name)
-            locked = config.parse(lock, lock_name)
-            stages += _stages(lock_name, where, locked, written)
-    return stages
-
-
-def _stages(
-    pointer: str, folder: str, locked: dict[str, Any], written: dict[str, Any]
-) -> Iterator[Stage]:
-    for name, stage in (locked.get("stages") or {}).items():
-        declared = (written.get("stages") or {}).get(name.partition("@")[0]) or {}
-        # an item of foreach or matrix is "name@item" in the lock, and its declaration is in do:
-        declared = declared.get("do", declared)
-        place = posixpath.join(folder, str(declared.get("wdir") or ""))
-        command = stage.get("cmd") or ""
-        yield Stage(
-            name,
-            " && ".join(command) if isinstance(command, list) else str(command),
-            {_join(place, dep["path"]): dep.get("md5") for dep in stage.get("deps") or ()},
-            {_join(place, out["path"]): out for out in stage.get("outs") or ()},
-            {
-                (key if file == config.PARAMS_FILE else f"{file}:{key}"): value
-                for file, values in (stage.get("params") or {}).items()
-                for key, value in (values or {}).items()
-            },
-            tuple(_join(place, path) for path in _names(declared.get("metrics"))),
-            pointer,
-        )
+            pipeline = blobs.read(commit, posixpath.join(where, config.PIPELINE_FILE)) or b""
+            found += stages.read(name, lock, pipeline)
+    return found
 
 
 def _find_out(
     repository: git.Repository, blobs: git.Blobs, commit: str, pipeline: list[Stage], path: str
 ) -> Out:
     """Who tracks a path: a stage, a ``.dvc`` file near it, Git, or a DVC file anywhere."""
-    near = [f"{folder}.dvc" for folder in (path, *_parents(path))]
+    near = [f"{folder}.dvc" for folder in (path, *stages.parents(path))]
     found = _in_stages(pipeline, path) or _in_dvc_files(blobs, commit, near, path)
     if found:
         return found
@@ -194,8 +143,8 @@ def _find_out(
     names = git.paths(repository, commit)
     dvc_files = [name for name in names if name.endswith(".dvc")]
     locks = [name for name in names if posixpath.basename(name) == config.LOCK_FILE]
-    stages = [s for name in locks for s in _pipeline(blobs, commit, posixpath.dirname(name), "")]
-    found = _in_dvc_files(blobs, commit, dvc_files, path) or _in_stages(stages, path)
+    others = [s for name in locks for s in _pipeline(blobs, commit, posixpath.dirname(name), "")]
+    found = _in_dvc_files(blobs, commit, dvc_files, path) or _in_stages(others, path)
     if found:
         return found
     raise NotFound(
@@ -204,12 +153,12 @@ def _find_out(
     )
 
 
-def _in_stages(stages: list[Stage], path: str) -> Out | None:
-    for stage in stages:
-        for out_path, out in stage.outs.items():
-            if _holds(out_path, path) and out.get("md5"):
-                return _dvc_out(path, out_path, out, stage.pointer, stage.name)
-    return None
+def _in_stages(pipeline: list[Stage], path: str) -> Out | None:
+    written = stages.writer(pipeline, path)
+    if written is None:
+        return None
+    stage, out_path = written
+    return _dvc_out(path, out_path, stage.outs[out_path], stage.pointer, stage.name)
 
 
 def _in_dvc_files(blobs: git.Blobs, commit: str, names: list[str], path: str) -> Out | None:
@@ -227,10 +176,17 @@ def _in_dvc_file(blobs: git.Blobs, commit: str, name: str, path: str) -> Out | N
     if data is None:
         return None
     content = config.parse(data, name)
+    try:
+        return _in_outs(content, name, path)
+    except (AttributeError, KeyError, TypeError):
+        raise Corrupt(f"{name} is not of DVC's form", f"write it again: dvc add {path}") from None
+
+
+def _in_outs(content: dict[str, Any], name: str, path: str) -> Out | None:
     place = posixpath.join(posixpath.dirname(name), str(content.get("wdir") or ""))
     for out in content.get("outs") or ():
-        out_path = _join(place, str(out.get("path", "")))
-        if _holds(out_path, path) and out.get("md5"):
+        out_path = stages.join(place, str(out["path"]))
+        if stages.holds(out_path, path) and out.get("md5"):
             return _dvc_out(path, out_path, out, name, None)
     return None
 
@@ -259,46 +215,6 @@ def _git_out(path: str, entries: list[git.Entry]) -> Out:
     )
 
 
-def _makers(pipeline: list[Stage], out: Out) -> list[Stage]:
-    """The stage that writes ``out`` and all that it stands on, first things first."""
-    by_name = {stage.name: stage for stage in pipeline}
-    if out.stage is None:
-        return []
-    found: dict[str, Stage] = {}
-
-    def visit(stage: Stage) -> None:
-        if stage.name in found:
-            return
-        found[stage.name] = stage
-        for other in pipeline:
-            if any(_touch(path, dep) for path in other.outs for dep in stage.deps):
-                visit(other)
-        found[stage.name] = found.pop(stage.name)  # behind what it stands on
-
-    visit(by_name[out.stage])
-    return list(found.values())
-
-
-def _related(pipeline: list[Stage], out: Out) -> list[Stage]:
-    """The makers of ``out``, and the stages that judge it: those that read what it is or became."""
-    related = _makers(pipeline, out)
-    made = {out.path}
-    for stage in related:
-        if stage.name == out.stage:
-            made.update(stage.outs)
-    grown = True
-    while grown:
-        grown = False
-        for stage in pipeline:
-            if stage not in related and any(
-                _touch(dep, path) for dep in stage.deps for path in made
-            ):
-                related.append(stage)
-                made.update(stage.outs)
-                grown = True
-    return related
-
-
 def _metric_paths(
     blobs: git.Blobs, commit: str, folder: str, related: list[Stage]
 ) -> dict[str, None]:
@@ -310,8 +226,8 @@ def _metric_paths(
     top = config.parse(blobs.read(commit, name) or b"", name).get("metrics")
     paths = {path: None for stage in related for path in stage.metrics}
     outs = {path for stage in related for path in stage.outs}
-    for path in (_join(folder, one) for one in _names(top)):
-        if not related or any(_holds(out, path) for out in outs):
+    for path in (stages.join(folder, one) for one in stages.metric_files(top)):
+        if not related or any(stages.holds(out, path) for out in outs):
             paths[path] = None
     return paths
 
@@ -423,7 +339,7 @@ def _files_of(out: Out, cache: Cache, fetch: Fetcher) -> Iterator[TrackedFile]:
         return
     listed = 0
     for name, inner in _read_list(wanted, cache, fetch):
-        if _holds(out.within, name) if out.within else True:
+        if stages.holds(out.within, name) if out.within else True:
             rest = posixpath.relpath(name, out.within) if out.within else name
             yield TrackedFile(check_path(base if rest == "." else f"{base}/{rest}"), inner)
             listed += 1
@@ -520,31 +436,3 @@ def list_objects(taken: Snapshot, cache: Cache, fetch: Fetcher) -> list[Object]:
     lists = [one for out in taken.outs for one in out.objects if one.is_list]
     inner = [file.object for file in files(taken, cache, fetch)]
     return [one for one in (*inner, *lists) if one.hash_name != GIT]
-
-
-def _parents(path: str) -> list[str]:
-    """The folders above a path, nearest first, without the top."""
-    found = []
-    while path := posixpath.dirname(path):
-        found.append(path)
-    return found
-
-
-def _join(folder: str, path: str) -> str:
-    return posixpath.normpath(posixpath.join(folder, path))
-
-
-def _holds(outer: str, inner: str) -> bool:
-    return inner == outer or inner.startswith(outer + "/")
-
-
-def _touch(one: str, other: str) -> bool:
-    return _holds(one, other) or _holds(other, one)
-
-
-def _names(declared: Any) -> Iterator[str]:
-    """The paths of a ``metrics:`` list, whose items are ``path`` or ``path: {options}``."""
-    for item in declared or ():
-        for path in item if isinstance(item, dict) else (item,):
-            if isinstance(path, str) and "${" not in path:
-                yield path
