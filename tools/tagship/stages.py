@@ -115,7 +115,7 @@ def makers(stages: list[Stage], path: str) -> list[Stage]:
 
 
 def related(stages: list[Stage], path: str) -> list[Stage]:
-    """The makers of ``path``, and the stages that judge it: those that read it or what it became."""
+    """The makers of ``path``, and the stages that judge it: they read it, or what it became."""
     found = makers(stages, path)
     last = writer(stages, path)
     made = {path} | set(last[0].outs if last else ())
