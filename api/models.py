@@ -40,12 +40,13 @@ class Model:
         return Answer(loader.predict(active.model, inputs).tolist(), active.version)
 
     def _current(self) -> ActiveModel:
-        if self._active is None or self._active.version != self._live_version():
+        if self._active is None or self._active.directory != self._live_directory():
             self._active = load(self.name, self.base)
         return self._active
 
-    def _live_version(self) -> str | None:
+    def _live_directory(self) -> Path | None:
+        """None where nothing is live: then the fallback is loaded, anew at each request."""
         try:
-            return resolve(self.name, self.base).version
-        except TagshipError:  # the fallback, if anything, is what is loaded
+            return resolve(self.name, self.base).directory
+        except TagshipError:
             return None

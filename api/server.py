@@ -1,5 +1,10 @@
 """``python -m api.server``: the two models over HTTP, as JSON.
 
+For example::
+
+    curl http://127.0.0.1:8000/ml_model --data '{"inputs": [[0.0, 12.8, 5.0, 4.7]]}'
+
+with as many numbers in a row as the model has features (``tagship show ml_model`` lists them).
 ``POST /ml_model`` and ``POST /dl_model`` take ``{"inputs": [...]}`` and answer
 ``{"outputs": [...], "version": "1.1.0"}``. Another version answers as soon as it is live.
 """
@@ -33,10 +38,12 @@ def serve(address: tuple[str, int], base: Path = config.BASE_DIR) -> ThreadingHT
             try:
                 inputs = json.loads(self.rfile.read(length))["inputs"]
                 answer = model.predict(inputs)
-            except (ValueError, KeyError, TypeError) as error:
-                return self._answer(HTTPStatus.BAD_REQUEST, {"error": str(error)})
             except TagshipError as error:
                 return self._answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": error.message})
+            except KeyError as error:
+                return self._answer(HTTPStatus.BAD_REQUEST, {"error": f"{error} is missing"})
+            except Exception as error:  # noqa: BLE001 - each framework has its own for a bad shape
+                return self._answer(HTTPStatus.BAD_REQUEST, {"error": str(error)})
             return self._answer(
                 HTTPStatus.OK, {"outputs": answer.outputs, "version": answer.version}
             )
@@ -60,4 +67,6 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
-    serve((options.host, options.port)).serve_forever()
+    server = serve((options.host, options.port))
+    print(f"POST to http://{options.host}:{server.server_port}/ml_model or /dl_model")  # noqa: T201
+    server.serve_forever()

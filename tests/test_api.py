@@ -65,9 +65,10 @@ def test_another_version_answers_as_soon_as_it_is_live(bench: Workbench, address
     assert _ask(f"{address}/ml_model", question) == (200, expected)
     manager.rollback_to_version()
     assert _ask(f"{address}/ml_model", question)[1]["version"] == "1.0.0"
+    assert _ask(f"{address}/ml_model", {"inputs": [[0]]})[0] == 400
 
 
 def test_a_bad_question_and_a_missing_model_are_told_apart(address: str) -> None:
     assert _ask(f"{address}/ml_model", {"inputs": []})[0] == 503
-    assert _ask(f"{address}/ml_model", {"rows": []})[0] == 400
+    assert _ask(f"{address}/ml_model", {"rows": []}) == (400, {"error": "'inputs' is missing"})
     assert _ask(f"{address}/other", {})[0] == 404

@@ -60,7 +60,8 @@ def test_both_models_learn_far_more_than_the_largest_class(story: str) -> None:
 
 def test_the_story_is_told_in_the_form_of_the_first_document(story: str) -> None:
     deploys = re.findall(
-        r"^model found: [0-9.]+ [kM]B; deploying \.\.\.\n"
+        r"^\$ tagship deploy .._model\n"
+        r"model found: [0-9.]+ [kM]B; deploying \.\.\.\n"
         r"deployment succeeded!\n"
         r"   • Version: ([0-9.]+)\n"
         r"   • Time: [0-9-]+ [0-9:]+ UTC\n"
@@ -76,13 +77,15 @@ def test_the_story_is_told_in_the_form_of_the_first_document(story: str) -> None
 def test_the_rollback_makes_the_first_version_active_again(story: str) -> None:
     _, _, end = story.partition("== Roll back ml_model ==\n")
     assert re.fullmatch(
+        r"\$ tagship rollback ml_model\n"
         r"rolled back in 0\.[0-9]+ s\n"
         r"state after this:\n"
         r"   • Active version: 1\.0\.0\n"
         r"   • Number of versions: 2\n"
         r"   • Symbolic link active: yes\n"
         r"   • Points to: versions/v1\.0\.0_[0-9]{8}_[0-9]{6}/model\.cbm\n"
-        r"   • File accessible: True\n",
+        r"   • File accessible: yes\n"
+        r"\nThe copy is removed\. .*\n",
         end,
     )
 

@@ -249,3 +249,40 @@ def test_redeploys_of_one_version_take_one_place(bench: Workbench) -> None:
         ("1.1.0", False),
         ("1.1.0", True),
     ]
+
+
+def test_what_was_gone_back_from_is_not_advised_again(bench: Workbench) -> None:
+    bench.ship()
+    bench.ship("model 2\n")
+    bench.manager.rollback_to_version(reason="wrong on snow")
+    assert bench.cli("status", "churn").out == (
+        "churn: drifted, live 1.0.0, latest 1.1.0\n"
+        "  1.1.0 is released, and was gone back from to 1.0.0: wrong on snow\n"
+        "    mend it: tagship release churn, once it is better\n"
+    )
+
+
+def test_a_link_that_was_removed_is_mended_with_what_was_live(bench: Workbench) -> None:
+    bench.ship()
+    bench.release("model 2\n")
+    bench.current.unlink()
+    result = bench.cli("status", "churn")
+    assert (result.code, result.out) == (
+        5,
+        "churn: broken, live -, latest 1.1.0\n"
+        f"  {bench.current} is gone\n"
+        "    mend it: tagship rollback churn --to 1.0.0\n",
+    )
+    assert bench.cli("rollback", "churn", "--to", "1.0.0", "--yes").code == 0
+    assert bench.live() == "model 1\n"
+
+
+def test_a_tag_that_this_clone_has_not_is_fetched(bench: Workbench) -> None:
+    bench.ship()
+    bench.git("push", "--quiet", "origin", "churn@v1.0.0")
+    bench.git("tag", "--delete", "churn@v1.0.0")
+    result = bench.cli("status", "churn", "--json")
+    (finding,) = json.loads(result.out)[0]["findings"]
+    assert finding["mend"] == "git fetch --tags"
+    bench.git("fetch", "--quiet", "--tags")
+    assert bench.cli("status", "churn").code == 0

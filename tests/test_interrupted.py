@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from tests.workbench import PATH, Workbench
 
 HISTORY = "repo/models/churn/deployment_history.json"
 PATIENCE = 60  # seconds until a test gives up on a process
+CTRL_C = b"\x03"
 ASKED = "Go on? [y/N]: "
 QUESTIONS = {
     "deploy churn": "churn: 1.0.0 -> 1.1.0\n  commits between: 1\n  size: 8 B, to fetch: 0"
@@ -56,9 +58,16 @@ def at_terminal(bench: Workbench, command: str, until: str, keys: bytes) -> tupl
     if not process:
         os.chdir(bench.repo)
         os.execv(sys.executable, [sys.executable, "-m", "tagship", *command.split()])
-    screen, pressed = b"", False
+    screen, pressed, patience = b"", False, PATIENCE
     with contextlib.suppress(OSError):  # EIO: the process has left its terminal
-        while select.select([terminal], [], [], PATIENCE)[0] and (data := os.read(terminal, 4096)):
+        while patience:
+            if not select.select([terminal], [], [], 2)[0]:
+                patience -= 2
+                if keys == CTRL_C and pressed:
+                    os.write(terminal, keys)  # input() misses one that comes as it begins to wait
+                continue
+            if not (data := os.read(terminal, 4096)):
+                break
             screen += data
             if not pressed and screen.endswith(until.encode()):
                 os.write(terminal, keys)
@@ -66,7 +75,8 @@ def at_terminal(bench: Workbench, command: str, until: str, keys: bytes) -> tupl
     os.close(terminal)
     code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     # DVC's colorama sets the colours back as it leaves
-    return code, screen.decode().replace("\r\n", "\n").removesuffix("\x1b[0m")
+    seen = screen.decode().replace("\r\n", "\n").removesuffix("\x1b[0m")
+    return code, re.sub(r"(\^C)+", "^C", seen)
 
 
 @dataclass(frozen=True)
@@ -153,7 +163,7 @@ def test_ctrl_c_at_the_question_changes_nothing(shipped: Workbench, command: str
     if command == "deploy churn":
         shipped.manager.rollback_to_version()
     before = shipped.state()
-    code, screen = at_terminal(shipped, command, ASKED, b"\x03")
+    code, screen = at_terminal(shipped, command, ASKED, CTRL_C)
     assert (code, screen) == (130, f"{QUESTIONS[command]}{ASKED}^C\ninterrupted\n")
     assert shipped.changes(before) == set()
 
@@ -188,7 +198,7 @@ def test_ctrl_c_while_a_model_is_copied_leaves_the_old_version_live(shipped: Wor
     shipped.git("tag", "--annotate", "--message=x", "churn@v2.0.0")
     before = shipped.state()
     # the bar appears with the first byte
-    code, screen = at_terminal(shipped, "deploy churn --yes", "\x1b[31m?\x1b[0m", b"\x03")
+    code, screen = at_terminal(shipped, "deploy churn --yes", "\x1b[31m?\x1b[0m", CTRL_C)
     assert code == 130
     assert screen.endswith("\ninterrupted\n")
     assert shipped.changes(before) == {HISTORY}

@@ -147,3 +147,22 @@ def test_a_dvc_repository_may_lie_below_gits_top(bench: Workbench) -> None:
     path = manager.deploy().path
     assert (path / "model.bin").read_text() == "model 1\n"
     assert path.is_relative_to(sub / "models")
+
+
+def test_a_model_of_another_kind_is_refused_before_anything_is_touched(bench: Workbench) -> None:
+    (bench.repo / "dvc.yaml").write_text("artifacts:\n  churn:\n    path: models/churn/model.cbm\n")
+    bench.commit()
+    (bench.repo.parent / "new.joblib").write_text("a pickle")
+    before = bench.state()
+    with pytest.raises(Refused, match=r"new\.joblib cannot become model\.cbm"):
+        bench.manager.deploy_model(bench.repo.parent / "new.joblib")
+    linear = pytest.importorskip("sklearn.linear_model").LogisticRegression()
+    with pytest.raises(Refused, match=r"model\.cbm cannot hold a model of joblib"):
+        bench.manager.deploy_model(linear)
+    assert bench.state() == before
+
+
+def test_a_traceback_shows_the_hint_too(bench: Workbench) -> None:
+    with pytest.raises(NotFound) as caught:
+        bench.manager.deploy()
+    assert caught.value.__notes__ == ["hint: tagship release churn"]

@@ -145,3 +145,62 @@ def _md5(content: str) -> str:
 def _remote_object(bench: Workbench, content: str) -> Path:
     digest = _md5(content)
     return bench.repo.parent / "dvc-remote/files/md5" / digest[:2] / digest[2:]
+
+
+def test_a_release_that_was_not_pushed_is_pushed_later(bench: Workbench) -> None:
+    bench.release()
+    released = bench.manager.release(push=True)
+    assert (released.tag, released.pushed_to) == ("churn@v1.0.0", "origin")
+    there = run(bench.repo.parent / "origin.git", "git", "tag")
+    assert there == "churn@v1.0.0\n"
+    with pytest.raises(Refused, match=r"this commit carries churn 1\.0\.0 already"):
+        bench.manager.release(push=True)
+
+
+PIPELINE = (
+    "stages:\n  train:\n    cmd: cp source.txt out.bin\n    deps: [source.txt]\n"
+    "    params: [train.depth]\n    outs: [out.bin]\nartifacts:\n  churn:\n    path: out.bin\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("source.txt", "other\n", "source.txt"),
+        ("params.yaml", "train: {depth: 6}\n", "train.depth in params.yaml"),
+    ],
+)
+def test_a_commit_that_did_not_make_the_model_is_not_released(
+    bench: Workbench, name: str, content: str, told: str
+) -> None:
+    """Its tag would show parameters and code that the model was not trained with."""
+    (bench.repo / "source.txt").write_text("first\n")
+    (bench.repo / "dvc.yaml").write_text(PIPELINE)
+    bench.dvc("repro", "--quiet")
+    (bench.repo / name).write_text(content)
+    bench.commit()
+    with pytest.raises(Refused) as caught:
+        bench.manager.release()
+    assert caught.value.message == (
+        f"this commit did not make churn: {told} differ from what dvc.lock was made with"
+    )
+    bench.dvc("repro", "--quiet")
+    bench.commit()
+    assert bench.release() == "1.0.0"
+
+
+def test_a_version_below_the_latest_is_released_with_a_note(bench: Workbench) -> None:
+    bench.release()
+    bench.train("model 2\n")
+    warnings = bench.manager.release(version="0.9.0").warnings
+    assert warnings == ("0.9.0 is lower than 1.0.0, which stays the latest",)
+
+
+@pytest.mark.parametrize("path", ["models/churn", "models", "models/churn/versions/x/model.bin"])
+def test_a_model_may_not_lie_where_its_versions_are_deployed(bench: Workbench, path: str) -> None:
+    """DVC empties an output before its stage writes it, and with it the live version."""
+    before = bench.state()
+    result = bench.cli("init", "--model", "churn2", "--path", path.replace("churn", "churn2"))
+    assert result.code == 1
+    assert "is where versions of churn2 are deployed" in result.err
+    assert bench.state() == before

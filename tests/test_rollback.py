@@ -110,3 +110,10 @@ def test_a_tag_that_was_moved_is_not_checked_out(bench: Workbench) -> None:
     with pytest.raises(Refused, match="was moved since it was deployed here"):
         bench.manager.rollback_to_version()
     assert os.readlink(bench.current) == before
+
+
+def test_where_all_directories_are_gone_the_tag_is_checked_out_again(bench: Workbench) -> None:
+    _ship(bench, 1, 2)
+    remove_tree(bench.folder / "versions")
+    assert bench.manager.rollback_to_version().place.version == "1.0.0"
+    assert bench.live() == "model 1\n"

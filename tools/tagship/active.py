@@ -1,5 +1,6 @@
 """What is live, for the program that answers with it: no Git, no DVC, one look at ``current``."""
 
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -68,7 +69,7 @@ def resolve(model: str, start: Path | str = ".") -> Live:
         Corrupt: it dangles, or its directory has no readable metadata.
     """
     folder = store(model, start)
-    directory = _live_directory(folder, model)
+    directory = _live_directory(folder, model, Path(start))
     described = metadata.read(directory)
     return Live(model, described.version, directory, directory / described.path)
 
@@ -79,13 +80,14 @@ def current(model: str, start: Path | str = ".") -> tuple[str, Path]:
     Raises:
         NotFound, Refused, Corrupt: as for ``resolve``.
     """
-    directory = _live_directory(store(model, start), model)
+    directory = _live_directory(store(model, start), model, Path(start))
     return history.version_of(directory.name), directory
 
 
-def _live_directory(folder: Store, model: str) -> Path:
+def _live_directory(folder: Store, model: str, start: Path) -> Path:
     name = folder.live()
     if name is None:
+        _check_declared(model, start)
         raise NotFound(f"no version of {model} is live", f"tagship deploy {model}")
     if folder.link().state is LinkState.DANGLING:
         version = history.version_of(name)
@@ -134,17 +136,30 @@ def load(
     return ActiveModel(loaded, model, None, path.parent)
 
 
-def _fallback(model: str, start: Path) -> Path:
-    """The artifact in the work tree, as dvc.yaml declares it today."""
-    top = config.find_top(config.find_project(start))
+def _check_declared(model: str, start: Path) -> None:
+    """Tell a model that is not declared from one that is not deployed, as far as the tree tells."""
+    with contextlib.suppress(Corrupt):
+        declared = _declared(model, start)
+        if declared and model not in declared:
+            raise config.unknown_model(model, declared)
+
+
+def _declared(model: str, start: Path) -> dict[str, config.Artifact]:
+    """What dvc.yaml of the work tree declares today; nothing where there is none."""
     folder, name = config.pipeline_of(model)
     try:
-        declared = config.artifacts((top / name).read_bytes(), folder)
+        data = (config.find_top(config.find_project(start)) / name).read_bytes()
     except FileNotFoundError:
-        raise NotFound(f"there is no {top / name}", "tagship init") from None
+        return {}
+    return config.artifacts(data, folder)
+
+
+def _fallback(model: str, start: Path) -> Path:
+    """The artifact in the work tree, as dvc.yaml declares it today."""
+    declared = _declared(model, start)
     if model not in declared:
         raise config.unknown_model(model, declared)
-    path = top / declared[model].path
+    path = config.find_top(config.find_project(start)) / declared[model].path
     if not path.exists():
         raise NotFound(f"{path} does not exist", "dvc repro, or dvc pull")
     return path

@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagship import config, git, loaders, objects
+from tagship import git, loaders, objects
 from tagship.errors import NotFound, Refused
 from tagship.tracked import Out
 from tagship.workspace import Workspace
@@ -43,10 +43,7 @@ def check_in(space: Workspace, model: str, source: object, message: str) -> str:
         Refused: a stage of the pipeline writes this artifact.
         Unavailable: DVC or Git refuses it; then the files are as they were.
     """
-    declared = space.artifacts()
-    if model not in declared:
-        raise config.unknown_model(model, declared)
-    artifact = declared[model]
+    artifact = space.declared(model)
     out = _tracked(space, model)
     if out is not None and out.stage is not None:
         raise Refused(
@@ -109,6 +106,11 @@ def _save(source: object, target: Path) -> None:
             )
         if path.resolve() == target.resolve():
             return
+        if path.is_file() and path.suffix != target.suffix:
+            raise Refused(
+                f"{path.name} cannot become {target.name}: the artifact is a {target.suffix} file",
+                f"save it as {target.suffix}, or declare another path in dvc.yaml",
+            )
         _remove(target)
         if path.is_dir():
             shutil.copytree(path, target)
@@ -116,6 +118,12 @@ def _save(source: object, target: Path) -> None:
             shutil.copyfile(path, target)
         return
     loader = loaders.of_model(source)
+    if target.suffix not in loader.suffixes:
+        raise Refused(
+            f"{target.name} cannot hold a model of {loader.framework}, which is kept as"
+            f" {loader.suffixes[0]}",
+            f"declare a path that ends in {loader.suffixes[0]} in dvc.yaml",
+        )
     _remove(target)
     loader.save(source, target)
 

@@ -114,7 +114,7 @@ def cleanup(
         Locked: another process works on the model.
     """
     store = space.store(model)
-    plans.check_deployed(store, model)
+    plans.check_deployed(space, store, model)
     if dry_run:
         return Cleanup(model, _verdicts(space, store, keep), dry_run=True)
     with store.locked(workspace.owner(f"cleanup of {model}"), options.wait):
@@ -169,6 +169,7 @@ def unpin(space: Workspace, ref: Ref, options: Options) -> str:
     model, store = ref.model, space.store(ref.model)
     found = ref.wanted.select(Version.parse(pinned) for pinned in store.pins())
     if found is None:
+        space.catalog(model)
         wanted = str(ref.wanted).lstrip("@")
         raise NotFound(f"{model} {wanted} is not pinned", f"tagship list {model}")
     version = str(found)

@@ -1,12 +1,13 @@
 """The command line: parse, call, print. What it calls lies below; nothing else prints."""
 
 import contextlib
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -116,7 +117,7 @@ def release(
         if not then_deploy:
             return _show(done, as_json, render.released(done))
         if not as_json:  # it is released, whatever becomes of the deploy
-            click.echo(render.released(done))
+            _echo(render.released(done))
         outcome = manager.deploy(str(done.version))
     _warn((*outcome.mended, *outcome.warnings))
     return _show({"released": done, "deployed": outcome}, as_json, render.outcome(outcome))
@@ -174,7 +175,8 @@ def rollback(
 
     with _manager(session, model) as manager:
         plan = manager.rollback_plan(version)
-        _confirm(render.rollback_plan(plan), yes, quiet=as_json)
+        if plan.source != plan.target or not plan.on_disk:
+            _confirm(render.rollback_plan(plan), yes, quiet=as_json)
         outcome = manager.rollback_to_version(version, reason=reason, wait=wait)
     _warn((*outcome.mended, *outcome.warnings))
     _show(outcome, as_json, render.outcome(outcome))
@@ -271,16 +273,15 @@ def cleanup(
 
     with _manager(session, model) as manager:
         plan = manager.cleanup_old_versions(keep, dry_run=True)
-        if not dry_run and not yes:
-            _show_table(plan, False, render.cleanup)
         if not dry_run:
-            _confirm(render.cleaned(plan), yes, quiet=as_json)
+            lines = ["\t".join(row) for row in render.cleanup(plan)[1]]
+            _confirm("\n".join([*lines, render.cleaned(plan)]), yes, quiet=as_json)
             plan = manager.cleanup_old_versions(keep, reason=reason, wait=wait)
     _warn(plan.mended)
     if as_json:
         return _show(plan, True, "")
     _show_table(plan, False, render.cleanup)
-    return click.echo(render.cleaned(plan))
+    return _echo(render.cleaned(plan))
 
 
 @cli.command()
@@ -330,7 +331,9 @@ def verify(session: Session, model: str | None, as_json: bool) -> None:
     """
     from tagship import inspection, render, workspace
 
-    found = inspection.verify(workspace.find(session.folder), _ref(model) if model else None)
+    found = inspection.verify(
+        workspace.find(session.folder), _ref(model) if model is not None else None
+    )
     _show(found, as_json, render.verification(found))
     if any(one.problems for one in found):
         raise SystemExit(1)
@@ -350,7 +353,8 @@ def status(session: Session, model: str | None, as_json: bool) -> None:
     from tagship import inspection, render, workspace
 
     space = workspace.find(session.folder)
-    names = [inspection.check_declared(space, model).model] if model else sorted(space.artifacts())
+    known = sorted(space.artifacts()) if model is None else [_ref(model).model]
+    names = [space.declared(name).model for name in known]
     found = [inspection.status(space, name) for name in names]
     values = [{**render.plain(one), "state": one.state.name.lower()} for one in found]
     _show(values, as_json, render.status(found))
@@ -367,7 +371,7 @@ def demo(session: Session, keep: bool) -> None:
     """
     from tagship import demo as story
 
-    story.run(session.folder, keep=keep, say=click.echo)
+    story.run(session.folder, keep=keep, say=_echo)
 
 
 def _ref(text: str, *, exact: bool = False) -> "Ref":
@@ -389,7 +393,7 @@ def _manager(session: Session, model: str) -> Iterator["ModelVersionManager"]:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[int], None] | None]:
-    if not sys.stderr.isatty():
+    if not _is_terminal(sys.stderr):
         yield None
         return
     from rich.console import Console
@@ -421,7 +425,7 @@ def _confirm(plan: str, yes: bool, *, quiet: bool) -> None:
     """Show the plan and ask; where nobody can answer, an explicit --yes is needed."""
     if yes:
         return
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (_is_terminal(sys.stdin) and _is_terminal(sys.stdout)):
         raise Refused("there is no terminal to ask on, so nothing was done", "say --yes")
     click.echo(plan, err=quiet)
     if not click.confirm("Go on?", err=quiet):
@@ -431,7 +435,7 @@ def _confirm(plan: str, yes: bool, *, quiet: bool) -> None:
 def _show(value: Any, as_json: bool, text: str) -> None:
     from tagship import render
 
-    click.echo(render.as_json(value) if as_json else text)
+    _echo(render.as_json(value) if as_json else text)
 
 
 def _show_table(value: Any, as_json: bool, table: Callable[[Any], "Table"]) -> None:
@@ -439,8 +443,8 @@ def _show_table(value: Any, as_json: bool, table: Callable[[Any], "Table"]) -> N
     if as_json:
         return _show(value, True, "")
     heading, rows = table(value)
-    if not sys.stdout.isatty():
-        return click.echo("\n".join("\t".join(row) for row in (heading, *rows)))
+    if not _is_terminal(sys.stdout):
+        return _echo("\n".join("\t".join(row) for row in (heading, *rows)))
     from rich.console import Console
     from rich.table import Table
 
@@ -450,6 +454,19 @@ def _show_table(value: Any, as_json: bool, table: Callable[[Any], "Table"]) -> N
     for row in rows:
         drawn.add_row(*row)
     return Console().print(drawn, markup=False)
+
+
+def _echo(text: str) -> None:
+    """Print; where nobody reads on (``tagship list m | head -1``), that is fine."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Whether a standard stream is a terminal; a closed one is None."""
+    return stream is not None and stream.isatty()
 
 
 def _warn(lines: Sequence[str]) -> None:
@@ -463,19 +480,18 @@ def main() -> None:
     try:
         code = cli.main(standalone_mode=False, obj=session)
     except click.exceptions.Abort:
-        click.echo("interrupted", err=True)
-        code = 130
+        newline = "\n" if _is_terminal(sys.stderr) else ""
+        click.echo(f"{newline}interrupted", err=True)
+        os._exit(130)  # at once: a thread may still wait for a remote that does not answer
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except BrokenPipeError:  # `tagship list m | head`: nobody reads on, and that is fine
-        sys.stderr.close()
-        code = 0
     except TagshipError as error:
         _report(session, error, error.message, error.hint)
         code = 2 if isinstance(error, InvalidName) else 1
     except OSError as error:
-        _report(session, error, f"{error.strerror or error}: {error.filename}", "tagship status")
+        where = f": {error.filename}" if error.filename else ""
+        _report(session, error, f"{error.strerror or error}{where}", "tagship status")
         code = 1
     except Exception as error:  # noqa: BLE001 - the last resort: a person must not see a traceback
         text = f"this should not have happened: {type(error).__name__}: {error}"

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from tagship.errors import Corrupt, NotFound, Refused
-from tagship.manifest import check_path
+from tagship.manifest import check_path, is_path
 from tagship.refs import is_model
 
 PIPELINE_FILE = "dvc.yaml"
@@ -127,17 +127,22 @@ def _artifact(model: str, entry: Any, folder: str, where: str) -> Artifact:
         raise Corrupt(f"{where}: labels is no list", "mend dvc.yaml and commit it")
     return Artifact(
         model,
-        _from_top(folder, entry["path"]),
-        None if self_test is None else _from_top(folder, self_test),
+        _from_top(folder, entry["path"], where),
+        None if self_test is None else _from_top(folder, self_test, where),
         str(entry.get("desc") or ""),
         tuple(str(label) for label in entry.get("labels") or ()),
     )
 
 
-def _from_top(folder: str, path: str) -> str:
+def _from_top(folder: str, path: str, where: str) -> str:
     if "${" in path:
         raise Corrupt(f"{path!r} is a template", "write the artifact's path out in dvc.yaml")
-    return check_path(posixpath.normpath(posixpath.join(folder, path)))
+    try:
+        return check_path(posixpath.normpath(posixpath.join(folder, path)))
+    except Corrupt:
+        raise Corrupt(
+            f"{where}: {path!r} is no path in the repository", "mend dvc.yaml and commit it"
+        ) from None
 
 
 def pipeline_of(model: str) -> tuple[str, str]:
@@ -219,7 +224,7 @@ def read_settings(project: Path) -> Settings:
 def _check_setting(key: str, value: Any) -> None:
     is_count = isinstance(value, int) and not isinstance(value, bool)
     allowed = {
-        "root": isinstance(value, str) and value != "",
+        "root": isinstance(value, str) and is_path(posixpath.normpath(value)),
         "keep": is_count and value >= 1,
         "auto_cleanup": isinstance(value, bool),
         "smoke_test": isinstance(value, bool),
@@ -231,5 +236,3 @@ def _check_setting(key: str, value: Any) -> None:
     }
     if not allowed[key]:
         raise Refused(f"deploy.{key} in {PARAMS_FILE} may not be {value!r}", "see docs/settings.md")
-    if key == "root":
-        check_path(posixpath.normpath(value))

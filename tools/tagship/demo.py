@@ -19,6 +19,14 @@ from tagship.errors import NotFound, Refused, Unavailable
 from tagship.manager import ModelVersionManager
 from tagship.workspace import Workspace
 
+# what DVC says to whoever runs it by hand, for the next step
+ADVICE = (
+    "To track the changes",
+    "\tgit add",
+    "To enable auto staging",
+    "\tdvc config",
+    "Use `dvc push`",
+)
 Say = Callable[[str], object]
 
 
@@ -46,12 +54,15 @@ def run(start: Path, *, keep: bool, say: Say) -> None:
         changed = _second_releases(copy, say)
         for model in changed:
             say(f"\n== Roll back {model} ==")
+            say(f"$ tagship rollback {model}")
             began = time.monotonic()
             outcome = ModelVersionManager(model, copy).rollback_to_version(reason="demo")
             say(f"rolled back in {time.monotonic() - began:.3f} s")
             _say_state(copy, outcome, say)
         if keep:
             say(f"\nThe copy is {copy}; look around: tagship -C {copy} history {changed[0]}")
+    if not keep:
+        say("\nThe copy is removed. Your own models: 'The first five minutes' in README.md.")
 
 
 @contextlib.contextmanager
@@ -78,7 +89,7 @@ def _first_releases(copy: Path, say: Say) -> None:
     models = sorted(workspace.find(copy).artifacts())
     if not models:
         raise NotFound("the workspace declares no models", "tagship init --model NAME --path PATH")
-    say("\n== Train: dvc repro ==")
+    say("\n== Train (about two minutes on two cores) ==\n$ dvc repro")
     _train(copy, "Train the models", say)
     for model in models:
         _release_and_deploy(copy, model, say)
@@ -89,7 +100,7 @@ def _second_releases(copy: Path, say: Say) -> list[str]:
     before = _identities(space)
     for name, value in space.settings.demo.items():
         old = _set_parameter(copy / config.PARAMS_FILE, name, value)
-        say(f"\n== Change {name} from {old} to {value}, and train again: dvc repro ==")
+        say(f"\n== Change {name} from {old} to {value}, and train again ==\n$ dvc repro")
     _train(copy, "Change " + ", ".join(space.settings.demo), say)
     after = _identities(workspace.find(copy))
     changed = [model for model in sorted(after) if after[model] != before[model]]
@@ -111,8 +122,10 @@ def _identities(space: Workspace) -> dict[str, str]:
 def _release_and_deploy(copy: Path, model: str, say: Say) -> None:
     say(f"\n== Release and deploy {model} ==")
     manager = ModelVersionManager(model, copy)
+    say(f'$ tagship release {model} -m "tagship demo"')
     released = manager.release(message="tagship demo")
     say(render.released(released))
+    say(f"$ tagship deploy {model}")
     say(f"model found: {render.size(released.size)}; deploying ...")
     outcome = manager.deploy(reason="demo")
     if outcome.event is None or outcome.report is None:
@@ -138,7 +151,8 @@ def _say_state(copy: Path, outcome: Outcome, say: Say) -> None:
     say(f"   • Number of versions: {len(manager.list_versions())}")
     say(f"   • Symbolic link active: {'yes' if link.is_symlink() else 'no'}")
     say(f"   • Points to: {Path(os.readlink(link)) / live.path.name}")
-    say(f"   • File accessible: {live.path.is_file() and os.access(live.path, os.R_OK)}")
+    readable = live.path.is_file() and os.access(live.path, os.R_OK)
+    say(f"   • File accessible: {'yes' if readable else 'no'}")
 
 
 def _train(copy: Path, message: str, say: Say) -> None:
@@ -186,7 +200,7 @@ def _run(folder: Path, *command: str, say: Say | None = None) -> None:
     last = ""
     for line in process.stdout or ():
         last = line.strip() or last
-        if say is not None:
+        if say is not None and not line.startswith(ADVICE) and line.strip():
             say("  " + line.rstrip())
     if process.wait() != 0:
         raise Unavailable(f"{' '.join(command[:2])} failed: {last}", "tagship -v demo --keep")

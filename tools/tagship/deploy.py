@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from tagship import (
     history,
@@ -22,7 +23,7 @@ from tagship import (
     workspace,
 )
 from tagship.catalog import Release
-from tagship.errors import Corrupt, Refused, SelfTestFailed, TagshipError, Unavailable
+from tagship.errors import Corrupt, SelfTestFailed, TagshipError, Unavailable
 from tagship.history import Event, Place
 from tagship.manifest import File, Progress
 from tagship.metadata import Metadata
@@ -108,7 +109,7 @@ def deploy(space: Workspace, ref: Ref, options: Options = Options()) -> Outcome:
     with store.locked(workspace.owner(what), options.wait):
         mended = recover(store, ref.model)
         past = workspace.events(store)
-        _check_not_moved(past, release)
+        plans.check_not_moved(past, release)
         if not options.force and plans.is_live(store, release):
             return _nothing_to_do(store, ref.model, mended)
         job = _begin(store, past, history.DEPLOY, release, options)
@@ -131,7 +132,7 @@ def rollback(
         Refused, Locked, Corrupt, Unavailable, SelfTestFailed: as for ``deploy``.
     """
     store = space.store(model)
-    plans.check_deployed(store, model)
+    plans.check_deployed(space, store, model)
     with store.locked(workspace.owner(f"rollback of {model}"), options.wait):
         mended = recover(store, model)
         past = workspace.events(store)
@@ -142,7 +143,7 @@ def rollback(
             return _nothing_to_do(store, model, mended)
         if broken:
             release = space.catalog(model).find(Ref(model, Wanted.parse(target.version, model)))
-            _check_not_moved(past, release)
+            plans.check_not_moved(past, release)
             taken = space.snapshot(release.commit, model)
             job = _begin(store, past, history.ROLLBACK, release, options)
             outcome = _check_out_and_switch(space, job, release, taken, options)
@@ -165,7 +166,7 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
     past = workspace.events(store)
     intent = store.intent()
     if intent is not None:
-        event = Event.from_json(intent["event"])
+        event = _intended(store, intent)
         name = f"{event.action} of {event.model}@{event.version}"
         live = store.link().directory == event.directory
         if live and not any(other.id == event.id for other in past):
@@ -189,6 +190,13 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
     if intent is not None:
         store.close_intent()
     return tuple(mended)
+
+
+def _intended(store: Store, intent: dict[str, Any]) -> Event:
+    try:
+        return Event.from_json(intent["event"])
+    except (TypeError, KeyError, AttributeError):
+        raise store.bad_intent() from None
 
 
 def _check_out_and_switch(
@@ -254,7 +262,8 @@ def _record_failure(job: _Job, error: BaseException) -> None:
     store, directory = job.store, _directory(job)
     if job.creates and directory in store.directories():
         store.discard(directory)
-    said = str(error) or type(error).__name__
+    interrupted = isinstance(error, KeyboardInterrupt)
+    said = "interrupted" if interrupted else str(error) or type(error).__name__
     workspace.record(store, workspace.events(store), job.done(history.FAILED, said))
     store.close_intent()
     store.sweep()
@@ -439,17 +448,6 @@ def _check_space(space: Workspace, store: Store, taken: Snapshot) -> None:
                 f"{needed:,} bytes are needed in {folder}, and {free:,} are free",
                 f"tagship cleanup {taken.artifact.model}, or dvc gc",
             )
-
-
-def _check_not_moved(past: tuple[Event, ...], release: Release) -> None:
-    """A tag that names another object than when it was last deployed here is not believed."""
-    before = history.tag_object_of(past, str(release.version))
-    if before is not None and before != release.tag.object_id:
-        raise Refused(
-            f"the tag {release.tag.name} was moved since it was deployed here: it was"
-            f" {before[:10]}, and is {release.tag.object_id[:10]}",
-            f"release a new version, or set the tag back: git tag -f {release.tag.name} {before}",
-        )
 
 
 def _nothing_to_do(store: Store, model: str, mended: tuple[str, ...]) -> Outcome:

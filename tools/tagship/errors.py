@@ -13,6 +13,8 @@ class TagshipError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")  # for who sees a traceback, in a notebook
 
 
 class InvalidName(TagshipError):

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+# without git, GitPython would refuse to be imported; find() tells it in our words
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
 from git import Git
 from git.exc import GitCommandError, GitCommandNotFound
 
@@ -35,6 +38,7 @@ LOCAL_ENVIRONMENT = (
     "GIT_COMMON_DIR",
     "GIT_NAMESPACE",
 )
+IDENTIFY = 'git config user.name "Your Name" && git config user.email you@example.com'
 # A repository's own configuration may name programs (core.fsmonitor); a question runs none.
 QUIET = ("-c", "core.fsmonitor=false", "-c", "core.quotePath=false")
 
@@ -279,6 +283,26 @@ def is_ignored(repository: Repository, name: str) -> bool:
     return True
 
 
+def check_can_tag(repository: Repository, name: TagName) -> None:
+    """Refuse, before anything is pushed, what ``create_tag`` would refuse.
+
+    Raises:
+        Refused: a tag has the name, or Git does not know who you are.
+    """
+    ref = f"refs/tags/{name}"
+    kind = _ask(repository, "for-each-ref", "--format=%(refname) %(objecttype)", ref)
+    for line in kind.splitlines():
+        if line == f"{ref} tag":
+            raise Refused(f"the tag {name} exists", "release another version")
+        if line.startswith(f"{ref} "):
+            raise Refused(
+                f"the tag {name} exists, and is not annotated",
+                f"release another version, or remove it: git tag -d {name}",
+            )
+    if not identity(repository):
+        raise Refused("Git does not know who you are", IDENTIFY)
+
+
 def create_tag(repository: Repository, name: TagName, commit_id: str, message: str) -> None:
     """Make an annotated tag, and make it durable: ``git tag`` alone does not fsync.
 
@@ -292,12 +316,9 @@ def create_tag(repository: Repository, name: TagName, commit_id: str, message: s
         )  # fmt: skip
     except GitCommandError as error:
         if "already exists" in str(error.stderr):
-            raise Refused(f"the tag {name} exists", "release a higher version") from None
+            raise Refused(f"the tag {name} exists", "release another version") from None
         if "Please tell me who you are" in str(error.stderr):
-            raise Refused(
-                "Git does not know who you are",
-                'git config user.name "Your Name" && git config user.email you@example.com',
-            ) from None
+            raise Refused("Git does not know who you are", IDENTIFY) from None
         raise _failed(error) from None
 
 
@@ -369,7 +390,12 @@ def _failed(error: GitCommandError) -> TagshipError:
     text = str(error.stderr).strip().removeprefix("stderr:").strip(" '\n")
     lines = [line for line in text.splitlines() if line.strip()] or [f"exit code {error.status}"]
     told = [line for line in lines if line.startswith(("fatal:", "error:", " ! "))] or lines
-    return Unavailable(f"git: {redact.text(told[0].removeprefix('fatal: ').strip())}")
+    words = redact.text(told[0].removeprefix("fatal: ").strip())
+    # what a hook of the remote says is the reason that a person needs
+    hook = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
+    reason = "; ".join([words, *(redact.text(line) for line in hook if line)])
+    hint = "git remote -v" if "does not appear to be a git repository" in words else ""
+    return Unavailable(f"git: {reason}", hint)
 
 
 def _text(raw: str) -> str:

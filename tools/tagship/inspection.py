@@ -111,8 +111,7 @@ def models(space: Workspace) -> list[ModelRow]:
 
 def _model_row(space: Workspace, artifact: config.Artifact, known: Catalog) -> ModelRow:
     store = space.store(artifact.model)
-    link = store.link()
-    live = plans.live_place(store) if link.state in (LinkState.OK, LinkState.DANGLING) else None
+    live = plans.told_live(store)
     described = plans.read_metadata(store, live.directory) if live else None
     latest = str(known.latest.version) if known.latest else None
     return ModelRow(
@@ -140,10 +139,8 @@ def versions(space: Workspace, model: str) -> list[VersionRow]:
         NotFound: there is neither such a model nor a tag of it.
     """
     known = space.catalog(model)
-    if not known.releases:
-        check_declared(space, model)
     store = space.store(model)
-    live = plans.live_place(store)
+    live = plans.told_live(store)
     on_disk = {history.version_of(directory) for directory in store.directories()}
     pins = store.pins()
     return [
@@ -178,18 +175,6 @@ def _size_and_metrics(
     return sum(size or 0 for size in sizes), metrics
 
 
-def check_declared(space: Workspace, model: str) -> config.Artifact:
-    """The model as HEAD declares it.
-
-    Raises:
-        NotFound: it does not, with the nearest name.
-    """
-    declared = space.artifacts()
-    if model not in declared:
-        raise config.unknown_model(model, declared)
-    return declared[model]
-
-
 def show(space: Workspace, ref: Ref) -> Metadata:
     """All that is known of a version: as it was deployed, or else as its tag has it.
 
@@ -209,8 +194,6 @@ def show(space: Workspace, ref: Ref) -> Metadata:
 def _release(space: Workspace, ref: Ref) -> Release:
     """The version, deregistered ones included: what was released can be looked at."""
     known = space.catalog(ref.model)
-    if not known.releases:
-        check_declared(space, ref.model)
     if ref.wanted.exact is not None and (release := known.get(str(ref.wanted.exact))):
         return release
     return known.find(ref)
@@ -246,8 +229,8 @@ def verify(space: Workspace, ref: Ref | None = None) -> list[Verification]:
         NotFound: there is nothing of that on disk.
     """
     names = sorted(space.artifacts()) if ref is None else [ref.model]
-    if ref is not None and not space.store(ref.model).folder.is_dir():
-        check_declared(space, ref.model)
+    if ref is not None:
+        plans.check_deployed(space, space.store(ref.model), ref.model)
     found = [one for name in names for one in _verify_model(space, name, ref)]
     if ref is not None and not found:
         raise NotFound(f"{ref} is not on disk here", f"tagship deploy {ref}")
@@ -313,21 +296,47 @@ def status(space: Workspace, model: str) -> Status:
     store, known = space.store(model), space.catalog(model)
     latest = str(known.latest.version) if known.latest else None
     link = store.link()
-    live = plans.live_place(store) if link.state in (LinkState.OK, LinkState.DANGLING) else None
+    live = plans.told_live(store)
+    good = _good(store)
     findings = [
-        *_link_findings(store, model, latest),
+        *_link_findings(store, model, latest, good),
         *(_live_findings(space, store, known, live) if live and link.state is LinkState.OK else ()),
         *_history_findings(store, model, live),
     ]
     if live and _is_behind(live.version, known):
-        what = f"{latest} is released, {live.version} is live"
-        findings.append(Finding(State.DRIFTED, what, f"tagship deploy {model}"))
+        findings.append(_behind(store, model, live, str(latest)))
     return Status(model, live.version if live else None, latest, tuple(findings))
 
 
-def _link_findings(store: Store, model: str, latest: str | None) -> Iterable[Finding]:
+def _good(store: Store) -> history.Place | None:
+    """The version that should be live, as the history has it."""
+    try:
+        line = history.good(workspace.events(store))
+    except Corrupt:
+        return None
+    return line[-1] if line else None
+
+
+def _behind(store: Store, model: str, live: history.Place, latest: str) -> Finding:
+    """A later version is released: not deployed yet, or gone back from, with a reason."""
+    switches = [event for event in workspace.events(store) if event.switched]
+    if switches and switches[-1].action == history.ROLLBACK and switches[-1].place == live:
+        why = f": {switches[-1].reason}" if switches[-1].reason else ""
+        what = f"{latest} is released, and was gone back from to {live.version}{why}"
+        return Finding(State.DRIFTED, what, f"tagship release {model}, once it is better")
+    what = f"{latest} is released, {live.version} is live"
+    return Finding(State.DRIFTED, what, f"tagship deploy {model}")
+
+
+def _link_findings(
+    store: Store, model: str, latest: str | None, good: history.Place | None
+) -> Iterable[Finding]:
     link, again = store.link(), f"tagship deploy {model}"
-    if link.state is LinkState.NONE and latest is not None:
+    if good is not None:
+        again = f"tagship rollback {model} --to {good.version}"
+    if link.state is LinkState.NONE and good is not None:
+        yield Finding(State.BROKEN, f"{store.current} is gone", again)
+    elif link.state is LinkState.NONE and latest is not None:
         yield Finding(State.DRIFTED, "nothing is deployed", again)
     elif link.state is LinkState.FOLDER:
         what = f"{store.current} is no link"
@@ -350,9 +359,14 @@ def _live_findings(
         problem.what == "is missing" or (problem.path == manifest.METADATA and not found.files)
         for problem in found.problems
     )
+    described, release = plans.read_metadata(store, live.directory), known.get(live.version)
+    moved = bool(described and (not release or described.tag.object != release.tag.object_id))
+    back = f"git tag -f {described.tag.name} {described.tag.object}" if described else again
+    back = back if release else "git fetch --tags"
     for problem in found.problems:
         state = State.BROKEN if missing else State.DRIFTED
-        yield Finding(state, f"{live.directory}/{problem.path} {problem.what}", again)
+        mend = back if moved and problem.path == manifest.METADATA else again
+        yield Finding(state, f"{live.directory}/{problem.path} {problem.what}", mend)
 
 
 def _history_findings(store: Store, model: str, live: history.Place | None) -> Iterable[Finding]:
@@ -360,7 +374,8 @@ def _history_findings(store: Store, model: str, live: history.Place | None) -> I
         events: tuple[Event, ...] = workspace.events(store)
         intent = store.intent()
     except Corrupt as error:
-        yield Finding(State.DRIFTED, error.message, error.hint)
+        command = error.hint.partition(": ")[2]  # a hint may begin with words
+        yield Finding(State.DRIFTED, error.message, command)
         return
     busy = store.holder()
     if busy is not None:

@@ -125,13 +125,13 @@ class ModelVersionManager:
         self, version: str | None = None, *, reason: str | None = None, wait: float = 0
     ) -> Outcome:
         """Make the last good version before the live one current again, or the one given."""
-        wanted = Wanted.parse(version, self.model) if version else None
+        wanted = None if version is None else Wanted.parse(version, self.model)
         options = deploy.Options(reason=reason, wait=wait, progress=self.progress)
         return deploy.rollback(self.space, self.model, wanted, options)
 
     def rollback_plan(self, version: str | None = None) -> RollbackPlan:
         """What ``rollback_to_version`` would go back to. Touches nothing."""
-        wanted = Wanted.parse(version, self.model) if version else None
+        wanted = None if version is None else Wanted.parse(version, self.model)
         return plans.of_rollback(self.space, self.model, wanted)
 
     def cleanup_old_versions(
@@ -162,17 +162,17 @@ class ModelVersionManager:
         """
         events = list(workspace.events(self.space.store(self.model)))
         if not events:
-            inspection.check_declared(self.space, self.model)
+            self.space.declared(self.model)
         return events[-limit:] if limit else events
 
     def verify(self, version: str | None = None) -> list[Verification]:
         """Hash what is on disk against its metadata, and that against the tag."""
-        ref = self._ref(version) if version else Ref(self.model)
+        ref = Ref(self.model) if version is None else self._ref(version)
         return inspection.verify(self.space, ref)
 
     def status(self) -> Status:
         """Whether what is live is what should be."""
-        inspection.check_declared(self.space, self.model)
+        self.space.declared(self.model)
         return inspection.status(self.space, self.model)
 
     def _ref(self, version: str | Ref) -> Ref:

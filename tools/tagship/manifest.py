@@ -48,25 +48,31 @@ class Digests:
     sha256: str
 
 
-def check_path(path: str) -> str:
-    """Return ``path`` if it may be written below a version directory.
+def is_path(path: str) -> bool:
+    """Whether ``path`` stays below the folder that it is relative to, under any system's rules.
 
-    A ``.dir`` object is data from a bucket: DVC 3.67 follows ``../`` in it out of the workspace.
-
-    Raises:
-        Corrupt: absolute, leaving, a drive's form, ``.git``, ``.dvc``, control characters.
+    Not absolute, leaving, of a drive's form, through ``.git`` or ``.dvc``, nor with control codes.
     """
     parts = path.split("/")
-    bad = (
-        not path
-        or PurePosixPath(path).is_absolute()
+    return not (
+        PurePosixPath(path).is_absolute()
         or PureWindowsPath(path).drive != ""
         or "\\" in path
         or any(ord(letter) < 32 or ord(letter) == 127 for letter in path)
         or any(part in ("", ".", "..") for part in parts)
         or any(part.lower() in (".git", ".dvc") for part in parts)
     )
-    if bad:
+
+
+def check_path(path: str) -> str:
+    """Return ``path`` if it may be written below a version directory.
+
+    A ``.dir`` object is data from a bucket: DVC 3.67 follows ``../`` in it out of the workspace.
+
+    Raises:
+        Corrupt: it may not.
+    """
+    if not is_path(path):
         raise Corrupt(f"{path!r} is no path for a file of a version", "rename it and release again")
     return path
 

@@ -7,6 +7,7 @@ DVC says where the cache is, and carries objects from and to a remote. It carrie
 import contextlib
 import logging
 import os
+import shlex
 import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -117,8 +118,15 @@ class Fetcher:
             return 0
         if self.offline:
             raise Unavailable(f"the DVC cache lacks {lacking[0]}", "dvc fetch --all-tags")
-        with _transport(self.cache.project) as transport, ThreadPoolExecutor(JOBS) as pool:
-            list(pool.map(lambda one: self._fetch(transport, one), lacking))
+        pool, wait = ThreadPoolExecutor(JOBS), True
+        try:
+            with _transport(self.cache.project) as transport:
+                list(pool.map(lambda one: self._fetch(transport, one), lacking))
+        except KeyboardInterrupt:
+            wait = False  # for a remote that may never answer
+            raise
+        finally:
+            pool.shutdown(wait=wait, cancel_futures=True)
         return len(lacking)
 
     def _fetch(self, transport: "_Transport", wanted: Object) -> None:
@@ -129,7 +137,7 @@ class Fetcher:
             if not matches(wanted, arrived, digests.md5):
                 raise Corrupt(
                     f"the DVC remote has other bytes for {wanted} than it was released with",
-                    "push it again from a machine that has it: dvc push",
+                    "remove it there, then push it from a machine that has it: dvc push",
                 )
             _into_cache(arrived, self.cache.path(wanted))
         finally:
@@ -171,9 +179,15 @@ def push(
             if not path.is_file():
                 raise Unavailable(f"the DVC cache lacks {one}", "dvc repro, or dvc commit")
             if not matches(one, path, manifest.digest(path).md5):
-                raise Corrupt(f"the DVC cache has other bytes for {one}", "dvc repro --force")
+                raise bad_object(one, path)
             transport.put(one, remote, path, progress)
     return len(lacking)
+
+
+def bad_object(wanted: Object, path: Path) -> Corrupt:
+    """The error for an object of the cache whose bytes are wrong."""
+    hint = f"rm {shlex.quote(str(path))} && dvc commit --force"
+    return Corrupt(f"the DVC cache has other bytes for {wanted}", hint)
 
 
 def matches(wanted: Object, path: Path, md5: str) -> bool:

@@ -7,7 +7,7 @@ from semver import Version
 
 from tagship import git, history, manifest, metadata, objects, workspace
 from tagship.catalog import Release
-from tagship.errors import Corrupt, NotFound, Unavailable
+from tagship.errors import Corrupt, NotFound, Refused, Unavailable
 from tagship.history import Event, Place
 from tagship.metadata import Metadata
 from tagship.refs import Ref, Wanted
@@ -60,6 +60,7 @@ def of_deploy(space: Workspace, ref: Ref) -> Plan:
     release = space.catalog(ref.model).find(ref)
     taken = space.snapshot(release.commit, ref.model)
     store = space.store(ref.model)
+    check_not_moved(workspace.events(store), release)
     source, live = live_place(store), _live_metadata(store)
     sizes = [one.size for out in taken.outs for one in out.objects]
     lacking = [o for out in taken.outs for o in out.objects if o.hash_name != objects.GIT]
@@ -86,16 +87,28 @@ def of_rollback(space: Workspace, model: str, wanted: Wanted | None = None) -> R
         NotFound: there is nothing to go back to.
     """
     store = space.store(model)
-    check_deployed(store, model)
+    check_deployed(space, store, model)
     live = live_place(store)
     target = rollback_target(space, model, workspace.events(store), live, wanted)
     on_disk = not is_broken(store, target.directory, deep=False)
     return RollbackPlan(model, live, target, on_disk)
 
 
-def check_deployed(store: Store, model: str) -> None:
+def check_not_moved(past: tuple[Event, ...], release: Release) -> None:
+    """Refuse a tag that names another object than when it was last deployed here."""
+    before = history.tag_object_of(past, str(release.version))
+    if before is not None and before != release.tag.object_id:
+        raise Refused(
+            f"the tag {release.tag.name} was moved since it was deployed here: it was"
+            f" {before[:10]}, and is {release.tag.object_id[:10]}",
+            f"release a new version, or set the tag back: git tag -f {release.tag.name} {before}",
+        )
+
+
+def check_deployed(space: Workspace, store: Store, model: str) -> None:
     """Raise NotFound where no version of the model ever was on this host."""
-    if not store.versions.is_dir():
+    if not store.versions.is_dir() and not workspace.events(store):
+        space.declared(model)
         raise NotFound(f"{model} was never deployed here", f"tagship deploy {model}")
 
 
@@ -132,6 +145,12 @@ def live_place(store: Store) -> Place | None:
     described = read_metadata(store, directory)
     version = described.version if described else history.version_of(directory)
     return Place(version, directory)
+
+
+def told_live(store: Store) -> Place | None:
+    """The same for whoever only tells: None also where ``current`` is no link of ours."""
+    ours = store.link().state in (LinkState.OK, LinkState.DANGLING)
+    return live_place(store) if ours else None
 
 
 def _live_metadata(store: Store) -> Metadata | None:

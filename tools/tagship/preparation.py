@@ -34,6 +34,7 @@ def prepare(space: Workspace, model: str | None = None, path: str | None = None)
     """
     added = None
     if model is not None and path is not None:
+        space.check_apart(model, space.project / path)
         added = _declare(space.project / config.PIPELINE_FILE, refs.check_new_model(model), path)
     root = space.settings.root.strip("/")
     state = [

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-_USER = re.compile(r"(\w[\w+.-]*://)[^/\s@'\"]*@")
+_USER = re.compile(r"(\w[\w+.-]*://)[^/\s'\"]*@")
 _QUERY = re.compile(r"(\w[\w+.-]*://[^\s?'\"]*)\?[^\s'\"]*")
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from semver import Version
 
-from tagship import config, git, manifest, objects, refs, tracked
-from tagship.catalog import Catalog
-from tagship.errors import Corrupt, Refused, TagshipError, Unavailable
+from tagship import git, manifest, objects, redact, refs, tracked
+from tagship.catalog import Catalog, Release
+from tagship.errors import NotFound, Refused, TagshipError, Unavailable
 from tagship.manifest import Progress
 from tagship.refs import Action, TagName
 from tagship.tracked import Snapshot
@@ -76,13 +76,22 @@ def release(space: Workspace, model: str, options: Options = Options()) -> Relea
     head = git.commit(space.repository, "HEAD")
     taken = _snapshot_of_head(space, head.id, model)
     _check_committed(space, taken)
+    _check_made(space, taken, force=options.force)
     _check_branch(space, head.id)
     remote, theirs, warnings = _their_tags(space, model, push=options.push)
     known = space.catalog(model)
     version = _next_version(known, theirs, options)
+    waiting = _waiting(known, theirs, taken) if options.push and not options.version else None
+    if waiting is not None:
+        return _finish(space, remote, waiting, taken, options)
     _check_new(space, known, theirs, taken, version, force=options.force)
+    git.check_can_tag(space.repository, TagName(model, Action.REGISTER, version))
+    metrics = space.metrics(taken)
     pushed_objects, more = _push_objects(space, taken, options.progress)
-    size, metrics = _size(space, taken), space.metrics(taken)
+    highest = known.latest
+    if highest is not None and version < highest.version:
+        more.append(f"{version} is lower than {highest.version}, which stays the latest")
+    size = _size(space, taken)
     name = TagName(model, Action.REGISTER, version)
     text = message(model, version, options.message, taken, size, metrics)
     git.create_tag(space.repository, name, head.id, text)
@@ -91,7 +100,7 @@ def release(space: Workspace, model: str, options: Options = Options()) -> Relea
     previous = max((v for v in known.taken if v < version), default=None)
     return Released(
         model, version, str(name), head.id, previous, size, metrics, pushed_objects,
-        remote if options.push else None, (*warnings, *more),
+        redact.text(remote) if options.push and remote else None, (*warnings, *more),
     )  # fmt: skip
 
 
@@ -113,10 +122,15 @@ def message(
 
 
 def _snapshot_of_head(space: Workspace, head: str, model: str) -> Snapshot:
-    declared = space.artifacts()
-    if model not in declared:
-        raise config.unknown_model(model, declared)
-    return space.snapshot(head, model)
+    artifact = space.declared(model)
+    try:
+        return space.snapshot(head, model)
+    except NotFound as error:
+        pointer = f"{artifact.path}.dvc"
+        if (space.repository.top / pointer).is_file():
+            hint = f'git add {pointer} && git commit -m "..."'
+            raise NotFound(f"{pointer} is not committed yet", hint) from None
+        raise error from None
 
 
 def _check_committed(space: Workspace, taken: Snapshot) -> None:
@@ -138,6 +152,18 @@ def _check_committed(space: Workspace, taken: Snapshot) -> None:
                 f"{out.path} is not what {out.pointer} says: it was changed since",
                 f"{act}, then commit {out.pointer}; or bring it back: dvc checkout {out.path}",
             )
+
+
+def _check_made(space: Workspace, taken: Snapshot, *, force: bool) -> None:
+    """The commit is the one that made the model: what a version's tag shows must be true."""
+    other = [] if force else tracked.stale(taken, space.blobs)
+    if other:
+        names = ", ".join(other[:3]) + (" and more" if len(other) > 3 else "")
+        raise Refused(
+            f"this commit did not make {taken.artifact.model}: {names} differ from what dvc.lock"
+            " was made with",
+            "dvc repro, and commit all that you changed; or release it so with --force",
+        )
 
 
 def _check_branch(space: Workspace, commit: str) -> None:
@@ -162,7 +188,11 @@ def _their_tags(
     except Unavailable as error:
         if push:
             raise
-        return remote, {}, [f"the tags of {remote} could not be looked at: {error.message}"]
+        return (
+            remote,
+            {},
+            [f"the tags of {redact.text(remote)} could not be looked at: {error.message}"],
+        )
     return remote, {name: at for name, at in theirs.items() if name.model == model}, []
 
 
@@ -171,6 +201,33 @@ def _next_version(known: Catalog, theirs: Iterable[TagName], options: Options) -
         return refs.check_version(options.version)
     taken = [*known.taken, *(name.version for name in theirs if name.version is not None)]
     return refs.next_version(taken, options.bump)
+
+
+def _waiting(known: Catalog, theirs: dict[TagName, str], taken: Snapshot) -> Release | None:
+    """A version of this very commit that was released without --push."""
+    here = [r for r in known.offered if r.commit == taken.commit and r.tag.name not in theirs]
+    return here[-1] if here else None
+
+
+def _finish(
+    space: Workspace, remote: str | None, waiting: Release, taken: Snapshot, options: Options
+) -> Released:
+    """Push what a release without --push left here: the bytes, then the tag."""
+    if remote is None:
+        raise AssertionError("--push without a remote was refused")
+    pushed_objects, warnings = _push_objects(space, taken, options.progress)
+    try:
+        git.push_tag(space.repository, remote, waiting.tag.name)
+    except Unavailable as error:
+        raise Unavailable(
+            f"{redact.text(remote)} did not take the tag {waiting.tag.name}: {error.message}",
+            f"git fetch --tags {redact.text(remote)}",
+        ) from None
+    return Released(
+        waiting.tag.name.model, waiting.version, str(waiting.tag.name), waiting.commit, None,
+        _size(space, taken), space.metrics(taken), pushed_objects, redact.text(remote),
+        tuple(warnings),
+    )  # fmt: skip
 
 
 def _check_new(
@@ -245,7 +302,7 @@ def _check_cached(space: Workspace, taken: Snapshot) -> None:
         if not path.is_file():
             raise Unavailable(f"the DVC cache lacks {one}", "dvc commit, or dvc repro")
         if not objects.matches(one, path, manifest.digest(path).md5):
-            raise Corrupt(f"the DVC cache has other bytes for {one}", "dvc repro --force")
+            raise objects.bad_object(one, path)
 
 
 def _size(space: Workspace, taken: Snapshot) -> int | None:
@@ -262,7 +319,8 @@ def _push_tag(space: Workspace, remote: str, name: TagName) -> None:
         git.push_tag(space.repository, remote, name)
     except TagshipError as error:
         git.delete_tag(space.repository, name)
+        where = redact.text(remote)
         raise Unavailable(
-            f"{remote} did not take the tag {name}, so it was taken back: {error.message}",
-            f"git fetch --tags {remote}, then release again",
+            f"{where} did not take the tag {name}, so it was taken back: {error.message}",
+            f"git fetch --tags {where}, then release again",
         ) from None

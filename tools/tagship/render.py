@@ -148,9 +148,8 @@ def released(done: "Released") -> str:
     lines += [f"  {name}: {figure(value)}" for name, value in done.metrics.items()]
     if done.pushed_objects is not None:
         lines.append(f"  {done.pushed_objects} objects pushed to the DVC remote")
-    lines.append(
-        f"  tag pushed to {done.pushed_to}" if done.pushed_to else "  tag not pushed (--push)"
-    )
+    later = f"  tag not pushed yet: tagship release {done.model} --push"
+    lines.append(f"  tag pushed to {done.pushed_to}" if done.pushed_to else later)
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ A process of its own, because a broken model may take the interpreter down with 
 """
 
 import contextlib
+import ctypes
 import json
 import math
 import os
@@ -23,6 +24,7 @@ from typing import Any, Self
 from tagship import loaders
 from tagship.errors import Corrupt, SelfTestFailed, TagshipError
 
+PR_SET_PDEATHSIG = 1  # prctl(2)
 PASSED, SKIPPED = "passed", "skipped"
 
 
@@ -211,5 +213,12 @@ def _main(answer: Path, model: Path, self_test: Path | None) -> None:
     answer.write_text(json.dumps(value))
 
 
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when a deploy is killed: it has a session of its own."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 if __name__ == "__main__":
+    _die_with_parent()
     _main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)

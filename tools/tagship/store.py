@@ -101,11 +101,15 @@ class Store:
             Locked: another process holds it.
             Refused: the folder cannot be written.
         """
+        for folder in (self.folder, self.versions, self.private):
+            if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+                raise Refused(f"{folder} cannot be written: Permission denied", f"ls -ld {folder}")
         try:
             for folder in (self.versions, self.staging, self.incoming, self.trash):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise Refused(f"{self.folder} cannot be written: {error.strerror}", "ls -ld") from None
+            what = f"{error.filename} cannot be made: {error.strerror}"
+            raise Refused(what, f"ls -ld {self.folder}") from None
         with atomic.locked(self.private / "lock", owner, wait):
             yield
 
@@ -141,7 +145,7 @@ class Store:
             )
         if link.state is LinkState.FOREIGN:
             raise Refused(
-                f"{self.current} leads out of {VERSIONS}/, to {link.target}",
+                f"{self.current} leads to {link.target}, which is no version",
                 f"remove the link and deploy again: rm {self.current}",
             )
         return link.directory
@@ -209,9 +213,13 @@ class Store:
             return None
         except ValueError:
             value = None
-        if not isinstance(value, dict):
-            raise Corrupt(f"{self._intent} is no readable JSON", f"remove it: rm {self._intent}")
+        if not isinstance(value, dict) or not {"event", "creates"} <= set(value):
+            raise self.bad_intent()
         return value
+
+    def bad_intent(self) -> Corrupt:
+        """The error for an intent that nobody can carry on with."""
+        return Corrupt(f"{self._intent} is no readable intent", f"remove it: rm {self._intent}")
 
     def sweep(self) -> list[str]:
         """Remove what a killed run left lying about; the names of what was removed."""
@@ -229,7 +237,10 @@ class Store:
             Corrupt: the file of pins cannot be read.
         """
         try:
-            return {value["version"]: Pin(**value) for value in json.loads(self._pins.read_bytes())}
+            values = json.loads(self._pins.read_bytes())
+            if not isinstance(values, list):
+                raise TypeError("no array")
+            return {value["version"]: Pin(**value) for value in values}
         except FileNotFoundError:
             return {}
         except (ValueError, TypeError, KeyError):

@@ -101,8 +101,9 @@ def snapshot(repository: git.Repository, blobs: git.Blobs, commit: str, model: s
     data = blobs.read(commit, name)
     declared = config.artifacts(data, folder) if data is not None else {}
     if model not in declared:
-        raise config.unknown_model(model, declared)
+        raise NotFound(f"commit {commit[:10]} declares no model {model}", f"tagship list {model}")
     artifact = declared[model]
+    _check_names(artifact)
     pipeline = _pipeline(blobs, commit, folder, artifact.path)
     outs = tuple(_find_out(repository, blobs, commit, pipeline, path) for path in artifact.paths)
     related = stages.related(pipeline, artifact.path)
@@ -115,6 +116,22 @@ def snapshot(repository: git.Repository, blobs: git.Blobs, commit: str, model: s
         tuple(_metric_outs(repository, blobs, commit, pipeline, metric_paths)),
         _params(blobs, commit, related),
     )
+
+
+def _check_names(artifact: config.Artifact) -> None:
+    """The model and its self-test lie side by side in a version directory, with metadata.json."""
+    names = [posixpath.basename(path) for path in artifact.paths]
+    if len(set(names)) < len(names):
+        raise Corrupt(
+            f"two files of {artifact.model} would be named {names[0]}",
+            "give the artifact and its self-test names of their own",
+        )
+    if manifest.METADATA in names:
+        raise Corrupt(
+            f"a file of {artifact.model} would be named {manifest.METADATA},"
+            " which is tagship's own",
+            "give it another name",
+        )
 
 
 def _pipeline(blobs: git.Blobs, commit: str, folder: str, path: str) -> list[Stage]:
@@ -255,6 +272,39 @@ def _params(blobs: git.Blobs, commit: str, related: list[Stage]) -> dict[str, An
     return {key: value for key, value in whole.items() if key != "deploy"}
 
 
+def stale(taken: Snapshot, blobs: git.Blobs) -> list[str]:
+    """What the commit has otherwise than when its stages made the model: files, and parameters.
+
+    Compared are the files that Git keeps, and params.yaml, with what dvc.lock recorded.
+    """
+    params = config.parse(blobs.read(taken.commit, config.PARAMS_FILE) or b"", config.PARAMS_FILE)
+    found: dict[str, None] = {}
+    for stage in taken.makers:
+        for path, md5 in stage.deps.items():
+            data = None if md5 is None else blobs.read(taken.commit, path)
+            if data is not None and md5 not in _md5s(data):
+                found[path] = None
+        for name, value in stage.params.items():
+            if ":" not in name and _parameter(params, name) != value:
+                found[f"{name} in {config.PARAMS_FILE}"] = None
+    return list(found)
+
+
+def _md5s(data: bytes) -> set[str]:
+    """DVC 3's digest of a file, and DVC 2's, which knew one kind of line end."""
+    return {
+        hashlib.md5(text, usedforsecurity=False).hexdigest()
+        for text in (data, data.replace(b"\r\n", b"\n"))
+    }
+
+
+def _parameter(params: dict[str, Any], dotted: str) -> Any:
+    value: Any = params
+    for part in dotted.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
 def metrics(taken: Snapshot, repository: git.Repository, cache: Cache) -> dict[str, Any]:
     """The model's metrics, flat (``valid.accuracy``), from JSON, YAML or TOML files.
 
@@ -280,7 +330,12 @@ def _cached(cache: Cache, wanted: Object) -> bytes | None:
 
 def _values(data: bytes, name: str) -> Any:
     if name.endswith(".toml"):
-        return tomllib.loads(data.decode())
+        try:
+            return tomllib.loads(data.decode())
+        except ValueError:
+            raise Corrupt(
+                f"{name} is no readable TOML", "mend it, or write it again: dvc repro"
+            ) from None
     if name.endswith(".json"):
         try:
             return json.loads(data)
@@ -307,22 +362,10 @@ def files(taken: Snapshot, cache: Cache, fetch: Fetcher) -> tuple[TrackedFile, .
     """Every file of a version, lists of files opened; what the cache lacks is fetched.
 
     Raises:
-        Corrupt: a list holds a path that leaves the version directory, or two files one name.
+        Corrupt: a list holds a path that leaves the version directory.
         Unavailable: an object is in neither cache nor remote.
     """
-    found = [file for out in taken.outs for file in _files_of(out, cache, fetch)]
-    names = [file.path for file in found]
-    twice = (
-        next((name for name in names if names.count(name) > 1), None)
-        if len(set(names)) < len(names)
-        else None
-    )
-    if twice or manifest.METADATA in names:
-        raise Corrupt(
-            f"two files of {taken.artifact.model} would be named {twice or manifest.METADATA}",
-            "give the artifact and its self-test names of their own",
-        )
-    return tuple(found)
+    return tuple(file for out in taken.outs for file in _files_of(out, cache, fetch))
 
 
 def _files_of(out: Out, cache: Cache, fetch: Fetcher) -> Iterator[TrackedFile]:

@@ -16,10 +16,11 @@ from typing import Any
 from tagship import catalog, config, git, history, metadata, objects, refs, tracked
 from tagship.catalog import Catalog, Release
 from tagship.config import Artifact, Settings
+from tagship.errors import Refused
 from tagship.history import Event
 from tagship.manifest import File, Progress
 from tagship.metadata import Metadata
-from tagship.store import Store
+from tagship.store import CURRENT, PRIVATE, VERSIONS, Store
 from tagship.tracked import Snapshot
 
 
@@ -54,12 +55,43 @@ class Workspace:
         return Store(self.root / refs.folder_name(model))
 
     def catalog(self, model: str) -> Catalog:
-        """The model's versions, from the tags."""
-        return catalog.of(git.tags(self.repository), model)
+        """The model's versions, from the tags.
+
+        Raises:
+            NotFound: no tag is the model's, and HEAD does not declare it.
+        """
+        found = catalog.of(git.tags(self.repository), model)
+        if not found.releases:
+            self.declared(model)
+        return found
 
     def snapshot(self, commit: str, model: str) -> Snapshot:
-        """The model at a commit."""
-        return tracked.snapshot(self.repository, self.blobs, commit, model)
+        """The model at a commit.
+
+        Raises:
+            NotFound, Corrupt: as ``tracked.snapshot``.
+            Refused: its files lie where what is deployed lies.
+        """
+        taken = tracked.snapshot(self.repository, self.blobs, commit, model)
+        for path in taken.artifact.paths:
+            self.check_apart(model, self.repository.top / path)
+        return taken
+
+    def check_apart(self, model: str, path: Path) -> None:
+        """Refuse an artifact that holds the model's folder here, or lies in what is deployed.
+
+        DVC empties an output before its stage writes it, and with it the live version.
+        """
+        folder = self.store(model).folder
+        inside = [folder / name for name in (VERSIONS, CURRENT, PRIVATE)]
+        if folder.is_relative_to(path) or any(path.is_relative_to(one) for one in inside):
+            raise Refused(
+                f"{self._from_top(path)} is where versions of {model} are deployed",
+                f"keep the model in a folder or file below it: {self._from_top(folder)}/data",
+            )
+
+    def _from_top(self, path: Path) -> str:
+        return os.path.relpath(path, self.repository.top)
 
     def metrics(self, taken: Snapshot) -> dict[str, Any]:
         """The model's metrics at a commit."""
@@ -79,6 +111,17 @@ class Workspace:
             if name == config.PIPELINE_FILE:
                 found.update(config.artifacts(self.blobs.read(head, path) or b"", folder))
         return found
+
+    def declared(self, model: str) -> Artifact:
+        """The model as HEAD declares it.
+
+        Raises:
+            NotFound: it does not, with the nearest name; or the repository has no commit yet.
+        """
+        found = self.artifacts()
+        if model not in found:
+            raise config.unknown_model(model, found)
+        return found[model]
 
     def describe(self, release: Release, taken: Snapshot, files: tuple[File, ...]) -> Metadata:
         """What a tag and its commit say of a version, deployed or not."""
