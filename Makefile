@@ -16,7 +16,7 @@ demo: $(VENV)/.demo
 	$(BIN)/tagship demo
 
 test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-pytestmark = pytest.mark.xdist_group("demo")  # told once, on one worker
 SECONDS = 1200  # training both takes about two minutes on two quiet cores
 
 
