@@ -1,6 +1,7 @@
 """Every test is sealed off: a home, a configuration of Git and DVC, and dates of its own."""
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from tests.workbench import Workbench
 # A deadline would measure the machine. The same examples in each run: luck is no test result.
 settings.register_profile("sealed", deadline=None, derandomize=True)
 settings.load_profile("sealed")
+
+# A shell starts what it runs in the background deaf to Ctrl-C, and a process inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DATE = "1795176000 +0000"  # 2026-11-20T12:00:00Z, in the form that dulwich reads too
 

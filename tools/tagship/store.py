@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tagship import atomic
 from tagship.errors import Corrupt, Refused
@@ -213,9 +213,10 @@ class Store:
             return None
         except ValueError:
             value = None
-        if not isinstance(value, dict) or not {"event", "creates"} <= set(value):
+        whole = isinstance(value, dict) and isinstance(value.get("event"), dict)
+        if not whole or "creates" not in value:
             raise self.bad_intent()
-        return value
+        return cast("dict[str, Any]", value)
 
     def bad_intent(self) -> Corrupt:
         """The error for an intent that nobody can carry on with."""
