@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tagship import atomic
-from tests.workbench import MODEL, Result, Workbench
+from tests.workbench import MODEL, Result, Workbench, run
 
 COMMANDS = (
     "release {model}",
@@ -343,3 +343,16 @@ def _check_no_secret_is_kept(bench: Workbench) -> None:
     assert any(path.name == "metadata.json" for path in kept) or not bench.current.exists()
     assert [path for path in kept if SECRET.encode() in path.read_bytes()] == []
     assert SECRET not in bench.git("for-each-ref", "--format=%(contents)")
+
+
+def test_a_repository_of_another_object_format_is_refused(tmp_path: Path, bench: Workbench) -> None:
+    repo = tmp_path / "sha256"
+    repo.mkdir()
+    run(repo, "git", "init", "--quiet", "--object-format=sha256")
+    result = bench.cli("-C", str(repo), "models")
+    assert result == Result(
+        1,
+        "",
+        "error: the repository has sha256 objects, which GitPython does not read\n"
+        "hint: use a repository with sha1 objects, Git's default\n",
+    )

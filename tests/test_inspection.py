@@ -286,3 +286,11 @@ def test_a_tag_that_this_clone_has_not_is_fetched(bench: Workbench) -> None:
     assert finding["mend"] == "git fetch --tags"
     bench.git("fetch", "--quiet", "--tags")
     assert bench.cli("status", "churn").code == 0
+
+
+def test_cleanup_leaves_what_is_not_ours(bench: Workbench) -> None:
+    bench.ship()
+    (bench.folder / "versions/backup").mkdir()
+    verdicts = bench.manager.cleanup_old_versions(keep=1).verdicts
+    assert {v.directory: v.why for v in verdicts}["backup"] == "not a version of ours"
+    assert (bench.folder / "versions/backup").is_dir()

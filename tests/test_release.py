@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tagship import Refused, Unavailable
+from tagship import Corrupt, Refused, Unavailable
 from tagship.refs import TagName
 from tests.workbench import Workbench, run
 
@@ -204,3 +204,103 @@ def test_a_model_may_not_lie_where_its_versions_are_deployed(bench: Workbench, p
     assert result.code == 1
     assert "is where versions of churn2 are deployed" in result.err
     assert bench.state() == before
+
+
+def test_a_stage_that_was_renamed_does_not_speak_for_its_output_any_more(bench: Workbench) -> None:
+    """DVC leaves its entry in dvc.lock."""
+    (bench.repo / "source.txt").write_text("first\n")
+    (bench.repo / "dvc.yaml").write_text(PIPELINE)
+    bench.dvc("repro", "--quiet")
+    bench.commit()
+    bench.release()
+    (bench.repo / "source.txt").write_text("second\n")
+    (bench.repo / "dvc.yaml").write_text(PIPELINE.replace("  train:", "  train_again:", 1))
+    bench.dvc("repro", "--quiet")
+    bench.commit()
+    bench.ship()
+    assert (bench.current / "out.bin").read_text() == "second\n"
+
+
+@pytest.mark.parametrize("change", ["edited", "removed", "added"])
+def test_a_folder_that_was_changed_since_it_was_tracked_is_not_released(
+    bench: Workbench, change: str
+) -> None:
+    folder = bench.repo / "bundle"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / name).write_text(name)
+    (bench.repo / "dvc.yaml").write_text("artifacts:\n  churn:\n    path: bundle\n")
+    bench.dvc("add", "--quiet", "bundle")
+    bench.commit()
+    (folder / "a").unlink(missing_ok=change != "added")
+    if change != "removed":
+        (folder / ("a" if change == "edited" else "c")).write_text("other")
+    if change == "added":
+        (folder / "a").write_text("a")
+    with pytest.raises(Refused, match=r"bundle is not what bundle\.dvc says"):
+        bench.release()
+    bench.dvc("add", "--quiet", "bundle")
+    bench.commit()
+    assert bench.release() == "1.0.0"
+
+
+def test_a_remote_that_an_output_names_is_pushed_to(bench: Workbench) -> None:
+    bench.dvc("remote", "default", "--unset")
+    pointer = bench.repo / "models/churn/model.bin.dvc"
+    pointer.write_text(pointer.read_text() + "  remote: store\n")
+    bench.commit()
+    released = bench.manager.release()
+    assert (released.pushed_objects, released.warnings) == (1, ())
+    assert _remote_object(bench, "model 1\n").is_file()
+
+
+def test_an_object_that_is_cut_short_in_the_remote_is_pushed_again(bench: Workbench) -> None:
+    bench.dvc("push", "--quiet")
+    remote = _remote_object(bench, "model 1\n")
+    remote.chmod(0o644)
+    remote.write_bytes(b"")
+    remote.chmod(0o444)
+    assert bench.manager.release().pushed_objects == 1
+    assert remote.read_text() == "model 1\n"
+
+
+def test_a_pointer_of_git_lfs_is_not_released_as_a_model(bench: Workbench) -> None:
+    (bench.repo / "model.bin").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n"
+    )
+    (bench.repo / "dvc.yaml").write_text("artifacts:\n  churn:\n    path: model.bin\n")
+    bench.commit()
+    with pytest.raises(Corrupt, match=r"model\.bin is kept by Git LFS"):
+        bench.release()
+
+
+def test_a_model_that_dvc_linked_to_its_cache_is_released(bench: Workbench) -> None:
+    bench.dvc("config", "cache.type", "symlink")
+    bench.train("model 2\n")
+    assert (bench.repo / "models/churn/model.bin").is_symlink()
+    assert bench.release() == "1.0.0"
+
+
+def test_an_output_that_git_keeps_is_released(bench: Workbench) -> None:
+    (bench.repo / "source.txt").write_text("first\n")
+    uncached = PIPELINE.replace("outs: [out.bin]", "outs: [{out.bin: {cache: false}}]")
+    (bench.repo / "dvc.yaml").write_text(uncached)
+    bench.dvc("repro", "--quiet")
+    bench.commit()
+    bench.ship()
+    assert (bench.current / "out.bin").read_text() == "first\n"
+    assert [stage["stage"] for stage in bench.manager.show().lineage] == ["train"]
+
+
+def test_a_release_on_a_machine_that_never_deployed_finds_what_the_remote_has(
+    bench: Workbench,
+) -> None:
+    (bench.repo / "bundle").mkdir()
+    (bench.repo / "bundle/a").write_text("a")
+    (bench.repo / "dvc.yaml").write_text("artifacts:\n  churn:\n    path: bundle\n")
+    bench.dvc("add", "--quiet", "bundle")
+    bench.commit()
+    bench.dvc("push", "--quiet")
+    run(bench.repo, "rm", "-rf", ".dvc/cache", "bundle")
+    assert bench.release() == "1.0.0"
+    assert not (bench.folder / ".tagship").exists()

@@ -64,7 +64,8 @@ stages:
   a: {cmd: a, deps: [{path: y, md5: aa}], outs: [{path: x, md5: bb}]}
   b: {cmd: b, deps: [{path: x, md5: bb}], outs: [{path: y, md5: aa}]}
 """
-    found = stages.makers(stages.read("dvc.lock", lock, b""), "x")
+    pipeline = b"stages: {a: {cmd: a}, b: {cmd: b}}"
+    found = stages.makers(stages.read("dvc.lock", lock, pipeline), "x")
     assert sorted(stage.name for stage in found) == ["a", "b"]
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from tagship.errors import Locked
 
+GLANCE = 0.2  # seconds for which somebody may look who holds a lock
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 
 
@@ -146,7 +147,7 @@ def locked(path: Path, owner: dict[str, Any], wait: float = 0) -> Iterator[None]
     card = path.with_name(path.name + ".json")
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=wait)
+        lock.acquire(timeout=max(wait, GLANCE))
     except Timeout:
         raise _locked_by(card) from None
     try:

@@ -62,7 +62,8 @@ def decide(
     """
     told = {event.directory for event in events}
     # what a lost history does not mention was good when it was deployed
-    good = [place for place in places if place.directory not in told]
+    ours = [place for place in places if history.is_directory(place.directory)]
+    good = [place for place in ours if place.directory not in told]
     good += [place for place in history.deployed(events) if place in places]
     newest = _newest(good, keep)
     target = history.rollback_target(events, live)
@@ -74,6 +75,8 @@ def decide(
             return "live"
         if target is not None and place.directory == target.directory:
             return "rollback target"
+        if not history.is_directory(place.directory):
+            return "not a version of ours"
         if place.version in pins:
             return "pinned"
         if place.directory in opened:

@@ -150,7 +150,10 @@ def deploy(
             return _show(plan, as_json, render.plan(plan, again=force))
         if not plan.live or force:
             _confirm(render.plan(plan), yes, quiet=as_json)
-        outcome = manager.deploy(ref, force=force, smoke_test=smoke_test, reason=reason, wait=wait)
+        # what was shown, whatever was released since
+        outcome = manager.deploy(
+            plan.version, force=force, smoke_test=smoke_test, reason=reason, wait=wait
+        )
     _warn((*outcome.mended, *outcome.warnings))
     return _show(outcome, as_json, render.outcome(outcome))
 
@@ -177,7 +180,8 @@ def rollback(
         plan = manager.rollback_plan(version)
         if plan.source != plan.target or not plan.on_disk:
             _confirm(render.rollback_plan(plan), yes, quiet=as_json)
-        outcome = manager.rollback_to_version(version, reason=reason, wait=wait)
+        # what was shown, whatever a colleague has done since
+        outcome = manager.rollback_to_version(plan.target.version, reason=reason, wait=wait)
     _warn((*outcome.mended, *outcome.warnings))
     _show(outcome, as_json, render.outcome(outcome))
 

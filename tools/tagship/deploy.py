@@ -301,8 +301,9 @@ def _take_back(job: _Job, past: tuple[Event, ...], said: str) -> str:
     )
     again = replace(again, previous=event.place)
     store.open_intent({"event": again.to_json(), "creates": False})
+    past = workspace.record(store, past, rejected)
     store.switch(back.directory)
-    workspace.record(store, past, rejected, again)
+    workspace.record(store, past, again)
     store.close_intent()
     return f"{back.version} is live again"
 

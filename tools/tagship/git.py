@@ -108,9 +108,20 @@ def find(start: Path) -> Repository:
         os.environ.pop(name, None)
     try:
         answer = Git(start).execute(
-            ["git", "rev-parse", "--is-bare-repository", "--absolute-git-dir"]
+            [
+                "git",
+                "rev-parse",
+                "--is-bare-repository",
+                "--absolute-git-dir",
+                "--show-object-format",
+            ]
         )
-        bare, git_dir = str(answer).split("\n")
+        bare, git_dir, object_format = str(answer).split("\n")
+        if object_format != "sha1":
+            raise Refused(
+                f"the repository has {object_format} objects, which GitPython does not read",
+                "use a repository with sha1 objects, Git's default",
+            )
         if bare == "true":
             return Repository(Path(git_dir), bare=True)
         return Repository(

@@ -5,6 +5,7 @@ to is decided here, from values alone.
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -130,6 +131,11 @@ def next_id(now: datetime, taken: Iterable[str]) -> str:
 def directory_name(version: str, identity: str) -> str:
     """The name below versions/ of a version: ``v1.2.0_20261123_053122``."""
     return f"v{version}_{identity}"
+
+
+def is_directory(name: str) -> bool:
+    """Whether a name below versions/ is one of ours."""
+    return re.fullmatch(r"v[0-9]+\.[0-9]+\.[0-9]+\S*_[0-9]{8}_[0-9]{6}", name) is not None
 
 
 def version_of(directory: str) -> str:

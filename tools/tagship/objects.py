@@ -7,6 +7,7 @@ DVC says where the cache is, and carries objects from and to a remote. It carrie
 import contextlib
 import logging
 import os
+import secrets
 import shlex
 import shutil
 from collections.abc import Iterable, Iterator
@@ -130,7 +131,8 @@ class Fetcher:
         return len(lacking)
 
     def _fetch(self, transport: "_Transport", wanted: Object) -> None:
-        arrived = self.incoming / f"{wanted.hash_name}-{wanted.digest}"
+        self.incoming.mkdir(parents=True, exist_ok=True)
+        arrived = self.incoming / f"{wanted.digest}-{secrets.token_hex(6)}"
         try:
             transport.get(wanted, self.remote, arrived, self.progress)
             digests = manifest.digest(arrived)
@@ -173,7 +175,7 @@ def push(
     """
     wanted = sorted(dict.fromkeys(objects), key=lambda one: one.is_list)
     with _transport(cache.project) as transport:
-        lacking = transport.lacking(wanted, remote)
+        lacking = transport.lacking(wanted, remote, cache)
         for one in lacking:
             path = cache.path(one)
             if not path.is_file():
@@ -273,7 +275,16 @@ class _Transport:
             os.fsync(descriptor)
             os.close(descriptor)
 
-    def lacking(self, wanted: list[Object], remote: str | None) -> list[Object]:
+    def _is_short(self, odb: Any, wanted: Object, cache: Cache) -> bool:
+        from dvc_objects.fs import LocalFileSystem
+
+        cached = cache.path(wanted)
+        if not isinstance(odb.fs, LocalFileSystem) or not cached.is_file():
+            return False  # a cloud store shows no half-written object
+        return Path(odb.oid_to_path(wanted.digest)).stat().st_size != cached.stat().st_size
+
+    def lacking(self, wanted: list[Object], remote: str | None, cache: Cache) -> list[Object]:
+        """What the remote has not, or has in another size: DVC trusts a file of mode 0444."""
         found: list[Object] = []
         for hash_name in {one.hash_name for one in wanted}:
             for name in {one.remote for one in wanted}:
@@ -282,7 +293,11 @@ class _Transport:
                     odb = self._odb(here[0], remote)
                     odb.fs.makedirs(odb.path, exist_ok=True)
                     there = set(odb.oids_exist([one.digest for one in here]))
-                    found += [one for one in here if one.digest not in there]
+                    found += [
+                        one
+                        for one in here
+                        if one.digest not in there or self._is_short(odb, one, cache)
+                    ]
         return [one for one in wanted if one in found]
 
 
@@ -320,6 +335,14 @@ def _transport(project: Path) -> Iterator[_Transport]:
         raise Unavailable(
             f"the DVC remote does not do its part: {text}", "dvc remote list"
         ) from None
+
+
+def all_ignored(project: Path, paths: Iterable[Path]) -> bool:
+    """Whether DVC ignores all these files (``.dvcignore``)."""
+    from dvc.repo import Repo
+
+    with _quiet(), contextlib.closing(Repo(str(project))) as repo:
+        return all(repo.dvcignore.is_ignored_file(str(path)) for path in paths)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from tagship.catalog import Catalog, Release
 from tagship.errors import NotFound, Refused, TagshipError, Unavailable
 from tagship.manifest import Progress
 from tagship.refs import Action, TagName
-from tagship.tracked import Snapshot
+from tagship.tracked import Out, Snapshot
 from tagship.workspace import Workspace
 
 BUMPS = ("minor", "major", "patch")
@@ -143,15 +143,34 @@ def _check_committed(space: Workspace, taken: Snapshot) -> None:
             f'git add {names} && git commit -m "..."',
         )
     for out in taken.outs:
-        wanted, path = out.objects[0], space.repository.top / out.path
-        if out.names or out.within or wanted.is_list or not path.is_file():
-            continue  # Git's own were compared by Git; folders, and what is not here, by the push
-        if not objects.matches(wanted, path, manifest.digest(path).md5):
+        if not out.names and _is_edited(space, out):  # Git's own were compared by Git
             act = f"dvc commit {out.stage}" if out.stage else f"dvc add {out.path}"
             raise Refused(
                 f"{out.path} is not what {out.pointer} says: it was changed since",
                 f"{act}, then commit {out.pointer}; or bring it back: dvc checkout {out.path}",
             )
+
+
+def _is_edited(space: Workspace, out: Out) -> bool:
+    """Whether what lies in the work tree is not what the pointer says; nothing there is fine."""
+    top = space.repository.top / out.path
+    if not top.exists():
+        return False
+    try:
+        fetch = objects.Fetcher(space.cache, space.incoming, offline=True)
+        files = list(tracked.files_of(out, space.cache, fetch))
+    except Unavailable:  # the list of a folder is not here: it is compared when it is pushed
+        return False
+    found = {path for path in [top, *top.rglob("*")] if path.is_file()}
+    for file in files:
+        path = top.parent / file.path
+        if path not in found:
+            return True
+        real = path.resolve()  # DVC may have linked it to its cache
+        if not objects.matches(file.object, real, manifest.digest(real).md5):
+            return True
+    extra = found - {top.parent / file.path for file in files}
+    return bool(extra) and not objects.all_ignored(space.project, extra)
 
 
 def _check_made(space: Workspace, taken: Snapshot, *, force: bool) -> None:
@@ -279,9 +298,7 @@ def _identity(space: Workspace, commit: str, model: str) -> str | None:
 
 
 def _objects(space: Workspace, taken: Snapshot) -> list[objects.Object]:
-    return tracked.list_objects(
-        taken, space.cache, space.fetcher(space.store(taken.artifact.model))
-    )
+    return tracked.list_objects(taken, space.cache, space.fetcher())
 
 
 def _push_objects(
@@ -289,7 +306,8 @@ def _push_objects(
 ) -> tuple[int | None, list[str]]:
     if all(out.names for out in taken.outs):
         return None, []  # all of it is Git's own
-    if not objects.has_remote(space.cache, space.settings.dvc_remote):
+    named = any(one.remote for out in taken.outs for one in out.objects)
+    if not named and not objects.has_remote(space.cache, space.settings.dvc_remote):
         _check_cached(space, taken)
         return None, ["DVC has no remote: the bytes are on this machine alone (dvc remote add -d)"]
     lists = _objects(space, taken)

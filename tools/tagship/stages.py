@@ -59,7 +59,10 @@ def read(pointer: str, lock: bytes, pipeline: bytes) -> list[Stage]:
     declared = config.parse(pipeline, posixpath.join(folder, config.PIPELINE_FILE))
     locked = config.parse(lock, pointer)
     try:
-        return list(_stages(pointer, folder, locked, declared))
+        found = list(_stages(pointer, folder, locked, declared))
+        # DVC leaves the entry of a stage that was renamed or removed in the lock
+        known = declared.get("stages") or {}
+        return [stage for stage in found if stage.name.partition("@")[0] in known]
     except (AttributeError, KeyError, TypeError):
         raise Corrupt(f"{pointer} is not of DVC's form", "write it again: dvc repro") from None
 

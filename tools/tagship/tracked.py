@@ -21,6 +21,9 @@ from tagship.manifest import File, Progress, check_path
 from tagship.objects import GIT, LEGACY_MD5, MD5, Cache, Fetcher, Object, matches
 from tagship.stages import Stage
 
+# https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: the first line of a pointer; its size
+LFS_HEAD, LFS_LARGEST = b"version https://git-lfs.github.com/spec/v1", 1024
+
 
 @dataclass(frozen=True)
 class Out:
@@ -152,11 +155,12 @@ def _find_out(
     """Who tracks a path: a stage, a ``.dvc`` file near it, Git, or a DVC file anywhere."""
     near = [f"{folder}.dvc" for folder in (path, *stages.parents(path))]
     found = _in_stages(pipeline, path) or _in_dvc_files(blobs, commit, near, path)
-    if found:
+    if found and blobs.read(commit, path) is None:
         return found
     entries = git.tree(repository, commit, path)
-    if entries:
-        return _git_out(path, entries)
+    if entries:  # a stage's output with cache: false is Git's to keep
+        _check_no_pointers(blobs, commit, entries)
+        return replace(_git_out(path, entries), stage=found.stage if found else None)
     names = git.paths(repository, commit)
     dvc_files = [name for name in names if name.endswith(".dvc")]
     locks = [name for name in names if posixpath.basename(name) == config.LOCK_FILE]
@@ -216,6 +220,18 @@ def _dvc_out(path: str, out_path: str, out: dict[str, Any], pointer: str, stage:
     wanted = Object(hash_name, digest, out.get("size"), out.get("remote"))
     within = "" if path == out_path else posixpath.relpath(path, out_path)
     return Out(path, (wanted,), pointer, within, (), (bool(out.get("isexec")),), stage)
+
+
+def _check_no_pointers(blobs: git.Blobs, commit: str, entries: list[git.Entry]) -> None:
+    """Refuse what Git LFS keeps: the commit has a pointer of some hundred bytes, not the model."""
+    for entry in entries:
+        small = blobs.read(commit, entry.path) if entry.size < LFS_LARGEST else None
+        if small is not None and small.startswith(LFS_HEAD):
+            raise Corrupt(
+                f"{entry.path} is kept by Git LFS, which tagship does not read",
+                f"git lfs untrack {entry.path} && git rm --cached {entry.path}"
+                f" && dvc add {entry.path}",
+            )
 
 
 def _git_out(path: str, entries: list[git.Entry]) -> Out:
@@ -365,10 +381,11 @@ def files(taken: Snapshot, cache: Cache, fetch: Fetcher) -> tuple[TrackedFile, .
         Corrupt: a list holds a path that leaves the version directory.
         Unavailable: an object is in neither cache nor remote.
     """
-    return tuple(file for out in taken.outs for file in _files_of(out, cache, fetch))
+    return tuple(file for out in taken.outs for file in files_of(out, cache, fetch))
 
 
-def _files_of(out: Out, cache: Cache, fetch: Fetcher) -> Iterator[TrackedFile]:
+def files_of(out: Out, cache: Cache, fetch: Fetcher) -> Iterator[TrackedFile]:
+    """The files of one out; those of a tracked folder from its list, which is hashed."""
     base = posixpath.basename(out.path)
     if out.names:
         for name, blob, executable in zip(out.names, out.objects, out.executable, strict=True):

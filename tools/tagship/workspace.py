@@ -152,9 +152,17 @@ class Workspace:
             },
         )
 
-    def fetcher(self, store: Store, progress: Progress | None = None) -> objects.Fetcher:
-        """Brings what the cache lacks, through the model's own folder for arrivals."""
-        return objects.Fetcher(self.cache, store.incoming, self.settings.dvc_remote, progress)
+    @property
+    def incoming(self) -> Path:
+        """Where objects arrive for whoever has no lock on a model's folder."""
+        return self.project / ".dvc" / "tmp" / "tagship"
+
+    def fetcher(
+        self, store: Store | None = None, progress: Progress | None = None
+    ) -> objects.Fetcher:
+        """Brings what the cache lacks, through the folder for arrivals."""
+        incoming = store.incoming if store else self.incoming
+        return objects.Fetcher(self.cache, incoming, self.settings.dvc_remote, progress)
 
 
 def find(start: Path) -> Workspace:
