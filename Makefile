@@ -41,11 +41,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
-	@echo "Setting up in $(VENV) (CatBoost and TensorFlow: a minute or two, about 2.5 GB) ..."
+	@echo "Setting up in $(VENV) (CatBoost and TensorFlow: a minute or two, almost 3 GB) ..."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[pipeline]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	@echo "Setting up in $(VENV) (CatBoost and TensorFlow: a minute or two, about 2.5 GB) ..."
+	@echo "Setting up in $(VENV) (CatBoost and TensorFlow: a minute or two, almost 3 GB) ..."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
