@@ -21,7 +21,8 @@ def test_a_deploy_makes_a_read_only_directory_and_a_relative_link(bench: Workben
     assert bench.live() == "model 1\n"
     modes = [stat.S_IMODE(p.stat().st_mode) for p in (outcome.path, outcome.path / "model.bin")]
     assert modes == [0o555, 0o444]
-    assert name == f"v1.0.0_{outcome.event.id}" if outcome.event else False
+    assert outcome.event is not None
+    assert name == f"v1.0.0_{outcome.event.id}"
 
 
 def test_modes_do_not_depend_on_the_umask(bench: Workbench) -> None:

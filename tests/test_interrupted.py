@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -52,8 +52,17 @@ class Slow:
 '''
 
 
-def at_terminal(bench: Workbench, command: str, until: str, keys: bytes) -> tuple[int, str]:
-    """A command on a terminal of its own; the keys are pressed once ``until`` is on the screen."""
+def at_terminal(
+    bench: Workbench,
+    command: str,
+    until: str,
+    keys: bytes,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> tuple[int, str]:
+    """A command on a terminal of its own; the keys are pressed once ``until`` is on the screen.
+
+    ``meanwhile`` is what somebody else does before they are pressed.
+    """
     process, terminal = pty.fork()
     if not process:
         os.chdir(bench.repo)
@@ -70,6 +79,7 @@ def at_terminal(bench: Workbench, command: str, until: str, keys: bytes) -> tupl
                 break
             screen += data
             if not pressed and screen.endswith(until.encode()):
+                meanwhile()
                 os.write(terminal, keys)
                 pressed = True
     os.close(terminal)
@@ -181,6 +191,27 @@ def test_what_is_live_is_not_asked_for(shipped: Workbench) -> None:
     told = "churn 1.1.0 is live and intact: nothing to do\n"
     for command in ("deploy churn", "rollback churn --to 1.1.0"):
         assert at_terminal(shipped, command, ASKED, b"n\r") == (0, told)
+
+
+def test_what_was_shown_is_what_is_deployed_whatever_was_released_since(
+    shipped: Workbench,
+) -> None:
+    version = shipped.release("model 3\n")
+
+    def release() -> None:
+        shipped.git("tag", "--annotate", "--message=theirs", "churn@v9.0.0", "HEAD~1")
+
+    code, _ = at_terminal(shipped, "deploy churn", ASKED, b"y\r", release)
+    assert code == 0
+    assert shipped.actions()[-1] == ("deploy", "succeeded", version)
+
+
+def test_two_who_roll_back_at_once_go_back_once(shipped: Workbench) -> None:
+    shipped.ship("model 3\n")
+    back = shipped.manager.rollback_to_version
+    code, _ = at_terminal(shipped, "rollback churn", ASKED, b"y\r", back)
+    assert code == 0
+    assert shipped.live() == "model 2\n"
 
 
 # --- cut short

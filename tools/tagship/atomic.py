@@ -39,6 +39,15 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def sync_file(path: Path) -> None:
+    """Make the bytes of a regular file durable; a link is not followed."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Replace ``path`` by ``data``, durably: afterwards it holds the old bytes or the new."""
     temporary = temporary_name(path)
@@ -78,11 +87,7 @@ def sync_tree(top: Path) -> None:
     """Make every file and directory below ``top`` durable, and ``top`` itself."""
     for folder, _, files in os.walk(top, topdown=False, onerror=_raise):
         for name in files:
-            descriptor = os.open(Path(folder, name), os.O_RDONLY | os.O_NOFOLLOW)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync_file(Path(folder, name))
         sync_directory(Path(folder))
 
 

@@ -148,9 +148,7 @@ class Fetcher:
 
 def _into_cache(arrived: Path, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(arrived, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
+    atomic.sync_file(arrived)
     arrived.chmod(0o444)
     try:
         os.replace(arrived, place)
@@ -271,9 +269,9 @@ class _Transport:
         if progress is not None:
             progress(source.stat().st_size)
         if isinstance(odb.fs, LocalFileSystem):  # DVC does not fsync what it wrote
-            descriptor = os.open(odb.oid_to_path(wanted.digest), os.O_RDONLY)
-            os.fsync(descriptor)
-            os.close(descriptor)
+            place = Path(odb.oid_to_path(wanted.digest))
+            atomic.sync_file(place)
+            atomic.sync_directory(place.parent)
 
     def _is_short(self, odb: Any, wanted: Object, cache: Cache) -> bool:
         from dvc_objects.fs import LocalFileSystem

@@ -85,14 +85,14 @@ def release(space: Workspace, model: str, options: Options = Options()) -> Relea
     if waiting is not None:
         return _finish(space, remote, waiting, taken, options)
     _check_new(space, known, theirs, taken, version, force=options.force)
-    git.check_can_tag(space.repository, TagName(model, Action.REGISTER, version))
+    name = TagName(model, Action.REGISTER, version)
+    git.check_can_tag(space.repository, name)
     metrics = space.metrics(taken)
     pushed_objects, more = _push_objects(space, taken, options.progress)
     highest = known.latest
     if highest is not None and version < highest.version:
         more.append(f"{version} is lower than {highest.version}, which stays the latest")
     size = _size(space, taken)
-    name = TagName(model, Action.REGISTER, version)
     text = message(model, version, options.message, taken, size, metrics)
     git.create_tag(space.repository, name, head.id, text)
     if options.push and remote is not None:
