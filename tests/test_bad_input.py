@@ -142,7 +142,7 @@ def test_what_is_pinned_is_not_pinned_again_and_what_is_not_is_not_unpinned(
         ),
         (
             "history churn --limit 0",
-            usage("history", "[OPTIONS] MODEL",
+            usage("history", "[OPTIONS] [MODEL]",
                   "Invalid value for '--limit': 0 is not in the range x>=1."),
         ),
         (

@@ -217,10 +217,12 @@ deploy:
   git_remote: upstream
   dvc_remote: store
   demo: {train.depth: 5}
+  better: {latency_ms: lower, size: neither}
 """
     assert config.settings(text) == Settings(
-        "srv/models", 1, True, False, 0.5, "self_test", "upstream", "store", {"train.depth": 5}
-    )
+        "srv/models", 1, True, False, 0.5, "self_test", "upstream", "store", {"train.depth": 5},
+        {"latency_ms": "lower", "size": "neither"},
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,7 @@ deploy:
         (
             "5",
             "there are: root, keep, auto_cleanup, smoke_test, smoke_timeout, after_switch,"
-            " git_remote, dvc_remote, demo",
+            " git_remote, dvc_remote, demo, better",
         ),
     ],
 )
@@ -264,6 +266,8 @@ def test_an_unknown_setting_is_told_with_the_nearest(key: str, hint: str) -> Non
         ("git_remote: 1", "1"),
         ("dvc_remote: [store]", "['store']"),
         ("demo: [train.depth]", "['train.depth']"),
+        ("better: [loss]", "['loss']"),
+        ("better: {loss: up}", "{'loss': 'up'}"),
     ],
 )
 def test_a_setting_of_the_wrong_kind_is_refused(setting: str, value: str) -> None:

@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 import tagship
-from tagship import ModelVersionManager, TagshipError, config
+from tagship import ModelVersionManager, TagshipError, config, history
 from tagship.cli import cli
 from tagship.selftest import SelfTest
 from tests.workbench import PATH, Workbench
@@ -153,8 +153,9 @@ KINDS = {
     "list": (list,),
     "map": (dict,),
     "as metadata": (dict, list),
+    "value": (str, int, float, bool, dict, list, type(None)),
 }
-CLOSED = ("map", "as metadata")  # what lies in these is described elsewhere
+CLOSED = ("map", "as metadata", "value")  # what lies in these is described elsewhere
 
 
 def documented_json(heading: str) -> dict[str, str]:
@@ -210,9 +211,10 @@ def printed_json(bench: Workbench) -> dict[str, list[Any]]:
     say("deploy --dry-run", "deploy", "churn", "--dry-run")
     say("deploy", "deploy", "churn", "--yes", "--reason", "the first")
     say("deploy", "deploy", "churn")
-    bench.train("model 2\n")
+    _train_in_a_stage(bench)
     say("release --deploy", "release", "churn", "--deploy")
     say("deploy --dry-run", "deploy", "churn@1.0", "--dry-run")
+    say("history --at", "history", "churn", "--at", history.now().isoformat())
     say("rollback", "rollback", "churn", "--yes")
     say("status", "status", code=3)
     say("pin", "pin", "churn@1.1")
@@ -223,13 +225,33 @@ def printed_json(bench: Workbench) -> dict[str, list[Any]]:
     say("current", "current", "churn")
     say("cleanup", "cleanup", "churn", "--keep", "1", "--yes")
     say("rollback", "rollback", "churn", "--to", "1.1", "--yes")  # gone: checked out again
+    say("why", "why", "churn")
+    say("compare", "compare", "churn", "1.0")
+    say("compare", "compare", "churn", "1.0", "1.1")
+    say("export", "export", "churn", "--format", "huggingface")
+    say("export", "export", "churn", "--format", "cyclonedx", "-o", str(bench.repo.parent / "out"))
     say("deploy", "deploy", "churn@1.0", "--yes")
     bench.current.resolve().chmod(0o755)
     (bench.current / "stray").touch()
     say("verify", "verify", code=1)
     say("history", "history", "churn")
+    say("history --at", "history", "--all", "--at", "2026-11-20")
     say("init", "init", "--model", "other", "--path", "models/other/model.bin")
     return found
+
+
+def _train_in_a_stage(bench: Workbench) -> None:
+    """Another model, from a stage of dvc.yaml that reads a file and a parameter."""
+    (bench.repo / "data.txt").write_text("model 2\n")
+    (bench.repo / "params.yaml").write_text("train:\n  depth: 6\n")
+    (bench.repo / "dvc.yaml").write_text(
+        "stages:\n  train:\n    cmd: cp data.txt models/churn/model.bin\n"
+        "    deps: [data.txt]\n    params: [train.depth]\n    outs: [models/churn/model.bin]\n"
+        "artifacts:\n  churn: {path: models/churn/model.bin}\n"
+    )
+    (bench.repo / f"{PATH}.dvc").unlink()
+    bench.dvc("repro", "--quiet")
+    bench.commit("Train it in a stage")
 
 
 def test_the_json_tables_are_what_the_commands_print(bench: Workbench) -> None:

@@ -85,7 +85,7 @@ class Catalog:
                 return release
         cancelled = ref.wanted.select(self.taken)
         if cancelled is None:
-            raise refs.no_such_version(ref)
+            raise refs.no_such_version(ref, self.taken)
         what = (
             f"{self.model} is deprecated"
             if self.deprecated

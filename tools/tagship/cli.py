@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -15,10 +16,15 @@ from tagship.errors import InvalidName, Refused, TagshipError
 
 if TYPE_CHECKING:
     from tagship.manager import ModelVersionManager
+    from tagship.progress import Progress
     from tagship.refs import Ref
-    from tagship.render import Table
+    from tagship.render import Document, Table
 
 # Each command imports what it needs: `tagship current` and `--help` must not pay for Git and DVC.
+
+SHELLS = ("bash", "zsh", "fish")
+FORMATS = ("huggingface", "cyclonedx", "mlflow")  # descriptions.FORMATS
+ACTIONS = ("deploy", "rollback", "reject", "recover", "cleanup", "pin", "unpin")  # history.ACTIONS
 
 
 @dataclass
@@ -29,9 +35,53 @@ class Session:
     verbose: bool = False
 
 
+class Moment(click.ParamType[datetime]):
+    """A date or a time, UTC where it names no zone."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """The moment; a text that is none is wrong usage."""
+        from tagship import history
+
+        try:
+            return history.moment(value)
+        except InvalidName as error:
+            self.fail(f"{error.message}; {error.hint}", param, ctx)
+
+
+def _folder(ctx: click.Context) -> Path:
+    """-C, for a command line that is still being typed."""
+    return Path(ctx.find_root().params.get("folder") or ".")
+
+
+def _complete_model(ctx: click.Context, _: click.Parameter, text: str) -> list[str]:
+    from tagship import complete
+
+    return [name for name in complete.models(_folder(ctx)) if name.startswith(text)]
+
+
+def _complete_ref(ctx: click.Context, _: click.Parameter, text: str) -> list[str]:
+    from tagship import complete
+
+    return [name for name in complete.references(_folder(ctx), text) if name.startswith(text)]
+
+
+def _complete_version(ctx: click.Context, _: click.Parameter, text: str) -> list[str]:
+    from tagship import complete
+
+    model = ctx.params.get("model") or next(iter(ctx.args), "")  # args: before an open option
+    known = complete.versions(_folder(ctx), model)
+    return [version for version in known if version.startswith(text)]
+
+
 pass_session = click.make_pass_decorator(Session)
-model_argument = click.argument("model")
-ref_argument = click.argument("model", metavar="MODEL[@VERSION]")
+model_argument = click.argument("model", shell_complete=_complete_model)
+ref_argument = click.argument("model", metavar="MODEL[@VERSION]", shell_complete=_complete_ref)
+optional_model_argument = click.argument("model", required=False, shell_complete=_complete_model)
+exact_argument = click.argument("model", metavar="MODEL@VERSION", shell_complete=_complete_ref)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 reason_option = click.option("--reason", metavar="TEXT", help="Why, for the history.")
@@ -160,7 +210,8 @@ def deploy(
 
 @cli.command()
 @model_argument
-@click.option("--to", "version", metavar="VERSION", help="A version, instead of the one before.")
+@click.option("--to", "version", metavar="VERSION", shell_complete=_complete_version,
+              help="A version, instead of the one before.")  # fmt: skip
 @reason_option
 @yes_option
 @wait_option
@@ -237,20 +288,108 @@ def show(session: Session, model: str, as_json: bool) -> None:
 
 
 @cli.command()
-@model_argument
+@optional_model_argument
+@click.option("--all", "every", is_flag=True, help="All models, by time.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="The last N events.")
+@click.option("--since", type=Moment(), metavar="TIME", help="Events that began then or later.")
+@click.option("--action", "actions", type=click.Choice(ACTIONS), multiple=True,
+              help="Events of this kind alone; may be given again.")  # fmt: skip
+@click.option("--at", "moment", type=Moment(), metavar="TIME", help="What was live then, and why.")
 @json_option
 @pass_session
-def history(session: Session, model: str, limit: int | None, as_json: bool) -> None:
+def history(
+    session: Session, model: str | None, every: bool, limit: int | None, since: datetime | None,
+    actions: tuple[str, ...], moment: datetime | None, as_json: bool,
+) -> None:  # fmt: skip
     """Tell what happened to MODEL here: when, by whom, why.
 
-    Example: tagship history ml_model --limit 20
+    Example: tagship history ml_model --at 2026-11-20T12:00Z
+    """
+    from tagship import history as past
+    from tagship import inspection, render, workspace
+
+    if (model is None) != every:
+        raise click.UsageError("name a model, or say --all")
+    if moment and (limit or since or actions):
+        raise click.UsageError("--at goes with no other choice of events")
+    space = workspace.find(session.folder)
+    names = [_ref(model).model] if model is not None else inspection.known_models(space)
+    if moment:
+        then = [inspection.live_at(space, name, moment) for name in names]
+        return _show(then, as_json, render.live_then(then))
+    events = past.choose(inspection.events(space, names), since, actions)[-(limit or 0) :]
+    return _show_table(events, as_json, render.histories if every else render.history)
+
+
+@cli.command()
+@model_argument
+@click.argument("before", required=False, shell_complete=_complete_version)
+@click.argument("after", required=False, shell_complete=_complete_version)
+@click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
+@json_option
+@pass_session
+def compare(
+    session: Session, model: str, before: str | None, after: str | None, markdown: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Tell which of two versions is better, and what changed: the live one and the latest.
+
+    Example: tagship compare ml_model 1.0 1.1 --markdown
     """
     from tagship import render
 
+    if markdown and as_json:
+        raise click.UsageError("--json and --markdown do not go together")
+    if after is None:  # one version is held against the live one
+        before, after = None, before
     with _manager(session, model) as manager:
-        events = manager.get_deployment_history(limit)
-    _show_table(events, as_json, render.history)
+        found = manager.compare(before, after)
+    if markdown:
+        return _echo(render.markdown(render.comparison(found)))
+    return _show_document(found, as_json, render.comparison)
+
+
+@cli.command()
+@model_argument
+@json_option
+@pass_session
+def why(session: Session, model: str, as_json: bool) -> None:
+    """Tell where what is live comes from: its tag, commit, author, data and parameters.
+
+    Example: tagship why ml_model
+    """
+    from tagship import provenance, render
+
+    found = provenance.why(_ref(model).model, session.folder)
+    _show(found, as_json, render.why(found))
+
+
+@cli.command()
+@ref_argument
+@click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, required=True,
+              help="Whose format; may be given again.")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR",
+              help="Make DIR, with the version's files and the description.")  # fmt: skip
+@json_option
+@pass_session
+def export(
+    session: Session, model: str, formats: tuple[str, ...], output: Path | None, as_json: bool
+) -> None:
+    """Describe a version for Hugging Face, CycloneDX or MLflow; with -o, copy it too.
+
+    Example: tagship export ml_model@1.1 --format mlflow -o ml_model-1.1
+    """
+    from tagship import render
+
+    if output is None and not as_json and len(formats) > 1:
+        raise click.UsageError("several formats need a folder: -o DIR")
+    ref = _ref(model)
+    with _manager(session, ref.model) as manager:
+        done = manager.export(formats, ref, target=output)
+    if as_json or output is not None:
+        return _show(done, as_json, render.exported(done))
+    main = next(iter(done.descriptions.values()))
+    return _echo(main.rstrip("\n"))
 
 
 @cli.command()
@@ -289,7 +428,7 @@ def cleanup(
 
 
 @cli.command()
-@click.argument("model", metavar="MODEL@VERSION")
+@exact_argument
 @reason_option
 @wait_option
 @json_option
@@ -307,7 +446,7 @@ def pin(session: Session, model: str, reason: str | None, wait: float, as_json: 
 
 
 @cli.command()
-@click.argument("model", metavar="MODEL@VERSION")
+@exact_argument
 @reason_option
 @wait_option
 @json_option
@@ -325,7 +464,7 @@ def unpin(session: Session, model: str, reason: str | None, wait: float, as_json
 
 
 @cli.command()
-@click.argument("model", metavar="[MODEL[@VERSION]]", required=False)
+@click.argument("model", metavar="[MODEL[@VERSION]]", required=False, shell_complete=_complete_ref)
 @json_option
 @pass_session
 def verify(session: Session, model: str | None, as_json: bool) -> None:
@@ -335,16 +474,15 @@ def verify(session: Session, model: str | None, as_json: bool) -> None:
     """
     from tagship import inspection, render, workspace
 
-    found = inspection.verify(
-        workspace.find(session.folder), _ref(model) if model is not None else None
-    )
+    ref = _ref(model) if model is not None else None
+    found = inspection.verify(workspace.find(session.folder), ref, _progress())
     _show(found, as_json, render.verification(found))
     if any(one.problems for one in found):
         raise SystemExit(1)
 
 
 @cli.command()
-@click.argument("model", required=False)
+@optional_model_argument
 @json_option
 @pass_session
 def status(session: Session, model: str | None, as_json: bool) -> None:
@@ -363,6 +501,27 @@ def status(session: Session, model: str | None, as_json: bool) -> None:
     values = [{**render.plain(one), "state": one.state.name.lower()} for one in found]
     _show(values, as_json, render.status(found))
     raise SystemExit(max((int(one.state) for one in found), default=0))
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    """Print what makes the Tab key complete commands, models and versions in a shell.
+
+    bash and zsh, in ~/.bashrc or ~/.zshrc: eval "$(tagship completion bash)"
+
+    fish: tagship completion fish > ~/.config/fish/completions/tagship.fish
+
+    Example: tagship completion bash
+    """
+    from click.shell_completion import get_completion_class
+
+    from tagship import complete
+
+    kind = get_completion_class(shell)
+    if shell == "bash" or kind is None:
+        return _echo(complete.BASH)
+    return _echo(kind(cli, {}, "tagship", "_TAGSHIP_COMPLETE").source())
 
 
 @cli.command()
@@ -391,38 +550,13 @@ def _manager(session: Session, model: str) -> Iterator["ModelVersionManager"]:
     """A manager whose long reads and copies show a bar, on a terminal."""
     from tagship.manager import ModelVersionManager
 
-    with _progress() as progress:
-        yield ModelVersionManager(model, session.folder, progress)
+    yield ModelVersionManager(model, session.folder, _progress())
 
 
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[int], None] | None]:
-    if not _is_terminal(sys.stderr):
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        DownloadColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TransferSpeedColumn,
-    )
+def _progress() -> "Progress":
+    from tagship import progress, terminal
 
-    columns = (SpinnerColumn(), TextColumn("checking"), DownloadColumn(), TransferSpeedColumn())
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    task = bar.add_task("bytes", total=None)
-
-    def advance(count: int) -> None:
-        if not bar.live.is_started:
-            bar.start()  # at the first byte: a question must not be asked under a running bar
-        bar.advance(task, count)
-
-    try:
-        yield advance
-    finally:
-        if bar.live.is_started:
-            bar.stop()
+    return terminal.bar if _is_terminal(sys.stderr) else progress.silent
 
 
 def _confirm(plan: str, yes: bool, *, quiet: bool) -> None:
@@ -437,27 +571,43 @@ def _confirm(plan: str, yes: bool, *, quiet: bool) -> None:
 
 
 def _show(value: Any, as_json: bool, text: str) -> None:
-    from tagship import render
+    if as_json:
+        from tagship import render
 
-    _echo(render.as_json(value) if as_json else text)
+        return _echo(render.as_json(value))
+    if not _is_terminal(sys.stdout):
+        return _echo(text)
+    from tagship import terminal
+
+    return _echo(terminal.fitted(text))
 
 
 def _show_table(value: Any, as_json: bool, table: Callable[[Any], "Table"]) -> None:
-    """A table for a terminal; elsewhere tab-separated lines under a heading."""
+    _show_document(value, as_json, lambda one: [table(one)])
+
+
+def _show_document(value: Any, as_json: bool, document: Callable[[Any], "Document"]) -> None:
+    """Lines and tables; elsewhere than on a terminal a table is lines with tabs, and a heading."""
     if as_json:
         return _show(value, True, "")
-    heading, rows = table(value)
-    if not _is_terminal(sys.stdout):
-        return _echo("\n".join("\t".join(row) for row in (heading, *rows)))
-    from rich.console import Console
-    from rich.table import Table
+    before: str | Table | None = None
+    for part in document(value):
+        if before is not None and not (isinstance(before, str) and isinstance(part, str)):
+            _echo("")  # around a table
+        before = part
+        if isinstance(part, str):
+            _show(None, False, part)
+            continue
+        heading, rows = part
+        if _is_terminal(sys.stdout):
+            from rich.console import Console
 
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for name in heading:
-        drawn.add_column(name, overflow="fold")
-    for row in rows:
-        drawn.add_row(*row)
-    return Console().print(drawn, markup=False)
+            from tagship import terminal
+
+            Console().print(terminal.table(heading, rows), markup=False)
+        else:
+            _echo("\n".join("\t".join(row) for row in (heading, *rows)))
+    return None
 
 
 def _echo(text: str) -> None:
@@ -475,7 +625,7 @@ def _is_terminal(stream: TextIO | None) -> bool:
 
 def _warn(lines: Sequence[str]) -> None:
     for line in lines:
-        click.echo(f"note: {line}", err=True)
+        _complain(f"note: {line}")
 
 
 def main() -> None:
@@ -507,6 +657,14 @@ def main() -> None:
 def _report(session: Session, error: Exception, message: str, hint: str) -> None:
     if session.verbose:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-    click.echo(f"error: {message}", err=True)
+    _complain(f"error: {message}")
     if hint:
-        click.echo(f"hint: {hint}", err=True)
+        _complain(f"hint: {hint}")
+
+
+def _complain(line: str) -> None:
+    if _is_terminal(sys.stderr):
+        from tagship import terminal
+
+        line = terminal.painted(line)
+    click.echo(line, err=True)

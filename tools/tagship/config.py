@@ -17,6 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from tagship.errors import Corrupt, NotFound, Refused
 from tagship.manifest import check_path, is_path
+from tagship.metrics import DIRECTIONS
 from tagship.refs import is_model
 
 PIPELINE_FILE = "dvc.yaml"
@@ -61,6 +62,7 @@ class Settings:
             file's size and mode) or ``self_test`` (that, and the self-test, through the link).
         git_remote, dvc_remote: where tags and bytes go; None for Git's ``origin``, DVC's default.
         demo: dotted parameters of params.yaml, and the values that ``tagship demo`` retrains with.
+        better: which way a metric is better, by its name: ``higher``, ``lower``, ``neither``.
     """
 
     root: str = "models"
@@ -72,6 +74,7 @@ class Settings:
     git_remote: str | None = None
     dvc_remote: str | None = None
     demo: Mapping[str, Any] = field(default_factory=dict)
+    better: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse(data: bytes, name: str) -> dict[str, Any]:
@@ -91,6 +94,15 @@ def parse(data: bytes, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Corrupt(f"{name} is no YAML mapping", f"mend {name} and commit it")
     return value
+
+
+def flat(value: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings under dotted names: ``{"train": {"depth": 4}}`` is ``{"train.depth": 4}``."""
+    found: dict[str, Any] = {}
+    for key, inner in value.items():
+        name = f"{prefix}{key}"
+        found.update(flat(inner, f"{name}.") if isinstance(inner, Mapping) else {name: inner})
+    return found
 
 
 def artifacts(data: bytes, folder: str = "") -> dict[str, Artifact]:
@@ -233,6 +245,7 @@ def _check_setting(key: str, value: Any) -> None:
         "git_remote": value is None or isinstance(value, str),
         "dvc_remote": value is None or isinstance(value, str),
         "demo": isinstance(value, dict),
+        "better": isinstance(value, dict) and all(way in DIRECTIONS for way in value.values()),
     }
     if not allowed[key]:
         raise Refused(f"deploy.{key} in {PARAMS_FILE} may not be {value!r}", "see docs/settings.md")

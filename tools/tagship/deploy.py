@@ -25,8 +25,9 @@ from tagship import (
 from tagship.catalog import Release
 from tagship.errors import Corrupt, SelfTestFailed, TagshipError, Unavailable
 from tagship.history import Event, Place
-from tagship.manifest import File, Progress
+from tagship.manifest import File
 from tagship.metadata import Metadata
+from tagship.progress import Progress, silent
 from tagship.refs import Ref, Wanted
 from tagship.selftest import Report
 from tagship.store import Store
@@ -52,7 +53,7 @@ class Options:
     smoke_test: bool | None = None
     reason: str | None = None
     wait: float = 0
-    progress: Progress | None = None
+    progress: Progress = silent
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def deploy(space: Workspace, ref: Ref, options: Options = Options()) -> Outcome:
         mended = recover(store, ref.model)
         past = workspace.events(store)
         plans.check_not_moved(past, release)
-        if not options.force and plans.is_live(store, release):
+        if not options.force and plans.is_live(store, release, options.progress):
             return _nothing_to_do(store, ref.model, mended)
         job = _begin(store, past, history.DEPLOY, release, options)
         outcome = _check_out_and_switch(space, job, release, taken, options)
@@ -138,7 +139,7 @@ def rollback(
         past = workspace.events(store)
         live = plans.live_place(store)
         target = plans.rollback_target(space, model, past, live, wanted)
-        broken = plans.is_broken(store, target.directory, deep=True)
+        broken = plans.is_broken(store, target.directory, deep=True, progress=options.progress)
         if target == live and not broken:
             return _nothing_to_do(store, model, mended)
         if broken:
@@ -394,12 +395,14 @@ def _copy(
     files: tuple[tracked.TrackedFile, ...],
     fetch: objects.Fetcher,
     staged: Path,
-    progress: Progress | None,
+    progress: Progress,
 ) -> tuple[File, ...]:
     """Step 4: every file into the staging directory, hashed and compared."""
-    return tuple(
-        tracked.copy(file, space.repository, fetch, staged / file.path, progress) for file in files
-    )
+    with progress("copying", sum(file.object.size or 0 for file in files) or None) as advance:
+        return tuple(
+            tracked.copy(file, space.repository, fetch, staged / file.path, advance)
+            for file in files
+        )
 
 
 def _smoke_test(space: Workspace, taken: Snapshot, staged: Path, options: Options) -> Report:

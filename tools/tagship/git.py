@@ -215,6 +215,20 @@ def count_commits(repository: Repository, older: str, newer: str) -> int:
     return int(_ask(repository, "rev-list", "--count", f"{older}..{newer}"))
 
 
+def apart(repository: Repository, one: str, other: str) -> tuple[list[Commit], list[Commit]]:
+    """The commits that ``one`` has and ``other`` has not, and the reverse; the newest first.
+
+    Of their messages the first line alone.
+    """
+    form = "--format=%m%x00%H%x00%an <%ae>%x00%at%x00%s"
+    answer = _ask(repository, "log", "--left-right", form, f"{one}...{other}", "--")
+    sides: dict[str, list[Commit]] = {"<": [], ">": []}
+    for line in answer.splitlines():
+        side, object_id, author, at, subject = line.split("\0")
+        sides[side].append(Commit(object_id, _text(author), _time(at), _text(subject)))
+    return sides["<"], sides[">"]
+
+
 class Blobs:
     """Files at commits, all read through one ``git cat-file --batch`` process."""
 

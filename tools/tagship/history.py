@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from tagship import atomic, redact
-from tagship.errors import Corrupt
+from tagship.errors import Corrupt, InvalidName
 
 FILE_NAME = "deployment_history.json"
 ID_FORM = "%Y%m%d_%H%M%S"
 DEPLOY, ROLLBACK = "deploy", "rollback"
 SWITCHES = (DEPLOY, ROLLBACK)
 REJECT = "reject"  # a version that failed its check once it was live
+ACTIONS = (*SWITCHES, REJECT, "recover", "cleanup", "pin", "unpin")
 SUCCEEDED, FAILED = "succeeded", "failed"
 
 
@@ -177,6 +178,93 @@ def good(events: Iterable[Event]) -> tuple[Place, ...]:
             line = _cut_back(line, place)
         line.append(place)
     return tuple(line)
+
+
+@dataclass(frozen=True)
+class Period:
+    """What was live for a while, and the event that made it live.
+
+    Attributes:
+        since: when it went live: the event's beginning and its duration.
+        until: when another version, or none, took its place; None while it is live.
+    """
+
+    place: Place
+    event: Event
+    since: datetime
+    until: datetime | None = None
+
+
+def periods(events: Iterable[Event]) -> tuple[Period, ...]:
+    """What was live when, in the order of the events.
+
+    A version that was rejected was live until its rejection. A clock that went back gives a period
+    that ends before it begins; the order is that of ``seq`` all the same.
+    """
+    found: list[Period] = []
+    for event in events:
+        ends = event.switched or (
+            event.action == REJECT and found and found[-1].place == event.place
+        )
+        if ends and found and found[-1].until is None:
+            found[-1] = replace(found[-1], until=moment_of(event))
+        if event.switched and event.place is not None:
+            found.append(Period(event.place, event, moment_of(event)))
+    return tuple(found)
+
+
+def live_at(events: Iterable[Event], moment: datetime) -> Period | None:
+    """What was live at a moment: the last to go live by then, unless it had ended by then too."""
+    begun = [period for period in periods(events) if period.since <= moment]
+    if not begun or (begun[-1].until is not None and begun[-1].until <= moment):
+        return None
+    return begun[-1]
+
+
+def choose(
+    events: Iterable[Event], since: datetime | None = None, actions: Iterable[str] = ()
+) -> list[Event]:
+    """The events that began at ``since`` or later, of these actions (of all where none is named).
+
+    Raises:
+        Corrupt: an event has no date.
+    """
+    wanted = set(actions)
+    return [
+        event
+        for event in events
+        if (not wanted or event.action in wanted) and (since is None or _began(event) >= since)
+    ]
+
+
+def moment_of(event: Event) -> datetime:
+    """When an event took effect: ``at`` is when it began.
+
+    Raises:
+        Corrupt: ``at`` is no date.
+    """
+    return _began(event) + timedelta(seconds=event.duration_s)
+
+
+def _began(event: Event) -> datetime:
+    try:
+        return moment(event.at)
+    except InvalidName:
+        raise Corrupt(f"event {event.seq} has {event.at!r} for a date", "mend its at") from None
+
+
+def moment(text: str) -> datetime:
+    """A moment as ISO 8601 gives it, a date alone being its beginning; UTC where no zone is given.
+
+    Raises:
+        InvalidName: the text is no date.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        hint = "give it as 2026-11-20 or 2026-11-20T12:00Z"
+        raise InvalidName(f"{text!r} is no date", hint) from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _cut_back(line: list[Place], target: Place) -> list[Place]:

@@ -1,11 +1,15 @@
 """Questions about models and versions, and what is on disk held against what should be."""
 
 import enum
+import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 from tagship import (
+    active,
     catalog,
     config,
     git,
@@ -14,14 +18,18 @@ from tagship import (
     metadata,
     objects,
     plans,
+    refs,
+    selftest,
     tracked,
     workspace,
 )
 from tagship.catalog import Catalog, Release
-from tagship.errors import Corrupt, NotFound, TagshipError
+from tagship.errors import Corrupt, NotFound, Refused, TagshipError
 from tagship.history import Event
 from tagship.metadata import Metadata
+from tagship.progress import Progress, silent
 from tagship.refs import Ref, Wanted
+from tagship.selftest import Report
 from tagship.store import LinkState, Store
 from tagship.workspace import Workspace
 
@@ -98,6 +106,15 @@ class Verification:
     files: int
     size: int
     problems: tuple[manifest.Problem, ...]
+
+
+@dataclass(frozen=True)
+class LiveThen:
+    """What was live at a moment; no period: nothing was."""
+
+    model: str
+    moment: datetime
+    period: history.Period | None
 
 
 def models(space: Workspace) -> list[ModelRow]:
@@ -181,22 +198,31 @@ def show(space: Workspace, ref: Ref) -> Metadata:
     Raises:
         NotFound, Refused: there is no such version.
     """
-    store = space.store(ref.model)
-    release = _release(space, ref)
-    for directory in reversed(plans.by_seq(store)):
-        described = plans.read_metadata(store, directory)
-        if described and described.version == str(release.version):
-            return described
-    taken = space.snapshot(release.commit, ref.model)
-    return space.describe(release, taken, _tracked_files(space, store, taken))
+    return describe(space, find(space, ref))
 
 
-def _release(space: Workspace, ref: Ref) -> Release:
-    """The version, deregistered ones included: what was released can be looked at."""
+def find(space: Workspace, ref: Ref) -> Release:
+    """A version, deregistered ones included: what was released can be looked at.
+
+    Raises:
+        NotFound, Refused: there is no such version.
+    """
     known = space.catalog(ref.model)
     if ref.wanted.exact is not None and (release := known.get(str(ref.wanted.exact))):
         return release
     return known.find(ref)
+
+
+def describe(space: Workspace, release: Release) -> Metadata:
+    """A version as it was deployed here, or else as its tag has it."""
+    model = release.tag.name.model
+    store = space.store(model)
+    for directory in reversed(plans.by_seq(store)):
+        described = plans.read_metadata(store, directory)
+        if described and described.version == str(release.version):
+            return described
+    taken = space.snapshot(release.commit, model)
+    return space.describe(release, taken, _tracked_files(space, store, taken))
 
 
 def _tracked_files(
@@ -218,12 +244,92 @@ def _md5(file: tracked.TrackedFile) -> str:
     return file.object.digest if file.object.hash_name == objects.MD5 else ""
 
 
-def verify(space: Workspace, ref: Ref | None = None) -> list[Verification]:
+def self_test(space: Workspace, model: str, wanted: Wanted | None = None) -> Report:
+    """Load the live version, or another one on disk, and ask it what it was released with.
+
+    In a process of its own, see ``selftest.run``.
+
+    Args:
+        space: the workspace.
+        model: its name.
+        wanted: a version on disk; None for the live one.
+
+    Raises:
+        NotFound: nothing is live, or that version is not on disk here.
+        Refused, Corrupt: ``current`` is no link of ours, or what it leads to cannot be read.
+        SelfTestFailed: it does not load, or does not answer as it was released.
+        TagshipError: an extra that it needs is not installed.
+    """
+    store = space.store(model)
+    if wanted is None:
+        directory = active.resolve(model, space.project).directory
+    else:
+        directory = store.path(_directory_of(space, model, wanted))
+    described = metadata.read(directory)
+    asked = directory / described.self_test if described.self_test else None
+    return selftest.run(directory / described.path, asked, space.settings.smoke_timeout)
+
+
+def _directory_of(space: Workspace, model: str, wanted: Wanted) -> str:
+    """The directory on disk of a version, the one that was deployed last."""
+    version = str(find(space, Ref(model, wanted)).version)
+    for directory in reversed(plans.by_seq(space.store(model))):
+        if history.version_of(directory) == version:
+            return directory
+    name = f"{model}@{version}"
+    raise NotFound(f"{name} is not on disk here", f"tagship deploy {name}")
+
+
+def known_models(space: Workspace) -> list[str]:
+    """The models that HEAD declares, and those that once were and have a history here."""
+    past = {
+        unquote(path.parent.name)
+        for path in space.root.glob(f"*/{history.FILE_NAME}")
+        if refs.is_model(unquote(path.parent.name))
+    }
+    return sorted(past.union(space.artifacts()))
+
+
+def events(space: Workspace, models: Iterable[str]) -> list[Event]:
+    """What happened to some models here, by time; of each model always by ``seq``.
+
+    Raises:
+        NotFound: there is no such model, and nothing ever happened to it here.
+        Corrupt: a history cannot be read.
+    """
+    past = [_past(space, model) for model in models]
+    return list(heapq.merge(*past, key=lambda event: event.at))
+
+
+def _past(space: Workspace, model: str) -> tuple[Event, ...]:
+    found = workspace.events(space.store(model))
+    if not found:
+        space.declared(model)
+    return found
+
+
+def live_at(space: Workspace, model: str, moment: datetime) -> LiveThen:
+    """What was live on this host at a moment, and why.
+
+    Raises:
+        NotFound, Corrupt: as for ``events``.
+        Refused: that moment has not come yet.
+    """
+    if moment > history.now():
+        what = f"{history.stamp(moment)} has not come yet"
+        raise Refused(what, f"what is live now: tagship current {model}")
+    return LiveThen(model, moment, history.live_at(_past(space, model), moment))
+
+
+def verify(
+    space: Workspace, ref: Ref | None = None, progress: Progress = silent
+) -> list[Verification]:
     """Hash what is on disk against its metadata, and hold the metadata against the tag.
 
     Args:
         space: the workspace.
         ref: a model (all of its versions on disk), or one version of it; None for everything.
+        progress: is told the bytes hashed.
 
     Raises:
         NotFound: there is nothing of that on disk.
@@ -231,25 +337,31 @@ def verify(space: Workspace, ref: Ref | None = None) -> list[Verification]:
     names = sorted(space.artifacts()) if ref is None else [ref.model]
     if ref is not None:
         plans.check_deployed(space, space.store(ref.model), ref.model)
-    found = [one for name in names for one in _verify_model(space, name, ref)]
+    found = [one for name in names for one in _verify_model(space, name, ref, progress)]
     if ref is not None and not found:
         raise NotFound(f"{ref} is not on disk here", f"tagship deploy {ref}")
     return found
 
 
-def _verify_model(space: Workspace, model: str, ref: Ref | None) -> Iterable[Verification]:
+def _verify_model(
+    space: Workspace, model: str, ref: Ref | None, progress: Progress
+) -> Iterable[Verification]:
     store, known = space.store(model), space.catalog(model)
     wanted = None
     if ref is not None and ref.wanted != Wanted():
-        wanted = str(_release(space, ref).version)
+        wanted = str(find(space, ref).version)
     for directory in plans.by_seq(store):
         version = history.version_of(directory)
         if wanted in (None, version):
-            yield _verify_directory(space, store, known, directory)
+            yield _verify_directory(space, store, known, directory, progress)
 
 
 def _verify_directory(
-    space: Workspace, store: Store, known: Catalog, directory: str
+    space: Workspace,
+    store: Store,
+    known: Catalog,
+    directory: str,
+    progress: Progress = silent,
 ) -> Verification:
     version = history.version_of(directory)
     try:
@@ -258,7 +370,7 @@ def _verify_directory(
         there = (store.path(directory) / manifest.METADATA).exists()
         problem = manifest.Problem(manifest.METADATA, "cannot be read" if there else "is missing")
         return Verification(known.model, version, directory, 0, 0, (problem,))
-    problems = manifest.verify(store.path(directory), described.files)
+    problems = manifest.verify(store.path(directory), described.files, progress=progress)
     problems += [
         manifest.Problem(manifest.METADATA, what) for what in _against_tag(space, described, known)
     ]

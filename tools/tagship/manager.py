@@ -1,20 +1,38 @@
 """ModelVersionManager: all that the command line can do with one model, as methods."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tagship import checkin, cleanup, deploy, inspection, plans, release, workspace
+from tagship import (
+    checkin,
+    cleanup,
+    comparison,
+    deploy,
+    export,
+    history,
+    inspection,
+    plans,
+    provenance,
+    release,
+    workspace,
+)
 from tagship.active import Live, resolve
 from tagship.cleanup import Cleanup
+from tagship.comparison import Comparison
 from tagship.deploy import Outcome
 from tagship.errors import NotFound, TagshipError
+from tagship.export import Exported
 from tagship.history import Event
-from tagship.inspection import Status, Verification, VersionRow
-from tagship.manifest import Progress
+from tagship.inspection import LiveThen, Status, Verification, VersionRow
 from tagship.metadata import Metadata
 from tagship.plans import Plan, RollbackPlan
+from tagship.progress import Progress, silent
+from tagship.provenance import Why
 from tagship.refs import Ref, TagName, Wanted, check_model
-from tagship.release import Released
+from tagship.release import Released, ReleasePlan
+from tagship.selftest import Report
 
 
 class ModelVersionManager:
@@ -23,16 +41,14 @@ class ModelVersionManager:
     Args:
         model: its name under ``artifacts:`` in dvc.yaml.
         start: a folder in the workspace; the working directory by default.
-        progress: is told the bytes fetched, copied, hashed and pushed.
+        progress: is told what is fetched, copied, hashed and pushed, and the bytes of it.
 
     Raises:
         NotFound: ``start`` is in no Git, or in no DVC repository.
         InvalidName: no model can be named so.
     """
 
-    def __init__(
-        self, model: str, start: Path | str = ".", progress: Progress | None = None
-    ) -> None:
+    def __init__(self, model: str, start: Path | str = ".", progress: Progress = silent) -> None:
         self.model = check_model(model)
         self.start = Path(start)
         self.space = workspace.find(self.start)
@@ -51,9 +67,21 @@ class ModelVersionManager:
         options = release.Options(bump, version, message, push, force, self.progress)
         return release.release(self.space, self.model, options)
 
+    def release_plan(
+        self, *, bump: str = "minor", version: str | None = None, push: bool = False,
+        force: bool = False,
+    ) -> ReleasePlan:  # fmt: skip
+        """What ``release`` would publish. Touches nothing. See ``release.plan``.
+
+        Raises:
+            AlreadyReleased: nothing; its ``version`` says which one has what HEAD has.
+        """
+        options = release.Options(bump, version, None, push, force)
+        return release.plan(self.space, self.model, options)
+
     def plan(self, version: str | Ref = "latest") -> Plan:
         """What deploying a version would change. See ``plans.of_deploy``."""
-        return plans.of_deploy(self.space, self._ref(version))
+        return plans.of_deploy(self.space, self._ref(version), self.progress)
 
     def deploy(
         self,
@@ -142,6 +170,25 @@ class ModelVersionManager:
         options = deploy.Options(reason=reason, wait=wait)
         return cleanup.cleanup(self.space, self.model, keep, dry_run=dry_run, options=options)
 
+    def export(
+        self, formats: Iterable[str], version: str | Ref = "latest", *,
+        target: Path | str | None = None,
+    ) -> Exported:  # fmt: skip
+        """Describe a version in the formats of others, and copy it with that to ``target``.
+
+        Args:
+            formats: ``huggingface``, ``cyclonedx``, ``mlflow``.
+            version: as for ``deploy``.
+            target: a new folder; None for the descriptions alone.
+
+        Raises:
+            TagshipError: as for ``export.export``.
+        """
+        folder = None if target is None else Path(target)
+        return export.export(
+            self.space, self._ref(version), list(formats), folder, self.progress
+        )  # fmt: skip
+
     def pin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> str:
         """Protect a version from cleanup; the version that was meant."""
         found = str(self.space.catalog(self.model).find(self._ref(version)).version)
@@ -153,27 +200,69 @@ class ModelVersionManager:
         options = deploy.Options(reason=reason, wait=wait)
         return cleanup.unpin(self.space, self._ref(version), options)
 
-    def get_deployment_history(self, limit: int | None = None) -> list[Event]:
-        """What happened to the model on this host, oldest first; the last ``limit`` events.
+    def get_deployment_history(
+        self,
+        limit: int | None = None,
+        *,
+        since: datetime | str | None = None,
+        actions: Iterable[str] = (),
+    ) -> list[Event]:
+        """What happened to the model on this host, oldest first.
+
+        Args:
+            limit: only the last ``limit`` events.
+            since: only events that began then or later; a text is ISO 8601, in UTC without a zone.
+            actions: only events of these actions, such as ``rollback``.
 
         Raises:
             NotFound: there is no such model, and nothing ever happened to it.
+            InvalidName: ``since`` is no date.
             Corrupt: the history cannot be read.
         """
-        events = list(workspace.events(self.space.store(self.model)))
-        if not events:
-            self.space.declared(self.model)
-        return events[-limit:] if limit else events
+        events = inspection.events(self.space, [self.model])
+        first = history.moment(since) if isinstance(since, str) else since
+        chosen = history.choose(events, first, actions)
+        return chosen[-limit:] if limit else chosen
+
+    def live_at(self, moment: datetime | str) -> LiveThen:
+        """What was live on this host at a moment, and why; a text as in ``since`` above."""
+        then = history.moment(moment) if isinstance(moment, str) else moment
+        return inspection.live_at(self.space, self.model, then)
+
+    def compare(self, before: str | None = None, after: str | None = None) -> Comparison:
+        """Which of two versions is better, and what changed; the live one and the latest.
+
+        Raises:
+            NotFound, Refused: there is no such version, or nothing is live.
+        """
+        sides = [None if v is None else Wanted.parse(v, self.model) for v in (before, after)]
+        return comparison.compare(self.space, self.model, *sides)
+
+    def why(self) -> Why:
+        """Where what is live comes from. See ``provenance.why``."""
+        return provenance.why(self.model, self.start)
 
     def verify(self, version: str | None = None) -> list[Verification]:
         """Hash what is on disk against its metadata, and that against the tag."""
         ref = Ref(self.model) if version is None else self._ref(version)
-        return inspection.verify(self.space, ref)
+        return inspection.verify(self.space, ref, self.progress)
 
     def status(self) -> Status:
         """Whether what is live is what should be."""
         self.space.declared(self.model)
         return inspection.status(self.space, self.model)
+
+    def self_test(self, version: str | None = None) -> Report:
+        """Load the live version, or another one on disk, and run its self-test on it.
+
+        A process of its own does it, in at most ``smoke_timeout`` seconds.
+
+        Raises:
+            NotFound: nothing is live, or that version is not on disk here.
+            SelfTestFailed: it does not load, or does not answer as it was released.
+        """
+        wanted = None if version is None else self._ref(version).wanted
+        return inspection.self_test(self.space, self.model, wanted)
 
     def _ref(self, version: str | Ref) -> Ref:
         if isinstance(version, Ref):

@@ -6,18 +6,17 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
 from tagship.errors import Corrupt
+from tagship.progress import Advance, Progress, silent
 
 BLOCK = 1 << 20  # bytes hashed and copied at a time
 FICLONE = 0x40049409  # ioctl of Linux, <linux/fs.h>: share the blocks of another file
 METADATA = "metadata.json"
-
-Progress = Callable[[int], None]  # is told the bytes done since it was last told
 
 
 @dataclass(frozen=True)
@@ -77,17 +76,17 @@ def check_path(path: str) -> str:
     return path
 
 
-def digest(path: Path, progress: Progress | None = None) -> Digests:
+def digest(path: Path, advance: Advance | None = None) -> Digests:
     """Hash a regular file; a link is not followed.
 
     Raises:
         OSError: the file cannot be read, or is a link.
     """
     with _open(path) as source:
-        return _digest(source, None, progress)
+        return _digest(source, None, advance)
 
 
-def copy(source: Path, target: Path, progress: Progress | None = None) -> Digests:
+def copy(source: Path, target: Path, advance: Advance | None = None) -> Digests:
     """Copy a regular file to a new name and hash it, sharing blocks where the file system can.
 
     Never a hard or symbolic link: a write through one has corrupted a DVC cache.
@@ -96,11 +95,11 @@ def copy(source: Path, target: Path, progress: Progress | None = None) -> Digest
         # ENOTTY, EOPNOTSUPP, EXDEV, EINVAL: this file system cannot, or not from there
         with contextlib.suppress(OSError):
             fcntl.ioctl(writer.fileno(), FICLONE, reader.fileno())
-            return digest(target, progress)
-        return _digest(reader, writer, progress)
+            return digest(target, advance)
+        return _digest(reader, writer, advance)
 
 
-def _digest(source: BinaryIO, target: BinaryIO | None, progress: Progress | None) -> Digests:
+def _digest(source: BinaryIO, target: BinaryIO | None, advance: Advance | None) -> Digests:
     md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
     while block := source.read(BLOCK):
         md5.update(block)
@@ -108,8 +107,8 @@ def _digest(source: BinaryIO, target: BinaryIO | None, progress: Progress | None
         size += len(block)
         if target is not None:
             target.write(block)
-        if progress is not None:
-            progress(len(block))
+        if advance is not None:
+            advance(len(block))
     return Digests(size, md5.hexdigest(), sha256.hexdigest())
 
 
@@ -121,28 +120,33 @@ def _open(path: Path) -> BinaryIO:
     return open(descriptor, "rb")
 
 
-def verify(directory: Path, files: Iterable[File], *, deep: bool = True) -> list[Problem]:
+def verify(
+    directory: Path, files: Iterable[File], *, deep: bool = True, progress: Progress = silent
+) -> list[Problem]:
     """Compare a version directory with what its metadata says.
 
     Args:
         directory: the version directory.
         files: what it must hold, beside ``metadata.json``.
         deep: hash every byte; else compare names, kinds, sizes and modes alone.
+        progress: is told the bytes hashed.
     """
     expected = {file.path: file for file in files}
     problems = []
-    for path, entry in _scan(directory):
-        file = expected.pop(path, None)
-        if file is None:
-            if path != METADATA:
-                problems.append(Problem(path, "is not of this version"))
-        elif what := _difference(entry, file, deep):
-            problems.append(Problem(path, what))
+    with progress("hashing", sum(file.size for file in expected.values())) as advance:
+        for path, entry in _scan(directory):
+            file = expected.pop(path, None)
+            if file is None:
+                if path != METADATA:
+                    problems.append(Problem(path, "is not of this version"))
+            elif what := _difference(entry, file, advance if deep else None):
+                problems.append(Problem(path, what))
     problems += [Problem(path, "is missing") for path in expected]
     return sorted(problems, key=lambda problem: problem.path)
 
 
-def _difference(path: Path, file: File, deep: bool) -> str:
+def _difference(path: Path, file: File, hashed: Advance | None) -> str:
+    """What is another thing than it should be; the bytes are read where somebody is told of it."""
     found = path.stat(follow_symlinks=False)
     if not stat.S_ISREG(found.st_mode):
         return "is no regular file"
@@ -150,7 +154,7 @@ def _difference(path: Path, file: File, deep: bool) -> str:
         return f"has {found.st_size} bytes instead of {file.size}"
     if bool(found.st_mode & stat.S_IXUSR) != file.executable:
         return "has another executable bit"
-    if deep and digest(path).sha256 != file.sha256:
+    if hashed is not None and digest(path, hashed).sha256 != file.sha256:
         return "has other bytes than it was deployed with"
     return ""
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from tagship import atomic, manifest, redact
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
-from tagship.manifest import Progress
+from tagship.progress import Advance, Progress, silent
 
 JOBS = 8  # objects in transfer at a time
 GIT, MD5, LEGACY_MD5 = "git", "md5", "md5-dos2unix"
@@ -97,7 +97,7 @@ class Fetcher:
     cache: Cache
     incoming: Path
     remote: str | None = None
-    progress: Progress | None = None
+    progress: Progress = silent
     offline: bool = False
 
     def __call__(self, wanted: Iterable[Object]) -> int:
@@ -120,9 +120,14 @@ class Fetcher:
         if self.offline:
             raise Unavailable(f"the DVC cache lacks {lacking[0]}", "dvc fetch --all-tags")
         pool, wait = ThreadPoolExecutor(JOBS), True
+        sizes = [one.size for one in lacking]
+        total = None if None in sizes else sum(size or 0 for size in sizes)
         try:
-            with _transport(self.cache.project) as transport:
-                list(pool.map(lambda one: self._fetch(transport, one), lacking))
+            with (
+                _transport(self.cache.project) as transport,
+                self.progress("fetching", total) as advance,
+            ):
+                list(pool.map(lambda one: self._fetch(transport, one, advance), lacking))
         except KeyboardInterrupt:
             wait = False  # for a remote that may never answer
             raise
@@ -130,11 +135,11 @@ class Fetcher:
             pool.shutdown(wait=wait, cancel_futures=True)
         return len(lacking)
 
-    def _fetch(self, transport: "_Transport", wanted: Object) -> None:
+    def _fetch(self, transport: "_Transport", wanted: Object, advance: Advance) -> None:
         self.incoming.mkdir(parents=True, exist_ok=True)
         arrived = self.incoming / f"{wanted.digest}-{secrets.token_hex(6)}"
         try:
-            transport.get(wanted, self.remote, arrived, self.progress)
+            transport.get(wanted, self.remote, arrived, advance)
             digests = manifest.digest(arrived)
             if not matches(wanted, arrived, digests.md5):
                 raise Corrupt(
@@ -159,9 +164,9 @@ def _into_cache(arrived: Path, place: Path) -> None:
 
 
 def push(
-    cache: Cache, objects: Iterable[Object], remote: str | None, progress: Progress | None
+    cache: Cache, objects: Iterable[Object], remote: str | None, progress: Progress = silent
 ) -> int:
-    """Bring objects of the cache to the DVC remote, each hashed before it leaves; lists come last.
+    """Bring objects of the cache to the DVC remote, all hashed before one leaves; lists come last.
 
     Returns:
         How many the remote lacked.
@@ -175,12 +180,17 @@ def push(
     with _transport(cache.project) as transport:
         lacking = transport.lacking(wanted, remote, cache)
         for one in lacking:
-            path = cache.path(one)
-            if not path.is_file():
+            if not cache.holds(one):
                 raise Unavailable(f"the DVC cache lacks {one}", "dvc repro, or dvc commit")
-            if not matches(one, path, manifest.digest(path).md5):
-                raise bad_object(one, path)
-            transport.put(one, remote, path, progress)
+        total = sum(cache.path(one).stat().st_size for one in lacking)
+        with progress("hashing", total) as advance:
+            for one in lacking:
+                path = cache.path(one)
+                if not matches(one, path, manifest.digest(path, advance).md5):
+                    raise bad_object(one, path)
+        with progress("pushing", total) as advance:
+            for one in lacking:
+                transport.put(one, remote, cache.path(one), advance)
     return len(lacking)
 
 
@@ -245,29 +255,29 @@ class _Transport:
             )
         return self._odbs[name, hash_name]
 
-    def get(
-        self, wanted: Object, remote: str | None, target: Path, progress: Progress | None
-    ) -> None:
-        odb = self._odb(wanted, remote)
+    def get(self, wanted: Object, remote: str | None, target: Path, advance: Advance) -> None:
+        odb, counted = self._odb(wanted, remote), _Counted(advance)
         try:
             odb.fs.get_file(
-                odb.oid_to_path(wanted.digest), str(target), callback=_callback(progress)
+                odb.oid_to_path(wanted.digest), str(target), callback=_of_bytes(counted)
             )
+            counted.finish(target)
         except FileNotFoundError:
             raise Unavailable(
                 f"{wanted} is in neither the DVC cache nor the DVC remote",
                 "push it from a machine that has it: dvc push --all-tags",
             ) from None
 
-    def put(
-        self, wanted: Object, remote: str | None, source: Path, progress: Progress | None
-    ) -> None:
+    def put(self, wanted: Object, remote: str | None, source: Path, advance: Advance) -> None:
         from dvc_objects.fs import LocalFileSystem
 
         odb = self._odb(wanted, remote)
-        odb.add(str(source), LocalFileSystem(), wanted.digest, check_exists=False)
-        if progress is not None:
-            progress(source.stat().st_size)
+        counted = _Counted(advance)
+        odb.add(
+            str(source), LocalFileSystem(), wanted.digest, check_exists=False,
+            callback=_of_files(counted),
+        )  # fmt: skip
+        counted.finish(source)
         if isinstance(odb.fs, LocalFileSystem):  # DVC does not fsync what it wrote
             place = Path(odb.oid_to_path(wanted.digest))
             atomic.sync_file(place)
@@ -299,17 +309,42 @@ class _Transport:
         return [one for one in wanted if one in found]
 
 
-def _callback(progress: Progress | None) -> Any:
-    """What fsspec tells of the bytes that it moved, as we tell it."""
+@dataclass
+class _Counted:
+    """Passes on what is told of one file's bytes; and in the end what was not told of them."""
+
+    advance: Advance
+    told: int = 0
+
+    def __call__(self, count: int) -> None:
+        self.told += count
+        self.advance(count)
+
+    def finish(self, file: Path) -> None:
+        """A file system may link or copy a file, and tell nothing."""
+        self(file.stat().st_size - self.told)
+
+
+def _of_bytes(advance: Advance) -> Any:
+    """The bytes that fsspec moved of one file, told to ``advance``."""
     from fsspec import Callback
-    from fsspec.callbacks import DEFAULT_CALLBACK
 
     class Bytes(Callback):  # type: ignore[misc] # fsspec has no types
         def relative_update(self, inc: int = 1) -> None:
-            if progress is not None:
-                progress(inc)
+            advance(inc)
 
-    return DEFAULT_CALLBACK if progress is None else Bytes()
+    return Bytes()
+
+
+def _of_files(advance: Advance) -> Any:
+    """The same where DVC moves files: its own callback counts them, a branch of it their bytes."""
+    from fsspec import Callback
+
+    class Files(Callback):  # type: ignore[misc] # fsspec has no types
+        def branched(self, path_1: str, path_2: str, **kwargs: Any) -> Any:  # noqa: ARG002
+            return _of_bytes(advance)
+
+    return Files()
 
 
 @contextlib.contextmanager

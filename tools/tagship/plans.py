@@ -1,6 +1,6 @@
 """What is live, and what a deploy or a rollback would change. Touches nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from semver import Version
@@ -10,6 +10,7 @@ from tagship.catalog import Release
 from tagship.errors import Corrupt, NotFound, Refused, Unavailable
 from tagship.history import Event, Place
 from tagship.metadata import Metadata
+from tagship.progress import Progress, silent
 from tagship.refs import Ref, Wanted
 from tagship.store import LinkState, Store
 from tagship.workspace import Workspace
@@ -51,32 +52,44 @@ class RollbackPlan:
     on_disk: bool
 
 
-def of_deploy(space: Workspace, ref: Ref) -> Plan:
+def of_deploy(space: Workspace, ref: Ref, progress: Progress = silent) -> Plan:
     """What deploying ``ref`` would change. Touches nothing.
 
     Raises:
         NotFound, Refused: there is no such version, or it is not on offer.
     """
     release = space.catalog(ref.model).find(ref)
-    taken = space.snapshot(release.commit, ref.model)
     store = space.store(ref.model)
     check_not_moved(workspace.events(store), release)
+    version, tag = str(release.version), str(release.tag.name)
+    made = of_commit(space, ref.model, release.commit, version, tag)
+    return replace(made, live=is_live(store, release, progress))
+
+
+def of_commit(space: Workspace, model: str, commit: str, version: str, tag: str) -> Plan:
+    """What deploying a commit would change, once it is released as that version. Touches nothing.
+
+    Raises:
+        NotFound, Corrupt, Refused: as for ``Workspace.snapshot``.
+    """
+    taken = space.snapshot(commit, model)
+    store = space.store(model)
     source, live = live_place(store), _live_metadata(store)
     sizes = [one.size for out in taken.outs for one in out.objects]
     lacking = [o for out in taken.outs for o in out.objects if o.hash_name != objects.GIT]
     now = space.metrics(taken)
     before = live.metrics if live else {}
     return Plan(
-        ref.model,
+        model,
         source,
-        str(release.version),
-        str(release.tag.name),
-        release.commit,
-        _commits_between(space, live, release),
+        version,
+        tag,
+        commit,
+        _commits_between(space, live, commit),
         None if None in sizes else sum(size for size in sizes if size is not None),
         sum(not space.cache.holds(one) for one in lacking),
         {name: (before.get(name), now.get(name)) for name in sorted({*before, *now})},
-        is_live(store, release),
+        live=False,
     )
 
 
@@ -176,15 +189,16 @@ def by_seq(store: Store) -> list[str]:
     return sorted(store.directories(), key=seq)
 
 
-def is_broken(store: Store, directory: str, *, deep: bool) -> bool:
+def is_broken(store: Store, directory: str, *, deep: bool, progress: Progress = silent) -> bool:
     """Whether a version directory is gone, or not as its metadata says; ``deep``: every byte."""
     described = read_metadata(store, directory) if directory else None
     if described is None:
         return True
-    return bool(manifest.verify(store.path(directory), described.files, deep=deep))
+    path, files = store.path(directory), described.files
+    return bool(manifest.verify(path, files, deep=deep, progress=progress))
 
 
-def is_live(store: Store, release: Release) -> bool:
+def is_live(store: Store, release: Release, progress: Progress = silent) -> bool:
     """Whether a version is live, from this very tag, and every byte of it as it was deployed."""
     if store.link().state is not LinkState.OK:
         return False
@@ -194,14 +208,14 @@ def is_live(store: Store, release: Release) -> bool:
         described is not None
         and live is not None
         and described.tag.object == release.tag.object_id
-        and not is_broken(store, live, deep=True)
+        and not is_broken(store, live, deep=True, progress=progress)
     )
 
 
-def _commits_between(space: Workspace, live: Metadata | None, release: Release) -> int | None:
+def _commits_between(space: Workspace, live: Metadata | None, commit: str) -> int | None:
     if live is None:
         return None
     try:
-        return git.count_commits(space.repository, live.commit.id, release.commit)
+        return git.count_commits(space.repository, live.commit.id, commit)
     except Unavailable:  # the live version's commit is not in this clone
         return None

@@ -7,6 +7,7 @@ our tags and we read theirs::
     model    [folder "="] name           "=" is written ":" everywhere but in a tag
 """
 
+import difflib
 import enum
 import re
 from collections.abc import Iterable
@@ -238,9 +239,11 @@ def check_version(text: str) -> Version:
         raise InvalidName(f"{text!r} is no SemVer 2.0.0 version", "such as 1.2.0") from None
 
 
-def no_such_version(ref: Ref) -> NotFound:
-    """The error for a version that no tag carries."""
+def no_such_version(ref: Ref, known: Iterable[Version] = ()) -> NotFound:
+    """The error for a version that no tag carries, with the nearest one."""
     wanted = str(ref.wanted).lstrip("@")
     if wanted == "latest":
         return NotFound(f"{ref.model} has no released version", f"tagship release {ref.model}")
-    return NotFound(f"{ref.model} has no version {wanted}", f"tagship list {ref.model}")
+    near = difflib.get_close_matches(wanted, [str(version) for version in known], 1)
+    hint = f"tagship list {ref.model}" + (f"; did you mean {near[0]}?" if near else "")
+    return NotFound(f"{ref.model} has no version {wanted}", hint)

@@ -1,4 +1,7 @@
-"""Release: check, push the bytes, tag, push the tag; in that order, so no tag lacks its bytes."""
+"""Release: check, push the bytes, tag, push the tag; in that order, so no tag lacks its bytes.
+
+``plan`` checks and touches nothing, ``publish`` does what it says.
+"""
 
 import json
 from collections.abc import Iterable
@@ -10,7 +13,8 @@ from semver import Version
 from tagship import git, manifest, objects, redact, refs, tracked
 from tagship.catalog import Catalog, Release
 from tagship.errors import NotFound, Refused, TagshipError, Unavailable
-from tagship.manifest import Progress
+from tagship.objects import Cache, Fetcher
+from tagship.progress import Progress, silent
 from tagship.refs import Action, TagName
 from tagship.tracked import Out, Snapshot
 from tagship.workspace import Workspace
@@ -36,7 +40,41 @@ class Options:
     message: str | None = None
     push: bool = False
     force: bool = False
-    progress: Progress | None = None
+    progress: Progress = silent
+
+
+class AlreadyReleased(Refused):
+    """There is nothing to release: ``version`` has what HEAD has of the model."""
+
+    def __init__(self, message: str, hint: str, version: Version) -> None:
+        super().__init__(message, hint)
+        self.version = version
+
+
+@dataclass(frozen=True)
+class ReleasePlan:
+    """What a release would publish.
+
+    Attributes:
+        commit: HEAD's.
+        previous: the highest version before it.
+        size: of the model and its self-test, in bytes; None where only a remote knows it.
+        metrics: as DVC has them at the commit.
+        waiting: this commit was released as that version, but not pushed: just that is left to do.
+        push_to: Git's remote that would get the tag; None where it would not be pushed.
+        warnings: what the user should know.
+    """
+
+    model: str
+    version: Version
+    tag: str
+    commit: str
+    previous: Version | None
+    size: int | None
+    metrics: dict[str, Any]
+    waiting: bool
+    push_to: str | None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,10 +105,21 @@ def release(space: Workspace, model: str, options: Options = Options()) -> Relea
     """Publish what HEAD has of a model as its next version.
 
     Raises:
-        NotFound: there is no such model, or no commit, or the model is tracked by nobody.
-        Refused: its files are not committed, the commit carries a version already, the bytes are
-            the last version's, or the version exists.
+        NotFound, Refused: as for ``plan``.
         Corrupt, Unavailable: the bytes cannot be pushed, or the tag; then no tag is left.
+    """
+    made = plan(space, model, options)
+    return publish(space, made, options.message, options.progress)
+
+
+def plan(space: Workspace, model: str, options: Options = Options()) -> ReleasePlan:
+    """What ``release`` would publish. Touches nothing.
+
+    Raises:
+        NotFound: there is no such model, or no commit, or the model is tracked by nobody.
+        Refused: its files are not committed, or the version exists.
+        AlreadyReleased: the commit carries a version already, or the bytes are the last version's.
+        Unavailable: with ``push``, the Git remote does not answer.
     """
     refs.check_model(model)
     head = git.commit(space.repository, "HEAD")
@@ -83,24 +132,51 @@ def release(space: Workspace, model: str, options: Options = Options()) -> Relea
     version = _next_version(known, theirs, options)
     waiting = _waiting(known, theirs, taken) if options.push and not options.version else None
     if waiting is not None:
-        return _finish(space, remote, waiting, taken, options)
-    _check_new(space, known, theirs, taken, version, force=options.force)
-    name = TagName(model, Action.REGISTER, version)
-    git.check_can_tag(space.repository, name)
-    metrics = space.metrics(taken)
-    pushed_objects, more = _push_objects(space, taken, options.progress)
-    highest = known.latest
-    if highest is not None and version < highest.version:
-        more.append(f"{version} is lower than {highest.version}, which stays the latest")
-    size = _size(space, taken)
-    text = message(model, version, options.message, taken, size, metrics)
-    git.create_tag(space.repository, name, head.id, text)
-    if options.push and remote is not None:
-        _push_tag(space, remote, name)
-    previous = max((v for v in known.taken if v < version), default=None)
+        name, version, previous = waiting.tag.name, waiting.version, None
+    else:
+        _check_new(space, known, theirs, taken, version, force=options.force)
+        name = TagName(model, Action.REGISTER, version)
+        git.check_can_tag(space.repository, name)
+        previous = max((v for v in known.taken if v < version), default=None)
+        highest = known.latest
+        if highest is not None and version < highest.version:
+            warnings.append(f"{version} is lower than {highest.version}, which stays the latest")
+    return ReleasePlan(
+        model, version, str(name), head.id, previous, _known_size(space, taken),
+        space.metrics(taken), waiting is not None,
+        redact.text(remote) if options.push and remote else None, tuple(warnings),
+    )  # fmt: skip
+
+
+def publish(
+    space: Workspace, made: ReleasePlan, text: str | None = None, progress: Progress = silent
+) -> Released:
+    """Do what a plan says, with the commit that it names, whatever HEAD is by now.
+
+    Args:
+        space: the workspace that the plan was made in.
+        made: the plan.
+        text: what is new, for the tag.
+        progress: is told the bytes pushed.
+
+    Raises:
+        Refused: the tag exists by now.
+        Corrupt, Unavailable: the bytes cannot be pushed, or the tag; then no tag is left.
+    """
+    taken = space.snapshot(made.commit, made.model)
+    pushed_objects, more = _push_objects(space, taken, progress)
+    size = made.size if made.size is not None else _size(taken, space.cache, space.fetcher())
+    name = TagName.parse(made.tag)
+    if name is None:
+        raise AssertionError("a plan names a tag of the grammar")
+    if not made.waiting:
+        words = message(made.model, made.version, text, taken, size, made.metrics)
+        git.create_tag(space.repository, name, made.commit, words)
+    if made.push_to is not None:
+        _push_tag(space, name, take_back=not made.waiting)
     return Released(
-        model, version, str(name), head.id, previous, size, metrics, pushed_objects,
-        redact.text(remote) if options.push and remote else None, (*warnings, *more),
+        made.model, made.version, made.tag, made.commit, made.previous, size, made.metrics,
+        pushed_objects, made.push_to, (*made.warnings, *more),
     )  # fmt: skip
 
 
@@ -193,11 +269,15 @@ def _check_branch(space: Workspace, commit: str) -> None:
         )
 
 
+def _remote(space: Workspace) -> str | None:
+    return space.settings.git_remote or git.default_remote(space.repository)
+
+
 def _their_tags(
     space: Workspace, model: str, *, push: bool
 ) -> tuple[str | None, dict[TagName, str], list[str]]:
     """The remote's tags too: a clone without tags would begin at 1.0.0 again."""
-    remote = space.settings.git_remote or git.default_remote(space.repository)
+    remote = _remote(space)
     if remote is None:
         if push:
             raise Refused("Git has no remote to push to", "git remote add origin URL")
@@ -228,27 +308,6 @@ def _waiting(known: Catalog, theirs: dict[TagName, str], taken: Snapshot) -> Rel
     return here[-1] if here else None
 
 
-def _finish(
-    space: Workspace, remote: str | None, waiting: Release, taken: Snapshot, options: Options
-) -> Released:
-    """Push what a release without --push left here: the bytes, then the tag."""
-    if remote is None:
-        raise AssertionError("--push without a remote was refused")
-    pushed_objects, warnings = _push_objects(space, taken, options.progress)
-    try:
-        git.push_tag(space.repository, remote, waiting.tag.name)
-    except Unavailable as error:
-        raise Unavailable(
-            f"{redact.text(remote)} did not take the tag {waiting.tag.name}: {error.message}",
-            f"git fetch --tags {redact.text(remote)}",
-        ) from None
-    return Released(
-        waiting.tag.name.model, waiting.version, str(waiting.tag.name), waiting.commit, None,
-        _size(space, taken), space.metrics(taken), pushed_objects, redact.text(remote),
-        tuple(warnings),
-    )  # fmt: skip
-
-
 def _check_new(
     space: Workspace,
     known: Catalog,
@@ -276,17 +335,19 @@ def _check_new(
         and not known.get(str(name.version))
     ]
     if carried and not force:
-        here = known.get(carried[0]) is not None
-        raise Refused(
-            f"this commit carries {model} {carried[0]} already",
+        here = known.get(carried[0])
+        what = f"this commit carries {model} {carried[0]} already"
+        hint = (
             f"commit a change first, or deploy it: {'' if here else 'git fetch --tags && '}"
-            f"tagship deploy {model}@{carried[0]}",
+            f"tagship deploy {model}@{carried[0]}"
         )
+        raise AlreadyReleased(what, hint, here.version) if here else Refused(what, hint)
     last = known.offered[-1] if known.offered else None
     if last and not force and _identity(space, last.commit, model) == taken.identity:
-        raise Refused(
+        raise AlreadyReleased(
             f"the bytes of {model} are those of {last.version}",
             "train it again, or release them once more with --force",
+            last.version,
         )
 
 
@@ -302,7 +363,7 @@ def _objects(space: Workspace, taken: Snapshot) -> list[objects.Object]:
 
 
 def _push_objects(
-    space: Workspace, taken: Snapshot, progress: Progress | None
+    space: Workspace, taken: Snapshot, progress: Progress
 ) -> tuple[int | None, list[str]]:
     if all(out.names for out in taken.outs):
         return None, []  # all of it is Git's own
@@ -323,22 +384,36 @@ def _check_cached(space: Workspace, taken: Snapshot) -> None:
             raise objects.bad_object(one, path)
 
 
-def _size(space: Workspace, taken: Snapshot) -> int | None:
+def _known_size(space: Workspace, taken: Snapshot) -> int | None:
+    """The size in bytes, as far as it is known here."""
+    try:
+        return _size(taken, space.cache, objects.Fetcher(space.cache, space.incoming, offline=True))
+    except Unavailable:  # the list of a folder is in a remote alone
+        return None
+
+
+def _size(taken: Snapshot, cache: Cache, fetch: Fetcher) -> int | None:
     sizes = [one.size for out in taken.outs for one in out.objects]
     if any(out.within for out in taken.outs) or None in sizes:
-        objects = [o for o in _objects(space, taken) if not o.is_list]
-        return sum(p.stat().st_size for p in map(space.cache.path, objects) if p.is_file())
+        found = [o for o in tracked.list_objects(taken, cache, fetch) if not o.is_list]
+        return sum(p.stat().st_size for p in map(cache.path, found) if p.is_file())
     return sum(size for size in sizes if size is not None)
 
 
-def _push_tag(space: Workspace, remote: str, name: TagName) -> None:
-    """Push the tag, or take it back: another clone would give the same version again."""
+def _push_tag(space: Workspace, name: TagName, *, take_back: bool) -> None:
+    """Push the tag, or take a new one back: another clone would give the same version again."""
+    remote = _remote(space)
+    if remote is None:
+        raise AssertionError("a push without a remote was refused")
+    where = redact.text(remote)
     try:
         git.push_tag(space.repository, remote, name)
     except TagshipError as error:
+        told = f"{where} did not take the tag {name}"
+        if not take_back:
+            raise Unavailable(f"{told}: {error.message}", f"git fetch --tags {where}") from None
         git.delete_tag(space.repository, name)
-        where = redact.text(remote)
         raise Unavailable(
-            f"{where} did not take the tag {name}, so it was taken back: {error.message}",
+            f"{told}, so it was taken back: {error.message}",
             f"git fetch --tags {where}, then release again",
         ) from None

@@ -2,23 +2,33 @@
 
 import enum
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semver import Version
 
+from tagship.config import flat
+from tagship.history import stamp
+
 if TYPE_CHECKING:  # a value's type costs a command nothing that it does not use
     from tagship.cleanup import Cleanup
+    from tagship.comparison import Change, Comparison, Side
     from tagship.deploy import Outcome
+    from tagship.export import Exported
     from tagship.history import Event
-    from tagship.inspection import ModelRow, Status, Verification, VersionRow
+    from tagship.inspection import LiveThen, ModelRow, Status, Verification, VersionRow
     from tagship.metadata import Metadata
+    from tagship.metrics import MetricChange
     from tagship.plans import Plan, RollbackPlan
+    from tagship.provenance import Step, Why
     from tagship.release import Released
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # heading and rows
+Document = Sequence[str | Table]  # lines of text, and tables
+LONGEST = 60  # letters of a value in a table; JSON has it whole
 
 
 def plain(value: Any) -> Any:
@@ -33,6 +43,8 @@ def plain(value: Any) -> Any:
         return value.name.lower()
     if isinstance(value, Version | Path):
         return str(value)
+    if isinstance(value, datetime):
+        return stamp(value)
     return value
 
 
@@ -127,6 +139,33 @@ def history(events: Iterable["Event"]) -> Table:
     return ("SEQ", "AT (UTC)", "ACTION", "STATUS", "VERSION", "BEFORE", "BY", "WHY"), table
 
 
+def histories(events: Sequence["Event"]) -> Table:
+    """``tagship history --all``: the same, and whose event it is."""
+    heading, rows = history(events)
+    models = [event.model for event in events]
+    return ("MODEL", *heading), [(m, *row) for m, row in zip(models, rows, strict=True)]
+
+
+def live_then(found: Iterable["LiveThen"]) -> str:
+    """``tagship history --at``: a line a model, and who made it live, and why."""
+    lines = []
+    for one in found:
+        at, period = moment(stamp(one.moment)), one.period
+        if period is None:
+            lines.append(f"{one.model}: nothing was live here at {at} UTC")
+            continue
+        until = f"until {moment(stamp(period.until))}" if period.until else "and is live still"
+        event = period.event
+        lines.append(f"{one.model}: {period.place.version} was live at {at} UTC")
+        lines.append(f"  since {moment(stamp(period.since))}, {until}")
+        lines.append(f"  {event.action} {event.id} by {event.actor} on {event.host}{_why(event)}")
+    return "\n".join(lines)
+
+
+def _why(event: "Event") -> str:
+    return f": {event.reason}" if event.reason else ""
+
+
 def cleanup(done: "Cleanup") -> Table:
     """``tagship cleanup``: each directory, and what becomes of it."""
     goes = "would go" if done.dry_run else "removed"
@@ -215,10 +254,11 @@ def metadata(value: "Metadata") -> str:
     return "\n".join(lines + _section("lineage", stages) + _section("tools", value.tools))
 
 
-def _section(title: str, content: dict[str, Any]) -> list[str]:
+def _section(title: str, content: dict[str, Any], indent: str = "  ") -> list[str]:
     if not content:
         return []
-    return [f"  {title}:", *(f"    {key}: {figure(value)}" for key, value in content.items())]
+    lines = (f"{indent}  {key}: {figure(value)}" for key, value in content.items())
+    return [f"{indent}{title}:", *lines]
 
 
 def verification(found: Sequence["Verification"]) -> str:
@@ -241,3 +281,187 @@ def status(found: Sequence["Status"]) -> str:
             lines.append(f"  {finding.what}")
             lines.append(f"    mend it: {finding.mend}")
     return "\n".join(lines) or "no models are declared: tagship init --model NAME --path PATH"
+
+
+def exported(done: "Exported") -> str:
+    """``tagship export -o``: the folder, and what is in it."""
+    lines = [f"{done.model} {done.version} is in {done.directory}"]
+    lines += [f"  {file.path}: {size(file.size)}" for file in done.files]
+    return "\n".join([*lines, *(f"  {name}" for name in done.descriptions)])
+
+
+def comparison(value: "Comparison") -> Document:
+    """``tagship compare``: what differs, and what does not, in a line."""
+    before, after = value.before, value.after
+    tables: list[tuple[str, Table | None]] = [
+        ("metrics", _metric_table(value)),
+        ("params", _change_table("PARAMETER", value, value.params)),
+        ("data and code", _change_table("READ (MD5)", value, value.inputs, lambda md5: md5[:10])),
+        ("commands", _change_table("COMMAND OF", value, value.commands)),
+        ("architecture", _change_table("ARCHITECTURE", value, value.architecture or ())),
+        ("self-test", _change_table("SELF-TEST", value, value.self_test or ())),
+        ("commits", _commit_table(value)),
+    ]
+    unknown = _unknown(value)
+    same = [name for name, table in tables if table is None and name not in unknown]
+    found: list[str | Table] = [
+        f"{value.model}: {before.version} -> {after.version}",
+        *_verdict_lines(value.metrics, after.version),
+        _sides(before, after),
+        *(table for _, table in tables if table is not None),
+    ]
+    if same:
+        found.append("the same: " + ", ".join(same))
+    return [*found, *(f"not known: {name} ({why})" for name, why in unknown.items())]
+
+
+def _verdict_lines(changes: Sequence["MetricChange"], version: str) -> list[str]:
+    counts = [
+        f"{word} in {count} metric{'s' if count > 1 else ''}"
+        for word in ("better", "worse")
+        if (count := sum(change.verdict == word for change in changes))
+    ]
+    if not changes:
+        return ["neither version has metrics"]
+    return [f"{version} is " + ", ".join(counts)] if counts else []
+
+
+def _unknown(value: "Comparison") -> dict[str, str]:
+    """What cannot be compared, and what would help."""
+    told = {
+        "architecture": (value.architecture, "it is known of a version that was deployed here"),
+        "self-test": (value.self_test, "one of the two has none here"),
+        "commits": (value.ahead, "one of the two is not in this clone: git fetch --unshallow"),
+    }
+    return {name: why for name, (known, why) in told.items() if known is None}
+
+
+def _sides(before: "Side", after: "Side") -> Table:
+    def state(side: "Side") -> str:
+        return "live" if side.live else "on disk" if side.on_disk else "not on disk"
+
+    rows: dict[str, Callable[[Side], str]] = {
+        "state": state,
+        "released": lambda side: moment(side.at),
+        "tag": lambda side: side.tag,
+        "commit": lambda side: side.commit[:10],
+        "author": lambda side: side.author,
+        "size": lambda side: size(side.size),
+    }
+    table = [(name, cell(before), cell(after)) for name, cell in rows.items()]
+    return ("", before.version, after.version), table
+
+
+def _metric_table(value: "Comparison") -> Table | None:
+    if not value.metrics:
+        return None
+    table = [
+        (
+            one.name,
+            _short(one.before),
+            _short(one.after),
+            "" if one.difference is None else f"{one.difference:+.4g}",
+            one.verdict or one.note or "",
+            one.better or "",
+        )
+        for one in value.metrics
+    ]
+    versions = (value.before.version, value.after.version)
+    return ("METRIC", *versions, "CHANGE", "VERDICT", "BETTER IS"), table
+
+
+def _change_table(
+    title: str,
+    value: "Comparison",
+    changes: Sequence["Change"],
+    show: Callable[[Any], str] | None = None,
+) -> Table | None:
+    if not changes:
+        return None
+
+    def cell(content: Any) -> str:
+        return "-" if content is None else (show or _short)(content)
+
+    table = [(one.name, cell(one.before), cell(one.after)) for one in changes]
+    return (title, value.before.version, value.after.version), table
+
+
+def _commit_table(value: "Comparison") -> Table | None:
+    if not value.ahead and not value.behind:
+        return None
+    table = [(c.id[:10], moment(c.at), c.author, _short(c.subject)) for c in value.commits]
+    more = (value.ahead or 0) - len(value.commits)
+    if more:
+        table.append(("...", "", "", f"and {more} more"))
+    if value.behind:
+        table.append(("", "", "", f"{value.behind} commits are in {value.before.version} alone"))
+    return ("COMMIT", "AT (UTC)", "AUTHOR", f"{value.ahead} MORE"), table
+
+
+def _short(value: Any) -> str:
+    """A value in a cell: one line, not too long."""
+    text = " ".join(figure(value).split())
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+
+
+def markdown(content: Document) -> str:
+    """The same for a pull request: the first line is the title, tables are Markdown's."""
+    parts = []
+    for number, one in enumerate(content):
+        if isinstance(one, str):
+            parts.append(f"## {_plain_markdown(one)}" if number == 0 else _plain_markdown(one))
+            continue
+        heading, rows = one
+        lines = [_markdown_row(heading), _markdown_row(["---"] * len(heading))]
+        parts.append("\n".join([*lines, *(_markdown_row(row) for row in rows)]))
+    return "\n\n".join(parts)
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(_plain_markdown(cell) for cell in cells) + " |"
+
+
+def _plain_markdown(text: str) -> str:
+    """Text that Markdown takes for nothing else."""
+    for letter in "\\`*_[]<|":
+        text = text.replace(letter, "&lt;" if letter == "<" else "\\" + letter)
+    return text
+
+
+def why(value: "Why") -> str:
+    """``tagship why``: the chain, link by link, from what is live back to what it was made of."""
+    event, tag, commit = value.event, value.tag, value.commit
+    subject = commit.message.partition("\n")[0]
+    live = "current was changed by hand: no event made it live"
+    if event is not None:
+        live = f"{moment(event.at)} UTC by {event.actor} on {event.host}"
+        live += f", {event.action} {event.id}{_why(event)}"
+    lines = [
+        f"{value.model} {value.version} is live: {value.path}",
+        *(f"  {problem.path} {problem.what}" for problem in value.problems),
+        f"  made live:  {live}",
+        f"  smoke test: {value.smoke_test or '-'}",
+        f"  tag:        {tag.name} ({tag.object[:10]})",
+        f"              {moment(tag.at)} UTC by {tag.tagger}",
+        f"  commit:     {commit.id[:10]} {_short(subject)}",
+        f"              {moment(commit.at)} UTC by {commit.author}",
+    ]
+    lines += _section("files", {f.path: f"{size(f.size)}  md5 {f.md5}" for f in value.files})
+    lines += _section("metrics", value.metrics)
+    for step in value.steps:
+        lines += _step(step)
+    if not value.steps:
+        lines.append("  made by:    no stage of dvc.yaml; it was tracked as it is")
+    return "\n".join(lines + _section("params", value.params))
+
+
+def _step(step: "Step") -> list[str]:
+    read = {
+        one.path: f"written by {one.stage}" if one.stage else f"md5 {one.md5 or '-'}"
+        for one in step.inputs
+    }
+    return [
+        f"  made by:    {step.stage}: {step.command}",
+        *_section("read", read, "    "),
+        *_section("params", flat(step.params), "    "),
+    ]

@@ -62,8 +62,17 @@ class SelfTest:
         Raises:
             Corrupt: the file is not of the form above.
         """
+        return cls.parse(path.read_bytes(), path.name)
+
+    @classmethod
+    def parse(cls, data: bytes, name: str) -> Self:
+        """The self-test in a file's bytes.
+
+        Raises:
+            Corrupt: they are not of the form above.
+        """
         try:
-            value = json.loads(path.read_bytes())
+            value = json.loads(data)
             tolerance = value["tolerance"]
             test = cls(
                 list(value["inputs"]),
@@ -73,11 +82,25 @@ class SelfTest:
             )
         except (ValueError, TypeError, KeyError) as error:
             raise Corrupt(
-                f"{path.name} is no readable self-test ({error})", "see docs/self_test.md"
+                f"{name} is no readable self-test ({error})", "see docs/self_test.md"
             ) from None
         if value.get("schema") != 1 or not test.inputs or len(test.inputs) != len(test.outputs):
-            raise Corrupt(f"{path.name} is no self-test of schema 1", "see docs/self_test.md")
+            raise Corrupt(f"{name} is no self-test of schema 1", "see docs/self_test.md")
         return test
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """What the model takes and gives: the shape of one input and of one output, and the rest.
+
+        A single number has the shape ``[]``.
+        """
+        return {
+            "samples": len(self.inputs),
+            "input": _shape(self.inputs[0]),
+            "output": _shape(self.outputs[0]),
+            "absolute tolerance": self.absolute,
+            "relative tolerance": self.relative,
+        }
 
     def differences(self, answers: Any) -> list[str]:
         """Where the answers are not the released ones; empty where they are."""
@@ -89,6 +112,13 @@ class SelfTest:
             for index, (new, old) in enumerate(zip(got, expected, strict=True))
             if not math.isclose(new, old, rel_tol=self.relative, abs_tol=self.absolute)
         ]
+
+
+def _shape(value: Any) -> list[int]:
+    """The lengths of nested lists, by their first elements."""
+    if not isinstance(value, list):
+        return []
+    return [len(value), *(_shape(value[0]) if value else [])]
 
 
 def _numbers(value: Any) -> Iterator[float]:

@@ -23,6 +23,7 @@ class Stage:
         params: value by name; those of another file than params.yaml are ``file:name``.
         metrics: paths of its metric files.
         pointer: the dvc.lock that says so.
+        plots: paths of its plots, and their options (``template``, ``x``, ``y``, ...).
     """
 
     name: str
@@ -32,6 +33,7 @@ class Stage:
     params: dict[str, Any]
     metrics: tuple[str, ...]
     pointer: str
+    plots: tuple[tuple[str, dict[str, Any]], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The stage as ``lineage`` in metadata.json has it."""
@@ -88,6 +90,7 @@ def _stages(
             },
             tuple(join(place, path) for path in metric_files(declared.get("metrics"))),
             pointer,
+            tuple((join(place, path), one) for path, one in plots(declared.get("plots"))),
         )
 
 
@@ -140,6 +143,15 @@ def metric_files(declared: Any) -> Iterator[str]:
         for path in item if isinstance(item, dict) else (item,):
             if isinstance(path, str) and "${" not in path:
                 yield path
+
+
+def plots(declared: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Path or name, and options, of a ``plots:`` list, or of the mapping that DVC takes too."""
+    items = [declared] if isinstance(declared, dict) else declared
+    for item in items if isinstance(items, list) else ():
+        for path, options in item.items() if isinstance(item, dict) else ((item, None),):
+            if isinstance(path, str):
+                yield path, dict(options) if isinstance(options, dict) else {}
 
 
 def join(folder: str, path: str) -> str:

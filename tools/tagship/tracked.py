@@ -17,8 +17,9 @@ from typing import Any
 
 from tagship import config, git, manifest, stages
 from tagship.errors import Corrupt, NotFound, Unavailable
-from tagship.manifest import File, Progress, check_path
+from tagship.manifest import File, check_path
 from tagship.objects import GIT, LEGACY_MD5, MD5, Cache, Fetcher, Object, matches
+from tagship.progress import Advance
 from tagship.stages import Stage
 
 # https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: the first line of a pointer; its size
@@ -107,8 +108,8 @@ def snapshot(repository: git.Repository, blobs: git.Blobs, commit: str, model: s
         raise NotFound(f"commit {commit[:10]} declares no model {model}", f"tagship list {model}")
     artifact = declared[model]
     _check_names(artifact)
-    pipeline = _pipeline(blobs, commit, folder, artifact.path)
-    outs = tuple(_find_out(repository, blobs, commit, pipeline, path) for path in artifact.paths)
+    pipeline = pipeline_at(blobs, commit, folder, artifact.path)
+    outs = tuple(find_out(repository, blobs, commit, pipeline, path) for path in artifact.paths)
     related = stages.related(pipeline, artifact.path)
     metric_paths = _metric_paths(blobs, commit, folder, related)
     return Snapshot(
@@ -137,7 +138,7 @@ def _check_names(artifact: config.Artifact) -> None:
         )
 
 
-def _pipeline(blobs: git.Blobs, commit: str, folder: str, path: str) -> list[Stage]:
+def pipeline_at(blobs: git.Blobs, commit: str, folder: str, path: str) -> list[Stage]:
     """The stages of every dvc.lock from the artifact's folder up, and of its dvc.yaml's folder."""
     found: list[Stage] = []
     for where in dict.fromkeys([folder, "", *stages.parents(path)]):
@@ -149,10 +150,15 @@ def _pipeline(blobs: git.Blobs, commit: str, folder: str, path: str) -> list[Sta
     return found
 
 
-def _find_out(
+def find_out(
     repository: git.Repository, blobs: git.Blobs, commit: str, pipeline: list[Stage], path: str
 ) -> Out:
-    """Who tracks a path: a stage, a ``.dvc`` file near it, Git, or a DVC file anywhere."""
+    """Who tracks a path: a stage, a ``.dvc`` file near it, Git, or a DVC file anywhere.
+
+    Raises:
+        NotFound: nobody does at this commit.
+        Corrupt: what says so cannot be read, or the path is a link, or kept by Git LFS.
+    """
     near = [f"{folder}.dvc" for folder in (path, *stages.parents(path))]
     found = _in_stages(pipeline, path) or _in_dvc_files(blobs, commit, near, path)
     if found and blobs.read(commit, path) is None:
@@ -164,7 +170,7 @@ def _find_out(
     names = git.paths(repository, commit)
     dvc_files = [name for name in names if name.endswith(".dvc")]
     locks = [name for name in names if posixpath.basename(name) == config.LOCK_FILE]
-    others = [s for name in locks for s in _pipeline(blobs, commit, posixpath.dirname(name), "")]
+    others = [s for name in locks for s in pipeline_at(blobs, commit, posixpath.dirname(name), "")]
     found = _in_dvc_files(blobs, commit, dvc_files, path) or _in_stages(others, path)
     if found:
         return found
@@ -278,7 +284,7 @@ def _metric_outs(
             yield _git_out(path, entries)
         else:
             with contextlib.suppress(NotFound):  # declared, and not there at this commit
-                yield _find_out(repository, blobs, commit, pipeline, path)
+                yield find_out(repository, blobs, commit, pipeline, path)
 
 
 def _params(blobs: git.Blobs, commit: str, related: list[Stage]) -> dict[str, Any]:
@@ -329,14 +335,19 @@ def metrics(taken: Snapshot, repository: git.Repository, cache: Cache) -> dict[s
     found: dict[str, Any] = {}
     blobs = git.Blobs(repository)
     for out in taken.metric_outs:
-        in_git = bool(out.names)
-        data = blobs.read(taken.commit, out.path) if in_git else _cached(cache, out.objects[0])
+        data = content(out, taken.commit, blobs, cache)
         if data is not None and not out.within:
             found.update(_flat(_values(data, out.path)))
     return found
 
 
-def _cached(cache: Cache, wanted: Object) -> bytes | None:
+def content(out: Out, commit: str, blobs: git.Blobs, cache: Cache) -> bytes | None:
+    """The bytes of a small file at a commit; None where neither Git nor the cache here has them."""
+    return blobs.read(commit, out.path) if out.names else cached(cache, out.objects[0])
+
+
+def cached(cache: Cache, wanted: Object) -> bytes | None:
+    """The bytes of a small object; None where the cache here has it not, or has others."""
     path = cache.path(wanted)
     if wanted.is_list or not path.is_file():
         return None
@@ -362,16 +373,14 @@ def _values(data: bytes, name: str) -> Any:
     return config.parse(data, name)
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+def _flat(value: Any) -> dict[str, Any]:
     """Numbers and texts of nested mappings; NaN and infinities, which JSON has not, as texts."""
-    if isinstance(value, dict):
-        flat: dict[str, Any] = {}
-        for key, inner in value.items():
-            flat.update(_flat(inner, f"{prefix}.{key}" if prefix else str(key)))
-        return flat
-    if not prefix or not isinstance(value, int | float | str | bool):
-        return {}
-    return {prefix: str(value) if isinstance(value, float) and not math.isfinite(value) else value}
+    flat = config.flat(value) if isinstance(value, dict) else {}
+    return {
+        name: str(one) if isinstance(one, float) and not math.isfinite(one) else one
+        for name, one in flat.items()
+        if name and isinstance(one, int | float | str | bool)
+    }
 
 
 def files(taken: Snapshot, cache: Cache, fetch: Fetcher) -> tuple[TrackedFile, ...]:
@@ -437,7 +446,7 @@ def copy(
     repository: git.Repository,
     fetch: Fetcher,
     target: Path,
-    progress: Progress | None = None,
+    advance: Advance | None = None,
 ) -> File:
     """Put one file into a version directory, every byte hashed and compared.
 
@@ -450,21 +459,21 @@ def copy(
     target.parent.mkdir(parents=True, exist_ok=True)
     if file.object.hash_name == GIT:
         git.write_blob(repository, file.object.digest, target)
-        digests = manifest.digest(target, progress)
+        digests = manifest.digest(target, advance)
         if _blob_id(target) != file.object.digest:
             raise Corrupt(f"Git has other bytes for {file.path} than its commit says", "git fsck")
     else:
-        digests = _copy_cached(file, fetch, target, progress)
+        digests = _copy_cached(file, fetch, target, advance)
     if file.executable:
         target.chmod(0o755)
     return File(file.path, digests.size, digests.md5, digests.sha256, file.executable)
 
 
 def _copy_cached(
-    file: TrackedFile, fetch: Fetcher, target: Path, progress: Progress | None
+    file: TrackedFile, fetch: Fetcher, target: Path, advance: Advance | None
 ) -> manifest.Digests:
     source = fetch.cache.path(file.object)
-    digests = manifest.copy(source, target, progress)
+    digests = manifest.copy(source, target, advance)
     if matches(file.object, target, digests.md5):
         return digests
     target.unlink()
@@ -477,7 +486,7 @@ def _copy_cached(
             f" and they cannot be fetched again: {error.message}",
             "dvc push from a machine that has them, then try again",
         ) from None
-    digests = manifest.copy(source, target, progress)
+    digests = manifest.copy(source, target, advance)
     if not matches(file.object, target, digests.md5):
         raise Corrupt(f"{source} changes while it is read", "look who writes into the DVC cache")
     return digests

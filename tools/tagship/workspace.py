@@ -18,8 +18,9 @@ from tagship.catalog import Catalog, Release
 from tagship.config import Artifact, Settings
 from tagship.errors import Refused
 from tagship.history import Event
-from tagship.manifest import File, Progress
+from tagship.manifest import File
 from tagship.metadata import Metadata
+from tagship.progress import Progress, silent
 from tagship.store import CURRENT, PRIVATE, VERSIONS, Store
 from tagship.tracked import Snapshot
 
@@ -157,9 +158,7 @@ class Workspace:
         """Where objects arrive for whoever has no lock on a model's folder."""
         return self.project / ".dvc" / "tmp" / "tagship"
 
-    def fetcher(
-        self, store: Store | None = None, progress: Progress | None = None
-    ) -> objects.Fetcher:
+    def fetcher(self, store: Store | None = None, progress: Progress = silent) -> objects.Fetcher:
         """Brings what the cache lacks, through the folder for arrivals."""
         incoming = store.incoming if store else self.incoming
         return objects.Fetcher(self.cache, incoming, self.settings.dvc_remote, progress)

@@ -25,13 +25,17 @@ class CatBoostLoader:
         return model
 
     def describe(self, model: Any) -> dict[str, Any]:
-        """Trees, depth of the deepest tree, features and classes, as the file has them."""
+        """Trees, depth of the deepest tree, features and classes, as the file has them.
+
+        Features that are no numbers are named once more: categorical, text, embedding.
+        """
         depths = [len(splits) for splits in _tree_splits(model)]
         return {
             "trees": int(model.tree_count_),
             "depth": max(depths, default=0),
             "features": list(model.feature_names_),
             "classes": [_plain(name) for name in getattr(model, "classes_", ())],
+            **_special_features(model),
         }
 
     def predict(self, model: Any, inputs: Sequence[Any]) -> Any:
@@ -44,6 +48,16 @@ class CatBoostLoader:
 
     def save(self, model: Any, path: Path) -> None:
         model.save_model(str(path), format="cbm")
+
+
+def _special_features(model: Any) -> dict[str, list[str]]:
+    found = {
+        "categorical": model.get_cat_feature_indices(),
+        "text": model.get_text_feature_indices(),
+        "embedding": model.get_embedding_feature_indices(),
+    }
+    names = model.feature_names_
+    return {kind: [names[i] for i in indices] for kind, indices in found.items() if indices}
 
 
 def _tree_splits(model: Any) -> list[list[str]]:

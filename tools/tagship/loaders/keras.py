@@ -24,7 +24,10 @@ class KerasLoader:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
 
     def describe(self, model: Any) -> dict[str, Any]:
-        """Layers, parameters and shapes; None in a shape is the batch, or another open axis."""
+        """Layers, parameters and shapes; None in a shape is the batch, or another open axis.
+
+        Types where one is not float32, and names where there is more than one tensor.
+        """
         return {
             "layers": len(model.layers),
             "parameters": int(model.count_params()),
@@ -36,6 +39,9 @@ class KerasLoader:
             ),
             "inputs": [list(tensor.shape) for tensor in model.inputs],
             "outputs": [list(tensor.shape) for tensor in model.outputs],
+            **_types("input", model.inputs),
+            **_types("output", model.outputs),
+            **_names("input", model.inputs),
         }
 
     def predict(self, model: Any, inputs: Sequence[Any]) -> Any:
@@ -49,6 +55,16 @@ class KerasLoader:
 
     def save(self, model: Any, path: Path) -> None:
         model.save(path, include_optimizer=False)
+
+
+def _types(side: str, tensors: Sequence[Any]) -> dict[str, list[str]]:
+    types = [str(tensor.dtype) for tensor in tensors]
+    return {} if set(types) <= {"float32"} else {f"{side}_types": types}
+
+
+def _names(side: str, tensors: Sequence[Any]) -> dict[str, list[str]]:
+    names = [str(tensor.name) for tensor in tensors]
+    return {f"{side}_names": names} if len(names) > 1 else {}
 
 
 def _product(shape: Sequence[int]) -> int:

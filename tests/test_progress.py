@@ -1,0 +1,82 @@
+"""What a long act tells whoever watches it: what it does, and every byte of it."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tagship import ModelVersionManager, TagshipError
+from tagship.progress import Advance
+from tests.workbench import MODEL, Workbench
+
+BYTES = 3 << 20
+
+
+@dataclass
+class Watch:
+    """A progress that remembers: what was done, its bytes in all, and those that were told."""
+
+    told: list[tuple[str, int | None, int]] = field(default_factory=list)
+    open: list[str] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def __call__(self, doing: str, total: int | None) -> Iterator[Advance]:
+        done: list[int] = []
+        self.open.append(doing)
+        assert len(self.open) == 1, "two bars at once"
+        try:
+            yield done.append
+        finally:
+            self.open.pop()
+            self.told.append((doing, total, sum(done)))
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+def watched(bench: Workbench, watch: Watch) -> ModelVersionManager:
+    return ModelVersionManager(MODEL, bench.repo, watch)
+
+
+def test_a_release_hashes_and_then_pushes_every_byte(bench: Workbench, watch: Watch) -> None:
+    bench.train(b"x" * BYTES)
+    watched(bench, watch).release()
+    assert watch.told == [("hashing", BYTES, BYTES), ("pushing", BYTES, BYTES)]
+
+
+def test_a_deploy_fetches_and_copies_every_byte(bench: Workbench, watch: Watch) -> None:
+    bench.release()
+    bench.release("y" * BYTES)
+    shutil.rmtree(bench.repo / ".dvc" / "cache")
+    watched(bench, watch).deploy()
+    assert watch.told == [("fetching", BYTES, BYTES), ("copying", BYTES, BYTES)]
+
+
+def test_a_look_at_what_is_live_hashes_it(bench: Workbench, watch: Watch) -> None:
+    bench.ship("z" * BYTES)
+    manager = watched(bench, watch)
+    assert manager.plan().live
+    manager.verify()
+    assert watch.told == [("hashing", BYTES, BYTES)] * 2
+
+
+def test_a_rollback_hashes_what_it_goes_back_to(shipped: Workbench, watch: Watch) -> None:
+    watched(shipped, watch).rollback_to_version()
+    assert watch.told == [("hashing", 8, 8)]
+
+
+def test_a_bar_ends_with_a_failure(bench: Workbench, watch: Watch) -> None:
+    bench.release()
+    shutil.rmtree(bench.repo / ".dvc" / "cache")
+    (remote,) = Path(bench.repo.parent / "dvc-remote").rglob("*[!.]*/*[!.]*/*/*")
+    remote.chmod(0o644)
+    remote.write_text("others\n")
+    with pytest.raises(TagshipError):
+        watched(bench, watch).deploy()
+    assert watch.open == []
+    assert [doing for doing, _, _ in watch.told] == ["fetching"]

@@ -1,0 +1,84 @@
+"""Names for the shell's Tab key: quick, silent, and never wrong enough to stop a person typing.
+
+Git is asked here for once without ``git``, whose GitPython takes longer to import than the answer.
+"""
+
+import subprocess
+from pathlib import Path
+from urllib.parse import unquote
+
+from tagship import config, refs
+from tagship.errors import TagshipError
+from tagship.refs import Action, TagName
+
+SECONDS = 2  # that a person waits for the Tab key
+# Bash breaks words at "@" and ":" too (COMP_WORDBREAKS). So the words are cut from the line again,
+# and an answer leaves out what bash keeps: all before the last "@", or to behind the last ":".
+BASH = """\
+_tagship_completion() {
+    local line="${COMP_LINE:0:COMP_POINT}" words cur before kind value
+    read -ra words <<< "$line"
+    [[ $line == *[[:space:]] ]] && words+=("")
+    cur="${words[-1]}"
+    before=""
+    if [[ $cur == *@* && $COMP_WORDBREAKS == *@* ]]; then
+        before="${cur%@*}"
+    elif [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]]; then
+        before="${cur%"${cur##*:}"}"
+    fi
+    COMPREPLY=()
+    while IFS=, read -r kind value; do
+        case $kind in
+            dir) compopt -o dirnames ;;
+            file) compopt -o default ;;
+            plain) COMPREPLY+=("${value#"$before"}") ;;
+        esac
+    done < <(COMP_WORDS="$line" COMP_CWORD=$((${#words[@]} - 1)) _TAGSHIP_COMPLETE=bash_complete \\
+        "${words[0]}" 2>/dev/null)
+}
+complete -o nosort -F _tagship_completion tagship
+"""
+
+
+def models(folder: Path) -> list[str]:
+    """The models of the top dvc.yaml in the work tree, and those with a folder on this host."""
+    try:
+        project = config.find_project(folder)
+        declared = config.artifacts((config.find_top(project) / config.PIPELINE_FILE).read_bytes())
+        root = config.read_root(project)
+    except (TagshipError, OSError):
+        return []
+    here = {unquote(path.parent.name) for path in root.glob("*/versions")}
+    return sorted(here.union(declared))
+
+
+def versions(folder: Path, model: str) -> list[str]:
+    """The versions of a model that tags here carry and no tag took back, the highest first."""
+    if not refs.is_model(model):
+        return []
+    prefix = model.replace(":", "=")
+    command = ["git", "-c", "core.fsmonitor=false", "for-each-ref", "--format=%(refname:strip=2)"]
+    try:
+        done = subprocess.run(
+            [*command, f"refs/tags/{prefix}@v*"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    tags = [tag for tag in map(TagName.parse, done.stdout.splitlines()) if tag]
+    gone = {str(tag.version) for tag in tags if tag.action is Action.DEREGISTER}
+    found = {tag.version for tag in tags if tag.version and str(tag.version) not in gone}
+    return [str(version) for version in sorted(found, reverse=True)]
+
+
+def references(folder: Path, text: str) -> list[str]:
+    """``MODEL``, and ``MODEL@VERSION`` once the ``@`` is typed."""
+    model, at, _ = text.partition("@")
+    if not at:
+        return models(folder)
+    return [f"{model}@{version}" for version in versions(folder, model)]
