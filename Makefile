@@ -1,13 +1,14 @@
 # make demo: train, release, deploy and roll back two models, on a throw-away copy.
+# make notebook: JupyterLab with the notebooks of both models.
 # make test: all tests, the linter and the type checker.
-# Both set up what they need first, in .venv, from a new clone.
+# All set up what they need first, in .venv, from a new clone.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test lint format constraints clean help
+.PHONY: demo notebook test lint format constraints clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -15,8 +16,11 @@ help:
 demo: $(VENV)/.demo
 	$(BIN)/tagship demo
 
+notebook: $(VENV)/.notebook
+	$(BIN)/jupyter lab notebooks
+
 test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -rs
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -44,6 +48,11 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Setting up in $(VENV) (CatBoost and TensorFlow: a minute or two, almost 3 GB) ..."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[pipeline]'
 	@touch $@
+
+$(VENV)/.notebook: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "Setting up in $(VENV) (CatBoost, TensorFlow and JupyterLab: a minute or two, about 3 GB) ..."
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[notebook,pipeline,report]' jupyterlab
+	@touch $@ $(VENV)/.demo $(VENV)/.notebook
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Setting up in $(VENV) (CatBoost and TensorFlow: a minute or two, almost 3 GB) ..."

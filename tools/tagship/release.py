@@ -396,7 +396,10 @@ def _size(taken: Snapshot, cache: Cache, fetch: Fetcher) -> int | None:
     sizes = [one.size for out in taken.outs for one in out.objects]
     if any(out.within for out in taken.outs) or None in sizes:
         found = [o for o in tracked.list_objects(taken, cache, fetch) if not o.is_list]
-        return sum(p.stat().st_size for p in map(cache.path, found) if p.is_file())
+        paths = [cache.path(one) for one in found]
+        if not all(path.is_file() for path in paths):
+            return None  # they are in a remote alone
+        return sum(path.stat().st_size for path in paths)
     return sum(size for size in sizes if size is not None)
 
 

@@ -1,0 +1,542 @@
+"""The deploy cell of a notebook: the plan, a question, release, deploy, self-test, the state.
+
+``deploy`` returns a value that shows itself: as HTML in a browser, as text elsewhere. Nothing is
+done before somebody said so: with a button, or with ``confirm=True``.
+"""
+
+import contextlib
+import importlib
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any, Self
+
+from tagship import history, metadata, metrics, plans, release, render
+from tagship.deploy import Outcome
+from tagship.errors import Refused, SelfTestFailed, TagshipError
+from tagship.history import Event, Place
+from tagship.manager import ModelVersionManager
+from tagship.metrics import MetricChange
+from tagship.plans import Plan
+from tagship.progress import Advance
+from tagship.release import AlreadyReleased, Released, ReleasePlan
+from tagship.selftest import Report
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+PAUSE = 0.2  # seconds between two reports of progress: each is a message to the browser
+
+Say = Callable[[str], object]  # is told what is being done
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What the cell is about to do.
+
+    Attributes:
+        plan: of the deploy.
+        release: of the release that comes first; None where the version is released.
+        changes: of the metrics, from the live version to the new one.
+    """
+
+    plan: Plan
+    release: ReleasePlan | None
+    changes: tuple[MetricChange, ...]
+
+    @property
+    def done(self) -> bool:
+        """The version is live and intact, and nothing of it waits to be pushed."""
+        return self.plan.live and self.release is None
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """The figures of the plan, with their names."""
+        plan = self.plan
+        since = plan.source.version if plan.source else ""
+        rows = [("Release", self._release()), ("Size", render.size(plan.size))]
+        if plan.commits is not None:
+            rows.append((f"Commits since {since}", str(plan.commits)))
+        if plan.to_fetch:
+            rows.append(("To fetch", f"{plan.to_fetch} objects"))
+        return rows + [("Note", text) for text in (self.release.warnings if self.release else ())]
+
+    def _release(self) -> str:
+        at = f"{self.plan.tag} at commit {self.plan.commit[:10]}"
+        if self.release is None:
+            return f"is done: {at}"
+        if self.release.waiting:
+            return f"is done: {at}; the tag is pushed to {self.release.push_to}"
+        push = f"pushed to {self.release.push_to}" if self.release.push_to else "not pushed"
+        return f"makes the tag {at}; {push}"
+
+    def __repr__(self) -> str:
+        lines = [_title(self.plan)]
+        if not self.done:
+            lines += [f"  {name.lower()}: {text}" for name, text in self.rows]
+        return "\n".join([*lines, *(f"  {_change(change)}" for change in self.changes)])
+
+    def _repr_html_(self) -> str:
+        table = "" if self.done else _table([], self.rows)
+        title = escape(_title(self.plan)).replace("-&gt;", "&rarr;")
+        return _box(f"<b>{title}</b>{table}{self._metrics_html()}")
+
+    def _metrics_html(self) -> str:
+        if not self.changes:
+            return ""
+        source, version = self.plan.source, self.plan.version
+        heading = (
+            ("Metric", source.version, version, "Change", "") if source else ("Metric", version, "")
+        )
+        rows = [
+            (
+                one.name,
+                *((render.figure(one.before),) if source else ()),
+                render.figure(one.after),
+                *((_difference(one),) if source else ()),
+                _verdict(one),
+            )
+            for one in self.changes
+        ]
+        return _table(heading, rows, [_COLOURS.get(one.verdict or "", "") for one in self.changes])
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What is live now.
+
+    Attributes:
+        version: of the model.
+        deployment: the id of the deployment, ``YYYYMMDD_HHMMSS`` in UTC.
+        at: when it began, ISO 8601 in UTC; None where the history has lost it.
+        link: the path of ``current``, from the folder of the DVC repository.
+        points_to: the model's file or folder, from the folder of ``current``.
+        readable: whether this process can read it.
+        versions: how many versions the model has, deployed here or not.
+        self_test: what the live version answered.
+        changed: whether it was deployed just now; False: it was live and intact.
+        tag: of the version; ``pushed_to`` is the Git remote that got it just now, if any did.
+        notes: what the user should know.
+    """
+
+    model: str
+    version: str
+    deployment: str
+    at: str | None
+    link: str
+    points_to: str
+    readable: bool
+    versions: int
+    self_test: Report
+    changed: bool
+    tag: str
+    pushed_to: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """The state, with its names: the list of the project's first document."""
+        return [
+            ("Version", self.version),
+            ("Deployment id", self.deployment),
+            ("Time", f"{render.moment(self.at)} UTC" if self.at else "-"),
+            ("Link", self.link),
+            ("Points to", self.points_to),
+            ("File readable", "yes" if self.readable else "no"),
+            ("Number of versions", str(self.versions)),
+            ("Self-test", f"{self.self_test.verdict}: {self.self_test.detail}"),
+            ("Tag", f"{self.tag}, pushed to {self.pushed_to}" if self.pushed_to else self.tag),
+            *(("Note", note) for note in self.notes),
+        ]
+
+    @property
+    def _title(self) -> str:
+        if self.changed:
+            return f"{self.model} {self.version} is live"
+        return f"{self.model} {self.version} is live and intact: nothing to do"
+
+    def __repr__(self) -> str:
+        return "\n".join([self._title, *(f"  {name.lower()}: {text}" for name, text in self.rows)])
+
+    def _repr_html_(self) -> str:
+        tick = f'<span style="color:{_COLOURS[metrics.BETTER]}">&#10003;</span>'
+        return _box(f"<b>{tick} {escape(self._title)}</b>{_table([], self.rows)}")
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What was asked for."""
+
+    model: str
+    start: Path
+    version: str | None
+    bump: str
+    message: str | None
+    push: bool
+    reason: str | None
+
+
+def deploy(
+    model: str,
+    version: str | None = None,
+    *,
+    bump: str = "minor",
+    message: str | None = None,
+    push: bool = False,
+    reason: str | None = None,
+    confirm: bool | None = None,
+    start: Path | str = ".",
+) -> "Proposal | Question | Deployed":
+    """Release what HEAD has of a model, where it is not released yet, and deploy it: in one cell.
+
+    Args:
+        model: its name under ``artifacts:`` in dvc.yaml.
+        version: a released version to deploy instead, such as ``1.1`` or ``latest``.
+        bump: what a new version goes up by: ``minor``, ``major`` or ``patch``.
+        message: what is new, for the tag of a new version.
+        push: push the tag of what HEAD has to Git's remote; not with ``version``.
+        reason: why, for the history.
+        confirm: True acts at once, False only shows the plan, None asks with two buttons.
+        start: a folder in the workspace.
+
+    Returns:
+        The plan, with ``confirm=False``; the question, where it is asked; or what is live now. The
+        last is also what comes back where the version is live and intact already.
+
+    Raises:
+        Refused: with ``confirm=None`` there is nobody to ask; or as for ``release.plan``.
+        SelfTestFailed: the version is refused; or it is live, and does not answer as released.
+        TagshipError: as for ``release.publish`` and ``deploy.deploy``.
+    """
+    with _in_two_lines():
+        request = _Request(model, Path(start).resolve(), version, bump, message, push, reason)
+        manager = ModelVersionManager(model, request.start)
+        proposal = _propose(manager, request)
+        if confirm is False:
+            return proposal
+        if confirm and not proposal.done:
+            _show(proposal)
+        if confirm or proposal.done:
+            return _carry_out(manager, request, proposal, _unheard)
+        if not _can_ask():
+            raise Refused(
+                f"nobody can be asked here whether to deploy {model} {proposal.plan.version},"
+                " so nothing was done",
+                f'deploy("{model}", confirm=True) does it; confirm=False shows the plan',
+            )
+        return Question(request, proposal)
+
+
+def _propose(manager: ModelVersionManager, request: _Request) -> Proposal:
+    """What would be done. Touches nothing."""
+    first, version = None, request.version
+    if version is None:
+        try:
+            first = manager.release_plan(bump=request.bump, push=request.push)
+            version = str(first.version)
+        except AlreadyReleased as found:
+            version = str(found.version)
+    space, model = manager.space, request.model
+    if first is None or first.waiting:
+        plan = manager.plan(version)
+    else:
+        plan = plans.of_commit(space, model, first.commit, version, first.tag)
+    before = {name: old for name, (old, _) in plan.metrics.items() if old is not None}
+    after = {name: new for name, (_, new) in plan.metrics.items() if new is not None}
+    return Proposal(plan, first, metrics.changes(before, after, space.settings.better))
+
+
+def _carry_out(
+    manager: ModelVersionManager, request: _Request, proposal: Proposal, say: Say
+) -> Deployed:
+    """Release and deploy just what was proposed, and ask the live version for its self-test."""
+    plan, published = proposal.plan, None
+    if proposal.release is not None:
+        say(f"releasing {plan.tag}")
+        published = release.publish(
+            manager.space, proposal.release, request.message, manager.progress
+        )
+    say(f"deploying {plan.version}")
+    outcome = manager.deploy(plan.version, reason=request.reason)
+    say("testing the live version")
+    try:
+        report = manager.self_test()
+    except TagshipError as error:
+        back = f"go back with: tagship rollback {request.model}"
+        raise SelfTestFailed(
+            f"{request.model} {plan.version} is live, but {error.message}",
+            f"{error.hint}; or {back}" if error.hint else back,
+        ) from None
+    return _state(manager, plan, published, outcome, report)
+
+
+def _unheard(text: str) -> None:
+    """Nobody watches."""
+
+
+def _state(
+    manager: ModelVersionManager,
+    plan: Plan,
+    published: Released | None,
+    outcome: Outcome,
+    report: Report,
+) -> Deployed:
+    store, place = manager.space.store(outcome.model), outcome.place
+    path = outcome.path / metadata.read(outcome.path).path
+    event = outcome.event or _event_of(manager, place)
+    return Deployed(
+        model=outcome.model,
+        version=place.version,
+        deployment=event.id if event else history.id_of(place.directory),
+        at=event.at if event else None,
+        link=os.path.relpath(store.current, manager.space.project),
+        points_to=str(Path(os.readlink(store.current)) / path.name),
+        readable=os.access(path, os.R_OK),
+        versions=len(manager.list_versions()),
+        self_test=report,
+        changed=outcome.event is not None,
+        tag=plan.tag,
+        pushed_to=published.pushed_to if published else None,
+        notes=(*(published.warnings if published else ()), *outcome.mended, *outcome.warnings),
+    )
+
+
+def _event_of(manager: ModelVersionManager, place: Place) -> Event | None:
+    """The event that made a place live; None where the history has lost it."""
+    events = [e for e in manager.get_deployment_history() if e.switched and e.place == place]
+    return events[-1] if events else None
+
+
+def _what_changed(shown: Proposal, now: Proposal) -> str | None:
+    """What makes the act another one than was shown, in words; None: it is the same."""
+    old, new = shown.plan, now.plan
+    if new.source != old.source:
+        return f"{new.source.version if new.source else 'nothing'} is live by now"
+    if (new.version, new.commit) != (old.version, old.commit):
+        return f"{new.version} of commit {new.commit[:10]} would be deployed by now"
+    if (new.live, now.release is None) != (old.live, shown.release is None):
+        return f"{new.version} was released or deployed by somebody else"
+    return None
+
+
+class Question:
+    """The plan and two buttons. It acts once, when a button is clicked, and shows what came of it.
+
+    Attributes:
+        proposal: what is asked.
+        result: what is live now, once it was deployed.
+        go, cancel: the buttons.
+        status: what is being done, and what came of it, as HTML.
+    """
+
+    def __init__(self, request: _Request, proposal: Proposal) -> None:
+        widgets = _widgets()
+        self.proposal = proposal
+        self.result: Deployed | None = None
+        layout = widgets.Layout(width="auto", min_width="9em")
+        self.go = widgets.Button(
+            description=f"Deploy {proposal.plan.version}", button_style="success", layout=layout
+        )
+        self.cancel = widgets.Button(description="Cancel", layout=layout)
+        self.go.on_click(lambda _: self._answer(self._act))
+        self.cancel.on_click(lambda _: self._answer(lambda: Notice(("nothing was done",))))
+        self.status = widgets.HTML()
+        self._view = widgets.VBox([widgets.HBox([self.go, self.cancel]), self.status])
+        self._display_id = secrets.token_hex(16)
+        self._request = request
+        self._answered = False
+
+    @property
+    def _hint(self) -> str:
+        call = f'deploy("{self._request.model}", confirm=True)'
+        return f"The buttons need a browser; without one: {call}"
+
+    def __repr__(self) -> str:
+        return f"{self.proposal!r}\n{self._hint}"
+
+    def _ipython_display_(self) -> None:
+        display = importlib.import_module("IPython.display")
+        display.display(self.proposal)
+        view = {"version_major": 2, "version_minor": 0, "model_id": self._view.model_id}
+        bundle = {"text/plain": self._hint, WIDGET_VIEW: view}
+        display.display(bundle, raw=True, display_id=self._display_id)
+
+    def _answer(self, answer: "Callable[[], Deployed | Notice]") -> None:
+        """Act on the first click alone, and show what came of it in the place of the buttons."""
+        if self._answered:  # the second click of a double click was on its way already
+            return
+        self._answered = self.go.disabled = self.cancel.disabled = True
+        status = f"see what is live: tagship status {self._request.model}"
+        try:
+            shown = answer()
+        except TagshipError as error:
+            shown = Notice.of_error(error.message, error.hint)
+        except KeyboardInterrupt:
+            shown = Notice.of_error("interrupted", status)
+        except Exception as error:  # noqa: BLE001 - the last resort: nobody sees a callback's log
+            text = f"this should not have happened: {type(error).__name__}: {error}"
+            shown = Notice.of_error(text, status)
+        # In the widget for whoever cannot update a display after its cell has ended; plain HTML
+        # instead of the widget for all others, so that the saved notebook shows it.
+        self.status.value = shown._repr_html_()
+        display = importlib.import_module("IPython.display")
+        display.update_display(shown, display_id=self._display_id)
+
+    def _act(self) -> Deployed:
+        request = self._request
+        manager = ModelVersionManager(request.model, request.start, self._progress)
+        changed = _what_changed(self.proposal, _propose(manager, request))
+        if changed is not None:
+            raise Refused(
+                f"{changed}, so nothing was done", "run the cell again: it shows the plan"
+            )
+        self.result = _carry_out(manager, request, self.proposal, self._say)
+        return self.result
+
+    def _say(self, text: str) -> None:
+        self.status.value = _box(escape(f"{text} ..."))
+
+    @contextlib.contextmanager
+    def _progress(self, doing: str, total: int | None) -> Iterator[Advance]:
+        """Show the bytes done; see ``progress.Progress``."""
+        whole = f" of {render.size(total)}" if total else ""
+        lock, done, told = threading.Lock(), 0, time.monotonic()
+
+        def advance(count: int) -> None:
+            nonlocal done, told
+            with lock:
+                done += count
+                if time.monotonic() - told < PAUSE:
+                    return
+                told = time.monotonic()
+            self._say(f"{doing} {render.size(done)}{whole}")
+
+        yield advance
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Lines in the place of a result: what went wrong, or that nothing was done."""
+
+    lines: tuple[str, ...]
+
+    @classmethod
+    def of_error(cls, message: str, hint: str) -> Self:
+        """An error as the command line shows it."""
+        return cls((f"error: {message}", *((f"hint: {hint}",) if hint else ())))
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines)
+
+    def _repr_html_(self) -> str:
+        return _box("<br>".join(escape(line) for line in self.lines))
+
+
+@contextlib.contextmanager
+def _in_two_lines() -> Iterator[None]:
+    """Have IPython show an error as the command line does; the cell fails all the same."""
+    try:
+        yield
+    except TagshipError as error:
+        lines = list(Notice.of_error(error.message, error.hint).lines)
+        vars(error)["_render_traceback_"] = lambda: lines  # IPython asks an exception for this
+        raise
+
+
+def _shell() -> Any:
+    """The IPython that runs this code; None for any other Python."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython else None
+
+
+def _show(proposal: Proposal) -> None:
+    """Show the plan above the result, where there is something to show it in."""
+    if _shell() is not None:
+        importlib.import_module("IPython.display").display(proposal)
+
+
+def _can_ask() -> bool:
+    """Whether somebody looks on who can answer, as the request that runs this cell says.
+
+    ``allow_stdin`` of an execute_request, in Jupyter's messaging protocol: JupyterLab, Notebook and
+    VS Code send True, nbclient and all that is built on it (nbconvert, papermill) send False.
+    """
+    parent: Callable[[], dict[str, Any]] = getattr(
+        getattr(_shell(), "kernel", None), "get_parent", dict
+    )
+    return bool(parent().get("content", {}).get("allow_stdin"))
+
+
+def _widgets() -> Any:
+    try:
+        return importlib.import_module("ipywidgets")
+    except ImportError:
+        raise Refused(
+            "ipywidgets is not installed, so there can be no buttons",
+            'pip install "tagship[notebook]", or say confirm=True',
+        ) from None
+
+
+def _title(plan: Plan) -> str:
+    if plan.live:
+        return f"{plan.model} {plan.version} is live and intact"
+    return f"{plan.model}: {plan.source.version if plan.source else 'nothing'} -> {plan.version}"
+
+
+def _verdict(change: MetricChange) -> str:
+    """``better (higher is better)``, or as much of it as is known, or what is odd."""
+    way = f"{change.better} is better" if change.better else ""
+    said = change.verdict or (change.note if change.note != "new" else "") or ""
+    return f"{said} ({way})" if said and way else said or way
+
+
+def _change(change: MetricChange) -> str:
+    before, after = render.figure(change.before), render.figure(change.after)
+    moved = f"{before} -> {after}" if change.before is not None else after
+    told = (moved, _difference(change), _verdict(change))
+    return f"{change.name}: {', '.join(text for text in told if text)}"
+
+
+def _difference(change: MetricChange) -> str:
+    return f"{change.difference:+.4g}" if change.difference else ""
+
+
+# JupyterLab's own colours, light and dark; elsewhere ones that can be read on both.
+_COLOURS = {
+    metrics.BETTER: "var(--jp-success-color1, #2e9e44)",
+    metrics.WORSE: "var(--jp-error-color1, #e0483e)",
+}
+_LINE = "1px solid var(--jp-border-color2, rgba(128, 128, 128, 0.4))"
+_CELL = f"text-align:left; padding:2px 16px 2px 0; border-bottom:{_LINE}; background:transparent"
+_NAME = f"{_CELL}; font-weight:normal; opacity:0.75; min-width:11em"
+
+
+def _box(content: str) -> str:
+    font = "font-family:var(--jp-ui-font-family, sans-serif); font-size:13px; line-height:1.6"
+    return f'<div style="{font}; margin:4px 0">{content}</div>'
+
+
+def _table(
+    heading: Sequence[str], rows: Sequence[Sequence[str]], colours: Sequence[str] = ()
+) -> str:
+    """A table; a colour for each row is that of its last cell."""
+    lines = []
+    if heading:
+        cells = "".join(f'<th style="{_CELL}">{escape(text)}</th>' for text in heading)
+        lines.append(f'<tr style="background:transparent">{cells}</tr>')
+    for number, (name, *others) in enumerate(rows):
+        styles = [_CELL] * len(others)
+        if colours and colours[number]:
+            styles[-1] += f"; color:{colours[number]}"
+        cells = f'<th style="{_NAME}">{escape(name)}</th>'
+        cells += "".join(
+            f'<td style="{style}">{escape(text)}</td>'
+            for style, text in zip(styles, others, strict=True)
+        )
+        lines.append(f'<tr style="background:transparent">{cells}</tr>')
+    style = "border-collapse:collapse; margin:6px 0; font-size:13px"
+    return f'<table style="{style}">{"".join(lines)}</table>'
