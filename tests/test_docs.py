@@ -228,6 +228,7 @@ def printed_json(bench: Workbench) -> dict[str, list[Any]]:
     say("why", "why", "churn")
     say("compare", "compare", "churn", "1.0")
     say("compare", "compare", "churn", "1.0", "1.1")
+    say("report", "report", "-o", str(bench.repo.parent / "report.html"))
     say("export", "export", "churn", "--format", "huggingface")
     say("export", "export", "churn", "--format", "cyclonedx", "-o", str(bench.repo.parent / "out"))
     say("deploy", "deploy", "churn@1.0", "--yes")

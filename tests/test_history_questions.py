@@ -1,6 +1,7 @@
 """Questions to the history: what was live when and why; events since, of a kind, of all models."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -84,6 +85,13 @@ def test_an_event_whose_date_is_none_is_told() -> None:
     for ask in (history.periods, lambda events: history.choose(events, DAY)):
         with pytest.raises(Corrupt, match="event 1 has 'yesterday' for a date"):
             ask(broken)
+
+
+@pytest.mark.parametrize("duration", ["x", None, 1e300, float("nan"), [1]])
+def test_an_event_whose_duration_is_none_is_told(duration: float) -> None:
+    broken = [replace(STORY[0], duration_s=duration)]
+    with pytest.raises(Corrupt, match="for a duration in seconds"):
+        history.periods(broken)
 
 
 def test_events_are_chosen_by_when_they_began_and_by_what_they_are() -> None:

@@ -81,3 +81,23 @@ stages:
 def test_a_lock_of_another_form_is_refused(lock: bytes) -> None:
     with pytest.raises(Corrupt, match=r"sub/dvc\.lock is not of DVC's form"):
         stages.read("sub/dvc.lock", lock, b"")
+
+
+def test_the_plots_of_a_stage_have_their_options() -> None:
+    pipeline = b"""
+stages:
+  train:
+    cmd: t
+    wdir: work
+    plots: [../a.csv, {b.csv: {x: n, cache: false}}, {c.png: null}, 7]
+  many: {foreach: [a], do: {cmd: m, plots: {d.csv: {y: v}}}}
+"""
+    lock = b"stages: {train: {cmd: t}, many@a: {cmd: m}}"
+    train, many = stages.read("sub/dvc.lock", lock, pipeline)
+    assert train.plots == (
+        ("sub/a.csv", {}),
+        ("sub/work/b.csv", {"x": "n", "cache": False}),
+        ("sub/work/c.png", {}),
+    )
+    assert many.plots == (("sub/d.csv", {"y": "v"}),)
+    assert "plots" not in train.to_json()

@@ -365,6 +365,28 @@ def why(session: Session, model: str, as_json: bool) -> None:
 
 
 @cli.command()
+@optional_model_argument
+@click.option("-o", "--output", type=click.Path(path_type=Path), default="report.html",
+              show_default=True, metavar="FILE", help="The file.")  # fmt: skip
+@json_option
+@pass_session
+def report(session: Session, model: str | None, output: Path, as_json: bool) -> None:
+    """Show MODEL, or all, as a page: one HTML file that loads nothing, to show to others.
+
+    Example: tagship report ml_model -o report.html
+    """
+    from tagship import page, workspace
+    from tagship import report as collected
+
+    names = [_ref(model).model] if model is not None else []
+    made = collected.collect(workspace.find(session.folder), names)
+    page.write(made, output)
+    shown = [one.model for one in made.models]
+    value = {"path": output.absolute(), "models": shown}
+    _show(value, as_json, f"{output} shows {', '.join(shown) or 'no model'}")
+
+
+@cli.command()
 @ref_argument
 @click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, required=True,
               help="Whose format; may be given again.")  # fmt: skip

@@ -241,9 +241,13 @@ def moment_of(event: Event) -> datetime:
     """When an event took effect: ``at`` is when it began.
 
     Raises:
-        Corrupt: ``at`` is no date.
+        Corrupt: ``at`` is no date, or ``duration_s`` no number of seconds.
     """
-    return _began(event) + timedelta(seconds=event.duration_s)
+    try:
+        return _began(event) + timedelta(seconds=event.duration_s)
+    except (TypeError, ValueError, OverflowError):
+        what = f"event {event.seq} has {event.duration_s!r} for a duration in seconds"
+        raise Corrupt(what, "mend its duration_s") from None
 
 
 def _began(event: Event) -> datetime:

@@ -189,6 +189,18 @@ class ModelVersionManager:
             self.space, self._ref(version), list(formats), folder, self.progress
         )  # fmt: skip
 
+    def report(self, path: Path | str = "report.html") -> Path:
+        """Write a page that shows the model to others: one HTML file, which loads nothing.
+
+        Raises:
+            Refused: ``path`` is no file, or what draws is not installed.
+            NotFound: there is no such model, or no such folder.
+        """
+        from tagship import page, report  # noqa: PLC0415 - 30 ms, and only for who draws
+
+        page.write(report.collect(self.space, [self.model]), Path(path))
+        return Path(path)
+
     def pin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> str:
         """Protect a version from cleanup; the version that was meant."""
         found = str(self.space.catalog(self.model).find(self._ref(version)).version)
