@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,21 +14,13 @@ from typing import Any
 
 import pytest
 
+from tests.browser import ARGUMENTS, CHROMIUM
 from tests.workbench import Workbench
 
 nbformat = pytest.importorskip("nbformat")
 sync_api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("jupyterlab")
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 SECONDS = 60  # for the server to start, and for whatever is waited for in the page
 
 
@@ -86,11 +77,10 @@ def jupyter_lab(folder: Path, private: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def browser_page(address: str) -> Iterator[Any]:
     """A new page of an own browser."""
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if path is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.set_default_timeout(SECONDS * 1000)

@@ -22,20 +22,12 @@ from hypothesis import strategies as st
 from tagship import NotFound, Refused, history, page, report, workspace
 from tagship.report import ModelReport, Report
 from tests import conftest
+from tests.browser import ARGUMENTS, CHROMIUM
 from tests.workbench import Workbench, dvc
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 HOSTILE = (
     "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>\u2028'\"&<!--"
 )

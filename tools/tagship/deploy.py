@@ -421,16 +421,10 @@ def _describe(
     report = job.report or Report(selftest.SKIPPED, "not asked for")
     event = job.event
     described = space.describe(release, taken, files)
-    return replace(
-        described,
-        framework=report.framework,
-        architecture=report.architecture,
-        smoke_test=f"{report.verdict}: {report.detail}",
-        tools={**described.tools, **report.versions},
-        deployment=metadata.DeploymentInfo(
-            event.id, _next_seq(job), event.at, event.actor, event.host
-        ),
+    deployment = metadata.DeploymentInfo(
+        event.id, _next_seq(job), event.at, event.actor, event.host
     )
+    return replace(report.noted(described), deployment=deployment)
 
 
 def _next_seq(job: _Job) -> int:

@@ -239,10 +239,4 @@ def _tested(space: Workspace, described: Metadata, folder: Path) -> Metadata:
         raise
     except TagshipError:  # the framework is not installed here
         return described
-    return replace(
-        described,
-        framework=report.framework,
-        architecture=report.architecture,
-        smoke_test=f"{report.verdict}: {report.detail}",
-        tools={**described.tools, **report.versions},
-    )
+    return report.noted(described)

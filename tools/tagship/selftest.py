@@ -17,12 +17,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from tagship import loaders
 from tagship.errors import Corrupt, SelfTestFailed, TagshipError
+from tagship.metadata import Metadata
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 PASSED, SKIPPED = "passed", "skipped"
@@ -44,6 +45,16 @@ class Report:
     framework: str | None = None
     architecture: dict[str, Any] | None = None
     versions: dict[str, str] = field(default_factory=dict)
+
+    def noted(self, described: Metadata) -> Metadata:
+        """The metadata of the version that was tested, with what was found."""
+        return replace(
+            described,
+            framework=self.framework,
+            architecture=self.architecture,
+            smoke_test=f"{self.verdict}: {self.detail}",
+            tools={**described.tools, **self.versions},
+        )
 
 
 @dataclass(frozen=True)
