@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tagship import Corrupt
+from tagship import Corrupt, ModelVersionManager
 from tests.workbench import Workbench
 
 Write = Callable[[Workbench, str], None]
@@ -220,3 +220,30 @@ def test_a_link_in_git_is_not_released(bench: Workbench) -> None:
     bench.commit()
     with pytest.raises(Corrupt, match="plain/link is a link or a submodule"):
         bench.manager.release()
+
+
+@pytest.mark.parametrize(
+    ("declared", "churn", "wine"),
+    [
+        ("metrics.json", {}, {}),
+        ("metrics/churn.json", {"accuracy": 0.75}, {}),
+        ("wine/metrics.json", {}, {"accuracy": 0.75}),
+        ("models/churn/scores.json", {"accuracy": 0.75}, {}),
+    ],
+)
+def test_of_several_models_a_metrics_file_counts_for_the_one_that_it_names(
+    bench: Workbench, declared: str, churn: dict[str, float], wine: dict[str, float]
+) -> None:
+    other = bench.repo / "models" / "wine" / "model.bin"
+    other.parent.mkdir()
+    other.write_text("another model\n")
+    bench.dvc("add", "--quiet", "models/wine/model.bin")
+    (bench.repo / declared).parent.mkdir(exist_ok=True)
+    (bench.repo / declared).write_text('{"accuracy": 0.75}\n')
+    (bench.repo / "dvc.yaml").write_text(
+        "artifacts:\n  churn: {path: models/churn/model.bin}\n"
+        f"  wine: {{path: models/wine/model.bin}}\nmetrics:\n  - {declared}\n"
+    )
+    bench.commit("Add wine")
+    for model, metrics in (("churn", churn), ("wine", wine)):
+        assert ModelVersionManager(model, bench.repo).release_plan().metrics == metrics

@@ -103,11 +103,12 @@ def test_it_reads_well_in_a_pipe(two: Workbench) -> None:
         "SELF-TEST\t1.0.0\t1.1.0\n"
         "input\t[2]\t[3]\n"
         "\n"
-        "COMMIT\tAT (UTC)\tAUTHOR\t2 MORE\n"
+        "COMMIT\tAT (UTC)\tAUTHOR\tSUBJECT\n"
         f"{second[:10]}\t2026-11-20 12:00:00\tAda <ada@example.com>\tWrite it down\n"
         f"{two.git('rev-parse', 'HEAD~1')[:10]}\t2026-11-20 12:00:00\tAda <ada@example.com>"
         "\tTrain on more data\n"
         "\n"
+        "2 commits in 1.1.0 alone\n"
         "the same: commands\n"
         "not known: architecture (it is known of a version that was deployed here)\n"
     )
@@ -142,13 +143,28 @@ def test_one_version_is_held_against_the_live_one(two: Workbench) -> None:
     assert (found["before"]["version"], found["after"]["version"]) == ("1.1.0", "1.0.0")
     assert (found["ahead"], found["behind"]) == (0, 2)
     assert found["metrics"][0]["verdict"] == "worse"
-    assert "2 commits are in 1.1.0 alone" in two.cli("compare", "churn", "1.0").out
+    assert "2 commits in 1.1.0 alone" in two.cli("compare", "churn", "1.0").out
 
 
 def test_a_version_held_against_itself_is_the_same(two: Workbench) -> None:
     out = two.cli("compare", "churn", "1.0", "1.0").out
     assert "the same: params, data and code, commands, self-test, commits\n" in out
     assert "accuracy\t0.75\t0.75\t+0\tsame\thigher\n" in out
+
+
+def test_where_the_live_version_is_the_latest_the_one_before_it_is_held_against_it(
+    two: Workbench,
+) -> None:
+    two.manager.deploy("1.1")
+    found = two.manager.compare()
+    assert (found.before.version, found.after.version) == ("1.0.0", "1.1.0")
+    assert found.after.live
+
+
+def test_a_first_version_has_only_itself_to_be_held_against(bench: Workbench) -> None:
+    bench.ship()
+    found = bench.manager.compare()
+    assert (found.before.version, found.after.version) == ("1.0.0", "1.0.0")
 
 
 def test_what_the_settings_say_of_a_metric_decides(two: Workbench) -> None:
@@ -228,7 +244,7 @@ def test_commits_that_are_many_are_counted_and_the_newest_listed(
     bench.release()
     found = bench.manager.compare()
     assert (len(found.commits), found.ahead) == (2, 5)
-    assert "...\t\t\tand 3 more\n" in bench.cli("compare", "churn").out
+    assert "...\t\t\tand 3 commits more\n" in bench.cli("compare", "churn").out
 
 
 def test_bad_input_is_told(two: Workbench, bench: Workbench) -> None:

@@ -216,6 +216,7 @@ def printed_json(bench: Workbench) -> dict[str, list[Any]]:
     say("deploy --dry-run", "deploy", "churn@1.0", "--dry-run")
     say("history --at", "history", "churn", "--at", history.now().isoformat())
     say("rollback", "rollback", "churn", "--yes")
+    say("deploy --dry-run", "deploy", "churn@1.1", "--dry-run")  # rolled back
     say("status", "status", code=3)
     say("pin", "pin", "churn@1.1")
     say("list", "list", "churn")
@@ -295,7 +296,7 @@ def test_the_settings_pages_examples_are_read() -> None:
     settings, *declared = (one.encode() for one in examples)
     assert config.settings(settings).demo == {"train.depth": 6}
     tests = [model.self_test for one in declared for model in config.artifacts(one).values()]
-    assert tests == ["models/ml_model/self_test.json", "models/churn/self_test.json"]
+    assert tests == [None, "models/ml_model/self_test.json", "models/churn/self_test.json"]
 
 
 # ---- self_test.md

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -52,6 +53,30 @@ def short(places: Sequence[Place | None]) -> str:
     return " ".join(
         f"{one.version[0]}{one.directory[-1].replace('a', '')}" if one else "none" for one in places
     )
+
+
+@pytest.mark.parametrize(
+    ("story", "left"),
+    [
+        ("", False),
+        ("+1 +2", False),
+        ("+1 +2 -1", True),
+        ("+1 +2 -1 +3", True),
+        ("+1 +2 -1 +2", False),
+        ("+1 +2 x-1", False),
+        ("+1 +2 +3 -2", False),
+        ("+1 +2 +3 -2 -1", True),
+    ],
+)
+def test_what_a_rollback_left(story: str, left: bool) -> None:
+    told: list[Event] = []
+    live: Place | None = None
+    for event in events(story):
+        told.append(replace(event, previous=live))
+        live = event.place if event.switched else live
+    found = history.left_by_rollback(told, "2.0.0")
+    assert (found is not None) == left
+    assert found is None or found.action == "rollback"
 
 
 @pytest.mark.parametrize(

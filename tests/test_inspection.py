@@ -42,6 +42,29 @@ def test_nothing_deployed_is_exit_3(bench: Workbench) -> None:
     assert bench.cli("status").code == 3
 
 
+def test_what_was_released_after_a_rollback_is_not_what_was_rolled_back(
+    shipped: Workbench,
+) -> None:
+    shipped.manager.rollback_to_version(reason="wrong on snow")
+    shipped.release("model 3\n")
+    assert shipped.cli("status").out == (
+        "churn: drifted, live 1.0.0, latest 1.2.0\n"
+        "  1.2.0 is released, 1.0.0 is live\n"
+        "    mend it: tagship deploy churn\n"
+    )
+
+
+def test_a_plan_tells_that_the_version_was_rolled_back(shipped: Workbench) -> None:
+    assert shipped.manager.plan("1.0").left is None
+    shipped.manager.rollback_to_version(reason="wrong on snow")
+    told = shipped.cli("deploy", "churn", "--dry-run").out.splitlines()[-1]
+    event = shipped.manager.get_deployment_history()[-1]
+    at = event.at.replace("T", " ").removesuffix("Z")
+    assert told == f"  1.1.0 was rolled back by {event.actor}, {at} UTC: wrong on snow"
+    shipped.manager.deploy("1.1")
+    assert shipped.manager.plan("1.1").left is None
+
+
 MENDED = {
     "edited": 3,
     "extra file": 3,
@@ -114,7 +137,7 @@ def test_verify_names_the_file_and_exits_1(bench: Workbench) -> None:
     directory = bench.current.resolve().name
     assert (result.code, result.out) == (
         1,
-        f"churn {directory} is NOT as it was released (1 files, 8 B)\n"
+        f"churn {directory} is NOT as it was released (1 file, 8 B)\n"
         "  model.bin has other bytes than it was deployed with\n",
     )
 
@@ -257,7 +280,7 @@ def test_what_was_gone_back_from_is_not_advised_again(bench: Workbench) -> None:
     bench.manager.rollback_to_version(reason="wrong on snow")
     assert bench.cli("status", "churn").out == (
         "churn: drifted, live 1.0.0, latest 1.1.0\n"
-        "  1.1.0 is released, and was gone back from to 1.0.0: wrong on snow\n"
+        "  1.1.0 was rolled back to 1.0.0: wrong on snow\n"
         "    mend it: tagship release churn, once it is better\n"
     )
 

@@ -157,24 +157,32 @@ def _check_given_up(bench: Workbench, version: str) -> None:
 # --- the question
 
 
+def question(bench: Workbench, command: str) -> str:
+    """What a command says before it asks; for the deploy, its version is rolled back first."""
+    if command != "deploy churn":
+        return QUESTIONS[command]
+    event = bench.manager.rollback_to_version().event
+    assert event is not None
+    at = event.at.replace("T", " ").removesuffix("Z")
+    return f"{QUESTIONS[command]}  1.1.0 was rolled back by {event.actor}, {at} UTC\n"
+
+
 @pytest.mark.parametrize("command", QUESTIONS)
 @pytest.mark.parametrize("answer", ["n", ""])
 def test_no_is_no(shipped: Workbench, command: str, answer: str) -> None:
-    if command == "deploy churn":
-        shipped.manager.rollback_to_version()
+    told = question(shipped, command)
     before = shipped.state()
     code, screen = at_terminal(shipped, command, ASKED, f"{answer}\r".encode())
-    assert (code, screen) == (1, f"{QUESTIONS[command]}{ASKED}{answer}\nerror: nothing was done\n")
+    assert (code, screen) == (1, f"{told}{ASKED}{answer}\nerror: nothing was done\n")
     assert shipped.changes(before) == set()
 
 
 @pytest.mark.parametrize("command", QUESTIONS)
 def test_ctrl_c_at_the_question_changes_nothing(shipped: Workbench, command: str) -> None:
-    if command == "deploy churn":
-        shipped.manager.rollback_to_version()
+    told = question(shipped, command)
     before = shipped.state()
     code, screen = at_terminal(shipped, command, ASKED, CTRL_C)
-    assert (code, screen) == (130, f"{QUESTIONS[command]}{ASKED}^C\ninterrupted\n")
+    assert (code, screen) == (130, f"{told}{ASKED}^C\ninterrupted\n")
     assert shipped.changes(before) == set()
 
 

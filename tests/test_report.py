@@ -410,7 +410,7 @@ def _tell(bench: Workbench) -> None:
 artifacts:
   churn: {path: models/churn/model.bin, desc: HOSTILE, labels: [HOSTILE, tabular]}
   fraud: {path: models/fraud/model.bin}
-metrics: [metrics.json]
+metrics: [churn.json]
 plots:
   - curve.csv: {x: step, y: loss, title: HOSTILE}
   - confusion.csv: {template: confusion, x: actual, y: predicted}
@@ -436,7 +436,7 @@ plots:
     dvc(bench.repo, "add", "--quiet", "models/fraud/model.bin")
     for number in range(3):
         scores = {"accuracy": 0.7 + number / 20, "val.loss": 1 - number / 5, HOSTILE: number}
-        (bench.repo / "metrics.json").write_text(json.dumps(scores))
+        (bench.repo / "churn.json").write_text(json.dumps(scores))
         bench.train(f"model {number}\n")
         bench.commit(f"Train {HOSTILE}")
         bench.manager.release(message=HOSTILE, force=True)

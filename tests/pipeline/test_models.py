@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,19 @@ def test_catboost_answers_its_self_test_which_covers_every_weather(
     assert sorted(str(table[match][weather.LABEL].item()) for match in matches) == list(
         weather.CLASSES
     )
+
+
+def test_the_same_training_writes_the_same_bytes(
+    tmp_path: Path, weather_split: WeatherSplit, boosting: Boosting
+) -> None:
+    table = weather.features(local_data.seattle_weather(), weather_split).head(200)
+    short = replace(boosting, iterations=5)
+    for name in ("one.cbm", "other.cbm"):
+        ml_train.save(tmp_path / name, ml_train.fit(table, short))
+    assert (tmp_path / "one.cbm").read_bytes() == (tmp_path / "other.cbm").read_bytes()
+    model = ml_train.load(tmp_path / "one.cbm")
+    assert model.tree_count_ == 5
+    assert model.get_metadata()["train_finish_time"] == ""  # CatBoost's is of this second
 
 
 def test_labels_are_indices_into_the_classes() -> None:

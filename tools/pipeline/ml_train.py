@@ -30,6 +30,14 @@ def fit(days: pd.DataFrame, boosting: settings.Boosting) -> CatBoostClassifier:
     return model
 
 
+def save(path: Path, model: CatBoostClassifier) -> None:
+    """Write a .cbm file without what is new in each training: the same inputs, the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    metadata = model.get_metadata()
+    metadata["train_finish_time"], metadata["model_guid"] = "", ""
+    model.save_model(path)
+
+
 def load(path: Path) -> CatBoostClassifier:
     """Read a .cbm file."""
     model = CatBoostClassifier()
@@ -50,8 +58,7 @@ def main() -> None:
     train = pd.read_csv("data/ml/train.csv")
     boosting = settings.read(settings.Boosting, "ml.train")
     model = fit(train, boosting)
-    MODEL.parent.mkdir(parents=True, exist_ok=True)
-    model.save_model(MODEL)
+    save(MODEL, model)
     write_self_test(SELF_TEST, MODEL, pd.read_csv("data/ml/test.csv"))
     losses = model.get_evals_result()["learn"]["MultiClass"]
     rows = [(tree, round(loss, 6)) for tree, loss in enumerate(losses, start=1)]

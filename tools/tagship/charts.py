@@ -171,8 +171,9 @@ def _span(rows: list[dict[str, Any]]) -> timedelta:
 
 
 def _time_axis(span: timedelta) -> Spec:
-    """Moments in UTC; days and months where hours would say nothing."""
+    """Moments in UTC; seconds alone for a first try, months where days would say nothing."""
     form = "%-d %b, %H:%M" if span < timedelta(days=3) else "%-d %b"
+    form = "%H:%M:%S" if span < timedelta(minutes=20) else form
     return {
         "field": "since",
         "type": "temporal",

@@ -110,7 +110,9 @@ def cli(session: Session, folder: Path, verbose: bool) -> None:
 @json_option
 @pass_session
 def init(session: Session, model: str | None, path: str | None, as_json: bool) -> None:
-    """Prepare a Git and DVC repository: ignore rules, and a first model.
+    """Prepare a Git and DVC repository.
+
+    Ignore rules, and a first model.
 
     Example: tagship init --model churn --path models/churn/model.cbm
     """
@@ -155,7 +157,7 @@ def release(
     session: Session, model: str, bump: str, version: str | None, message: str | None,
     push: bool, then_deploy: bool, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Publish what HEAD has of MODEL as its next version.
+    """Publish what HEAD has of MODEL as a version.
 
     Example: tagship release ml_model --bump minor -m "deeper trees" --push
     """
@@ -168,7 +170,7 @@ def release(
             return _show(done, as_json, render.released(done))
         if not as_json:  # it is released, whatever becomes of the deploy
             _echo(render.released(done))
-        outcome = manager.deploy(str(done.version))
+        outcome = manager.deploy(str(done.version), reason=message)
     _warn((*outcome.mended, *outcome.warnings))
     return _show({"released": done, "deployed": outcome}, as_json, render.outcome(outcome))
 
@@ -187,7 +189,7 @@ def deploy(
     session: Session, model: str, yes: bool, dry_run: bool, force: bool, smoke_test: bool | None,
     reason: str | None, wait: float, as_json: bool,
 ) -> None:  # fmt: skip
-    """Check a version out and make it live; the latest where none is named.
+    """Make a version live; the latest where none is named.
 
     Example: tagship deploy dl_model@1.2 --yes --reason "better on bare ground"
     """
@@ -221,7 +223,7 @@ def rollback(
     session: Session, model: str, version: str | None, reason: str | None, yes: bool, wait: float,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Make the last good version before the live one live again.
+    """Make the last good version before the live one live.
 
     Example: tagship rollback ml_model --reason "wrong on snow" --yes
     """
@@ -267,6 +269,8 @@ def list_(session: Session, model: str, as_json: bool) -> None:
 
     with _manager(session, model) as manager:
         rows = manager.list_versions()
+    if not rows:
+        _warn([f"nothing is released yet: tagship release {model}"])
     _show_table(rows, as_json, render.versions)
 
 
@@ -275,7 +279,7 @@ def list_(session: Session, model: str, as_json: bool) -> None:
 @json_option
 @pass_session
 def show(session: Session, model: str, as_json: bool) -> None:
-    """Show all that is known of one version, deployed or not.
+    """Show all that is known of a version.
 
     Example: tagship show ml_model@1.1
     """
@@ -318,6 +322,8 @@ def history(
         then = [inspection.live_at(space, name, moment) for name in names]
         return _show(then, as_json, render.live_then(then))
     events = past.choose(inspection.events(space, names), since, actions)[-(limit or 0) :]
+    if not events:
+        _warn(["no such event on this host"])
     return _show_table(events, as_json, render.histories if every else render.history)
 
 
@@ -332,7 +338,9 @@ def compare(
     session: Session, model: str, before: str | None, after: str | None, markdown: bool,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Tell which of two versions is better, and what changed: the live one and the latest.
+    """Tell which of two versions is better, and why.
+
+    Without versions: the live one and the latest, or the one before it.
 
     Example: tagship compare ml_model 1.0 1.1 --markdown
     """
@@ -354,7 +362,9 @@ def compare(
 @json_option
 @pass_session
 def why(session: Session, model: str, as_json: bool) -> None:
-    """Tell where what is live comes from: its tag, commit, author, data and parameters.
+    """Tell where the live file comes from.
+
+    Its deployment, tag, commit, author, data and parameters.
 
     Example: tagship why ml_model
     """
@@ -371,7 +381,9 @@ def why(session: Session, model: str, as_json: bool) -> None:
 @json_option
 @pass_session
 def report(session: Session, model: str | None, output: Path, as_json: bool) -> None:
-    """Show MODEL, or all, as a page: one HTML file that loads nothing, to show to others.
+    """Write a page to show to others: one HTML file.
+
+    Of MODEL, or of all models. It loads nothing from anywhere.
 
     Example: tagship report ml_model -o report.html
     """
@@ -397,7 +409,9 @@ def report(session: Session, model: str | None, output: Path, as_json: bool) -> 
 def export(
     session: Session, model: str, formats: tuple[str, ...], output: Path | None, as_json: bool
 ) -> None:
-    """Describe a version for Hugging Face, CycloneDX or MLflow; with -o, copy it too.
+    """Describe a version for MLflow, Hugging Face, ...
+
+    Without -o the description is printed; with it, the version is copied beside it.
 
     Example: tagship export ml_model@1.1 --format mlflow -o ml_model-1.1
     """
@@ -427,7 +441,9 @@ def cleanup(
     session: Session, model: str, keep: int | None, dry_run: bool, yes: bool, reason: str | None,
     wait: float, as_json: bool,
 ) -> None:  # fmt: skip
-    """Remove old versions of MODEL from this host; their tags stay, so each can come back.
+    """Remove old versions of MODEL from this host.
+
+    Their tags stay, so each can come back.
 
     The live version, the rollback target, pinned versions and those that a process has open stay.
     DVC's cache is DVC's: dvc gc --all-tags keeps what is released.
@@ -490,7 +506,9 @@ def unpin(session: Session, model: str, reason: str | None, wait: float, as_json
 @json_option
 @pass_session
 def verify(session: Session, model: str | None, as_json: bool) -> None:
-    """Hash what is on disk against its metadata, and that against the tag. Exit 1 if it differs.
+    """Hash what is on disk, and hold it to its tag.
+
+    Exit 1 if it differs.
 
     Example: tagship verify dl_model
     """
@@ -508,7 +526,7 @@ def verify(session: Session, model: str | None, as_json: bool) -> None:
 @json_option
 @pass_session
 def status(session: Session, model: str | None, as_json: bool) -> None:
-    """Tell whether what is live is what should be, and what mends it.
+    """Tell whether all is in order, and what mends it.
 
     Exit 0: in order; 3: behind or drifted; 5: broken.
 
@@ -528,7 +546,7 @@ def status(session: Session, model: str | None, as_json: bool) -> None:
 @cli.command()
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:
-    """Print what makes the Tab key complete commands, models and versions in a shell.
+    """Make the Tab key complete models and versions.
 
     bash and zsh, in ~/.bashrc or ~/.zshrc: eval "$(tagship completion bash)"
 
@@ -550,7 +568,9 @@ def completion(shell: str) -> None:
 @click.option("--keep", is_flag=True, help="Keep the throw-away copy, and say where it is.")
 @pass_session
 def demo(session: Session, keep: bool) -> None:
-    """Train, release, deploy, release again, deploy, roll back: on a throw-away copy.
+    """Tell the whole story, on a throw-away copy.
+
+    Train, release, deploy, release again, deploy, roll back.
 
     Example: tagship demo
     """

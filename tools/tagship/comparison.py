@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tagship import config, git, history, inspection, metrics, plans, tracked
+from tagship import config, git, history, inspection, metrics, plans, tracked, workspace
 from tagship.catalog import Release
 from tagship.errors import Corrupt, NotFound, Unavailable
 from tagship.metadata import Metadata
@@ -86,7 +86,8 @@ def compare(
     Args:
         space: the workspace.
         model: the model.
-        before: a version; None for the live one.
+        before: a version; None for the live one. Where neither is named and the live one is the
+            latest, it is held against what was live before it.
         after: a version; None for the latest.
 
     Raises:
@@ -94,6 +95,8 @@ def compare(
     """
     first = inspection.find(space, Ref(model, before or _live(space, model)))
     second = inspection.find(space, Ref(model, after or Wanted()))
+    if before is None and after is None and first == second:
+        first = _live_before(space, first)
     old, new = inspection.describe(space, first), inspection.describe(space, second)
     fewer, more = _apart(space, first, second)
     return Comparison(
@@ -129,6 +132,14 @@ def _live(space: Workspace, model: str) -> Wanted:
         hint = f"name the versions: tagship compare {model} 1.0 1.1, or: tagship deploy {model}"
         raise NotFound(f"no version of {model} is live", hint)
     return Wanted.parse(live.version, model)
+
+
+def _live_before(space: Workspace, live: Release) -> Release:
+    """What was live before the live version; itself where nothing was."""
+    model, version = live.tag.name.model, str(live.version)
+    places = [one.place for one in history.periods(workspace.events(space.store(model)))]
+    others = [place.version for place in places if place.version != version]
+    return (space.catalog(model).get(others[-1]) if others else None) or live
 
 
 def _side(space: Workspace, described: Metadata) -> Side:

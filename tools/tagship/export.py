@@ -107,6 +107,7 @@ def _check_target(space: Workspace, target: Path) -> Path:
     """The real path of a folder that may be made.
 
     Raises:
+        NotFound: the folder that it would be made in is not there.
         Refused: it holds something, or lies where versions, Git's or DVC's own files are.
     """
     place, root, cache = (
@@ -119,6 +120,8 @@ def _check_target(space: Workspace, target: Path) -> Path:
             f"{target} lies where models are deployed, or where Git or DVC keep their own",
             "give a folder elsewhere: -o ../export",
         )
+    if not place.parent.is_dir():
+        raise NotFound(f"there is no folder {target.parent}", f"mkdir -p {target.parent}")
     if place.exists() and not _is_empty(place):
         raise Refused(
             f"{target} exists and is no empty folder", "give a folder that does not exist"
@@ -162,19 +165,15 @@ def _export(
 
 @contextlib.contextmanager
 def _new_folder(place: Path) -> Iterator[Path]:
-    """A folder to fill, which gets its name when all is in it; else it is gone, parents as well."""
-    made = [parent for parent in place.parents if not parent.exists()]
+    """A folder to fill, which gets its name when all is in it; else it is gone."""
     temporary = atomic.temporary_name(place)
     try:
-        temporary.mkdir(parents=True)
+        temporary.mkdir()
         yield temporary
         atomic.sync_tree(temporary)
         os.rename(temporary, place)  # over an empty folder, never over one that is not
     except BaseException:
         atomic.remove_tree(temporary)
-        for parent in made:
-            with contextlib.suppress(OSError):  # never made, or somebody else's by now
-                parent.rmdir()
         raise
     atomic.sync_directory(place.parent)
 

@@ -293,6 +293,19 @@ def rollback_target(events: Iterable[Event], live: Place | None) -> Place | None
     return before[-1] if before else None
 
 
+def left_by_rollback(events: Iterable[Event], version: str) -> Event | None:
+    """The rollback that left ``version``; None where it was deployed again since, or never left."""
+    found = None
+    for event in events:
+        if not event.switched:
+            continue
+        if event.version == version:
+            found = None
+        elif event.action == ROLLBACK and event.previous and event.previous.version == version:
+            found = event
+    return found
+
+
 def tag_object_of(events: Iterable[Event], version: str) -> str | None:
     """The tag object that a version had when it was last deployed here."""
     ids = [e.tag_object for e in events if e.version == version and e.switched and e.tag_object]

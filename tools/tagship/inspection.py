@@ -430,11 +430,11 @@ def _good(store: Store) -> history.Place | None:
 
 
 def _behind(store: Store, model: str, live: history.Place, latest: str) -> Finding:
-    """A later version is released: not deployed yet, or gone back from, with a reason."""
-    switches = [event for event in workspace.events(store) if event.switched]
-    if switches and switches[-1].action == history.ROLLBACK and switches[-1].place == live:
-        why = f": {switches[-1].reason}" if switches[-1].reason else ""
-        what = f"{latest} is released, and was gone back from to {live.version}{why}"
+    """A later version is released: not deployed yet, or rolled back, with a reason."""
+    left = history.left_by_rollback(workspace.events(store), latest)
+    if left is not None and left.place == live:
+        why = f": {left.reason}" if left.reason else ""
+        what = f"{latest} was rolled back to {live.version}{why}"
         return Finding(State.DRIFTED, what, f"tagship release {model}, once it is better")
     what = f"{latest} is released, {live.version} is live"
     return Finding(State.DRIFTED, what, f"tagship deploy {model}")

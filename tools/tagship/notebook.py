@@ -62,7 +62,7 @@ class Proposal:
         if plan.commits is not None:
             rows.append((f"Commits since {since}", str(plan.commits)))
         if plan.to_fetch:
-            rows.append(("To fetch", f"{plan.to_fetch} objects"))
+            rows.append(("To fetch", render.count(plan.to_fetch, "object")))
         return rows + [("Note", text) for text in (self.release.warnings if self.release else ())]
 
     def _release(self) -> str:
@@ -197,7 +197,7 @@ def deploy(
         model: its name under ``artifacts:`` in dvc.yaml.
         version: a released version to deploy instead, such as ``1.1`` or ``latest``.
         bump: what a new version goes up by: ``minor``, ``major`` or ``patch``.
-        message: what is new, for the tag of a new version.
+        message: what is new, for the tag of a new version; and why, where no reason is given.
         push: push the tag of what HEAD has to Git's remote; not with ``version``.
         reason: why, for the history.
         confirm: True acts at once, False only shows the plan, None asks with two buttons.
@@ -261,7 +261,7 @@ def _carry_out(
             manager.space, proposal.release, request.message, manager.progress
         )
     say(f"deploying {plan.version}")
-    outcome = manager.deploy(plan.version, reason=request.reason)
+    outcome = manager.deploy(plan.version, reason=request.reason or request.message)
     say("testing the live version")
     try:
         report = manager.self_test()

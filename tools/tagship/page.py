@@ -5,7 +5,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ class View:
     id: str
     model: ModelReport
     timeline: Chart | None
-    metrics: tuple[tuple[Series, Chart], ...]
+    metrics: tuple[tuple[Series, Chart | None], ...]
     sizes: Chart | None
     plots: tuple[tuple[Plot, Chart | None], ...]
 
@@ -187,7 +187,7 @@ def _view(identity: str, model: ModelReport, now: datetime) -> View:
     if model.periods or model.marks:
         spec = charts.timeline(model.periods, model.marks, now)
         line = chart("timeline", spec, _timeline_label(model))
-    if any(point.value is not None for point in model.sizes):
+    if _is_drawn(model.sizes):
         label = f"Size of {model.model} by version; the table of versions has the figures."
         sizes = chart("sizes", charts.sizes(model.sizes), label)
     return View(
@@ -195,7 +195,12 @@ def _view(identity: str, model: ModelReport, now: datetime) -> View:
         model,
         line,
         tuple(
-            (one, chart(f"metric-{i}", charts.metric(one.name, one.points), _metric_label(one)))
+            (
+                one,
+                chart(f"metric-{i}", charts.metric(one.name, one.points), _metric_label(one))
+                if _is_drawn(one.points)
+                else None,
+            )
             for i, one in enumerate(model.series)
         ),
         sizes,
@@ -204,6 +209,12 @@ def _view(identity: str, model: ModelReport, now: datetime) -> View:
             for i, plot in enumerate(model.plots)
         ),
     )
+
+
+def _is_drawn(points: Sequence[charts.Point]) -> bool:
+    """Whether a chart says more than the one figure of the live version."""
+    drawn = [point for point in points if point.value is not None]
+    return len(drawn) > 1 or any(not point.live for point in drawn)
 
 
 def _timeline_label(model: ModelReport) -> str:

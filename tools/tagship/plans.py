@@ -28,6 +28,7 @@ class Plan:
         to_fetch: objects that the DVC cache lacks.
         metrics: name to (live, target), for every metric of either.
         live: the target is live and its files are there: nothing is to be done.
+        left: the rollback that left the target on this host; None where nobody rolled it back.
     """
 
     model: str
@@ -40,6 +41,7 @@ class Plan:
     to_fetch: int
     metrics: dict[str, tuple[Any, Any]]
     live: bool
+    left: Event | None = None
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,12 @@ def of_deploy(space: Workspace, ref: Ref, progress: Progress = silent) -> Plan:
     """
     release = space.catalog(ref.model).find(ref)
     store = space.store(ref.model)
-    check_not_moved(workspace.events(store), release)
+    past = workspace.events(store)
+    check_not_moved(past, release)
     version, tag = str(release.version), str(release.tag.name)
     made = of_commit(space, ref.model, release.commit, version, tag)
-    return replace(made, live=is_live(store, release, progress))
+    left = history.left_by_rollback(past, version)
+    return replace(made, live=is_live(store, release, progress), left=left)
 
 
 def of_commit(space: Workspace, model: str, commit: str, version: str, tag: str) -> Plan:

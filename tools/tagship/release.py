@@ -12,7 +12,7 @@ from semver import Version
 
 from tagship import git, manifest, objects, redact, refs, tracked
 from tagship.catalog import Catalog, Release
-from tagship.errors import NotFound, Refused, TagshipError, Unavailable
+from tagship.errors import InvalidName, NotFound, Refused, TagshipError, Unavailable
 from tagship.objects import Cache, Fetcher
 from tagship.progress import Progress, silent
 from tagship.refs import Action, TagName
@@ -122,6 +122,8 @@ def plan(space: Workspace, model: str, options: Options = Options()) -> ReleaseP
         Unavailable: with ``push``, the Git remote does not answer.
     """
     refs.check_model(model)
+    if options.bump not in BUMPS:
+        raise InvalidName(f"there is no bump {options.bump!r}", "there are: " + ", ".join(BUMPS))
     head = git.commit(space.repository, "HEAD")
     taken = _snapshot_of_head(space, head.id, model)
     _check_committed(space, taken)

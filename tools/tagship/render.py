@@ -53,18 +53,23 @@ def as_json(value: Any) -> str:
     return json.dumps(plain(value), indent=2, ensure_ascii=False)
 
 
-def size(count: int | None) -> str:
+def size(total: int | None) -> str:
     """Bytes for people, in the units of the seed (1 MB is 10^6 bytes); ``-`` where unknown."""
-    if count is None:
+    if total is None:
         return "-"
-    if count < 1000:
-        return f"{count} B"
-    number = float(count)
+    if total < 1000:
+        return f"{total} B"
+    number = float(total)
     for unit in ("kB", "MB", "GB", "TB"):
         number /= 1000
         if number < 999.95 or unit == "TB":
             break
     return f"{number:.1f} {unit}"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 object``, ``2 objects``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def moment(text: str) -> str:
@@ -175,9 +180,9 @@ def cleanup(done: "Cleanup") -> Table:
 
 def cleaned(done: "Cleanup") -> str:
     """What a cleanup freed, in a line."""
-    count = sum(not verdict.keep for verdict in done.verdicts)
+    gone = sum(not verdict.keep for verdict in done.verdicts)
     would = "would be " if done.dry_run else ""
-    of = f"{count} of {len(done.verdicts)} directories"
+    of = f"{gone} of {len(done.verdicts)} directories"
     return f"{of} {would}removed, {size(done.freed)} {would}freed"
 
 
@@ -186,7 +191,7 @@ def released(done: "Released") -> str:
     lines = [f"{done.model} {done.version} is released as {done.tag}, commit {done.commit[:10]}"]
     lines += [f"  {name}: {figure(value)}" for name, value in done.metrics.items()]
     if done.pushed_objects is not None:
-        lines.append(f"  {done.pushed_objects} objects pushed to the DVC remote")
+        lines.append(f"  {count(done.pushed_objects, 'object')} pushed to the DVC remote")
     later = f"  tag not pushed yet: tagship release {done.model} --push"
     lines.append(f"  tag pushed to {done.pushed_to}" if done.pushed_to else later)
     return "\n".join(lines)
@@ -200,9 +205,12 @@ def plan(made: "Plan", *, again: bool = False) -> str:
     lines = [f"{made.model}: {source} -> {made.version}"]
     if made.commits is not None:
         lines.append(f"  commits between: {made.commits}")
-    lines.append(f"  size: {size(made.size)}, to fetch: {made.to_fetch} objects")
+    lines.append(f"  size: {size(made.size)}, to fetch: {count(made.to_fetch, 'object')}")
     for name, (before, after) in made.metrics.items():
         lines.append(f"  {name}: {figure(before)} -> {figure(after)}{_change(before, after)}")
+    if made.left is not None:
+        back = f"rolled back by {made.left.actor}, {moment(made.left.at)} UTC{_why(made.left)}"
+        lines.append(f"  {made.version} was {back}")
     return "\n".join(lines)
 
 
@@ -266,7 +274,9 @@ def verification(found: Sequence["Verification"]) -> str:
     lines = []
     for one in found:
         state = "is as it was released" if not one.problems else "is NOT as it was released"
-        lines.append(f"{one.model} {one.directory} {state} ({one.files} files, {size(one.size)})")
+        lines.append(
+            f"{one.model} {one.directory} {state} ({count(one.files, 'file')}, {size(one.size)})"
+        )
         lines += [f"  {problem.path} {problem.what}" for problem in one.problems]
     return "\n".join(lines) or "nothing is deployed here"
 
@@ -302,13 +312,20 @@ def comparison(value: "Comparison") -> Document:
         ("self-test", _change_table("SELF-TEST", value, value.self_test or ())),
         ("commits", _commit_table(value)),
     ]
+    alone = [
+        f"{count(number, 'commit')} in {side.version} alone"
+        for number, side in ((value.ahead, after), (value.behind, before))
+        if number
+    ]
     unknown = _unknown(value)
-    same = [name for name, table in tables if table is None and name not in unknown]
+    differs = {*unknown, *(["commits"] if alone else [])}
+    same = [name for name, table in tables if table is None and name not in differs]
     found: list[str | Table] = [
         f"{value.model}: {before.version} -> {after.version}",
         *_verdict_lines(value.metrics, after.version),
         _sides(before, after),
         *(table for _, table in tables if table is not None),
+        *alone,
     ]
     if same:
         found.append("the same: " + ", ".join(same))
@@ -317,9 +334,9 @@ def comparison(value: "Comparison") -> Document:
 
 def _verdict_lines(changes: Sequence["MetricChange"], version: str) -> list[str]:
     counts = [
-        f"{word} in {count} metric{'s' if count > 1 else ''}"
+        f"{word} in {count(number, 'metric')}"
         for word in ("better", "worse")
-        if (count := sum(change.verdict == word for change in changes))
+        if (number := sum(change.verdict == word for change in changes))
     ]
     if not changes:
         return ["neither version has metrics"]
@@ -387,15 +404,13 @@ def _change_table(
 
 
 def _commit_table(value: "Comparison") -> Table | None:
-    if not value.ahead and not value.behind:
+    if not value.commits:
         return None
     table = [(c.id[:10], moment(c.at), c.author, _short(c.subject)) for c in value.commits]
     more = (value.ahead or 0) - len(value.commits)
     if more:
-        table.append(("...", "", "", f"and {more} more"))
-    if value.behind:
-        table.append(("", "", "", f"{value.behind} commits are in {value.before.version} alone"))
-    return ("COMMIT", "AT (UTC)", "AUTHOR", f"{value.ahead} MORE"), table
+        table.append(("...", "", "", f"and {count(more, 'commit')} more"))
+    return ("COMMIT", "AT (UTC)", "AUTHOR", "SUBJECT"), table
 
 
 def _short(value: Any) -> str:

@@ -111,7 +111,7 @@ def snapshot(repository: git.Repository, blobs: git.Blobs, commit: str, model: s
     pipeline = pipeline_at(blobs, commit, folder, artifact.path)
     outs = tuple(find_out(repository, blobs, commit, pipeline, path) for path in artifact.paths)
     related = stages.related(pipeline, artifact.path)
-    metric_paths = _metric_paths(blobs, commit, folder, related)
+    metric_paths = _metric_paths(blobs, commit, artifact, related, alone=len(declared) == 1)
     return Snapshot(
         artifact,
         commit,
@@ -255,20 +255,31 @@ def _git_out(path: str, entries: list[git.Entry]) -> Out:
 
 
 def _metric_paths(
-    blobs: git.Blobs, commit: str, folder: str, related: list[Stage]
+    blobs: git.Blobs, commit: str, artifact: config.Artifact, related: list[Stage], *, alone: bool
 ) -> dict[str, None]:
     """The metric files of the related stages, and those on dvc.yaml's top level that are theirs.
 
-    Where no stage is related (a model from ``dvc add``), all of the top level's are taken.
+    Where no stage is related (a model from ``dvc add``), all of the top level's are taken if the
+    model is alone in its dvc.yaml; else those that name it, or lie beside it.
     """
-    name = posixpath.join(folder, config.PIPELINE_FILE)
+    folder, name = config.pipeline_of(artifact.model)
     top = config.parse(blobs.read(commit, name) or b"", name).get("metrics")
     paths = {path: None for stage in related for path in stage.metrics}
     outs = {path for stage in related for path in stage.outs}
     for path in (stages.join(folder, one) for one in stages.metric_files(top)):
-        if not related or any(stages.holds(out, path) for out in outs):
+        if any(stages.holds(out, path) for out in outs) or (
+            not related and (alone or _is_named(artifact, path))
+        ):
             paths[path] = None
     return paths
+
+
+def _is_named(artifact: config.Artifact, path: str) -> bool:
+    """``metrics/churn.json``, ``churn/metrics.json``, or a file in the folder of the artifact."""
+    *folders, file = path.split("/")
+    model = artifact.model.rpartition(":")[2]
+    beside = posixpath.dirname(path) == posixpath.dirname(artifact.path) != ""
+    return model in (*folders, posixpath.splitext(file)[0]) or beside
 
 
 def _metric_outs(

@@ -110,9 +110,16 @@ def _catboost_options(metadata: Metadata) -> dict[str, Any]:
 
 def _catboost_signature(architecture: Architecture) -> dict[str, list[dict[str, Any]]]:
     texts = {*architecture.get("categorical", ()), *architecture.get("text", ())}
+    names = list(architecture.get("features", ()))
+    # trained on a matrix: CatBoost counts its columns, and MLflow takes a matrix then
+    counted = names == [str(number) for number in range(len(names))]
     columns = [
-        {"name": name, "type": "string" if name in texts else "double", "required": True}
-        for name in architecture.get("features", ())
+        {
+            **({} if counted else {"name": name}),
+            "type": "string" if name in texts else "double",
+            "required": True,
+        }
+        for name in names
     ]
     classes = architecture.get("classes") or []
     kind = LABELS.get(type(classes[0])) if classes else "float64"
