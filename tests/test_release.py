@@ -14,13 +14,6 @@ from tests.workbench import Workbench, run
 @pytest.mark.parametrize(
     ("bump", "version"), [("minor", "1.1.0"), ("major", "2.0.0"), ("patch", "1.0.1")]
 )
-def test_a_bump_that_is_none_is_told(bench: Workbench) -> None:
-    with pytest.raises(InvalidName) as caught:
-        bench.manager.release(bump="prerelease")
-    assert caught.value.message == "there is no bump 'prerelease'"
-    assert caught.value.hint == "there are: minor, major, patch"
-
-
 def test_the_next_version_goes_up_by_the_bump(bench: Workbench, bump: str, version: str) -> None:
     bench.release()
     bench.train("model 2\n")
@@ -311,3 +304,10 @@ def test_a_release_on_a_machine_that_never_deployed_finds_what_the_remote_has(
     run(bench.repo, "rm", "-rf", ".dvc/cache", "bundle")
     assert bench.release() == "1.0.0"
     assert not (bench.folder / ".tagship").exists()
+
+
+def test_a_bump_that_is_none_is_told(bench: Workbench) -> None:
+    with pytest.raises(InvalidName) as caught:
+        bench.manager.release(bump="prerelease")
+    assert caught.value.message == "there is no bump 'prerelease'"
+    assert caught.value.hint == "there are: minor, major, patch"
