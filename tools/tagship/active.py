@@ -170,7 +170,9 @@ def _load(model: str, path: Path, loader: Callable[[Path], Any] | None, allow_pi
         return loader(path)
     known = loaders.need(path, allow_unsafe=allow_pickle)
     try:
-        return known.load(path)
+        return loaders.load(known, path)
+    except TagshipError:
+        raise
     except ImportError as error:
         raise Refused(
             f"{path.name} needs {error.name}, which is not installed",

@@ -60,8 +60,8 @@ def export(
 
     Raises:
         NotFound: there is no such version, or no such format.
-        Refused: the tag was moved, a format does not take the model, or ``target`` may not be
-            written. Nothing is left behind.
+        Refused: the tag was moved, a format does not take the model, ``target`` may not be
+            written, or the file is not what its name says. Nothing is left behind.
         Corrupt, Unavailable: the bytes cannot be had as they were released, or not be written.
         SelfTestFailed: a version that was never deployed does not answer as it was released.
     """
@@ -234,7 +234,7 @@ def _tested(space: Workspace, described: Metadata, folder: Path) -> Metadata:
     self_test = folder / described.self_test if described.self_test else None
     try:
         report = selftest.run(folder / described.path, self_test, space.settings.smoke_timeout)
-    except SelfTestFailed:
+    except (SelfTestFailed, Refused):
         raise
     except TagshipError:  # the framework is not installed here
         return described

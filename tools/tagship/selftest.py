@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from tagship import loaders
-from tagship.errors import Corrupt, SelfTestFailed, TagshipError
+from tagship.errors import Corrupt, Refused, SelfTestFailed, TagshipError
 from tagship.metadata import Metadata
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 PASSED, SKIPPED = "passed", "skipped"
+KINDS = {"SelfTestFailed": SelfTestFailed, "Corrupt": SelfTestFailed, "Refused": Refused}
 
 
 @dataclass(frozen=True)
@@ -144,11 +145,14 @@ def check(model: Path, self_test: Path | None, *, allow_pickle: bool = False) ->
     """Load and ask a model in this process.
 
     Raises:
+        Refused, Corrupt: the file is not what its name says, or this framework is not safe.
         TagshipError: no loader, an extra is missing, or the answers differ.
     """
     loader = loaders.need(model, allow_unsafe=allow_pickle)
     try:
-        loaded = loader.load(model)
+        loaded = loaders.load(loader, model)
+    except TagshipError:
+        raise
     except ImportError as error:
         raise TagshipError(
             f"{model.name} needs {error.name}, which is not installed",
@@ -185,6 +189,7 @@ def run(model: Path, self_test: Path | None, timeout: float) -> Report:
 
     Raises:
         SelfTestFailed: it does not load, does not answer as released, crashes, or takes too long.
+        Refused: the file is not what its name says, or this framework is not safe.
         TagshipError: it could not be tried: an extra is not installed.
     """
     loader = loaders.find(model)
@@ -206,8 +211,7 @@ def run(model: Path, self_test: Path | None, timeout: float) -> Report:
             ) from None
     if "error" not in value:
         return Report(**value)
-    kind = SelfTestFailed if value["failed"] else TagshipError
-    raise kind(value["error"], value["hint"])
+    raise KINDS.get(value["kind"], TagshipError)(value["error"], value["hint"])
 
 
 def _run_to_end(command: list[str], timeout: float, name: str) -> str:
@@ -249,8 +253,7 @@ def _main(answer: Path, model: Path, self_test: Path | None) -> None:
     try:
         value = asdict(check(model, self_test))
     except TagshipError as error:
-        failed = isinstance(error, SelfTestFailed | Corrupt)
-        value = {"error": error.message, "hint": error.hint, "failed": failed}
+        value = {"error": error.message, "hint": error.hint, "kind": type(error).__name__}
     answer.write_text(json.dumps(value))
 
 

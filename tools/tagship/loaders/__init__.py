@@ -5,14 +5,25 @@ another package adds one by declaring it; see docs/architecture.md.
 """
 
 import difflib
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from tagship.errors import NotFound, Refused
+from tagship.errors import Corrupt, NotFound, Refused, TagshipError
 
 GROUP = "tagship.loaders"
+
+# How files begin that somebody may give another name. A pickle of protocol 0 or 1 is text.
+BEGINNINGS = {
+    "compressed data, as joblib writes it": rb"\x1f\x8b|\x78[\x01\x5e\x9c\xda]|BZh|\xfd7zXZ\x00"
+    rb"|\x5d\x00\x00|\x04\x22\x4d\x18",
+    "a pickle": rb"\x80[\x01-\x05]|[(\]})]|c[A-Za-z_][\w.]*\n",
+    "a zip archive": rb"PK\x03\x04",
+    "HDF5": rb"\x89HDF\r\n\x1a\n",
+    "a CatBoost model": rb"CBM1",
+}
 
 
 class Loader(Protocol):
@@ -44,6 +55,19 @@ class Loader(Protocol):
 
     def save(self, model: Any, path: Path) -> None:
         """Write a trained model to its file."""
+
+
+@runtime_checkable
+class Checker(Protocol):
+    """What a loader may have besides. Loaders without it are as good as their framework is."""
+
+    def check(self, path: Path) -> None:
+        """Look at a file before the framework gets it: is it what its name says?
+
+        Raises:
+            Refused: it is something else, or made to do harm.
+            Corrupt: it is damaged.
+        """
 
 
 @cache
@@ -80,6 +104,31 @@ def need(path: Path, *, allow_unsafe: bool = False) -> Loader:
             "save the model in its framework's own format, or say allow_pickle=True",
         )
     return loader
+
+
+def load(loader: Loader, path: Path) -> Any:
+    """Load a file: the one place where that is done, so that no framework gets what is refused.
+
+    Raises:
+        Refused, Corrupt: the loader's ``check`` says so.
+        Exception: the framework's own.
+    """
+    if isinstance(loader, Checker):
+        if not path.is_file():
+            raise Refused(f"{path.name} is no regular file", "save the model as one file")
+        loader.check(path)
+    return loader.load(path)
+
+
+def unlike(path: Path, head: bytes, kind: str, save: str) -> TagshipError:
+    """The error for a file that does not begin as a ``kind`` begins, which ``save`` writes."""
+    hint = f"save the model in that format: {save}"
+    if not head:
+        return Corrupt(f"{path.name} is empty", "train and release it again")
+    for what, beginning in BEGINNINGS.items():
+        if re.match(beginning, head):
+            return Refused(f"{path.name} is no {kind}: it begins like {what}", hint)
+    return Corrupt(f"{path.name} is no {kind}: it begins like none", hint)
 
 
 def of_model(model: object) -> Loader:

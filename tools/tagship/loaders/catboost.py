@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tagship.loaders import is_of
+from tagship.errors import Corrupt
+from tagship.loaders import is_of, unlike
+
+MAGIC = b"CBM1"
+LONG = 0xFFFFFFFF  # a length of 4 GiB and more follows in 8 bytes
 
 
 class CatBoostLoader:
@@ -14,6 +18,17 @@ class CatBoostLoader:
     suffixes = (".cbm",)
     safe = True
     requirement = "tagship[catboost]"
+
+    def check(self, path: Path) -> None:
+        """The magic bytes, then the length of the core (catboost/libs/model/model.cpp, Save)."""
+        with open(path, "rb") as file:
+            head = file.read(len(MAGIC) + 4)
+        if not head.startswith(MAGIC):
+            raise unlike(path, head, "CatBoost model", 'model.save_model(path, format="cbm")')
+        length = int.from_bytes(head[len(MAGIC) :], "little")
+        there = path.stat().st_size - len(MAGIC) - 4
+        if there < (1 if length == LONG else length):
+            raise Corrupt(f"{path.name} is cut short", "train and release it again")
 
     def load(self, path: Path) -> Any:
         """A ``CatBoostClassifier`` where the model has classes, else a ``CatBoost``."""

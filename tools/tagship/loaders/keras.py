@@ -1,11 +1,15 @@
 """Keras models in Keras 3's own format, ``.keras``, opened with ``safe_mode``."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tagship.loaders import is_of
+from tagship.errors import Refused
+from tagship.loaders import archive, is_of
+
+SAFE = (3, 13, 2)  # before it, files could run code in safe mode: CVE-2026-1462, -1669, 2025-8747
 
 
 class KerasLoader:
@@ -16,12 +20,29 @@ class KerasLoader:
     safe = True
     requirement = "tagship[keras]"
 
+    def check(self, path: Path) -> None:
+        """A zip with exactly the members that Keras 3 writes, see ``archive``."""
+        archive.check(path)
+
     def load(self, path: Path) -> Any:
-        """The model; one with code in it (a Lambda layer) is refused by Keras."""
+        """The model; one with code in it (a Lambda layer) is refused by Keras.
+
+        Raises:
+            Refused: this Keras is too old to be given a file.
+        """
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports its CPU otherwise
         import keras
 
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        if _numbers(keras.__version__) < SAFE:
+            raise Refused(
+                f"Keras {keras.__version__} may run code that is in a model file",
+                'pip install "keras>=3.13.2"',
+            )
+        from keras.src.saving.serialization_lib import SafeModeScope
+
+        # keras.config.enable_unsafe_deserialization() is stronger than the argument (3.15.1)
+        with SafeModeScope(safe_mode=True):
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
 
     def describe(self, model: Any) -> dict[str, Any]:
         """Layers, parameters and shapes; None in a shape is the batch, or another open axis.
@@ -55,6 +76,12 @@ class KerasLoader:
 
     def save(self, model: Any, path: Path) -> None:
         model.save(path, include_optimizer=False)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The numbers that a version begins with; a release candidate counts as its release."""
+    found = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(int(part) for part in found[0].split(".")) if found else ()
 
 
 def _types(side: str, tensors: Sequence[Any]) -> dict[str, list[str]]:
