@@ -1,5 +1,6 @@
 """Every test is sealed off: a home, a configuration of Git and DVC, and dates of its own."""
 
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ settings.load_profile("sealed")
 # A shell starts what it runs in the background deaf to Ctrl-C, and a process inherits that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+os.umask(0o022)  # status tells of folders that a group can write to
 
 DATE = "1795176000 +0000"  # 2026-11-20T12:00:00Z, in the form that dulwich reads too
 

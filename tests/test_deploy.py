@@ -173,7 +173,7 @@ def test_a_model_that_does_not_load_never_goes_live(bench: Workbench) -> None:
     (bench.repo / "models/churn/model.cbm").write_bytes(b"CBM1 and no model")
     _declare(bench, "models/churn/model.cbm")
     bench.manager.release()
-    with pytest.raises(SelfTestFailed, match=r"model.cbm does not load"):
+    with pytest.raises(SelfTestFailed, match=r"model.cbm is (cut short|no CatBoost model)"):
         bench.manager.deploy()
     assert not bench.current.is_symlink()
     assert bench.actions() == [("deploy", "failed", "1.0.0")]

@@ -48,6 +48,17 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(path: Path, mode: int = 0o755) -> None:
+    """Make a folder, and those above it that are missing: only its owner may write, at any umask.
+
+    Path.mkdir gives the folders above whatever the umask leaves of 0777.
+    """
+    for folder in reversed([one for one in path.parents if not one.exists()]):
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o755)
+    path.mkdir(mode=mode, exist_ok=True)
+
+
 def write(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Replace ``path`` by ``data``, durably: afterwards it holds the old bytes or the new."""
     temporary = temporary_name(path)
@@ -97,8 +108,14 @@ def protect_tree(top: Path) -> None:
         for name in files:
             path = Path(folder, name)
             executable = path.stat(follow_symlinks=False).st_mode & stat.S_IXUSR
-            path.chmod(0o555 if executable else 0o444)
-        Path(folder).chmod(0o555)
+            _set_mode(path, 0o555 if executable else 0o444)
+        _set_mode(Path(folder), 0o555)
+
+
+def _set_mode(path: Path, mode: int) -> None:
+    """Give a mode where it is another: only an owner may, even where nothing changes."""
+    if stat.S_IMODE(path.stat(follow_symlinks=False).st_mode) != mode:
+        path.chmod(mode)
 
 
 def remove_tree(top: Path) -> None:
@@ -150,7 +167,7 @@ def locked(path: Path, owner: dict[str, Any], wait: float = 0) -> Iterator[None]
     from filelock import FileLock, Timeout  # noqa: PLC0415 - 15 ms, and only for those who write
 
     card = path.with_name(path.name + ".json")
-    lock = FileLock(path)
+    lock = FileLock(path, mode=0o644)  # else by the umask
     try:
         lock.acquire(timeout=max(wait, GLANCE))
     except Timeout:

@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagship import git, loaders, objects
+from tagship import atomic, git, loaders, objects
 from tagship.errors import NotFound, Refused
 from tagship.tracked import Out
 from tagship.workspace import Workspace
@@ -87,7 +87,7 @@ def _keep(path: Path, backups: Path) -> _Kept:
     """Copy what is there aside; a copy, since DVC may have linked it to its cache."""
     if not path.exists():
         return _Kept(path, None)
-    backups.mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(backups)
     backup = backups / path.name
     if path.is_dir():
         shutil.copytree(path, backup)

@@ -149,6 +149,7 @@ def rollback(
             job = _begin(store, past, history.ROLLBACK, release, options)
             outcome = _check_out_and_switch(space, job, release, taken, options)
         else:
+            store.protect(target.directory)
             kept = metadata.read(store.path(target.directory))
             job = _begin_again(store, past, target, kept, options)
             outcome = _switch(space, job)

@@ -14,7 +14,7 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 from git import Git
 from git.exc import GitCommandError, GitCommandNotFound
 
-from tagship import redact
+from tagship import manifest, redact
 from tagship.errors import NotFound, Refused, TagshipError, Unavailable
 from tagship.refs import TagName
 
@@ -276,7 +276,7 @@ def paths(repository: Repository, commit_id: str) -> list[str]:
 
 def write_blob(repository: Repository, blob: str, target: Path) -> None:
     """Write the content of a blob to a new file, as it is stored: no filter is run."""
-    with open(target, "xb") as file:
+    with manifest.create(target) as file:
         try:
             repository.git.execute(["git", *QUIET, "cat-file", "blob", blob], output_stream=file)
         except GitCommandError as error:

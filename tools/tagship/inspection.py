@@ -2,6 +2,7 @@
 
 import enum
 import heapq
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -371,6 +372,9 @@ def _verify_directory(
         problem = manifest.Problem(manifest.METADATA, "cannot be read" if there else "is missing")
         return Verification(known.model, version, directory, 0, 0, (problem,))
     problems = manifest.verify(store.path(directory), described.files, progress=progress)
+    told = {problem.path for problem in problems}
+    modes = manifest.modes(store.path(directory), described.files)
+    problems += [problem for problem in modes if problem.path not in told]
     problems += [
         manifest.Problem(manifest.METADATA, what) for what in _against_tag(space, described, known)
     ]
@@ -417,6 +421,7 @@ def status(space: Workspace, model: str) -> Status:
     ]
     if live and _is_behind(live.version, known):
         findings.append(_behind(store, model, live, str(latest)))
+    findings += _open_findings(store)
     return Status(model, live.version if live else None, latest, tuple(findings))
 
 
@@ -462,6 +467,17 @@ def _link_findings(
         yield Finding(State.BROKEN, what, f"tagship deploy {model}@{version} --force")
 
 
+def _open_findings(store: Store) -> Iterable[Finding]:
+    """Folders that others can write to, once something was deployed into them."""
+    if not store.versions.is_dir():
+        return
+    for folder, mode in store.open_to():
+        who = {0o020: "its group", 0o002: "everybody"}.get(mode, "its group and everybody")
+        what = f"{folder} can be written by {who}, who can so change what is live"
+        mend = "".join(letter for bit, letter in ((0o020, "g"), (0o002, "o")) if mode & bit)
+        yield Finding(State.DRIFTED, what, f"chmod {mend}-w {shlex.quote(str(folder))}")
+
+
 def _live_findings(
     space: Workspace, store: Store, known: Catalog, live: history.Place
 ) -> Iterable[Finding]:
@@ -478,6 +494,9 @@ def _live_findings(
     for problem in found.problems:
         state = State.BROKEN if missing else State.DRIFTED
         mend = back if moved and problem.path == manifest.METADATA else again
+        if problem.mode is not None:
+            path = store.path(live.directory) / problem.path
+            mend = f"chmod {problem.mode} {shlex.quote(str(path))}"
         yield Finding(state, f"{live.directory}/{problem.path} {problem.what}", mend)
 
 

@@ -19,6 +19,10 @@ FICLONE = 0x40049409  # ioctl of Linux, <linux/fs.h>: share the blocks of anothe
 METADATA = "metadata.json"
 
 
+class Unreadable(OSError):
+    """A file that is there, and cannot be read: forbidden, no regular file, or on a bad disk."""
+
+
 @dataclass(frozen=True)
 class File:
     """One file of a version: path below the version directory, size in bytes, hex digests."""
@@ -32,10 +36,11 @@ class File:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one file of a version directory."""
+    """What is wrong with one file of a version directory; ``mode``: where chmod mends it."""
 
     path: str
     what: str
+    mode: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,18 +85,30 @@ def digest(path: Path, advance: Advance | None = None) -> Digests:
     """Hash a regular file; a link is not followed.
 
     Raises:
-        OSError: the file cannot be read, or is a link.
+        Unreadable: the file cannot be read, or is a link.
     """
     with _open(path) as source:
         return _digest(source, None, advance)
+
+
+def create(path: Path) -> BinaryIO:
+    """A new file that only its owner can write, at any umask: it becomes a version's.
+
+    Raises:
+        FileExistsError: there is one.
+    """
+    return open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o644))
 
 
 def copy(source: Path, target: Path, advance: Advance | None = None) -> Digests:
     """Copy a regular file to a new name and hash it, sharing blocks where the file system can.
 
     Never a hard or symbolic link: a write through one has corrupted a DVC cache.
+
+    Raises:
+        Unreadable: the source cannot be read, or is a link.
     """
-    with _open(source) as reader, open(target, "xb") as writer:
+    with _open(source) as reader, create(target) as writer:
         # ENOTTY, EOPNOTSUPP, EXDEV, EINVAL: this file system cannot, or not from there
         with contextlib.suppress(OSError):
             fcntl.ioctl(writer.fileno(), FICLONE, reader.fileno())
@@ -101,7 +118,7 @@ def copy(source: Path, target: Path, advance: Advance | None = None) -> Digests:
 
 def _digest(source: BinaryIO, target: BinaryIO | None, advance: Advance | None) -> Digests:
     md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
-    while block := source.read(BLOCK):
+    while block := _read(source):
         md5.update(block)
         sha256.update(block)
         size += len(block)
@@ -113,11 +130,22 @@ def _digest(source: BinaryIO, target: BinaryIO | None, advance: Advance | None) 
 
 
 def _open(path: Path) -> BinaryIO:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise Unreadable(error.errno, error.strerror, str(path)) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "no regular file", str(path))
+        raise Unreadable(errno.EINVAL, "no regular file", str(path))
     return open(descriptor, "rb")
+
+
+def _read(source: BinaryIO) -> bytes:
+    """The next block; EIO of a bad disk is no error of whoever writes what was read."""
+    try:
+        return source.read(BLOCK)
+    except OSError as error:
+        raise Unreadable(error.errno, error.strerror) from None
 
 
 def verify(
@@ -128,13 +156,18 @@ def verify(
     Args:
         directory: the version directory.
         files: what it must hold, beside ``metadata.json``.
-        deep: hash every byte; else compare names, kinds, sizes and modes alone.
+        deep: hash every byte; else compare names, kinds, sizes and executable bits alone.
         progress: is told the bytes hashed.
     """
     expected = {file.path: file for file in files}
+    folders = {".", *(str(above) for path in expected for above in PurePosixPath(path).parents)}
     problems = []
     with progress("hashing", sum(file.size for file in expected.values())) as advance:
         for path, entry in _scan(directory):
+            if entry.is_dir() and not entry.is_symlink():
+                if path not in folders | expected.keys() and not any(entry.iterdir()):
+                    problems.append(Problem(path, "is not of this version"))
+                continue
             file = expected.pop(path, None)
             if file is None:
                 if path != METADATA:
@@ -154,14 +187,32 @@ def _difference(path: Path, file: File, hashed: Advance | None) -> str:
         return f"has {found.st_size} bytes instead of {file.size}"
     if bool(found.st_mode & stat.S_IXUSR) != file.executable:
         return "has another executable bit"
-    if hashed is not None and digest(path, hashed).sha256 != file.sha256:
-        return "has other bytes than it was deployed with"
-    return ""
+    try:
+        changed = hashed is not None and digest(path, hashed).sha256 != file.sha256
+    except Unreadable as error:
+        return f"cannot be read: {error.strerror}"
+    return "has other bytes than it was deployed with" if changed else ""
+
+
+def modes(directory: Path, files: Iterable[File]) -> list[Problem]:
+    """What of a version is not read-only: files are 0444, folders and what is executable 0555."""
+    executable = {file.path for file in files if file.executable}
+    problems = []
+    for path, entry in _scan(directory):
+        found = entry.stat(follow_symlinks=False).st_mode
+        if not stat.S_ISLNK(found):
+            wanted = 0o555 if stat.S_ISDIR(found) or path in executable else 0o444
+            mode = stat.S_IMODE(found) & 0o777  # setgid is no matter
+            if mode != wanted:
+                what = f"has the mode {mode:04o} instead of {wanted:04o}"
+                problems.append(Problem(path, what, f"{wanted:04o}"))
+    return sorted(problems, key=lambda problem: problem.path)
 
 
 def _scan(directory: Path) -> Iterable[tuple[str, Path]]:
     for folder, folders, names in os.walk(directory):
         links = [name for name in folders if Path(folder, name).is_symlink()]
+        yield Path(folder).relative_to(directory).as_posix(), Path(folder)
         for name in names + links:
             path = Path(folder, name)
             yield path.relative_to(directory).as_posix(), path

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self, cast
 
-from tagship import redact
+from tagship import manifest, redact
 from tagship.errors import Corrupt
 from tagship.manifest import METADATA, File
 
@@ -110,4 +110,5 @@ def read(directory: Path) -> Metadata:
 def write(directory: Path, value: Metadata) -> None:
     """Write the metadata of a version that is being staged."""
     text = json.dumps(value.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-    (directory / METADATA).write_text(text + "\n", encoding="utf-8")
+    with manifest.create(directory / METADATA) as file:
+        file.write(text.encode() + b"\n")

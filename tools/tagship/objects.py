@@ -136,7 +136,7 @@ class Fetcher:
         return len(lacking)
 
     def _fetch(self, transport: "_Transport", wanted: Object, advance: Advance) -> None:
-        self.incoming.mkdir(parents=True, exist_ok=True)
+        atomic.make_folder(self.incoming, 0o700)  # DVC makes its files by the umask
         arrived = self.incoming / f"{wanted.digest}-{secrets.token_hex(6)}"
         try:
             transport.get(wanted, self.remote, arrived, advance)

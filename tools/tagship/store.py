@@ -105,8 +105,9 @@ class Store:
             if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
                 raise Refused(f"{folder} cannot be written: Permission denied", f"ls -ld {folder}")
         try:
-            for folder in (self.versions, self.staging, self.incoming, self.trash):
-                folder.mkdir(parents=True, exist_ok=True)
+            for folder in (self.versions, self.staging, self.trash):
+                atomic.make_folder(folder)
+            atomic.make_folder(self.incoming, 0o700)
         except OSError as error:
             what = f"{error.filename} cannot be made: {error.strerror}"
             raise Refused(what, f"ls -ld {self.folder}") from None
@@ -175,6 +176,23 @@ class Store:
         atomic.protect_tree(staged)
         atomic.sync_tree(staged)
         atomic.move(staged, self.path(directory))
+
+    def protect(self, directory: str) -> None:
+        """Make a version read-only again; where that is forbidden, it stays what it is."""
+        with contextlib.suppress(OSError):
+            atomic.protect_tree(self.path(directory))
+
+    def open_to(self) -> list[tuple[Path, int]]:
+        """The folders that the group (0o020) or others (0o002) can write to, and which of both.
+
+        Whoever can rename in one of them can put other bytes live, read-only as versions are.
+        """
+        modes = (
+            (folder, folder.stat().st_mode & 0o022)
+            for folder in (self.folder.parent, self.folder, self.versions, self.private)
+            if folder.is_dir()
+        )
+        return [(folder, mode) for folder, mode in modes if mode]
 
     def switch(self, directory: str) -> None:
         """Make a version live. The commit point of a deploy."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tagship import config, git, manifest, stages
+from tagship import atomic, config, git, manifest, stages
 from tagship.errors import Corrupt, NotFound, Unavailable
 from tagship.manifest import File, check_path
 from tagship.objects import GIT, LEGACY_MD5, MD5, Cache, Fetcher, Object, matches
@@ -467,7 +467,7 @@ def copy(
         Corrupt: the bytes are not what the commit says.
         Unavailable: they cannot be had.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(target.parent)
     if file.object.hash_name == GIT:
         git.write_blob(repository, file.object.digest, target)
         digests = manifest.digest(target, advance)
@@ -484,10 +484,11 @@ def _copy_cached(
     file: TrackedFile, fetch: Fetcher, target: Path, advance: Advance | None
 ) -> manifest.Digests:
     source = fetch.cache.path(file.object)
-    digests = manifest.copy(source, target, advance)
-    if matches(file.object, target, digests.md5):
-        return digests
-    target.unlink()
+    with contextlib.suppress(manifest.Unreadable):
+        digests = manifest.copy(source, target, advance)
+        if matches(file.object, target, digests.md5):
+            return digests
+    target.unlink(missing_ok=True)
     fetch.cache.drop(file.object)
     try:
         fetch([file.object])
