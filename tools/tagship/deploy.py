@@ -208,7 +208,7 @@ def _check_out_and_switch(
     job.creates = True
     with _recorded(job):
         fetch = space.fetcher(job.store, options.progress)
-        files = tracked.files(taken, space.cache, fetch)
+        files = tracked.files(taken, fetch)
         _check_space(space, job.store, taken)
         fetch(file.object for file in files)
         job.store.open_intent({"event": job.event.to_json(), "creates": True})

@@ -217,7 +217,7 @@ def _copy_cached(
 ) -> Metadata:
     """Copy the version as a deploy does: from the DVC cache, which gets what it lacks."""
     fetch = space.fetcher(progress=progress)
-    files = tracked.files(taken, space.cache, fetch)
+    files = tracked.files(taken, fetch)
     fetch(file.object for file in files)
     with progress("copying", sum(file.object.size or 0 for file in files) or None) as advance:
         copied = tuple(

@@ -232,7 +232,7 @@ def _tracked_files(
     """The files of a version that is not on disk: no sha256, and no list that is not here."""
     try:
         fetch = objects.Fetcher(space.cache, store.incoming, offline=True)
-        files = tracked.files(taken, space.cache, fetch)
+        files = tracked.files(taken, fetch)
     except (TagshipError, OSError):
         return ()
     return tuple(

@@ -91,6 +91,16 @@ def digest(path: Path, advance: Advance | None = None) -> Digests:
         return _digest(source, None, advance)
 
 
+def read(path: Path) -> bytes:
+    """The bytes of a small regular file; a link is not followed.
+
+    Raises:
+        Unreadable: the file cannot be read, or is a link.
+    """
+    with _open(path) as source:
+        return b"".join(iter(lambda: _read(source), b""))
+
+
 def create(path: Path) -> BinaryIO:
     """A new file that only its owner can write, at any umask: it becomes a version's.
 

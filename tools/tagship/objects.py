@@ -155,6 +155,8 @@ def _into_cache(arrived: Path, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     atomic.sync_file(arrived)
     arrived.chmod(0o444)
+    if place.is_dir():  # no name of DVC's: it cannot be replaced
+        atomic.remove_tree(place)
     try:
         os.replace(arrived, place)
     except OSError:  # EXDEV: the cache is on another file system

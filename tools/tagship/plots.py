@@ -291,7 +291,7 @@ def _files(commit: _Commit, path: str) -> Iterator[tuple[str, bytes | TagshipErr
     space = commit.space
     out = tracked.find_out(space.repository, space.blobs, commit.side.commit, commit.pipeline, path)
     fetch = objects.Fetcher(space.cache, space.incoming, offline=True)
-    for file in tracked.files_of(out, space.cache, fetch):
+    for file in tracked.files_of(out, fetch):
         name = posixpath.join(posixpath.dirname(path), file.path)
         try:
             yield name, _bytes(commit, name, file)

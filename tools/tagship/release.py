@@ -12,7 +12,7 @@ from semver import Version
 
 from tagship import git, manifest, objects, redact, refs, tracked
 from tagship.catalog import Catalog, Release
-from tagship.errors import InvalidName, NotFound, Refused, TagshipError, Unavailable
+from tagship.errors import Corrupt, InvalidName, NotFound, Refused, TagshipError, Unavailable
 from tagship.objects import Cache, Fetcher
 from tagship.progress import Progress, silent
 from tagship.refs import Action, TagName
@@ -236,8 +236,8 @@ def _is_edited(space: Workspace, out: Out) -> bool:
         return False
     try:
         fetch = objects.Fetcher(space.cache, space.incoming, offline=True)
-        files = list(tracked.files_of(out, space.cache, fetch))
-    except Unavailable:  # the list of a folder is not here: it is compared when it is pushed
+        files = list(tracked.files_of(out, fetch))
+    except (Unavailable, Corrupt):  # no list of the folder here: it is compared when it is pushed
         return False
     found = {path for path in [top, *top.rglob("*")] if path.is_file()}
     for file in files:
@@ -361,7 +361,7 @@ def _identity(space: Workspace, commit: str, model: str) -> str | None:
 
 
 def _objects(space: Workspace, taken: Snapshot) -> list[objects.Object]:
-    return tracked.list_objects(taken, space.cache, space.fetcher())
+    return tracked.list_objects(taken, space.fetcher())
 
 
 def _push_objects(
@@ -390,14 +390,14 @@ def _known_size(space: Workspace, taken: Snapshot) -> int | None:
     """The size in bytes, as far as it is known here."""
     try:
         return _size(taken, space.cache, objects.Fetcher(space.cache, space.incoming, offline=True))
-    except Unavailable:  # the list of a folder is in a remote alone
+    except (Unavailable, Corrupt):  # the list of a folder is in a remote alone
         return None
 
 
 def _size(taken: Snapshot, cache: Cache, fetch: Fetcher) -> int | None:
     sizes = [one.size for out in taken.outs for one in out.objects]
     if any(out.within for out in taken.outs) or None in sizes:
-        found = [o for o in tracked.list_objects(taken, cache, fetch) if not o.is_list]
+        found = [o for o in tracked.list_objects(taken, fetch) if not o.is_list]
         paths = [cache.path(one) for one in found]
         if not all(path.is_file() for path in paths):
             return None  # they are in a remote alone

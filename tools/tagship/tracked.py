@@ -18,7 +18,7 @@ from typing import Any
 from tagship import atomic, config, git, manifest, stages
 from tagship.errors import Corrupt, NotFound, Unavailable
 from tagship.manifest import File, check_path
-from tagship.objects import GIT, LEGACY_MD5, MD5, Cache, Fetcher, Object, matches
+from tagship.objects import GIT, LEGACY_MD5, MD5, Cache, Fetcher, Object, bad_object, matches
 from tagship.progress import Advance
 from tagship.stages import Stage
 
@@ -394,17 +394,17 @@ def _flat(value: Any) -> dict[str, Any]:
     }
 
 
-def files(taken: Snapshot, cache: Cache, fetch: Fetcher) -> tuple[TrackedFile, ...]:
+def files(taken: Snapshot, fetch: Fetcher) -> tuple[TrackedFile, ...]:
     """Every file of a version, lists of files opened; what the cache lacks is fetched.
 
     Raises:
         Corrupt: a list holds a path that leaves the version directory.
         Unavailable: an object is in neither cache nor remote.
     """
-    return tuple(file for out in taken.outs for file in files_of(out, cache, fetch))
+    return tuple(file for out in taken.outs for file in files_of(out, fetch))
 
 
-def files_of(out: Out, cache: Cache, fetch: Fetcher) -> Iterator[TrackedFile]:
+def files_of(out: Out, fetch: Fetcher) -> Iterator[TrackedFile]:
     """The files of one out; those of a tracked folder from its list, which is hashed."""
     base = posixpath.basename(out.path)
     if out.names:
@@ -418,7 +418,7 @@ def files_of(out: Out, cache: Cache, fetch: Fetcher) -> Iterator[TrackedFile]:
         yield TrackedFile(check_path(base), wanted, out.executable[0])
         return
     listed = 0
-    for name, inner in _read_list(wanted, cache, fetch):
+    for name, inner in _read_list(wanted, base, fetch):
         if stages.holds(out.within, name) if out.within else True:
             rest = posixpath.relpath(name, out.within) if out.within else name
             yield TrackedFile(check_path(base if rest == "." else f"{base}/{rest}"), inner)
@@ -427,13 +427,18 @@ def files_of(out: Out, cache: Cache, fetch: Fetcher) -> Iterator[TrackedFile]:
         raise NotFound(f"{out.path} is not in the tracked folder", f"see {out.pointer}")
 
 
-def _read_list(wanted: Object, cache: Cache, fetch: Fetcher) -> list[tuple[str, Object]]:
-    fetch([replace(wanted, size=None)])
-    data = cache.path(wanted).read_bytes()
-    if hashlib.md5(data).hexdigest() != wanted.digest.removesuffix(".dir"):  # noqa: S324 - DVC's
-        cache.drop(wanted)
-        fetch([replace(wanted, size=None)])
-        data = cache.path(wanted).read_bytes()
+def _read_list(wanted: Object, name: str, fetch: Fetcher) -> list[tuple[str, Object]]:
+    wanted = replace(wanted, size=None)
+    fetch([wanted])
+    path = fetch.cache.path(wanted)
+    data = _bytes_of_list(wanted, path)
+    if data is None:
+        if fetch.offline:  # who only looks changes no cache
+            raise bad_object(wanted, path)
+        _fetch_again(wanted, f"the list of {name}", fetch)
+        data = _bytes_of_list(wanted, path)
+    if data is None:
+        raise _restless(path)
     try:
         return [
             (check_path(str(entry["relpath"])),
@@ -444,6 +449,15 @@ def _read_list(wanted: Object, cache: Cache, fetch: Fetcher) -> list[tuple[str, 
         raise Corrupt(
             f"the list of files {wanted} cannot be read", "release the model again"
         ) from None
+
+
+def _bytes_of_list(wanted: Object, path: Path) -> bytes | None:
+    """What an object of the cache holds; None where it is not what its name says."""
+    try:
+        data = manifest.read(path)
+    except manifest.Unreadable:
+        return None
+    return data if matches(wanted, path, hashlib.md5(data).hexdigest()) else None  # noqa: S324 - DVC's
 
 
 def _hex(text: Any) -> str:
@@ -489,19 +503,28 @@ def _copy_cached(
         if matches(file.object, target, digests.md5):
             return digests
     target.unlink(missing_ok=True)
-    fetch.cache.drop(file.object)
+    _fetch_again(file.object, file.path, fetch)
+    digests = manifest.copy(source, target, advance)
+    if not matches(file.object, target, digests.md5):
+        raise _restless(source)
+    return digests
+
+
+def _fetch_again(wanted: Object, name: str, fetch: Fetcher) -> None:
+    """Drop a bad object of the cache, and fetch it once more."""
+    fetch.cache.drop(wanted)
     try:
-        fetch([file.object])
+        fetch([wanted])
     except Unavailable as error:
         raise Corrupt(
-            f"the DVC cache had other bytes for {file.path} than it was released with,"
+            f"the DVC cache had other bytes for {name} than it was released with,"
             f" and they cannot be fetched again: {error.message}",
             "dvc push from a machine that has them, then try again",
         ) from None
-    digests = manifest.copy(source, target, advance)
-    if not matches(file.object, target, digests.md5):
-        raise Corrupt(f"{source} changes while it is read", "look who writes into the DVC cache")
-    return digests
+
+
+def _restless(path: Path) -> Corrupt:
+    return Corrupt(f"{path} changes while it is read", "look who writes into the DVC cache")
 
 
 def _blob_id(path: Path) -> str:
@@ -512,8 +535,8 @@ def _blob_id(path: Path) -> str:
     return sha1.hexdigest()
 
 
-def list_objects(taken: Snapshot, cache: Cache, fetch: Fetcher) -> list[Object]:
+def list_objects(taken: Snapshot, fetch: Fetcher) -> list[Object]:
     """Every DVC object that a version needs: lists, and the files in them."""
     lists = [one for out in taken.outs for one in out.objects if one.is_list]
-    inner = [file.object for file in files(taken, cache, fetch)]
+    inner = [file.object for file in files(taken, fetch)]
     return [one for one in (*inner, *lists) if one.hash_name != GIT]
