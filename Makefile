@@ -1,6 +1,7 @@
 # make demo: train, release, deploy and roll back two models, on a throw-away copy.
 # make notebook: JupyterLab with the notebooks of both models.
 # make test: all tests, the linter and the type checker.
+# make crash-test: kill and fail each command at each of its calls that change files (strace; an hour).
 # All set up what they need first, in .venv, from a new clone.
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo notebook test lint format constraints clean help
+.PHONY: demo notebook test crash-test lint format constraints clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -21,6 +22,10 @@ notebook: $(VENV)/.notebook
 
 test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -rs
+
+# It goes on where it was stopped: build/crash-test.jsonl.
+crash-test: $(VENV)/.dev
+	$(BIN)/python -m tests.crash --jobs $(JOBS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""A command killed, or failed, at each of its calls that change files."""

@@ -1,0 +1,136 @@
+"""The whole sweep: ``python -m tests.crash``, or ``make crash-test``.
+
+What was found goes into a file, a line a point; a sweep that is stopped goes on where it was, as
+long as neither tagship nor this package has changed.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from tests.crash import cases, tracing
+from tests.crash.harness import Found, Point, Sweep
+
+ROOT = Path(__file__).parents[2]
+COLUMNS = ("command", "call", "points", "old", "new", "mended", "refused", "went on", "wrong")
+
+
+def main() -> int:
+    """Try all points that the file has not; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "crash-test.jsonl")
+    parser.add_argument("--case", action="append", choices=[case.name for case in cases.CASES])
+    kinds = (tracing.KILL, *tracing.ERRORS)
+    parser.add_argument("--inject", action="append", choices=kinds)
+    chosen = parser.parse_args()
+    why = tracing.missing()
+    if why:
+        print(f"skipped: {why}")
+        return 0
+    code = _code()
+    found = {one.key: one for one in _read(chosen.output, code)}
+    wanted = [case for case in cases.CASES if case.name in (chosen.case or [case.name])]
+    chosen.output.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="crash-") as name,
+        cases.sealed(Path(name)),
+        ProcessPoolExecutor(chosen.jobs) as pool,
+        chosen.output.open("a", encoding="utf-8") as output,
+    ):
+        folder = Path(name)
+        names = [case.name for case in wanted]
+        listed = [one for some in pool.map(_points, [folder] * len(names), names) for one in some]
+        points = [one for one in listed if one.inject in (chosen.inject or kinds)]
+        points.sort(key=lambda one: kinds.index(one.inject))
+        here = {point.key for point in points}
+        found = {key: one for key, one in found.items() if key in here}
+        todo = [point for point in points if point.key not in found]
+        print(f"{len(points)} points, {len(found)} of them in {chosen.output}", flush=True)
+        for future in as_completed([pool.submit(_attempt, folder, point) for point in todo]):
+            one = future.result()
+            found[one.key] = one
+            output.write(json.dumps({"code": code, **one.to_json()}) + "\n")
+            output.flush()
+            if one.problems:
+                print(f"WRONG {one.key}: {'; '.join(one.problems)}", flush=True)
+    print(table(found.values()))
+    wrong = [one for one in found.values() if one.problems]
+    print(f"{len(found)} points, {len(wrong)} wrong")
+    return 1 if wrong else 0
+
+
+def _points(folder: Path, name: str) -> list[Point]:
+    case = cases.named(name)
+    cases.build(case, folder / "templates" / name)
+    return _sweep(folder).points(case)
+
+
+def _attempt(folder: Path, point: Point) -> Found:
+    try:
+        return _sweep(folder).attempt(point)
+    except Exception as error:  # the others are tried all the same
+        text = "".join(traceback.format_exception(error))
+        return Found(
+            point.key, point.case, point.call.name, point.inject, 0, "old", problems=[text]
+        )
+
+
+def _sweep(folder: Path) -> Sweep:
+    return Sweep(folder / "templates", folder / f"point-{os.getpid()}")
+
+
+def _code() -> str:
+    """A digest of what is tested, and of what tests it."""
+    digest = hashlib.sha256()
+    for top in (ROOT / "tools" / "tagship", Path(__file__).parent):
+        for path in sorted(top.rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _read(path: Path, code: str) -> Iterable[Found]:
+    """What an earlier run found with the same code."""
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            value = json.loads(line)
+        except ValueError:  # it was stopped while it wrote
+            continue
+        if value.pop("code") == code:
+            yield Found.from_json(value)
+
+
+def table(found: Iterable[Found]) -> str:
+    """What came of each command and call, killed and failed, as a table."""
+    rows: dict[tuple[str, str], dict[str, int]] = {}
+    for one in found:
+        killed = one.inject == tracing.KILL
+        for call in (f"{one.call}: {'killed' if killed else 'error'}", "all"):
+            row = rows.setdefault((one.case, call), dict.fromkeys(COLUMNS[2:], 0))
+            row["points"] += 1
+            row[one.live] += 1
+            row["mended"] += bool(one.mended)
+            row["refused"] += not killed and one.code != 0
+            row["went on"] += bool(one.harmless)
+            row["wrong"] += bool(one.problems)
+    lines: list[tuple[str, ...]] = [COLUMNS]
+    for (case, call), row in sorted(rows.items()):
+        lines.append((case, call, *(str(row[name]) for name in COLUMNS[2:])))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

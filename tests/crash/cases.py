@@ -1,0 +1,157 @@
+"""The commands that are killed and failed, and the workspaces that they are run in."""
+
+import contextlib
+import io
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tagship import atomic, cli
+from tests import conftest, workbench
+from tests.crash import tracing
+from tests.workbench import Result, Workbench
+
+MEND = "cleanup churn --keep 1000 --yes"  # takes the lock, and changes nothing by itself
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command in a workspace.
+
+    Attributes:
+        before, after: the version that is live, or for a release the highest; None where none is.
+        prepare: makes the workspace.
+        again: the command by which a user tries again; None for the same.
+        gits: the commands of Git that change files in it.
+        one_thread: as for ``tracing.run``.
+    """
+
+    name: str
+    command: str
+    before: str | None
+    after: str
+    prepare: Callable[[Workbench], None]
+    again: str | None = None
+    gits: tuple[str, ...] = ()
+    one_thread: bool = False
+
+    @property
+    def releases(self) -> bool:
+        """Whether it publishes, and touches no deployment."""
+        return self.command.startswith("release")
+
+
+def content(version: str) -> bytes:
+    """The model's bytes, of a version that a case releases."""
+    return f"model {int(version.split('.')[1]) + 1}\n".encode()
+
+
+def _ship(bench: Workbench, last: int) -> None:
+    """Release and deploy 1.0.0 to 1.``last``.0."""
+    for minor in range(last + 1):
+        bench.ship(content(f"1.{minor}.0").decode() if minor else None)
+
+
+def _only_released(bench: Workbench) -> None:
+    bench.release()
+
+
+def _released(bench: Workbench) -> None:
+    _ship(bench, 0)
+    bench.release("model 2\n")
+
+
+def _not_cached(bench: Workbench) -> None:
+    _released(bench)
+    atomic.remove_tree(bench.repo / ".dvc" / "cache")
+
+
+def _gone(bench: Workbench) -> None:
+    _ship(bench, 1)
+    first = next(bench.folder.glob("versions/v1.0.0_*"))
+    atomic.remove_tree(first)
+
+
+def _trained(bench: Workbench) -> None:
+    _ship(bench, 0)
+    bench.train("model 2\n")
+
+
+def _killed(of: str, at: str) -> Callable[[Workbench], None]:
+    """Another case's command, killed at the first call whose text ends so."""
+
+    def prepare(bench: Workbench) -> None:
+        case = next(case for case in CASES if case.name == of)
+        case.prepare(bench)
+        folder = bench.repo.parent
+        aside = folder.with_name(f"{folder.name}-count")
+        shutil.copytree(folder, aside, symlinks=True)
+        log = tracing.run(aside, case.command).log
+        call = next(one for one in tracing.calls(log, aside) if one.what.endswith(at))
+        shutil.rmtree(aside)
+        inject = f"{call.name}:signal=KILL:when={call.when}"
+        killed = tracing.run(folder, case.command, inject=inject)
+        assert [one.what for one in tracing.struck(killed.log, folder)] == [call.what]
+
+    return prepare
+
+
+CASES = (
+    Case("deploy", "deploy churn --yes", "1.0.0", "1.1.0", _released),
+    Case("first deploy", "deploy churn --yes", None, "1.0.0", _only_released),
+    Case("deploy with a fetch", "deploy churn --yes", "1.0.0", "1.1.0", _not_cached,
+         one_thread=True),
+    Case("rollback", "rollback churn --yes", "1.1.0", "1.0.0", lambda bench: _ship(bench, 1),
+         again="rollback churn --to 1.0.0 --yes"),
+    Case("rollback to a tag", "rollback churn --yes", "1.1.0", "1.0.0", _gone,
+         again="rollback churn --to 1.0.0 --yes"),
+    Case("cleanup", "cleanup churn --keep 1 --yes", "1.3.0", "1.3.0",
+         lambda bench: _ship(bench, 3)),
+    Case("recovery before the switch", MEND, "1.0.0", "1.0.0",
+         _killed("deploy", "repo/models/churn/current")),
+    Case("recovery after the switch", MEND, "1.1.0", "1.1.0",
+         _killed("deploy", "repo/models/churn/deployment_history.json")),
+    Case("recovery of a cleanup", MEND, "1.3.0", "1.3.0",
+         _killed("cleanup", "repo/models/churn/deployment_history.json")),
+    Case("release", "release churn", "1.0.0", "1.1.0", _trained, gits=("tag",)),
+    Case("release --push", "release churn --push", "1.0.0", "1.1.0", _trained,
+         gits=("tag", "push")),
+)  # fmt: skip
+
+
+def named(name: str) -> Case:
+    """The case of a name."""
+    return next(case for case in CASES if case.name == name)
+
+
+@contextlib.contextmanager
+def sealed(folder: Path) -> Iterator[None]:
+    """The tests' own home and configuration, for whoever runs without pytest."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        conftest._seal(monkeypatch, folder)
+        yield
+
+
+def build(case: Case, folder: Path) -> None:
+    """The case's workspace: ``folder/repo`` and its remotes."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        bench = Workbench(workbench.build(folder), monkeypatch, None)  # type: ignore[arg-type]
+        case.prepare(bench)
+
+
+def command(repo: Path, text: str) -> Result:
+    """The command line in this process, as ``Workbench.cli``, without pytest's capture."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    before, sys.argv = sys.argv, ["tagship", "-C", str(repo), *text.split()]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            cli.main()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    finally:
+        sys.argv = before
+    return Result(code, out.getvalue(), err.getvalue())

@@ -1,0 +1,341 @@
+"""One point of a sweep: a command cut short at one call, what it leaves, and what mends it."""
+
+import hashlib
+import os
+import re
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from tagship import atomic, history, manifest, metadata
+from tagship.errors import TagshipError
+from tagship.history import Event
+from tagship.store import LinkState, Store
+from tests.crash import cases, tracing
+from tests.crash.cases import MEND, Case
+from tests.workbench import MODEL, Result
+
+TRIES = 4  # a call may have another number in another run
+# What fails, and the command succeeds all the same: a pattern of the call, and the reason.
+HARMLESS = (
+    ("ioctl .*", "where a file cannot be cloned, it is copied"),
+    ("mkdir .*", "the folder was there before"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Point:
+    """A call of a case's command, and what is done to it: ``KILL``, or the name of an error.
+
+    Attributes:
+        program: whose call it is, as for ``tracing.run``.
+        step: the call's place among those of the program, from 0.
+    """
+
+    case: str
+    program: str
+    step: int
+    call: tracing.Call
+    inject: str
+
+    @property
+    def key(self) -> str:
+        """What names it in every run."""
+        return f"{self.case}|{self.program}|{self.step}|{self.call.what}|{self.inject}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of a point.
+
+    Attributes:
+        code: the exit code of the command; negative for a signal.
+        live: ``old`` or ``new``: what was live, or released, after it.
+        mended: what the next command said that it mended.
+        harmless: why the command may succeed although a call failed.
+        problems: what should not be; empty where all is well.
+    """
+
+    key: str
+    case: str
+    call: str
+    inject: str
+    code: int
+    live: str
+    mended: list[str] = field(default_factory=list)
+    harmless: str = ""
+    problems: list[str] = field(default_factory=list)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """Read what ``to_json`` gave."""
+        return cls(**value)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The points of all cases.
+
+    Attributes:
+        templates: a folder with the workspace of each case, which ``cases.build`` made.
+        scratch: where they are copied to.
+    """
+
+    templates: Path
+    scratch: Path
+
+    def points(self, case: Case) -> list[Point]:
+        """Every call of the case's command, killed once, and failed once with each error."""
+        return [
+            Point(case.name, program, step, call, inject)
+            for program in (tracing.PYTHON, *case.gits)
+            for step, call in enumerate(tracing.calls(self.whole(case, program).log, self.scratch))
+            for inject in (tracing.KILL, *tracing.ERRORS)
+        ]
+
+    def whole(self, case: Case, program: str = tracing.PYTHON) -> tracing.Done:
+        """The case's command, to its end, in a new copy of its workspace."""
+        self._copy(case)
+        done = tracing.run(self.scratch, case.command, program, one_thread=case.one_thread)
+        assert done.code == 0, done
+        return done
+
+    def attempt(self, point: Point) -> Found:
+        """Cut a command short, look, run the next command, look again."""
+        case = cases.named(point.case)
+        done, problems = self._strike(case, point)
+        place = Place(case, self.scratch)
+        problems += [f"afterwards: {text}" for text in place.damage()]
+        live = place.live()
+        harmless = ""
+        if point.inject == tracing.KILL:
+            killed = done.code != 0
+            problems += [] if killed else ["the command was not killed"]
+        elif done.code == 0:
+            harmless = next(
+                (why for what, why in HARMLESS if re.fullmatch(what, point.call.what)), ""
+            )
+            problems += [] if harmless else ["the call failed, and the command did not"]
+            problems += [] if live == "new" else ["exit code 0, and it is not done"]
+        elif done.code != 1 or not done.err.startswith("error: ") or "Traceback" in done.err:
+            problems.append(f"no plain error: exit code {done.code}, {done.err}")
+        litter = place.litter()
+        first = cases.command(place.repo, MEND)
+        mended = re.findall(r"^note: (.*)$", first.err, re.MULTILINE)
+        nothing = case.before is None and f"{MODEL} was never deployed here" in first.err
+        if first.code != 0 and not (nothing and not litter):
+            problems.append(f"the next command fails: {first.err}")
+        if litter and not mended:
+            problems.append(f"the next command mended without a word: {litter}")
+        problems += [f"after the next command: {text}" for text in place.disorder()]
+        if place.live() != live:
+            problems.append(f"the next command made what is live the {place.live()} version")
+        problems += [f"tried again: {text}" for text in place.again()]
+        return Found(
+            point.key, point.case, point.call.name, point.inject, done.code, live, mended,
+            harmless, problems,
+        )  # fmt: skip
+
+    def _strike(self, case: Case, point: Point) -> tuple[tracing.Done, list[str]]:
+        """Run the command, with the injection at the right call."""
+        call = point.call
+        kind = "signal" if point.inject == tracing.KILL else "error"
+        for _ in range(TRIES):
+            self._copy(case)
+            inject = f"{call.name}:{kind}={point.inject}:when={call.when}"
+            done = tracing.run(
+                self.scratch, case.command, point.program, inject, one_thread=case.one_thread
+            )
+            hit = [one.what for one in tracing.struck(done.log, self.scratch)]
+            if hit == [point.call.what]:
+                return done, []
+            log = self.whole(case, point.program).log
+            call = tracing.calls(log, self.scratch)[point.step]
+        return done, [f"the call was not hit, but {hit}"]
+
+    def _copy(self, case: Case) -> None:
+        atomic.remove_tree(self.scratch)
+        shutil.copytree(self.templates / case.name, self.scratch, symlinks=True)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A workspace that a command was cut short in, and what must hold there."""
+
+    case: Case
+    folder: Path
+
+    @property
+    def repo(self) -> Path:
+        """The Git repository."""
+        return self.folder / "repo"
+
+    @property
+    def store(self) -> Store:
+        """The model's folder."""
+        return Store(self.repo / "models" / MODEL)
+
+    def events(self) -> tuple[Event, ...]:
+        """The history."""
+        return history.read(self.store.folder / history.FILE_NAME)
+
+    def live(self) -> str:
+        """Whether the old or the new state holds: of the link, or of the tags."""
+        if self.case.releases:
+            return "new" if self.case.after in self._tags(self.repo) else "old"
+        directory = self.store.link().directory
+        version = history.version_of(directory) if directory else None
+        return "new" if version == self.case.after else "old"
+
+    def damage(self) -> Iterator[str]:
+        """What must never be, at no moment: what is half, other bytes, a link that leads astray."""
+        link = self.store.link()
+        version = history.version_of(link.directory) if link.directory else None
+        if link.state not in (LinkState.OK, LinkState.NONE):
+            yield f"current is {link.state}: {link.target}"
+        allowed = (self.case.before,) if self.case.releases else (self.case.before, self.case.after)
+        if version not in allowed:
+            yield f"{version} is live"
+        for directory in self.store.directories():
+            yield from self._half(directory)
+        try:
+            events = self.events()
+            if [event.seq for event in events] != list(range(1, len(events) + 1)):
+                yield "the history is not numbered on"
+        except TagshipError as error:
+            yield error.message
+        yield from self._bad_objects()
+        yield from self._bad_tags()
+
+    def _half(self, directory: str) -> Iterator[str]:
+        path = self.store.path(directory)
+        try:
+            described = metadata.read(path)
+        except TagshipError as error:
+            yield f"versions/: {error.message}"
+            return
+        for problem in manifest.verify(path, described.files, deep=True):
+            yield f"versions/{directory}: {problem.path} {problem.what}"
+        if (path / "model.bin").read_bytes() != cases.content(described.version):
+            yield f"versions/{directory} has the bytes of another version"
+        for file in path.iterdir():
+            if stat.S_IMODE(file.stat().st_mode) != 0o444:
+                yield f"versions/{directory}/{file.name} can be written"
+
+    def _bad_objects(self) -> Iterator[str]:
+        """In DVC's cache no object may be another than its name says: DVC would trust it."""
+        for file in (self.repo / ".dvc" / "cache" / "files" / "md5").glob("??/*"):
+            if not _is_object(file) and not atomic.is_temporary(file.name):
+                yield f"DVC's cache has other bytes: {file.name}"
+
+    def _bad_tags(self) -> Iterator[str]:
+        """A tag is whole, its bytes are in the DVC remote, and Git's remote has no other one."""
+        here, there = self._tags(self.repo), self._tags(self.folder / "origin.git")
+        for version, (kind, message, _) in here.items():
+            digest = hashlib.md5(cases.content(version)).hexdigest()
+            stored = self.folder / "dvc-remote" / "files" / "md5" / digest[:2] / digest[2:]
+            if kind != "tag" or f"Digest: md5:{digest}" not in message:
+                yield f"the tag of {version} is not whole"
+            if not stored.is_file() or stored.read_bytes() != cases.content(version):
+                yield f"{version} is tagged, and its bytes are not in the DVC remote"
+        for version, tag in there.items():
+            if here.get(version) != tag:
+                yield f"Git's remote has another tag of {version}"
+
+    @staticmethod
+    def _tags(repository: Path) -> dict[str, tuple[str, str, str]]:
+        """Version to kind, message and id, of every tag."""
+        form = "--format=%(refname:strip=2)%00%(objecttype)%00%(contents)%00%(objectname)%01"
+        listed = subprocess.run(
+            ["git", "for-each-ref", form, "refs/tags"], cwd=repository, capture_output=True,
+            text=True, check=True,
+        ).stdout  # fmt: skip
+        rows = [row.strip().split("\0") for row in listed.split("\1") if row.strip()]
+        return {
+            name.rpartition("@v")[2]: (kind, message, identity)
+            for name, kind, message, identity in rows
+        }
+
+    def litter(self) -> list[str]:
+        """What a run that was cut short left, and the next one has to speak of."""
+        private = self.store.private
+        found = [
+            path for name in ("staging", "incoming", "trash") for path in _inside(private / name)
+        ]
+        found += [
+            path
+            for folder in (self.store.folder, private)
+            for path in _inside(folder)
+            if atomic.is_temporary(path.name)
+        ]
+        intent = self.store.intent()
+        if intent and intent["event"]["id"] not in {event.id for event in self.events()}:
+            found.append(private / "intent.json")  # else all is done but to remove it
+        return sorted(path.relative_to(self.store.folder).as_posix() for path in found)
+
+    def disorder(self) -> Iterator[str]:
+        """What must not be once a command has mended what was left."""
+        yield from self.damage()
+        yield from self.litter()
+        if self.store.intent():
+            yield "an intent is open"
+        if (self.store.private / "lock.json").exists():
+            yield "somebody seems to hold the lock"
+        link, line = self.store.link(), [event for event in self.events() if event.switched]
+        told = line[-1].directory if line else None
+        if link.directory != told:
+            yield f"{link.directory} is live, and the history tells {told}"
+        for directory in self.store.directories():
+            if stat.S_IMODE(self.store.path(directory).stat().st_mode) != 0o555:
+                yield f"versions/{directory} can be written"
+            if directory not in {event.directory for event in line}:
+                yield f"versions/{directory} never went live"
+
+    def again(self) -> Iterator[str]:
+        """Try again, as a user would: now it is done, once, and nothing is left to mend."""
+        done = cases.command(self.repo, self.case.again or self.case.command)
+        if ".lock" in done.err:
+            done = self._without_locks_of_git()
+        is_there = "carries churn" in done.err or "the bytes of churn are those of" in done.err
+        if done.code != 0 and not (self.case.releases and is_there):
+            yield done.err
+        yield from self.disorder()
+        if self.live() != "new":
+            yield "it is not done"
+        if self.case.releases:
+            yield from self._released_otherwise()
+            return
+        status = cases.command(self.repo, f"status {MODEL}")
+        if status.code != 0 and "is released" not in status.out:
+            yield f"status: {status.out}"
+
+    def _without_locks_of_git(self) -> Result:
+        """What the hint says, in place of a user: a Git that was killed left its lock."""
+        for repository in (self.repo / ".git", self.folder / "origin.git"):
+            for lock in repository.rglob("*.lock"):
+                lock.unlink()
+        return cases.command(self.repo, self.case.again or self.case.command)
+
+    def _released_otherwise(self) -> Iterator[str]:
+        here = self._tags(self.repo)
+        if sorted(here) != ["1.0.0", "1.1.0"]:
+            yield f"released: {sorted(here)}"
+        there = self._tags(self.folder / "origin.git")
+        if "--push" in self.case.command and there.get("1.1.0") != here.get("1.1.0"):
+            yield "Git's remote lacks the tag"
+
+
+def _inside(folder: Path) -> list[Path]:
+    return [Path(entry) for entry in os.scandir(folder)] if folder.is_dir() else []
+
+
+def _is_object(file: Path) -> bool:
+    return hashlib.md5(file.read_bytes()).hexdigest() == file.parent.name + file.name

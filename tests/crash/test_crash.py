@@ -1,0 +1,87 @@
+"""A few points of the sweep of ``make crash-test``: what a kill or a bad disk leaves, and mends."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.crash import cases, tracing
+from tests.crash.harness import Point, Sweep
+
+pytestmark = pytest.mark.skipif(bool(tracing.missing()), reason=tracing.missing() or "strace")
+
+MODEL, PRIVATE = "repo/models/churn", "repo/models/churn/.tagship"
+SWITCH = f"rename {MODEL}/.current.tmp {MODEL}/current"
+RECORD = f"{MODEL}/.deployment_history.json.tmp"
+# a case, whose call it is, the call, what is done to it, what is live then
+SAMPLE = (
+    ("deploy", "python", f"write {PRIVATE}/.intent.json.tmp", "KILL", "old"),
+    ("deploy", "python", f"write {PRIVATE}/staging/ID/model.bin", "KILL", "old"),
+    ("deploy", "python", f"chmod {MODEL}/versions/v1.1.0_ID", "KILL", "old"),
+    ("deploy", "python", SWITCH, "KILL", "old"),
+    ("deploy", "python", f"openat {RECORD}", "KILL", "new"),
+    ("deploy", "python", f"unlink {PRIVATE}/intent.json", "KILL", "new"),
+    ("deploy", "python", f"write {PRIVATE}/staging/ID/model.bin", "ENOSPC", "old"),
+    ("deploy", "python", SWITCH, "EIO", "old"),
+    ("deploy", "python", f"write {RECORD}", "ENOSPC", "new"),
+    ("cleanup", "python", f"fsync {PRIVATE}/trash", "KILL", "new"),
+    ("release", "tag", "rename repo/.git/refs/tags/churn@v1.1.0.lock"
+     " repo/.git/refs/tags/churn@v1.1.0", "KILL", "old"),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
+    folder = tmp_path_factory.mktemp("crash")
+    with cases.sealed(folder):
+        made = Sweep(folder / "templates", folder / "point")
+        for name in sorted({case for case, *_ in SAMPLE}):
+            cases.build(cases.named(name), made.templates / name)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def called(sweep: Sweep) -> dict[tuple[str, str], list[tracing.Call]]:
+    """The calls of each command of the sample."""
+    return {
+        (name, program): tracing.calls(sweep.whole(cases.named(name), program).log, sweep.scratch)
+        for name, program in sorted({(case, program) for case, program, *_ in SAMPLE})
+    }
+
+
+@pytest.mark.parametrize(("case", "program", "what", "inject", "live"), SAMPLE)
+def test_a_command_cut_short_leaves_the_old_or_the_new_and_the_next_one_mends_it(
+    sweep: Sweep,
+    called: dict[tuple[str, str], list[tracing.Call]],
+    case: str, program: str, what: str, inject: str, live: str,
+) -> None:  # fmt: skip
+    calls = called[case, program]
+    step = [call.what for call in calls].index(what)
+    found = sweep.attempt(Point(case, program, step, calls[step], inject))
+    assert (found.problems, found.live) == ([], live)
+
+
+@pytest.mark.parametrize("case", ["deploy", "cleanup"])
+def test_what_is_renamed_into_place_is_durable_and_so_is_the_rename(
+    called: dict[tuple[str, str], list[tracing.Call]], case: str
+) -> None:
+    assert tracing.not_durable(called[case, "python"]) == []
+
+
+def test_a_log_tells_what_a_power_cut_would_lose() -> None:
+    log = """\
+7 openat(AT_FDCWD</w/repo>, "/w/repo/a.tmp", O_WRONLY|O_CREAT, 0600) = 3</w/repo/a.tmp>
+7 rename("/w/repo/a.tmp", "/w/repo/a") = 0
+7 openat(AT_FDCWD</w/repo>, "/w/repo/b.tmp", O_WRONLY|O_CREAT, 0600) = 3</w/repo/b.tmp>
+7 write(3</w/repo/b.tmp>, "\\"/w/repo/c\\"", 11) = 11
+7 fsync(3</w/repo/b.tmp>) = 0
+7 rename("/w/repo/b.tmp", "/w/repo/b") = 0
+7 fsync(3</w/repo>) = 0
+7 write(1</dev/null>, "done", 4) = 4
+"""
+    assert tracing.not_durable(tracing.calls(log, Path("/w"))) == [
+        "repo/a.tmp is not synced when it is renamed to repo/a",
+        "repo is not synced when repo/b comes",
+    ]
+    struck = tracing.struck('7 rename("/w/repo/a.tmp", "/w/repo/a") = ?\n', Path("/w"))
+    assert struck == [tracing.Call("rename", 1, "rename repo/a.tmp repo/a")]
