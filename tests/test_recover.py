@@ -1,11 +1,14 @@
 """What a killed run leaves is mended by the next command, as the link says."""
 
 import os
+import stat
 from dataclasses import replace
 
 import pytest
 
 from tagship import deploy, history, workspace
+from tagship.history import Event
+from tagship.store import Store
 from tests.workbench import Workbench
 
 
@@ -70,6 +73,38 @@ def test_killed_after_the_history_only_the_intent_is_closed(bench: Workbench) ->
     assert bench.manager.deploy().event is None
     assert bench.actions() == [("deploy", "succeeded", "1.0.0")]
     _assert_tidy(bench)
+
+
+def test_a_cleanup_killed_before_it_moved_a_version_leaves_it_read_only_again(
+    shipped: Workbench,
+) -> None:
+    first = next(shipped.folder.glob("versions/v1.0.0_*"))
+    first.chmod(0o755)  # a folder that moves to another one must be writable
+    other = shipped.folder / "versions" / "mine"
+    other.mkdir(mode=0o755)
+    mended = f"made read-only again: {first.name}"
+    assert shipped.cli("deploy", "churn", "--yes").err == f"note: {mended}\n"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (first, other)] == [0o555, 0o755]
+    event = shipped.manager.get_deployment_history()[-1]
+    assert (event.action, event.reason) == ("recover", mended)
+
+
+def test_a_recovery_is_recorded_in_one_step(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.ship()
+    _intent(bench, "v1.1.0_20261120_120001", "1.1.0")
+    store = bench.manager.space.store("churn")
+    written: list[tuple[str, ...]] = []
+    record = workspace.record
+
+    def told(store: Store, past: tuple[Event, ...], *new: Event) -> tuple[Event, ...]:
+        written.append(tuple(event.action for event in new))
+        return record(store, past, *new)
+
+    monkeypatch.setattr(workspace, "record", told)
+    deploy.recover(store, "churn")
+    assert written == [("deploy", "recover")]
 
 
 def test_files_of_others_are_not_swept_away(bench: Workbench) -> None:

@@ -311,3 +311,18 @@ def test_a_bump_that_is_none_is_told(bench: Workbench) -> None:
         bench.manager.release(bump="prerelease")
     assert caught.value.message == "there is no bump 'prerelease'"
     assert caught.value.hint == "there are: minor, major, patch"
+
+
+def test_a_lock_that_a_killed_git_left_is_named_with_the_command_that_removes_it(
+    bench: Workbench,
+) -> None:
+    lock = bench.repo / ".git/refs/tags/churn@v1.0.0.lock"
+    lock.touch()
+    done = bench.cli("release", "churn")
+    assert (done.code, done.err) == (
+        1,
+        f"error: git: cannot lock ref 'refs/tags/churn@v1.0.0': Unable to create '{lock}':"
+        f" File exists.\nhint: a git that was killed left it, unless one runs: rm {lock}\n",
+    )
+    lock.unlink()
+    assert bench.release() == "1.0.0"

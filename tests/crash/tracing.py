@@ -26,8 +26,8 @@ GIT_COMMANDS = ("tag", "push")  # that change files
 _GIT = """#!/bin/sh
 # Trace the one command of Git that is asked for; if it is killed, so is who called it.
 for word in "$@"; do [ "$word" = "$TRACED_GIT" ] && traced=yes; done
-[ "$traced" ] || exec git "$@"
-strace -f -q -y -e signal=none $TRACE_OPTIONS -o "$TRACE_LOG" git "$@"
+[ "$traced" ] || exec "$REAL_GIT" "$@"
+strace -f -q -y -e signal=none $TRACE_OPTIONS -o "$TRACE_LOG" "$REAL_GIT" "$@"
 code=$?
 grep -qs "killed by SIGKILL" "$TRACE_LOG" && kill -9 $PPID
 exit $code
@@ -102,11 +102,13 @@ def run(
         words = [*_alone(), "strace", "-f", "-q", "-y", "-b", "execve", "-e", "signal=none",
                  *options, "-o", str(log), *words]  # fmt: skip
     else:
-        git = folder / "git"
+        git = folder / "bin" / "git"
+        git.parent.mkdir()
         git.write_text(_GIT)
         git.chmod(0o755)
         environment |= {
-            "GIT_PYTHON_GIT_EXECUTABLE": str(git),
+            "PATH": f"{git.parent}{os.pathsep}{os.environ['PATH']}",
+            "REAL_GIT": shutil.which("git") or "git",
             "TRACED_GIT": program,
             "TRACE_OPTIONS": " ".join(options),
             "TRACE_LOG": str(log),
@@ -147,7 +149,8 @@ def calls(log: str, folder: Path) -> list[Call]:
 
 def struck(log: str, folder: Path) -> list[Call]:
     """The calls that were killed or failed, of a log of one call alone."""
-    ends = ("(INJECTED)", "= ?")  # "= ?" is a call that never came back
+    # a call that never came back has no result, or "?"; another thread may have come between
+    ends = ("(INJECTED)", "= ?", "<unfinished ...>")
     return [
         call for line in log.splitlines() if line.rstrip().endswith(ends)
         for call in calls(line, folder)
@@ -162,7 +165,7 @@ def _what(name: str, rest: str, folder: Path) -> str:
         return ""
     if name in ("write", "writev", "pwrite64"):
         rest = re.sub(r'"(\\.|[^"\\])*"', "", rest)  # what is written
-    rest = re.sub(r"AT_FDCWD<[^>]*>", "", rest).partition(") = ")[0]
+    rest = re.sub(r"AT_FDCWD<[^>]*>|<unfinished ...>", "", rest).partition(") = ")[0]
     paths = [one or other for one, other in re.findall(r'"([^"]*)"|<([^>]*)>', rest)]
     files = [path for path in paths if not re.match(r"\w+:", path)]  # no pipe:[7], no socket:[7]
     here = [path for path in files if path.startswith(f"{folder}/") or not path.startswith("/")]

@@ -164,31 +164,37 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
     Returns:
         What was mended, in words.
     """
-    mended = []
+    mended: list[str] = []
+    events: list[Event] = []
     past = workspace.events(store)
     intent = store.intent()
     if intent is not None:
         event = _intended(store, intent)
         name = f"{event.action} of {event.model}@{event.version}"
         live = store.link().directory == event.directory
-        if live and not any(other.id == event.id for other in past):
-            past = workspace.record(store, past, replace(event, status=history.SUCCEEDED))
+        told = any(other.id == event.id for other in past)
+        if live and not told:
+            events.append(replace(event, status=history.SUCCEEDED))
             mended.append(
                 f"the {name} was cut short after the switch: it is live, and in the history"
             )
-        elif not live and not any(other.id == event.id for other in past):
+        elif not told:
             error = "cut short before the switch"
-            past = workspace.record(store, past, replace(event, status=history.FAILED, error=error))
+            events.append(replace(event, status=history.FAILED, error=error))
             mended.append(f"the {name} was cut short before the switch: what was live is live")
         if intent["creates"] and not live and event.directory in store.directories():
             store.discard(event.directory)
+    ours = [name for name in store.directories() if history.is_directory(name)]
+    opened = sorted(name for name in ours if store.protect(name))
+    if opened:  # the move of one into the trash was cut short
+        mended.append(f"made read-only again: {', '.join(opened)}")
     left = store.sweep()
     if left:
         mended.append(f"removed what was left lying about: {', '.join(left)}")
-    if mended:
-        workspace.record(
-            store, past, event_of_now(past, "recover", model, reason="; ".join(mended))
-        )
+    if mended:  # in one step: a recovery that is cut short is told by the next one
+        reason = "; ".join(mended)
+        events.append(event_of_now((*past, *events), "recover", model, reason=reason))
+        workspace.record(store, past, *events)
     if intent is not None:
         store.close_intent()
     return tuple(mended)

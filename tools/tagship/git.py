@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -420,6 +421,9 @@ def _failed(error: GitCommandError) -> TagshipError:
     hook = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
     reason = "; ".join([words, *(redact.text(line) for line in hook if line)])
     hint = "git remote -v" if "does not appear to be a git repository" in words else ""
+    lock = re.search(r"Unable to create '([^']+\.lock)': File exists", words)
+    if lock:
+        hint = f"a git that was killed left it, unless one runs: rm {shlex.quote(lock[1])}"
     return Unavailable(f"git: {reason}", hint)
 
 

@@ -7,6 +7,7 @@ import contextlib
 import enum
 import json
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -208,6 +209,14 @@ class Store:
         source, target = self.path(directory), self.trash / directory
         atomic.remove_tree(target)
         atomic.move(source, target)
+
+    def protect(self, directory: str) -> bool:
+        """Make a version directory read-only again; whether it was not."""
+        path = self.path(directory)
+        if not stat.S_IMODE(path.stat().st_mode) & 0o222:
+            return False
+        path.chmod(0o555)
+        return True
 
     def empty_trash(self) -> None:
         """Delete for good what was discarded."""
