@@ -25,6 +25,7 @@ HARMLESS = (
     ("ioctl .*", "where a file cannot be cloned, it is copied"),
     ("mkdir .*", "the folder was there before"),
     ("(chmod|unlink|openat) dvc-remote/.*", "DVC tries another way, and the bytes are compared"),
+    ("rename .*/incoming/.* repo/.dvc/cache/.*", "it is copied into DVC's cache"),
     ("(unlink|openat) .*/incoming/.*", "DVC tries another way, and the bytes are hashed"),
 )  # fmt: skip
 

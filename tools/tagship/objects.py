@@ -162,6 +162,7 @@ def _into_cache(arrived: Path, place: Path) -> None:
     except OSError:  # EXDEV: the cache is on another file system
         beside = atomic.temporary_name(place)
         shutil.copy2(arrived, beside)
+        atomic.sync_file(beside)  # DVC trusts it by its name and mode
         os.replace(beside, place)
 
 
