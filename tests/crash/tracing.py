@@ -29,7 +29,7 @@ for word in "$@"; do [ "$word" = "$TRACED_GIT" ] && traced=yes; done
 [ "$traced" ] || exec "$REAL_GIT" "$@"
 strace -f -q -y -e signal=none $TRACE_OPTIONS -o "$TRACE_LOG" "$REAL_GIT" "$@"
 code=$?
-grep -qs "killed by SIGKILL" "$TRACE_LOG" && kill -9 $PPID
+grep -qs "= ?$" "$TRACE_LOG" && kill -9 $PPID  # a call that never came back
 exit $code
 """
 _LINE = re.compile(r"(?P<pid>\d+) +(?P<name>\w+)\((?P<rest>.*)")
