@@ -185,7 +185,7 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
         if intent["creates"] and not live and event.directory in store.directories():
             store.discard(event.directory)
     ours = [name for name in store.directories() if history.is_directory(name)]
-    opened = sorted(name for name in ours if store.protect(name))
+    opened = sorted(name for name in ours if store.seal(name))
     if opened:  # the move of one into the trash was cut short
         mended.append(f"made read-only again: {', '.join(opened)}")
     left = store.sweep()

@@ -210,12 +210,15 @@ class Store:
         atomic.remove_tree(target)
         atomic.move(source, target)
 
-    def protect(self, directory: str) -> bool:
-        """Make a version directory read-only again; whether it was not."""
+    def seal(self, directory: str) -> bool:
+        """Make a version directory itself read-only again; whether it was not, and is now."""
         path = self.path(directory)
         if not stat.S_IMODE(path.stat().st_mode) & 0o222:
             return False
-        path.chmod(0o555)
+        try:
+            path.chmod(0o555)
+        except PermissionError:  # another user's: status tells
+            return False
         return True
 
     def empty_trash(self) -> None:
