@@ -265,5 +265,5 @@ def _install_fragile_loader(bench: Workbench, tmp_path: Path) -> None:
     from tagship import loaders
 
     bench.monkeypatch.syspath_prepend(str(package))
-    bench.monkeypatch.setenv("PYTHONPATH", str(package))
+    bench.monkeypatch.setenv("PYTHONPATH", str(package), prepend=os.pathsep)
     loaders.known.cache_clear()
