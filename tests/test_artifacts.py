@@ -247,3 +247,20 @@ def test_of_several_models_a_metrics_file_counts_for_the_one_that_it_names(
     bench.commit("Add wine")
     for model, metrics in (("churn", churn), ("wine", wine)):
         assert ModelVersionManager(model, bench.repo).release_plan().metrics == metrics
+
+
+@pytest.mark.parametrize("path", ["../shared.csv", "/nowhere/shared.csv"])
+def test_a_stage_may_read_a_file_outside_of_the_repository(bench: Workbench, path: str) -> None:
+    outside = bench.repo.parent / "shared.csv"
+    outside.write_text("model 2\n")
+    real = path if path.startswith("..") else str(outside)
+    (bench.repo / "models/churn/model.bin.dvc").unlink()
+    (bench.repo / "dvc.yaml").write_text(
+        f"stages:\n  train:\n    cmd: cp {real} models/churn/model.bin\n    deps: [{real}]\n"
+        "    outs: [models/churn/model.bin]\nartifacts: {churn: {path: models/churn/model.bin}}\n"
+        f"plots: [{path}]\n"
+    )
+    bench.dvc("repro", "--quiet")
+    bench.commit("Read what is elsewhere")
+    assert bench.ship() == "1.0.0"
+    assert bench.cli("report", "-o", str(bench.repo.parent / "r.html")).code == 0

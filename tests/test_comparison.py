@@ -276,3 +276,23 @@ def test_two_values_are_compared_by_name() -> None:
         Change("gone", 0, None),
     )
     assert comparison.changes({"a": None}, {}) == (Change("a", None, None),)
+
+
+def test_markdown_of_an_odd_name_stays_in_its_cell() -> None:
+    odd = render.markdown([(("m|\n\n# Heading & ~~gone~~",), [])])
+    assert odd == "| m\\| # Heading &amp; \\~\\~gone\\~\\~ |\n| --- |"
+
+
+def test_no_secret_and_no_odd_yaml_value_comes_out(bench: Workbench) -> None:
+    (bench.repo / "params.yaml").write_text(
+        "day: 2024-01-01\nrate: .nan\ndb: https://user:s3cret@db.example/x?token=abc\n"
+    )
+    bench.commit("See https://user:s3cret@db.example/x")
+    bench.ship()
+    found = bench.cli("compare", "churn", "--json")
+    assert found.code == 0
+    assert json.loads(found.out, parse_constant=pytest.fail)["params"] == []
+    shown = bench.cli("show", "churn", "--json")
+    params = json.loads(shown.out, parse_constant=pytest.fail)["params"]
+    assert params == {"day": "2024-01-01", "rate": "nan", "db": "https://db.example/x"}
+    assert "s3cret" not in found.out + bench.cli("compare", "churn").out

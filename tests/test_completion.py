@@ -34,6 +34,12 @@ def test_models_are_those_declared_and_those_that_are_here(released: Workbench) 
     assert complete.models(released.repo) == ["churn", "wine"]
 
 
+def test_a_folder_whose_name_a_shell_would_run_is_no_model(released: Workbench) -> None:
+    for name in ("$(touch PWNED)", "a;b", "x`y`", "line\nbreak"):
+        (released.repo / "models" / name / "versions").mkdir(parents=True)
+    assert complete.models(released.repo) == ["churn"]
+
+
 def test_versions_are_those_on_offer_the_highest_first(released: Workbench) -> None:
     assert complete.versions(released.repo, "churn") == ["2.0.0-rc.1", "1.1.0", "1.0.0"]
     assert complete.versions(released.repo, "churned") == ["9.0.0"]

@@ -128,6 +128,29 @@ def test_what_is_no_moment_is_told(text: str) -> None:
     assert caught.value.hint == "give it as 2026-11-20 or 2026-11-20T12:00Z"
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-12:00"])
+def test_a_moment_that_utc_does_not_have_is_told(text: str) -> None:
+    with pytest.raises(InvalidName, match="is no date in UTC"):
+        history.moment(text)
+
+
+def test_an_empty_history_of_a_model_that_is_gone_is_no_event(shipped: Workbench) -> None:
+    ghost = shipped.repo / "models" / "ghost"
+    ghost.mkdir()
+    (ghost / history.FILE_NAME).write_text("[]\n")
+    result = shipped.cli("history", "--all")
+    assert (result.code, "ghost" in result.out) == (0, False)
+
+
+@pytest.mark.parametrize("command", ["why churn@1.0", "history churn@1.0", "report churn@1.0"])
+def test_a_version_is_not_taken_where_it_would_mean_nothing(
+    shipped: Workbench, command: str
+) -> None:
+    result = shipped.cli(*command.split())
+    assert result.code == 2
+    assert "name the model alone: churn" in result.err
+
+
 def test_the_actions_of_the_command_line_are_those_of_the_history() -> None:
     assert command_line.ACTIONS == history.ACTIONS
 

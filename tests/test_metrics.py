@@ -71,6 +71,7 @@ CHANGES = [
     ({"device": "cpu"}, {"device": "cpu"}, (None, None, "same", None)),
     ({"passed": False}, {"passed": True}, (None, None, None, None)),
     ({"loss": 10**400}, {"loss": 1}, (None, "lower", None, "another type")),
+    ({"loss": 1.7e308}, {"loss": -1.7e308}, (None, "lower", None, None)),
     ({"passed": 1}, {"passed": True}, (None, None, None, "another type")),
 ]
 

@@ -503,6 +503,15 @@ def test_every_chart_is_drawn_and_nothing_is_asked_for(
     assert marks["m1-plot-1"] >= 32
 
 
+@pytest.mark.parametrize("name", [".git/config", "models/churn/deployment_history.json", "x"])
+def test_what_is_no_page_is_not_replaced(bench: Workbench, name: str) -> None:
+    bench.ship()
+    before = bench.state()
+    with pytest.raises(Refused, match="is no name for a page"):
+        page.write(of(bench), bench.repo / name)
+    assert bench.changes(before) == set()
+
+
 def test_hostile_text_is_text(story: Path, open_page: Callable[..., Tab]) -> None:
     tab = open_page(story)
     assert tab.run("window.hacked") is None

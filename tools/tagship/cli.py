@@ -317,7 +317,7 @@ def history(
     if moment and (limit or since or actions):
         raise click.UsageError("--at goes with no other choice of events")
     space = workspace.find(session.folder)
-    names = [_ref(model).model] if model is not None else inspection.known_models(space)
+    names = [_alone(model)] if model is not None else inspection.known_models(space)
     if moment:
         then = [inspection.live_at(space, name, moment) for name in names]
         return _show(then, as_json, render.live_then(then))
@@ -370,7 +370,7 @@ def why(session: Session, model: str, as_json: bool) -> None:
     """
     from tagship import provenance, render
 
-    found = provenance.why(_ref(model).model, session.folder)
+    found = provenance.why(_alone(model), session.folder)
     _show(found, as_json, render.why(found))
 
 
@@ -390,7 +390,7 @@ def report(session: Session, model: str | None, output: Path, as_json: bool) -> 
     from tagship import page, workspace
     from tagship import report as collected
 
-    names = [_ref(model).model] if model is not None else []
+    names = [_alone(model)] if model is not None else []
     made = collected.collect(workspace.find(session.folder), names)
     page.write(made, output)
     shown = [one.model for one in made.models]
@@ -587,6 +587,14 @@ def _ref(text: str, *, exact: bool = False) -> "Ref":
     return Ref.parse(text)
 
 
+def _alone(text: str) -> str:
+    """A model's name, for a command that does not take a version of it."""
+    ref = _ref(text)
+    if ref.model != text:
+        raise click.UsageError(f"name the model alone: {ref.model}")
+    return ref.model
+
+
 @contextlib.contextmanager
 def _manager(session: Session, model: str) -> Iterator["ModelVersionManager"]:
     """A manager whose long reads and copies show a bar, on a terminal."""
@@ -655,7 +663,7 @@ def _show_document(value: Any, as_json: bool, document: Callable[[Any], "Documen
 def _echo(text: str) -> None:
     """Print; where nobody reads on (``tagship list m | head -1``), that is fine."""
     try:
-        click.echo(text)
+        click.echo(text.encode("utf-8", "replace").decode())
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tagship import config, git, history, inspection, metrics, plans, tracked, workspace
+from tagship import config, git, history, inspection, metrics, plans, redact, tracked, workspace
 from tagship.catalog import Release
 from tagship.errors import Corrupt, NotFound, Unavailable
 from tagship.metadata import Metadata
@@ -199,4 +199,6 @@ def _apart(
 
 
 def _line(commit: git.Commit) -> CommitLine:
-    return CommitLine(commit.id, history.stamp(commit.at), commit.author, commit.message)
+    return CommitLine(
+        commit.id, history.stamp(commit.at), commit.author, redact.text(commit.message)
+    )

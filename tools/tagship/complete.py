@@ -49,7 +49,8 @@ def models(folder: Path) -> list[str]:
     except (TagshipError, OSError):
         return []
     here = {unquote(path.parent.name) for path in root.glob("*/versions")}
-    return sorted(here.union(declared))
+    # a folder may have any name, and a shell would run some
+    return sorted(name for name in here.union(declared) if refs.is_model(name))
 
 
 def versions(folder: Path, model: str) -> list[str]:

@@ -105,6 +105,29 @@ def flat(value: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
+def plain(value: Any) -> Any:
+    """YAML's values as JSON's: dates, NaN and infinities, and what else JSON has not, are texts.
+
+    Raises:
+        Corrupt: the value holds itself, by an alias.
+    """
+    try:
+        return _plain(value)
+    except RecursionError:
+        raise Corrupt("a YAML value holds itself", "write it out, without an alias") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    finite = isinstance(value, float) and math.isfinite(value)
+    return value if finite else str(value)
+
+
 def artifacts(data: bytes, folder: str = "") -> dict[str, Artifact]:
     """The models that one dvc.yaml declares.
 

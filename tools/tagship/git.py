@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import posixpath
 import re
 import shlex
 from collections.abc import Iterable
@@ -238,7 +239,8 @@ class Blobs:
 
     def read(self, commit_id: str, path: str) -> bytes | None:
         """The content of a file at a commit, or None where the commit has no such file."""
-        if "\n" in path:  # one question is one line
+        # one question is one line; and a path out of the repository would end Git's process
+        if "\n" in path or "\0" in path or posixpath.normpath(path).startswith(("..", "/")):
             return None
         try:
             _, kind, _, data = self._git.get_object_data(f"{commit_id}:{path}")

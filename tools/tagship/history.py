@@ -268,7 +268,10 @@ def moment(text: str) -> datetime:
     except (TypeError, ValueError):
         hint = "give it as 2026-11-20 or 2026-11-20T12:00Z"
         raise InvalidName(f"{text!r} is no date", hint) from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    try:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except OverflowError:  # before the year 1, or after 9999
+        raise InvalidName(f"{text!r} is no date in UTC", "give a year of our time") from None
 
 
 def _cut_back(line: list[Place], target: Place) -> list[Place]:

@@ -303,10 +303,10 @@ def events(space: Workspace, models: Iterable[str]) -> list[Event]:
 
 
 def _past(space: Workspace, model: str) -> tuple[Event, ...]:
-    found = workspace.events(space.store(model))
-    if not found:
+    store = space.store(model)
+    if not (store.folder / history.FILE_NAME).exists():
         space.declared(model)
-    return found
+    return workspace.events(store)
 
 
 def live_at(space: Workspace, model: str, moment: datetime) -> LiveThen:

@@ -72,7 +72,9 @@ def _change(
     if first is None or second is None:
         verdict = SAME if note is None and old == new else None
         return MetricChange(name, old, new, None, way, verdict, note)
-    difference = second - first
+    difference = number(second - first)
+    if difference is None:  # two huge figures of different signs
+        return MetricChange(name, old, new, None, way, None, note)
     return MetricChange(name, old, new, difference, way, _verdict(difference, way), note)
 
 

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from tagship import history, metadata, metrics, plans, release, render
 from tagship.deploy import Outcome
-from tagship.errors import Refused, SelfTestFailed, TagshipError
+from tagship.errors import InvalidName, Refused, SelfTestFailed, TagshipError
 from tagship.history import Event, Place
 from tagship.manager import ModelVersionManager
 from tagship.metrics import MetricChange
@@ -213,6 +213,10 @@ def deploy(
         TagshipError: as for ``release.publish`` and ``deploy.deploy``.
     """
     with _in_two_lines():
+        if confirm not in (True, False, None):  # papermill -r gives a text
+            raise InvalidName(
+                f"confirm is {confirm!r}", "say confirm=True, confirm=False or nothing"
+            )
         request = _Request(model, Path(start).resolve(), version, bump, message, push, reason)
         manager = ModelVersionManager(model, request.start)
         proposal = _propose(manager, request)

@@ -60,12 +60,15 @@ def write(report: Report, path: Path) -> None:
     """Write the page; a file of that name is replaced, durably, in one step.
 
     Raises:
-        Refused: ``path`` is a folder or a link, or what it needs is not installed.
+        Refused: ``path`` is a folder or a link, or not named as a page is; or what it needs is not
+            installed.
         NotFound: its folder is not there.
     """
     if path.is_symlink() or (path.exists() and not path.is_file()):
         what = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "no file"
         raise Refused(f"{path} is {what}, and a report is a file", "give another one with -o FILE")
+    if path.suffix.lower() not in (".html", ".htm"):  # it would replace what is no report
+        raise Refused(f"{path} is no name for a page", "give it one that ends in .html")
     if not path.parent.is_dir():
         raise NotFound(f"there is no folder {path.parent}", f"mkdir -p {path.parent}")
     data = html(report).encode()

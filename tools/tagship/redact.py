@@ -17,7 +17,7 @@ def json(value: Any) -> Any:
     if isinstance(value, str):
         return text(value)
     if isinstance(value, dict):
-        return {key: json(inner) for key, inner in value.items()}
+        return {json(key): json(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [json(inner) for inner in value]
     return value

@@ -12,6 +12,7 @@ from semver import Version
 
 from tagship.config import flat
 from tagship.history import stamp
+from tagship.metrics import number
 
 if TYPE_CHECKING:  # a value's type costs a command nothing that it does not use
     from tagship.cleanup import Cleanup
@@ -215,9 +216,8 @@ def plan(made: "Plan", *, again: bool = False) -> str:
 
 
 def _change(before: Any, after: Any) -> str:
-    if not isinstance(before, int | float) or not isinstance(after, int | float):
-        return ""
-    return f" ({after - before:+.4g})"
+    old, new = number(before), number(after)
+    return "" if old is None or new is None else f" ({new - old:+.4g})"
 
 
 def rollback_plan(made: "RollbackPlan") -> str:
@@ -422,9 +422,9 @@ def _short(value: Any) -> str:
 def markdown(content: Document) -> str:
     """The same for a pull request: the first line is the title, tables are Markdown's."""
     parts = []
-    for number, one in enumerate(content):
+    for place, one in enumerate(content):
         if isinstance(one, str):
-            parts.append(f"## {_plain_markdown(one)}" if number == 0 else _plain_markdown(one))
+            parts.append(f"## {_plain_markdown(one)}" if place == 0 else _plain_markdown(one))
             continue
         heading, rows = one
         lines = [_markdown_row(heading), _markdown_row(["---"] * len(heading))]
@@ -438,8 +438,10 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 def _plain_markdown(text: str) -> str:
     """Text that Markdown takes for nothing else."""
-    for letter in "\\`*_[]<|":
-        text = text.replace(letter, "&lt;" if letter == "<" else "\\" + letter)
+    text = " ".join(text.split())
+    for letter in "&\\`*_~[]<|":
+        told = {"<": "&lt;", "&": "&amp;"}.get(letter, "\\" + letter)
+        text = text.replace(letter, told)
     return text
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from semver import Version
 
-from tagship import charts, config, history, inspection, metrics, plans, plots, workspace
+from tagship import charts, config, history, inspection, metrics, plans, plots, redact, workspace
 from tagship.charts import Point
 from tagship.errors import Corrupt, NotFound
 from tagship.history import Event, Period, Place
@@ -153,7 +153,7 @@ def _model(space: Workspace, model: str, artifact: config.Artifact | None) -> Mo
     sides = _sides(rows, live, before, latest)
     return ModelReport(
         model=model,
-        description=artifact.description if artifact else "",
+        description=redact.text(artifact.description) if artifact else "",
         labels=artifact.labels if artifact else (),
         live=live,
         before=before,

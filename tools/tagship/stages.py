@@ -167,7 +167,7 @@ def holds(outer: str, inner: str) -> bool:
 def parents(path: str) -> list[str]:
     """The folders above a path, nearest first, without the top."""
     found = []
-    while path := posixpath.dirname(path):
+    while (path := posixpath.dirname(path)) not in ("", "/"):
         found.append(path)
     return found
 

@@ -82,7 +82,7 @@ class Snapshot:
     @property
     def lineage(self) -> list[dict[str, Any]]:
         """The stages that made the model, first things first."""
-        return [stage.to_json() for stage in self.makers]
+        return [config.plain(stage.to_json()) for stage in self.makers]
 
 
 @dataclass(frozen=True)
@@ -298,11 +298,11 @@ def _metric_outs(
                 yield find_out(repository, blobs, commit, pipeline, path)
 
 
-def _params(blobs: git.Blobs, commit: str, related: list[Stage]) -> dict[str, Any]:
+def _params(blobs: git.Blobs, commit: str, related: list[Stage]) -> Any:
     if related:
-        return {key: value for stage in related for key, value in stage.params.items()}
+        return config.plain({k: v for stage in related for k, v in stage.params.items()})
     whole = config.parse(blobs.read(commit, config.PARAMS_FILE) or b"", config.PARAMS_FILE)
-    return {key: value for key, value in whole.items() if key != "deploy"}
+    return config.plain({key: value for key, value in whole.items() if key != "deploy"})
 
 
 def stale(taken: Snapshot, blobs: git.Blobs) -> list[str]:

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tagship import catalog, config, git, history, metadata, objects, refs, tracked
+from tagship import catalog, config, git, history, metadata, objects, redact, refs, tracked
 from tagship.catalog import Catalog, Release
 from tagship.config import Artifact, Settings
 from tagship.errors import Refused
@@ -144,9 +144,9 @@ class Workspace:
             ),
             files=files,
             size=sum(file.size for file in files),
-            metrics=self.metrics(taken),
-            params=taken.params,
-            lineage=taken.lineage,
+            metrics=redact.json(self.metrics(taken)),
+            params=redact.json(taken.params),
+            lineage=redact.json(taken.lineage),
             tools={
                 "python": platform.python_version(),
                 **{name: importlib.metadata.version(name) for name in ("tagship", "dvc")},
