@@ -14,7 +14,6 @@ from typing import Any
 
 from tagship import (
     history,
-    manifest,
     metadata,
     objects,
     plans,
@@ -30,6 +29,7 @@ from tagship.metadata import Metadata
 from tagship.progress import Progress, silent
 from tagship.refs import Ref, Wanted
 from tagship.selftest import Report
+from tagship.signing import Signature, Statement
 from tagship.store import Store
 from tagship.tracked import Snapshot
 from tagship.workspace import Workspace
@@ -80,12 +80,18 @@ class Outcome:
 
 @dataclass
 class _Job:
-    """One act under way; becomes its event. ``creates``: whether it makes its directory."""
+    """One act under way; becomes its event.
+
+    Attributes:
+        creates: whether it makes its directory.
+        signer: whose signature was asked for.
+    """
 
     store: Store
     event: Event
     started: float = field(default_factory=time.monotonic)
     creates: bool = False
+    signer: str = ""
     report: Report | None = None
 
     def done(self, status: str, error: str | None = None) -> Event:
@@ -110,10 +116,11 @@ def deploy(space: Workspace, ref: Ref, options: Options = Options()) -> Outcome:
     with store.locked(workspace.owner(what), options.wait):
         mended = recover(store, ref.model)
         past = workspace.events(store)
-        plans.check_not_moved(past, release)
+        signer = plans.check_tag(space, past, release)
         if not options.force and plans.is_live(store, release, options.progress):
             return _nothing_to_do(store, ref.model, mended)
         job = _begin(store, past, history.DEPLOY, release, options)
+        job.signer = signer
         outcome = _check_out_and_switch(space, job, release, taken, options)
     return replace(outcome, mended=mended)
 
@@ -144,13 +151,15 @@ def rollback(
             return _nothing_to_do(store, model, mended)
         if broken:
             release = space.catalog(model).find(Ref(model, Wanted.parse(target.version, model)))
-            plans.check_not_moved(past, release)
+            signer = plans.check_tag(space, past, release)
             taken = space.snapshot(release.commit, model)
             job = _begin(store, past, history.ROLLBACK, release, options)
+            job.signer = signer
             outcome = _check_out_and_switch(space, job, release, taken, options)
         else:
             store.protect(target.directory)
             kept = metadata.read(store.path(target.directory))
+            plans.check_kept(space, past, kept)
             job = _begin_again(store, past, target, kept, options)
             outcome = _switch(space, job)
     return replace(outcome, mended=mended)
@@ -220,6 +229,7 @@ def _check_out_and_switch(
         job.store.open_intent({"event": job.event.to_json(), "creates": True})
         with job.store.stage(job.event.id) as staged:
             copied = _copy(space, files, fetch, staged, options.progress)
+            _check_signed(space, release, copied)
             job.report = _smoke_test(space, taken, staged, options)
             metadata.write(staged, _describe(space, job, release, taken, copied))
             job.store.publish(staged, _directory(job))
@@ -321,7 +331,7 @@ def _after_switch(space: Workspace, job: _Job) -> None:
     if live != job.store.path(_directory(job)).resolve():
         raise Corrupt(f"{job.store.current} leads to {live}", "")
     described = metadata.read(live)
-    problems = manifest.verify(live, described.files, deep=False)
+    problems = metadata.verify(live, described, deep=False)
     if problems:
         raise Corrupt(f"{problems[0].path} {problems[0].what}", "")
     if space.settings.after_switch == "self_test":
@@ -412,6 +422,13 @@ def _copy(
         )
 
 
+def _check_signed(space: Workspace, release: Release, files: tuple[File, ...]) -> None:
+    """Nothing is loaded that has another signature than its own, or lacks one that is asked for."""
+    model = release.tag.name.model
+    statement = Statement(model, str(release.version), release.commit, files)
+    space.policy.check_files(statement, Signature.of_tag(release.tag.trailers))
+
+
 def _smoke_test(space: Workspace, taken: Snapshot, staged: Path, options: Options) -> Report:
     wanted = space.settings.smoke_test if options.smoke_test is None else options.smoke_test
     if not wanted:
@@ -431,7 +448,8 @@ def _describe(
     deployment = metadata.DeploymentInfo(
         event.id, _next_seq(job), event.at, event.actor, event.host
     )
-    return replace(report.noted(described), deployment=deployment)
+    tag = replace(described.tag, signer=job.signer)
+    return replace(report.noted(described), tag=tag, deployment=deployment)
 
 
 def _next_seq(job: _Job) -> int:

@@ -16,7 +16,7 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 from git import Git
 from git.exc import GitCommandError, GitCommandNotFound
 
-from tagship import manifest, redact
+from tagship import manifest, redact, refs
 from tagship.errors import NotFound, Refused, TagshipError, Unavailable
 from tagship.refs import TagName
 
@@ -41,6 +41,7 @@ LOCAL_ENVIRONMENT = (
     "GIT_NAMESPACE",
 )
 IDENTIFY = 'git config user.name "Your Name" && git config user.email you@example.com'
+SSH_SIGNATURE = "-----BEGIN SSH SIGNATURE-----"
 # A repository's own configuration may name programs (core.fsmonitor); a question runs none.
 QUIET = ("-c", "core.fsmonitor=false", "-c", "core.quotePath=false")
 
@@ -62,8 +63,13 @@ class Repository:
 class Tag:
     """An annotated tag of GTO's grammar.
 
-    ``object_id`` is the tag object's, ``commit`` what it points at; ``trailers`` are the
-    ``Key: value`` lines that end its message.
+    Attributes:
+        name: the ref's.
+        object_id: the tag object's.
+        commit: what it points at.
+        message: without the signature.
+        own_name: the name in the tag object: a ref may hold the object of another tag.
+        signature: as the tag object has it, unchecked; empty where it is not signed.
     """
 
     name: TagName
@@ -72,12 +78,13 @@ class Tag:
     tagger: str
     at: datetime
     message: str
+    own_name: str
+    signature: str = ""
 
     @property
     def trailers(self) -> dict[str, str]:
-        """The last paragraph's ``Key: value`` lines (as git-interpret-trailers reads them)."""
-        last = self.message.rstrip().rpartition("\n\n")[2]
-        return dict(re.findall(r"^([A-Za-z][A-Za-z0-9-]*): (.*)$", last, re.MULTILINE))
+        """The ``Key: value`` lines that end its message."""
+        return refs.trailers(self.message)
 
 
 @dataclass(frozen=True)
@@ -143,15 +150,15 @@ def tags(repository: Repository) -> list[Tag]:
     """Every annotated tag of GTO's grammar; others, and broken ones, are passed over."""
     fields = (
         "%(refname:strip=2) %(objectname) %(*objectname) %(*objecttype) %(taggerdate:unix)"
-        " %(taggername) %(taggeremail) %(contents) %(contents:signature)"
+        " %(taggername) %(taggeremail) %(tag) %(contents) %(contents:signature)"
     )
     # NUL ends a field: a name or a message may hold anything else
     form = fields.replace(" ", "%00") + "%00"
     answer = _ask(repository, "for-each-ref", f"--format={form}", "refs/tags/")
     parts = iter(answer.split("\0")[:-1])
     found = []
-    for name, object_id, commit, kind, at, tagger, email, message, signature in zip(
-        *[parts] * 9, strict=True
+    for name, object_id, commit, kind, at, tagger, email, own_name, message, signature in zip(
+        *[parts] * 10, strict=True
     ):
         tag = TagName.parse(name.removeprefix("\n"))
         if not tag or kind != "commit":  # a lightweight tag peels to nothing
@@ -159,7 +166,10 @@ def tags(repository: Repository) -> list[Tag]:
         text = _text(message.removesuffix(signature))
         # no date, or one that no calendar has
         with contextlib.suppress(ValueError, OverflowError, OSError):
-            found.append(Tag(tag, object_id, commit, _text(f"{tagger} {email}"), _time(at), text))
+            when, who = _time(at), _text(f"{tagger} {email}")
+            found.append(
+                Tag(tag, object_id, commit, who, when, text, _text(own_name), _text(signature))
+            )
     return found
 
 
@@ -331,23 +341,107 @@ def check_can_tag(repository: Repository, name: TagName) -> None:
         raise Refused("Git does not know who you are", IDENTIFY)
 
 
-def create_tag(repository: Repository, name: TagName, commit_id: str, message: str) -> None:
+def create_tag(repository: Repository, name: TagName, commit_id: str, message: str) -> bool:
     """Make an annotated tag, and make it durable: ``git tag`` alone does not fsync.
 
+    Returns:
+        Whether it is signed, as Git's ``tag.gpgSign`` or ``tag.forceSignAnnotated`` asks for.
+
     Raises:
-        Refused: the tag exists, or Git does not know who you are.
+        Refused: the tag exists, Git does not know who you are, or it cannot sign.
     """
+    sign = _signs_tags(repository)
     try:
         repository.git.execute(
-            ["git", "-c", "core.fsync=all", "tag", "--annotate", "--cleanup=verbatim",
-             f"--message={message}", "--end-of-options", str(name), commit_id]
+            ["git", "-c", "core.fsync=all", "tag", "--sign" if sign else "--annotate",
+             "--cleanup=verbatim", f"--message={message}", "--end-of-options", str(name), commit_id]
         )  # fmt: skip
     except GitCommandError as error:
         if "already exists" in str(error.stderr):
             raise Refused(f"the tag {name} exists", "release another version") from None
         if "Please tell me who you are" in str(error.stderr):
             raise Refused("Git does not know who you are", IDENTIFY) from None
+        if "unable to sign the tag" in str(error.stderr):
+            raise _cannot_sign(name, _failed(error).message) from None
         raise _failed(error) from None
+    # Git 2.39 makes a tag without a signature, and exits with 0, where ssh-keygen has failed
+    if sign and not _ask(
+        repository, "for-each-ref", "--format=%(contents:signature)", f"refs/tags/{name}"
+    ).strip():  # fmt: skip
+        delete_tag(repository, name)
+        raise _cannot_sign(name, "the key cannot be used")
+    return sign
+
+
+def _signs_tags(repository: Repository) -> bool:
+    pattern = r"^tag\.(gpgsign|forcesignannotated)$"
+    try:
+        told = _ask(repository, "config", "--type=bool", "--get-regexp", pattern)
+    except Unavailable:  # neither is set
+        return False
+    values = dict(line.split() for line in told.splitlines())  # the last value of each counts
+    return "true" in values.values()
+
+
+def _cannot_sign(name: TagName, why: str) -> Refused:
+    return Refused(
+        f"Git cannot sign the tag {name}: {why.removeprefix('git: ')}",
+        "see git config --get-regexp 'gpg|signingkey', or do without: git config tag.gpgSign false",
+    )
+
+
+def check_signed(
+    repository: Repository, tag: Tag, allowed_signers: Path, revoked_keys: Path | None
+) -> str:
+    """Have Git check a tag's SSH signature against these files, and no others.
+
+    Git takes the time that the tag says for that of the signature: a key that has leaked is to be
+    revoked, it does not help that it has expired.
+
+    Returns:
+        Who signed it: the principal of ``allowed_signers``, and the key's fingerprint.
+
+    Raises:
+        Refused: no key signed it that these files allow.
+    """
+    for path in (allowed_signers, revoked_keys):
+        if path is not None and not path.is_file():
+            raise Refused(f"{path} is no file", "name the file of keys in host.toml")
+    # the repository's own configuration may name other files, and programs to run
+    trust = {
+        "gpg.ssh.allowedSignersFile": allowed_signers,
+        "gpg.ssh.revocationFile": revoked_keys or "",
+        "gpg.ssh.program": "ssh-keygen",
+        "gpg.program": "false",
+        "gpg.openpgp.program": "false",
+        "gpg.x509.program": "false",
+        "gpg.minTrustLevel": "fully",
+    }
+    options = [part for key, value in trust.items() for part in ("-c", f"{key}={value}")]
+    try:
+        _, _, told = repository.git.execute(
+            ["git", *QUIET, *options, "verify-tag", "--raw", tag.object_id],
+            with_extended_output=True,
+            env={"LC_ALL": "C"},
+        )
+    except GitCommandError as error:
+        raise Refused(
+            f"the tag {tag.name} is not signed by a key that counts here: {_refusal(error)}",
+            f"who may sign is in {allowed_signers}",
+        ) from None
+    signer = re.search(r'^Good "git" signature for (.+) with \S+ key (\S+)', told, re.MULTILINE)
+    if not signer:
+        raise Refused(
+            f"the tag {tag.name} is not signed by a key that counts here: {_text(told.strip())}",
+            f"who may sign is in {allowed_signers}",
+        )
+    return _text(f"{signer[1]} ({signer[2]})")
+
+
+def _refusal(error: GitCommandError) -> str:
+    """The last of what ssh-keygen said, which is its reason."""
+    text = str(error.stderr).strip().removeprefix("stderr:").strip(" '\n")
+    return _text(text.splitlines()[-1]) if text else f"exit code {error.status}"
 
 
 def delete_tag(repository: Repository, name: TagName) -> None:

@@ -31,6 +31,7 @@ from tagship.metadata import Metadata
 from tagship.progress import Progress, silent
 from tagship.refs import Ref, Wanted
 from tagship.selftest import Report
+from tagship.signing import Signature
 from tagship.store import LinkState, Store
 from tagship.workspace import Workspace
 
@@ -371,12 +372,16 @@ def _verify_directory(
         there = (store.path(directory) / manifest.METADATA).exists()
         problem = manifest.Problem(manifest.METADATA, "cannot be read" if there else "is missing")
         return Verification(known.model, version, directory, 0, 0, (problem,))
-    problems = manifest.verify(store.path(directory), described.files, progress=progress)
+    problems = metadata.verify(store.path(directory), described, progress=progress)
     told = {problem.path for problem in problems}
     modes = manifest.modes(store.path(directory), described.files)
     problems += [problem for problem in modes if problem.path not in told]
     problems += [
-        manifest.Problem(manifest.METADATA, what) for what in _against_tag(space, described, known)
+        manifest.Problem(manifest.METADATA, what)
+        for what in (
+            *_against_tag(space, described, known),
+            *_against_policy(space, described, known),
+        )
     ]
     return Verification(
         known.model, version, directory, len(described.files), described.size, tuple(problems)
@@ -397,7 +402,21 @@ def _against_tag(space: Workspace, described: Metadata, known: Catalog) -> list[
     for file in described.files:
         if promised.get(file.path, file.md5) != file.md5:
             wrong.append(f"names another md5 for {file.path} than {release.tag.name}")
+    if described.signature != Signature.of_tag(release.tag.trailers):
+        wrong.append(f"has another signature than {release.tag.name}")
     return wrong
+
+
+def _against_policy(space: Workspace, described: Metadata, known: Catalog) -> list[str]:
+    """What this host asks for today, and the version has not: a key may have been revoked."""
+    release = known.get(described.version)
+    try:
+        if release is not None:
+            space.policy.check_tag(space.repository, release.tag)
+        space.policy.check_files(described.statement, described.signature)
+    except (Refused, Corrupt) as error:
+        return [f"is of a version that may not go live here: {error.message}"]
+    return []
 
 
 def _promised(space: Workspace, model: str, release: Release) -> dict[str, str]:

@@ -17,6 +17,8 @@ from tagship.progress import Advance, Progress, silent
 BLOCK = 1 << 20  # bytes hashed and copied at a time
 FICLONE = 0x40049409  # ioctl of Linux, <linux/fs.h>: share the blocks of another file
 METADATA = "metadata.json"
+SIGNATURE = "model.sig"
+OWN = (METADATA, SIGNATURE)  # what tagship writes beside the files of a version
 
 
 class Unreadable(OSError):
@@ -161,11 +163,11 @@ def _read(source: BinaryIO) -> bytes:
 def verify(
     directory: Path, files: Iterable[File], *, deep: bool = True, progress: Progress = silent
 ) -> list[Problem]:
-    """Compare a version directory with what its metadata says.
+    """Compare a version directory with what it must hold, beside tagship's own files.
 
     Args:
         directory: the version directory.
-        files: what it must hold, beside ``metadata.json``.
+        files: what it must hold.
         deep: hash every byte; else compare names, kinds, sizes and executable bits alone.
         progress: is told the bytes hashed.
     """
@@ -180,7 +182,7 @@ def verify(
                 continue
             file = expected.pop(path, None)
             if file is None:
-                if path != METADATA:
+                if path not in OWN:
                     problems.append(Problem(path, "is not of this version"))
             elif what := _difference(entry, file, advance if deep else None):
                 problems.append(Problem(path, what))

@@ -1,26 +1,33 @@
 """metadata.json: all that is known of a version. Its schema: docs/schemas/metadata.schema.json."""
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self, cast
 
-from tagship import manifest, redact
+from tagship import manifest, redact, refs, signing
 from tagship.errors import Corrupt
-from tagship.manifest import METADATA, File
+from tagship.manifest import METADATA, SIGNATURE, File, Problem
+from tagship.progress import Progress, silent
+from tagship.signing import Signature, Statement
 
 SCHEMA = 1
 
 
 @dataclass(frozen=True)
 class TagInfo:
-    """The tag that carries the version; ``object`` is the tag object's id."""
+    """The tag that carries the version; ``object`` is the tag object's id.
+
+    ``signer``: whose signature was asked for and found, when it was deployed; empty where none was.
+    """
 
     name: str
     object: str
     tagger: str
     at: str
     message: str
+    signer: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,16 @@ class Metadata:
     deployment: DeploymentInfo | None = None
     schema: int = SCHEMA
 
+    @property
+    def statement(self) -> Statement:
+        """What a signature of the files would sign."""
+        return Statement(self.model, self.version, self.commit.id, self.files)
+
+    @property
+    def signature(self) -> Signature | None:
+        """The signature of the files, which the tag's message has; None where it has none."""
+        return Signature.of_tag(refs.trailers(self.tag.message))
+
     def to_json(self) -> dict[str, Any]:
         """The object as the file holds it."""
         return cast("dict[str, Any]", redact.json({"schema": self.schema, **asdict(self)}))
@@ -108,7 +125,40 @@ def read(directory: Path) -> Metadata:
 
 
 def write(directory: Path, value: Metadata) -> None:
-    """Write the metadata of a version that is being staged."""
+    """Write the metadata of a version that is being staged, and model.sig where it is signed."""
     text = json.dumps(value.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
     with manifest.create(directory / METADATA) as file:
         file.write(text.encode() + b"\n")
+    if value.signature is not None:
+        with manifest.create(directory / SIGNATURE) as file:
+            file.write(signing.bundle(value.statement, value.signature))
+
+
+def verify(
+    directory: Path, value: Metadata, *, deep: bool = True, progress: Progress = silent
+) -> list[Problem]:
+    """Compare a version directory with its metadata: every file, and model.sig.
+
+    Args:
+        directory: the version directory.
+        value: its metadata.
+        deep: hash every byte; else compare names, kinds, sizes and executable bits alone.
+        progress: is told the bytes hashed.
+    """
+    found = manifest.verify(directory, value.files, deep=deep, progress=progress)
+    path = directory / SIGNATURE
+    if value.signature is None:
+        wrong = "is not of this version" if os.path.lexists(path) else ""
+    elif not os.path.lexists(path):
+        wrong = "is missing"
+    else:
+        wrong = _not_bundle(path, signing.bundle(value.statement, value.signature))
+    return [*found, Problem(SIGNATURE, wrong)] if wrong else found
+
+
+def _not_bundle(path: Path, wanted: bytes) -> str:
+    try:
+        same = manifest.read(path) == wanted
+    except manifest.Unreadable as error:
+        return f"cannot be read: {error.strerror}"
+    return "" if same else "is not the signature of this version"

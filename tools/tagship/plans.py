@@ -5,7 +5,7 @@ from typing import Any
 
 from semver import Version
 
-from tagship import git, history, manifest, metadata, objects, workspace
+from tagship import git, history, metadata, objects, workspace
 from tagship.catalog import Release
 from tagship.errors import Corrupt, NotFound, Refused, Unavailable
 from tagship.history import Event, Place
@@ -63,7 +63,7 @@ def of_deploy(space: Workspace, ref: Ref, progress: Progress = silent) -> Plan:
     release = space.catalog(ref.model).find(ref)
     store = space.store(ref.model)
     past = workspace.events(store)
-    check_not_moved(past, release)
+    check_tag(space, past, release)
     version, tag = str(release.version), str(release.tag.name)
     made = of_commit(space, ref.model, release.commit, version, tag)
     left = history.left_by_rollback(past, version)
@@ -111,6 +111,19 @@ def of_rollback(space: Workspace, model: str, wanted: Wanted | None = None) -> R
     return RollbackPlan(model, live, target, on_disk)
 
 
+def check_tag(space: Workspace, past: tuple[Event, ...], release: Release) -> str:
+    """Whether a tag may go live: it was not moved, and is signed where this host asks for it.
+
+    Returns:
+        Who signed it; empty where nobody asks.
+
+    Raises:
+        Refused: as ``check_not_moved`` and ``Policy.check_tag``.
+    """
+    check_not_moved(past, release)
+    return space.policy.check_tag(space.repository, release.tag)
+
+
 def check_not_moved(past: tuple[Event, ...], release: Release) -> None:
     """Refuse a tag that names another object than when it was last deployed here."""
     before = history.tag_object_of(past, str(release.version))
@@ -120,6 +133,25 @@ def check_not_moved(past: tuple[Event, ...], release: Release) -> None:
             f" {before[:10]}, and is {release.tag.object_id[:10]}",
             f"release a new version, or set the tag back: git tag -f {release.tag.name} {before}",
         )
+
+
+def check_kept(space: Workspace, past: tuple[Event, ...], kept: Metadata) -> None:
+    """Whether a version that is on disk may be live again: as ``check_tag``, and its files too.
+
+    Raises:
+        NotFound: its tag is not in this clone.
+        Refused, Corrupt: what this host asks for is not there, or does not fit.
+    """
+    if not space.policy.asks:
+        return  # a rollback to a directory asks Git nothing
+    release = space.catalog(kept.model).get(kept.version)
+    if release is None:
+        raise NotFound(
+            f"the tag {kept.tag.name} is not in this clone, and this host asks who signed it",
+            "git fetch --tags",
+        )
+    check_tag(space, past, release)
+    space.policy.check_files(kept.statement, kept.signature)
 
 
 def check_deployed(space: Workspace, store: Store, model: str) -> None:
@@ -198,8 +230,8 @@ def is_broken(store: Store, directory: str, *, deep: bool, progress: Progress = 
     described = read_metadata(store, directory) if directory else None
     if described is None:
         return True
-    path, files = store.path(directory), described.files
-    return bool(manifest.verify(path, files, deep=deep, progress=progress))
+    path = store.path(directory)
+    return bool(metadata.verify(path, described, deep=deep, progress=progress))
 
 
 def is_live(store: Store, release: Release, progress: Progress = silent) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tagship import active, history, manifest, metadata
+from tagship import active, history, metadata
 from tagship.history import Event
 from tagship.manifest import File, Problem
 from tagship.metadata import CommitInfo, Metadata, TagInfo
@@ -80,7 +80,7 @@ def why(model: str, start: Path | str = ".") -> Why:
         live.version,
         live.path,
         described.files,
-        tuple(manifest.verify(live.directory, described.files, deep=False)),
+        tuple(metadata.verify(live.directory, described, deep=False)),
         _made_live(events, live.directory.name),
         described.smoke_test,
         described.tag,

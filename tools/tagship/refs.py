@@ -91,6 +91,12 @@ def _action(found: re.Match[str]) -> Action:
     return Action.UNASSIGN if found["cancel"] else Action.ASSIGN
 
 
+def trailers(message: str) -> dict[str, str]:
+    """The last paragraph's ``Key: value`` lines (as git-interpret-trailers reads them)."""
+    last = message.rstrip().rpartition("\n\n")[2]
+    return dict(re.findall(r"^([A-Za-z][A-Za-z0-9-]*): (.*)$", last, re.MULTILINE))
+
+
 def version_tag(model: str, version: Version) -> str:
     """The name of the tag that carries ``version`` of ``model``."""
     return str(TagName(model, Action.REGISTER, version))

@@ -16,6 +16,7 @@ from tagship.errors import Corrupt, InvalidName, NotFound, Refused, TagshipError
 from tagship.objects import Cache, Fetcher
 from tagship.progress import Progress, silent
 from tagship.refs import Action, TagName
+from tagship.signing import Signature, Statement
 from tagship.tracked import Out, Snapshot
 from tagship.workspace import Workspace
 
@@ -86,6 +87,7 @@ class Released:
         size: of the model and its self-test, in bytes.
         pushed_objects: how many objects the DVC remote lacked; None without a DVC remote.
         pushed_to: Git's remote that has the tag; None where it was not pushed.
+        signed: what is: the ``tag``, where Git signs tags; the ``files``, where there is a key.
         warnings: what the user should know.
     """
 
@@ -98,6 +100,7 @@ class Released:
     metrics: dict[str, Any]
     pushed_objects: int | None
     pushed_to: str | None
+    signed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -171,32 +174,55 @@ def publish(
     name = TagName.parse(made.tag)
     if name is None:
         raise AssertionError("a plan names a tag of the grammar")
+    signed: tuple[str, ...] = ()
     if not made.waiting:
-        words = message(made.model, made.version, text, taken, size, made.metrics)
-        git.create_tag(space.repository, name, made.commit, words)
+        signature = _sign_files(space, made, taken)
+        words = message(made, text, taken, size, signature)
+        tag_is_signed = git.create_tag(space.repository, name, made.commit, words)
+        signed = (*(("tag",) if tag_is_signed else ()), *(("files",) if signature else ()))
     if made.push_to is not None:
         _push_tag(space, name, take_back=not made.waiting)
     return Released(
         made.model, made.version, made.tag, made.commit, made.previous, size, made.metrics,
-        pushed_objects, made.push_to, (*made.warnings, *more),
+        pushed_objects, made.push_to, signed, (*made.warnings, *more),
     )  # fmt: skip
 
 
 def message(
-    model: str,
-    version: Version,
+    made: ReleasePlan,
     text: str | None,
     taken: Snapshot,
     size: int | None,
-    metrics: dict[str, Any],
+    signature: Signature | None,
 ) -> str:
     """The tag's message: a subject, the user's words, and trailers that ``list`` reads again."""
-    trailers = [f"Metrics: {json.dumps(metrics, ensure_ascii=False)}"]
+    trailers = [f"Metrics: {json.dumps(made.metrics, ensure_ascii=False)}"]
     if size is not None:
         trailers.append(f"Size: {size}")
     trailers.append(f"Digest: {taken.identity}")
-    paragraphs = [f"{model} {version}", text.strip() if text else "", "\n".join(trailers)]
+    if signature is not None:
+        trailers += signature.trailers()
+    paragraphs = [f"{made.model} {made.version}", text.strip() if text else "", "\n".join(trailers)]
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
+
+
+def _sign_files(space: Workspace, made: ReleasePlan, taken: Snapshot) -> Signature | None:
+    """The signature of every file's digest as this version; None where this host has no key.
+
+    Raises:
+        Refused: the key cannot be used.
+        Corrupt, Unavailable: a file is not as the commit has it, or cannot be had.
+    """
+    key = space.policy.signing_key
+    if key is None:
+        return None
+    fetch = space.fetcher()
+    files = tracked.files(taken, fetch)
+    hashed = tuple(tracked.digest(file, space.repository, fetch) for file in files)
+    statement = Statement(made.model, str(made.version), made.commit, hashed)
+    from tagship import keys  # cryptography, for whoever needs it
+
+    return keys.sign(statement, key)
 
 
 def _snapshot_of_head(space: Workspace, head: str, model: str) -> Snapshot:

@@ -193,6 +193,8 @@ def released(done: "Released") -> str:
     lines += [f"  {name}: {figure(value)}" for name, value in done.metrics.items()]
     if done.pushed_objects is not None:
         lines.append(f"  {count(done.pushed_objects, 'object')} pushed to the DVC remote")
+    if done.signed:
+        lines.append(f"  signed: {' and '.join(done.signed)}")
     later = f"  tag not pushed yet: tagship release {done.model} --push"
     lines.append(f"  tag pushed to {done.pushed_to}" if done.pushed_to else later)
     return "\n".join(lines)
@@ -247,6 +249,8 @@ def metadata(value: "Metadata") -> str:
         f"{value.model} {value.version}",
         f"  tag:          {value.tag.name} ({value.tag.object[:10]}), {moment(value.tag.at)} UTC",
         f"  tagger:       {value.tag.tagger}",
+        *([f"  signed by:    {value.tag.signer}"] if value.tag.signer else ()),
+        *([f"  files signed: {value.signature.fingerprint}"] if value.signature else ()),
         f"  commit:       {value.commit.id[:10]} {value.commit.message.splitlines()[0]}",
         f"  author:       {value.commit.author}, {moment(value.commit.at)} UTC",
         f"  deployed:     {f'{deployed.id} by {deployed.actor}' if deployed else 'no'}",

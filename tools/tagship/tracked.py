@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import posixpath
+import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -123,17 +124,16 @@ def snapshot(repository: git.Repository, blobs: git.Blobs, commit: str, model: s
 
 
 def _check_names(artifact: config.Artifact) -> None:
-    """The model and its self-test lie side by side in a version directory, with metadata.json."""
+    """The model and its self-test lie side by side in a version directory, with our own files."""
     names = [posixpath.basename(path) for path in artifact.paths]
     if len(set(names)) < len(names):
         raise Corrupt(
             f"two files of {artifact.model} would be named {names[0]}",
             "give the artifact and its self-test names of their own",
         )
-    if manifest.METADATA in names:
+    for name in set(names).intersection(manifest.OWN):
         raise Corrupt(
-            f"a file of {artifact.model} would be named {manifest.METADATA},"
-            " which is tagship's own",
+            f"a file of {artifact.model} would be named {name}, which is tagship's own",
             "give it another name",
         )
 
@@ -491,6 +491,26 @@ def copy(
         digests = _copy_cached(file, fetch, target, advance)
     if file.executable:
         target.chmod(0o755)
+    return File(file.path, digests.size, digests.md5, digests.sha256, file.executable)
+
+
+def digest(file: TrackedFile, repository: git.Repository, fetch: Fetcher) -> File:
+    """What ``copy`` would write, without a copy of what lies in the cache.
+
+    Raises:
+        Corrupt, Unavailable: as ``copy``.
+    """
+    if file.object.hash_name == GIT:  # Git's own are small
+        with tempfile.TemporaryDirectory() as folder:
+            return copy(file, repository, fetch, Path(folder, "blob"))
+    fetch([file.object])
+    source = fetch.cache.path(file.object)
+    digests = manifest.digest(source)
+    if not matches(file.object, source, digests.md5):
+        _fetch_again(file.object, file.path, fetch)
+        digests = manifest.digest(source)
+        if not matches(file.object, source, digests.md5):
+            raise _restless(source)
     return File(file.path, digests.size, digests.md5, digests.sha256, file.executable)
 
 

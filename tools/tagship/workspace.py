@@ -13,13 +13,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tagship import catalog, config, git, history, metadata, objects, redact, refs, tracked
+from tagship import (
+    catalog,
+    config,
+    git,
+    history,
+    metadata,
+    objects,
+    policy,
+    redact,
+    refs,
+    tracked,
+)
 from tagship.catalog import Catalog, Release
 from tagship.config import Artifact, Settings
 from tagship.errors import Refused
 from tagship.history import Event
 from tagship.manifest import File
 from tagship.metadata import Metadata
+from tagship.policy import Policy
 from tagship.progress import Progress, silent
 from tagship.store import CURRENT, PRIVATE, VERSIONS, Store
 from tagship.tracked import Snapshot
@@ -45,6 +57,15 @@ class Workspace:
     def cache(self) -> objects.Cache:
         """DVC's cache on this machine."""
         return objects.cache_of(self.project)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What this host demands, and signs with; none of it from the repository.
+
+        Raises:
+            Refused: a file of it cannot be used.
+        """
+        return policy.read(self.repository.top)
 
     @cached_property
     def blobs(self) -> git.Blobs:
