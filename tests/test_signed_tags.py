@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tagship import Refused
+from tagship import Refused, git, workspace
 from tests.workbench import Workbench, run
 
 TAG = "churn@v1.0.0"
@@ -243,6 +243,10 @@ def test_a_repository_does_not_choose_its_own_signers_nor_a_program(signers: Sig
     assert told.err.startswith("error: " + COUNTS_NOT)
     replace_object(signers, TAG, lambda text: text.replace("SSH SIGNATURE", "PGP SIGNATURE"))
     assert bench.cli("deploy", "churn", "--yes").code == 1
+    space = workspace.find(bench.repo)
+    (of_pgp,) = git.tags(space.repository)
+    with pytest.raises(Refused):  # nor where it is asked of a signature that is none of SSH's
+        git.check_signed(space.repository, of_pgp, signers.folder / "allowed_signers", None)
     assert not canary.exists()
 
 

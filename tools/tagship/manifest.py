@@ -7,6 +7,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
@@ -129,15 +130,26 @@ def copy(source: Path, target: Path, advance: Advance | None = None) -> Digests:
 
 
 def _digest(source: BinaryIO, target: BinaryIO | None, advance: Advance | None) -> Digests:
+    """Hash, and copy, in one pass: a file of several blocks with MD5 on a thread of its own."""
     md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
-    while block := _read(source):
-        md5.update(block)
-        sha256.update(block)
-        size += len(block)
-        if target is not None:
-            target.write(block)
-        if advance is not None:
-            advance(len(block))
+    with contextlib.ExitStack() as stack:
+        pool: ThreadPoolExecutor | None = None
+        hashed: Future[None] | None = None
+        while block := _read(source):
+            if hashed is not None:
+                hashed.result()
+            if pool is None and len(block) == BLOCK:
+                pool = stack.enter_context(ThreadPoolExecutor(1))
+            if pool is not None:
+                hashed = pool.submit(md5.update, block)
+            else:
+                md5.update(block)
+            sha256.update(block)
+            size += len(block)
+            if target is not None:
+                target.write(block)
+            if advance is not None:
+                advance(len(block))
     return Digests(size, md5.hexdigest(), sha256.hexdigest())
 
 
