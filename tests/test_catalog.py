@@ -332,3 +332,18 @@ def test_what_is_not_on_offer_is_told_with_what_helps(
     with pytest.raises(kind) as caught:
         found.find(Ref.parse(text))
     assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_git_gives_the_tags_of_one_model_and_of_no_other(bench: Workbench) -> None:
+    """In whatever folder, with whatever stage: all that GTO's grammar lets a tag be."""
+    ours = ["churn@v1.0.0", "churn@v1.0.0!", "churn@v2.0.0-rc.1+b", "churn#prod", "churn#a/b/c!#3"]
+    others = ["churn2@v1.0.0", "x/churn@v1.0.0", "sub=churn@v1.0.0", "churn/x@v1.0.0"]
+    for name in (*ours, "churn@deprecated", *others):
+        bench.git("tag", "--annotate", "--message", "x", "--end-of-options", name)
+    repository = git.find(bench.repo)
+    found = {str(tag.name) for tag in git.tags(repository, "churn")}
+    assert found == {*ours, "churn@deprecated"}
+    assert [str(tag.name) for tag in git.tags(repository, "sub:churn")] == ["sub=churn@v1.0.0"]
+    assert [str(tag.name) for tag in git.tags(repository, "x/churn")] == ["x/churn@v1.0.0"]
+    every = [tag for tag in git.tags(repository) if tag.name.model == "churn"]
+    assert every == git.tags(repository, "churn")

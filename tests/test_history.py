@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagship import history
+from tagship import history, pointer
 from tagship.errors import Corrupt
 from tagship.history import Event, Place
 
@@ -227,7 +227,7 @@ def test_a_deployment_id_is_the_first_second_that_is_not_taken(
 def test_a_directory_name_and_its_version_and_id_are_inverses(text: str, seconds: int) -> None:
     identity = history.next_id(datetime.fromtimestamp(seconds, UTC), [])
     name = history.directory_name(text, identity)
-    assert (history.version_of(name), history.id_of(name)) == (text, identity)
+    assert (pointer.version_of(name), history.id_of(name)) == (text, identity)
 
 
 def test_the_order_is_that_of_seq_when_the_clock_goes_back(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from tagship import atomic, history, manifest, metadata
+from tagship import atomic, history, manifest, metadata, pointer
 from tagship.errors import TagshipError
 from tagship.history import Event
-from tagship.store import LinkState, Store
+from tagship.pointer import LinkState
+from tagship.store import Store
 from tests.crash import cases, tracing
 from tests.crash.cases import MEND, Case
 from tests.workbench import MODEL, Result
@@ -209,7 +210,7 @@ class Place:
     def version(self) -> str | None:
         """The version that the link means."""
         directory = self.store.link().directory
-        return history.version_of(directory) if directory else None
+        return pointer.version_of(directory) if directory else None
 
     def damage(self) -> Iterator[str]:
         """What must never be, at no moment: what is half, other bytes, a link that leads astray."""

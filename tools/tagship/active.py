@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tagship import config, history, loaders, metadata, refs
+from tagship import config, loaders, metadata, pointer, refs
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError
-from tagship.store import LinkState, Store
+from tagship.pointer import LinkState
+from tagship.store import Store
 
 logger = logging.getLogger("tagship")
 
@@ -81,7 +82,7 @@ def current(model: str, start: Path | str = ".") -> tuple[str, Path]:
         NotFound, Refused, Corrupt: as for ``resolve``.
     """
     directory = _live_directory(store(model, start), model, Path(start))
-    return history.version_of(directory.name), directory
+    return pointer.version_of(directory.name), directory
 
 
 def _live_directory(folder: Store, model: str, start: Path) -> Path:
@@ -90,7 +91,7 @@ def _live_directory(folder: Store, model: str, start: Path) -> Path:
         _check_declared(model, start)
         raise NotFound(f"no version of {model} is live", f"tagship deploy {model}")
     if folder.link().state is LinkState.DANGLING:
-        version = history.version_of(name)
+        version = pointer.version_of(name)
         raise Corrupt(
             f"{folder.current} leads to {name}, which is gone",
             f"tagship deploy {model}@{version} --force",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from semver import Version
 
-from tagship import deploy, history, metadata, plans, workspace
+from tagship import deploy, history, metadata, plans, pointer, workspace
 from tagship.deploy import Options, Outcome
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError
 from tagship.history import Event, Place
@@ -213,7 +213,7 @@ def _place(store: Store, directory: str) -> Place:
     try:
         return Place(metadata.read(store.path(directory)).version, directory)
     except Corrupt:
-        return Place(history.version_of(directory), directory)
+        return Place(pointer.version_of(directory), directory)
 
 
 def _event(

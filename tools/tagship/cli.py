@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -249,9 +248,14 @@ def current(session: Session, model: str, path: bool, as_json: bool) -> None:
 
     Example: tagship current ml_model --path
     """
-    from tagship import active
+    from tagship import pointer
 
-    version, directory = active.current(model, session.folder)
+    found = pointer.glance(model, session.folder)
+    if found is None:
+        from tagship import active
+
+        found = active.current(model, session.folder)
+    version, directory = found
     value = {"model": model, "version": version, "directory": directory}
     _show(value, as_json, str(directory) if path else version)
 
@@ -706,6 +710,8 @@ def main() -> None:
 
 def _report(session: Session, error: Exception, message: str, hint: str) -> None:
     if session.verbose:
+        import traceback
+
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     _complain(f"error: {message}")
     if hint:

@@ -4,7 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tagship import config, git, history, inspection, metrics, plans, redact, tracked, workspace
+from tagship import (
+    config,
+    git,
+    history,
+    inspection,
+    metrics,
+    plans,
+    pointer,
+    redact,
+    tracked,
+    workspace,
+)
 from tagship.catalog import Release
 from tagship.errors import Corrupt, NotFound, Unavailable
 from tagship.metadata import Metadata
@@ -145,7 +156,7 @@ def _live_before(space: Workspace, live: Release) -> Release:
 def _side(space: Workspace, described: Metadata) -> Side:
     store = space.store(described.model)
     live = plans.told_live(store)
-    on_disk = {history.version_of(directory) for directory in store.directories()}
+    on_disk = {pointer.version_of(directory) for directory in store.directories()}
     return Side(
         described.version,
         described.tag.name,

@@ -15,14 +15,16 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from tagship import pointer
 from tagship.errors import Corrupt, NotFound, Refused
 from tagship.manifest import check_path, is_path
 from tagship.metrics import DIRECTIONS
+from tagship.pointer import ROOT
 from tagship.refs import is_model
 
 PIPELINE_FILE = "dvc.yaml"
 LOCK_FILE = "dvc.lock"
-PARAMS_FILE = "params.yaml"
+PARAMS_FILE = pointer.PARAMS_FILE
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Settings:
         better: which way a metric is better, by its name: ``higher``, ``lower``, ``neither``.
     """
 
-    root: str = "models"
+    root: str = ROOT
     keep: int = 5
     auto_cleanup: bool = False
     smoke_test: bool = True
@@ -224,10 +226,10 @@ def find_project(start: Path) -> Path:
     Raises:
         NotFound: there is none.
     """
-    for folder in (start.resolve(), *start.resolve().parents):
-        if (folder / ".dvc").is_dir():
-            return folder
-    raise NotFound(f"{start} is in no DVC repository", "git init && dvc init && tagship init")
+    project = pointer.find_project(start)
+    if project is None:
+        raise NotFound(f"{start} is in no DVC repository", "git init && dvc init && tagship init")
+    return project
 
 
 def find_top(project: Path) -> Path:

@@ -15,9 +15,10 @@ from tagship.catalog import Release
 from tagship.errors import Corrupt, NotFound, Refused, SelfTestFailed, TagshipError, Unavailable
 from tagship.manifest import Digests, File
 from tagship.metadata import Metadata
+from tagship.pointer import CURRENT, VERSIONS
 from tagship.progress import Advance, Progress, silent
 from tagship.refs import Ref, Wanted
-from tagship.store import CURRENT, PRIVATE, VERSIONS
+from tagship.store import PRIVATE
 from tagship.tracked import Snapshot
 from tagship.workspace import Workspace
 

@@ -146,15 +146,18 @@ def find(start: Path) -> Repository:
         raise NotFound(f"{start} is in no Git repository", "git init && dvc init") from None
 
 
-def tags(repository: Repository) -> list[Tag]:
-    """Every annotated tag of GTO's grammar; others, and broken ones, are passed over."""
+def tags(repository: Repository, model: str | None = None) -> list[Tag]:
+    """Every annotated tag of GTO's grammar, of one model or of all.
+
+    Others, and broken ones, are passed over.
+    """
     fields = (
         "%(refname:strip=2) %(objectname) %(*objectname) %(*objecttype) %(taggerdate:unix)"
         " %(taggername) %(taggeremail) %(tag) %(contents) %(contents:signature)"
     )
     # NUL ends a field: a name or a message may hold anything else
     form = fields.replace(" ", "%00") + "%00"
-    answer = _ask(repository, "for-each-ref", f"--format={form}", "refs/tags/")
+    answer = _ask(repository, "for-each-ref", f"--format={form}", *_patterns(model))
     parts = iter(answer.split("\0")[:-1])
     found = []
     for name, object_id, commit, kind, at, tagger, email, own_name, message, signature in zip(
@@ -171,6 +174,13 @@ def tags(repository: Repository) -> list[Tag]:
                 Tag(tag, object_id, commit, who, when, text, _text(own_name), _text(signature))
             )
     return found
+
+
+def _patterns(model: str | None) -> list[str]:
+    if model is None:
+        return ["refs/tags/"]
+    name = f"refs/tags/{model.replace(':', '=')}"
+    return [f"{name}@*", f"{name}#*", f"{name}#*/**"]  # a stage may have slashes in its name
 
 
 def remote_tags(repository: Repository, remote: str) -> dict[TagName, str]:

@@ -139,11 +139,6 @@ def is_directory(name: str) -> bool:
     return re.fullmatch(r"v[0-9]+\.[0-9]+\.[0-9]+\S*_[0-9]{8}_[0-9]{6}", name) is not None
 
 
-def version_of(directory: str) -> str:
-    """The version in a directory's name."""
-    return directory[1:-16]
-
-
 def id_of(directory: str) -> str:
     """The deployment id in a directory's name."""
     return directory[-15:]

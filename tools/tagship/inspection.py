@@ -19,6 +19,7 @@ from tagship import (
     metadata,
     objects,
     plans,
+    pointer,
     refs,
     selftest,
     tracked,
@@ -28,11 +29,12 @@ from tagship.catalog import Catalog, Release
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError
 from tagship.history import Event
 from tagship.metadata import Metadata
+from tagship.pointer import LinkState
 from tagship.progress import Progress, silent
 from tagship.refs import Ref, Wanted
 from tagship.selftest import Report
 from tagship.signing import Signature
-from tagship.store import LinkState, Store
+from tagship.store import Store
 from tagship.workspace import Workspace
 
 
@@ -160,7 +162,7 @@ def versions(space: Workspace, model: str) -> list[VersionRow]:
     known = space.catalog(model)
     store = space.store(model)
     live = plans.told_live(store)
-    on_disk = {history.version_of(directory) for directory in store.directories()}
+    on_disk = {pointer.version_of(directory) for directory in store.directories()}
     pins = store.pins()
     return [
         VersionRow(
@@ -276,7 +278,7 @@ def _directory_of(space: Workspace, model: str, wanted: Wanted) -> str:
     """The directory on disk of a version, the one that was deployed last."""
     version = str(find(space, Ref(model, wanted)).version)
     for directory in reversed(plans.by_seq(space.store(model))):
-        if history.version_of(directory) == version:
+        if pointer.version_of(directory) == version:
             return directory
     name = f"{model}@{version}"
     raise NotFound(f"{name} is not on disk here", f"tagship deploy {name}")
@@ -353,7 +355,7 @@ def _verify_model(
     if ref is not None and ref.wanted != Wanted():
         wanted = str(find(space, ref).version)
     for directory in plans.by_seq(store):
-        version = history.version_of(directory)
+        version = pointer.version_of(directory)
         if wanted in (None, version):
             yield _verify_directory(space, store, known, directory, progress)
 
@@ -365,7 +367,7 @@ def _verify_directory(
     directory: str,
     progress: Progress = silent,
 ) -> Verification:
-    version = history.version_of(directory)
+    version = pointer.version_of(directory)
     try:
         described = metadata.read(store.path(directory))
     except Corrupt:
@@ -481,7 +483,7 @@ def _link_findings(
         what = f"{store.current} leads to {link.target}"
         yield Finding(State.DRIFTED, what, f"rm {store.current} && {again}")
     elif link.state is LinkState.DANGLING:
-        version = history.version_of(link.directory or "")
+        version = pointer.version_of(link.directory or "")
         what = f"{store.current} leads to {link.directory}, which is gone"
         yield Finding(State.BROKEN, what, f"tagship deploy {model}@{version} --force")
 

@@ -5,14 +5,15 @@ from typing import Any
 
 from semver import Version
 
-from tagship import git, history, metadata, objects, workspace
+from tagship import git, history, metadata, objects, pointer, workspace
 from tagship.catalog import Release
 from tagship.errors import Corrupt, NotFound, Refused, Unavailable
 from tagship.history import Event, Place
 from tagship.metadata import Metadata
+from tagship.pointer import LinkState
 from tagship.progress import Progress, silent
 from tagship.refs import Ref, Wanted
-from tagship.store import LinkState, Store
+from tagship.store import Store
 from tagship.workspace import Workspace
 
 
@@ -192,7 +193,7 @@ def live_place(store: Store) -> Place | None:
     if directory is None:
         return None
     described = read_metadata(store, directory)
-    version = described.version if described else history.version_of(directory)
+    version = described.version if described else pointer.version_of(directory)
     return Place(version, directory)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagship import atomic, config, manifest, refs, store
+from tagship import atomic, config, manifest, pointer, refs, store
 from tagship.errors import Refused
 from tagship.history import FILE_NAME
 from tagship.workspace import Workspace
@@ -38,7 +38,8 @@ def prepare(space: Workspace, model: str | None = None, path: str | None = None)
         added = _declare(space.project / config.PIPELINE_FILE, refs.check_new_model(model), path)
     root = space.settings.root.strip("/")
     state = [
-        f"/{root}/*/{name}" for name in (store.VERSIONS, store.CURRENT, FILE_NAME, store.PRIVATE)
+        f"/{root}/*/{name}"
+        for name in (pointer.VERSIONS, pointer.CURRENT, FILE_NAME, store.PRIVATE)
     ]
     names = {
         space.project / ".gitignore": _with_lines(space.project / ".gitignore", state),

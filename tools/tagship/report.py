@@ -15,7 +15,8 @@ from tagship.inspection import VersionRow
 from tagship.metadata import Metadata
 from tagship.metrics import MetricChange
 from tagship.plots import Plot, Side
-from tagship.store import LinkState, Store
+from tagship.pointer import LinkState
+from tagship.store import Store
 from tagship.workspace import Workspace
 
 NEWEST = 200  # events in the table, marks and bars on the time line, versions in a chart

@@ -4,7 +4,6 @@
 """
 
 import contextlib
-import enum
 import json
 import os
 import stat
@@ -13,31 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from tagship import atomic
+from tagship import atomic, pointer
 from tagship.errors import Corrupt, Refused
+from tagship.pointer import CURRENT, VERSIONS, Link, LinkState
 
-VERSIONS = "versions"
-CURRENT = "current"
 PRIVATE = ".tagship"
-
-
-class LinkState(enum.StrEnum):
-    """What ``current`` is."""
-
-    NONE = "none"  # nothing was deployed yet
-    OK = "ok"
-    DANGLING = "dangling"  # its directory is gone
-    FOREIGN = "foreign"  # it leads somewhere else than below versions/
-    FOLDER = "folder"  # it is no link at all
-
-
-@dataclass(frozen=True)
-class Link:
-    """``current`` as it is on disk: its state, its text, the name below versions/ that it means."""
-
-    state: LinkState
-    target: str = ""
-    directory: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,17 +100,7 @@ class Store:
 
     def link(self) -> Link:
         """What ``current`` is, read once."""
-        try:
-            target = os.readlink(self.current)
-        except FileNotFoundError:
-            return Link(LinkState.NONE)
-        except OSError:
-            return Link(LinkState.FOLDER)
-        place = Path(os.path.normpath(self.folder / target))
-        if place.parent != self.versions:
-            return Link(LinkState.FOREIGN, target)
-        state = LinkState.OK if place.is_dir() else LinkState.DANGLING
-        return Link(state, target, place.name)
+        return pointer.link(self.folder)
 
     def live(self) -> str | None:
         """The name below versions/ that ``current`` means; None where nothing is deployed.

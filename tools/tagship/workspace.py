@@ -31,9 +31,10 @@ from tagship.errors import Refused
 from tagship.history import Event
 from tagship.manifest import File
 from tagship.metadata import Metadata
+from tagship.pointer import CURRENT, VERSIONS
 from tagship.policy import Policy
 from tagship.progress import Progress, silent
-from tagship.store import CURRENT, PRIVATE, VERSIONS, Store
+from tagship.store import PRIVATE, Store
 from tagship.tracked import Snapshot
 
 
@@ -82,7 +83,7 @@ class Workspace:
         Raises:
             NotFound: no tag is the model's, and HEAD does not declare it.
         """
-        found = catalog.of(git.tags(self.repository), model)
+        found = catalog.of(git.tags(self.repository, model), model)
         if not found.releases:
             self.declared(model)
         return found

@@ -1,0 +1,81 @@
+"""The link ``current``, and what it leads to; with the standard library alone, since prompts ask.
+
+A shell that shows the live version in its prompt waits for it at each line.
+"""
+
+import enum
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = "models"  # where params.yaml does not say otherwise
+PARAMS_FILE = "params.yaml"
+VERSIONS, CURRENT = "versions", "current"
+
+
+class LinkState(enum.StrEnum):
+    """What ``current`` is."""
+
+    NONE = "none"  # nothing was deployed yet
+    OK = "ok"
+    DANGLING = "dangling"  # its directory is gone
+    FOREIGN = "foreign"  # it leads somewhere else than below versions/
+    FOLDER = "folder"  # it is no link at all
+
+
+@dataclass(frozen=True)
+class Link:
+    """``current`` as it is on disk: its state, its text, the name below versions/ that it means."""
+
+    state: LinkState
+    target: str = ""
+    directory: str | None = None
+
+
+def link(folder: Path) -> Link:
+    """What ``current`` in a model's folder is, read once."""
+    try:
+        target = os.readlink(folder / CURRENT)
+    except FileNotFoundError:
+        return Link(LinkState.NONE)
+    except OSError:
+        return Link(LinkState.FOLDER)
+    place = Path(os.path.normpath(folder / target))
+    if place.parent != folder / VERSIONS:
+        return Link(LinkState.FOREIGN, target)
+    state = LinkState.OK if place.is_dir() else LinkState.DANGLING
+    return Link(state, target, place.name)
+
+
+def version_of(directory: str) -> str:
+    """The version in the name of a version directory, ``v1.2.0_20261123_053122``."""
+    return directory[1:-16]
+
+
+def find_project(start: Path) -> Path | None:
+    """The folder, from ``start`` up, that is a DVC repository: it has ``.dvc``."""
+    top = start.resolve()
+    return next((one for one in (top, *top.parents) if (one / ".dvc").is_dir()), None)
+
+
+def glance(model: str, start: Path) -> tuple[str, Path] | None:
+    """The live version and its directory; None where anything is out of the ordinary.
+
+    Then ``active.current`` looks closer, and says what it is.
+    """
+    project = find_project(start)
+    if project is None or not model.replace("_", "").replace("-", "").isalnum():
+        return None
+    try:
+        params = (project / PARAMS_FILE).read_bytes()
+    except FileNotFoundError:
+        params = b""
+    except OSError:
+        return None
+    if b"root" in params or b"\\" in params:  # it may name another folder, or spell it so
+        return None
+    folder = project / ROOT / model
+    found = link(folder)
+    if found.state is not LinkState.OK or found.directory is None:
+        return None
+    return version_of(found.directory), (folder / VERSIONS / found.directory).resolve()
