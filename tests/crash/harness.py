@@ -28,9 +28,9 @@ HARMLESS = (
     ("(chmod|unlink|openat) dvc-remote/.*", "DVC tries another way, and the bytes are compared"),
     ("rename .*/incoming/.* repo/.dvc/cache/.*", "it is copied into DVC's cache"),
     ("(unlink|openat) .*/incoming/.*", "DVC tries another way, and the bytes are hashed"),
-    ("sendfile .*/incoming/.*", "Python copies it another way, and the bytes are hashed"),
+    ("sendfile .*", "Python copies it another way, and the bytes are hashed or compared"),
     ("link .*objects/.*", "Git renames what it cannot link"),
-    ("unlink .*objects/.*tmp_.*", "Git leaves a temporary file of its own; git gc removes it"),
+    ("(unlink|rmdir) .*objects/.*tmp_.*", "Git leaves a temporary file; git gc removes it"),
 )  # fmt: skip
 
 
