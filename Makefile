@@ -2,6 +2,7 @@
 # make notebook: JupyterLab with the notebooks of both models.
 # make test: all tests, the linter and the type checker.
 # make crash-test: kill and fail each command at each of its calls that change files (strace; an hour).
+# make power-test: cut the power of a disk at each moment of each command (root; four minutes).
 # All set up what they need first, in .venv, from a new clone.
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo notebook test crash-test lint format constraints clean help
+.PHONY: demo notebook test crash-test power-test lint format constraints clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -26,6 +27,9 @@ test: $(VENV)/.dev lint
 # It goes on where it was stopped: build/crash-test.jsonl.
 crash-test: $(VENV)/.dev
 	$(BIN)/python -m tests.crash --jobs $(JOBS)
+
+power-test: $(VENV)/.dev
+	$(BIN)/python -m tests.power
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -35,7 +35,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
     folder = tmp_path_factory.mktemp("crash")
     with cases.sealed(folder):
         made = Sweep(folder / "templates", folder / "point")
-        for name in sorted({case for case, *_ in SAMPLE}):
+        for name in sorted({"first deploy", *(case for case, *_ in SAMPLE)}):
             cases.build(cases.named(name), made.templates / name)
         yield made
 
@@ -45,7 +45,9 @@ def called(sweep: Sweep) -> dict[tuple[str, str], list[tracing.Call]]:
     """The calls of each command of the sample."""
     return {
         (name, program): tracing.calls(sweep.whole(cases.named(name), program).log, sweep.scratch)
-        for name, program in sorted({(case, program) for case, program, *_ in SAMPLE})
+        for name, program in sorted(
+            {("first deploy", "python"), *((case, program) for case, program, *_ in SAMPLE)}
+        )
     }
 
 
@@ -61,11 +63,29 @@ def test_a_command_cut_short_leaves_the_old_or_the_new_and_the_next_one_mends_it
     assert (found.problems, found.live) == ([], live)
 
 
-@pytest.mark.parametrize("case", ["deploy", "cleanup"])
+@pytest.mark.parametrize("case", ["deploy", "first deploy", "cleanup"])
 def test_what_is_renamed_into_place_is_durable_and_so_is_the_rename(
     called: dict[tuple[str, str], list[tracing.Call]], case: str
 ) -> None:
     assert tracing.not_durable(called[case, "python"]) == []
+
+
+@pytest.mark.parametrize(("case", "harmless"), [
+    # an intent that comes back is closed again: the history has it
+    ("deploy", [f"fsync {PRIVATE}"]),
+    # versions/, staging/ and trash/ are made one after another: the last sync does for all
+    ("first deploy", [f"fsync {MODEL}", *[f"fsync {PRIVATE}"] * 3]),
+    # what is in the trash has no mode to keep
+    ("cleanup", [f"fsync {PRIVATE}/trash/v1.0.0_ID", f"fsync {PRIVATE}/trash/v1.1.0_ID"]),
+])  # fmt: skip
+def test_no_sync_can_be_left_out_unseen(
+    called: dict[tuple[str, str], list[tracing.Call]], case: str, harmless: list[str]
+) -> None:
+    calls = called[case, "python"]
+    syncs = [number for number, call in enumerate(calls) if call.name == "fsync"]
+    unseen = [calls[one].what for one in syncs
+              if not tracing.not_durable(calls[:one] + calls[one + 1 :])]  # fmt: skip
+    assert unseen == harmless
 
 
 def test_a_log_tells_what_a_power_cut_would_lose() -> None:

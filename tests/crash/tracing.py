@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 CALLS = (
@@ -50,11 +50,13 @@ class Call:
         name: of the system call.
         when: it is the process's so many-eth of that name, as strace counts.
         what: its name and paths, without what is another in each run.
+        failed: it came back with an error, and changed nothing.
     """
 
     name: str
     when: int
     what: str
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ def calls(log: str, folder: Path) -> list[Call]:
         counts[match["pid"], name] += 1
         what = _what(name, match["rest"], folder)
         if what:
-            found.append(Call(name, counts[match["pid"], name], what))
+            failed = re.search(r"\) += -1 E", line) is not None
+            found.append(Call(name, counts[match["pid"], name], what, failed))
     return found
 
 
@@ -181,35 +184,93 @@ def _what(name: str, rest: str, folder: Path) -> str:
 def not_durable(called: list[Call]) -> list[str]:
     """Where a power cut could lose what a command said it did: a kill alone never shows that.
 
-    What is renamed into place was synced before; no rename comes before the directory of an earlier
-    one was synced; and none is left in the end. DVC's remote is synced later, but in the end too.
-    DVC's cache need not be: whoever reads it hashes it.
+    What is renamed into place was synced before, and so were the folders in it. No rename comes
+    before the directories of an earlier one were synced, and the names of new folders. None is left
+    in the end, and no mode. DVC's remote is synced later, but in the end too. DVC's cache need not
+    be: whoever reads it hashes it.
     """
-    dirty: dict[str, None] = {}
-    folders: dict[str, None] = {}
-    found = []
+    disk = _Unsynced()
     for call in called:
         name, path, *more = call.what.split()
-        if path.startswith("repo/.dvc/") or name not in _DURABLE:
+        if call.failed or name not in _DURABLE or path.startswith("repo/.dvc/"):
+            continue
+        if path.endswith("/.tagship/lock"):  # it holds nothing
             continue
         if name in ("fsync", "fdatasync"):
-            dirty.pop(path, None)
-            folders.pop(path, None)
-        elif name != "rename":
-            dirty[path] = None
-        elif not more[0].startswith("repo/.dvc/"):
-            below = [one for one in dirty if one == path or one.startswith(f"{path}/")]
-            if path.startswith("dvc-remote/"):
-                dirty.pop(path, None)
-                dirty[more[0]] = None
-            else:
-                found += [f"{one} is not synced when it is renamed to {more[0]}" for one in below]
-                found += [f"{one} is not synced when {more[0]} comes" for one in folders]
-            folders[str(Path(more[0]).parent)] = None
-    kept = [one for one in dirty if one.startswith("dvc-remote/")]
-    return found + [f"{one} is not synced in the end" for one in (*kept, *folders)]
+            disk.sync(path)
+        elif name == "rename":
+            disk.rename(path, more[0])
+        else:
+            disk.change(name, path)
+    return disk.found + [f"{one} is not synced in the end" for one in disk.left()]
+
+
+@dataclass
+class _Unsynced:
+    """What a power cut could lose; ``found``: what it could lose that another thing builds on.
+
+    Attributes:
+        written, modes: files whose bytes, or files and folders whose modes are not synced.
+        named: folders that got a name. renamed: folders that a rename changed. made: new folders.
+    """
+
+    written: dict[str, None] = field(default_factory=dict)
+    modes: dict[str, None] = field(default_factory=dict)
+    named: dict[str, None] = field(default_factory=dict)
+    renamed: dict[str, None] = field(default_factory=dict)
+    made: dict[str, None] = field(default_factory=dict)
+    found: list[str] = field(default_factory=list)
+
+    def sync(self, path: str) -> None:
+        for some in (self.written, self.modes, self.named, self.renamed):
+            some.pop(path, None)
+        self.made = {one: None for one in self.made if _parent(one) != path}
+
+    def change(self, name: str, path: str) -> None:
+        if name in ("chmod", "fchmod"):
+            self.modes[path] = None
+        elif name in ("unlink", "rmdir"):
+            for some in (self.written, self.modes, self.made):
+                some.pop(path, None)
+        else:
+            kind = self.made if name == "mkdir" else self.written
+            kind[path] = self.named[_parent(path)] = None
+
+    def rename(self, path: str, target: str) -> None:
+        if target.startswith("repo/.dvc/"):
+            return
+        if path.startswith("dvc-remote/"):
+            self.written.pop(path, None)
+            self.written[target] = None
+        else:
+            self.found += [
+                f"{one} is not synced when it is renamed to {target}"
+                for one in (*self.written, *self.named)
+                if one == path or one.startswith(f"{path}/")
+            ]
+            self.found += [f"{one} is not synced when {target} comes" for one in self.renamed]
+            self.found += [
+                f"the name of {one} is not synced when {target} comes"
+                for one in self.made
+                if one != path
+            ]
+        self.made.pop(path, None)
+        if path in self.modes:
+            self.modes.pop(path)
+            self.modes[target] = None
+        self.renamed[_parent(path)] = self.renamed[_parent(target)] = None
+
+    def left(self) -> list[str]:
+        ours = [one for one in (*self.made, *self.modes) if not one.startswith("dvc-remote/")]
+        theirs = [one for one in self.written if one.startswith("dvc-remote/")]
+        return [*theirs, *ours, *self.renamed]
+
+
+def _parent(path: str) -> str:
+    return str(Path(path).parent)
 
 
 _DURABLE = {
     "openat", "write", "sendfile", "copy_file_range", "ftruncate", "rename", "fsync", "fdatasync",
+    "mkdir", "chmod", "fchmod", "unlink", "rmdir",
 }  # fmt: skip

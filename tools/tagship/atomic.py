@@ -51,12 +51,13 @@ def sync_file(path: Path) -> None:
 def make_folder(path: Path, mode: int = 0o755) -> None:
     """Make a folder, and those above it that are missing: only its owner may write, at any umask.
 
-    Path.mkdir gives the folders above whatever the umask leaves of 0777.
+    Path.mkdir gives the folders above whatever the umask leaves of 0777. The names are durable:
+    else btrfs lost versions/ in a power cut, and kept what was synced beside it.
     """
-    for folder in reversed([one for one in path.parents if not one.exists()]):
+    for folder in reversed([one for one in (path, *path.parents) if not one.exists()]):
         with contextlib.suppress(FileExistsError):
-            folder.mkdir(mode=0o755)
-    path.mkdir(mode=mode, exist_ok=True)
+            folder.mkdir(mode=mode if folder == path else 0o755)
+        sync_directory(folder.parent)
 
 
 def write(path: Path, data: bytes, mode: int = 0o644) -> None:

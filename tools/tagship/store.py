@@ -89,7 +89,7 @@ class Store:
                 atomic.make_folder(folder)
             atomic.make_folder(self.incoming, 0o700)
         except OSError as error:
-            what = f"{error.filename} cannot be made: {error.strerror}"
+            what = f"{error.filename or self.folder} cannot be made: {error.strerror}"
             raise Refused(what, f"ls -ld {self.folder}") from None
         with atomic.locked(self.private / "lock", owner, wait):
             yield
