@@ -1,16 +1,19 @@
 """What may be wrong on a host's disk: bytes, records, the link ``current``, folders."""
 
+import contextlib
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tagship import atomic
+import tagship
+from tagship import TagshipError, atomic
 from tests.workbench import Result, Workbench
 
 HISTORY = "repo/models/churn/deployment_history.json"
@@ -164,13 +167,22 @@ CHANGING = ("deploy churn@1.0.0 --yes", "rollback churn --yes", "cleanup churn -
             "pin churn@1.0.0")  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ['[{"seq": 1', "{}", "3", "[3]", '[{"seq": 1}]', ""])
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('[{"seq": 1', ", line 1"),
+        ("", ", line 1"),
+        ("{}", ": it is {}, no array"),
+        ("3", ": it is 3, no array"),
+        ("[3]", ": [0] is 3, no object"),
+        ('[{"seq": 1}]', ": [0].action is missing"),
+    ],
+)
 def test_a_history_that_cannot_be_read_stops_what_would_write_it(
-    shipped: Workbench, text: str
+    shipped: Workbench, text: str, where: str
 ) -> None:
     file = shipped.folder / "deployment_history.json"
     file.write_text(text)
-    where = ", line 1" if text in ("", '[{"seq": 1') else ""
     error, aside = f"{file} is no readable history{where}", f"mv {file} {file}.broken"
     for command in (*CHANGING, "history churn"):
         shipped.refuses(command, error, f"mend it, or begin a new one: {aside}")
@@ -185,32 +197,48 @@ def test_a_history_with_a_seq_that_is_no_number_is_no_history(shipped: Workbench
     for command in (*CHANGING, "history churn"):
         shipped.refuses(
             command,
-            f"{file} is no readable history",
+            f"{file} is no readable history: [1].seq is '2', no whole number",
             f"mend it, or begin a new one: mv {file} {file}.broken",
         )
 
 
-@pytest.mark.parametrize("text", ["[", "{}", "3", "[3]"])
-def test_pins_that_cannot_be_read_stop_a_cleanup(shipped: Workbench, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("[", ", line 1"),
+        ("{}", ": it is {}, no array"),
+        ("3", ": it is 3, no array"),
+        ("[3]", ": [0] is 3, no object"),
+    ],
+)
+def test_pins_that_cannot_be_read_stop_a_cleanup(shipped: Workbench, text: str, where: str) -> None:
     shipped.manager.pin("1.0.0")
     file = shipped.folder / ".tagship" / "pins.json"
     file.write_text(text)
     for command in ("cleanup churn --keep 1 --yes", "cleanup churn --dry-run", "pin churn@1.1.0",
                     "unpin churn@1.0.0", "list churn"):  # fmt: skip
-        shipped.refuses(command, f"{file} is no readable list of pins", f"mend {file}")
+        shipped.refuses(command, f"{file} is no readable list of pins{where}", f"mend {file}")
     assert shipped.cli("rollback", "churn", "--yes").code == 0
 
 
-@pytest.mark.parametrize("text", ["[", "3", "{}", '{"event": 3, "creates": true}'])
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("[", ", line 1"),
+        ("3", ": it is 3, no object"),
+        ("{}", ": creates is missing"),
+        ('{"event": 3, "creates": true}', ": event is 3, no object"),
+    ],
+)
 def test_an_intent_that_cannot_be_read_stops_what_would_recover_it(
-    shipped: Workbench, text: str
+    shipped: Workbench, text: str, where: str
 ) -> None:
     file = shipped.folder / ".tagship" / "intent.json"
     file.write_text(text)
     for command in CHANGING:
-        shipped.refuses(command, f"{file} is no readable intent", f"remove it: rm {file}")
+        shipped.refuses(command, f"{file} is no readable intent{where}", f"remove it: rm {file}")
     told = (
-        f"churn: drifted, live 1.1.0, latest 1.1.0\n  {file} is no readable intent\n"
+        f"churn: drifted, live 1.1.0, latest 1.1.0\n  {file} is no readable intent{where}\n"
         f"    mend it: rm {file}\n"
     )
     assert shipped.cli("status", "churn") == Result(3, told, "")
@@ -246,6 +274,55 @@ def test_metadata_that_cannot_be_read_breaks_the_live_version_and_a_deploy_mends
     assert shipped.changes(before) == set()
     assert shipped.cli("deploy", "churn@1.1.0", "--force", "--yes").code == 0
     assert shipped.cli("status", "churn").code == 0
+
+
+READING = (
+    "history churn", "history --all --json", "history churn --at 2026-11-21", "list churn",
+    "show churn", "compare churn 1.0 1.1", "why churn", "models", "status", "verify",
+    "current churn", "cleanup churn --dry-run", "deploy churn@1.0.0 --dry-run",
+    "report churn -o {page}", "export churn --format cyclonedx", "pin churn@1.1.0",
+)  # fmt: skip
+FILES = {
+    "history": "deployment_history.json",
+    "metadata": "current/metadata.json",
+    "intent": ".tagship/intent.json",
+    "pins": ".tagship/pins.json",
+}
+
+
+def put(file: Path, data: bytes) -> None:
+    """Write a file into a folder that may be read-only."""
+    file.parent.resolve().chmod(0o755)
+    file.unlink(missing_ok=True)
+    file.write_bytes(data)
+
+
+def unforeseen(bench: Workbench, commands: Sequence[str]) -> list[tuple[str, Result]]:
+    """The commands that end in anything but an answer, or in an error without a hint."""
+    found = []
+    for command in commands:
+        page = bench.repo.parent / "report.html"
+        done = bench.cli(*command.format(page=page).split())
+        lines = done.err.splitlines()
+        told = any(line.startswith("error: ") for line in lines)
+        hinted = any(line.startswith("hint: ") for line in lines)
+        if "should not have" in done.err or told != hinted:
+            found.append((command, done))
+    return found
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_whatever_a_file_holds_each_command_answers_or_says_what_is_wrong(
+    shipped: Workbench, name: str
+) -> None:
+    file = shipped.folder / FILES[name]
+    shipped.manager.pin("1.0.0")
+    for data in (b"[\xff]", b"[" * 5_000, b"[[]]", b'{"a": NaN}'):
+        put(file, data)
+        assert unforeseen(shipped, READING) == [], data[:10]
+        for ask in (tagship.load, tagship.resolve):
+            with contextlib.suppress(TagshipError):
+                ask("churn", shipped.repo)
 
 
 # --- what lies where ``current`` should be

@@ -241,6 +241,8 @@ def test_the_order_is_that_of_seq_when_the_clock_goes_back(tmp_path: Path) -> No
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 optional = st.none() | texts
+versions = st.sampled_from(["1.0.0", "2.0.0-rc.1+b"])
+places = st.builds(Place, versions, st.sampled_from(["v1.0.0_a", "b c"]))
 some_events = st.builds(
     Event,
     seq=st.integers(0, 9),
@@ -249,12 +251,12 @@ some_events = st.builds(
     action=texts,
     status=texts,
     model=texts,
-    version=optional,
+    version=st.none() | versions,
     tag=optional,
     tag_object=optional,
     commit=optional,
-    directory=optional,
-    previous=st.none() | st.builds(Place, texts, texts),
+    directory=st.sampled_from([None, "v1.0.0_a"]),
+    previous=st.none() | places,
     actor=texts,
     host=texts,
     reason=optional,
@@ -339,14 +341,22 @@ EVENT = Event(1, "i", AT, "deploy", "succeeded", "m").to_json()
     [
         pytest.param(b"", ", line 1", id="empty"),
         pytest.param(b'[\n  {\n    "seq": 1,\n', ", line 4", id="cut short"),
-        pytest.param(b"[\n\xff]", "", id="no UTF-8"),
-        pytest.param(b"{}", "", id="no array"),
-        pytest.param(b'""', "", id="a text"),
-        pytest.param(b"null", "", id="null"),
-        pytest.param(b"[1]", "", id="no objects"),
-        pytest.param(b"[{}]", "", id="an object without fields"),
-        pytest.param(json.dumps([{**EVENT, "previous": "1"}]).encode(), "", id="no place"),
-        pytest.param(json.dumps([{**EVENT, "seq": "1"}]).encode(), "", id="no number"),
+        pytest.param(b"[\n\xff]", ": it is not UTF-8", id="no UTF-8"),
+        pytest.param(b"{}", ": it is {}, no array", id="no array"),
+        pytest.param(b'""', ": it is '', no array", id="a text"),
+        pytest.param(b"null", ": it is None, no array", id="null"),
+        pytest.param(b"[1]", ": [0] is 1, no object", id="no objects"),
+        pytest.param(b"[{}]", ": [0].action is missing", id="an object without fields"),
+        pytest.param(
+            json.dumps([{**EVENT, "previous": "1"}]).encode(),
+            ": [0].previous is '1', no object",
+            id="no place",
+        ),
+        pytest.param(
+            json.dumps([{**EVENT, "seq": "1"}]).encode(),
+            ": [0].seq is '1', no whole number",
+            id="no number",
+        ),
     ],
 )
 def test_an_unreadable_history_is_told_and_left_alone(

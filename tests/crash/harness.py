@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from tagship import atomic, history, manifest, metadata, pointer
+from tagship import atomic, history, manifest, metadata, pointer, workspace
 from tagship.errors import TagshipError
 from tagship.history import Event
 from tagship.pointer import LinkState
@@ -295,8 +295,8 @@ class Place:
         found += [
             self.store.path(name) for name in self.store.directories() if self._can_be_written(name)
         ]
-        intent = self.store.intent()
-        if intent and intent["event"]["id"] not in {event.id for event in self.events()}:
+        intent = workspace.intent(self.store)
+        if intent and intent.event.id not in {event.id for event in self.events()}:
             found.append(private / "intent.json")  # else all is done but to remove it
         return sorted(path.relative_to(self.store.folder).as_posix() for path in found)
 
@@ -307,7 +307,7 @@ class Place:
         """What must not be once a command has mended what was left."""
         yield from self.damage()
         yield from self.litter()
-        if self.store.intent():
+        if workspace.intent(self.store):
             yield "an intent is open"
         if (self.store.private / "lock.json").exists():
             yield "somebody seems to hold the lock"

@@ -8,16 +8,32 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from tagship.errors import Locked
+from tagship import controls, fields
+from tagship.errors import Corrupt, Locked
+
+T = TypeVar("T")
 
 GLANCE = 0.2  # seconds for which somebody may look who holds a lock
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who holds a lock, as the file beside it tells."""
+
+    what: str
+    actor: str
+    host: str
+    pid: int
+    since: str
 
 
 def is_temporary(name: str) -> bool:
@@ -79,8 +95,34 @@ def write(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
     """Replace ``path`` by ``value`` as JSON for people: indented, UTF-8, a final newline."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    write(path, text.encode() + b"\n", mode)
+    write(path, controls.json(value).encode() + b"\n", mode)
+
+
+def read_json(path: Path, read: Callable[[Any], T], what: str, hint: str) -> T:
+    """What ``read`` makes of the JSON in a file that anybody may have edited.
+
+    Args:
+        path: the file.
+        read: raises ValueError where the value is not as it should be.
+        what: the file's noun, for the error.
+        hint: for a file that is there and is no such thing.
+
+    Raises:
+        FileNotFoundError: there is none.
+        Corrupt: it cannot be read, or is no such thing.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        hint = f"ls -ld {shlex.quote(str(path))}"
+        raise Corrupt(f"{path} cannot be read: {error.strerror}", hint) from None
+    try:
+        return read(fields.parse(data))
+    except ValueError as error:
+        why = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else f": {error}"
+        raise Corrupt(f"{path} is no readable {what}{why}", hint) from None
 
 
 def swap_link(link: Path, target: str) -> None:
@@ -196,13 +238,12 @@ def holder(path: Path) -> str | None:
 
 def _locked_by(card: Path) -> Locked:
     try:
-        owner = json.loads(card.read_bytes())
-        holder = "{what} is under way: {actor}@{host}, process {pid}, since {since}".format(**owner)
-    except (OSError, ValueError, KeyError, TypeError):
+        by = fields.read(Owner, fields.parse(card.read_bytes()))
+    except (OSError, ValueError):
         # the holder has not written it yet, or is just leaving
         return Locked("another process works on this model", "try again when it is done")
     return Locked(
-        holder,
+        f"{by.what} is under way: {by.actor}@{by.host}, process {by.pid}, since {by.since}",
         "try again when it is done, or wait for it with --wait SECONDS",
     )
 

@@ -1,6 +1,5 @@
 """The versions that the tags of a repository make: GTO's rules, applied to values alone."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from typing import Any
 
 from semver import Version
 
-from tagship import git, refs
+from tagship import fields, git, refs
 from tagship.errors import NotFound, Refused
 from tagship.refs import Action, Ref
 
@@ -165,7 +164,7 @@ def _json(text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        value = json.loads(text)
+        value = fields.parse(text.encode())
     except ValueError:
         return None
     return value if isinstance(value, dict) else None

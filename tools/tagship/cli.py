@@ -1,6 +1,7 @@
 """The command line: parse, call, print. What it calls lies below; nothing else prints."""
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from tagship import controls
 from tagship.errors import InvalidName, Refused, TagshipError
 
 if TYPE_CHECKING:
@@ -459,8 +461,8 @@ def cleanup(
     with _manager(session, model) as manager:
         plan = manager.cleanup_old_versions(keep, dry_run=True)
         if not dry_run:
-            lines = ["\t".join(row) for row in render.cleanup(plan)[1]]
-            _confirm("\n".join([*lines, render.cleaned(plan)]), yes, quiet=as_json)
+            lines = _tabbed(render.cleanup(plan)[1])
+            _confirm("\n".join([lines, render.cleaned(plan)]), yes, quiet=as_json)
             plan = manager.cleanup_old_versions(keep, reason=reason, wait=wait)
     _warn(plan.mended)
     if as_json:
@@ -619,7 +621,7 @@ def _confirm(plan: str, yes: bool, *, quiet: bool) -> None:
         return
     if not (_is_terminal(sys.stdin) and _is_terminal(sys.stdout)):
         raise Refused("there is no terminal to ask on, so nothing was done", "say --yes")
-    click.echo(plan, err=quiet)
+    _echo(plan, err=quiet)
     if not click.confirm("Go on?", err=quiet):
         raise Refused("nothing was done")
 
@@ -633,7 +635,7 @@ def _show(value: Any, as_json: bool, text: str) -> None:
         return _echo(text)
     from tagship import terminal
 
-    return _echo(terminal.fitted(text))
+    return _print(terminal.fitted(controls.shown(text)))
 
 
 def _show_table(value: Any, as_json: bool, table: Callable[[Any], "Table"]) -> None:
@@ -650,7 +652,7 @@ def _show_document(value: Any, as_json: bool, document: Callable[[Any], "Documen
             _echo("")  # around a table
         before = part
         if isinstance(part, str):
-            _show(None, False, part)
+            _show(None, False, controls.line(part))
             continue
         heading, rows = part
         if _is_terminal(sys.stdout):
@@ -660,14 +662,23 @@ def _show_document(value: Any, as_json: bool, document: Callable[[Any], "Documen
 
             Console().print(terminal.table(heading, rows), markup=False)
         else:
-            _echo("\n".join("\t".join(row) for row in (heading, *rows)))
+            _echo(_tabbed((heading, *rows)))
     return None
 
 
-def _echo(text: str) -> None:
+def _tabbed(rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join("\t".join(map(controls.line, row)) for row in rows)
+
+
+def _echo(text: str, *, err: bool = False) -> None:
+    """Print text that may hold anything."""
+    _print(controls.shown(text), err=err)
+
+
+def _print(text: str, *, err: bool = False) -> None:
     """Print; where nobody reads on (``tagship list m | head -1``), that is fine."""
     try:
-        click.echo(text.encode("utf-8", "replace").decode())
+        click.echo(text, err=err)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -692,7 +703,9 @@ def main() -> None:
         click.echo(f"{newline}interrupted", err=True)
         os._exit(130)  # at once: a thread may still wait for a remote that does not answer
     except click.ClickException as error:
-        error.show()
+        words = io.StringIO()
+        error.show(words)
+        click.echo(controls.shown(words.getvalue()), err=True, nl=False)
         code = error.exit_code
     except TagshipError as error:
         _report(session, error, error.message, error.hint)
@@ -712,13 +725,15 @@ def _report(session: Session, error: Exception, message: str, hint: str) -> None
     if session.verbose:
         import traceback
 
-        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        trace = "".join(traceback.format_exception(error))
+        click.echo(controls.shown(trace), err=True, nl=False)
     _complain(f"error: {message}")
     if hint:
         _complain(f"hint: {hint}")
 
 
-def _complain(line: str) -> None:
+def _complain(text: str) -> None:
+    line = controls.line(text)
     if _is_terminal(sys.stderr):
         from tagship import terminal
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from tagship import (
     history,
@@ -176,9 +175,9 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
     mended: list[str] = []
     events: list[Event] = []
     past = workspace.events(store)
-    intent = store.intent()
+    intent = workspace.intent(store)
     if intent is not None:
-        event = _intended(store, intent)
+        event = intent.event
         name = f"{event.action} of {event.model}@{event.version}"
         live = store.link().directory == event.directory
         told = any(other.id == event.id for other in past)
@@ -191,7 +190,7 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
             error = "cut short before the switch"
             events.append(replace(event, status=history.FAILED, error=error))
             mended.append(f"the {name} was cut short before the switch: what was live is live")
-        if intent["creates"] and not live and event.directory in store.directories():
+        if intent.creates and not live and event.directory in store.directories():
             store.discard(event.directory)
     ours = [name for name in store.directories() if history.is_directory(name)]
     opened = sorted(name for name in ours if store.seal(name))
@@ -207,13 +206,6 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
     if intent is not None:
         store.close_intent()
     return tuple(mended)
-
-
-def _intended(store: Store, intent: dict[str, Any]) -> Event:
-    try:
-        return Event.from_json(intent["event"])
-    except (TypeError, KeyError, AttributeError):
-        raise store.bad_intent() from None
 
 
 def _check_out_and_switch(

@@ -4,16 +4,17 @@ The link ``current`` is the truth of what is live; the history explains it. What
 to is decided here, from values alone.
 """
 
-import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Annotated, Any, Self, cast
 
-from tagship import atomic, redact
+from tagship import atomic, fields, redact
 from tagship.errors import Corrupt, InvalidName
+from tagship.fields import Is
+from tagship.refs import VersionText
 
 FILE_NAME = "deployment_history.json"
 ID_FORM = "%Y%m%d_%H%M%S"
@@ -24,12 +25,19 @@ ACTIONS = (*SWITCHES, REJECT, "recover", "cleanup", "pin", "unpin")
 SUCCEEDED, FAILED = "succeeded", "failed"
 
 
+def _is_name(text: str) -> bool:
+    return text not in ("", ".", "..") and not set(text) & set("/\0")
+
+
+DirectoryText = Annotated[str, Is(_is_name, "name of a folder")]
+
+
 @dataclass(frozen=True)
 class Place:
     """A version and the directory below ``versions/`` that holds it."""
 
-    version: str
-    directory: str
+    version: VersionText
+    directory: DirectoryText
 
 
 @dataclass(frozen=True)
@@ -45,11 +53,11 @@ class Event:
     action: str
     status: str
     model: str
-    version: str | None = None
+    version: VersionText | None = None
     tag: str | None = None
     tag_object: str | None = None
     commit: str | None = None
-    directory: str | None = None
+    directory: DirectoryText | None = None
     previous: Place | None = None
     actor: str = ""
     host: str = ""
@@ -70,16 +78,13 @@ class Event:
         return self.action in SWITCHES and self.status == SUCCEEDED
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
-        """Read one object; fields that a later release may have added are passed over."""
-        known = {one.name: value[one.name] for one in fields(cls) if one.name in value}
-        previous = known.get("previous")
-        event = cls(**known)
-        if not isinstance(event.seq, int):
-            raise TypeError("seq is no number")
-        if previous:
-            event = replace(event, previous=Place(previous["version"], previous["directory"]))
-        return event
+    def from_json(cls, value: Any) -> Self:
+        """Read one object; fields that a later release may have added are passed over.
+
+        Raises:
+            ValueError: a field is missing, or of another type.
+        """
+        return fields.read(cls, value)
 
     def to_json(self) -> dict[str, Any]:
         """The object as the file holds it."""
@@ -92,21 +97,11 @@ def read(path: Path) -> tuple[Event, ...]:
     Raises:
         Corrupt: the file is no JSON array of events.
     """
+    hint = f"mend it, or begin a new one: mv {path} {path}.broken"
     try:
-        data = path.read_bytes()
+        return tuple(atomic.read_json(path, fields.array(Event), "history", hint))
     except FileNotFoundError:
         return ()
-    try:
-        values = json.loads(data)
-        if not isinstance(values, list):
-            raise TypeError("no array")
-        return tuple(Event.from_json(value) for value in values)
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        where = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise Corrupt(
-            f"{path} is no readable history{where}",
-            f"mend it, or begin a new one: mv {path} {path}.broken",
-        ) from None
 
 
 def append(path: Path, events: Sequence[Event], *new: Event) -> tuple[Event, ...]:

@@ -524,9 +524,9 @@ def _live_findings(
 def _history_findings(store: Store, model: str, live: history.Place | None) -> Iterable[Finding]:
     try:
         events: tuple[Event, ...] = workspace.events(store)
-        intent = store.intent()
+        intent = workspace.intent(store)
     except Corrupt as error:
-        command = error.hint.partition(": ")[2]  # a hint may begin with words
+        command = error.hint.partition(": ")[2] or error.hint  # it may begin with words
         yield Finding(State.DRIFTED, error.message, command)
         return
     busy = store.holder()

@@ -5,14 +5,16 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
 from tagship.errors import Corrupt
+from tagship.fields import Is
 from tagship.progress import Advance, Progress, silent
 
 BLOCK = 1 << 20  # bytes hashed and copied at a time
@@ -26,14 +28,38 @@ class Unreadable(OSError):
     """A file that is there, and cannot be read: forbidden, no regular file, or on a bad disk."""
 
 
+def is_path(path: str) -> bool:
+    """Whether ``path`` stays below the folder that it is relative to, under any system's rules.
+
+    Not absolute, leaving, of a drive's form, through ``.git`` or ``.dvc``, nor with control codes.
+    """
+    parts = path.split("/")
+    return not (
+        PurePosixPath(path).is_absolute()
+        or PureWindowsPath(path).drive != ""
+        or "\\" in path
+        or any(ord(letter) < 32 or ord(letter) == 127 for letter in path)
+        or any(part in ("", ".", "..") for part in parts)
+        or any(part.lower() in (".git", ".dvc") for part in parts)
+    )
+
+
+def _is_hex(text: str) -> bool:
+    return re.fullmatch(r"(?:[0-9a-f]{2})*", text) is not None
+
+
+PathText = Annotated[str, Is(is_path, "path of a version's file")]
+HexText = Annotated[str, Is(_is_hex, "digest")]  # empty where it is not known
+
+
 @dataclass(frozen=True)
 class File:
     """One file of a version: path below the version directory, size in bytes, hex digests."""
 
-    path: str
+    path: PathText
     size: int
-    md5: str
-    sha256: str
+    md5: HexText
+    sha256: HexText
     executable: bool = False
 
 
@@ -53,22 +79,6 @@ class Digests:
     size: int
     md5: str
     sha256: str
-
-
-def is_path(path: str) -> bool:
-    """Whether ``path`` stays below the folder that it is relative to, under any system's rules.
-
-    Not absolute, leaving, of a drive's form, through ``.git`` or ``.dvc``, nor with control codes.
-    """
-    parts = path.split("/")
-    return not (
-        PurePosixPath(path).is_absolute()
-        or PureWindowsPath(path).drive != ""
-        or "\\" in path
-        or any(ord(letter) < 32 or ord(letter) == 127 for letter in path)
-        or any(part in ("", ".", "..") for part in parts)
-        or any(part.lower() in (".git", ".dvc") for part in parts)
-    )
 
 
 def check_path(path: str) -> str:

@@ -1,15 +1,15 @@
 """metadata.json: all that is known of a version. Its schema: docs/schemas/metadata.schema.json."""
 
-import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self, TypedDict, cast
 
-from tagship import manifest, redact, refs, signing
+from tagship import atomic, controls, fields, manifest, redact, refs, signing
 from tagship.errors import Corrupt
-from tagship.manifest import METADATA, SIGNATURE, File, Problem
+from tagship.manifest import METADATA, SIGNATURE, File, PathText, Problem
 from tagship.progress import Progress, silent
+from tagship.refs import ModelText, VersionText
 from tagship.signing import Signature, Statement
 
 SCHEMA = 1
@@ -51,6 +51,23 @@ class DeploymentInfo:
     host: str
 
 
+class Tracked(TypedDict):
+    """A path that a stage read or wrote; its md5, where DVC gives one."""
+
+    path: str
+    md5: str | None
+
+
+class Made(TypedDict):
+    """A stage that made the model, as ``lineage`` has it."""
+
+    stage: str
+    command: str
+    deps: list[Tracked]
+    outs: list[Tracked]
+    params: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Metadata:
     """All that is known of a version.
@@ -65,10 +82,10 @@ class Metadata:
         tools: versions of tagship, DVC, Python and the framework.
     """
 
-    model: str
-    version: str
-    path: str
-    self_test: str | None
+    model: ModelText
+    version: VersionText
+    path: PathText
+    self_test: PathText | None
     tag: TagInfo
     commit: CommitInfo
     files: tuple[File, ...]
@@ -77,7 +94,7 @@ class Metadata:
     architecture: dict[str, Any] | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
-    lineage: list[dict[str, Any]] = field(default_factory=list)
+    lineage: list[Made] = field(default_factory=list)
     smoke_test: str = ""
     tools: dict[str, str] = field(default_factory=dict)
     deployment: DeploymentInfo | None = None
@@ -98,15 +115,13 @@ class Metadata:
         return cast("dict[str, Any]", redact.json({"schema": self.schema, **asdict(self)}))
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
-        """Read the object; fields that a later release may have added are passed over."""
-        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
-        known["tag"] = TagInfo(**value["tag"])
-        known["commit"] = CommitInfo(**value["commit"])
-        known["files"] = tuple(File(**file) for file in value["files"])
-        if value.get("deployment"):
-            known["deployment"] = DeploymentInfo(**value["deployment"])
-        return cls(**known)
+    def from_json(cls, value: Any) -> Self:
+        """Read the object; fields that a later release may have added are passed over.
+
+        Raises:
+            ValueError: a field is missing, or of another type.
+        """
+        return fields.read(cls, value)
 
 
 def read(directory: Path) -> Metadata:
@@ -116,17 +131,16 @@ def read(directory: Path) -> Metadata:
         Corrupt: it has none, or none that can be read.
     """
     path = directory / METADATA
+    again = "deploy the version again with --force"
     try:
-        return Metadata.from_json(json.loads(path.read_bytes()))
+        return atomic.read_json(path, Metadata.from_json, "metadata", again)
     except FileNotFoundError:
-        raise Corrupt(f"{path} is missing", "deploy the version again with --force") from None
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise Corrupt(f"{path} cannot be read", "deploy the version again with --force") from None
+        raise Corrupt(f"{path} is missing", again) from None
 
 
 def write(directory: Path, value: Metadata) -> None:
     """Write the metadata of a version that is being staged, and model.sig where it is signed."""
-    text = json.dumps(value.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    text = controls.json(value.to_json())
     with manifest.create(directory / METADATA) as file:
         file.write(text.encode() + b"\n")
     if value.signature is not None:

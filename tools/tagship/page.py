@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagship import atomic, charts, history, render
+from tagship import atomic, charts, controls, history, render
 from tagship.errors import InvalidName, NotFound, Refused
 from tagship.inspection import VersionRow
 from tagship.plots import Plot
@@ -152,6 +152,7 @@ def _environment(safe: dict[str, str]) -> "jinja2.Environment":
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -161,6 +162,11 @@ def _environment(safe: dict[str, str]) -> "jinja2.Environment":
     )  # fmt: skip
     environment.globals.update({name: Markup(text) for name, text in safe.items()})  # noqa: S704 - ours
     return environment
+
+
+def _finalize(value: Any) -> Any:
+    """What a template puts into the page: a text of somebody's, or markup of ours."""
+    return controls.shown(value) if type(value) is str else value
 
 
 def _lacking(error: ImportError) -> Refused:

@@ -12,12 +12,13 @@ import enum
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Annotated, Self
 from urllib.parse import quote
 
 from semver import Version
 
 from tagship.errors import InvalidName, NotFound
+from tagship.fields import Is
 
 NAME = r"[a-zA-Z0-9](?:[a-zA-Z0-9/_-]*[a-zA-Z0-9])?"
 FOLDER = r"[a-zA-Z0-9._/-]+"
@@ -102,10 +103,21 @@ def version_tag(model: str, version: Version) -> str:
     return str(TagName(model, Action.REGISTER, version))
 
 
+def is_version(text: str) -> bool:
+    """Whether a text is a whole SemVer 2.0.0 version, as tags carry it."""
+    return Version.is_valid(text)
+
+
+VersionText = Annotated[str, Is(is_version, "version")]
+
+
 def is_model(text: str) -> bool:
     """Whether GTO could name a model so; a folder may not lead out."""
     found = _MODEL.fullmatch(text)
     return found is not None and ".." not in (found["folder"] or "").split("/")
+
+
+ModelText = Annotated[str, Is(is_model, "model name")]
 
 
 def check_model(text: str) -> str:

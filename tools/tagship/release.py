@@ -3,14 +3,13 @@
 ``plan`` checks and touches nothing, ``publish`` does what it says.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from semver import Version
 
-from tagship import git, manifest, objects, redact, refs, tracked
+from tagship import controls, git, manifest, objects, redact, refs, tracked
 from tagship.catalog import Catalog, Release
 from tagship.errors import Corrupt, InvalidName, NotFound, Refused, TagshipError, Unavailable
 from tagship.objects import Cache, Fetcher
@@ -196,7 +195,7 @@ def message(
     signature: Signature | None,
 ) -> str:
     """The tag's message: a subject, the user's words, and trailers that ``list`` reads again."""
-    trailers = [f"Metrics: {json.dumps(made.metrics, ensure_ascii=False)}"]
+    trailers = [f"Metrics: {controls.json(made.metrics, indent=None)}"]
     if size is not None:
         trailers.append(f"Size: {size}")
     trailers.append(f"Digest: {taken.identity}")

@@ -1,7 +1,7 @@
 """Values as text for people, and as JSON for programs. Pure; ``cli`` prints what comes back."""
 
 import enum
-import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from semver import Version
 
+from tagship import controls
 from tagship.config import flat
 from tagship.history import stamp
 from tagship.metrics import number
@@ -46,12 +47,19 @@ def plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, datetime):
         return stamp(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # as metrics have it: JSON has neither NaN nor infinities
     return value
 
 
 def as_json(value: Any) -> str:
-    """The same as text, indented."""
-    return json.dumps(plain(value), indent=2, ensure_ascii=False)
+    """The same as text, indented; what a terminal would obey is escaped."""
+    return controls.json(plain(value))
+
+
+def _text(lines: Iterable[str]) -> str:
+    """Lines as text: whatever a value holds, it begins no line of its own."""
+    return "\n".join(map(controls.line, lines))
 
 
 def size(total: int | None) -> str:
@@ -165,7 +173,7 @@ def live_then(found: Iterable["LiveThen"]) -> str:
         lines.append(f"{one.model}: {period.place.version} was live at {at} UTC")
         lines.append(f"  since {moment(stamp(period.since))}, {until}")
         lines.append(f"  {event.action} {event.id} by {event.actor} on {event.host}{_why(event)}")
-    return "\n".join(lines)
+    return _text(lines)
 
 
 def _why(event: "Event") -> str:
@@ -197,7 +205,7 @@ def released(done: "Released") -> str:
         lines.append(f"  signed: {' and '.join(done.signed)}")
     later = f"  tag not pushed yet: tagship release {done.model} --push"
     lines.append(f"  tag pushed to {done.pushed_to}" if done.pushed_to else later)
-    return "\n".join(lines)
+    return _text(lines)
 
 
 def plan(made: "Plan", *, again: bool = False) -> str:
@@ -214,7 +222,7 @@ def plan(made: "Plan", *, again: bool = False) -> str:
     if made.left is not None:
         back = f"rolled back by {made.left.actor}, {moment(made.left.at)} UTC{_why(made.left)}"
         lines.append(f"  {made.version} was {back}")
-    return "\n".join(lines)
+    return _text(lines)
 
 
 def _change(before: Any, after: Any) -> str:
@@ -239,7 +247,7 @@ def outcome(done: "Outcome") -> str:
     if done.report is not None:
         lines.append(f"  smoke test {done.report.verdict}: {done.report.detail}")
     lines.append(f"  {done.path}")
-    return "\n".join(lines)
+    return _text(lines)
 
 
 def metadata(value: "Metadata") -> str:
@@ -251,7 +259,7 @@ def metadata(value: "Metadata") -> str:
         f"  tagger:       {value.tag.tagger}",
         *([f"  signed by:    {value.tag.signer}"] if value.tag.signer else ()),
         *([f"  files signed: {value.signature.fingerprint}"] if value.signature else ()),
-        f"  commit:       {value.commit.id[:10]} {value.commit.message.splitlines()[0]}",
+        f"  commit:       {value.commit.id[:10]} {_subject(value.commit.message)}",
         f"  author:       {value.commit.author}, {moment(value.commit.at)} UTC",
         f"  deployed:     {f'{deployed.id} by {deployed.actor}' if deployed else 'no'}",
         f"  framework:    {value.framework or 'not known until it is deployed'}",
@@ -263,7 +271,12 @@ def metadata(value: "Metadata") -> str:
     lines += _section("metrics", value.metrics)
     lines += _section("params", value.params)
     stages = {stage["stage"]: stage["command"] for stage in value.lineage}
-    return "\n".join(lines + _section("lineage", stages) + _section("tools", value.tools))
+    return _text(lines + _section("lineage", stages) + _section("tools", value.tools))
+
+
+def _subject(message: str) -> str:
+    """The first line of a message, which may be empty."""
+    return message.partition("\n")[0]
 
 
 def _section(title: str, content: dict[str, Any], indent: str = "  ") -> list[str]:
@@ -282,7 +295,7 @@ def verification(found: Sequence["Verification"]) -> str:
             f"{one.model} {one.directory} {state} ({count(one.files, 'file')}, {size(one.size)})"
         )
         lines += [f"  {problem.path} {problem.what}" for problem in one.problems]
-    return "\n".join(lines) or "nothing is deployed here"
+    return _text(lines) or "nothing is deployed here"
 
 
 def status(found: Sequence["Status"]) -> str:
@@ -294,14 +307,14 @@ def status(found: Sequence["Status"]) -> str:
         for finding in one.findings:
             lines.append(f"  {finding.what}")
             lines.append(f"    mend it: {finding.mend}")
-    return "\n".join(lines) or "no models are declared: tagship init --model NAME --path PATH"
+    return _text(lines) or "no models are declared: tagship init --model NAME --path PATH"
 
 
 def exported(done: "Exported") -> str:
     """``tagship export -o``: the folder, and what is in it."""
     lines = [f"{done.model} {done.version} is in {done.directory}"]
     lines += [f"  {file.path}: {size(file.size)}" for file in done.files]
-    return "\n".join([*lines, *(f"  {name}" for name in done.descriptions)])
+    return _text([*lines, *(f"  {name}" for name in done.descriptions)])
 
 
 def comparison(value: "Comparison") -> Document:
@@ -442,7 +455,7 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 def _plain_markdown(text: str) -> str:
     """Text that Markdown takes for nothing else."""
-    text = " ".join(text.split())
+    text = controls.shown(" ".join(text.split()))
     for letter in "&\\`*_~[]<|":
         told = {"<": "&lt;", "&": "&amp;"}.get(letter, "\\" + letter)
         text = text.replace(letter, told)
@@ -452,7 +465,6 @@ def _plain_markdown(text: str) -> str:
 def why(value: "Why") -> str:
     """``tagship why``: the chain, link by link, from what is live back to what it was made of."""
     event, tag, commit = value.event, value.tag, value.commit
-    subject = commit.message.partition("\n")[0]
     live = "current was changed by hand: no event made it live"
     if event is not None:
         live = f"{moment(event.at)} UTC by {event.actor} on {event.host}"
@@ -464,7 +476,7 @@ def why(value: "Why") -> str:
         f"  smoke test: {value.smoke_test or '-'}",
         f"  tag:        {tag.name} ({tag.object[:10]})",
         f"              {moment(tag.at)} UTC by {tag.tagger}",
-        f"  commit:     {commit.id[:10]} {_short(subject)}",
+        f"  commit:     {commit.id[:10]} {_short(_subject(commit.message))}",
         f"              {moment(commit.at)} UTC by {commit.author}",
     ]
     lines += _section("files", {f.path: f"{size(f.size)}  md5 {f.md5}" for f in value.files})
@@ -473,7 +485,7 @@ def why(value: "Why") -> str:
         lines += _step(step)
     if not value.steps:
         lines.append("  made by:    no stage of dvc.yaml; it was tracked as it is")
-    return "\n".join(lines + _section("params", value.params))
+    return _text(lines + _section("params", value.params))
 
 
 def _step(step: "Step") -> list[str]:

@@ -116,7 +116,7 @@ def _pem(key: str) -> bytes:
     """RFC 7468, as OpenSSL and cryptography write it: 64 letters a line."""
     lines = [key[start : start + 64] for start in range(0, len(key), 64)]
     lines = ["-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", ""]
-    return "\n".join(lines).encode()
+    return "\n".join(lines).encode(errors="replace")
 
 
 def encoded(data: bytes) -> str:

@@ -4,26 +4,28 @@
 """
 
 import contextlib
-import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar
 
-from tagship import atomic, pointer
-from tagship.errors import Corrupt, Refused
+from tagship import atomic, fields, pointer
+from tagship.errors import Refused
 from tagship.pointer import CURRENT, VERSIONS, Link, LinkState
+from tagship.refs import VersionText
 
 PRIVATE = ".tagship"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Pin:
     """Why a version is kept, since when, and who said so."""
 
-    version: str
+    version: VersionText
     reason: str | None
     at: str
     by: str
@@ -204,22 +206,16 @@ class Store:
         self._intent.unlink(missing_ok=True)
         atomic.sync_directory(self.private)
 
-    def intent(self) -> dict[str, Any] | None:
-        """What a killed run was about to do."""
+    def intent(self, read: Callable[[Any], T]) -> T | None:
+        """What a killed run was about to do, as ``read`` takes it from the JSON value.
+
+        Raises:
+            Corrupt: nobody can carry on with it.
+        """
         try:
-            value = json.loads(self._intent.read_bytes())
+            return atomic.read_json(self._intent, read, "intent", f"remove it: rm {self._intent}")
         except FileNotFoundError:
             return None
-        except ValueError:
-            value = None
-        whole = isinstance(value, dict) and isinstance(value.get("event"), dict)
-        if not whole or "creates" not in value:
-            raise self.bad_intent()
-        return cast("dict[str, Any]", value)
-
-    def bad_intent(self) -> Corrupt:
-        """The error for an intent that nobody can carry on with."""
-        return Corrupt(f"{self._intent} is no readable intent", f"remove it: rm {self._intent}")
 
     def sweep(self) -> list[str]:
         """Remove what a killed run left lying about; the names of what was removed."""
@@ -236,17 +232,12 @@ class Store:
         Raises:
             Corrupt: the file of pins cannot be read.
         """
+        hint = f"mend {self._pins}"
         try:
-            values = json.loads(self._pins.read_bytes())
-            if not isinstance(values, list):
-                raise TypeError("no array")
-            return {value["version"]: Pin(**value) for value in values}
+            found = atomic.read_json(self._pins, fields.array(Pin), "list of pins", hint)
         except FileNotFoundError:
             return {}
-        except (ValueError, TypeError, KeyError):
-            raise Corrupt(
-                f"{self._pins} is no readable list of pins", f"mend {self._pins}"
-            ) from None
+        return {pin.version: pin for pin in found}
 
     def write_pins(self, pins: dict[str, Pin]) -> None:
         """Replace the pins."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tagship import controls
 from tagship.progress import Advance
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
     for name in heading:
         drawn.add_column(name, overflow="fold")
     for row in rows:
-        drawn.add_row(*(Text(cell, COLOURS.get(cell, "")) for cell in row))
+        drawn.add_row(*(Text(controls.line(cell), COLOURS.get(cell, "")) for cell in row))
     return drawn
 
 

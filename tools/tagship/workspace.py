@@ -11,11 +11,12 @@ import socket
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tagship import (
     catalog,
     config,
+    fields,
     git,
     history,
     metadata,
@@ -201,6 +202,35 @@ def find(start: Path) -> Workspace:
 def events(store: Store) -> tuple[Event, ...]:
     """The history of a model on this host."""
     return history.read(store.folder / history.FILE_NAME)
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What a run was about to do: its event, and whether it makes the event's directory."""
+
+    event: Event
+    creates: bool
+
+    @classmethod
+    def from_json(cls, value: Any) -> Self:
+        """Read the object.
+
+        Raises:
+            ValueError: a field is missing, or of another type.
+        """
+        found = fields.read(cls, value)
+        if found.event.place is None:
+            raise ValueError("event.directory is missing")
+        return found
+
+
+def intent(store: Store) -> Intent | None:
+    """What a killed run was about to do with a model on this host; usually None.
+
+    Raises:
+        Corrupt: it cannot be read.
+    """
+    return store.intent(Intent.from_json)
 
 
 def record(store: Store, past: tuple[Event, ...], *new: Event) -> tuple[Event, ...]:

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
+from tagship import controls
 from tagship.config import Artifact
 from tagship.descriptions import facts
 from tagship.manifest import File
@@ -41,7 +42,7 @@ def files(metadata: Metadata, artifact: Artifact) -> dict[str, str]:
         "components": components,
         "dependencies": [{"ref": model["bom-ref"], "dependsOn": parts}],
     }
-    return {BOM: json.dumps(bom, indent=2, ensure_ascii=False, allow_nan=False) + "\n"}
+    return {BOM: controls.json(bom) + "\n"}
 
 
 def _model(metadata: Metadata, artifact: Artifact) -> dict[str, Any]:

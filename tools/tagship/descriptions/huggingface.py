@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tagship import config
+from tagship import config, controls
 from tagship.config import Artifact
 from tagship.descriptions import facts, yaml
-from tagship.metadata import Metadata
+from tagship.metadata import Made, Metadata
 
 README = "README.md"
 OTHER_TASK = "other"  # the Hub takes no result without a task
@@ -102,11 +102,11 @@ def _load(metadata: Metadata) -> str:
     return f"```python\n{code}\n```" if code else ""
 
 
-def _stage(stage: dict[str, Any]) -> str:
+def _stage(stage: Made) -> str:
     rows = [
         (what, one["path"], one["md5"] or "-")
-        for what, side in (("read", "deps"), ("wrote", "outs"))
-        for one in stage[side]
+        for what, side in (("read", stage["deps"]), ("wrote", stage["outs"]))
+        for one in side
     ]
     return f"{_paragraph('{stage}: {command}'.format(**stage))}\n\n" + _table(
         ("", "path", "MD5"), rows
@@ -136,5 +136,5 @@ def _paragraph(text: str) -> str:
 
 def _plain(text: str) -> str:
     """A text on one line that Markdown takes for nothing else."""
-    line = _CONTROLS.sub("?", " ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;")
+    line = controls.shown(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", line)

@@ -11,6 +11,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import SafeRepresenter
 
+from tagship import controls
+
 _PLAIN = re.compile(r"[A-Za-z][\w./-]*(?: [\w./-]+)*", re.ASCII)
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
@@ -42,4 +44,4 @@ def dump(value: dict[str, Any]) -> str:
     writer.width = 1 << 20  # a line a value
     text = StringIO()
     writer.dump(value, text)
-    return text.getvalue()
+    return controls.escaped(text.getvalue())  # what it means is in quotes
