@@ -87,8 +87,10 @@ def write(path: Path, data: bytes, mode: int = 0o644) -> None:
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
         raise
     sync_directory(path.parent)
 
@@ -216,7 +218,10 @@ def locked(path: Path, owner: dict[str, Any], wait: float = 0) -> Iterator[None]
     except Timeout:
         raise _locked_by(card) from None
     try:
-        write_json(card, owner)
+        try:
+            write_json(card, owner)
+        except OSError:  # a full disk: the lock holds all the same, and nobody is named
+            card.unlink(missing_ok=True)
         yield
     finally:
         card.unlink(missing_ok=True)

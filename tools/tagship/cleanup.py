@@ -7,9 +7,9 @@ from pathlib import Path
 
 from semver import Version
 
-from tagship import deploy, history, metadata, plans, pointer, workspace
+from tagship import deploy, history, metadata, plans, pointer, room, workspace
 from tagship.deploy import Options, Outcome
-from tagship.errors import Corrupt, NotFound, Refused, TagshipError
+from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
 from tagship.history import Event, Place
 from tagship.refs import Ref
 from tagship.store import Pin, Store
@@ -121,17 +121,50 @@ def cleanup(
     if dry_run:
         return Cleanup(model, _verdicts(space, store, keep), dry_run=True)
     with store.locked(workspace.owner(f"cleanup of {model}"), options.wait):
-        mended = deploy.recover(store, model)
+        mended = _recovered(store, model)
         verdicts = _verdicts(space, store, keep)
         gone = [verdict for verdict in verdicts if not verdict.keep]
         for verdict in gone:
             store.discard(verdict.directory)
         if gone:
-            past = workspace.events(store)
-            events = [_event(past, model, v, options.reason, index) for index, v in enumerate(gone)]
-            workspace.record(store, past, *events)
+            store.hollow_trash()  # a full disk takes no history before it has room again
+            _record(store, model, gone, options.reason)
         store.empty_trash()
+        if mended is None:
+            mended = deploy.recover(store, model)
     return Cleanup(model, verdicts, False, mended)
+
+
+def _recovered(store: Store, model: str) -> tuple[str, ...] | None:
+    """What was mended; None where that has to wait until there is room on the disk."""
+    try:
+        return deploy.recover(store, model)
+    except Unavailable as error:
+        if not (isinstance(error.__cause__, OSError) and room.is_full(error.__cause__)):
+            raise
+        return None
+
+
+def _record(store: Store, model: str, gone: Sequence[Verdict], reason: str | None) -> None:
+    """One event a directory, each with an id of its own; an open intent has one too."""
+    past, intent, events = workspace.events(store), workspace.intent(store), []
+    taken = {event.id for event in past} | ({intent.event.id} if intent else set())
+    for verdict in gone:
+        identity = history.next_id(history.now(), taken)
+        taken.add(identity)
+        event = deploy.event_of_now(
+            past, "cleanup", model,
+            place=Place(verdict.version, verdict.directory), reason=reason or verdict.why,
+        )  # fmt: skip
+        events.append(replace(event, id=identity))
+    try:
+        workspace.record(store, past, *events)
+    except OSError as error:
+        raise Unavailable(
+            f"{len(gone)} of the versions of {model} are removed, but the history could not be"
+            f" written: {error.strerror} ({error.filename})",
+            room.hint(error, f"mend the disk, then see what is left: tagship list {model}", model),
+        ) from error
 
 
 def after(space: Workspace, outcome: Outcome) -> Outcome:
@@ -214,19 +247,6 @@ def _place(store: Store, directory: str) -> Place:
         return Place(metadata.read(store.path(directory)).version, directory)
     except Corrupt:
         return Place(pointer.version_of(directory), directory)
-
-
-def _event(
-    past: tuple[Event, ...], model: str, gone: Verdict, reason: str | None, index: int
-) -> Event:
-    """One event a directory; ids of one cleanup follow one another, a second each."""
-    place = Place(gone.version, gone.directory)
-    event = deploy.event_of_now(past, "cleanup", model, place=place, reason=reason or gone.why)
-    taken = {other.id for other in past}
-    for _ in range(index):
-        taken.add(event.id)
-        event = replace(event, id=history.next_id(history.now(), taken))
-    return event
 
 
 def _size(top: Path) -> int:

@@ -711,8 +711,11 @@ def main() -> None:
         _report(session, error, error.message, error.hint)
         code = 2 if isinstance(error, InvalidName) else 1
     except OSError as error:
+        from tagship import room
+
         where = f": {error.filename}" if error.filename else ""
-        _report(session, error, f"{error.strerror or error}{where}", "tagship status")
+        hint = room.hint(error, "tagship status")
+        _report(session, error, f"{error.strerror or error}{where}", hint)
         code = 1
     except Exception as error:  # noqa: BLE001 - the last resort: a person must not see a traceback
         text = f"this should not have happened: {type(error).__name__}: {error}"

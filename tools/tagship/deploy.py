@@ -5,17 +5,17 @@ asks the link how far it came.
 """
 
 import contextlib
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tagship import (
     history,
     metadata,
     objects,
     plans,
+    room,
     selftest,
     tracked,
     workspace,
@@ -33,7 +33,8 @@ from tagship.store import Store
 from tagship.tracked import Snapshot
 from tagship.workspace import Workspace
 
-MARGIN = 16 << 20  # bytes to leave free on the disk, for metadata, history and the file system
+MARGIN = 16 << 20  # bytes to leave free on a disk, for metadata, history and the file system
+SPARE = 8  # inodes to leave free: the intent, the link and the history are new files each time
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,13 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
     if mended:  # in one step: a recovery that is cut short is told by the next one
         reason = "; ".join(mended)
         events.append(event_of_now((*past, *events), "recover", model, reason=reason))
-        workspace.record(store, past, *events)
+        try:
+            workspace.record(store, past, *events)
+        except OSError as error:
+            raise Unavailable(
+                f"what a run left cannot be put in order: {error.strerror} ({error.filename})",
+                room.hint(error, "mend the disk, then try again", model),
+            ) from error
     if intent is not None:
         store.close_intent()
     return tuple(mended)
@@ -216,7 +223,7 @@ def _check_out_and_switch(
     with _recorded(job):
         fetch = space.fetcher(job.store, options.progress)
         files = tracked.files(taken, fetch)
-        _check_space(space, job.store, taken)
+        _check_space(space, job.store, taken, files)
         fetch(file.object for file in files)
         job.store.open_intent({"event": job.event.to_json(), "creates": True})
         with job.store.stage(job.event.id) as staged:
@@ -242,7 +249,8 @@ def _switch(space: Workspace, job: _Job) -> Outcome:
     except OSError as error:
         raise Unavailable(
             f"{event.model} {event.version} is live, but the history could not be written: {error}",
-            f"the next command mends it: tagship deploy {event.model}@{event.version}",
+            f"the next command mends it, once there is room:"
+            f" tagship deploy {event.model}@{event.version}",
         ) from None
     _check_live(space, job, past)
     place = Place(str(event.version), directory)
@@ -263,7 +271,11 @@ def _recorded(job: _Job) -> Iterator[None]:
             raise Unavailable(
                 f"the {job.event.action} of {job.event.model} {job.event.version} failed:"
                 f" {error.strerror or error} ({error.filename or store.folder})",
-                f"mend the disk, then see what is live: tagship status {job.event.model}",
+                room.hint(
+                    error,
+                    f"mend the disk, then see what is live: tagship status {job.event.model}",
+                    job.event.model,
+                ),
             ) from error
         raise
 
@@ -448,21 +460,31 @@ def _next_seq(job: _Job) -> int:
     return max((event.seq for event in workspace.events(job.store)), default=0) + 1
 
 
-def _check_space(space: Workspace, store: Store, taken: Snapshot) -> None:
-    """Refuse what cannot fit: in the models folder, and in the cache for what it lacks.
+def _check_space(
+    space: Workspace, store: Store, taken: Snapshot, files: tuple[tracked.TrackedFile, ...]
+) -> None:
+    """Refuse what cannot fit: in the model's folder, and in DVC's cache for what it lacks.
 
-    The size of a tracked folder is taken as DVC recorded it; an unknown size counts as nothing.
+    The size of a tracked folder is what DVC recorded; an unknown size counts as nothing.
+
+    Raises:
+        Unavailable: a disk has too few bytes, or too few inodes.
     """
-    wanted = [one for out in taken.outs for one in out.objects]
-    lacking = [one for one in wanted if one.hash_name != objects.GIT and not space.cache.holds(one)]
-    for folder, found in ((store.folder, wanted), (space.project, lacking)):
-        needed = sum(one.size or 0 for one in found) + MARGIN
-        free = shutil.disk_usage(folder).free
-        if found and needed > free:
-            raise Unavailable(
-                f"{needed:,} bytes are needed in {folder}, and {free:,} are free",
-                f"tagship cleanup {taken.artifact.model}, or dvc gc",
-            )
+    cached = {file.object for file in files if file.object.hash_name != objects.GIT}
+    lacking = {one for one in cached if not space.cache.holds(one)}
+    recorded = [one for out in taken.outs for one in out.objects]
+    needed = sum(one.size or 0 for one in recorded)
+    fetched = 0
+    if lacking:
+        here = sum(space.cache.path(one).stat().st_size for one in cached - lacking)
+        fetched = max(0, sum(o.size or 0 for o in recorded if o.hash_name != objects.GIT) - here)
+    folders = {parent for file in files for parent in PurePosixPath(file.path).parents}
+    inodes = len(files) + len(folders) + SPARE
+    disks = [(store.folder, needed + MARGIN, inodes), (space.cache.folder, fetched, len(lacking))]
+    if room.same_disk(store.folder, space.cache.folder):
+        disks = [(store.folder, needed + MARGIN + fetched, inodes + len(lacking))]
+    for folder, size, count in disks:
+        room.check(folder, size, count, taken.artifact.model)
 
 
 def _nothing_to_do(store: Store, model: str, mended: tuple[str, ...]) -> Outcome:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tagship import atomic, manifest, redact
+from tagship import atomic, manifest, redact, room
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
 from tagship.progress import Advance, Progress, silent
 
@@ -161,9 +161,12 @@ def _into_cache(arrived: Path, place: Path) -> None:
         os.replace(arrived, place)
     except OSError:  # EXDEV: the cache is on another file system
         beside = atomic.temporary_name(place)
-        shutil.copy2(arrived, beside)
-        atomic.sync_file(beside)  # DVC trusts it by its name and mode
-        os.replace(beside, place)
+        try:
+            shutil.copy2(arrived, beside)
+            atomic.sync_file(beside)  # DVC trusts it by its name and mode
+            os.replace(beside, place)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def push(
@@ -367,6 +370,9 @@ def _transport(project: Path) -> Iterator[_Transport]:
     except TagshipError:
         raise
     except Exception as error:  # noqa: BLE001 - each cloud library has errors of its own
+        if isinstance(error, OSError) and room.is_full(error):
+            where = f" ({error.filename})" if error.filename else ""
+            raise Unavailable(f"{error.strerror}{where}", room.make_room("MODEL")) from None
         text = redact.text(str(error)) or type(error).__name__
         raise Unavailable(
             f"the DVC remote does not do its part: {text}", "dvc remote list"

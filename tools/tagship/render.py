@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from semver import Version
 
-from tagship import controls
+from tagship import controls, room
 from tagship.config import flat
 from tagship.history import stamp
 from tagship.metrics import number
@@ -64,16 +64,7 @@ def _text(lines: Iterable[str]) -> str:
 
 def size(total: int | None) -> str:
     """Bytes for people, in the units of the seed (1 MB is 10^6 bytes); ``-`` where unknown."""
-    if total is None:
-        return "-"
-    if total < 1000:
-        return f"{total} B"
-    number = float(total)
-    for unit in ("kB", "MB", "GB", "TB"):
-        number /= 1000
-        if number < 999.95 or unit == "TB":
-            break
-    return f"{number:.1f} {unit}"
+    return "-" if total is None else room.size(total)
 
 
 def count(number: int, noun: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tagship import atomic, fields, pointer
+from tagship import atomic, fields, pointer, room
 from tagship.errors import Refused
 from tagship.pointer import CURRENT, VERSIONS, Link, LinkState
 from tagship.refs import VersionText
@@ -92,7 +92,7 @@ class Store:
             atomic.make_folder(self.incoming, 0o700)
         except OSError as error:
             what = f"{error.filename or self.folder} cannot be made: {error.strerror}"
-            raise Refused(what, f"ls -ld {self.folder}") from None
+            raise Refused(what, room.hint(error, f"ls -ld {self.folder}")) from None
         with atomic.locked(self.private / "lock", owner, wait):
             yield
 
@@ -191,6 +191,14 @@ class Store:
         except PermissionError:  # another user's: status tells
             return False
         return True
+
+    def hollow_trash(self) -> None:
+        """Delete the bytes of what was discarded; its names stay, for whoever has to tell of it."""
+        for entry in list(self.trash.iterdir()):
+            if entry.is_dir() and not entry.is_symlink():
+                entry.chmod(0o700)
+                for inner in list(entry.iterdir()):
+                    atomic.remove_tree(inner)
 
     def empty_trash(self) -> None:
         """Delete for good what was discarded."""
