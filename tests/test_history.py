@@ -1,6 +1,7 @@
 """The history: what it says may be rolled back to, and its file."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -274,13 +275,41 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_is_appended_is_read_again_and_numbered_on(
     file: Path, past: list[Event], new: list[Event]
 ) -> None:
-    together = history.append(file, past, *new)
+    file.unlink(missing_ok=True)
+    first = history.append(file, (), *past)
+    together = history.append(file, first, *new)
     assert history.read(file) == together
-    assert together[: len(past)] == tuple(past)
-    last = max((event.seq for event in past), default=0)
-    assert [event.seq for event in together[len(past) :]] == [
-        last + 1 + number for number in range(len(new))
-    ]
+    assert together[: len(past)] == first
+    assert [event.seq for event in together] == [1 + number for number in range(len(together))]
+
+
+def test_what_the_file_held_is_not_written_anew(tmp_path: Path) -> None:
+    """Nor what a later release, or a person, put into it."""
+    file = tmp_path / history.FILE_NAME
+    first = history.append(file, (), ONE)
+    old = file.read_text().replace('"seq": 1,', '"seq": 1,\n    "added later": [1, 2],')
+    file.write_text(old)
+    both = history.append(file, first, ONE)
+    assert file.read_text().startswith(old.removesuffix("\n]\n") + ",\n  {\n")
+    assert history.read(file) == both
+    file.write_text(json.dumps(json.loads(file.read_text())))  # in another form
+    assert history.read(file) == both
+    assert history.append(file, both, ONE) == history.read(file)
+    assert '"added later"' in file.read_text()
+
+
+def test_a_history_that_changes_is_read_anew(tmp_path: Path) -> None:
+    file = tmp_path / history.FILE_NAME
+    past: tuple[Event, ...] = ()
+    for _ in range(50):
+        past = history.append(file, past, ONE)
+        assert history.read(file) == past
+    long_ago = 1_600_000_000
+    os.utime(file, (long_ago, long_ago))
+    assert history.read(file) == past
+    file.write_text(file.read_text().replace('"seq": 1,', '"seq": 7,'))
+    os.utime(file, (long_ago, long_ago))
+    assert history.read(file)[0].seq == 7
 
 
 def test_no_file_is_an_empty_history(tmp_path: Path) -> None:
@@ -333,7 +362,8 @@ def test_fields_of_a_later_release_are_passed_over(tmp_path: Path) -> None:
     assert history.read(path) == (known,)
 
 
-EVENT = Event(1, "i", AT, "deploy", "succeeded", "m").to_json()
+ONE = Event(1, "i", AT, "deploy", "succeeded", "m")
+EVENT = ONE.to_json()
 
 
 @pytest.mark.parametrize(

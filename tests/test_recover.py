@@ -52,6 +52,7 @@ def test_killed_after_the_switch_the_new_version_is_live_and_recorded(bench: Wor
     bench.ship("model 2\n")
     path = bench.folder / history.FILE_NAME
     events = history.read(path)
+    path.unlink()
     history.append(path, (), events[0])  # the last event was not yet written
     directory = events[1].directory or ""
     _intent(bench, directory, "1.1.0")

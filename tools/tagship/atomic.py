@@ -121,7 +121,7 @@ def read_json(path: Path, read: Callable[[Any], T], what: str, hint: str) -> T:
         hint = f"ls -ld {shlex.quote(str(path))}"
         raise Corrupt(f"{path} cannot be read: {error.strerror}", hint) from None
     try:
-        return read(fields.parse(data))
+        return read(fields.parse(data, shallow=False))
     except ValueError as error:
         why = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else f": {error}"
         raise Corrupt(f"{path} is no readable {what}{why}", hint) from None

@@ -30,12 +30,13 @@ class Is:
     noun: str
 
 
-def parse(data: bytes, *, finite: bool = True) -> Any:
+def parse(data: bytes, *, finite: bool = True, shallow: bool = True) -> Any:
     """The value of a JSON text in UTF-8, with or without a byte order mark.
 
     Args:
         data: the text.
         finite: refuse NaN and infinities, which JSON has not and Python writes.
+        shallow: refuse what is nested too deeply; ``read`` does so itself, where it may be.
 
     Raises:
         ValueError: it is no such text, an object has a key twice, or it is nested too deeply.
@@ -49,8 +50,7 @@ def parse(data: bytes, *, finite: bool = True) -> Any:
         value = json.loads(text, object_pairs_hook=_object, **numbers)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    _check_depth(value)
-    return value
+    return _shallow(value) if shallow else value
 
 
 def _finite(text: str) -> float:
@@ -69,7 +69,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _check_depth(value: Any) -> None:
+def _shallow(value: Any) -> Any:
     level = [value]
     for _ in range(DEEPEST):
         level = (
@@ -83,11 +83,29 @@ def _check_depth(value: Any) -> None:
             else []
         )
         if not level:
-            return
-    raise ValueError("it is nested too deeply")
+            return value
+    raise _Wrong("is nested too deeply")
 
 
-def read(kind: type[T], value: Any, where: str = "") -> T:
+class _Wrong(ValueError):
+    """A value that is not what it should be; ``where`` is completed on the way out to the top."""
+
+    def __init__(self, what: str, where: str = "") -> None:
+        super().__init__(what)
+        self.what, self.where = what, where
+
+    def __str__(self) -> str:
+        return f"{self.where.removeprefix('.') or 'it'} {self.what}"
+
+    def below(self, where: str) -> "_Wrong":
+        return _Wrong(self.what, where + self.where)
+
+
+def _no(value: Any, noun: str) -> _Wrong:
+    return _Wrong(f"is {reprlib.repr(value)}, no {noun}")
+
+
+def read(kind: type[T], value: Any) -> T:
     """A dataclass from a JSON object.
 
     Its fields may be JSON values, other dataclasses and TypedDicts, lists, tuples and mappings of
@@ -96,81 +114,129 @@ def read(kind: type[T], value: Any, where: str = "") -> T:
     Args:
         kind: the dataclass.
         value: what ``parse`` gave.
-        where: the names of the fields that lead to it, for the error.
 
     Raises:
         ValueError: a field is missing, or of another type.
     """
-    found = _members(cast("type", kind), value, where)
-    defaults = {
-        one.name
-        for one in dataclasses.fields(cast("Any", kind))
-        if one.default is not dataclasses.MISSING or one.default_factory is not dataclasses.MISSING
-    }
-    _check_there(_hints(cast("type", kind)).keys() - defaults, found, where)
-    return kind(**found)
+    return cast("T", _reader(cast("Any", kind))(value))
 
 
 def array(kind: type[T]) -> Callable[[Any], list[T]]:
     """The same for a JSON array of such objects."""
-    return lambda value: cast("list[T]", _value(list[kind], value, ""))  # type: ignore[valid-type]
+    return cast("Callable[[Any], list[T]]", _reader(list[kind]))  # type: ignore[valid-type]
 
 
 @functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind, include_extras=True)
-
-
-def _members(kind: type, value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{where or 'it'} is {reprlib.repr(value)}, no object")
-    below = f"{where}." if where else ""
-    return {
-        name: _value(hint, value[name], below + name)
-        for name, hint in _hints(kind).items()
-        if name in value
-    }
-
-
-def _check_there(wanted: typing.AbstractSet[str], found: dict[str, Any], where: str) -> None:
-    lacking = sorted(wanted - found.keys())
-    if lacking:
-        raise ValueError(f"{where + '.' if where else ''}{lacking[0]} is missing")
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
+def _reader(hint: Any) -> Callable[[Any], Any]:
+    """What reads a value of a type: made once, for a history has ten thousand of its events."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
-        return value
+        return _shallow
     if origin in (types.UnionType, typing.Union):
         (only,) = (one for one in inner if one is not types.NoneType)
-        return None if value is None else _value(only, value, where)
+        return _or_none(_reader(only))
     if origin in (list, tuple):
-        _check(isinstance(value, list), value, where, "array")
-        return origin(_value(inner[0], one, f"{where}[{i}]") for i, one in enumerate(value))
+        return _array(origin, _reader(inner[0]))
     if origin is dict:
-        _check(isinstance(value, dict), value, where, "object")
-        return {name: _value(inner[1], one, f"{where}.{name}") for name, one in value.items()}
+        return _mapping(_reader(inner[1]))
     if origin is typing.Annotated:
-        rule: Is = inner[1]
-        _check(isinstance(value, str) and rule.holds(value), value, where, rule.noun)
+        return _ruled(inner[1])
+    if typing.is_typeddict(hint) or dataclasses.is_dataclass(hint):
+        return _members(hint)
+    return _number(hint) if hint in (int, float) else _plain(hint)
+
+
+def _or_none(read_one: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else read_one(value)
+
+
+def _array(kind: Any, read_one: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def reader(value: Any) -> Any:
+        if not isinstance(value, list):
+            raise _no(value, "array")
+        found: list[Any] = []
+        try:
+            for one in value:
+                found.append(read_one(one))
+        except _Wrong as wrong:
+            raise wrong.below(f"[{len(found)}]") from None
+        return kind(found)
+
+    return reader
+
+
+def _mapping(read_one: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def reader(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise _no(value, "object")
+        found = {}
+        for name, one in value.items():
+            try:
+                found[name] = read_one(one)
+            except _Wrong as wrong:
+                raise wrong.below(f".{name}") from None
+        return found
+
+    return reader
+
+
+def _ruled(rule: Is) -> Callable[[Any], str]:
+    def reader(value: Any) -> str:
+        if not isinstance(value, str) or not rule.holds(value):
+            raise _no(value, rule.noun)
         return value
-    if typing.is_typeddict(hint):
-        _check_there(hint.__required_keys__, _members(hint, value, where), where)
+
+    return reader
+
+
+def _number(kind: type) -> Callable[[Any], Any]:
+    kinds = (int, float) if kind is float else int
+
+    def reader(value: Any) -> Any:
+        fitting = isinstance(value, kinds) and not isinstance(value, bool)
+        if not fitting or not -LARGEST < value < LARGEST:
+            raise _no(value, _NOUNS[kind])
         return value
-    if dataclasses.is_dataclass(hint):
-        return read(cast("type[Any]", hint), value, where)
-    _check(_is(hint, value), value, where, _NOUNS[hint])
-    return value
+
+    return reader
 
 
-def _is(kind: type, value: Any) -> bool:
-    if kind in (int, float):
-        fitting = isinstance(value, int | float if kind is float else int)
-        return fitting and not isinstance(value, bool) and -LARGEST < value < LARGEST
-    return isinstance(value, kind)
+def _plain(kind: type) -> Callable[[Any], Any]:
+    def reader(value: Any) -> Any:
+        if not isinstance(value, kind):
+            raise _no(value, _NOUNS[kind])
+        return value
+
+    return reader
 
 
-def _check(holds: bool, value: Any, where: str, noun: str) -> None:
-    if not holds:
-        raise ValueError(f"{where or 'it'} is {reprlib.repr(value)}, no {noun}")
+def _members(kind: Any) -> Callable[[Any], Any]:
+    """Of a dataclass, or a TypedDict, whose value is checked and given back as it is."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    readers = [(name, _reader(hint)) for name, hint in hints.items()]
+    of_fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+    defaults = {
+        one.name
+        for one in of_fields
+        if one.default is not dataclasses.MISSING or one.default_factory is not dataclasses.MISSING
+    }
+    needed = sorted(set(hints) - defaults)
+
+    def reader(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise _no(value, "object")
+        found = {}
+        name = ""
+        try:
+            for name, read_one in readers:
+                if name in value:
+                    found[name] = read_one(value[name])
+        except _Wrong as wrong:
+            raise wrong.below(f".{name}") from None
+        if len(found) < len(readers):
+            for name in needed:
+                if name not in found:
+                    raise _Wrong("is missing", f".{name}")
+        return kind(**found) if of_fields else value
+
+    return reader

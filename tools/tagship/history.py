@@ -4,14 +4,16 @@ The link ``current`` is the truth of what is live; the history explains it. What
 to is decided here, from values alone.
 """
 
+import functools
 import re
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Self, cast
 
-from tagship import atomic, fields, redact
+from tagship import atomic, controls, fields, redact
 from tagship.errors import Corrupt, InvalidName
 from tagship.fields import Is
 from tagship.refs import VersionText
@@ -23,10 +25,11 @@ SWITCHES = (DEPLOY, ROLLBACK)
 REJECT = "reject"  # a version that failed its check once it was live
 ACTIONS = (*SWITCHES, REJECT, "recover", "cleanup", "pin", "unpin")
 SUCCEEDED, FAILED = "succeeded", "failed"
+RACY = 100_000_000  # ns after a change in which a file may change again, and its times not tell
 
 
 def _is_name(text: str) -> bool:
-    return text not in ("", ".", "..") and not set(text) & set("/\0")
+    return text not in ("", ".", "..") and "/" not in text and "\0" not in text
 
 
 DirectoryText = Annotated[str, Is(_is_name, "name of a folder")]
@@ -97,20 +100,46 @@ def read(path: Path) -> tuple[Event, ...]:
     Raises:
         Corrupt: the file is no JSON array of events.
     """
-    hint = f"mend it, or begin a new one: mv {path} {path}.broken"
     try:
-        return tuple(atomic.read_json(path, fields.array(Event), "history", hint))
+        found = path.stat()
+        if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < RACY:
+            return _read(path)
+        return _read_once(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
     except FileNotFoundError:
         return ()
+    except OSError:  # not to be looked at, then not to be read either
+        return _read(path)
+
+
+def _read(path: Path) -> tuple[Event, ...]:
+    hint = f"mend it, or begin a new one: mv {path} {path}.broken"
+    return tuple(atomic.read_json(path, fields.array(Event), "history", hint))
+
+
+@functools.lru_cache(1)
+def _read_once(path: Path, *_: int) -> tuple[Event, ...]:
+    """The same, as long as the file is the same: a deploy asks several times."""
+    return _read(path)
 
 
 def append(path: Path, events: Sequence[Event], *new: Event) -> tuple[Event, ...]:
-    """Write ``events`` and the new ones, numbered on, durably; return them all."""
+    """Write new events behind those that the file holds, numbered on, durably; return them all."""
     last = max((event.seq for event in events), default=0)
     numbered = [replace(event, seq=last + 1 + i) for i, event in enumerate(new)]
-    together = (*events, *numbered)
-    atomic.write_json(path, [event.to_json() for event in together])
-    return together
+    atomic.write(path, _with(path, [event.to_json() for event in numbered]))
+    return (*events, *numbered)
+
+
+def _with(path: Path, new: list[dict[str, Any]]) -> bytes:
+    """The file's bytes with more events at its end: the old ones are not written anew."""
+    added = controls.json(new).encode() + b"\n"
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return added
+    if new and data.endswith(b"}\n]\n"):  # as we wrote it
+        return data.removesuffix(b"\n]\n") + b"," + added.removeprefix(b"[")
+    return controls.json([*fields.parse(data), *new]).encode() + b"\n"
 
 
 def next_id(now: datetime, taken: Iterable[str]) -> str:

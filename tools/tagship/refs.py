@@ -9,6 +9,7 @@ our tags and we read theirs::
 
 import difflib
 import enum
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -103,6 +104,7 @@ def version_tag(model: str, version: Version) -> str:
     return str(TagName(model, Action.REGISTER, version))
 
 
+@functools.lru_cache(1 << 14)  # a history names each version more than once
 def is_version(text: str) -> bool:
     """Whether a text is a whole SemVer 2.0.0 version, as tags carry it."""
     return Version.is_valid(text)
