@@ -129,15 +129,21 @@ def test_a_deploy_asks_for_inodes_first(mount: Callable[..., Disk]) -> None:
     assert disk.run("deploy churn --yes").code == 0
 
 
-def test_room_is_asked_for_on_the_disk_of_the_cache_too(
-    mount: Callable[..., Disk], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(deploy, "MARGIN", 0)
+def apart(mount: Callable[..., Disk]) -> tuple[Disk, Disk, Path]:
+    """A workspace, another disk, and DVC's cache on that: empty."""
     disk, other = mount("deploy"), mount("deploy")
     atomic.remove_tree(disk.place.repo / ".dvc" / "cache")
     cache = other.folder / "cache"
     cache.mkdir()
     (disk.place.repo / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {cache}\n")
+    return disk, other, cache
+
+
+def test_room_is_asked_for_on_the_disk_of_the_cache_too(
+    mount: Callable[..., Disk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deploy, "MARGIN", 0)
+    disk, other, cache = apart(mount)
     other.fill("pages", 0)
     refused(disk, "deploy churn --yes", cache, "8 B are needed, and 0 B are free")
     other.clear()
@@ -206,6 +212,28 @@ def test_a_disk_that_fills_leaves_the_old_or_the_new_version_and_the_next_comman
         assert list(disk.place.again()) == []
     assert codes == [1] * (len(codes) - 1) + [0]
     assert len(said) >= 2, said
+
+
+def test_a_cache_whose_disk_fills_keeps_no_half_of_an_object(
+    mount: Callable[..., Disk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, other, cache = apart(mount)
+    asks = deploy._check_space
+
+    def ask_and_fill(*arguments: object) -> None:
+        asks(*arguments)  # type: ignore[arg-type]
+        other.fill("pages", 0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(deploy, "_check_space", ask_and_fill)
+        done = disk.run("deploy churn --yes")
+    assert done.code == 1
+    assert re.fullmatch(f"error: No space left on device \\(.+\\)\n{HINT}", done.err), done.err
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+    assert list(disk.place.disorder()) == []
+    assert disk.place.live() == "old"
+    other.clear()
+    assert disk.run("deploy churn --yes").code == 0
 
 
 def _check_still_full(disk: Disk, live: str) -> None:
