@@ -151,10 +151,14 @@ def protect_tree(top: Path) -> None:
     """Make a tree read-only under any umask: files 0444 (0555 if executable), folders 0555."""
     for folder, _, files in os.walk(top, topdown=False, onerror=_raise):
         for name in files:
-            path = Path(folder, name)
-            executable = path.stat(follow_symlinks=False).st_mode & stat.S_IXUSR
-            _set_mode(path, 0o555 if executable else 0o444)
+            protect_file(Path(folder, name))
         _set_mode(Path(folder), 0o555)
+
+
+def protect_file(path: Path) -> None:
+    """Make a file read-only under any umask: 0444, or 0555 if it is executable."""
+    executable = path.stat(follow_symlinks=False).st_mode & stat.S_IXUSR
+    _set_mode(path, 0o555 if executable else 0o444)
 
 
 def _set_mode(path: Path, mode: int) -> None:

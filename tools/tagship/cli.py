@@ -215,14 +215,15 @@ def deploy(
 @model_argument
 @click.option("--to", "version", metavar="VERSION", shell_complete=_complete_version,
               help="A version, instead of the one before.")  # fmt: skip
+@click.option("--verify", is_flag=True, help="Hash every byte of it first.")
 @reason_option
 @yes_option
 @wait_option
 @json_option
 @pass_session
 def rollback(
-    session: Session, model: str, version: str | None, reason: str | None, yes: bool, wait: float,
-    as_json: bool,
+    session: Session, model: str, version: str | None, verify: bool, reason: str | None, yes: bool,
+    wait: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Make the last good version before the live one live.
 
@@ -235,7 +236,9 @@ def rollback(
         if plan.source != plan.target or not plan.on_disk:
             _confirm(render.rollback_plan(plan), yes, quiet=as_json)
         # what was shown, whatever a colleague has done since
-        outcome = manager.rollback_to_version(plan.target.version, reason=reason, wait=wait)
+        outcome = manager.rollback_to_version(
+            plan.target.version, reason=reason, verify=verify, wait=wait
+        )
     _warn((*outcome.mended, *outcome.warnings))
     _show(outcome, as_json, render.outcome(outcome))
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from tagship import (
+    atomic,
     history,
+    manifest,
     metadata,
     objects,
     plans,
@@ -47,6 +49,7 @@ class Options:
         reason: why, for the history.
         wait: seconds to wait for the lock.
         progress: is told the bytes fetched, copied and hashed.
+        verify: a rollback hashes every file, and not only what was touched since its deploy.
     """
 
     force: bool = False
@@ -54,6 +57,7 @@ class Options:
     reason: str | None = None
     wait: float = 0
     progress: Progress = silent
+    verify: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,10 @@ def rollback(
         past = workspace.events(store)
         live = plans.live_place(store)
         target = plans.rollback_target(space, model, past, live, wanted)
-        broken = plans.is_broken(store, target.directory, deep=True, progress=options.progress)
+        broken = plans.is_broken(
+            store, target.directory, deep=True, touched=not options.verify,
+            progress=options.progress,
+        )  # fmt: skip
         if target == live and not broken:
             return _nothing_to_do(store, model, mended)
         if broken:
@@ -230,7 +237,7 @@ def _check_out_and_switch(
             copied = _copy(space, files, fetch, staged, options.progress)
             _check_signed(space, release, copied)
             job.report = _smoke_test(space, taken, staged, options)
-            metadata.write(staged, _describe(space, job, release, taken, copied))
+            metadata.write(staged, _describe(space, job, release, taken, copied, staged))
             job.store.publish(staged, _directory(job))
     return _switch(space, job)
 
@@ -420,10 +427,12 @@ def _copy(
 ) -> tuple[File, ...]:
     """Step 4: every file into the staging directory, hashed and compared."""
     with progress("copying", sum(file.object.size or 0 for file in files) or None) as advance:
-        return tuple(
-            tracked.copy(file, space.repository, fetch, staged / file.path, advance)
-            for file in files
-        )
+        copied = []
+        for file in files:
+            target = staged / file.path
+            copied.append(tracked.copy(file, space.repository, fetch, target, advance))
+            atomic.protect_file(target)  # now, and not once it was stamped
+        return tuple(copied)
 
 
 def _check_signed(space: Workspace, release: Release, files: tuple[File, ...]) -> None:
@@ -444,14 +453,20 @@ def _smoke_test(space: Workspace, taken: Snapshot, staged: Path, options: Option
 
 
 def _describe(
-    space: Workspace, job: _Job, release: Release, taken: Snapshot, files: tuple[File, ...]
+    space: Workspace,
+    job: _Job,
+    release: Release,
+    taken: Snapshot,
+    files: tuple[File, ...],
+    staged: Path,
 ) -> Metadata:
     report = job.report or Report(selftest.SKIPPED, "not asked for")
     event = job.event
     described = space.describe(release, taken, files)
     deployment = metadata.DeploymentInfo(
-        event.id, _next_seq(job), event.at, event.actor, event.host
-    )
+        event.id, _next_seq(job), event.at, event.actor, event.host,
+        {file.path: manifest.stamp(staged / file.path) for file in files},
+    )  # fmt: skip
     tag = replace(described.tag, signer=job.signer)
     return replace(report.noted(described), tag=tag, deployment=deployment)
 

@@ -150,11 +150,19 @@ class ModelVersionManager:
         return inspection.show(self.space, self._ref(version))
 
     def rollback_to_version(
-        self, version: str | None = None, *, reason: str | None = None, wait: float = 0
-    ) -> Outcome:
-        """Make the last good version before the live one current again, or the one given."""
+        self, version: str | None = None, *, reason: str | None = None, verify: bool = False,
+        wait: float = 0,
+    ) -> Outcome:  # fmt: skip
+        """Make the last good version before the live one current again, or the one given.
+
+        Args:
+            version: instead of the one before.
+            reason: why, for the history.
+            verify: hash every byte of it first; else those files alone that were touched.
+            wait: seconds to wait for another act on the model.
+        """
         wanted = None if version is None else Wanted.parse(version, self.model)
-        options = deploy.Options(reason=reason, wait=wait, progress=self.progress)
+        options = deploy.Options(reason=reason, verify=verify, wait=wait, progress=self.progress)
         return deploy.rollback(self.space, self.model, wanted, options)
 
     def rollback_plan(self, version: str | None = None) -> RollbackPlan:

@@ -7,10 +7,11 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from types import MappingProxyType
 from typing import Annotated, BinaryIO
 
 from tagship.errors import Corrupt
@@ -183,7 +184,12 @@ def _read(source: BinaryIO) -> bytes:
 
 
 def verify(
-    directory: Path, files: Iterable[File], *, deep: bool = True, progress: Progress = silent
+    directory: Path,
+    files: Iterable[File],
+    *,
+    deep: bool = True,
+    untouched: Mapping[str, str] = MappingProxyType({}),
+    progress: Progress = silent,
 ) -> list[Problem]:
     """Compare a version directory with what it must hold, beside tagship's own files.
 
@@ -191,6 +197,7 @@ def verify(
         directory: the version directory.
         files: what it must hold.
         deep: hash every byte; else compare names, kinds, sizes and executable bits alone.
+        untouched: files that need no hashing as long as they have this ``stamp``.
         progress: is told the bytes hashed.
     """
     expected = {file.path: file for file in files}
@@ -206,13 +213,25 @@ def verify(
             if file is None:
                 if path not in OWN:
                     problems.append(Problem(path, "is not of this version"))
-            elif what := _difference(entry, file, advance if deep else None):
+            elif what := _difference(entry, file, untouched.get(path), advance if deep else None):
                 problems.append(Problem(path, what))
     problems += [Problem(path, "is missing") for path in expected]
     return sorted(problems, key=lambda problem: problem.path)
 
 
-def _difference(path: Path, file: File, hashed: Advance | None) -> str:
+def stamp(path: Path) -> str:
+    """What changes when a file is touched: its inode number and times, in nanoseconds.
+
+    No program can set the second time, that of the last change of anything (``st_ctime``).
+    """
+    return _stamp(path.stat(follow_symlinks=False))
+
+
+def _stamp(found: os.stat_result) -> str:
+    return f"{found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}"
+
+
+def _difference(path: Path, file: File, untouched: str | None, hashed: Advance | None) -> str:
     """What is another thing than it should be; the bytes are read where somebody is told of it."""
     found = path.stat(follow_symlinks=False)
     if not stat.S_ISREG(found.st_mode):
@@ -221,6 +240,9 @@ def _difference(path: Path, file: File, hashed: Advance | None) -> str:
         return f"has {found.st_size} bytes instead of {file.size}"
     if bool(found.st_mode & stat.S_IXUSR) != file.executable:
         return "has another executable bit"
+    if hashed is not None and untouched == _stamp(found):
+        hashed(file.size)
+        hashed = None
     try:
         changed = hashed is not None and digest(path, hashed).sha256 != file.sha256
     except Unreadable as error:

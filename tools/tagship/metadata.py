@@ -42,13 +42,17 @@ class CommitInfo:
 
 @dataclass(frozen=True)
 class DeploymentInfo:
-    """The deploy that put the files here; None in a version that was not deployed."""
+    """The deploy that put the files here; None in a version that was not deployed.
+
+    ``stamps``: ``manifest.stamp`` of each file, as this host's file system gave it.
+    """
 
     id: str
     seq: int
     at: str
     actor: str
     host: str
+    stamps: dict[str, str] = field(default_factory=dict)
 
 
 class Tracked(TypedDict):
@@ -149,7 +153,12 @@ def write(directory: Path, value: Metadata) -> None:
 
 
 def verify(
-    directory: Path, value: Metadata, *, deep: bool = True, progress: Progress = silent
+    directory: Path,
+    value: Metadata,
+    *,
+    deep: bool = True,
+    touched: bool = False,
+    progress: Progress = silent,
 ) -> list[Problem]:
     """Compare a version directory with its metadata: every file, and model.sig.
 
@@ -157,9 +166,13 @@ def verify(
         directory: the version directory.
         value: its metadata.
         deep: hash every byte; else compare names, kinds, sizes and executable bits alone.
+        touched: hash only what was touched since it was deployed, by its inode number and times.
         progress: is told the bytes hashed.
     """
-    found = manifest.verify(directory, value.files, deep=deep, progress=progress)
+    untouched = value.deployment.stamps if touched and value.deployment else {}
+    found = manifest.verify(
+        directory, value.files, deep=deep, untouched=untouched, progress=progress
+    )
     path = directory / SIGNATURE
     if value.signature is None:
         wrong = "is not of this version" if os.path.lexists(path) else ""

@@ -226,17 +226,32 @@ def by_seq(store: Store) -> list[str]:
     return sorted(store.directories(), key=seq)
 
 
-def is_broken(store: Store, directory: str, *, deep: bool, progress: Progress = silent) -> bool:
-    """Whether a version directory is gone, or not as its metadata says; ``deep``: every byte."""
+def is_broken(
+    store: Store,
+    directory: str,
+    *,
+    deep: bool,
+    touched: bool = True,
+    progress: Progress = silent,
+) -> bool:
+    """Whether a version directory is gone, or not as its metadata says.
+
+    Args:
+        store: the model's folder.
+        directory: a name below versions/.
+        deep: hash the files.
+        touched: those alone that were touched since they were deployed; else every byte.
+        progress: is told the bytes hashed.
+    """
     described = read_metadata(store, directory) if directory else None
     if described is None:
         return True
     path = store.path(directory)
-    return bool(metadata.verify(path, described, deep=deep, progress=progress))
+    return bool(metadata.verify(path, described, deep=deep, touched=touched, progress=progress))
 
 
 def is_live(store: Store, release: Release, progress: Progress = silent) -> bool:
-    """Whether a version is live, from this very tag, and every byte of it as it was deployed."""
+    """Whether a version is live, from this very tag, and its files as they were deployed."""
     if store.link().state is not LinkState.OK:
         return False
     described = _live_metadata(store)
