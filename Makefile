@@ -3,6 +3,8 @@
 # make test: all tests, the linter and the type checker.
 # make crash-test: kill and fail each command at each of its calls that change files (strace; an hour).
 # make power-test: cut the power of a disk at each moment of each command (root; four minutes).
+# make bench: time and memory beside GTO, DVC and what nothing can beat (half an hour; BENCH=--quick: two minutes).
+# make bench-growth: the same over tags, sizes, files and events; draws docs/images/growth-*.svg (an hour; BENCH=--quick).
 # All set up what they need first, in .venv, from a new clone.
 
 PYTHON ?= python3
@@ -10,7 +12,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo notebook test crash-test power-test lint format constraints clean help
+.PHONY: demo notebook test crash-test power-test bench bench-growth lint format constraints clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -30,6 +32,12 @@ crash-test: $(VENV)/.dev
 
 power-test: $(VENV)/.dev
 	$(BIN)/python -m tests.power
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks $(BENCH)
+
+bench-growth: $(VENV)/.dev
+	$(BIN)/python -m benchmarks growth $(BENCH)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -42,6 +42,11 @@ LOCAL_ENVIRONMENT = (
 )
 IDENTIFY = 'git config user.name "Your Name" && git config user.email you@example.com'
 SSH_SIGNATURE = "-----BEGIN SSH SIGNATURE-----"
+# What tags() asks for; NUL ends a field: a name or a message may hold anything else.
+TAG_FORM = (
+    "%(refname:strip=2)%00%(objectname)%00%(*objectname)%00%(*objecttype)%00%(taggerdate:unix)%00"
+    "%(taggername)%00%(taggeremail)%00%(tag)%00%(contents)%00%(contents:signature)%00"
+)
 # A repository's own configuration may name programs (core.fsmonitor); a question runs none.
 QUIET = ("-c", "core.fsmonitor=false", "-c", "core.quotePath=false")
 
@@ -151,13 +156,7 @@ def tags(repository: Repository, model: str | None = None) -> list[Tag]:
 
     Others, and broken ones, are passed over.
     """
-    fields = (
-        "%(refname:strip=2) %(objectname) %(*objectname) %(*objecttype) %(taggerdate:unix)"
-        " %(taggername) %(taggeremail) %(tag) %(contents) %(contents:signature)"
-    )
-    # NUL ends a field: a name or a message may hold anything else
-    form = fields.replace(" ", "%00") + "%00"
-    answer = _ask(repository, "for-each-ref", f"--format={form}", *_patterns(model))
+    answer = _ask(repository, "for-each-ref", f"--format={TAG_FORM}", *tag_patterns(model))
     parts = iter(answer.split("\0")[:-1])
     found = []
     for name, object_id, commit, kind, at, tagger, email, own_name, message, signature in zip(
@@ -176,7 +175,8 @@ def tags(repository: Repository, model: str | None = None) -> list[Tag]:
     return found
 
 
-def _patterns(model: str | None) -> list[str]:
+def tag_patterns(model: str | None) -> list[str]:
+    """Patterns of git-for-each-ref(1) for the tags of one model or of all."""
     if model is None:
         return ["refs/tags/"]
     name = f"refs/tags/{model.replace(':', '=')}"

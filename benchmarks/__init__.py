@@ -1,0 +1,1 @@
+"""What tagship's pace is, beside its rivals and beside what no program of its kind can beat."""

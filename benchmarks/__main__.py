@@ -1,0 +1,177 @@
+"""tagship beside its rivals and its limits: ``python -m benchmarks``, or ``make bench``.
+
+It builds its own repositories and data below a folder that is gone afterwards, runs the sides of
+each row in turn, and prints a table. A ratio that misses its reach is marked; it fails nothing.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks import growth, machine, pictures, rows, suite, tables, workspaces
+from benchmarks.machine import Machine
+from benchmarks.rows import Line
+from benchmarks.suite import Site
+from benchmarks.timing import Failed
+from tagship import history
+
+ROOT = workspaces.ROOT
+BUILD = ROOT / "build"
+SCHEMA = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, or tell what was measured; the exit code."""
+    chosen = _parser().parse_args(arguments)
+    if chosen.act == "report":
+        return _report()
+    if why := workspaces.missing():
+        print(f"error: {why}", file=sys.stderr)
+        return 1
+    try:
+        with _working_folder(chosen.folder) as folder, workspaces.sealed(folder):
+            found = machine.describe(folder)
+            print(_opening(chosen, found), flush=True)
+            act = _growth if chosen.act == "growth" else _bench
+            act(chosen, found, folder)
+    except Failed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "act", nargs="?", choices=["bench", "growth", "report"], default="bench",
+        help="bench: the table; growth: over tags, sizes, files and events;"
+        " report: both as Markdown, from the last runs",
+    )  # fmt: skip
+    parser.add_argument("--quick", action="store_true", help="everything small: two minutes")
+    parser.add_argument(
+        "--only", action="append", metavar="NAME", choices=[*suite.CASES, *growth.AXES],
+        help=f"one row, may be given again: {', '.join(suite.CASES)}; of growth: "
+        + ", ".join(growth.AXES),
+    )  # fmt: skip
+    parser.add_argument(
+        "--runs", type=_runs, metavar="N", help="of each side (5; with --quick, and of growth, 3)"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=BUILD, metavar="DIR", help="work on the disk of DIR"
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where the JSON goes")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="where growth draws")
+    return parser
+
+
+def _runs(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError("at least one run")
+    return count
+
+
+@contextlib.contextmanager
+def _working_folder(parent: Path) -> Iterator[Path]:
+    """A folder of our own, which goes away whatever happens, kill -9 alone excepted."""
+    parent.mkdir(parents=True, exist_ok=True)
+    # a shell starts what it runs in the background deaf to Ctrl-C
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    os.umask(0o022)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as name:
+        yield Path(name).resolve()
+
+
+def _opening(chosen: argparse.Namespace, found: Machine) -> str:
+    notes = [tables.machine(found)]
+    if chosen.quick:
+        notes.append("QUICK: small sizes and few tags; these figures are no statement")
+    if found.file_system in machine.MEMORY:
+        notes.append(f"{found.file_system} is no disk: choose another with --folder")
+    return "\n".join(notes) + "\n"
+
+
+def _bench(chosen: argparse.Namespace, found: Machine, folder: Path) -> None:
+    scale = suite.QUICK if chosen.quick else suite.FULL
+    site, runs = Site(folder, scale), chosen.runs or scale.runs
+    measured: list[Line] = []
+    for name, case in suite.CASES.items():
+        if chosen.only and name not in chosen.only:
+            continue
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        with case(site) as prepared:
+            measured += rows.lines(prepared, runs)
+        # a run that is stopped keeps what it has
+        value = {"scale": asdict(scale), "lines": [line.to_json() for line in measured]}
+        _write(chosen.output or BUILD / "bench.json", chosen, found, runs, value)
+    print(tables.plain(tables.bench(measured)))
+    missed = sum(line.kept is False for line in measured)
+    kept = sum(line.kept is True for line in measured)
+    size = ", QUICK: small sizes" if chosen.quick else ""
+    print(f"\n{kept} kept, {missed} missed; medians (least..most) of {runs} runs{size}")
+
+
+def _growth(chosen: argparse.Namespace, found: Machine, folder: Path) -> None:
+    runs, measured = chosen.runs or 3, []
+    images = chosen.images or (BUILD / "images" if chosen.quick else ROOT / "docs" / "images")
+    for name in growth.AXES:
+        if chosen.only and name not in chosen.only:
+            continue
+        axis = growth.measure(name, folder, runs, quick=chosen.quick, say=_progress)
+        measured.append(axis)
+        _write(chosen.output or BUILD / "growth.json", chosen, found, runs, {"axes": measured})
+        print(f"{pictures.draw(axis, images)}", flush=True)
+    print(tables.plain(tables.growth({"axes": measured})))
+    print(f"\nmedians of {runs} runs{', QUICK: short ranges' if chosen.quick else ''}")
+
+
+def _progress(text: str) -> None:
+    print(f"{text} ...", file=sys.stderr, flush=True)
+
+
+def _write(
+    path: Path, chosen: argparse.Namespace, found: Machine, runs: int, value: dict[str, Any]
+) -> None:
+    head = {
+        "schema": SCHEMA,
+        "at": history.stamp(history.now()),
+        "quick": chosen.quick,
+        "runs": runs,
+        "machine": asdict(found),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**head, **value}, indent=2) + "\n", encoding="utf-8")
+
+
+def _report() -> int:
+    """The tables of the last runs in Markdown, so that no figure has to be typed."""
+    there = [path for path in (BUILD / "bench.json", BUILD / "growth.json") if path.exists()]
+    for path in there:
+        value = json.loads(path.read_bytes())
+        quick = " QUICK: small sizes." if value["quick"] else ""
+        print(f"Medians of {value['runs']} runs, {value['at']}.{quick}\n")
+        print(tables.machine(Machine(**value["machine"])).replace("\n", "; ") + "\n")
+        if "axes" in value:
+            print(tables.markdown(tables.growth(value)) + "\n")
+        else:
+            lines = [Line.from_json(line) for line in value["lines"]]
+            print(tables.markdown(tables.bench(lines)) + "\n")
+    if not there:
+        print("error: nothing was measured yet: make bench", file=sys.stderr)
+    return 0 if there else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""Rows of the table: what is held against what, how near it should come, and what was measured."""
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks import figures
+from benchmarks.figures import Spread
+from benchmarks.timing import Run, Runs
+
+
+class Measure(enum.StrEnum):
+    """What of a run is compared: seconds, or bytes."""
+
+    TIME = "time"
+    MEMORY = "peak memory"
+
+    def of(self, run: Run) -> float:
+        """The figure of one run."""
+        return run.seconds if self is Measure.TIME else run.peak
+
+    def text(self, value: float) -> str:
+        """The figure for people."""
+        return figures.seconds(value) if self is Measure.TIME else figures.size(value)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far the comparison may go: a ratio, or seconds more; and in words."""
+
+    most: float
+    words: str
+    more: bool = False
+
+
+def at_most(ratio: float) -> Reach:
+    """At most so many times the other."""
+    return Reach(ratio, f"at most {ratio} x")
+
+
+def faster(times: float) -> Reach:
+    """At least so many times as fast as the other."""
+    return Reach(1 / times, f"{times:g} x faster")
+
+
+def below() -> Reach:
+    """Less than the other."""
+    return Reach(1.0, "below it")
+
+
+def seconds_more(seconds: float) -> Reach:
+    """At most so many seconds more than the other."""
+    return Reach(seconds, f"at most {seconds} s more", more=True)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One side of a case held against another; without a reach for information alone."""
+
+    ours: str
+    theirs: str
+    reach: Reach | None = None
+    measure: Measure = Measure.TIME
+
+
+@dataclass(frozen=True)
+class Case:
+    """Sides that are measured in turn, and the claims about them.
+
+    Attributes:
+        name: for ``--only``.
+        measure: runs each side so many times.
+    """
+
+    name: str
+    measure: Callable[[int], Runs]
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A claim, measured.
+
+    Attributes:
+        our_runs, their_runs: seconds or bytes, in the order of the runs.
+        value: ours divided by theirs, run by run; or ours less theirs, where the reach says so.
+        kept: whether the median keeps to the reach; None where there is none.
+    """
+
+    row: str
+    measure: Measure
+    ours: str
+    theirs: str
+    our_runs: tuple[float, ...]
+    their_runs: tuple[float, ...]
+    value: Spread
+    reach: str | None = None
+    more: bool = False
+    kept: bool | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The line as build/bench.json holds it, medians and spreads included."""
+        sides = {
+            "our": asdict(figures.spread(self.our_runs)),
+            "their": asdict(figures.spread(self.their_runs)),
+        }
+        return {**asdict(self), **sides}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Line":
+        """Read what ``to_json`` gave."""
+        known = {name: value[name] for name in cls.__dataclass_fields__}
+        runs = {name: tuple(value[name]) for name in ("our_runs", "their_runs")}
+        spread, measure = Spread(**value["value"]), Measure(value["measure"])
+        return cls(**{**known, **runs, "value": spread, "measure": measure})
+
+
+def lines(case: Case, runs: int) -> list[Line]:
+    """Measure a case."""
+    found = case.measure(runs)
+    return [_line(case.name, claim, found) for claim in case.claims]
+
+
+def _line(row: str, claim: Claim, found: Runs) -> Line:
+    ours = [claim.measure.of(run) for run in found[claim.ours]]
+    theirs = [claim.measure.of(run) for run in found[claim.theirs]]
+    reach = claim.reach
+    more = reach is not None and reach.more
+    if more:
+        value = figures.spread([one - other for one, other in zip(ours, theirs, strict=True)])
+    else:
+        value = figures.ratio(ours, theirs)
+    return Line(
+        row, claim.measure, claim.ours, claim.theirs, tuple(ours), tuple(theirs), value,
+        reach.words if reach else None, more, value.median <= reach.most if reach else None,
+    )  # fmt: skip
+
+
+HEADING = ("row", "what", "held against", "what takes", "the other takes", "in short", "reach", "")
+
+
+def cells(line: Line) -> tuple[str, ...]:
+    """A line as text, a cell for each of ``HEADING``."""
+    return (
+        line.row,
+        line.ours if line.measure is Measure.TIME else f"{line.ours}: {line.measure}",
+        line.theirs,
+        _figure(line.measure, line.our_runs),
+        _figure(line.measure, line.their_runs),
+        _value(line),
+        line.reach or "-",
+        {None: "", True: "kept", False: "missed"}[line.kept],
+    )
+
+
+def _figure(measure: Measure, runs: Sequence[float]) -> str:
+    found = figures.spread(runs)
+    return f"{measure.text(found.median)} ({measure.text(found.least)}..{measure.text(found.most)})"
+
+
+def _value(line: Line) -> str:
+    value = line.value
+    if line.more:
+        return f"{value.median:+.2f} s ({value.least:+.2f}..{value.most:+.2f})"
+    if line.reach and line.reach.endswith("faster"):
+        turned = [figures.times(1 / one) for one in (value.median, value.most, value.least)]
+        return f"{turned[0]} x faster ({turned[1]}..{turned[2]})"
+    shown = [figures.times(one) for one in (value.median, value.least, value.most)]
+    return f"{shown[0]} x ({shown[1]}..{shown[2]})"

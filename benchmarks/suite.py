@@ -1,0 +1,428 @@
+"""The cases: what tagship does, beside GTO and DVC, and beside what nothing can beat."""
+
+import contextlib
+import fcntl
+import functools
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks import loading, rows, timing, workspaces
+from benchmarks.rows import Case, Claim, Measure
+from benchmarks.timing import Command, Failed, Run, Runs, Side, tell
+from benchmarks.workspaces import DVC, GTO, PYTHON, TAGSHIP, Tagged, Trained, Version
+from tagship import atomic, git, history, manifest
+
+KB, MB = 1000, 10**6
+NOTHING: Command = (PYTHON, "-c", "import click")
+NOTHING_WITH_GIT: Command = (PYTHON, "-c", "import click, git")
+HASH = (
+    "import hashlib, sys\n"
+    "md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()\n"
+    "with open(sys.argv[1], 'rb') as file:\n"
+    "    while block := file.read(1 << 20):\n"
+    "        md5.update(block)\n"
+    "        sha256.update(block)\n"
+)
+DEPLOY = ("--yes", "--no-smoke-test")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large everything is: counts, and sizes in bytes.
+
+    Attributes:
+        loads: of a model, for each run.
+        real: whether the model of Keras is a large one.
+        runs: of each side, where nobody says.
+    """
+
+    models: int
+    versions: int
+    medium: int
+    large: int
+    files: int
+    huge: int
+    events: int
+    loads: int
+    real: bool
+    runs: int
+
+    @property
+    def tags(self) -> int:
+        """Versions of all models."""
+        return self.models * self.versions
+
+
+FULL = Scale(10, 1000, 50 * MB, 500 * MB, 2000, 1000 * MB, 10_000, 10, real=True, runs=5)
+QUICK = Scale(10, 30, 10 * MB, 50 * MB, 200, 100 * MB, 1000, 4, real=False, runs=3)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a benchmark works: a folder on the disk that is measured, and how large things are."""
+
+    folder: Path
+    scale: Scale
+
+    @functools.cached_property
+    def tagged(self) -> Tagged:
+        """The repository with many tags, which several cases use."""
+        return workspaces.tagged(self.folder / "tagged", self.scale.models, self.scale.versions)
+
+    @contextlib.contextmanager
+    def own(self, name: str) -> Iterator[Path]:
+        """A folder for one case; gone afterwards."""
+        folder = self.folder / name
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            atomic.remove_tree(folder)
+
+
+def _case(name: str, sides: Iterable[Side], claims: Iterable[Claim]) -> Case:
+    return Case(name, functools.partial(timing.in_turn, tuple(sides)), tuple(claims))
+
+
+# start-up
+
+
+@contextlib.contextmanager
+def start_up(site: Site) -> Iterator[Case]:
+    """What a person waits for at the prompt: the live version, the help, the Tab key."""
+    with site.own("start-up") as folder:
+        done = workspaces.tagged(folder, 1, 3, origin=False)
+        tell(done.repo, TAGSHIP, "deploy", done.model, *DEPLOY)
+        completes = ((f"tagship deploy {done.model}@", "2"), ("tagship deploy mod", "2"))
+        ours = [
+            Side("tagship current", ((TAGSHIP, "current", done.model),), done.repo),
+            Side("tagship --help", ((TAGSHIP, "--help"),), done.repo),
+            *(
+                Side(
+                    f"Tab behind {words!r}",
+                    ((TAGSHIP,),),
+                    done.repo,
+                    environment={
+                        "_TAGSHIP_COMPLETE": "bash_complete",
+                        "COMP_WORDS": words,
+                        "COMP_CWORD": at,
+                    },
+                )
+                for words, at in completes
+            ),
+        ]
+        limit = Side('python -c "import click"', (NOTHING,), done.repo)
+        reach = rows.at_most(2.0)
+        claims = [Claim(side.name, limit.name, reach) for side in ours]
+        yield _case("start-up", [*ours, limit], claims)
+
+
+# tags
+
+
+@contextlib.contextmanager
+def listing(site: Site) -> Iterator[Case]:
+    """All versions of one model, out of all tags."""
+    yield _listing(site, "list", site.tagged.model)
+
+
+@contextlib.contextmanager
+def models(site: Site) -> Iterator[Case]:
+    """All models, out of all tags."""
+    yield _listing(site, "models", None)
+
+
+def all_tags(model: str | None = None) -> Command:
+    """What Git has to be asked for all tags, or for one model's."""
+    return ("git", "for-each-ref", f"--format={git.TAG_FORM}", *git.tag_patterns(model))
+
+
+def _listing(site: Site, command: str, model: str | None) -> Case:
+    repo, asked = site.tagged.repo, () if model is None else (model,)
+    what = f"tagship {command}, {site.scale.tags:,} tags"
+    ours = Side(what, ((TAGSHIP, command, *asked),), repo)
+    limit = Side(
+        "for-each-ref, python importing click, git", (all_tags(model), NOTHING_WITH_GIT), repo
+    )
+    alone = Side("git for-each-ref alone", (all_tags(model),), repo)
+    rival = Side(f"gto show{' MODEL' if model else ''}", ((GTO, "show", *asked),), repo, warm=False)
+    return _case(
+        command,
+        [ours, limit, alone, rival],
+        [
+            Claim(ours.name, limit.name, rows.at_most(2.0)),
+            Claim(ours.name, alone.name),
+            Claim(ours.name, rival.name, rows.faster(100)),
+        ],
+    )
+
+
+@contextlib.contextmanager
+def release(site: Site) -> Iterator[Case]:
+    """A new version, of a new commit, whose bytes are pushed already."""
+    done = site.tagged
+    name, tags = f"tagship release, {site.scale.tags:,} tags", "gto register"
+    ours = Side(name, ((TAGSHIP, "release", done.model),), done.repo, done.train, done.take_back)
+    rival = Side(
+        tags,
+        ((GTO, "register", done.model),),
+        done.repo,
+        done.train,
+        done.take_back,
+        warm=False,
+    )
+    yield _case("release", [ours, rival], [Claim(ours.name, rival.name, rows.faster(60))])
+
+
+# bytes
+
+
+def deployed(done: Trained, model: str, what: str) -> Side:
+    """A first deploy of 1.0.0 on a host where nothing was deployed yet."""
+    return Side(
+        f"tagship deploy, {what}",
+        ((TAGSHIP, "deploy", model, *DEPLOY),),
+        done.repo,
+        functools.partial(workspaces.fresh, done.repo, model),
+        functools.partial(_check_live, done, model, "1.0.0"),
+    )
+
+
+def _check_live(done: Trained, model: str, version: str) -> None:
+    if done.live(model) != version:
+        raise Failed(f"{done.live(model)} is live, and not {version}")
+
+
+def dvc_get(done: Trained, model: str) -> Side:
+    """``dvc get`` of the first version, from the same repository, whose cache has it."""
+    target = done.repo.parent / "got"
+
+    def prepare() -> None:
+        workspaces.fresh(done.repo, model)
+        atomic.remove_tree(target)
+
+    command = (
+        DVC,
+        "get",
+        "--quiet",
+        "--rev",
+        f"{model}@v1.0.0",
+        "--out",
+        str(target),
+        str(done.repo),
+    )
+    return Side("dvc get --rev", ((*command, done.path(model)),), done.repo.parent, prepare)
+
+
+@contextlib.contextmanager
+def deploy_medium(site: Site) -> Iterator[Case]:
+    """A model of a usual size."""
+    with site.own("deploy-medium") as folder:
+        done = workspaces.trained(folder, {"m": [Version(site.scale.medium)]})
+        ours, rival = deployed(done, "m", _size(site.scale.medium)), dvc_get(done, "m")
+        yield _case(
+            "deploy-medium", [ours, rival], [Claim(ours.name, rival.name, rows.at_most(0.5))]
+        )
+
+
+@contextlib.contextmanager
+def deploy_large(site: Site) -> Iterator[Case]:
+    """A large model, its time and its peak memory; where blocks can be shared, that too."""
+    with site.own("deploy-large") as folder:
+        done = workspaces.trained(folder, {"m": [Version(site.scale.large)]})
+        source, copy = _object(done), folder / "copied"
+        ours, rival = deployed(done, "m", _size(site.scale.large)), dvc_get(done, "m")
+
+        def forget() -> None:
+            workspaces.fresh(done.repo, "m")
+            copy.unlink(missing_ok=True)
+
+        copied = Side(
+            "cp, sync of the file",
+            (("cp", str(source), str(copy)), ("sync", str(copy))),
+            folder,
+            forget,
+        )
+        hashed = Side("md5 and sha256 alone", ((PYTHON, "-c", HASH, str(source)),), folder)
+        claims = [
+            Claim(ours.name, rival.name, rows.at_most(0.8)),
+            Claim(ours.name, rival.name, rows.below(), Measure.MEMORY),
+            Claim(ours.name, copied.name),
+            Claim(ours.name, hashed.name, rows.seconds_more(0.3) if reflinks(source) else None),
+        ]
+        yield _case("deploy-large", [ours, rival, copied, hashed], claims)
+
+
+@contextlib.contextmanager
+def deploy_files(site: Site) -> Iterator[Case]:
+    """A folder of many small files."""
+    with site.own("deploy-files") as folder:
+        done = workspaces.trained(folder, {"m": [Version(KB, site.scale.files)]})
+        ours, rival = deployed(done, "m", f"{site.scale.files:,} files"), dvc_get(done, "m")
+        yield _case(
+            "deploy-files", [ours, rival], [Claim(ours.name, rival.name, rows.at_most(0.5))]
+        )
+
+
+def _size(count: int) -> str:
+    return f"{count // MB:,} MB"
+
+
+def _object(done: Trained) -> Path:
+    """The one large object of the cache."""
+    found = (done.repo / ".dvc" / "cache" / "files" / "md5").rglob("*")
+    return max((path for path in found if path.is_file()), key=lambda path: path.stat().st_size)
+
+
+def reflinks(source: Path) -> bool:
+    """Whether the file system of ``source`` shares the blocks of a file with a copy (FICLONE)."""
+    target = source.parents[4] / "reflink"
+    try:
+        with open(source, "rb") as reader, open(target, "wb") as writer:
+            fcntl.ioctl(writer.fileno(), manifest.FICLONE, reader.fileno())
+    except OSError:
+        return False
+    finally:
+        target.unlink(missing_ok=True)
+    return True
+
+
+@contextlib.contextmanager
+def rollback(site: Site) -> Iterator[Case]:
+    """Back to a version that is on disk: a large one beside a small one."""
+    with site.own("rollback") as folder:
+        sizes = {"large": site.scale.huge, "small": MB}
+        done = workspaces.trained(folder, {name: back_to(size) for name, size in sizes.items()})
+        large, small = (rolled_back(done, name, f"to {_size(sizes[name])}") for name in sizes)
+        limit = Side('python -c "import click"', (NOTHING,), done.repo)
+        claims = [
+            Claim(large.name, small.name, rows.at_most(1.2)),
+            Claim(small.name, limit.name, rows.at_most(4.0)),
+        ]
+        yield _case("rollback", [large, small, limit], claims)
+
+
+def back_to(size: int, files: int = 1) -> list[Version]:
+    """A version to roll back to, and one after it."""
+    return [Version(size, files), Version(KB, files)]
+
+
+def rolled_back(done: Trained, model: str, what: str) -> Side:
+    """``tagship rollback`` from 1.1.0 to 1.0.0, both deployed here; each time anew."""
+    for version in ("1.0.0", "1.1.0"):
+        done.deploy(model, version)
+    folder = done.repo / "models" / model
+    target, past = (folder / "current").readlink(), (folder / history.FILE_NAME).read_bytes()
+
+    def prepare() -> None:
+        atomic.swap_link(folder / "current", str(target))
+        atomic.write(folder / history.FILE_NAME, past)
+
+    command = (TAGSHIP, "rollback", model, "--yes")
+    check = functools.partial(_check_live, done, model, "1.0.0")
+    return Side(f"tagship rollback {what}", (command,), done.repo, prepare, check)
+
+
+# events
+
+
+@contextlib.contextmanager
+def past(site: Site) -> Iterator[Case]:
+    """A long history beside a short one."""
+    with site.own("history") as folder:
+        counts = (site.scale.events, 10)
+        names = ("deploy-long", "deploy-short", "show-long", "show-short")
+        done = workspaces.trained(folder, {name: [Version(KB)] for name in names})
+        deploys = [deploy_with_past(done, *one) for one in zip(names[:2], counts, strict=True)]
+        shows = [history_shown(done, *one) for one in zip(names[2:], counts, strict=True)]
+        reach = rows.at_most(1.3)
+        claims = [Claim(pair[0].name, pair[1].name, reach) for pair in (deploys, shows)]
+        yield _case("history", [*deploys, *shows], claims)
+
+
+def deploy_with_past(done: Trained, model: str, count: int) -> Side:
+    """A deploy of a small model on a host where much has happened to it."""
+    side = deployed(done, model, f"{count:,} events")
+    kept = done.repo.parent / f"history-of-{model}.json"
+    past = workspaces.write_history(done.repo, model, workspaces.events(model, count))
+    shutil.copyfile(past, kept)
+
+    def prepare() -> None:
+        workspaces.fresh(done.repo, model)
+        shutil.copyfile(kept, past)
+
+    return replace(side, prepare=prepare)
+
+
+def history_shown(done: Trained, model: str, count: int) -> Side:
+    """The last events of many."""
+    workspaces.write_history(done.repo, model, workspaces.events(model, count))
+    command = (TAGSHIP, "history", model, "--limit", "20")
+    return Side(f"tagship history --limit 20, {count:,} events", (command,), done.repo)
+
+
+# models that are served
+
+
+@contextlib.contextmanager
+def load(site: Site) -> Iterator[Case]:
+    """A live model in a program that serves, beside the framework's own load of its file."""
+    with site.own("load") as folder:
+        repo = _served(folder, small=not site.scale.real)
+        claims = [
+            Claim(f"load(), {name}", f"{name}'s own", rows.at_most(1.05))
+            for name in loading.FRAMEWORKS
+        ]
+        yield Case("load", functools.partial(_load, repo, site.scale.loads), tuple(claims))
+
+
+def _served(folder: Path, *, small: bool) -> Path:
+    """A workspace where a model of each framework is live."""
+    done = workspaces.trained(folder, {})
+    paths = {name: f"models/{name}/model{loading.SUFFIXES[name]}" for name in loading.FRAMEWORKS}
+    artifacts = "".join(f"  {name}:\n    path: {path}\n" for name, path in paths.items())
+    (done.repo / "dvc.yaml").write_text(f"artifacts:\n{artifacts}", encoding="utf-8")
+    for name, path in paths.items():
+        (done.repo / path).parent.mkdir(parents=True)
+        code = "import sys; from pathlib import Path; from benchmarks.loading import make\n"
+        code += f"make({name!r}, Path({path!r}), small={small})"
+        tell(
+            done.repo,
+            PYTHON,
+            "-c",
+            f"import sys; sys.path.insert(0, {str(workspaces.ROOT)!r})\n{code}",
+        )
+        tell(done.repo, DVC, "add", "--quiet", path)
+        workspaces.release(done.repo, name)
+        done.deploy(name)
+    return done.repo
+
+
+def _load(repo: Path, loads: int, runs: int) -> Runs:
+    """``loads`` for each run, all in one process of each framework."""
+    found: Runs = {}
+    target = repo.parent / "loaded.json"
+    for name in loading.FRAMEWORKS:
+        count = str(loads * runs)
+        tell(repo, PYTHON, str(Path(loading.__file__)), name, name, count, str(target))
+        took = json.loads(target.read_bytes())
+        for label, key in ((f"load(), {name}", "tagship"), (f"{name}'s own", "framework")):
+            found[label] = [Run(seconds, 0) for seconds in took[key]]
+    return found
+
+
+CASES: dict[str, Callable[[Site], contextlib.AbstractContextManager[Case]]] = {
+    "start-up": start_up,
+    "list": listing,
+    "models": models,
+    "release": release,
+    "deploy-medium": deploy_medium,
+    "deploy-large": deploy_large,
+    "deploy-files": deploy_files,
+    "rollback": rollback,
+    "history": past,
+    "load": load,
+}

@@ -1,0 +1,118 @@
+"""Programs on the clock: each in processes of its own, sides in turn."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LAUNCHER = Path(__file__).with_name("launcher.py")
+Command = tuple[str, ...]
+
+
+class Failed(Exception):
+    """A program that should have succeeded did not; its words."""
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is measured: commands, one after another, with no shell.
+
+    Attributes:
+        name: for the table.
+        prepare: is called before each run, and ``check`` after it; neither is on the clock.
+        warm: whether a first run is not counted; not for what takes a minute.
+    """
+
+    name: str
+    commands: tuple[Command, ...]
+    folder: Path
+    prepare: Callable[[], object] = _nothing
+    check: Callable[[], object] = _nothing
+    environment: Mapping[str, str] = field(default_factory=dict)
+    warm: bool = True
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: seconds on the clock; the bytes of its largest process, see ``launcher``."""
+
+    seconds: float
+    peak: int
+
+
+Runs = dict[str, list[Run]]
+
+
+def run(side: Side) -> Run:
+    """Run one side once.
+
+    Raises:
+        Failed: one of its commands did.
+    """
+    side.prepare()
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile() as errors:
+        target = Path(name, "run.json")
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", LAUNCHER, json.dumps(side.commands), target],
+            cwd=side.folder,
+            env={**os.environ, **side.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            check=False,
+        )
+        if done.returncode:
+            errors.seek(0)
+            raise Failed(f"{side.name}: {errors.read().decode(errors='replace')}")
+        found = Run(**json.loads(target.read_bytes()))
+    side.check()
+    return found
+
+
+def in_turn(sides: Sequence[Side], runs: int) -> Runs:
+    """Run the sides A B A B ..., so that what else the machine does falls on all of them.
+
+    Raises:
+        Failed: one of them did.
+    """
+    for side in sides:
+        if side.warm:
+            run(side)
+    found: Runs = {side.name: [] for side in sides}
+    for _ in range(runs):
+        for side in sides:
+            found[side.name].append(run(side))
+    return found
+
+
+def tell(folder: Path, *command: str) -> str:
+    """Run a program to its end, off the clock, and return what it says.
+
+    Raises:
+        Failed: it did.
+    """
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failed(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def feed(folder: Path, data: Iterable[bytes], *command: str) -> None:
+    """Run a program to its end, off the clock, with ``data`` on its standard input.
+
+    Raises:
+        Failed: it did.
+    """
+    done = subprocess.run(
+        command, cwd=folder, input=b"".join(data), capture_output=True, check=False
+    )
+    if done.returncode:
+        raise Failed(f"{' '.join(command)}: {done.stderr.decode(errors='replace')}")

@@ -1,0 +1,340 @@
+"""Workspaces to measure on: real Git, real DVC; thousands of tags, large files, many files."""
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from benchmarks.timing import Failed, feed, tell
+from tagship import atomic, git, history
+from tagship.history import Event
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+PYTHON = sys.executable
+TAGSHIP, DVC, GTO = (str(BIN / name) for name in ("tagship", "dvc", "gto"))
+BLOCK = 1 << 20  # bytes
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+DEPLOYED = (
+    "/models/*/versions\n/models/*/current\n/models/*/deployment_history.json\n/models/*/.tagship\n"
+)
+PERSON = "Ada <ada@example.com>"
+
+
+@contextlib.contextmanager
+def sealed(folder: Path) -> Iterator[None]:
+    """A home, and a configuration of Git and DVC, of its own; tagship from these sources."""
+    before = dict(os.environ)
+    home = folder / "home"
+    home.mkdir(parents=True)
+    for name in before:
+        if name.startswith(("GIT_", "DVC_", "GTO_", "TAGSHIP_", "PYTHON", "COMP_")):
+            del os.environ[name]
+    for name in git.LOCAL_ENVIRONMENT:
+        os.environ.pop(name, None)
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "DVC_GLOBAL_CONFIG_DIR"):
+        os.environ[name] = str(home)
+    os.environ |= {
+        "DVC_SYSTEM_CONFIG_DIR": str(home),
+        "DVC_SITE_CACHE_DIR": str(folder / "site-cache"),
+        "DVC_NO_ANALYTICS": "1",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
+        "NO_COLOR": "1",
+        "PATH": os.pathsep.join([str(BIN), before.get("PATH", os.defpath)]),
+        "PYTHONPATH": str(ROOT / "tools"),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    name, _, mail = PERSON.partition(" <")
+    for role in ("AUTHOR", "COMMITTER"):
+        os.environ |= {f"GIT_{role}_NAME": name, f"GIT_{role}_EMAIL": mail.rstrip(">")}
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before
+
+
+def missing() -> str:
+    """What has to be installed first; empty where nothing is missing."""
+    lacking = [name for name in (TAGSHIP, DVC, GTO) if not Path(name).exists()]
+    return f"{lacking[0]} is missing: pip install --editable '.[dev]'" if lacking else ""
+
+
+def noise(path: Path, size: int, seed: str) -> None:
+    """Write ``size`` bytes that nothing can compress, the same for the same seed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "wb") as file:
+        for at in range(0, size, BLOCK):
+            block = hashlib.shake_128(f"{seed} {at}".encode())
+            file.write(block.digest(min(BLOCK, size - at)))
+
+
+def fresh(repo: Path, model: str) -> None:
+    """Make a model one that was never deployed here; afterwards no write waits for the disk."""
+    folder = repo / "models" / model
+    for name in (history.FILE_NAME, "current", "versions", ".tagship"):
+        atomic.remove_tree(folder / name)
+    os.sync()
+
+
+def _begin(folder: Path) -> Path:
+    """``folder/repo``: Git and DVC, and a DVC remote; nothing is committed."""
+    repo = folder / "repo"
+    repo.mkdir(parents=True)
+    tell(repo, "git", "init", "--quiet", "--initial-branch=main")
+    tell(repo, DVC, "init", "--quiet")
+    tell(repo, DVC, "remote", "add", "--quiet", "--default", "store", "../dvc-remote")
+    for name in (".gitignore", ".dvcignore"):
+        (repo / name).write_text(DEPLOYED, encoding="utf-8")
+    return repo
+
+
+def _declaration(paths: Mapping[str, str]) -> str:
+    """A dvc.yaml with a model at each path, and the metrics that lie beside it."""
+    artifacts = "".join(f"  {name}:\n    path: {path}\n" for name, path in paths.items())
+    metrics = "".join(f"  - models/{name}/metrics.json\n" for name in paths)
+    return f"artifacts:\n{artifacts}metrics:\n{metrics}"
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """A repository with many versions of small models; ``origin`` has all of its tags."""
+
+    repo: Path
+    models: tuple[str, ...]
+    head: str
+
+    @property
+    def model(self) -> str:
+        """The first model."""
+        return self.models[0]
+
+    def train(self) -> None:
+        """Commit another model, whose bytes the DVC remote has already."""
+        data = f"{self.model}, trained again\n".encode()
+        pointer = _track(self.repo, data)
+        (self.repo / _path(self.model)).write_bytes(data)
+        (self.repo / f"{_path(self.model)}.dvc").write_bytes(pointer)
+        tell(self.repo, "git", "commit", "--quiet", "--all", "--message=Train again")
+        os.sync()
+
+    def take_back(self) -> None:
+        """Remove the tag that was made since ``train``, and its commit.
+
+        Raises:
+            Failed: no tag was made.
+        """
+        new = tell(self.repo, "git", "tag", "--points-at", "HEAD").split()
+        if tell(self.repo, "git", "rev-parse", "HEAD").strip() == self.head or not new:
+            raise Failed("no tag was made")
+        tell(self.repo, "git", "tag", "--delete", *new)
+        tell(self.repo, "git", "reset", "--quiet", "--hard", self.head)
+
+
+def tagged(
+    folder: Path, models: int, versions: int, *, origin: bool = True, by_gto: bool = False
+) -> Tagged:
+    """A repository with ``models`` times ``versions`` annotated tags, all packed.
+
+    Each version has a commit, which changes every model, and bytes in DVC's cache. ``by_gto``: the
+    tags have GTO's message, and not tagship's, which tells metrics and size.
+    """
+    repo = _begin(folder)
+    names = tuple(f"model-{i}" for i in range(models))
+    with (repo / ".gitignore").open("a", encoding="utf-8") as rules:
+        rules.write("model.bin\n")
+    own = [".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"]
+    feed(repo, _history(repo, names, versions, own, by_gto=by_gto), "git", "fast-import", "--quiet")
+    tell(repo, "git", "pack-refs", "--all")
+    tell(repo, "git", "reset", "--quiet", "--hard", "main")
+    for name in names:
+        (repo / _path(name)).write_bytes(_content(name, versions - 1))
+    if origin:
+        tell(folder, "git", "clone", "--quiet", "--mirror", "repo", "origin.git")
+        tell(repo, "git", "remote", "add", "origin", "../origin.git")
+    return Tagged(repo, names, tell(repo, "git", "rev-parse", "HEAD").strip())
+
+
+def _path(model: str) -> str:
+    return f"models/{model}/model.bin"
+
+
+def _content(model: str, number: int) -> bytes:
+    return f"{model} {number}\n".encode()
+
+
+def _history(
+    repo: Path, names: Sequence[str], versions: int, own: Sequence[str], *, by_gto: bool
+) -> Iterator[bytes]:
+    """The input of git-fast-import(1)."""
+    for number in range(versions):
+        at = int((EPOCH + timedelta(minutes=number)).timestamp())
+        person = f"{PERSON} {at} +0000\n"
+        yield f"commit refs/heads/main\nmark :{number + 1}\ncommitter {person}".encode()
+        yield _data(b"Train all models\n")
+        if number == 0:
+            yield _file("dvc.yaml", _declaration({name: _path(name) for name in names}).encode())
+            for path in own:
+                yield _file(path, (repo / path).read_bytes())
+        for name in names:
+            yield _file(f"{_path(name)}.dvc", _track(repo, _content(name, number)))
+            yield _file(f"models/{name}/metrics.json", json.dumps(_metrics(number)).encode())
+        yield b"\n"
+        for name in names:
+            size = len(_content(name, number))
+            message = (
+                f"Registering artifact {name} version v1.{number}.0"
+                if by_gto
+                else f"{name} 1.{number}.0\n\nMetrics: {json.dumps(_metrics(number))}\n"
+                f"Size: {size}\nDigest: {_md5(_content(name, number))}\n"
+            )
+            yield f"tag {name}@v1.{number}.0\nfrom :{number + 1}\ntagger {person}".encode()
+            yield _data(message.encode())
+
+
+def _metrics(number: int) -> dict[str, float]:
+    return {"accuracy": round(0.5 + number % 400 / 1000, 3)}
+
+
+def _file(path: str, data: bytes) -> bytes:
+    return f"M 100644 inline {path}\n".encode() + _data(data)
+
+
+def _data(data: bytes) -> bytes:
+    return b"data %d\n%s\n" % (len(data), data)
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _track(repo: Path, data: bytes) -> bytes:
+    """Put bytes into the cache and the remote as DVC does, and return their ``.dvc`` file."""
+    digest = _md5(data)
+    for top in (repo / ".dvc" / "cache", repo.parent / "dvc-remote"):
+        path = top / "files" / "md5" / digest[:2] / digest[2:]
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            path.chmod(0o444)
+    return (
+        f"outs:\n- md5: {digest}\n  size: {len(data)}\n  hash: md5\n  path: model.bin\n"
+    ).encode()
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a version of a model is to be: so many files of so many bytes each.
+
+    One file is ``models/<model>/model.bin``; several are the folder ``models/<model>/data``.
+    """
+
+    size: int
+    files: int = 1
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A repository whose models were released; their bytes are in DVC's cache, and not pushed."""
+
+    repo: Path
+
+    def path(self, model: str) -> str:
+        """Where a model is, from the repository's top."""
+        folder = f"models/{model}/data"
+        return folder if (self.repo / f"{folder}.dvc").exists() else _path(model)
+
+    def deploy(self, model: str, version: str = "") -> None:
+        """Deploy a version, the latest where none is named; with no smoke test."""
+        name = f"{model}@{version}" if version else model
+        tell(self.repo, TAGSHIP, "deploy", name, "--yes", "--no-smoke-test")
+
+    def live(self, model: str) -> str:
+        """The live version."""
+        return tell(self.repo, TAGSHIP, "current", model).strip()
+
+
+def trained(folder: Path, models: Mapping[str, Sequence[Version]]) -> Trained:
+    """A repository with the models' versions, each written, added to DVC, committed and released.
+
+    The work tree has none of the bytes afterwards: they are in the cache alone.
+    """
+    repo = _begin(folder)
+    tell(repo, DVC, "config", "--quiet", "--unset", "core.remote")
+    paths = {
+        name: f"models/{name}/data" if versions[0].files > 1 else _path(name)
+        for name, versions in models.items()
+    }
+    (repo / "dvc.yaml").write_text(_declaration(paths), encoding="utf-8")
+    for name, versions in models.items():
+        for number, version in enumerate(versions):
+            _write(repo / paths[name], version, str(number))  # of one size: the same bytes
+            (repo / "models" / name / "metrics.json").write_text(json.dumps(_metrics(number)))
+            tell(repo, DVC, "add", "--quiet", paths[name])
+            atomic.remove_tree(repo / paths[name])
+            release(repo, name)
+    return Trained(repo)
+
+
+def _write(path: Path, version: Version, seed: str) -> None:
+    if version.files == 1:
+        return noise(path, version.size, seed)
+    for number in range(version.files):
+        noise(path / f"{number // 100:03}" / f"{number:05}.bin", version.size, f"{seed} {number}")
+    return None
+
+
+def release(repo: Path, model: str) -> None:
+    """Commit everything, and release a model."""
+    tell(repo, "git", "add", "--all")
+    tell(repo, "git", "commit", "--quiet", f"--message=Train {model}")
+    tell(repo, TAGSHIP, "release", model)
+
+
+def events(model: str, count: int) -> tuple[Event, ...]:
+    """A history of deploys, each of a version of its own; none of their directories is there."""
+    return tuple(_event(model, number) for number in range(count))
+
+
+def _event(model: str, number: int) -> Event:
+    at = EPOCH + timedelta(minutes=number)
+    identity, version = at.strftime(history.ID_FORM), f"0.{number}.0"
+    before = _place(number - 1) if number else None
+    return Event(
+        seq=number + 1,
+        id=identity,
+        at=history.stamp(at),
+        action=history.DEPLOY,
+        status=history.SUCCEEDED,
+        model=model,
+        version=version,
+        tag=f"{model}@v{version}",
+        tag_object=_md5(f"tag {number}".encode()).ljust(40, "0"),
+        commit=_md5(f"commit {number}".encode()).ljust(40, "0"),
+        directory=history.directory_name(version, identity),
+        previous=before,
+        actor="ada",
+        host="bench",
+        reason="better on new data",
+        duration_s=1.0,
+    )
+
+
+def _place(number: int) -> history.Place:
+    identity = (EPOCH + timedelta(minutes=number)).strftime(history.ID_FORM)
+    version = f"0.{number}.0"
+    return history.Place(version, history.directory_name(version, identity))
+
+
+def write_history(repo: Path, model: str, past: Sequence[Event]) -> Path:
+    """Give a model a history, through tagship's own function; the file."""
+    path = repo / "models" / model / history.FILE_NAME
+    path.parent.mkdir(parents=True, exist_ok=True)
+    history.append(path, past)
+    return path

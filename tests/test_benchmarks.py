@@ -1,0 +1,259 @@
+"""The programs that measure: what they say is what they measured, and nothing of theirs is left."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import figures, growth, machine, pictures, rows, tables, timing, workspaces
+from benchmarks.figures import Spread
+from benchmarks.rows import Case, Claim, Line, Measure
+from benchmarks.timing import Failed, Run, Side
+from benchmarks.workspaces import GTO, PYTHON, TAGSHIP, Version
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_a_spread_is_the_median_the_least_and_the_most() -> None:
+    assert figures.spread([3.0, 1.0, 10.0]) == Spread(3.0, 1.0, 10.0)
+    assert figures.spread([4.0, 2.0]) == Spread(3.0, 2.0, 4.0)
+
+
+def test_a_ratio_is_that_of_neighbours() -> None:
+    # the machine grew ten times as slow: of neighbours the ratio is 2 all the same
+    assert figures.ratio([2.0, 20.0, 6.0], [1.0, 10.0, 2.0]) == Spread(2.0, 2.0, 3.0)
+
+
+@pytest.mark.parametrize("power", [0, 1, 2])
+def test_an_exponent_is_the_power_that_something_grows_with(power: int) -> None:
+    points = [(x, 7.0 * x**power) for x in (1, 10, 100, 1000)]
+    assert figures.exponent(points) == pytest.approx(power, abs=1e-9)
+
+
+def test_an_exponent_is_that_of_the_upper_half() -> None:
+    # what is paid once hides the growth in the lower half
+    points = [(1.0, 5.0), (10.0, 5.0), (100.0, 5.0), (1000.0, 50.0), (10_000.0, 500.0)]
+    assert figures.exponent(points) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("points", [[], [(5.0, 1.0)], [(1.0, 1.0), (1.0, 2.0)]])
+def test_one_place_has_no_exponent(points: list[tuple[float, float]]) -> None:
+    assert figures.exponent(points) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.00031, "0.31 ms"), (0.0621, "62.1 ms"), (0.999, "999 ms"), (1.318, "1.32 s")],
+)
+def test_seconds_are_told_with_three_digits(seconds: float, text: str) -> None:
+    assert figures.seconds(seconds) == text
+
+
+def test_bytes_are_told_in_powers_of_ten() -> None:
+    told = [figures.size(count) for count in (999, 1000, 71_900_000, 2_000_000_000)]
+    assert told == ["999 B", "1.00 kB", "71.9 MB", "2.00 GB"]
+
+
+def _line(claim: Claim, ours: list[float], theirs: list[float]) -> Line:
+    runs = {
+        name: [Run(one, int(one)) for one in values]
+        for name, values in (("ours", ours), ("theirs", theirs))
+    }
+    (line,) = rows.lines(Case("a case", lambda _: runs, (claim,)), 1)
+    return line
+
+
+@pytest.mark.parametrize(
+    ("reach", "ours", "told", "kept"),
+    [
+        (rows.at_most(2.0), 2.0, "2.00 x (2.00..2.00)", "kept"),
+        (rows.at_most(2.0), 2.1, "2.10 x (2.10..2.10)", "missed"),
+        (rows.faster(60), 0.01, "100 x faster (100..100)", "kept"),
+        (rows.faster(60), 0.02, "50.0 x faster (50.0..50.0)", "missed"),
+        (rows.seconds_more(0.3), 1.25, "+0.25 s (+0.25..+0.25)", "kept"),
+        (rows.seconds_more(0.3), 1.35, "+0.35 s (+0.35..+0.35)", "missed"),
+        (None, 0.5, "0.50 x (0.50..0.50)", ""),
+    ],
+)
+def test_a_row_tells_whether_its_reach_is_kept(
+    reach: rows.Reach | None, ours: float, told: str, kept: str
+) -> None:
+    line = _line(Claim("ours", "theirs", reach), [ours], [1.0])
+    assert rows.cells(line)[5:] == (told, reach.words if reach else "-", kept)
+    assert Line.from_json(json.loads(json.dumps(line.to_json()))) == line
+
+
+def test_memory_is_held_against_memory() -> None:
+    line = _line(Claim("ours", "theirs", rows.below(), Measure.MEMORY), [50e6], [100e6])
+    assert rows.cells(line) == (
+        "a case", "ours: peak memory", "theirs", "50.0 MB (50.0 MB..50.0 MB)",
+        "100 MB (100 MB..100 MB)", "0.50 x (0.50..0.50)", "below it", "kept",
+    )  # fmt: skip
+
+
+def test_sides_are_run_in_turn_and_what_prepares_them_is_not_on_the_clock(tmp_path: Path) -> None:
+    order: list[str] = []
+    sides = [
+        Side(name, (("true",),), tmp_path, lambda name=name: order.append(name), warm=False)  # type: ignore[misc] # the default binds the loop's variable
+        for name in ("a", "b")
+    ]
+    found = timing.in_turn(sides, 3)
+    assert order == ["a", "b"] * 3
+    assert {name: len(runs) for name, runs in found.items()} == {"a": 3, "b": 3}
+
+
+def test_a_run_is_all_of_its_commands_and_its_largest_process(tmp_path: Path) -> None:
+    child = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', 'x = b\"1\" * 100_000_000'])"
+    )
+    sleep = (PYTHON, "-S", "-c", "import time; time.sleep(0.2)")
+    found = timing.run(Side("two", (sleep, sleep, (PYTHON, "-c", child)), tmp_path))
+    assert found.seconds > 0.4
+    assert found.peak > 100_000_000
+
+
+def test_a_small_command_is_not_charged_with_what_the_benchmark_needs(tmp_path: Path) -> None:
+    ballast = b"1" * 150_000_000
+    assert timing.run(Side("true", (("true",),), tmp_path)).peak < 50_000_000
+    assert ballast
+
+
+def test_a_command_that_fails_ends_the_measuring_with_its_own_words(tmp_path: Path) -> None:
+    command = (PYTHON, "-c", "import sys; sys.exit('no such thing')")
+    with pytest.raises(Failed, match="broken: no such thing"):
+        timing.run(Side("broken", (("true",), command, ("true",)), tmp_path))
+
+
+def test_gto_and_tagship_read_the_tags_that_are_made(tmp_path: Path) -> None:
+    with workspaces.sealed(tmp_path / "seal"):
+        done = workspaces.tagged(tmp_path / "made", models=2, versions=3)
+        told = json.loads(timing.tell(done.repo, GTO, "show", "--json"))
+        listed = json.loads(timing.tell(done.repo, TAGSHIP, "list", done.model, "--json"))
+        done.train()
+        timing.tell(done.repo, TAGSHIP, "release", done.model)
+        done.take_back()
+        with pytest.raises(Failed, match="no tag was made"):
+            done.take_back()
+        left = timing.tell(done.repo, "git", "tag").split()
+        assert timing.tell(done.repo, "git", "status", "--short") == ""
+    assert {name: one["version"] for name, one in told.items()} == {
+        "model-0": "v1.2.0", "model-1": "v1.2.0"
+    }  # fmt: skip
+    assert [(one["version"], one["size"], one["metrics"]) for one in listed] == [
+        (f"1.{n}.0", len(f"model-0 {n}\n"), {"accuracy": 0.5 + n / 1000}) for n in range(3)
+    ]
+    assert left == [f"model-{i}@v1.{n}.0" for i in range(2) for n in range(3)]
+
+
+def test_a_trained_model_is_deployed_from_the_cache(tmp_path: Path) -> None:
+    with workspaces.sealed(tmp_path / "seal"):
+        done = workspaces.trained(tmp_path / "made", {"m": [Version(1000, files=3)]})
+        done.deploy("m")
+        assert done.live("m") == "1.0.0"
+        assert not (done.repo / done.path("m")).exists()
+    found = list((done.repo / "models" / "m" / "current" / "data").rglob("*.bin"))
+    assert [path.stat().st_size for path in found] == [1000] * 3
+    assert len({path.read_bytes() for path in found}) == 3
+
+
+def test_the_file_system_of_a_folder_is_told() -> None:
+    assert machine.file_system(Path("/proc")) == "proc"
+
+
+def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tools")},
+    )
+
+
+def test_a_run_prints_a_table_and_writes_the_same_and_leaves_nothing(tmp_path: Path) -> None:
+    work, output = tmp_path / "work", tmp_path / "bench.json"
+    done = bench(
+        tmp_path, "--quick", "--only", "start-up", "--runs", "1", "--folder", str(work),
+        "--output", str(output),
+    )  # fmt: skip
+    value = json.loads(output.read_bytes())
+    assert "QUICK: small sizes" in done.stdout
+    lines = [Line.from_json(line) for line in value["lines"]]
+    assert tables.plain(tables.bench(lines)) in done.stdout
+    assert [line.ours for line in lines][:2] == ["tagship current", "tagship --help"]
+    assert all(line.our_runs[0] > 0.001 for line in lines)
+    assert value["machine"]["versions"]["Git"] in done.stdout
+    assert (value["quick"], value["runs"]) == (True, 1)
+    assert list(work.iterdir()) == []
+
+
+def grown() -> dict[str, Any]:
+    points = [
+        {"x": x, "seconds": vars(Spread(x / 100, 0.1, 9.0)), "peak": vars(Spread(5e7, 4e7, 6e7))}
+        for x in (10, 100, 1000)
+    ]
+    series = [
+        {"name": name, "kind": kind, "points": points, "exponents": {"seconds": 1.0, "peak": -0.0}}
+        for name, kind in (("tagship list", growth.OURS), ("git for-each-ref", growth.LIMIT))
+    ]
+    return {"axis": "tags", "title": "tags", "series": series}
+
+
+def test_growth_is_told_at_both_ends_of_its_range() -> None:
+    _, lines = tables.growth({"axes": [grown()]})
+    assert lines[0] == (
+        "tags", "10", "1,000", "tagship list", "100 ms .. 10.0 s", "1.00",
+        "50.0 MB .. 50.0 MB", "0.00",
+    )  # fmt: skip
+
+
+def test_growth_is_drawn_with_both_axes_logarithmic(tmp_path: Path) -> None:
+    path = pictures.draw(grown(), tmp_path / "images")
+    text = path.read_text(encoding="utf-8")
+    assert path.name == "growth-tags.svg"
+    assert all(
+        name in text for name in ("tagship list", "git for-each-ref", "100ms", "peak memory")
+    )
+    panels = pictures.spec(grown())["hconcat"]
+    kinds = {panel["encoding"][axis]["scale"]["type"] for panel in panels for axis in "xy"}
+    assert kinds == {"log"}
+
+
+def test_growth_is_measured_along_its_axis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(folder: Path, place: int) -> Any:
+        assert folder.is_dir()
+        return Curves([growth.Curve(growth.OURS, Side("nap", (("sleep", f"0.{place}"),), folder))])
+
+    monkeypatch.setitem(growth.AXES, "naps", growth.Axis("naps", (), (1, 4), build))
+    told: list[str] = []
+    found = growth.measure("naps", tmp_path, 1, quick=True, say=told.append)
+    (series,) = found["series"]
+    assert [point["x"] for point in series["points"]] == [1, 4]
+    assert [point["seconds"]["median"] >= point["x"] / 10 for point in series["points"]] == [
+        True
+    ] * 2
+    assert told == ["naps: 1", "naps: 4"]
+    assert list(tmp_path.glob("naps*")) == []
+
+
+class Curves:
+    """A context manager that gives what it was made with."""
+
+    def __init__(self, curves: list[growth.Curve]) -> None:
+        self.curves = curves
+
+    def __enter__(self) -> list[growth.Curve]:
+        return self.curves
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_tables_are_told_in_markdown() -> None:
+    text = tables.markdown((("a", "b"), [("1", "x|y")]))
+    assert text == "| a | b |\n| --- | --- |\n| 1 | x/y |"
