@@ -395,3 +395,17 @@ def test_a_model_named_metadata_json_is_not_released(bench: Workbench, by_git: b
         "a file of churn would be named metadata.json, which is tagship's own",
         "give it another name",
     )
+
+
+def test_a_metric_that_is_declared_outside_of_the_repository_is_none(bench: Workbench) -> None:
+    for path in ("/etc/passwd.json", "../passwd.json", "a\\0.json"):
+        declare(bench, f'artifacts:\n  churn:\n    path: {PATH}\nmetrics:\n  - "{path}"\n')
+        done = bench.cli("release", "churn", "--force")
+        assert (done.code, done.err) == (0, ""), path
+
+
+def test_a_file_whose_name_begins_with_two_dots_is_read(bench: Workbench) -> None:
+    (bench.repo / "..metrics.json").write_text('{"accuracy": 0.5}\n')
+    declare(bench, f"artifacts:\n  churn:\n    path: {PATH}\nmetrics:\n  - ..metrics.json\n")
+    bench.release()
+    assert bench.manager.show().metrics == {"accuracy": 0.5}

@@ -1,5 +1,6 @@
 """From values to Vega-Lite specs, which Vega-Lite itself compiles here."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -154,6 +155,14 @@ def test_a_figure_that_never_changes_is_a_line_in_the_middle_with_its_figure() -
     assert (low + high) / 2 == pytest.approx(0.4568)
     zero = charts.metric("zero", [Point("1.0.0", 0.0)])
     assert zero["encoding"]["y"]["scale"]["domain"] == [-1.0, 1.0]
+
+
+@pytest.mark.parametrize("value", [1.7e308, -1.7e308, 0.0, 5e-324])
+def test_a_figure_at_the_end_of_all_figures_is_drawn(value: float) -> None:
+    spec = charts.metric("loss", [Point("1.0.0", value), Point("1.1.0", None)])
+    json.dumps(spec, allow_nan=False)
+    low, high = spec["encoding"]["y"]["scale"]["domain"]
+    assert low <= value <= high
 
 
 @pytest.mark.parametrize(

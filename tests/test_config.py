@@ -1,5 +1,7 @@
 """What the repository declares: models in dvc.yaml, settings in params.yaml."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from tagship import config
 from tagship.config import Artifact, Settings
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError
+from tests.workbench import Workbench
 
 MEND = "mend dvc.yaml and commit it"
 
@@ -40,7 +43,9 @@ def test_a_yaml_mapping_is_read(text: str, value: dict[str, Any]) -> None:
         ),
         pytest.param(b"a: \xff\n", "dvc.yaml is no readable YAML", id="no UTF-8"),
         pytest.param(b"a: \x00\n", "dvc.yaml is no readable YAML", id="NUL"),
-        pytest.param(b"a: 2026-13-45\n", "dvc.yaml is no readable YAML", id="no date"),
+        pytest.param(
+            b"a: 2026-13-45\n", "dvc.yaml is no readable YAML, month must be in 1..12", id="no date"
+        ),
         pytest.param(b"a: !!bool perhaps\n", "dvc.yaml is no readable YAML", id="no truth"),
         pytest.param(b"[" * 1000, "dvc.yaml is no readable YAML", id="too deep"),
         pytest.param(b"- a\n", "dvc.yaml is no YAML mapping", id="a list"),
@@ -313,3 +318,61 @@ def test_the_project_is_the_nearest_dvc_repository_and_the_top_the_nearest_of_gi
         config.find_project(tmp_path / "repo")
     assert caught.value.message == f"{tmp_path / 'repo'} is in no DVC repository"
     assert caught.value.hint == "git init && dvc init && tagship init"
+
+
+# --- aliases
+
+LEVELS = "\n".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 11))
+MERGES = "\n".join(
+    f"a{i}: &a{i}\n  <<: [{', '.join([f'*a{i - 1}'] * 9)}]\n  k{i}: 1" for i in range(1, 11)
+)
+TOO_MUCH = f"its aliases stand for more than {config.MOST_VALUES:,} values"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (f"a0: &a0 [x]\n{LEVELS}\n", TOO_MUCH),
+        (f"a0: &a0 {{x: 1}}\n{MERGES}\n", TOO_MUCH),
+        ("a: &a\n  b: *a\n", "an alias in it holds itself"),
+        ("a: &a [[*a]]\n", "an alias in it holds itself"),
+    ],
+    ids=["lists", "merges", "itself", "itself in a list"],
+)
+def test_aliases_that_stand_for_too_much_are_refused(text: str, why: str) -> None:
+    with pytest.raises(Corrupt) as caught:
+        config.parse(text.encode(), "params.yaml")
+    assert caught.value.message == f"params.yaml is no readable YAML, {why}"
+    assert caught.value.hint == "mend params.yaml and commit it"
+
+
+def test_aliases_of_people_are_read() -> None:
+    text = (
+        b"base: &base {depth: 4, rate: 0.1}\n"
+        b"train:\n  <<: *base\n  depth: 6\n"
+        b"others: [*base, *base]\n"
+    )
+    base = {"depth": 4, "rate": 0.1}
+    assert config.parse(text, "params.yaml") == {
+        "base": base, "train": {"depth": 6, "rate": 0.1}, "others": [base, base]
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("file", ["params.yaml", "dvc.yaml", "dvc.lock"])
+def test_no_command_hangs_on_aliases(bench: Workbench, file: str) -> None:
+    """In a minute of processor time, and a gigabyte."""
+    (bench.repo / file).write_text(f"a0: &a0 [x]\n{LEVELS}\n")
+    bench.commit()
+    program = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (60, 60))\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
+        "from tagship.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "release", "churn"],
+        cwd=bench.repo, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    told = f"error: {file} is no readable YAML, {TOO_MUCH}\nhint: mend {file} and commit it\n"
+    assert (done.returncode, done.stderr) == (1, told)

@@ -81,8 +81,8 @@ def test_another_format_and_too_many_rows_are_refused() -> None:
     assert len(datapoints.read(text[:-2], "a.csv")) == datapoints.MOST
 
 
-def test_yaml_that_leads_back_to_itself_ends() -> None:
-    with pytest.raises(Corrupt, match="has no rows"):
+def test_yaml_that_leads_back_to_itself_is_none() -> None:
+    with pytest.raises(Corrupt, match="no readable YAML"):
         datapoints.read(b"a: &a\n  b: *a\n", "a.yaml")
 
 

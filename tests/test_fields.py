@@ -139,7 +139,7 @@ def test_what_does_no_harm_is_read(data: bytes, value: object) -> None:
 
 
 def test_who_asks_for_it_gets_what_python_writes() -> None:
-    assert str(fields.parse(b"[NaN, Infinity]", finite=False)) == "[nan, inf]"
+    assert str(fields.parse(b"[NaN, Infinity]", strict=False)) == "[nan, inf]"
 
 
 EVENT: dict[str, Any] = Event(

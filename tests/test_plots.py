@@ -51,6 +51,14 @@ class Pipeline:
         self.sides.append(Side(version, self.bench.commit(version)))
         return self.sides[-1]
 
+    def declare(self, plots: Any) -> None:
+        """Have dvc.yaml of the last version declare other plots, which DVC may refuse."""
+        file = self.bench.repo / "dvc.yaml"
+        declared = json.loads(file.read_text())
+        declared["stages"]["train"]["plots"] = plots
+        file.write_text(json.dumps(declared))
+        self.sides[-1] = Side(self.sides[-1].version, self.bench.commit())
+
     def read(self) -> tuple[Plot, ...]:
         """The plots of all versions, the newest first."""
         return plots.read(workspace.find(self.bench.repo), "churn", self.sides[::-1])
@@ -252,12 +260,13 @@ def test_a_template_of_the_repository_is_filled(pipeline: Pipeline) -> None:
          "the template .dvc/plots/own.json loads something, and this page loads nothing"),
         ('{"$schema": "https://vega.github.io/schema/vega/v5.json", "marks": []}',
          "the template .dvc/plots/own.json is Vega, and only Vega-Lite is drawn"),
-        ('{"a":' * 200 + "1" + "}" * 200, "the template .dvc/plots/own.json is nested too deeply"),
+        ('{"a":' * 60 + "1" + "}" * 60, "the template .dvc/plots/own.json is nested too deeply"),
+        ('{"data": {"values": NaN}}', "the template .dvc/plots/own.json is no readable JSON"),
         ("{", "the template .dvc/plots/own.json is no readable JSON"),
         ("[]", "the template .dvc/plots/own.json is no JSON object"),
         ('{"mark": "bar"}', "Template 'own' is not using '<DVC_METRIC_DATA>' anchor"),
     ],
-    ids=["data", "image", "Vega", "deep", "no JSON", "no object", "no rows"],
+    ids=["data", "image", "Vega", "deep", "NaN", "no JSON", "no object", "no rows"],
 )  # fmt: skip
 def test_a_template_that_loads_something_or_is_none_is_told(
     pipeline: Pipeline, text: str, note: str
@@ -270,6 +279,23 @@ def test_a_template_that_loads_something_or_is_none_is_told(
     )
     (plot,) = pipeline.read()
     assert (plot.spec, plot.notes) == (None, (note,))
+
+
+@pytest.mark.parametrize("y", [{}, [], {"out/a.csv": []}, None])
+def test_without_a_column_the_last_one_is_drawn(pipeline: Pipeline, y: object) -> None:
+    pipeline.commit({"a.csv": "a,b\n1,2\n"}, ["out/a.csv"])
+    pipeline.declare([{"out/a.csv": {"y": y}}])
+    (plot,) = pipeline.read()
+    assert plot.notes == ()
+    assert [row["value"] for row in rows(plot)] == [2]
+
+
+def test_a_name_with_a_nul_and_one_outside_name_no_file(pipeline: Pipeline) -> None:
+    pipeline.commit({"a.csv": "a\n1\n"}, ["out/a.csv"])
+    pipeline.declare(["out/a\0.csv", "/etc/passwd.csv", "../a.csv"])
+    notes = [note for plot in pipeline.read() for note in plot.notes]
+    assert len(notes) == 3
+    assert all("is tracked by neither DVC nor Git" in note for note in notes)
 
 
 def test_what_cannot_be_drawn_is_told_in_words(

@@ -1,6 +1,7 @@
 """No secret lands in what is kept."""
 
 import json
+import time
 
 import pytest
 
@@ -20,6 +21,14 @@ from tests.workbench import Workbench
 )
 def test_users_passwords_and_queries_are_cut_out_of_urls(given: str, kept: str) -> None:
     assert redact.text(given) == kept
+
+
+@pytest.mark.parametrize("part", ["a", "x://", "a.b+", "://", "x://a@", "?", "@"])
+def test_a_long_text_takes_no_longer_than_it_is_long(part: str) -> None:
+    began = time.process_time()
+    redact.text(part * 200_000)
+    redact.text("x://" + part * 200_000)
+    assert time.process_time() - began < 5
 
 
 def test_neither_history_nor_metadata_keeps_a_secret(bench: Workbench) -> None:

@@ -686,3 +686,25 @@ def test_a_chart_that_cannot_be_drawn_says_so(
     tab = open_page(path)
     assert tab.page.locator("#m1-sizes").inner_text().startswith("This chart cannot be drawn: ")
     assert min(count for name, count in tab.run(MARKS) if name != "m1-sizes") >= 2
+
+
+def test_no_secret_of_a_url_is_in_the_page(bench: Workbench) -> None:
+    url = "https://ada:sesame@example.com/x?token=sesame"
+    (bench.repo / "loss.csv").write_text(f"step,loss,{url}\n1,0.9,{url}\n2,0.6,{url}\n")
+    declared = {
+        "artifacts": {"churn": {"path": "models/churn/model.bin", "desc": url, "labels": [url]}},
+        "plots": [
+            {"loss.csv": {"x": "step", "y": "loss", "title": url, "x_label": url}},
+            {"other": {"x": "step", "y": {"loss.csv": url}, "y_label": url}},
+            {url: {"template": url}},
+        ],
+        "metrics": ["metrics.json"],
+    }
+    (bench.repo / "dvc.yaml").write_text(json.dumps(declared))
+    (bench.repo / "metrics.json").write_text(json.dumps({url: 0.5}))
+    bench.commit(f"Train on {url}")
+    bench.manager.release(message=url)
+    bench.manager.deploy(reason=url)
+    text = page.html(of(bench))
+    assert "https://example.com/x" in text
+    assert "sesame" not in text

@@ -5,6 +5,7 @@ without sizes (the page gives the width) and with colours as variables of the pa
 one picture serves light, dark and print.
 """
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -206,7 +207,8 @@ def metric(name: str, points: Sequence[Point]) -> Spec:
     if len(set(figures)) == 1:  # a line in the middle, and its figure as it is
         (only,) = set(figures)
         axis = {"values": [only], "format": ".4~g"}
-        scale["domain"] = [only - (abs(only) or 1), only + (abs(only) or 1)]
+        span = min(abs(only) or 1, sys.float_info.max - abs(only))
+        scale["domain"] = [only - span, only + span]
     return {
         "height": 130,
         "data": {"values": _values(points)},

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 
 from tagship import pointer
 from tagship.errors import Corrupt, NotFound, Refused
@@ -25,6 +27,7 @@ from tagship.refs import is_model
 PIPELINE_FILE = "dvc.yaml"
 LOCK_FILE = "dvc.lock"
 PARAMS_FILE = pointer.PARAMS_FILE
+MOST_VALUES = 1_000_000  # of a YAML document, aliases written out
 
 
 @dataclass(frozen=True)
@@ -79,17 +82,60 @@ class Settings:
     better: Mapping[str, str] = field(default_factory=dict)
 
 
+class _Constructor(SafeConstructor):
+    """Makes no value of aliases that stand for more than fits into memory."""
+
+    def get_single_data(self) -> Any:
+        node = self.composer.get_single_node()
+        if node is None:
+            return None
+        if _written_out(node, {}) > MOST_VALUES:
+            raise ValueError(f"its aliases stand for more than {MOST_VALUES:,} values")
+        return self.construct_document(node)
+
+
+def _written_out(node: Node, known: dict[int, int | None]) -> int:
+    """How many values a node has where each alias is written out; ``known``: of nodes, by id."""
+    if id(node) not in known:
+        known[id(node)] = None  # its own values are still being counted
+        inner = node.value if isinstance(node, CollectionNode) else []
+        if isinstance(node, MappingNode):
+            inner = [one for pair in inner for one in pair]
+        known[id(node)] = 1 + sum(_written_out(one, known) for one in inner)
+    count = known[id(node)]
+    if count is None:
+        raise ValueError("an alias in it holds itself")
+    return count
+
+
+def values(data: bytes) -> Any:
+    """The values of a YAML document, as DVC reads it (YAML 1.2).
+
+    Raises:
+        ValueError: it is none, in words that follow the file's name, or in none; or it holds itself
+            or too much, by aliases.
+    """
+    yaml = YAML(typ="safe")
+    yaml.Constructor = _Constructor
+    try:
+        return yaml.load(StringIO(data.decode("utf-8-sig")))
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ValueError(f"line {mark.line + 1}" if mark else "") from None
+    except (RecursionError, LookupError, TypeError, UnicodeDecodeError):
+        raise ValueError from None
+
+
 def parse(data: bytes, name: str) -> dict[str, Any]:
-    """Read a YAML mapping, as DVC does (YAML 1.2).
+    """Read a YAML mapping.
 
     Raises:
         Corrupt: the text is no YAML, or no mapping.
     """
     try:
-        value = YAML(typ="safe").load(StringIO(data.decode("utf-8-sig")))
-    except (YAMLError, RecursionError, LookupError, TypeError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
+        value = values(data)
+    except ValueError as error:
+        where = f", {error}" if str(error) else ""
         raise Corrupt(f"{name} is no readable YAML{where}", f"mend {name} and commit it") from None
     if value is None:
         return {}
@@ -108,22 +154,11 @@ def flat(value: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """YAML's values as JSON's: dates, NaN and infinities, and what else JSON has not, are texts.
-
-    Raises:
-        Corrupt: the value holds itself, by an alias.
-    """
-    try:
-        return _plain(value)
-    except RecursionError:
-        raise Corrupt("a YAML value holds itself", "write it out, without an alias") from None
-
-
-def _plain(value: Any) -> Any:
+    """YAML's values as JSON's: dates, NaN and infinities, and what else JSON has not, are texts."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     if value is None or isinstance(value, bool | int | str):
         return value
     finite = isinstance(value, float) and math.isfinite(value)

@@ -6,7 +6,6 @@ list of like mappings counts, and lists are joined row by row.
 
 import csv
 import itertools
-import json
 import math
 import posixpath
 import re
@@ -14,9 +13,7 @@ from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from tagship import config, fields
 from tagship.errors import Corrupt, Refused
 
 Cell = str | int | float | bool | None
@@ -88,9 +85,9 @@ def _is_number(text: str) -> bool:
 def _parse(data: bytes, name: str, suffix: str) -> Any:
     try:
         if suffix == ".json":
-            return json.loads(data)
-        return YAML(typ="safe").load(StringIO(data.decode("utf-8-sig")))
-    except (YAMLError, RecursionError, LookupError, TypeError, ValueError):
+            return fields.parse(data, strict=False)
+        return config.values(data)
+    except ValueError:
         kind = "JSON" if suffix == ".json" else "YAML"
         raise Corrupt(f"{name} is no readable {kind}", "write it again: dvc repro") from None
 

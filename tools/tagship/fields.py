@@ -30,24 +30,29 @@ class Is:
     noun: str
 
 
-def parse(data: bytes, *, finite: bool = True, shallow: bool = True) -> Any:
+def parse(data: bytes, *, strict: bool = True, shallow: bool = True) -> Any:
     """The value of a JSON text in UTF-8, with or without a byte order mark.
 
     Args:
         data: the text.
-        finite: refuse NaN and infinities, which JSON has not and Python writes.
+        strict: refuse what others read otherwise: NaN and infinities, and a key that an object has
+            twice.
         shallow: refuse what is nested too deeply; ``read`` does so itself, where it may be.
 
     Raises:
-        ValueError: it is no such text, an object has a key twice, or it is nested too deeply.
+        ValueError: it is no such text, or is nested too deeply.
     """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
-    numbers: dict[str, Any] = {"parse_constant": _finite, "parse_float": _finite} if finite else {}
+    rules: dict[str, Any] = {}
+    if strict:
+        rules = {
+            "parse_constant": _finite, "parse_float": _finite, "object_pairs_hook": _object
+        }  # fmt: skip
     try:
-        value = json.loads(text, object_pairs_hook=_object, **numbers)
+        value = json.loads(text, **rules)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return _shallow(value) if shallow else value

@@ -260,7 +260,7 @@ class Blobs:
     def read(self, commit_id: str, path: str) -> bytes | None:
         """The content of a file at a commit, or None where the commit has no such file."""
         # one question is one line; and a path out of the repository would end Git's process
-        if "\n" in path or "\0" in path or posixpath.normpath(path).startswith(("..", "/")):
+        if "\n" in path or not _is_inside(path):
             return None
         try:
             _, kind, _, data = self._git.get_object_data(f"{commit_id}:{path}")
@@ -269,8 +269,15 @@ class Blobs:
         return data if kind in ("blob", b"blob") else None
 
 
+def _is_inside(path: str) -> bool:
+    """Whether a commit could have a file of that name: no absolute path, nor one that leads out."""
+    return "\0" not in path and posixpath.normpath(path).split("/")[0] not in ("", "..")
+
+
 def tree(repository: Repository, commit_id: str, path: str) -> list[Entry]:
     """Every file at or below ``path`` in a commit."""
+    if not _is_inside(path):
+        return []
     answer = _ask(
         repository,
         "--literal-pathspecs",

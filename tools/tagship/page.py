@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagship import atomic, charts, controls, history, render
+from tagship import atomic, charts, controls, history, redact, render
 from tagship.errors import InvalidName, NotFound, Refused
 from tagship.inspection import VersionRow
 from tagship.plots import Plot
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import jinja2
 
 TEMPLATES = Path(__file__).parent / "templates"
+PICTURE = "data:image/"  # base64, as plots makes it
 EXTRA = 'pip install "tagship[report]"'
 
 
@@ -93,7 +94,7 @@ def html(report: Report) -> str:
     safe = {
         "css": (TEMPLATES / "report.css").read_text(encoding="utf-8"),
         "script": script,
-        "specs": in_script(specs),
+        "specs": in_script(redact.json(specs)),
         "vega": vega,
     }
     return (
@@ -165,8 +166,10 @@ def _environment(safe: dict[str, str]) -> "jinja2.Environment":
 
 
 def _finalize(value: Any) -> Any:
-    """What a template puts into the page: a text of somebody's, or markup of ours."""
-    return controls.shown(value) if type(value) is str else value
+    """What a template puts into the page: a text of somebody's, a picture, or markup of ours."""
+    if type(value) is not str or value.startswith(PICTURE):
+        return value
+    return controls.shown(redact.text(value))
 
 
 def _lacking(error: ImportError) -> Refused:

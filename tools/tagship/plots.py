@@ -8,7 +8,6 @@ is told in words, never an error.
 
 import base64
 import dataclasses
-import json
 import os
 import posixpath
 import re
@@ -21,7 +20,7 @@ import dvc_render
 from dvc_render.exceptions import DvcRenderError
 from dvc_render.vega_templates import Template
 
-from tagship import config, datapoints, git, objects, stages, tracked
+from tagship import config, datapoints, fields, git, objects, stages, tracked
 from tagship.charts import one_line
 from tagship.datapoints import Row
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
@@ -183,7 +182,7 @@ def _definitions(related: list[Stage], declared: Any, folder: str) -> Iterator[D
 def _definition(name: str, folder: str, options: dict[str, Any]) -> Definition:
     x, y = options.get("x"), options.get("y")
     texts = {key: value for key, value in options.items() if isinstance(value, str)}
-    by_file = y if isinstance(y, dict) else {name: y}
+    by_file = y if isinstance(y, dict) and y else {name: None if y == {} else y}
     sources = [
         Source(
             stages.join(folder, str(path)),
@@ -201,11 +200,12 @@ def _definition(name: str, folder: str, options: dict[str, Any]) -> Definition:
 
 
 def _columns(value: Any) -> list[str | None]:
-    return [_column(one) for one in value] if isinstance(value, list) else [_column(value)]
+    many = value if isinstance(value, list) and value else [value]
+    return [_column(one) for one in many]
 
 
 def _column(value: Any) -> str | None:
-    return None if value is None else str(value)
+    return None if value is None or value == [] else str(value)
 
 
 def _first(mapping: dict[Any, Any]) -> Any:
@@ -426,8 +426,8 @@ def _template(definition: Definition, commits: Sequence[_Commit]) -> dict[str, A
 
 def _own_template(data: bytes, path: str) -> dict[str, Any]:
     try:
-        content = json.loads(data)
-    except (ValueError, RecursionError):
+        content = fields.parse(data)
+    except ValueError:
         raise Corrupt(f"the template {path} is no readable JSON", f"mend {path}") from None
     if not isinstance(content, dict):
         raise Corrupt(f"the template {path} is no JSON object", f"mend {path}")

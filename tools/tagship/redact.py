@@ -3,13 +3,24 @@
 import re
 from typing import Any
 
-_USER = re.compile(r"(\w[\w+.-]*://)[^/\s'\"]*@")
-_QUERY = re.compile(r"(\w[\w+.-]*://[^\s?'\"]*)\?[^\s'\"]*")
+# each reads a letter once: a text may be long, and nobody's friend
+_WORD = re.compile(r"[^\s'\"]+")
+_BEGIN = re.compile(r"(?<=\w)://")
+_USER = re.compile(r"(?<=\w://)[^/]*@")
 
 
 def text(value: str) -> str:
     """``value`` with user, password and query cut out of every URL in it."""
-    return _QUERY.sub(r"\1", _USER.sub(r"\1", value))
+    return _WORD.sub(_cut, value) if "://" in value else value
+
+
+def _cut(word: re.Match[str]) -> str:
+    shown = _USER.sub("", word[0])
+    begin = _BEGIN.search(shown)
+    if begin is None:
+        return shown
+    query = shown.find("?", begin.end())
+    return shown if query < 0 else shown[:query]
 
 
 def json(value: Any) -> Any:

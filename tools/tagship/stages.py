@@ -156,6 +156,8 @@ def plots(declared: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def join(folder: str, path: str) -> str:
     """A path that is relative to ``folder``, from the repository's top."""
+    if "://" in path:  # of a dependency outside: its URL stays one, for ``redact`` to know it
+        return path
     return posixpath.normpath(posixpath.join(folder, path))
 
 

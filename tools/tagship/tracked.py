@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tagship import atomic, config, git, manifest, stages
+from tagship import atomic, config, fields, git, manifest, stages
 from tagship.errors import Corrupt, NotFound, Unavailable
 from tagship.manifest import File, check_path
 from tagship.objects import GIT, LEGACY_MD5, MD5, Cache, Fetcher, Object, bad_object, matches
@@ -376,7 +376,7 @@ def _values(data: bytes, name: str) -> Any:
             ) from None
     if name.endswith(".json"):
         try:
-            return json.loads(data)
+            return fields.parse(data, strict=False)
         except ValueError:
             raise Corrupt(
                 f"{name} is no readable JSON", "mend it, or write it again: dvc repro"
