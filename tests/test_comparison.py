@@ -229,8 +229,40 @@ def test_a_shallow_clone_says_what_it_cannot_know(two: Workbench, tmp_path: Path
     shallow.git("fetch", "--quiet", "--depth", "1", "origin", "tag", "churn@v1.0.0")
     shallow.git("fetch", "--quiet", "--depth", "1", "origin", "tag", "churn@v1.1.0")
     found = shallow.manager.compare("1.0", "1.1")
-    # two lone commits: each has what the other has not, as far as this clone can tell
-    assert (found.ahead, found.behind) == (1, 1)
+    assert (found.ahead, found.behind, found.commits) == (None, None, ())
+    told = "the clone is shallow, or lacks one: git fetch --unshallow --tags"
+    assert f"not known: commits ({told})\n" in shallow.cli("compare", "churn", "1.0", "1.1").out
+    assert f"({told})" in shallow.cli("compare", "churn", "1.0", "1.1", "--markdown").out
+    assert '"ahead": null' in shallow.cli("compare", "churn", "1.0", "1.1", "--json").out
+    (tmp_path / "elsewhere" / "dvc-remote").symlink_to(two.repo.parent / "dvc-remote")
+    shallow.manager.deploy("1.0")
+    assert shallow.manager.plan("1.1").commits is None
+    assert "  commits between: not known" in shallow.cli("deploy", "churn", "--dry-run").out
+    shallow.git("fetch", "--quiet", "--unshallow", "--tags")
+    assert shallow.manager.compare("1.0", "1.1").ahead == two.manager.compare("1.0", "1.1").ahead
+    assert shallow.manager.plan("1.1").commits == two.manager.compare("1.0", "1.1").ahead
+
+
+def test_a_shallow_clone_that_holds_both_counts(shipped: Workbench, tmp_path: Path) -> None:
+    for number in range(3):
+        shipped.commit(f"Change {number}")
+    shipped.release("model 3\n")
+    shipped.git("push", "--quiet", "origin", "main", "--tags")
+    clone = tmp_path / "elsewhere" / "repo"
+    origin = f"file://{shipped.repo.parent}/origin.git"
+    shipped.git("clone", "--quiet", "--depth", "5", origin, str(clone))
+    shallow = Workbench(clone, shipped.monkeypatch, shipped.capture)
+    found = shallow.manager.compare("1.1", "1.2")
+    assert (found.ahead, found.behind) == (4, 0)
+
+
+def test_a_version_may_be_named_by_its_stage(two: Workbench) -> None:
+    two.git("tag", "--annotate", "--message=x", "churn#prod#1", "churn@v1.0.0^{}")
+    for stage, version in (("#prod", "1.0.0"), ("churn#prod", "1.0.0")):
+        assert two.cli("compare", "churn", stage, "1.1").out.startswith("churn: 1.0.0 -> 1.1.0\n")
+        assert str(two.manager.show(stage).version) == version
+    two.refuses("compare churn '#test' 1.1", "no version of churn holds the stage test",
+                "gto show churn")  # fmt: skip
 
 
 def test_commits_that_are_many_are_counted_and_the_newest_listed(

@@ -80,13 +80,29 @@ def test_bash_is_answered(released: Workbench, line: str, answers: list[str]) ->
         'eval "$(tagship completion bash)"\n'
         "compopt() { :; }\n"  # it works in a real completion alone
         f'COMP_LINE="{line}" COMP_POINT={len(line)}\n'
-        "_tagship_completion\n"
+        "_tagship_completion tagship\n"
         'printf "%s\\n" "${COMPREPLY[@]}"\n'
     )
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     before = "churn" if "@" in line else ""  # to bash a word ends there, and it keeps that
     assert [before + answer for answer in done.stdout.split()] == answers
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+@pytest.mark.parametrize("folder", ["'my dir'", '"my dir"', r"my\ dir"])
+def test_bash_is_answered_for_a_folder_with_a_blank(released: Workbench, folder: str) -> None:
+    (released.repo.parent / "my dir").symlink_to(released.repo)
+    released.monkeypatch.chdir(released.repo.parent)
+    for line, answers in (("list ", ["churn"]), ("list c", ["churn"]), ("li", ["list"])):
+        script = (
+            'eval "$(tagship completion bash)"; compopt() { :; }\n'
+            'COMP_LINE="$1" COMP_POINT=${#1}; _tagship_completion tagship\n'
+            'printf "%s\\n" "${COMPREPLY[@]}"\n'
+        )
+        asked = ["bash", "-c", script, "bash", f"tagship -C {folder} {line}"]
+        done = subprocess.run(asked, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == answers
 
 
 @pytest.mark.skipif(not shutil.which("fish"), reason="needs fish")

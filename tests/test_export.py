@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from tagship.export import Exported, export
 from tagship.manifest import digest
 from tagship.progress import Advance, Progress, silent
 from tagship.refs import Ref
-from tests.workbench import PATH, Workbench
+from tests.workbench import PATH, Result, Workbench
 
 ROWS = [[float(i), float(i % 3)] for i in range(30)]
 
@@ -313,6 +314,8 @@ def test_what_is_there_is_never_written_over(bench: Workbench, target: Path, kin
         "models",
         "models/churn",
         "models/other",
+        "models/churn/mine",
+        "models/other/deep/mine",
         "models/churn/versions/mine",
         "models/other/versions/mine",
         "models/churn/current",
@@ -339,6 +342,36 @@ def test_it_never_goes_where_versions_and_tools_keep_their_own(
     assert caught.value.hint == "give a folder elsewhere: -o ../export"
     assert bench.changes(before) == set()
     assert not (bench.repo.parent / "elsewhere").exists()
+
+
+def test_nor_in_the_place_of_the_folder_that_one_is_in(bench: Workbench) -> None:
+    bench.release()
+    folder = bench.repo.parent / "empty"
+    folder.mkdir()
+    bench.monkeypatch.chdir(folder)
+    done = bench.cli("export", "churn", "--format", "cyclonedx", "-o", ".")
+    told = "error: . is the folder that you are in\nhint: give a new one: -o ./export\n"
+    assert done == Result(1, "", told)
+    assert folder.samefile(".")
+
+
+def test_an_empty_folder_keeps_its_mode(bench: Workbench) -> None:
+    bench.release()
+    folder = bench.repo.parent / "empty"
+    folder.mkdir(mode=0o700)
+    run(bench, target=folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert (folder / "model.bin").exists()
+
+
+def test_output_is_where_one_stands_and_not_where_the_workspace_is(bench: Workbench) -> None:
+    bench.release()
+    place = bench.repo.parent / "elsewhere"
+    place.mkdir()
+    bench.monkeypatch.chdir(place)
+    done = bench.cli("export", "churn", "--format", "cyclonedx", "-o", "mine")
+    assert (done.code, done.err) == (0, "")
+    assert (place / "mine" / "model.bin").exists()
 
 
 def test_nor_into_another_workspaces_versions(bench: Workbench, tmp_path: Path) -> None:

@@ -71,8 +71,8 @@ class Comparison:
         architecture: None where one of the two was never loaded here.
         self_test: what the model takes and gives; None where one of the two has no self-test here.
         commits: the newest that ``after`` has and ``before`` has not, ``MOST_COMMITS`` at most.
-        ahead, behind: how many commits ``after`` has more, and fewer; None where a commit is not
-            in this clone.
+        ahead, behind: how many commits ``after`` has more, and fewer; None where this clone does
+            not tell: it is shallow, or has not both.
     """
 
     model: str
@@ -205,7 +205,7 @@ def _apart(
 ) -> tuple[list[git.Commit] | None, list[git.Commit] | None]:
     try:
         return git.apart(space.repository, one.commit, other.commit)
-    except Unavailable:  # a shallow clone has not both
+    except Unavailable:  # a shallow clone has not all of them
         return None, None
 
 

@@ -12,15 +12,13 @@ from tagship.errors import TagshipError
 from tagship.refs import Action, TagName
 
 SECONDS = 2  # that a person waits for the Tab key
-# Bash breaks words at "@" and ":" too (COMP_WORDBREAKS). So the words are cut from the line again,
-# and an answer leaves out what bash keeps: all before the last "@", or to behind the last ":".
+# Bash breaks words at "@" and ":" too (COMP_WORDBREAKS). So click cuts the line again, quotes and
+# all, and an answer leaves out what bash keeps: all before the last "@", or to behind the last ":".
 BASH = """\
 _tagship_completion() {
-    local line="${COMP_LINE:0:COMP_POINT}" words cur before kind value
-    read -ra words <<< "$line"
-    [[ $line == *[[:space:]] ]] && words+=("")
-    cur="${words[-1]}"
-    before=""
+    local line="${COMP_LINE:0:COMP_POINT}" cur before="" kind value
+    cur="${line##*[[:space:]]}"
+    [[ -z $cur ]] && line+="''"
     if [[ $cur == *@* && $COMP_WORDBREAKS == *@* ]]; then
         before="${cur%@*}"
     elif [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]]; then
@@ -33,8 +31,7 @@ _tagship_completion() {
             file) compopt -o default ;;
             plain) COMPREPLY+=("${value#"$before"}") ;;
         esac
-    done < <(COMP_WORDS="$line" COMP_CWORD=$((${#words[@]} - 1)) _TAGSHIP_COMPLETE=bash_complete \\
-        "${words[0]}" 2>/dev/null)
+    done < <(COMP_WORDS="$line" COMP_CWORD=-1 _TAGSHIP_COMPLETE=bash_complete "$1" 2>/dev/null)
 }
 complete -o nosort -F _tagship_completion tagship
 """

@@ -6,6 +6,7 @@ Nothing of the model's folder here is changed, and no lock is taken.
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -109,20 +110,21 @@ def _check_target(space: Workspace, target: Path) -> Path:
 
     Raises:
         NotFound: the folder that it would be made in is not there.
-        Refused: it holds something, or lies where versions, Git's or DVC's own files are.
+        Refused: it holds something, one stands in it, or it lies where versions, Git's or DVC's own
+            files are.
     """
     place, root, cache = (
         Path(os.path.realpath(one)) for one in (target, space.root, space.cache.folder)
     )
-    if root in (place, place.parent) or any(
-        folder == cache or _is_reserved(folder, root) for folder in (place, *place.parents)
-    ):
+    if any(folder in (root, cache) or _is_reserved(folder) for folder in (place, *place.parents)):
         raise Refused(
             f"{target} lies where models are deployed, or where Git or DVC keep their own",
             "give a folder elsewhere: -o ../export",
         )
     if not place.parent.is_dir():
         raise NotFound(f"there is no folder {target.parent}", f"mkdir -p {target.parent}")
+    if place == Path.cwd().resolve():  # it would be another one's name, and this one gone
+        raise Refused(f"{target} is the folder that you are in", "give a new one: -o ./export")
     if place.exists() and not _is_empty(place):
         raise Refused(
             f"{target} exists and is no empty folder", "give a folder that does not exist"
@@ -130,13 +132,11 @@ def _check_target(space: Workspace, target: Path) -> Path:
     return place
 
 
-def _is_reserved(folder: Path, root: Path) -> bool:
+def _is_reserved(folder: Path) -> bool:
     """Whether a folder is Git's, DVC's, or tagship's in a model's folder, of any workspace."""
     if folder.name.lower() in (".git", ".dvc"):
         return True
-    return folder.name in (VERSIONS, CURRENT, PRIVATE) and (
-        folder.parent.parent == root or (folder.parent / PRIVATE).is_dir()
-    )
+    return folder.name in (VERSIONS, CURRENT, PRIVATE) and (folder.parent / PRIVATE).is_dir()
 
 
 def _is_empty(folder: Path) -> bool:
@@ -171,6 +171,8 @@ def _new_folder(place: Path) -> Iterator[Path]:
     try:
         temporary.mkdir()
         yield temporary
+        if place.exists():
+            temporary.chmod(stat.S_IMODE(place.stat().st_mode))
         atomic.sync_tree(temporary)
         os.rename(temporary, place)  # over an empty folder, never over one that is not
     except BaseException:

@@ -232,22 +232,25 @@ def is_detached(repository: Repository) -> bool:
     return _ask(repository, "rev-parse", "--symbolic-full-name", "HEAD").strip() == "HEAD"
 
 
-def count_commits(repository: Repository, older: str, newer: str) -> int:
-    """How many commits ``newer`` has that ``older`` has not."""
-    return int(_ask(repository, "rev-list", "--count", f"{older}..{newer}"))
-
-
 def apart(repository: Repository, one: str, other: str) -> tuple[list[Commit], list[Commit]]:
     """The commits that ``one`` has and ``other`` has not, and the reverse; the newest first.
 
     Of their messages the first line alone.
+
+    Raises:
+        Unavailable: the repository has not both, or is a shallow clone that ends among them.
     """
-    form = "--format=%m%x00%H%x00%an <%ae>%x00%at%x00%s"
+    form = "--format=%m%x00%P%x00%H%x00%an <%ae>%x00%at%x00%s"
     answer = _ask(repository, "log", "--left-right", form, f"{one}...{other}", "--")
     sides: dict[str, list[Commit]] = {"<": [], ">": []}
-    for line in answer.splitlines():
-        side, object_id, author, at, subject = line.split("\0")
+    ends = False
+    for line in answer.split("\n")[:-1]:
+        side, parents, object_id, author, at, subject = line.split("\0")
+        ends = ends or not parents
         sides[side].append(Commit(object_id, _text(author), _time(at), _text(subject)))
+    # what lies behind the end of a shallow clone, both may have, or one alone
+    if ends and _ask(repository, "rev-parse", "--is-shallow-repository").strip() == "true":
+        raise Unavailable("this clone is shallow", "git fetch --unshallow --tags")
     return sides["<"], sides[">"]
 
 

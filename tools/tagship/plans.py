@@ -268,6 +268,6 @@ def _commits_between(space: Workspace, live: Metadata | None, commit: str) -> in
     if live is None:
         return None
     try:
-        return git.count_commits(space.repository, live.commit.id, commit)
-    except Unavailable:  # the live version's commit is not in this clone
+        return len(git.apart(space.repository, live.commit.id, commit)[1])
+    except Unavailable:  # a shallow clone, or the live version's commit is not in this one
         return None

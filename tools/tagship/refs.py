@@ -157,7 +157,7 @@ def folder_name(model: str) -> str:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a user asked for: ``1.2.0``, ``1.2``, ``1``, ``latest``, or the holder of a stage.
+    """What a user asked for: ``1.2.0``, ``1.2``, ``1``, ``latest``, ``#prod``: a stage's holder.
 
     ``str()`` gives the text that follows the model's name.
     """
@@ -168,14 +168,15 @@ class Wanted:
 
     @classmethod
     def parse(cls, text: str, model: str) -> Self:
-        """Read a version given by a user; a whole tag must be one of ``model``.
+        """Read a version given by a user; a whole tag must be one of ``model``; ``#`` is a stage.
 
         Raises:
             InvalidName: the text is neither a version, nor ``latest``, nor a tag of the model.
         """
         if text == "latest":
             return cls()
-        tag = TagName.parse(text)
+        whole = model.replace(":", "=") + text if text.startswith("#") else text
+        tag = TagName.parse(whole)
         if tag and tag.model == model and tag.action in (Action.REGISTER, Action.ASSIGN):
             return cls(exact=tag.version, stage=tag.stage)
         part = _PART.fullmatch(text)

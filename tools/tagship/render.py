@@ -207,6 +207,8 @@ def plan(made: "Plan", *, again: bool = False) -> str:
     lines = [f"{made.model}: {source} -> {made.version}"]
     if made.commits is not None:
         lines.append(f"  commits between: {made.commits}")
+    elif made.source is not None:
+        lines.append("  commits between: not known, this clone is shallow or has not both")
     lines.append(f"  size: {size(made.size)}, to fetch: {count(made.to_fetch, 'object')}")
     for name, (before, after) in made.metrics.items():
         lines.append(f"  {name}: {figure(before)} -> {figure(after)}{_change(before, after)}")
@@ -356,7 +358,10 @@ def _unknown(value: "Comparison") -> dict[str, str]:
     told = {
         "architecture": (value.architecture, "it is known of a version that was deployed here"),
         "self-test": (value.self_test, "one of the two has none here"),
-        "commits": (value.ahead, "one of the two is not in this clone: git fetch --unshallow"),
+        "commits": (
+            value.ahead,
+            "the clone is shallow, or lacks one: git fetch --unshallow --tags",
+        ),
     }
     return {name: why for name, (known, why) in told.items() if known is None}
 
