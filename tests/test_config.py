@@ -47,7 +47,10 @@ def test_a_yaml_mapping_is_read(text: str, value: dict[str, Any]) -> None:
             b"a: 2026-13-45\n", "dvc.yaml is no readable YAML, month must be in 1..12", id="no date"
         ),
         pytest.param(b"a: !!bool perhaps\n", "dvc.yaml is no readable YAML", id="no truth"),
-        pytest.param(b"[" * 1000, "dvc.yaml is no readable YAML", id="too deep"),
+        pytest.param(
+            b"[" * 1000, "dvc.yaml is no readable YAML, it is nested too deeply", id="too deep"
+        ),
+        pytest.param(b"[" * 300, "dvc.yaml is no readable YAML", id="deep"),
         pytest.param(b"- a\n", "dvc.yaml is no YAML mapping", id="a list"),
         pytest.param(b"a\n", "dvc.yaml is no YAML mapping", id="a text"),
     ],

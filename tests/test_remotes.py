@@ -35,7 +35,7 @@ def bucket(bench: Workbench) -> Iterator[Any]:
         urllib.request.urlopen(reset).close()  # the server's state is this process's
         made = client.create_bucket(Bucket="models")
         bench.dvc("remote", "add", "--quiet", "--force", "--default", "store", "s3://models/churn")
-        bench.dvc("remote", "modify", "--quiet", "store", "endpointurl", url)
+        bench.dvc("remote", "modify", "--quiet", "--local", "store", "endpointurl", url)
         bench.commit("Keep the models in a bucket")
         yield made
 
@@ -91,7 +91,7 @@ def test_what_the_bucket_lacks_is_named(bench: Workbench, bucket: Any) -> None:
 
 
 def test_a_bucket_that_does_not_answer_leaves_no_tag(bench: Workbench, bucket: Any) -> None:
-    bench.dvc("remote", "modify", "--quiet", "store", "endpointurl", "http://127.0.0.1:9")
+    bench.dvc("remote", "modify", "--quiet", "--local", "store", "endpointurl", "http://127.0.0.1:9")
     bench.commit()
     with pytest.raises(Unavailable) as caught:
         bench.manager.release()

@@ -151,7 +151,8 @@ def protect_tree(top: Path) -> None:
     """Make a tree read-only under any umask: files 0444 (0555 if executable), folders 0555."""
     for folder, _, files in os.walk(top, topdown=False, onerror=_raise):
         for name in files:
-            protect_file(Path(folder, name))
+            if not Path(folder, name).is_symlink():  # chmod would follow it
+                protect_file(Path(folder, name))
         _set_mode(Path(folder), 0o555)
 
 

@@ -42,7 +42,7 @@ class Release:
     def size(self) -> int | None:
         """The model's bytes, from the tag's message."""
         text = self.tag.trailers.get("Size", "")
-        return int(text) if text.isdecimal() else None
+        return int(text) if text.isdecimal() and len(text) < 20 else None  # of 64 bits
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Text is parsed and checked here, once; everything else gets frozen values.
 import difflib
 import math
 import posixpath
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from io import StringIO
@@ -24,8 +25,14 @@ from tagship.metrics import DIRECTIONS
 from tagship.pointer import ROOT
 from tagship.refs import is_model
 
+# What is read of YAML: ruamel needs 4 s for a megabyte, and 2 s for 3,000 brackets in one another.
+LARGEST, DEEPEST, MOST_DIGITS = 4 << 20, 500, 2_000  # characters; levels; of a whole number
+_BRACKETS = re.compile(r"[\[\]{}]")
+_INDICATORS = re.compile(r"(?:[-?:] +){500}")
+INT = "tag:yaml.org,2002:int"
 PIPELINE_FILE = "dvc.yaml"
 LOCK_FILE = "dvc.lock"
+LONGEST = 365 * 86400  # seconds that anything may take
 PARAMS_FILE = pointer.PARAMS_FILE
 MOST_VALUES = 1_000_000  # of a YAML document, aliases written out
 
@@ -97,6 +104,8 @@ class _Constructor(SafeConstructor):
 def _written_out(node: Node, known: dict[int, int | None]) -> int:
     """How many values a node has where each alias is written out; ``known``: of nodes, by id."""
     if id(node) not in known:
+        if node.tag == INT and len(node.value) > MOST_DIGITS:  # hexadecimal, that is
+            raise ValueError("a number in it has more digits than anybody would write")
         known[id(node)] = None  # its own values are still being counted
         inner = node.value if isinstance(node, CollectionNode) else []
         if isinstance(node, MappingNode):
@@ -118,7 +127,9 @@ def values(data: bytes) -> Any:
     yaml = YAML(typ="safe")
     yaml.Constructor = _Constructor
     try:
-        return yaml.load(StringIO(data.decode("utf-8-sig")))
+        text = data.decode("utf-8-sig")
+        _check_text(text)
+        return yaml.load(StringIO(text))
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise ValueError(f"line {mark.line + 1}" if mark else "") from None
@@ -142,6 +153,17 @@ def parse(data: bytes, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Corrupt(f"{name} is no YAML mapping", f"mend {name} and commit it")
     return value
+
+
+def _check_text(text: str) -> None:
+    """Refuse what would take minutes to read: its time grows with the square of the depth."""
+    if len(text) > LARGEST or _INDICATORS.search(text):
+        raise ValueError("it is too large, or nested too deeply")
+    depth = 0
+    for found in _BRACKETS.finditer(text):
+        depth = depth + 1 if found[0] in "[{" else max(depth - 1, 0)
+        if depth > DEEPEST:
+            raise ValueError("it is nested too deeply")
 
 
 def flat(value: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
@@ -276,13 +298,17 @@ def read_root(project: Path) -> Path:
     """The folder of the models, for whoever only reads them.
 
     Whatever else is wrong in params.yaml does not concern a model that is live.
+
+    Raises:
+        Refused: the folder is not in the repository.
     """
     try:
         given = parse((project / PARAMS_FILE).read_bytes(), PARAMS_FILE).get("deploy")
     except (FileNotFoundError, Corrupt):
         given = None
-    root = given.get("root") if isinstance(given, dict) else None
-    return project / (root if isinstance(root, str) and root else Settings.root)
+    root = given.get("root", Settings.root) if isinstance(given, dict) else Settings.root
+    _check_setting("root", root)
+    return project / str(root)
 
 
 def read_settings(project: Path) -> Settings:
@@ -300,7 +326,7 @@ def _check_setting(key: str, value: Any) -> None:
         "keep": is_count and value >= 1,
         "auto_cleanup": isinstance(value, bool),
         "smoke_test": isinstance(value, bool),
-        "smoke_timeout": (is_count or isinstance(value, float)) and 0 < value < math.inf,
+        "smoke_timeout": (is_count or isinstance(value, float)) and 0 < value < LONGEST,
         "after_switch": value in ("files", "self_test"),
         "git_remote": value is None or isinstance(value, str),
         "dvc_remote": value is None or isinstance(value, str),

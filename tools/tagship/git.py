@@ -17,7 +17,7 @@ from git import Git
 from git.exc import GitCommandError, GitCommandNotFound
 
 from tagship import manifest, redact, refs
-from tagship.errors import NotFound, Refused, TagshipError, Unavailable
+from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
 from tagship.refs import TagName
 
 # `git rev-parse --local-env-vars` (Git 2.39). Git exports these to its hooks: a deploy started
@@ -47,8 +47,30 @@ TAG_FORM = (
     "%(refname:strip=2)%00%(objectname)%00%(*objectname)%00%(*objecttype)%00%(taggerdate:unix)%00"
     "%(taggername)%00%(taggeremail)%00%(tag)%00%(contents)%00%(contents:signature)%00"
 )
-# A repository's own configuration may name programs (core.fsmonitor); a question runs none.
-QUIET = ("-c", "core.fsmonitor=false", "-c", "core.quotePath=false")
+LINK = "120000"  # the mode of a symbolic link
+# A repository's own configuration may name programs (githooks(5), gitattributes(5), and in
+# git-config(1) core.fsmonitor, gpg.program, remote helpers), and change what is printed.
+SETTINGS = (
+    "core.fsmonitor=false",
+    "core.quotePath=false",
+    "log.showSignature=false",
+    "i18n.logOutputEncoding=UTF-8",
+    "protocol.ext.allow=never",
+)
+QUIET = tuple(word for setting in SETTINGS for word in ("-c", setting))
+# A question runs no hook either; whoever tags, commits or pushes runs their own.
+NO_HOOKS = "core.hooksPath=/dev/null"
+# refs/replace/ and grafts would say another thing than the commit of a tag does.
+ENVIRONMENT = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_PAGER": "cat",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": os.devnull,
+}
+# A partial clone would fetch what it lacks, by a program that its configuration names. The second
+# holds for every version of Git, the first gives the better error (2.39.4, 2.45).
+OFFLINE = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +83,7 @@ class Repository:
     @property
     def git(self) -> Git:
         """GitPython's runner, one for each use: its batch process is not shared."""
-        return Git(self.top)
+        return _runner(self.top)
 
 
 @dataclass(frozen=True)
@@ -121,7 +143,7 @@ def find(start: Path) -> Repository:
     for name in LOCAL_ENVIRONMENT:
         os.environ.pop(name, None)
     try:
-        answer = Git(start).execute(
+        answer = _runner(start).execute(
             [
                 "git",
                 "rev-parse",
@@ -139,7 +161,7 @@ def find(start: Path) -> Repository:
         if bare == "true":
             return Repository(Path(git_dir), bare=True)
         return Repository(
-            Path(str(Git(start).execute(["git", "rev-parse", "--show-toplevel"]))), False
+            Path(str(_runner(start).execute(["git", "rev-parse", "--show-toplevel"]))), False
         )
     except GitCommandNotFound as error:
         if not start.is_dir():
@@ -149,6 +171,14 @@ def find(start: Path) -> Repository:
         if "not a git repository" not in str(error.stderr):
             raise _failed(error) from None  # "dubious ownership", which Git explains
         raise NotFound(f"{start} is in no Git repository", "git init && dvc init") from None
+
+
+def _runner(folder: Path) -> Git:
+    """GitPython's runner, which asks offline and runs nothing that the repository names."""
+    found = Git(folder)
+    found.set_persistent_git_options(c=[*SETTINGS, NO_HOOKS])  # of its batch process
+    found.update_environment(**ENVIRONMENT, **OFFLINE)
+    return found
 
 
 def tags(repository: Repository, model: str | None = None) -> list[Tag]:
@@ -187,9 +217,11 @@ def remote_tags(repository: Repository, remote: str) -> dict[TagName, str]:
     """The tags that ``remote`` has, each with the commit that it points at.
 
     Raises:
+        Refused: Git's configuration here has no remote of that name.
         Unavailable: the remote does not answer.
     """
-    answer = _ask(repository, "ls-remote", "--tags", remote)
+    _check_remote(repository, remote)
+    answer = _act(repository, "-c", NO_HOOKS, "ls-remote", "--tags", "--end-of-options", remote)
     commits: dict[TagName, str] = {}
     for line in answer.splitlines():
         object_id, _, ref = line.partition("\t")
@@ -214,8 +246,11 @@ def commit(repository: Repository, name: str) -> Commit:
         if name == "HEAD":
             raise NotFound("the repository has no commit yet", "git commit") from None
         raise NotFound(f"there is no commit {name}", "git fetch --tags") from None
-    object_id, author, at, message = answer.split("\0")
-    return Commit(object_id, _text(author), _time(at), _text(message.strip()))
+    try:
+        object_id, author, at, message = answer.split("\0")
+    except ValueError:  # it says it is of an encoding that it is not
+        raise Corrupt(f"Git cannot show the commit {name}", "release another commit") from None
+    return Commit(object_id, _text(author), _date(object_id, at), _text(message.strip()))
 
 
 def branches_with(repository: Repository, commit_id: str) -> list[str]:
@@ -244,10 +279,10 @@ def apart(repository: Repository, one: str, other: str) -> tuple[list[Commit], l
     answer = _ask(repository, "log", "--left-right", form, f"{one}...{other}", "--")
     sides: dict[str, list[Commit]] = {"<": [], ">": []}
     ends = False
-    for line in answer.split("\n")[:-1]:
+    for line in answer.split("\n")[:-1]:  # a subject may hold what splitlines() takes for an end
         side, parents, object_id, author, at, subject = line.split("\0")
         ends = ends or not parents
-        sides[side].append(Commit(object_id, _text(author), _time(at), _text(subject)))
+        sides[side].append(Commit(object_id, _text(author), _date(object_id, at), _text(subject)))
     # what lies behind the end of a shallow clone, both may have, or one alone
     if ends and _ask(repository, "rev-parse", "--is-shallow-repository").strip() == "true":
         raise Unavailable("this clone is shallow", "git fetch --unshallow --tags")
@@ -330,6 +365,14 @@ def changed(repository: Repository, names: Iterable[str]) -> list[str]:
         *names,
     )
     return [line[3:] for line in answer.split("\0")[:-1]]
+
+
+def index(folder: Path, name: str) -> dict[str, str]:
+    """What Git's index has at or below ``name``: mode by path, both relative to ``folder``."""
+    asked = ("--literal-pathspecs", "ls-files", "--stage", "-z", "--", name)
+    answer = _run(_runner(folder), "-c", NO_HOOKS, *asked)
+    entries = (line.partition("\t") for line in answer.split("\0")[:-1])
+    return {path: facts[:6] for facts, _, path in entries}
 
 
 def is_ignored(repository: Repository, name: str) -> bool:
@@ -466,16 +509,30 @@ def _refusal(error: GitCommandError) -> str:
 
 def delete_tag(repository: Repository, name: TagName) -> None:
     """Take a local tag back."""
-    _ask(repository, "tag", "--delete", "--", str(name))
+    _act(repository, "tag", "--delete", "--", str(name))
 
 
 def push_tag(repository: Repository, remote: str, name: TagName) -> None:
     """Push one tag, and with it the commits that it needs.
 
     Raises:
+        Refused: Git's configuration here has no remote of that name.
         Unavailable: the remote refuses it or does not answer.
     """
-    _ask(repository, "push", "--quiet", remote, f"refs/tags/{name}:refs/tags/{name}")
+    _check_remote(repository, remote)
+    _act(
+        repository, "push", "--quiet", "--end-of-options", remote,
+        f"refs/tags/{name}:refs/tags/{name}",
+    )  # fmt: skip
+
+
+def _check_remote(repository: Repository, remote: str) -> None:
+    """Refuse an address for a remote: params.yaml, which names one, comes with the repository."""
+    if remote not in _ask(repository, "remote").splitlines():
+        raise Refused(
+            f"Git has no remote {redact.text(remote)}",
+            "name one of `git remote`; a new one is made by: git remote add NAME URL",
+        )
 
 
 def default_remote(repository: Repository) -> str | None:
@@ -492,9 +549,9 @@ def commit_only(repository: Repository, names: list[str], message: str) -> str:
     Returns:
         The id of the new commit, or of HEAD where the files have not changed.
     """
-    _ask(repository, "--literal-pathspecs", "add", "--", *names)
+    _act(repository, "--literal-pathspecs", "add", "--", *names)
     if changed(repository, names):
-        _ask(
+        _act(
             repository, "--literal-pathspecs", "commit", "--quiet", f"--message={message}",
             "--only", "--", *names,
         )  # fmt: skip
@@ -503,7 +560,7 @@ def commit_only(repository: Repository, names: list[str], message: str) -> str:
 
 def unstage(repository: Repository, names: list[str]) -> None:
     """Set the index back to HEAD for these files."""
-    _ask(repository, "--literal-pathspecs", "reset", "--quiet", "HEAD", "--", *names)
+    _act(repository, "--literal-pathspecs", "reset", "--quiet", "HEAD", "--", *names)
 
 
 def identity(repository: Repository) -> str:
@@ -516,12 +573,20 @@ def identity(repository: Repository) -> str:
 
 
 def _ask(repository: Repository, *arguments: str) -> str:
+    """A question: it runs no hook, and talks to nobody."""
+    return _run(repository.git, "-c", NO_HOOKS, *arguments)
+
+
+def _act(repository: Repository, *arguments: str) -> str:
+    """A change, or a talk with a remote: it runs the user's hooks, and fetches no object."""
+    runner = Git(repository.top)
+    runner.update_environment(**ENVIRONMENT)
+    return _run(runner, *arguments)
+
+
+def _run(runner: Git, *arguments: str) -> str:
     try:
-        answer = repository.git.execute(
-            ["git", *QUIET, *arguments],
-            strip_newline_in_stdout=False,
-            env={"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"},
-        )
+        answer = runner.execute(["git", *QUIET, *arguments], strip_newline_in_stdout=False)
     except GitCommandError as error:
         raise _failed(error) from None
     return str(answer)
@@ -537,6 +602,8 @@ def _failed(error: GitCommandError) -> TagshipError:
     hook = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
     reason = "; ".join([words, *(redact.text(line) for line in hook if line)])
     hint = "git remote -v" if "does not appear to be a git repository" in words else ""
+    if "missing object" in words:
+        hint = "git fetch --tags --force; else see what git fsck says"
     lock = re.search(r"Unable to create '([^']+\.lock)': File exists", words)
     if lock:
         hint = f"a git that was killed left it, unless one runs: rm {shlex.quote(lock[1])}"
@@ -546,6 +613,15 @@ def _failed(error: GitCommandError) -> TagshipError:
 def _text(raw: str) -> str:
     """Text that can be written as UTF-8: GitPython keeps other bytes as surrogates."""
     return raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _date(commit_id: str, seconds: str) -> datetime:
+    try:
+        return _time(seconds)
+    except (ValueError, OverflowError, OSError):
+        raise Corrupt(
+            f"commit {commit_id[:10]} has a date that no calendar has", "release another commit"
+        ) from None
 
 
 def _time(seconds: str) -> datetime:

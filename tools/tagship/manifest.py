@@ -6,7 +6,9 @@ import fcntl
 import hashlib
 import os
 import re
+import reprlib
 import stat
+import unicodedata
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ FICLONE = 0x40049409  # ioctl of Linux, <linux/fs.h>: share the blocks of anothe
 METADATA = "metadata.json"
 SIGNATURE = "model.sig"
 OWN = (METADATA, SIGNATURE)  # what tagship writes beside the files of a version
+NAME_MAX, PATH_MAX = 255, 2048  # bytes; Linux takes 4096, and what is above the file counts too
 
 
 class Unreadable(OSError):
@@ -32,17 +35,30 @@ class Unreadable(OSError):
 def is_path(path: str) -> bool:
     """Whether ``path`` stays below the folder that it is relative to, under any system's rules.
 
-    Not absolute, leaving, of a drive's form, through ``.git`` or ``.dvc``, nor with control codes.
+    Not absolute, leaving, of a drive's form, through ``.git`` or ``.dvc``, nor with control codes,
+    nor what no file can be named: longer than 255 bytes a part, or no text of UTF-8.
     """
     parts = path.split("/")
     return not (
         PurePosixPath(path).is_absolute()
         or PureWindowsPath(path).drive != ""
         or "\\" in path
-        or any(ord(letter) < 32 or ord(letter) == 127 for letter in path)
+        or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in path)
         or any(part in ("", ".", "..") for part in parts)
-        or any(part.lower() in (".git", ".dvc") for part in parts)
+        or len(path.encode()) > PATH_MAX
+        or any(len(part.encode()) > NAME_MAX for part in parts)
+        or any(_folded(part) in (".git", ".dvc", "git~1") for part in parts)
     )
+
+
+def _folded(part: str) -> str:
+    """What another file system may take a name for.
+
+    HFS+ passes over format characters, NTFS over dots and blanks at the end and a stream after
+    ``:``, and knows ``.git`` by its short name too (fsck.hasDotgit in git-fsck(1)).
+    """
+    kept = "".join(letter for letter in part if unicodedata.category(letter) != "Cf")
+    return kept.partition(":")[0].rstrip(". ").lower()
 
 
 def _is_hex(text: str) -> bool:
@@ -91,7 +107,10 @@ def check_path(path: str) -> str:
         Corrupt: it may not.
     """
     if not is_path(path):
-        raise Corrupt(f"{path!r} is no path for a file of a version", "rename it and release again")
+        raise Corrupt(
+            f"{reprlib.repr(path)} is no path for a file of a version",
+            "rename it and release again",
+        )
     return path
 
 

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from tagship import atomic, manifest, redact, room
+from tagship import atomic, git, manifest, redact, room, trust
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
 from tagship.progress import Advance, Progress, silent
 
@@ -47,10 +48,14 @@ class Object:
 
 @dataclass(frozen=True)
 class Cache:
-    """DVC's cache on this machine, and the DVC repository that configures it."""
+    """DVC's cache on this machine, and the DVC repository that configures it.
+
+    ``named``: this host's own configuration names the folder.
+    """
 
     project: Path
     folder: Path
+    named: bool = False
 
     def path(self, wanted: Object) -> Path:
         """Where DVC keeps an object (``dvc/cachemgr.py``)."""
@@ -62,8 +67,73 @@ class Cache:
         return self.path(wanted).is_file()
 
     def drop(self, wanted: Object) -> None:
-        """Remove an object whose bytes are wrong: DVC would trust it for ever."""
+        """Remove an object whose bytes are wrong: DVC would trust it for ever.
+
+        Raises:
+            Refused: as ``check_ours``.
+        """
+        self.check_ours(wanted)
         self.path(wanted).unlink(missing_ok=True)
+
+    def check_ours(self, wanted: Object) -> None:
+        """Refuse to write into a folder that only the repository names: it may be anybody's.
+
+        Raises:
+            Refused: neither is it below ``.dvc``, nor does the host's own configuration name it.
+        """
+        real, top = self.folder.resolve(), self.project.resolve() / ".dvc"
+        if not self.named and not real.is_relative_to(top):
+            raise Refused(
+                f"the DVC cache is {real}, which this host's own configuration does not name",
+                f"if it is right, say so: dvc cache dir --local {shlex.quote(str(real))}",
+            )
+        place = self.path(wanted).parent
+        if not place.resolve().is_relative_to(real):
+            raise Refused(
+                f"{place} leads out of the DVC cache, to {place.resolve()}",
+                f"remove the link: rm {shlex.quote(str(place))}",
+            )
+
+
+@dataclass(frozen=True)
+class _Config:
+    """DVC's configuration: all of it, as DVC merges it, and what this host says of its own."""
+
+    whole: dict[str, Any]
+    host: dict[str, Any]
+
+    def remote(self, name: str) -> dict[str, Any]:
+        """The options of a remote, those of the one that it builds on (``remote://``) included."""
+        from dvc.fs import get_fs_config
+
+        return dict(get_fs_config(self.whole, name=name))
+
+
+def _config(project: Path) -> _Config:
+    """Read DVC's configuration.
+
+    Raises:
+        Refused: it cannot be read, or what should be the host's own is in Git.
+    """
+    from dvc.config import Config, ConfigError, merge  # 30 ms, and only for who reads bytes
+    from voluptuous import Invalid
+
+    name = f".dvc/{Config.CONFIG_LOCAL}"
+    if (project / name).exists() and git.index(project, name):
+        raise Refused(
+            f"{name} is in Git, and is to say what this host alone decides",
+            f"git rm --cached {name}",
+        )
+    host: dict[str, Any] = {}
+    try:
+        config = Config(dvc_dir=str(project / ".dvc"))
+        for level in ("system", "global", "local"):
+            merge(host, config.load_one(level))
+    except (ConfigError, Invalid, OSError, TypeError, ValueError, AttributeError, RecursionError,
+            SyntaxError) as error:  # fmt: skip # the last is ConfigObj's
+        told = redact.text(" ".join(str(error).split()))[:300]
+        raise Refused(f"DVC: {told}", "mend .dvc/config") from None
+    return _Config(dict(config), host)
 
 
 def cache_of(project: Path) -> Cache:
@@ -72,14 +142,10 @@ def cache_of(project: Path) -> Cache:
     Raises:
         Refused: the configuration cannot be read.
     """
-    from dvc.config import Config, ConfigError  # 30 ms, and only for those who read bytes
-
-    try:
-        found = Config(dvc_dir=str(project / ".dvc"))
-    except ConfigError as error:
-        raise Refused(f"DVC: {error}", "mend .dvc/config") from None
-    folder = found["cache"].get("dir")
-    return Cache(project, Path(folder) if folder else project / ".dvc" / "cache")
+    config = _config(project)
+    folder = config.whole["cache"].get("dir")
+    named = folder is not None and folder == config.host["cache"].get("dir")
+    return Cache(project, Path(folder) if folder else project / ".dvc" / "cache", named)
 
 
 @dataclass(frozen=True)
@@ -109,6 +175,7 @@ class Fetcher:
         Raises:
             Unavailable: the remote is not configured, does not answer, or lacks an object.
             Corrupt: the remote's bytes are not the object's.
+            Refused: only the repository says where the cache is, or where credentials would go.
         """
         lacking = [
             one
@@ -119,6 +186,9 @@ class Fetcher:
             return 0
         if self.offline:
             raise Unavailable(f"the DVC cache lacks {lacking[0]}", "dvc fetch --all-tags")
+        for one in lacking:
+            self.cache.check_ours(one)
+        self._check_incoming()
         pool, wait = ThreadPoolExecutor(JOBS), True
         sizes = [one.size for one in lacking]
         total = None if None in sizes else sum(size or 0 for size in sizes)
@@ -134,6 +204,11 @@ class Fetcher:
         finally:
             pool.shutdown(wait=wait, cancel_futures=True)
         return len(lacking)
+
+    def _check_incoming(self) -> None:
+        real = self.incoming.resolve()
+        if not real.is_relative_to(self.incoming.parents[1].resolve()):
+            raise Refused(f"{self.incoming} leads to {real}", "remove the link on the way there")
 
     def _fetch(self, transport: "_Transport", wanted: Object, advance: Advance) -> None:
         atomic.make_folder(self.incoming, 0o700)  # DVC makes its files by the umask
@@ -241,22 +316,33 @@ def pointer_files(path: Path) -> list[Path]:
 
 def has_remote(cache: Cache, remote: str | None) -> bool:
     """Whether DVC has a remote to push to."""
-    from dvc.config import Config
-
-    return bool(remote or Config(dvc_dir=str(cache.project / ".dvc"))["core"].get("remote"))
+    return bool(remote or _config(cache.project).whole["core"].get("remote"))
 
 
 class _Transport:
-    """DVC's remotes: get and put an object by its digest. Nothing else of DVC is used for bytes."""
+    """DVC's remotes: get and put an object by its digest. Nothing else of DVC is used for bytes.
 
-    def __init__(self, repo: Any) -> None:
-        self._repo = repo
+    DVC's ``Repo`` is not opened: it writes where the repository's configuration says
+    (``core.site_cache_dir``), and of it a remote needs the configuration alone.
+    """
+
+    def __init__(self, config: _Config) -> None:
+        from dvc.data_cloud import DataCloud
+
+        self._config = config
+        self._cloud = DataCloud(
+            SimpleNamespace(config=config.whole, site_cache_dir=None, data_index=None)
+        )
         self._odbs: dict[tuple[str | None, str], Any] = {}
 
     def _odb(self, wanted: Object, remote: str | None) -> Any:
-        name, hash_name = wanted.remote or remote, wanted.hash_name
+        name = wanted.remote or remote or self._config.whole["core"].get("remote")
+        hash_name = wanted.hash_name
         if (name, hash_name) not in self._odbs:
-            self._odbs[name, hash_name] = self._repo.cloud.get_remote_odb(
+            if name:
+                options = self._config.remote(name)
+                trust.check(name, options, self._config.host["remote"], os.environ)
+            self._odbs[name, hash_name] = self._cloud.get_remote_odb(
                 name, "fetch", hash_name=hash_name
             )
         return self._odbs[name, hash_name]
@@ -355,14 +441,13 @@ def _of_files(advance: Advance) -> Any:
 
 @contextlib.contextmanager
 def _transport(project: Path) -> Iterator[_Transport]:
-    """DVC opened for a transfer, its errors put into our words."""
+    """DVC's remotes for a transfer, their errors put into our words."""
     from dvc.config import NoRemoteError
     from dvc.exceptions import DvcException
-    from dvc.repo import Repo
 
     try:
-        with _quiet(), contextlib.closing(Repo(str(project))) as repo:
-            yield _Transport(repo)
+        with _quiet():
+            yield _Transport(_config(project))
     except NoRemoteError:
         raise NotFound("DVC has no remote", "dvc remote add -d NAME URL") from None
     except DvcException as error:

@@ -21,6 +21,7 @@ from semver import Version
 from tagship.errors import InvalidName, NotFound
 from tagship.fields import Is
 
+LONGEST = 255  # bytes of a folder's name
 NAME = r"[a-zA-Z0-9](?:[a-zA-Z0-9/_-]*[a-zA-Z0-9])?"
 FOLDER = r"[a-zA-Z0-9._/-]+"
 OUR_NAME = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?"
@@ -114,9 +115,10 @@ VersionText = Annotated[str, Is(is_version, "version")]
 
 
 def is_model(text: str) -> bool:
-    """Whether GTO could name a model so; a folder may not lead out."""
+    """Whether GTO could name a model so, and a folder be named for it; none may lead out."""
     found = _MODEL.fullmatch(text)
-    return found is not None and ".." not in (found["folder"] or "").split("/")
+    leads_out = found is not None and ".." in (found["folder"] or "").split("/")
+    return found is not None and not leads_out and len(folder_name(text)) <= LONGEST
 
 
 ModelText = Annotated[str, Is(is_model, "model name")]
@@ -180,9 +182,9 @@ class Wanted:
         if tag and tag.model == model and tag.action in (Action.REGISTER, Action.ASSIGN):
             return cls(exact=tag.version, stage=tag.stage)
         part = _PART.fullmatch(text)
-        if part:
-            return cls(prefix=tuple(int(number) for number in part.groups() if number is not None))
         try:
+            if part:
+                return cls(prefix=tuple(int(number) for number in part.groups() if number))
             return cls(exact=Version.parse(text.removeprefix("v")))
         except ValueError:
             raise InvalidName(

@@ -199,7 +199,8 @@ def run(model: Path, self_test: Path | None, timeout: float) -> Report:
         return Report(SKIPPED, f"{model.name} is a pickle, and not loaded", loader.framework)
     with tempfile.TemporaryDirectory(prefix="tagship-") as folder:
         answer = Path(folder, "report.json")
-        command = [sys.executable, "-m", "tagship.selftest", str(answer), str(model)]
+        # -P: with -m alone Python looks for modules in the working directory first
+        command = [sys.executable, "-P", "-m", "tagship.selftest", str(answer), str(model)]
         command += [str(self_test)] if self_test else []
         errors = _run_to_end(command, timeout, model.name)
         try:

@@ -65,7 +65,7 @@ def read(pointer: str, lock: bytes, pipeline: bytes) -> list[Stage]:
         # DVC leaves the entry of a stage that was renamed or removed in the lock
         known = declared.get("stages") or {}
         return [stage for stage in found if stage.name.partition("@")[0] in known]
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise Corrupt(f"{pointer} is not of DVC's form", "write it again: dvc repro") from None
 
 

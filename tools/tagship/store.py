@@ -5,6 +5,7 @@
 
 import contextlib
 import os
+import shlex
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tagship import atomic, fields, pointer, room
-from tagship.errors import Refused
+from tagship.errors import Corrupt, Refused
 from tagship.pointer import CURRENT, VERSIONS, Link, LinkState
 from tagship.refs import VersionText
 
@@ -83,6 +84,7 @@ class Store:
             Locked: another process holds it.
             Refused: the folder cannot be written.
         """
+        self._check_links()
         for folder in (self.folder, self.versions, self.private):
             if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
                 raise Refused(f"{folder} cannot be written: Permission denied", f"ls -ld {folder}")
@@ -96,8 +98,27 @@ class Store:
         with atomic.locked(self.private / "lock", owner, wait):
             yield
 
+    def _check_links(self) -> None:
+        """Nothing is written through a link: it may have come with the repository.
+
+        Raises:
+            Refused: where only folders and files of ours belong, there is a link.
+        """
+        lock = self.private / "lock"
+        for path in (self.versions, self.private, lock, self.staging, self.incoming, self.trash):
+            if path.is_symlink():
+                raise Refused(
+                    f"{path} is a link to {path.readlink()}, and is to be tagship's own",
+                    f"remove it: rm {shlex.quote(str(path))}",
+                )
+
     def holder(self) -> str | None:
-        """Who works on the model right now, in words; None where nobody does."""
+        """Who works on the model right now, in words; None where nobody does.
+
+        Raises:
+            Refused: there is a link where the lock is to be.
+        """
+        self._check_links()
         return atomic.holder(self.private / "lock")
 
     def link(self) -> Link:
@@ -130,7 +151,16 @@ class Store:
         return []
 
     def path(self, directory: str) -> Path:
-        """The path of a version directory."""
+        """The path of a version directory.
+
+        Raises:
+            Corrupt: the name, from the history or an intent, is not one below versions/.
+        """
+        if directory in ("", ".", "..") or "/" in directory or "\0" in directory:
+            raise Corrupt(
+                f"{directory!r} is no version directory of {self.folder}",
+                "mend the history, or move it away",
+            )
         return self.versions / directory
 
     @contextlib.contextmanager
@@ -168,7 +198,7 @@ class Store:
 
     def switch(self, directory: str) -> None:
         """Make a version live. The commit point of a deploy."""
-        atomic.swap_link(self.current, f"{VERSIONS}/{directory}")
+        atomic.swap_link(self.current, f"{VERSIONS}/{self.path(directory).name}")
 
     def unlink(self) -> None:
         """Take ``current`` away: nothing is live any more."""

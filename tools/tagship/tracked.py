@@ -11,6 +11,7 @@ import math
 import posixpath
 import tempfile
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -219,11 +220,18 @@ def _in_outs(content: dict[str, Any], name: str, path: str) -> Out | None:
 
 
 def _dvc_out(path: str, out_path: str, out: dict[str, Any], pointer: str, stage: str | None) -> Out:
-    digest = str(out["md5"])
-    if not all(letter in "0123456789abcdef" for letter in digest.removesuffix(".dir")):
-        raise Corrupt(f"{pointer} has {digest!r} for an md5", f"mend {pointer} and commit it")
+    digest, size, remote = str(out["md5"]), out.get("size"), out.get("remote")
+    try:
+        _hex(digest.removesuffix(".dir"))
+    except ValueError:
+        told = digest if len(digest) < 64 else f"{digest[:64]}..."
+        raise Corrupt(
+            f"{pointer} has {told!r} for an md5", f"mend {pointer} and commit it"
+        ) from None
+    if not isinstance(size, int | None) or not isinstance(remote, str | None) or (size or 0) < 0:
+        raise Corrupt(f"{pointer} is not of DVC's form", f"mend {pointer} and commit it")
     hash_name = MD5 if out.get("hash") == MD5 else LEGACY_MD5
-    wanted = Object(hash_name, digest, out.get("size"), out.get("remote"))
+    wanted = Object(hash_name, digest, size, remote)
     within = "" if path == out_path else posixpath.relpath(path, out_path)
     return Out(path, (wanted,), pointer, within, (), (bool(out.get("isexec")),), stage)
 
@@ -440,15 +448,28 @@ def _read_list(wanted: Object, name: str, fetch: Fetcher) -> list[tuple[str, Obj
     if data is None:
         raise _restless(path)
     try:
-        return [
-            (check_path(str(entry["relpath"])),
+        listed = [
+            (check_path(_text(entry["relpath"])),
              Object(wanted.hash_name, _hex(entry["md5"]), None, wanted.remote))
             for entry in json.loads(data)
         ]  # fmt: skip
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise Corrupt(
             f"the list of files {wanted} cannot be read", "release the model again"
         ) from None
+    _check_apart([path for path, _ in listed], wanted)
+    return listed
+
+
+def _check_apart(names: list[str], wanted: Object) -> None:
+    """Refuse a list that names a file twice, or a file and a folder alike."""
+    folders = {above for name in names for above in stages.parents(name)}
+    twice = {name for name, count in Counter(names).items() if count > 1} | (folders & set(names))
+    if twice:
+        raise Corrupt(
+            f"the list of files {wanted} has two things of the name {min(twice)!r}",
+            "release the model again",
+        )
 
 
 def _bytes_of_list(wanted: Object, path: Path) -> bytes | None:
@@ -458,6 +479,12 @@ def _bytes_of_list(wanted: Object, path: Path) -> bytes | None:
     except manifest.Unreadable:
         return None
     return data if matches(wanted, path, hashlib.md5(data).hexdigest()) else None  # noqa: S324 - DVC's
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
 
 
 def _hex(text: Any) -> str:

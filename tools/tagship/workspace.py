@@ -75,8 +75,21 @@ class Workspace:
         return git.Blobs(self.repository)
 
     def store(self, model: str) -> Store:
-        """The model's folder on this host."""
-        return Store(self.root / refs.folder_name(model))
+        """The model's folder on this host.
+
+        Raises:
+            Refused: on the way there Git has put a link, which leads somewhere else.
+        """
+        folder = self.root / refs.folder_name(model)
+        above = folder.relative_to(self.project).parents[:-1]
+        for path in (self.project / one for one in (folder.relative_to(self.project), *above)):
+            if path.is_symlink():  # one that Git does not know is the operator's: another disk, say
+                name = path.relative_to(self.project).as_posix()
+                if git.index(self.project, name).get(name) == git.LINK:
+                    raise Refused(
+                        f"{name} is a link in Git, to {path.readlink()}", f"git rm {name}"
+                    )
+        return Store(folder)
 
     def catalog(self, model: str) -> Catalog:
         """The model's versions, from the tags.

@@ -1,0 +1,1 @@
+"""A repository that wants the worst of whoever deploys from it."""
