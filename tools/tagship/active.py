@@ -62,7 +62,7 @@ def store(model: str, start: Path | str = ".") -> Store:
 
 
 def resolve(model: str, start: Path | str = ".") -> Live:
-    """Look at ``current`` once, and say what is live.
+    """Look at ``current`` once, and say what is live; again where that is cleaned up meanwhile.
 
     Raises:
         NotFound: nothing is deployed.
@@ -70,8 +70,14 @@ def resolve(model: str, start: Path | str = ".") -> Live:
         Corrupt: it dangles, or its directory has no readable metadata.
     """
     folder = store(model, start)
-    directory = _live_directory(folder, model, Path(start))
-    described = metadata.read(directory)
+    while True:
+        directory = _live_directory(folder, model, Path(start))
+        try:
+            described = metadata.read(directory)
+            break
+        except Corrupt:
+            if directory.is_dir():  # else it was cleaned up meanwhile: what is live is another one
+                raise
     return Live(model, described.version, directory, directory / described.path)
 
 
@@ -90,13 +96,14 @@ def _live_directory(folder: Store, model: str, start: Path) -> Path:
     if name is None:
         _check_declared(model, start)
         raise NotFound(f"no version of {model} is live", f"tagship deploy {model}")
-    if folder.link().state is LinkState.DANGLING:
+    link = folder.link()  # which may be another one than a moment ago
+    if link.state is LinkState.DANGLING:
         version = pointer.version_of(name)
         raise Corrupt(
             f"{folder.current} leads to {name}, which is gone",
             f"tagship deploy {model}@{version} --force",
         )
-    return folder.path(name).resolve()
+    return folder.path(link.directory or name).resolve()
 
 
 def load(
@@ -118,10 +125,7 @@ def load(
         TagshipError: neither can be loaded; it says why, for both.
     """
     try:
-        live = resolve(model, start)
-        return ActiveModel(
-            _load(model, live.path, loader, allow_pickle), model, live.version, live.directory
-        )
+        return _load_live(model, start, loader, allow_pickle)
     except TagshipError as error:
         why = error
     try:
@@ -135,6 +139,20 @@ def load(
         ) from None
     logger.warning("%s is loaded from %s, which has no version: %s", model, path, why.message)
     return ActiveModel(loaded, model, None, path.parent)
+
+
+def _load_live(
+    model: str, start: Path | str, loader: Callable[[Path], Any] | None, allow_pickle: bool
+) -> ActiveModel:
+    """Load what is live; what is cleaned up while it loads is live no more, and another one is."""
+    while True:
+        live = resolve(model, start)
+        try:
+            loaded = _load(model, live.path, loader, allow_pickle)
+            return ActiveModel(loaded, model, live.version, live.directory)
+        except Exception:
+            if live.directory.is_dir():
+                raise
 
 
 def _check_declared(model: str, start: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from tagship import controls, fields
 from tagship.errors import Corrupt, Locked
+from tagship.progress import Tell, nobody
 
 T = TypeVar("T")
 
@@ -203,13 +204,16 @@ def move(source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path, owner: dict[str, Any], wait: float = 0) -> Iterator[None]:
+def locked(
+    path: Path, owner: dict[str, Any], wait: float = 0, tell: Tell = nobody
+) -> Iterator[None]:
     """Hold ``path`` with flock(2), which the kernel releases when its holder dies.
 
     Args:
         path: the lock file; who holds it stands beside it, in ``<path>.json``.
         owner: what the loser is told: ``what``, ``actor``, ``host``, ``pid``, ``since``.
         wait: how long to wait for it, in seconds.
+        tell: is told who is waited for.
 
     Raises:
         Locked: somebody else holds it.
@@ -219,7 +223,13 @@ def locked(path: Path, owner: dict[str, Any], wait: float = 0) -> Iterator[None]
     card = path.with_name(path.name + ".json")
     lock = FileLock(path, mode=0o644)  # else by the umask
     try:
-        lock.acquire(timeout=max(wait, GLANCE))
+        try:
+            lock.acquire(timeout=GLANCE)
+        except Timeout:
+            if wait <= GLANCE:
+                raise
+            tell(f"waiting up to {wait:g} s: {_locked_by(card).message}")
+            lock.acquire(timeout=wait - GLANCE)
     except Timeout:
         raise _locked_by(card) from None
     try:

@@ -120,7 +120,7 @@ def cleanup(
     plans.check_deployed(space, store, model)
     if dry_run:
         return Cleanup(model, _verdicts(space, store, keep), dry_run=True)
-    with store.locked(workspace.owner(f"cleanup of {model}"), options.wait):
+    with store.locked(workspace.owner(f"cleanup of {model}"), options.wait, options.tell):
         mended = _recovered(store, model)
         verdicts = _verdicts(space, store, keep)
         gone = [verdict for verdict in verdicts if not verdict.keep]
@@ -184,7 +184,7 @@ def pin(space: Workspace, model: str, version: str, options: Options) -> None:
         Locked: another process works on the model.
     """
     store = space.store(model)
-    with store.locked(workspace.owner(f"pin of {model}@{version}"), options.wait):
+    with store.locked(workspace.owner(f"pin of {model}@{version}"), options.wait, options.tell):
         deploy.recover(store, model)
         pins = store.pins()
         if version in pins:
@@ -209,7 +209,7 @@ def unpin(space: Workspace, ref: Ref, options: Options) -> str:
         wanted = str(ref.wanted).lstrip("@")
         raise NotFound(f"{model} {wanted} is not pinned", f"tagship list {model}")
     version = str(found)
-    with store.locked(workspace.owner(f"unpin of {model}@{version}"), options.wait):
+    with store.locked(workspace.owner(f"unpin of {model}@{version}"), options.wait, options.tell):
         deploy.recover(store, model)
         pins = store.pins()
         pins.pop(version, None)

@@ -609,7 +609,7 @@ def _manager(session: Session, model: str) -> Iterator["ModelVersionManager"]:
     """A manager whose long reads and copies show a bar, on a terminal."""
     from tagship.manager import ModelVersionManager
 
-    yield ModelVersionManager(model, session.folder, _progress())
+    yield ModelVersionManager(model, session.folder, _progress(), lambda line: _warn([line]))
 
 
 def _progress() -> "Progress":

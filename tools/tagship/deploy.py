@@ -27,7 +27,7 @@ from tagship.errors import Corrupt, SelfTestFailed, TagshipError, Unavailable
 from tagship.history import Event, Place
 from tagship.manifest import File
 from tagship.metadata import Metadata
-from tagship.progress import Progress, silent
+from tagship.progress import Progress, Tell, nobody, silent
 from tagship.refs import Ref, Wanted
 from tagship.selftest import Report
 from tagship.signing import Signature, Statement
@@ -50,6 +50,7 @@ class Options:
         wait: seconds to wait for the lock.
         progress: is told the bytes fetched, copied and hashed.
         verify: a rollback hashes every file, and not only what was touched since its deploy.
+        tell: is told whose lock is waited for.
     """
 
     force: bool = False
@@ -58,6 +59,7 @@ class Options:
     wait: float = 0
     progress: Progress = silent
     verify: bool = False
+    tell: Tell = nobody
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def deploy(space: Workspace, ref: Ref, options: Options = Options()) -> Outcome:
     taken = space.snapshot(release.commit, ref.model)
     store = space.store(ref.model)
     what = f"deploy of {ref.model}@{release.version}"
-    with store.locked(workspace.owner(what), options.wait):
+    with store.locked(workspace.owner(what), options.wait, options.tell):
         mended = recover(store, ref.model)
         past = workspace.events(store)
         signer = plans.check_tag(space, past, release)
@@ -145,7 +147,7 @@ def rollback(
     """
     store = space.store(model)
     plans.check_deployed(space, store, model)
-    with store.locked(workspace.owner(f"rollback of {model}"), options.wait):
+    with store.locked(workspace.owner(f"rollback of {model}"), options.wait, options.tell):
         mended = recover(store, model)
         past = workspace.events(store)
         live = plans.live_place(store)

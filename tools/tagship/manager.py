@@ -28,7 +28,7 @@ from tagship.history import Event
 from tagship.inspection import LiveThen, Status, Verification, VersionRow
 from tagship.metadata import Metadata
 from tagship.plans import Plan, RollbackPlan
-from tagship.progress import Progress, silent
+from tagship.progress import Progress, Tell, nobody, silent
 from tagship.provenance import Why
 from tagship.refs import Ref, TagName, Wanted, check_model
 from tagship.release import Released, ReleasePlan
@@ -42,17 +42,20 @@ class ModelVersionManager:
         model: its name under ``artifacts:`` in dvc.yaml.
         start: a folder in the workspace; the working directory by default.
         progress: is told what is fetched, copied, hashed and pushed, and the bytes of it.
+        tell: is told whose lock is waited for, where ``wait`` is given.
 
     Raises:
         NotFound: ``start`` is in no Git, or in no DVC repository.
         InvalidName: no model can be named so.
     """
 
-    def __init__(self, model: str, start: Path | str = ".", progress: Progress = silent) -> None:
+    def __init__(
+        self, model: str, start: Path | str = ".", progress: Progress = silent, tell: Tell = nobody
+    ) -> None:
         self.model = check_model(model)
         self.start = Path(start)
         self.space = workspace.find(self.start)
-        self.progress = progress
+        self.progress, self.tell = progress, tell
 
     def release(
         self,
@@ -93,7 +96,7 @@ class ModelVersionManager:
         wait: float = 0,
     ) -> Outcome:
         """Make a version live. See ``deploy.deploy``."""
-        options = deploy.Options(force, smoke_test, reason, wait, self.progress)
+        options = deploy.Options(force, smoke_test, reason, wait, self.progress, tell=self.tell)
         outcome = deploy.deploy(self.space, self._ref(version), options)
         return self._cleaned(outcome) if outcome.event else outcome
 
@@ -162,7 +165,9 @@ class ModelVersionManager:
             wait: seconds to wait for another act on the model.
         """
         wanted = None if version is None else Wanted.parse(version, self.model)
-        options = deploy.Options(reason=reason, verify=verify, wait=wait, progress=self.progress)
+        options = deploy.Options(
+            reason=reason, verify=verify, wait=wait, progress=self.progress, tell=self.tell
+        )
         return deploy.rollback(self.space, self.model, wanted, options)
 
     def rollback_plan(self, version: str | None = None) -> RollbackPlan:
@@ -175,7 +180,7 @@ class ModelVersionManager:
         wait: float = 0,
     ) -> Cleanup:  # fmt: skip
         """Remove old versions from this host. See ``cleanup.cleanup``."""
-        options = deploy.Options(reason=reason, wait=wait)
+        options = deploy.Options(reason=reason, wait=wait, tell=self.tell)
         return cleanup.cleanup(self.space, self.model, keep, dry_run=dry_run, options=options)
 
     def export(
@@ -212,12 +217,14 @@ class ModelVersionManager:
     def pin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> str:
         """Protect a version from cleanup; the version that was meant."""
         found = str(self.space.catalog(self.model).find(self._ref(version)).version)
-        cleanup.pin(self.space, self.model, found, deploy.Options(reason=reason, wait=wait))
+        cleanup.pin(
+            self.space, self.model, found, deploy.Options(reason=reason, wait=wait, tell=self.tell)
+        )
         return found
 
     def unpin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> str:
         """Let cleanup have a version again; the version that was meant."""
-        options = deploy.Options(reason=reason, wait=wait)
+        options = deploy.Options(reason=reason, wait=wait, tell=self.tell)
         return cleanup.unpin(self.space, self._ref(version), options)
 
     def get_deployment_history(

@@ -33,7 +33,14 @@ class Link:
 
 
 def link(folder: Path) -> Link:
-    """What ``current`` in a model's folder is, read once."""
+    """What ``current`` in a model's folder is; read again where a cleanup was faster than we."""
+    found = _look(folder)
+    while found.state is LinkState.DANGLING and (now := _look(folder)).target != found.target:
+        found = now
+    return found
+
+
+def _look(folder: Path) -> Link:
     try:
         target = os.readlink(folder / CURRENT)
     except FileNotFoundError:

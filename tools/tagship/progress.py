@@ -11,6 +11,13 @@ Advance = Callable[[int], object]  # is told the bytes done since it was last to
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
 
 
+Tell = Callable[[str], object]  # is told one thing in words: whose lock is waited for
+
+
+def nobody(text: str) -> None:
+    """Nobody is told."""
+
+
 @contextlib.contextmanager
 def silent(doing: str, total: int | None) -> Iterator[Advance]:  # noqa: ARG001 - a Progress
     """Nobody watches."""

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from tagship import atomic, fields, pointer, room
 from tagship.errors import Corrupt, Refused
 from tagship.pointer import CURRENT, VERSIONS, Link, LinkState
+from tagship.progress import Tell, nobody
 from tagship.refs import VersionText
 
 PRIVATE = ".tagship"
@@ -77,7 +78,7 @@ class Store:
         return self.private / "trash"
 
     @contextlib.contextmanager
-    def locked(self, owner: dict[str, Any], wait: float = 0) -> Iterator[None]:
+    def locked(self, owner: dict[str, Any], wait: float = 0, tell: Tell = nobody) -> Iterator[None]:
         """Hold the model's lock, its folders made.
 
         Raises:
@@ -95,7 +96,7 @@ class Store:
         except OSError as error:
             what = f"{error.filename or self.folder} cannot be made: {error.strerror}"
             raise Refused(what, room.hint(error, f"ls -ld {self.folder}")) from None
-        with atomic.locked(self.private / "lock", owner, wait):
+        with atomic.locked(self.private / "lock", owner, wait, tell):
             yield
 
     def _check_links(self) -> None:
