@@ -23,6 +23,7 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 DEPLOYED = (
     "/models/*/versions\n/models/*/current\n/models/*/deployment_history.json\n/models/*/.tagship\n"
 )
+REMOTE = "[core]\n    remote = store\n['remote \"store\"']\n    url = ../../dvc-remote\n"
 PERSON = "Ada <ada@example.com>"
 
 
@@ -83,13 +84,13 @@ def fresh(repo: Path, model: str) -> None:
     os.sync()
 
 
-def _begin(folder: Path) -> Path:
-    """``folder/repo``: Git and DVC, and a DVC remote; nothing is committed."""
+def _begin(folder: Path, config: str = "") -> Path:
+    """``folder/repo``: Git and DVC, with a configuration of DVC; nothing is committed."""
     repo = folder / "repo"
     repo.mkdir(parents=True)
     tell(repo, "git", "init", "--quiet", "--initial-branch=main")
     tell(repo, DVC, "init", "--quiet")
-    tell(repo, DVC, "remote", "add", "--quiet", "--default", "store", "../dvc-remote")
+    (repo / ".dvc" / "config").write_text(config, encoding="utf-8")
     for name in (".gitignore", ".dvcignore"):
         (repo / name).write_text(DEPLOYED, encoding="utf-8")
     return repo
@@ -145,7 +146,7 @@ def tagged(
     Each version has a commit, which changes every model, and bytes in DVC's cache. ``by_gto``: the
     tags have GTO's message, and not tagship's, which tells metrics and size.
     """
-    repo = _begin(folder)
+    repo = _begin(folder, REMOTE)
     names = tuple(f"model-{i}" for i in range(models))
     with (repo / ".gitignore").open("a", encoding="utf-8") as rules:
         rules.write("model.bin\n")
@@ -266,7 +267,6 @@ def trained(folder: Path, models: Mapping[str, Sequence[Version]]) -> Trained:
     The work tree has none of the bytes afterwards: they are in the cache alone.
     """
     repo = _begin(folder)
-    tell(repo, DVC, "config", "--quiet", "--unset", "core.remote")
     paths = {
         name: f"models/{name}/data" if versions[0].files > 1 else _path(name)
         for name, versions in models.items()
