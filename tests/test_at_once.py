@@ -151,13 +151,13 @@ def test_whoever_waits_is_told_for_whom_and_can_be_interrupted(both: Workbench) 
     owner = {"what": "deploy of churn@1.3.0", "actor": "ada", "host": "engine", "pid": 1815,
              "since": "2026-11-20T12:00:00Z"}  # fmt: skip
     with store.locked(owner):
-        waiting = start(both, "rollback churn --wait 300")
+        waiting = start(both, "rollback churn --wait 30")
         assert waiting.stderr is not None
         told = waiting.stderr.readline()
         waiting.send_signal(2)
         _, rest = waiting.communicate(timeout=60)
     assert told == (
-        "note: waiting up to 300 s: deploy of churn@1.3.0 is under way: ada@engine, process 1815,"
+        "note: waiting up to 30 s: deploy of churn@1.3.0 is under way: ada@engine, process 1815,"
         " since 2026-11-20T12:00:00Z\n"
     )
     assert (waiting.returncode, rest) == (130, "\ninterrupted\n")
