@@ -34,6 +34,49 @@ def test_models_are_those_declared_and_those_that_are_here(released: Workbench) 
     assert complete.models(released.repo) == ["churn", "wine"]
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("artifacts:\n  a:\n    path: x\n  b-1:   # two\n    path: y\n", {"a", "b-1"}),
+        (
+            "stages: {}\nartifacts: # ours\n\n# one\n    a:\n      path: x\nplots: []\n",
+            {"a"},
+        ),
+        ("artifacts:\n", set()),
+        ("stages: {}\n", set()),
+        ("", set()),
+        ("artifacts: {a: {path: x}}\n", None),
+        ("artifacts:\n  'a': {path: x}\n", None),
+        ("artifacts:\n  a: {path: x}\n", None),
+        ("artifacts:\n  a:\n    path: x\n  ? b\n  : {path: y}\n", None),
+        ("artifacts:\n\ta:\n", None),
+        ("{artifacts: {a: {path: x}}}\n", None),
+        ('"artifacts":\n  a:\n    path: x\n', None),
+    ],
+)
+def test_names_are_read_without_a_parser_where_they_are_as_usual(
+    text: str, names: set[str] | None
+) -> None:
+    assert complete._names(text) == names
+
+
+def test_the_tab_key_imports_neither_git_nor_yaml(released: Workbench) -> None:
+    for words in ("tagship deploy ch", "tagship deploy churn@"):
+        code = (
+            "import sys, contextlib, tagship.cli; sys.argv = ['tagship']\n"
+            "with contextlib.suppress(SystemExit):\n    tagship.cli.main()\n"
+            "print(sorted({'git', 'dvc', 'ruamel', 'rich'} & set(sys.modules)))\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=released.repo, capture_output=True, text=True,
+            check=True,
+            env={**os.environ, "_TAGSHIP_COMPLETE": "bash_complete", "COMP_WORDS": words,
+                 "COMP_CWORD": "2"},
+        )  # fmt: skip
+        assert done.stdout.startswith("plain,churn")
+        assert done.stdout.endswith("\n[]\n")
+
+
 def test_a_folder_whose_name_a_shell_would_run_is_no_model(released: Workbench) -> None:
     for name in ("$(touch PWNED)", "a;b", "x`y`", "line\nbreak"):
         (released.repo / "models" / name / "versions").mkdir(parents=True)

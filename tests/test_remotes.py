@@ -91,7 +91,9 @@ def test_what_the_bucket_lacks_is_named(bench: Workbench, bucket: Any) -> None:
 
 
 def test_a_bucket_that_does_not_answer_leaves_no_tag(bench: Workbench, bucket: Any) -> None:
-    bench.dvc("remote", "modify", "--quiet", "--local", "store", "endpointurl", "http://127.0.0.1:9")
+    bench.dvc(
+        "remote", "modify", "--quiet", "--local", "store", "endpointurl", "http://127.0.0.1:9"
+    )
     bench.commit()
     with pytest.raises(Unavailable) as caught:
         bench.manager.release()

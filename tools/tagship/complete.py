@@ -3,11 +3,12 @@
 Git is asked here for once without ``git``, whose GitPython takes longer to import than the answer.
 """
 
+import re
 import subprocess
 from pathlib import Path
 from urllib.parse import unquote
 
-from tagship import config, refs
+from tagship import pointer, refs
 from tagship.errors import TagshipError
 from tagship.refs import Action, TagName
 
@@ -39,15 +40,41 @@ complete -o nosort -F _tagship_completion tagship
 
 def models(folder: Path) -> list[str]:
     """The models of the top dvc.yaml in the work tree, and those with a folder on this host."""
+    project = pointer.find_project(folder)
+    if project is None:
+        return []
+    top = next((one for one in (project, *project.parents) if (one / ".git").exists()), project)
     try:
-        project = config.find_project(folder)
-        declared = config.artifacts((config.find_top(project) / config.PIPELINE_FILE).read_bytes())
-        root = config.read_root(project)
+        data = (top / "dvc.yaml").read_bytes()
+        declared = _names(data.decode("utf-8", "replace"))
+        if declared is None or not pointer.is_usual(project):
+            from tagship import config
+
+            declared, root = set(config.artifacts(data)), config.read_root(project)
+        else:
+            root = project / pointer.ROOT
     except (TagshipError, OSError):
         return []
     here = {unquote(path.parent.name) for path in root.glob("*/versions")}
     # a folder may have any name, and a shell would run some
     return sorted(name for name in here.union(declared) if refs.is_model(name))
+
+
+def _names(text: str) -> set[str] | None:
+    """The names under ``artifacts:``, where they are written as everybody does; None else.
+
+    To import a parser of YAML takes longer than a person waits for the Tab key.
+    """
+    found = re.search(
+        r"^artifacts:[ \t]*(?:#.*)?\n((?:(?:[ \t].*|#.*)?\n)*)", text + "\n", re.MULTILINE
+    )
+    if not found:
+        return set() if "artifacts" not in text else None
+    lines = [line for line in found[1].splitlines() if line.strip() and line.strip()[0] != "#"]
+    indent = min((len(line) - len(line.lstrip(" ")) for line in lines), default=0)
+    keys = [line[indent:] for line in lines if line[indent] != " "]
+    names = [re.fullmatch(r"([\w/-]+):[ \t]*(?:#.*)?", key) for key in keys]
+    return {name[1] for name in names if name} if all(names) else None
 
 
 def versions(folder: Path, model: str) -> list[str]:

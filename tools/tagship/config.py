@@ -302,6 +302,8 @@ def read_root(project: Path) -> Path:
     Raises:
         Refused: the folder is not in the repository.
     """
+    if pointer.is_usual(project):
+        return project / ROOT
     try:
         given = parse((project / PARAMS_FILE).read_bytes(), PARAMS_FILE).get("deploy")
     except (FileNotFoundError, Corrupt):

@@ -65,6 +65,20 @@ def find_project(start: Path) -> Path | None:
     return next((one for one in (top, *top.parents) if (one / ".dvc").is_dir()), None)
 
 
+def is_usual(project: Path) -> bool:
+    """Whether params.yaml leaves the models in their usual folder; False where it may not.
+
+    Read without a parser of YAML, which takes a prompt's time.
+    """
+    try:
+        params = (project / PARAMS_FILE).read_bytes()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return b"root" not in params and b"\\" not in params  # as it stands, or spelt by escapes
+
+
 def glance(model: str, start: Path) -> tuple[str, Path] | None:
     """The live version and its directory; None where anything is out of the ordinary.
 
@@ -73,13 +87,7 @@ def glance(model: str, start: Path) -> tuple[str, Path] | None:
     project = find_project(start)
     if project is None or not model.replace("_", "").replace("-", "").isalnum():
         return None
-    try:
-        params = (project / PARAMS_FILE).read_bytes()
-    except FileNotFoundError:
-        params = b""
-    except OSError:
-        return None
-    if b"root" in params or b"\\" in params:  # it may name another folder, or spell it so
+    if not is_usual(project):
         return None
     folder = project / ROOT / model
     found = link(folder)

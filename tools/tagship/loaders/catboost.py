@@ -1,6 +1,7 @@
 """CatBoost models in CatBoost's own binary format, ``.cbm`` (which holds no code)."""
 
 from collections.abc import Sequence
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from tagship.errors import Corrupt
 from tagship.loaders import is_of, unlike
 
 MAGIC = b"CBM1"
+CLASSES = b"class_params"  # the metadata that a classifier has
 LONG = 0xFFFFFFFF  # a length of 4 GiB and more follows in 8 bytes
 
 
@@ -34,10 +36,12 @@ class CatBoostLoader:
         """A ``CatBoostClassifier`` where the model has classes, else a ``CatBoost``."""
         import catboost
 
-        model = catboost.CatBoost().load_model(str(path), format="cbm")
-        if "class_params" in model.get_metadata().keys():  # noqa: SIM118 - no mapping: in needs keys()
-            return catboost.CatBoostClassifier().load_model(str(path), format="cbm")
-        return model
+        if not _holds(path, CLASSES):
+            return catboost.CatBoost().load_model(str(path), format="cbm")
+        model = catboost.CatBoostClassifier().load_model(str(path), format="cbm")
+        if CLASSES.decode() in model.get_metadata().keys():  # noqa: SIM118 - no mapping: in needs keys()
+            return model
+        return catboost.CatBoost().load_model(str(path), format="cbm")  # a feature has that name
 
     def describe(self, model: Any) -> dict[str, Any]:
         """Trees, depth of the deepest tree, features and classes, as the file has them.
@@ -63,6 +67,11 @@ class CatBoostLoader:
 
     def save(self, model: Any, path: Path) -> None:
         model.save_model(str(path), format="cbm")
+
+
+def _holds(path: Path, text: bytes) -> bool:
+    with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        return data.find(text) >= 0
 
 
 def _special_features(model: Any) -> dict[str, list[str]]:
