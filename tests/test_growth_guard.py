@@ -31,7 +31,7 @@ HEAVY = {
     "keras", "numpy", "pandas", "rich", "tensorflow",
 }  # fmt: skip
 # All that they may import, beside tagship's own modules and the standard library.
-LIGHT = {"current": {"click"}, "--help": {"click"}, "Tab": {"click", "ruamel", "semver"}}
+LIGHT = {"current": {"click"}, "--help": {"click"}, "Tab": {"click", "semver"}}
 
 SPY = """
 import atexit, json, os, sys
