@@ -12,6 +12,7 @@ import shlex
 import shutil
 import stat
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from tagship.progress import Tell, nobody
 
 T = TypeVar("T")
 
+MANY, SYNCS = 16, 8  # files that are worth it to be synced by so many threads
 GLANCE = 0.2  # seconds for which somebody may look who holds a lock
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 
@@ -71,6 +73,8 @@ def make_folder(path: Path, mode: int = 0o755) -> None:
     Path.mkdir gives the folders above whatever the umask leaves of 0777. The names are durable:
     else btrfs lost versions/ in a power cut, and kept what was synced beside it.
     """
+    if path.is_dir():
+        return
     for folder in reversed([one for one in (path, *path.parents) if not one.exists()]):
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=mode if folder == path else 0o755)
@@ -142,10 +146,19 @@ def swap_link(link: Path, target: str) -> None:
 
 def sync_tree(top: Path) -> None:
     """Make every file and directory below ``top`` durable, and ``top`` itself."""
-    for folder, _, files in os.walk(top, topdown=False, onerror=_raise):
-        for name in files:
-            sync_file(Path(folder, name))
-        sync_directory(Path(folder))
+    files: list[Path] = []
+    folders: list[Path] = []
+    for folder, _, names in os.walk(top, topdown=False, onerror=_raise):
+        files += [Path(folder, name) for name in names]
+        folders.append(Path(folder))
+    if len(files) < MANY:
+        for path in files:
+            sync_file(path)
+    else:  # a file system makes durable in one go what is asked for at once
+        with ThreadPoolExecutor(SYNCS) as pool:
+            list(pool.map(sync_file, files))
+    for path in folders:
+        sync_directory(path)
 
 
 def protect_tree(top: Path) -> None:
