@@ -1,12 +1,13 @@
 """What may be wrong on a host's disk: bytes, records, the link ``current``, folders."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 import tagship
 from tagship import TagshipError, atomic
+from tagship.errors import told
 from tests.workbench import Result, Workbench
 
 HISTORY = "repo/models/churn/deployment_history.json"
@@ -431,3 +433,96 @@ def test_a_first_deploy_into_a_folder_that_cannot_be_written_is_refused(bench: W
     told = f"error: {bench.folder} cannot be written: Permission denied\n"
     assert done == Result(1, "", f"{told}hint: ls -ld {bench.folder}\n")
     assert bench.changes(before) == set()
+
+
+# --- one model of several
+
+
+@pytest.fixture
+def several(shipped: Workbench) -> Workbench:
+    """The same with ``wine``, a model of the same file, which is deployed too."""
+    (shipped.repo / "dvc.yaml").write_text(
+        "artifacts:\n  churn:\n    path: models/churn/model.bin\n"
+        "  wine:\n    path: models/churn/model.bin\n"
+    )
+    shipped.commit()
+    manager = tagship.ModelVersionManager("wine", shipped.repo)
+    manager.release()
+    manager.deploy()
+    return shipped
+
+
+def forbid(folder: Path) -> None:
+    """Nobody without root's powers can look into it."""
+    folder.chmod(0)
+
+
+def replace(folder: Path) -> None:
+    """A file where the folder should be."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.write_text("a file\n")
+
+
+@pytest.mark.parametrize("harm", [forbid, replace])
+def test_a_model_that_cannot_be_read_hides_no_other(
+    several: Workbench, harm: Callable[[Path], None], tmp_path: Path
+) -> None:
+    wine = several.folder.parent / "wine"
+    if harm is replace:
+        atomic.remove_tree(wine)
+    harm(wine)
+    why = "Permission denied" if harm is forbid else "Not a directory"
+    try:
+        models = _unprivileged(several, "models")
+        assert "churn\t1.1.0\t1.1.0\t" in models.out
+        assert "wine\t-\t1.0.0\tcannot be read\t" in models.out
+        assert models.code == 0
+        assert models.err.startswith(f"note: wine: {why}: {wine}")
+        status = _unprivileged(several, "status")
+        assert status.code == 5
+        assert "churn: in order, live 1.1.0, latest 1.1.0\n" in status.out
+        assert f"wine: broken, live -, latest -\n  {why}: {wine}" in status.out
+        assert "    mend it: namei -l " in status.out
+        page = tmp_path / "report.html"
+        done = _unprivileged(several, f"report -o {page}")
+        assert (done.code, done.out) == (0, f"{page} shows churn, wine\n")
+        assert f"it cannot be read here: {why}" in page.read_text(encoding="utf-8")
+    finally:
+        wine.chmod(0o755)
+
+
+def test_a_history_that_is_a_folder_hides_no_other_model(several: Workbench) -> None:
+    file = several.folder.parent / "wine" / "deployment_history.json"
+    file.unlink()
+    file.mkdir()
+    status = several.cli("status")
+    assert "churn: in order, live 1.1.0, latest 1.1.0\n" in status.out
+    assert f"{file} cannot be read: Is a directory\n    mend it: ls -ld {file}\n" in status.out
+    assert several.cli("models").code == 0
+    assert several.cli("report", "-o", str(several.repo / "report.html")).code == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        (errno.EACCES, "see who may: namei -l /a"),
+        (errno.EROFS, "it is mounted read-only: findmnt --target /a"),
+        (errno.ENOTDIR, "a part of the path is no folder: namei -l /a"),
+        (errno.ELOOP, "links lead to each other: namei -l /a"),
+        (errno.EMFILE, "this process may open more files with: ulimit -n 4096"),
+        (errno.EXDEV, "tagship status"),
+    ],
+)
+def test_an_error_of_the_system_has_a_hint(code: int, hint: str) -> None:
+    what, help_ = told(OSError(code, os.strerror(code), "/a"))
+    assert (what, help_) == (f"{os.strerror(code)}: /a", hint)
+
+
+def test_a_loop_of_links_is_told(shipped: Workbench) -> None:
+    folder = shipped.folder.parent
+    shutil.move(folder, folder.with_name("moved"))
+    folder.symlink_to("models")
+    done = shipped.cli("current", "churn")
+    assert done.code == 1
+    assert done.err.startswith("error: Too many levels of symbolic links: ")
+    assert "\nhint: links lead to each other: namei -l " in done.err

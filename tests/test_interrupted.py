@@ -18,7 +18,8 @@ from typing import IO
 
 import pytest
 
-from tagship import atomic
+from tagship import ModelVersionManager, atomic
+from tagship.progress import Advance
 from tests.workbench import PATH, Workbench
 
 HISTORY = "repo/models/churn/deployment_history.json"
@@ -106,7 +107,13 @@ class SlowDeploy:
 @pytest.fixture
 def slow(shipped: Workbench, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlowDeploy]:
     """``deploy churn@1.0.0``, while 1.1.0 is live."""
-    site = tmp_path_factory.mktemp("site")
+    with slowly(shipped, "deploy churn@1.0.0 --yes", tmp_path_factory.mktemp("site")) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def slowly(bench: Workbench, command: str, site: Path) -> Iterator[SlowDeploy]:
+    """A command that has come to its smoke test; ``site`` is an empty folder."""
     (site / "slow-1.dist-info").mkdir(parents=True)
     (site / "slow-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: slow\n")
     (site / "slow-1.dist-info" / "entry_points.txt").write_text(
@@ -118,7 +125,7 @@ def slow(shipped: Workbench, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         os.mkfifo(pipe)
     loading = os.open(pipes["LOADING"], os.O_RDONLY | os.O_NONBLOCK)
     search = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
-    process = _start(shipped, "deploy churn@1.0.0 --yes", PYTHONPATH=search,
+    process = _start(bench, command, PYTHONPATH=search,
                      **{name: str(pipe) for name, pipe in pipes.items()})  # fmt: skip
     assert select.select([loading], [], [], PATIENCE)[0], "the smoke test did not begin"
     assert os.read(loading, 7) == b"loading"
@@ -253,6 +260,38 @@ def test_an_interrupt_during_the_smoke_test_ends_it_and_leaves_the_old_version_l
     # its end of the pipe is closed: the process of the smoke test is gone as well
     assert os.read(slow.loading, 1) == b""
     _check_given_up(shipped, "1.0.0")
+
+
+def test_an_interrupt_after_a_release_tells_that_it_is_released_and_goes_on_by_a_deploy(
+    shipped: Workbench, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shipped.train("model 3\n")
+    site = tmp_path_factory.mktemp("site")
+    with slowly(shipped, "release churn --deploy --json", site) as slow:
+        slow.process.send_signal(signal.SIGINT)
+        out, err = slow.process.communicate(timeout=PATIENCE)
+    told = "note: churn 1.2.0 is released, and not live\nhint: tagship deploy churn@1.2.0\n"
+    assert (slow.process.returncode, out, err) == (130, "", f"\ninterrupted\n{told}")
+    _check_given_up(shipped, "1.2.0")
+    assert shipped.cli("deploy", "churn@1.2.0", "--yes").code == 0
+
+
+def test_an_interrupt_of_a_program_tells_the_same(shipped: Workbench) -> None:
+    shipped.train("model 3\n")
+
+    @contextlib.contextmanager
+    def impatient(doing: str, total: int | None) -> Iterator[Advance]:
+        del total
+        if doing == "copying":
+            raise KeyboardInterrupt
+        yield lambda _: None
+
+    manager = ModelVersionManager("churn", shipped.repo, impatient)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        manager.deploy_model(shipped.repo / PATH)
+    assert str(caught.value) == (
+        "churn 1.2.0 is released, and not live; go on with: tagship deploy churn@1.2.0"
+    )
 
 
 @pytest.fixture

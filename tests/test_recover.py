@@ -1,5 +1,6 @@
 """What a killed run leaves is mended by the next command, as the link says."""
 
+import json
 import os
 import stat
 from dataclasses import replace
@@ -147,3 +148,21 @@ def _assert_tidy(bench: Workbench) -> None:
     assert [os.listdir(private / name) for name in ("staging", "trash", "incoming")] == [[]] * 3
     seqs = [event.seq for event in bench.manager.get_deployment_history()]
     assert seqs == list(range(1, len(seqs) + 1))
+
+
+@pytest.mark.parametrize("command", ["pin churn@1.0.0", "unpin churn@1.1.0", "pin churn@1.1.0"])
+def test_each_command_that_mends_says_what_it_mended(shipped: Workbench, command: str) -> None:
+    shipped.manager.pin("1.1.0")
+    _intent(shipped, "v1.1.0_20261120_120009", "1.1.0")
+    done = shipped.cli(*command.split())
+    notes = [line for line in done.err.splitlines() if line.startswith("note: ")]
+    mended = "the deploy of churn@1.1.0 was cut short before the switch: what was live is live"
+    assert notes == [f"note: {mended}"]
+    assert done.code == (1 if command == "pin churn@1.1.0" else 0)  # it is pinned already
+
+
+def test_json_of_a_pin_has_what_was_mended(shipped: Workbench) -> None:
+    _intent(shipped, "v1.1.0_20261120_120009", "1.1.0")
+    found = json.loads(shipped.cli("pin", "churn@1.0.0", "--json").out)
+    assert [found[key] for key in ("model", "version", "pinned")] == ["churn", "1.0.0", True]
+    assert len(found["mended"]) == 1

@@ -42,6 +42,16 @@ class Cleanup:
         return sum(verdict.size for verdict in self.verdicts if not verdict.keep)
 
 
+@dataclass(frozen=True)
+class Pinned:
+    """Whether cleanup may have a version; ``mended``: what a killed run had left."""
+
+    model: str
+    version: str
+    pinned: bool
+    mended: tuple[str, ...] = ()
+
+
 def decide(
     places: Sequence[Place],
     events: Sequence[Event],
@@ -176,7 +186,7 @@ def after(space: Workspace, outcome: Outcome) -> Outcome:
     return outcome
 
 
-def pin(space: Workspace, model: str, version: str, options: Options) -> None:
+def pin(space: Workspace, model: str, version: str, options: Options) -> Pinned:
     """Protect a version from cleanup.
 
     Raises:
@@ -184,8 +194,7 @@ def pin(space: Workspace, model: str, version: str, options: Options) -> None:
         Locked: another process works on the model.
     """
     store = space.store(model)
-    with store.locked(workspace.owner(f"pin of {model}@{version}"), options.wait, options.tell):
-        deploy.recover(store, model)
+    with deploy.at_work(store, model, f"pin of {model}@{version}", options) as mended:
         pins = store.pins()
         if version in pins:
             raise Refused(f"{model} {version} is pinned already", f"tagship list {model}")
@@ -193,9 +202,10 @@ def pin(space: Workspace, model: str, version: str, options: Options) -> None:
         pins[version] = Pin(version, options.reason, at, workspace.actor())
         store.write_pins(pins)
         _record_pin(store, model, "pin", version, options.reason)
+    return Pinned(model, version, True, mended)
 
 
-def unpin(space: Workspace, ref: Ref, options: Options) -> str:
+def unpin(space: Workspace, ref: Ref, options: Options) -> Pinned:
     """Let cleanup have a version again; which one, of those that are pinned.
 
     Raises:
@@ -209,13 +219,12 @@ def unpin(space: Workspace, ref: Ref, options: Options) -> str:
         wanted = str(ref.wanted).lstrip("@")
         raise NotFound(f"{model} {wanted} is not pinned", f"tagship list {model}")
     version = str(found)
-    with store.locked(workspace.owner(f"unpin of {model}@{version}"), options.wait, options.tell):
-        deploy.recover(store, model)
+    with deploy.at_work(store, model, f"unpin of {model}@{version}", options) as mended:
         pins = store.pins()
         pins.pop(version, None)
         store.write_pins(pins)
         _record_pin(store, model, "unpin", version, options.reason)
-    return version
+    return Pinned(model, version, False, mended)
 
 
 def _record_pin(store: Store, model: str, action: str, version: str, reason: str | None) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from tagship import controls
-from tagship.errors import InvalidName, Refused, TagshipError
+from tagship.errors import Interrupted, InvalidName, Refused, TagshipError, told
 
 if TYPE_CHECKING:
     from tagship.manager import ModelVersionManager
@@ -140,6 +140,7 @@ def models(session: Session, as_json: bool) -> None:
     from tagship import inspection, render, workspace
 
     rows = inspection.models(workspace.find(session.folder))
+    _warn([f"{row.model}: {row.note}" for row in rows if row.note])
     _show_table(rows, as_json, render.models)
 
 
@@ -162,6 +163,7 @@ def release(
 
     Example: tagship release ml_model --bump minor -m "deeper trees" --push
     """
+    from tagship import deploy as deploys
     from tagship import render
 
     with _manager(session, model) as manager:
@@ -171,7 +173,8 @@ def release(
             return _show(done, as_json, render.released(done))
         if not as_json:  # it is released, whatever becomes of the deploy
             _echo(render.released(done))
-        outcome = manager.deploy(str(done.version), reason=message)
+        with deploys.interruptible(manager.space, done):
+            outcome = manager.deploy(str(done.version), reason=message)
     _warn((*outcome.mended, *outcome.warnings))
     return _show({"released": done, "deployed": outcome}, as_json, render.outcome(outcome))
 
@@ -487,9 +490,9 @@ def pin(session: Session, model: str, reason: str | None, wait: float, as_json: 
     """
     ref = _ref(model, exact=True)
     with _manager(session, ref.model) as manager:
-        version = manager.pin(ref, reason=reason, wait=wait)
-    value = {"model": ref.model, "version": version, "pinned": True}
-    _show(value, as_json, f"{ref.model} {version} is pinned: cleanup keeps it")
+        done = manager.pin(ref, reason=reason, wait=wait)
+    _warn(done.mended)
+    _show(done, as_json, f"{done.model} {done.version} is pinned: cleanup keeps it")
 
 
 @cli.command()
@@ -505,9 +508,9 @@ def unpin(session: Session, model: str, reason: str | None, wait: float, as_json
     """
     ref = _ref(model, exact=True)
     with _manager(session, ref.model) as manager:
-        version = manager.unpin(ref, reason=reason, wait=wait)
-    value = {"model": ref.model, "version": version, "pinned": False}
-    _show(value, as_json, f"{ref.model} {version} is not pinned any more")
+        done = manager.unpin(ref, reason=reason, wait=wait)
+    _warn(done.mended)
+    _show(done, as_json, f"{done.model} {done.version} is not pinned any more")
 
 
 @cli.command()
@@ -701,9 +704,12 @@ def main() -> None:
     session = Session()
     try:
         code = cli.main(standalone_mode=False, obj=session)
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as error:
         newline = "\n" if _is_terminal(sys.stderr) else ""
         click.echo(f"{newline}interrupted", err=True)
+        if isinstance(error.__cause__, Interrupted):
+            _complain(f"note: {error.__cause__.message}")
+            _complain(f"hint: {error.__cause__.hint}")
         os._exit(130)  # at once: a thread may still wait for a remote that does not answer
     except click.ClickException as error:
         words = io.StringIO()
@@ -711,14 +717,14 @@ def main() -> None:
         click.echo(controls.shown(words.getvalue()), err=True, nl=False)
         code = error.exit_code
     except TagshipError as error:
+        _warn(error.mended)
         _report(session, error, error.message, error.hint)
         code = 2 if isinstance(error, InvalidName) else 1
     except OSError as error:
         from tagship import room
 
-        where = f": {error.filename}" if error.filename else ""
-        hint = room.hint(error, "tagship status")
-        _report(session, error, f"{error.strerror or error}{where}", hint)
+        what, hint = told(error)
+        _report(session, error, what, room.hint(error, hint))
         code = 1
     except Exception as error:  # noqa: BLE001 - the last resort: a person must not see a traceback
         text = f"this should not have happened: {type(error).__name__}: {error}"

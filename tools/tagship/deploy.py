@@ -23,12 +23,13 @@ from tagship import (
     workspace,
 )
 from tagship.catalog import Release
-from tagship.errors import Corrupt, SelfTestFailed, TagshipError, Unavailable
+from tagship.errors import Corrupt, Interrupted, SelfTestFailed, TagshipError, Unavailable
 from tagship.history import Event, Place
 from tagship.manifest import File
 from tagship.metadata import Metadata
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.refs import Ref, Wanted
+from tagship.release import Released
 from tagship.selftest import Report
 from tagship.signing import Signature, Statement
 from tagship.store import Store
@@ -119,8 +120,7 @@ def deploy(space: Workspace, ref: Ref, options: Options = Options()) -> Outcome:
     taken = space.snapshot(release.commit, ref.model)
     store = space.store(ref.model)
     what = f"deploy of {ref.model}@{release.version}"
-    with store.locked(workspace.owner(what), options.wait, options.tell):
-        mended = recover(store, ref.model)
+    with at_work(store, ref.model, what, options) as mended:
         past = workspace.events(store)
         signer = plans.check_tag(space, past, release)
         if not options.force and plans.is_live(store, release, options.progress):
@@ -147,8 +147,7 @@ def rollback(
     """
     store = space.store(model)
     plans.check_deployed(space, store, model)
-    with store.locked(workspace.owner(f"rollback of {model}"), options.wait, options.tell):
-        mended = recover(store, model)
+    with at_work(store, model, f"rollback of {model}", options) as mended:
         past = workspace.events(store)
         live = plans.live_place(store)
         target = plans.rollback_target(space, model, past, live, wanted)
@@ -172,6 +171,43 @@ def rollback(
             job = _begin_again(store, past, target, kept, options)
             outcome = _switch(space, job)
     return replace(outcome, mended=mended)
+
+
+@contextlib.contextmanager
+def at_work(store: Store, model: str, what: str, options: Options) -> Iterator[tuple[str, ...]]:
+    """Hold the model's lock; gives what a killed run had left and is in order now.
+
+    Raises:
+        Locked, Refused: as for ``Store.locked``.
+    """
+    with store.locked(workspace.owner(what), options.wait, options.tell):
+        mended = recover(store, model)
+        try:
+            yield mended
+        except TagshipError as error:
+            error.mended = mended
+            raise
+
+
+@contextlib.contextmanager
+def interruptible(space: Workspace, released: Released | None) -> Iterator[None]:
+    """Around the deploy of what was just released, if it was: an interrupt tells how far it came.
+
+    Raises:
+        Interrupted: it was interrupted.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if released is None:
+            raise
+        model, version = released.model, str(released.version)
+        live = plans.told_live(space.store(model))
+        done = live is not None and live.version == version
+        raise Interrupted(
+            f"{model} {version} is released, and {'is' if done else 'not'} live",
+            f"tagship deploy {model}@{version}",
+        ) from None
 
 
 def recover(store: Store, model: str) -> tuple[str, ...]:

@@ -1,5 +1,9 @@
 """The few errors that a caller tells apart; each carries the command that helps."""
 
+import errno
+import os
+import shlex
+
 
 class TagshipError(Exception):
     """What went wrong, in one line for a person.
@@ -8,6 +12,8 @@ class TagshipError(Exception):
         message: what is wrong, naming the thing.
         hint: the command or the act that helps; may be empty.
     """
+
+    mended: tuple[str, ...] = ()  # what a killed run had left, and was put in order before
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -43,3 +49,39 @@ class Unavailable(TagshipError):
 
 class SelfTestFailed(TagshipError):
     """The model does not load, or does not give the answers that it was released with."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody stopped an act of which a part was done: what was, and the command that goes on."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(f"{message}; go on with: {hint}")
+        self.message = message
+        self.hint = hint
+
+
+def hint_of(error: OSError) -> str:
+    """What helps against an error of the operating system that nobody else has foreseen."""
+    where = shlex.quote(os.fspath(error.filename)) if isinstance(error.filename, str) else "."
+    hints = {
+        errno.EACCES: f"see who may: namei -l {where}",
+        errno.EPERM: f"see who may, and lsattr -d {where}",
+        errno.EROFS: f"it is mounted read-only: findmnt --target {where}",
+        errno.ENOTDIR: f"a part of the path is no folder: namei -l {where}",
+        errno.EISDIR: f"a folder lies where a file should: ls -ld {where}",
+        errno.ELOOP: f"links lead to each other: namei -l {where}",
+        errno.ENAMETOOLONG: "use shorter names",
+        errno.EMFILE: "this process may open more files with: ulimit -n 4096",
+        errno.ENFILE: "close other programs: the system has too many files open",
+        errno.EIO: "look after the disk: dmesg | tail",
+        errno.ESTALE: f"mount the network's folder again: findmnt --target {where}",
+    }
+    return hints.get(error.errno or 0, "tagship status")
+
+
+def told(error: TagshipError | OSError) -> tuple[str, str]:
+    """What is wrong, and what helps, in words."""
+    if isinstance(error, TagshipError):
+        return error.message, error.hint
+    where = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or error}{where}", hint_of(error)

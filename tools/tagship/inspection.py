@@ -26,7 +26,7 @@ from tagship import (
     workspace,
 )
 from tagship.catalog import Catalog, Release
-from tagship.errors import Corrupt, NotFound, Refused, TagshipError
+from tagship.errors import Corrupt, NotFound, Refused, TagshipError, told
 from tagship.history import Event
 from tagship.metadata import Metadata
 from tagship.pointer import LinkState
@@ -40,7 +40,10 @@ from tagship.workspace import Workspace
 
 @dataclass(frozen=True)
 class ModelRow:
-    """One model: what is live, what is the latest, and the live version's bytes."""
+    """One model: what is live, what is the latest, and the live version's bytes.
+
+    ``note`` says what of it cannot be read here; None where all can.
+    """
 
     model: str
     path: str
@@ -49,6 +52,7 @@ class ModelRow:
     behind: bool
     size: int | None
     deprecated: bool
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,18 +135,22 @@ def models(space: Workspace) -> list[ModelRow]:
 
 
 def _model_row(space: Workspace, artifact: config.Artifact, known: Catalog) -> ModelRow:
-    store = space.store(artifact.model)
-    live = plans.told_live(store)
-    described = plans.read_metadata(store, live.directory) if live else None
+    store, note = space.store(artifact.model), None
+    try:
+        live = plans.told_live(store)
+        described = plans.read_metadata(store, live.directory) if live else None
+    except (Corrupt, OSError) as error:  # one model's trouble is not the others'
+        live, described, (note, _) = None, None, told(error)
     latest = str(known.latest.version) if known.latest else None
     return ModelRow(
         artifact.model,
         artifact.path,
         live.version if live else None,
         latest,
-        _is_behind(live.version if live else None, known),
+        note is None and _is_behind(live.version if live else None, known),
         described.size if described else None,
         known.deprecated,
+        note,
     )
 
 
@@ -429,7 +437,19 @@ def _promised(space: Workspace, model: str, release: Release) -> dict[str, str]:
 
 
 def status(space: Workspace, model: str) -> Status:
-    """Whether what is live is what should be, and the commands that mend what is not."""
+    """Whether what is live is what should be, and the commands that mend what is not.
+
+    A model that cannot be read is broken: whoever asks for several is told of the others too.
+    """
+    try:
+        return _status(space, model)
+    except (Corrupt, OSError) as error:
+        what, hint = told(error)
+        mend = hint.partition(": ")[2] or hint  # it may begin with words
+        return Status(model, None, None, (Finding(State.BROKEN, what, mend),))
+
+
+def _status(space: Workspace, model: str) -> Status:
     store, known = space.store(model), space.catalog(model)
     latest = str(known.latest.version) if known.latest else None
     link = store.link()

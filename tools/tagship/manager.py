@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tagship import (
+    arguments,
     checkin,
     cleanup,
     comparison,
@@ -19,7 +20,7 @@ from tagship import (
     workspace,
 )
 from tagship.active import Live, resolve
-from tagship.cleanup import Cleanup
+from tagship.cleanup import Cleanup, Pinned
 from tagship.comparison import Comparison
 from tagship.deploy import Outcome
 from tagship.errors import NotFound, TagshipError
@@ -35,6 +36,7 @@ from tagship.release import Released, ReleasePlan
 from tagship.selftest import Report
 
 
+@arguments.checked_methods
 class ModelVersionManager:
     """Releases, deploys and rolls back one model.
 
@@ -131,7 +133,8 @@ class ModelVersionManager:
         text = message or f"Train {self.model}"
         checkin.check_in(self.space, self.model, source, text)
         done = self.release(bump=bump, message=message, push=push)
-        return self.deploy(str(done.version), smoke_test=smoke_test, reason=reason)
+        with deploy.interruptible(self.space, done):
+            return self.deploy(str(done.version), smoke_test=smoke_test, reason=reason)
 
     def get_current_version(self) -> Live | None:
         """The live version; None where nothing is deployed yet.
@@ -214,16 +217,14 @@ class ModelVersionManager:
         page.write(report.collect(self.space, [self.model]), Path(path))
         return Path(path)
 
-    def pin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> str:
-        """Protect a version from cleanup; the version that was meant."""
+    def pin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> Pinned:
+        """Protect a version from cleanup."""
         found = str(self.space.catalog(self.model).find(self._ref(version)).version)
-        cleanup.pin(
-            self.space, self.model, found, deploy.Options(reason=reason, wait=wait, tell=self.tell)
-        )
-        return found
+        options = deploy.Options(reason=reason, wait=wait, tell=self.tell)
+        return cleanup.pin(self.space, self.model, found, options)
 
-    def unpin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> str:
-        """Let cleanup have a version again; the version that was meant."""
+    def unpin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> Pinned:
+        """Let cleanup have a version again."""
         options = deploy.Options(reason=reason, wait=wait, tell=self.tell)
         return cleanup.unpin(self.space, self._ref(version), options)
 

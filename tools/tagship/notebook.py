@@ -17,9 +17,9 @@ from html import escape
 from pathlib import Path
 from typing import Any, Self
 
-from tagship import history, metadata, metrics, plans, release, render
-from tagship.deploy import Outcome
-from tagship.errors import InvalidName, Refused, SelfTestFailed, TagshipError
+from tagship import arguments, history, metadata, metrics, plans, release, render
+from tagship.deploy import Outcome, interruptible
+from tagship.errors import Interrupted, Refused, SelfTestFailed, TagshipError
 from tagship.history import Event, Place
 from tagship.manager import ModelVersionManager
 from tagship.metrics import MetricChange
@@ -180,6 +180,19 @@ class _Request:
     reason: str | None
 
 
+@contextlib.contextmanager
+def _in_two_lines() -> Iterator[None]:
+    """Have IPython show an error as the command line does; the cell fails all the same."""
+    try:
+        yield
+    except TagshipError as error:
+        lines = list(Notice.of_error(error.message, error.hint).lines)
+        vars(error)["_render_traceback_"] = lambda: lines  # IPython asks an exception for this
+        raise
+
+
+@_in_two_lines()
+@arguments.checked
 def deploy(
     model: str,
     version: str | None = None,
@@ -212,27 +225,22 @@ def deploy(
         SelfTestFailed: the version is refused; or it is live, and does not answer as released.
         TagshipError: as for ``release.publish`` and ``deploy.deploy``.
     """
-    with _in_two_lines():
-        if confirm not in (True, False, None):  # papermill -r gives a text
-            raise InvalidName(
-                f"confirm is {confirm!r}", "say confirm=True, confirm=False or nothing"
-            )
-        request = _Request(model, Path(start).resolve(), version, bump, message, push, reason)
-        manager = ModelVersionManager(model, request.start)
-        proposal = _propose(manager, request)
-        if confirm is False:
-            return proposal
-        if confirm and not proposal.done:
-            _show(proposal)
-        if confirm or proposal.done:
-            return _carry_out(manager, request, proposal, _unheard)
-        if not _can_ask():
-            raise Refused(
-                f"nobody can be asked here whether to deploy {model} {proposal.plan.version},"
-                " so nothing was done",
-                f'deploy("{model}", confirm=True) does it; confirm=False shows the plan',
-            )
-        return Question(request, proposal)
+    request = _Request(model, Path(start).resolve(), version, bump, message, push, reason)
+    manager = ModelVersionManager(model, request.start)
+    proposal = _propose(manager, request)
+    if confirm is False:
+        return proposal
+    if confirm and not proposal.done:
+        _show(proposal)
+    if confirm or proposal.done:
+        return _carry_out(manager, request, proposal, _unheard)
+    if not _can_ask():
+        raise Refused(
+            f"nobody can be asked here whether to deploy {model} {proposal.plan.version},"
+            " so nothing was done",
+            f'deploy("{model}", confirm=True) does it; confirm=False shows the plan',
+        )
+    return Question(request, proposal)
 
 
 def _propose(manager: ModelVersionManager, request: _Request) -> Proposal:
@@ -265,7 +273,8 @@ def _carry_out(
             manager.space, proposal.release, request.message, manager.progress
         )
     say(f"deploying {plan.version}")
-    outcome = manager.deploy(plan.version, reason=request.reason or request.message)
+    with interruptible(manager.space, published):
+        outcome = manager.deploy(plan.version, reason=request.reason or request.message)
     say("testing the live version")
     try:
         report = manager.self_test()
@@ -379,6 +388,8 @@ class Question:
             shown = answer()
         except TagshipError as error:
             shown = Notice.of_error(error.message, error.hint)
+        except Interrupted as stop:
+            shown = Notice.of_error(f"interrupted: {stop.message}", stop.hint)
         except KeyboardInterrupt:
             shown = Notice.of_error("interrupted", status)
         except Exception as error:  # noqa: BLE001 - the last resort: nobody sees a callback's log
@@ -438,17 +449,6 @@ class Notice:
 
     def _repr_html_(self) -> str:
         return _box("<br>".join(escape(line) for line in self.lines))
-
-
-@contextlib.contextmanager
-def _in_two_lines() -> Iterator[None]:
-    """Have IPython show an error as the command line does; the cell fails all the same."""
-    try:
-        yield
-    except TagshipError as error:
-        lines = list(Notice.of_error(error.message, error.hint).lines)
-        vars(error)["_render_traceback_"] = lambda: lines  # IPython asks an exception for this
-        raise
 
 
 def _shell() -> Any:

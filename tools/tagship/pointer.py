@@ -4,6 +4,7 @@ A shell that shows the live version in its prompt waits for it at each line.
 """
 
 import enum
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,9 @@ def _look(folder: Path) -> Link:
         target = os.readlink(folder / CURRENT)
     except FileNotFoundError:
         return Link(LinkState.NONE)
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # the folder itself cannot be read
+            raise
         return Link(LinkState.FOLDER)
     place = Path(os.path.normpath(folder / target))
     if place.parent != folder / VERSIONS:

@@ -89,13 +89,22 @@ def models(rows: Iterable["ModelRow"]) -> Table:
             row.model,
             row.live or "-",
             row.latest or "-",
-            "deprecated" if row.deprecated else "behind" if row.behind else "",
+            _state(row),
             size(row.size),
             row.path,
         )
         for row in rows
     ]
     return ("MODEL", "LIVE", "LATEST", "", "SIZE", "PATH"), table
+
+
+def _state(row: "ModelRow") -> str:
+    states = {
+        "cannot be read": row.note is not None,
+        "deprecated": row.deprecated,
+        "behind": row.behind,
+    }
+    return next((state for state, holds in states.items() if holds), "")
 
 
 def versions(rows: Iterable["VersionRow"]) -> Table:

@@ -9,7 +9,7 @@ from semver import Version
 
 from tagship import charts, config, history, inspection, metrics, plans, plots, redact, workspace
 from tagship.charts import Point
-from tagship.errors import Corrupt, NotFound
+from tagship.errors import Corrupt, NotFound, told
 from tagship.history import Event, Period, Place
 from tagship.inspection import VersionRow
 from tagship.metadata import Metadata
@@ -138,8 +138,21 @@ def collect(space: Workspace, models: Sequence[str] = ()) -> Report:
         history.now(),
         workspace.actor(),
         f"tagship {importlib.metadata.version('tagship')}",
-        tuple(_model(space, name, declared.get(name)) for name in names),
+        tuple(_readable(space, name, declared.get(name)) for name in names),
     )
+
+
+def _readable(space: Workspace, model: str, artifact: config.Artifact | None) -> ModelReport:
+    """All that is known of a model; where its folder cannot be read, that."""
+    try:
+        return _model(space, model, artifact)
+    except (Corrupt, OSError) as error:
+        what, hint = told(error)
+        note = _in_folder(space.store(model), f"it cannot be read here: {what}: {hint}")
+        return ModelReport(
+            model, "", (), None, None, None, False, None, (), 0, (), 0, (), (), 0, (), (), (), (),
+            (), (note,),
+        )  # fmt: skip
 
 
 def _model(space: Workspace, model: str, artifact: config.Artifact | None) -> ModelReport:
