@@ -272,7 +272,8 @@ def test_what_is_begun_is_done_though_nobody_reads_it(bench: Workbench, command:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
 def test_a_full_disk_under_the_output_is_told(shipped: Workbench) -> None:
     done = _shell(shipped, "tagship list churn >/dev/full")
-    assert done == Result(1, "", "error: No space left on device\nhint: tagship status\n")
+    hint = "make room: tagship cleanup MODEL, or dvc gc --all-tags; df -h and df -i tell of it"
+    assert done == Result(1, "", f"error: No space left on device\nhint: {hint}\n")
 
 
 def _shell(bench: Workbench, line: str) -> Result:
