@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -317,3 +319,70 @@ def test_cleanup_leaves_what_is_not_ours(bench: Workbench) -> None:
     verdicts = bench.manager.cleanup_old_versions(keep=1).verdicts
     assert {v.directory: v.why for v in verdicts}["backup"] == "not a version of ours"
     assert (bench.folder / "versions/backup").is_dir()
+
+
+EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "model": lambda told: told.update(model="other"),
+    "path": lambda told: told.update(path="other.bin"),
+    "self_test": lambda told: told.update(self_test="other.json"),
+    "size": lambda told: told.update(size=9),
+    "lineage": lambda told: told["lineage"].append(
+        {"stage": "a", "command": "b", "deps": [], "outs": [], "params": {}}
+    ),
+    "tag.name": lambda told: told["tag"].update(name="churn@v9.9.9"),
+    "tag.tagger": lambda told: told["tag"].update(tagger="Eve <eve@example.com>"),
+    "tag.at": lambda told: told["tag"].update(at="2020-01-01T00:00:00Z"),
+    "tag.message": lambda told: told["tag"].update(message="audited"),
+    "commit.author": lambda told: told["commit"].update(author="Eve <eve@example.com>"),
+    "commit.at": lambda told: told["commit"].update(at="2020-01-01T00:00:00Z"),
+    "commit.message": lambda told: told["commit"].update(message="audited"),
+    "params.train.depth": lambda told: told["params"]["train"].update(depth=5),
+    "params.train.new": lambda told: told["params"]["train"].update(new=5),
+    "metrics.accuracy": lambda told: told["metrics"].update(accuracy=0.99),
+    "metrics.f1": lambda told: told["metrics"].update(f1=0.99),
+}
+
+
+def test_whatever_is_edited_in_metadata_and_follows_from_the_tag_is_found(
+    shipped: Workbench,
+) -> None:
+    directory = shipped.current.resolve()
+    file = directory / "metadata.json"
+    whole = file.read_text()
+    directory.chmod(0o755)
+    for name, edit in EDITS.items():
+        told = json.loads(whole)
+        edit(told)
+        file.chmod(0o644)
+        file.write_text(json.dumps(told))
+        file.chmod(0o444)
+        (found,) = shipped.manager.verify("1.1")
+        words = [one.what for one in found.problems if one.path == "metadata.json"]
+        assert words == [f"has another {name} than churn@v1.1.0"], name
+    status = shipped.cli("status", "churn")
+    assert status.code == 3
+    assert "has another metrics.f1 than churn@v1.1.0\n    mend it: tagship deploy" in status.out
+    assert shipped.cli("deploy", "churn@1.1.0", "--force", "--yes").code == 0
+    assert shipped.cli("status", "churn").code == 0
+
+
+def test_what_only_this_host_knows_may_be_another_thing(shipped: Workbench) -> None:
+    directory = shipped.current.resolve()
+    file = directory / "metadata.json"
+    told = json.loads(file.read_text())
+    told |= {"framework": "x", "architecture": {"a": 1}, "smoke_test": "y", "tools": {"z": "1"}}
+    told["deployment"]["host"] = "elsewhere"
+    file.chmod(0o644)
+    file.write_text(json.dumps(told))
+    file.chmod(0o444)
+    assert [one.problems for one in shipped.manager.verify()] == [(), ()]
+
+
+def test_metrics_that_dvc_keeps_are_held_as_far_as_the_cache_has_them(bench: Workbench) -> None:
+    bench.git("rm", "--quiet", "--cached", "metrics.json")
+    bench.dvc("add", "--quiet", "metrics.json")
+    bench.commit()
+    bench.ship()
+    assert bench.manager.show().metrics == {"accuracy": 0.75}
+    remove_tree(bench.repo / ".dvc" / "cache")
+    assert [one.problems for one in bench.manager.verify()] == [()]

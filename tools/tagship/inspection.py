@@ -399,7 +399,7 @@ def _verify_directory(
 
 
 def _against_tag(space: Workspace, described: Metadata, known: Catalog) -> list[str]:
-    """Where the metadata and the tag part; a file of Git's own is held to its commit alone."""
+    """Where the metadata and what follows from the tag and its commit part."""
     release = known.get(described.version)
     if release is None:
         return [f"names the tag {described.tag.name}, which this clone has not"]
@@ -408,13 +408,43 @@ def _against_tag(space: Workspace, described: Metadata, known: Catalog) -> list[
         wrong.append(f"was made from another tag object than {release.tag.name} is now")
     if described.commit.id != release.commit:
         wrong.append(f"names another commit than {release.tag.name}")
-    promised = _promised(space, known.model, release)
+    taken = space.snapshot(release.commit, known.model)
+    promised = _promised(space, taken)
     for file in described.files:
         if promised.get(file.path, file.md5) != file.md5:
             wrong.append(f"names another md5 for {file.path} than {release.tag.name}")
     if described.signature != Signature.of_tag(release.tag.trailers):
         wrong.append(f"has another signature than {release.tag.name}")
-    return wrong
+    if wrong:  # the rest follows from it
+        return wrong
+    return [
+        f"has another {name} than {release.tag.name}"
+        for name in _otherwise(space, described, release, taken)
+    ]
+
+
+def _otherwise(
+    space: Workspace, described: Metadata, release: Release, taken: tracked.Snapshot
+) -> list[str]:
+    """The fields that follow from a tag and its commit, and are others."""
+    wanted = space.describe(release, taken, described.files)
+    found, right = (config.flat(one.to_json()) for one in (described, wanted))
+    fields = ("model", "path", "self_test", "size", "lineage")
+    groups = ("tag.", "commit.", "params.")
+    names = [
+        name
+        for name in {**right, **found}
+        if name in fields or (name.startswith(groups) and name != "tag.signer")
+    ]
+    wrong = [name for name in names if found.get(name) != right.get(name)]
+    # of metrics that DVC keeps, the cache may hold others today than when it was deployed
+    whole = all(out.names for out in taken.metric_outs)
+    return wrong + [
+        f"metrics.{name}"
+        for name in {**wanted.metrics, **described.metrics}
+        if (whole or (name in wanted.metrics and name in described.metrics))
+        and described.metrics.get(name) != wanted.metrics.get(name)
+    ]
 
 
 def _against_policy(space: Workspace, described: Metadata, known: Catalog) -> list[str]:
@@ -429,10 +459,9 @@ def _against_policy(space: Workspace, described: Metadata, known: Catalog) -> li
     return []
 
 
-def _promised(space: Workspace, model: str, release: Release) -> dict[str, str]:
-    """The md5 of every file that DVC promises at the tag, as far as this machine knows."""
-    taken = space.snapshot(release.commit, model)
-    files = _tracked_files(space, space.store(model), taken)
+def _promised(space: Workspace, taken: tracked.Snapshot) -> dict[str, str]:
+    """The md5 of every file that DVC promises at a commit, as far as this machine knows."""
+    files = _tracked_files(space, space.store(taken.artifact.model), taken)
     return {file.path: file.md5 for file in files if file.md5}
 
 
