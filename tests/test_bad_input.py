@@ -350,6 +350,7 @@ def test_a_repository_of_another_object_format_is_refused(tmp_path: Path, bench:
     repo = tmp_path / "sha256"
     repo.mkdir()
     run(repo, "git", "init", "--quiet", "--object-format=sha256")
+    (repo / ".dvc").mkdir()
     result = bench.cli("-C", str(repo), "models")
     assert result == Result(
         1,

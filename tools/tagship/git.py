@@ -9,16 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-# without git, GitPython would refuse to be imported; find() tells it in our words
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-
-from git import Git
-from git.exc import GitCommandError, GitCommandNotFound
+from typing import TYPE_CHECKING, Any
 
 from tagship import manifest, redact, refs
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
 from tagship.refs import TagName
+
+if TYPE_CHECKING:
+    from git import Git
 
 # `git rev-parse --local-env-vars` (Git 2.39). Git exports these to its hooks: a deploy started
 # from a post-receive hook would otherwise ask the repository that the hook runs in.
@@ -81,7 +79,7 @@ class Repository:
     bare: bool
 
     @property
-    def git(self) -> Git:
+    def git(self) -> "Git":
         """GitPython's runner, one for each use: its batch process is not shared."""
         return _runner(self.top)
 
@@ -142,40 +140,65 @@ def find(start: Path) -> Repository:
     """
     for name in LOCAL_ENVIRONMENT:
         os.environ.pop(name, None)
+    questions = ("--show-object-format", "--show-toplevel")
     try:
-        answer = _runner(start).execute(
-            [
-                "git",
-                "rev-parse",
-                "--is-bare-repository",
-                "--absolute-git-dir",
-                "--show-object-format",
-            ]
+        answer = _execute(_runner(start), ["git", "rev-parse", *questions])
+        object_format, top, bare = *str(answer).split("\n"), False
+    except _Stopped as stopped:
+        if "must be run in a work tree" not in stopped.said:
+            if "not a git repository" not in stopped.said:
+                raise _failed(stopped) from None  # "dubious ownership", which Git explains
+            raise NotFound(f"{start} is in no Git repository", "git init && dvc init") from None
+        questions = ("--show-object-format", "--absolute-git-dir")
+        answer = _execute(_runner(start), ["git", "rev-parse", *questions])
+        object_format, top, bare = *str(answer).split("\n"), True
+    if object_format != "sha1":
+        raise Refused(
+            f"the repository has {object_format} objects, which GitPython does not read",
+            "use a repository with sha1 objects, Git's default",
         )
-        bare, git_dir, object_format = str(answer).split("\n")
-        if object_format != "sha1":
-            raise Refused(
-                f"the repository has {object_format} objects, which GitPython does not read",
-                "use a repository with sha1 objects, Git's default",
-            )
-        if bare == "true":
-            return Repository(Path(git_dir), bare=True)
-        return Repository(
-            Path(str(_runner(start).execute(["git", "rev-parse", "--show-toplevel"]))), False
-        )
+    return Repository(Path(top), bare)
+
+
+class _Stopped(Exception):
+    """Git ended with an error: its exit code, and what it said."""
+
+    def __init__(self, status: object, said: str) -> None:
+        super().__init__(said)
+        self.status = status
+        # without the frame that GitPython puts around it
+        self.said = said.strip().removeprefix("stderr:").strip(" '\n")
+
+
+def _execute(runner: "Git", command: list[str], **options: Any) -> Any:
+    """Run Git to its end.
+
+    Raises:
+        _Stopped: with an error.
+        Unavailable: there is no Git.
+    """
+    from git.exc import GitCommandError, GitCommandNotFound
+
+    try:
+        return runner.execute(command, **options)
     except GitCommandNotFound as error:
-        if not start.is_dir():
-            raise NotFound(f"{start} is no folder", "give one with -C DIR") from None
         raise Unavailable("git is not installed", "install it first") from error
     except GitCommandError as error:
-        if "not a git repository" not in str(error.stderr):
-            raise _failed(error) from None  # "dubious ownership", which Git explains
-        raise NotFound(f"{start} is in no Git repository", "git init && dvc init") from None
+        raise _Stopped(error.status, str(error.stderr)) from None
 
 
-def _runner(folder: Path) -> Git:
+def _new(folder: Path) -> "Git":
+    """GitPython's runner. To import it takes as long as Git's answer: who asks nothing does not."""
+    # without git, GitPython would refuse to be imported; we tell it in our words
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    from git import Git
+
+    return Git(folder)
+
+
+def _runner(folder: Path) -> "Git":
     """GitPython's runner, which asks offline and runs nothing that the repository names."""
-    found = Git(folder)
+    found = _new(folder)
     found.set_persistent_git_options(c=[*SETTINGS, NO_HOOKS])  # of its batch process
     found.update_environment(**ENVIRONMENT, **OFFLINE)
     return found
@@ -346,9 +369,10 @@ def write_blob(repository: Repository, blob: str, target: Path) -> None:
     """Write the content of a blob to a new file, as it is stored: no filter is run."""
     with manifest.create(target) as file:
         try:
-            repository.git.execute(["git", *QUIET, "cat-file", "blob", blob], output_stream=file)
-        except GitCommandError as error:
-            raise _failed(error) from None
+            command = ["git", *QUIET, "cat-file", "blob", blob]
+            _execute(repository.git, command, output_stream=file)
+        except _Stopped as stopped:
+            raise _failed(stopped) from None
 
 
 def changed(repository: Repository, names: Iterable[str]) -> list[str]:
@@ -415,18 +439,19 @@ def create_tag(repository: Repository, name: TagName, commit_id: str, message: s
     """
     sign = _signs_tags(repository)
     try:
-        repository.git.execute(
+        _execute(
+            repository.git,
             ["git", "-c", "core.fsync=all", "tag", "--sign" if sign else "--annotate",
              "--cleanup=verbatim", f"--message={message}", "--end-of-options", str(name), commit_id]
         )  # fmt: skip
-    except GitCommandError as error:
-        if "already exists" in str(error.stderr):
+    except _Stopped as stopped:
+        if "already exists" in stopped.said:
             raise Refused(f"the tag {name} exists", "release another version") from None
-        if "Please tell me who you are" in str(error.stderr):
+        if "Please tell me who you are" in stopped.said:
             raise Refused("Git does not know who you are", IDENTIFY) from None
-        if "unable to sign the tag" in str(error.stderr):
-            raise _cannot_sign(name, _failed(error).message) from None
-        raise _failed(error) from None
+        if "unable to sign the tag" in stopped.said:
+            raise _cannot_sign(name, _failed(stopped).message) from None
+        raise _failed(stopped) from None
     # Git 2.39 makes a tag without a signature, and exits with 0, where ssh-keygen has failed
     if sign and not _ask(
         repository, "for-each-ref", "--format=%(contents:signature)", f"refs/tags/{name}"
@@ -482,14 +507,17 @@ def check_signed(
     }
     options = [part for key, value in trust.items() for part in ("-c", f"{key}={value}")]
     try:
-        _, _, told = repository.git.execute(
+        _, _, told = _execute(
+            repository.git,
             ["git", *QUIET, *options, "verify-tag", "--raw", tag.object_id],
             with_extended_output=True,
             env={"LC_ALL": "C"},
         )
-    except GitCommandError as error:
+    except _Stopped as stopped:
+        lines = stopped.said.splitlines()  # the last of them is ssh-keygen's reason
+        why = _text(lines[-1]) if lines else f"exit code {stopped.status}"
         raise Refused(
-            f"the tag {tag.name} is not signed by a key that counts here: {_refusal(error)}",
+            f"the tag {tag.name} is not signed by a key that counts here: {why}",
             f"who may sign is in {allowed_signers}",
         ) from None
     signer = re.search(r'^Good "git" signature for (.+) with \S+ key (\S+)', told, re.MULTILINE)
@@ -499,12 +527,6 @@ def check_signed(
             f"who may sign is in {allowed_signers}",
         )
     return _text(f"{signer[1]} ({signer[2]})")
-
-
-def _refusal(error: GitCommandError) -> str:
-    """The last of what ssh-keygen said, which is its reason."""
-    text = str(error.stderr).strip().removeprefix("stderr:").strip(" '\n")
-    return _text(text.splitlines()[-1]) if text else f"exit code {error.status}"
 
 
 def delete_tag(repository: Repository, name: TagName) -> None:
@@ -579,23 +601,23 @@ def _ask(repository: Repository, *arguments: str) -> str:
 
 def _act(repository: Repository, *arguments: str) -> str:
     """A change, or a talk with a remote: it runs the user's hooks, and fetches no object."""
-    runner = Git(repository.top)
+    runner = _new(repository.top)
     runner.update_environment(**ENVIRONMENT)
     return _run(runner, *arguments)
 
 
-def _run(runner: Git, *arguments: str) -> str:
+def _run(runner: "Git", *arguments: str) -> str:
+    command = ["git", *QUIET, *arguments]
     try:
-        answer = runner.execute(["git", *QUIET, *arguments], strip_newline_in_stdout=False)
-    except GitCommandError as error:
-        raise _failed(error) from None
-    return str(answer)
+        return str(_execute(runner, command, strip_newline_in_stdout=False))
+    except _Stopped as stopped:
+        raise _failed(stopped) from None
 
 
-def _failed(error: GitCommandError) -> TagshipError:
-    """Git's own words, without GitPython's frame around them."""
-    text = str(error.stderr).strip().removeprefix("stderr:").strip(" '\n")
-    lines = [line for line in text.splitlines() if line.strip()] or [f"exit code {error.status}"]
+def _failed(stopped: _Stopped) -> TagshipError:
+    """The error in Git's own words."""
+    lines = [line for line in stopped.said.splitlines() if line.strip()]
+    lines = lines or [f"exit code {stopped.status}"]
     told = [line for line in lines if line.startswith(("fatal:", "error:", " ! "))] or lines
     words = redact.text(told[0].removeprefix("fatal: ").strip())
     # what a hook of the remote says is the reason that a person needs

@@ -28,7 +28,7 @@ from tagship import (
 )
 from tagship.catalog import Catalog, Release
 from tagship.config import Artifact, Settings
-from tagship.errors import Refused
+from tagship.errors import NotFound, Refused
 from tagship.history import Event
 from tagship.manifest import File
 from tagship.metadata import Metadata
@@ -44,16 +44,25 @@ class Workspace:
     """A repository of versions, a root of deployments, and the settings of today.
 
     Attributes:
-        repository: where tags and commits are read.
+        start: a folder in the repository where tags and commits are read.
         project: the DVC repository that configures the cache and the remotes.
         root: holds one folder for each model.
         settings: of today, whatever is deployed.
     """
 
-    repository: git.Repository
+    start: Path
     project: Path
     root: Path
     settings: Settings
+
+    @cached_property
+    def repository(self) -> git.Repository:
+        """Where tags and commits are read; looked for by who asks it something.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return git.find(self.start)
 
     @cached_property
     def cache(self) -> objects.Cache:
@@ -67,7 +76,7 @@ class Workspace:
         Raises:
             Refused: a file of it cannot be used.
         """
-        return policy.read(self.repository.top)
+        return policy.read(config.find_top(self.project))
 
     @cached_property
     def blobs(self) -> git.Blobs:
@@ -204,12 +213,13 @@ def find(start: Path) -> Workspace:
     """The workspace that a folder lies in.
 
     Raises:
-        NotFound: it is in no Git, or in no DVC repository.
+        NotFound: there is no such folder, or it is in no DVC repository.
     """
-    repository = git.find(start)
+    if not start.is_dir():
+        raise NotFound(f"{start} is no folder", "give one with -C DIR")
     project = config.find_project(start)
     settings = config.read_settings(project)
-    return Workspace(repository, project, project / settings.root, settings)
+    return Workspace(start, project, project / settings.root, settings)
 
 
 def events(store: Store) -> tuple[Event, ...]:
