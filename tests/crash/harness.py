@@ -21,17 +21,20 @@ from tests.crash.cases import MEND, Case
 from tests.workbench import MODEL, Result
 
 TRIES = 4  # a call may have another number in another run
-# What fails, and the command succeeds all the same: a pattern of the call, and the reason.
+# What fails, and the command succeeds all the same: a pattern of case, call and error; the reason.
 HARMLESS = (
-    ("ioctl .*", "where a file cannot be cloned, it is copied"),
-    ("mkdir .*", "the folder was there before"),
+    (".*: ioctl .*", "where a file cannot be cloned, it is copied"),
+    (".*: mkdir .*", "the folder was there before"),
     (r".*/\.tagship/\.lock\.json\.tmp.*", "the lock holds, and does not name its holder"),
-    ("(chmod|unlink|openat) dvc-remote/.*", "DVC tries another way, and the bytes are compared"),
-    ("rename .*/incoming/.* repo/.dvc/cache/.*", "it is copied into DVC's cache"),
-    ("(unlink|openat) .*/incoming/.*", "DVC tries another way, and the bytes are hashed"),
-    ("sendfile .*", "Python copies it another way, and the bytes are hashed or compared"),
-    ("link .*objects/.*", "Git renames what it cannot link"),
-    ("(unlink|rmdir) .*objects/.*tmp_.*", "Git leaves a temporary file; git gc removes it"),
+    (r".*: fsync .*/\.tagship \w+", "that of the lock's card: as above"),
+    (".*: (chmod|unlink|openat) dvc-remote/.*", "DVC tries another way; the bytes are compared"),
+    (".*: rename .*/incoming/.* repo/.dvc/cache/.*", "it is copied into DVC's cache"),
+    (".*: (unlink|openat) .*/incoming/.*", "DVC tries another way, and the bytes are hashed"),
+    (".*: sendfile .*", "Python copies it another way, and the bytes are hashed or compared"),
+    (".*: link .*objects/.*", "Git renames what it cannot link"),
+    (".*: (unlink|rmdir) .*objects/.*tmp_.*", "Git leaves a temporary file; git gc removes it"),
+    (r"recovery .*: \w+ .*/(\.?deployment_history.json.*|churn) ENOSPC",
+     "the next command is a cleanup: it makes room first, and recovers then"),
 )  # fmt: skip
 
 
@@ -49,6 +52,11 @@ class Point:
     step: int
     call: tracing.Call
     inject: str
+
+    @property
+    def in_words(self) -> str:
+        """Case, call and error, as ``HARMLESS`` has them."""
+        return f"{self.case}: {self.call.what} {self.inject}"
 
     @property
     def key(self) -> str:
@@ -129,7 +137,7 @@ class Sweep:
             problems += [] if killed else ["the command was not killed"]
         elif done.code == 0:
             harmless = next(
-                (why for what, why in HARMLESS if re.fullmatch(what, point.call.what)), ""
+                (why for what, why in HARMLESS if re.fullmatch(what, point.in_words)), ""
             )
             problems += [] if harmless else ["the call failed, and the command did not"]
             problems += [] if live == "new" else ["exit code 0, and it is not done"]
