@@ -36,7 +36,7 @@ def main() -> int:
         print(f"skipped: {why}")
         return 0
     code = _code()
-    found = {one.key: one for one in _read(chosen.output, code)}
+    found = {one.key: one for one in read(chosen.output, code)}
     wanted = [case for case in cases.CASES if case.name in (chosen.case or [case.name])]
     chosen.output.parent.mkdir(parents=True, exist_ok=True)
     with (
@@ -57,7 +57,7 @@ def main() -> int:
         for future in as_completed([pool.submit(_attempt, folder, point) for point in todo]):
             one = future.result()
             found[one.key] = one
-            output.write(json.dumps({"code": code, **one.to_json()}) + "\n")
+            output.write(line(one, code) + "\n")
             output.flush()
             if one.problems:
                 print(f"WRONG {one.key}: {'; '.join(one.problems)}", flush=True)
@@ -96,16 +96,21 @@ def _code() -> str:
     return digest.hexdigest()[:16]
 
 
-def _read(path: Path, code: str) -> Iterable[Found]:
+def line(found: Found, code: str) -> str:
+    """What the file keeps of a point."""
+    return json.dumps({"tested": code, **found.to_json()})
+
+
+def read(path: Path, code: str) -> Iterable[Found]:
     """What an earlier run found with the same code."""
     if not path.exists():
         return
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for text in path.read_text(encoding="utf-8").splitlines():
         try:
-            value = json.loads(line)
+            value = json.loads(text)
         except ValueError:  # it was stopped while it wrote
             continue
-        if value.pop("code") == code:
+        if value.pop("tested", "") == code:
             yield Found.from_json(value)
 
 

@@ -1,12 +1,14 @@
 """A few points of the sweep of ``make crash-test``: what a kill or a bad disk leaves, and mends."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.crash import __main__ as program
 from tests.crash import cases, tracing
-from tests.crash.harness import Point, Sweep
+from tests.crash.harness import Found, Point, Sweep
 
 pytestmark = pytest.mark.skipif(bool(tracing.missing()), reason=tracing.missing() or "strace")
 
@@ -105,3 +107,11 @@ def test_a_log_tells_what_a_power_cut_would_lose() -> None:
     ]
     struck = tracing.struck('7 rename("/w/repo/a.tmp", "/w/repo/a") = ?\n', Path("/w"))
     assert struck == [tracing.Call("rename", 1, "rename repo/a.tmp repo/a")]
+
+
+def test_a_sweep_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    found = Found("k", "deploy", "fsync", tracing.KILL, -9, "old", ["mended"], "", [])
+    file = tmp_path / "found.jsonl"
+    lines = [program.line(found, "this code"), program.line(replace(found, key="o"), "other code")]
+    file.write_text("\n".join([*lines, '{"cut sho']))
+    assert list(program.read(file, "this code")) == [found]
