@@ -193,8 +193,9 @@ def _size_and_metrics(
     space: Workspace, model: str, release: Release
 ) -> tuple[int | None, dict[str, Any]]:
     """From the tag's message; from the commit where GTO or a person made the tag."""
-    if release.metrics is not None:
-        return release.size, release.metrics
+    told = release.metrics
+    if told is not None:
+        return release.size, told
     try:
         taken = space.snapshot(release.commit, model)
         sizes = [one.size for out in taken.outs for one in out.objects]
