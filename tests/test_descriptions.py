@@ -1,5 +1,6 @@
 """Model cards, bills of materials, MLflow models: read by those whose formats they are."""
 
+import contextlib
 import datetime
 import json
 import math
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tagship import NotFound, Refused, config, descriptions
+from tagship import Corrupt, NotFound, Refused, config, descriptions
 from tagship.config import Artifact
 from tagship.descriptions import FORMATS, cyclonedx, facts, huggingface, mlflow, yaml
 from tagship.manifest import File, is_path
@@ -726,3 +727,20 @@ def test_the_formats_name_the_files_that_their_specifications_name() -> None:
     assert (huggingface.README, cyclonedx.BOM, mlflow.MLMODEL) == (
         "README.md", "bom.cdx.json", "MLmodel"
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("framework", ["catboost", "keras", None])
+@given(
+    architecture=st.dictionaries(
+        st.sampled_from([*CATBOOST, *KERAS, "input_types", "output_names", "categorical", "class"]),
+        st.recursive(values, lambda inner: st.lists(inner, max_size=2), max_leaves=3),
+    )
+)
+def test_whatever_the_architecture_a_format_describes_it_or_says_that_it_cannot(
+    framework: str | None, architecture: dict[str, Any]
+) -> None:
+    path = {"catboost": "model.cbm", "keras": "model.keras"}.get(framework or "", "model")
+    metadata = replace(METADATA, path=path, framework=framework, architecture=architecture)
+    for name in FORMATS:
+        with contextlib.suppress(Corrupt, Refused):
+            assert written(name, metadata)

@@ -147,8 +147,8 @@ EVENT: dict[str, Any] = Event(
 ).to_json()
 DESCRIBED: dict[str, Any] = {
     "schema": 1, "model": "m", "version": "1.0.0", "path": "m.bin", "self_test": None, "size": 1,
-    "tag": {"name": "m@v1.0.0", "object": "a", "tagger": "A", "at": "t", "message": "x"},
-    "commit": {"id": "b", "author": "A", "at": "t", "message": "x"},
+    "tag": {"name": "m@v1.0.0", "object": "aa", "tagger": "A", "at": "t", "message": "x"},
+    "commit": {"id": "bb", "author": "A", "at": "t", "message": "x"},
     "files": [{"path": "m.bin", "size": 1, "md5": "cc", "sha256": "dd", "executable": False}],
     "lineage": [{"stage": "s", "command": "c", "params": {}, "outs": [],
                  "deps": [{"path": "p", "md5": None}]}],

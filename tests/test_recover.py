@@ -166,3 +166,27 @@ def test_json_of_a_pin_has_what_was_mended(shipped: Workbench) -> None:
     found = json.loads(shipped.cli("pin", "churn@1.0.0", "--json").out)
     assert [found[key] for key in ("model", "version", "pinned")] == ["churn", "1.0.0", True]
     assert len(found["mended"]) == 1
+
+
+def test_killed_while_a_rejected_version_is_taken_back_the_next_command_takes_it_back(
+    shipped: Workbench,
+) -> None:
+    store = shipped.manager.space.store("churn")
+    first, second = past = workspace.events(store)
+    rejected = replace(second, id="20261120_120008", action=history.REJECT)
+    back = replace(first, id="20261120_120009", action=history.ROLLBACK, previous=second.place)
+    store.open_intent({"event": back.to_json(), "creates": False})
+    workspace.record(store, past, rejected)
+    done = shipped.cli("cleanup", "churn", "--keep", "1000", "--yes")
+    mended = "the rollback of churn@1.0.0 was cut short before the switch: it is live now"
+    assert (done.code, done.err) == (0, f"note: {mended}\n")
+    assert shipped.live() == "model 1\n"
+    assert shipped.actions() == [
+        ("deploy", "succeeded", "1.0.0"),
+        ("deploy", "succeeded", "1.1.0"),
+        ("reject", "succeeded", "1.1.0"),
+        ("rollback", "succeeded", "1.0.0"),
+        ("recover", "succeeded", None),
+        ("cleanup", "succeeded", "1.1.0"),
+    ]
+    _assert_tidy(shipped)

@@ -218,26 +218,8 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
     Returns:
         What was mended, in words.
     """
-    mended: list[str] = []
-    events: list[Event] = []
-    past = workspace.events(store)
-    intent = workspace.intent(store)
-    if intent is not None:
-        event = intent.event
-        name = f"{event.action} of {event.model}@{event.version}"
-        live = store.link().directory == event.directory
-        told = any(other.id == event.id for other in past)
-        if live and not told:
-            events.append(replace(event, status=history.SUCCEEDED))
-            mended.append(
-                f"the {name} was cut short after the switch: it is live, and in the history"
-            )
-        elif not told:
-            error = "cut short before the switch"
-            events.append(replace(event, status=history.FAILED, error=error))
-            mended.append(f"the {name} was cut short before the switch: what was live is live")
-        if intent.creates and not live and event.directory in store.directories():
-            store.discard(event.directory)
+    past, intent = workspace.events(store), workspace.intent(store)
+    events, mended = ([], []) if intent is None else _closed(store, past, intent)
     ours = [name for name in store.directories() if history.is_directory(name)]
     opened = sorted(name for name in ours if store.seal(name))
     if opened:  # the move of one into the trash was cut short
@@ -258,6 +240,42 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
     if intent is not None:
         store.close_intent()
     return tuple(mended)
+
+
+def _closed(
+    store: Store, past: tuple[Event, ...], intent: workspace.Intent
+) -> tuple[list[Event], list[str]]:
+    """The event that a killed run could not write, and what it comes to, in words."""
+    event = intent.event
+    name = f"{event.action} of {event.model}@{event.version}"
+    live = store.link().directory == event.directory
+    if intent.creates and not live and event.directory in store.directories():
+        store.discard(event.directory)
+    if any(other.id == event.id for other in past):
+        return [], []
+    done = replace(event, status=history.SUCCEEDED)
+    if live:
+        return [done], [
+            f"the {name} was cut short after the switch: it is live, and in the history"
+        ]
+    if _takes_back(store, past, event):  # what failed its check may not stay live
+        store.switch(str(event.directory))
+        return [done], [f"the {name} was cut short before the switch: it is live now"]
+    failed = replace(event, status=history.FAILED, error="cut short before the switch")
+    return [failed], [f"the {name} was cut short before the switch: what was live is live"]
+
+
+def _takes_back(store: Store, past: tuple[Event, ...], event: Event) -> bool:
+    """Whether an intent is that of ``_take_back``, which had rejected what is live still."""
+    last, live = past[-1] if past else None, store.link().directory
+    return (
+        last is not None
+        and last.action == history.REJECT
+        and last.place is not None
+        and last.place == event.previous
+        and last.place.directory == live
+        and event.directory in store.directories()
+    )
 
 
 def _check_out_and_switch(

@@ -7,7 +7,7 @@ from typing import Any, Self, TypedDict, cast
 
 from tagship import atomic, controls, fields, manifest, redact, refs, signing
 from tagship.errors import Corrupt
-from tagship.manifest import METADATA, SIGNATURE, File, PathText, Problem
+from tagship.manifest import METADATA, SIGNATURE, File, HexText, PathText, Problem
 from tagship.progress import Progress, silent
 from tagship.refs import ModelText, VersionText
 from tagship.signing import Signature, Statement
@@ -23,7 +23,7 @@ class TagInfo:
     """
 
     name: str
-    object: str
+    object: HexText
     tagger: str
     at: str
     message: str
@@ -34,7 +34,7 @@ class TagInfo:
 class CommitInfo:
     """The commit that the tag points at."""
 
-    id: str
+    id: HexText
     author: str
     at: str
     message: str

@@ -10,7 +10,8 @@ from typing import Any
 from tagship import redact
 from tagship.config import Artifact
 from tagship.descriptions import cyclonedx, facts, huggingface, mlflow
-from tagship.errors import NotFound, Refused
+from tagship.errors import Corrupt, NotFound, Refused
+from tagship.manifest import METADATA
 from tagship.metadata import Metadata
 
 
@@ -77,6 +78,7 @@ def write(formats: Sequence[str], metadata: Metadata, artifact: Artifact) -> dic
 
     Raises:
         NotFound, Refused: as for ``check``, or as the format itself says.
+        Corrupt: the metadata holds an architecture that no loader of the framework gives.
     """
     check(formats, metadata)
     described = Metadata.from_json(_plain(metadata.to_json()))
@@ -85,7 +87,14 @@ def write(formats: Sequence[str], metadata: Metadata, artifact: Artifact) -> dic
     declared = replace(artifact, description=text, labels=labels)
     found: dict[str, str] = {}
     for name in formats:
-        found.update(FORMATS[name].files(described, declared))
+        try:
+            found.update(FORMATS[name].files(described, declared))
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            raise Corrupt(  # it is whatever a loader said, or somebody wrote
+                f"{name} cannot describe {metadata.model} {metadata.version}, as its architecture"
+                f" stands in {METADATA}: {error}",
+                f"tagship deploy {metadata.model}@{metadata.version} --force writes it again",
+            ) from None
     return found
 
 
