@@ -387,6 +387,14 @@ EVENT = ONE.to_json()
             ": [0].seq is '1', no whole number",
             id="no number",
         ),
+        *(
+            pytest.param(
+                json.dumps([{**EVENT, "directory": name}]).encode(),
+                f": [0].directory is {name!r}, no name of a folder",
+                id=ascii(name),
+            )
+            for name in ("", "..", "a/b", "a\0", "\ud800")
+        ),
     ],
 )
 def test_an_unreadable_history_is_told_and_left_alone(

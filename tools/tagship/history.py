@@ -29,7 +29,8 @@ RACY = 100_000_000  # ns after a change in which a file may change again, and it
 
 
 def _is_name(text: str) -> bool:
-    return text not in ("", ".", "..") and "/" not in text and "\0" not in text
+    halves = not text.isascii() and text != text.encode(errors="ignore").decode()  # of characters
+    return not (text in ("", ".", "..") or "/" in text or "\0" in text or halves)
 
 
 DirectoryText = Annotated[str, Is(_is_name, "name of a folder")]
