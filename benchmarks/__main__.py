@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         help="bench: the table; growth: over tags, sizes, files and events;"
         " report: both as Markdown, from the last runs",
     )  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="everything small: two minutes")
+    parser.add_argument("--quick", action="store_true", help="everything small")
     parser.add_argument(
         "--only", action="append", metavar="NAME", choices=[*suite.CASES, *growth.AXES],
         help=f"one row, may be given again: {', '.join(suite.CASES)}; of growth: "

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagship import config
+from tagship import config, pointer
 from tagship.config import Artifact, Settings
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError
 from tests.workbench import Workbench
@@ -311,11 +311,11 @@ def test_the_project_is_the_nearest_dvc_repository_and_the_top_the_nearest_of_gi
     project, below = tmp_path / "repo" / "sub", tmp_path / "repo" / "sub" / "a" / "b"
     below.mkdir(parents=True)
     (project / ".dvc").mkdir()
-    assert config.find_top(project) == project
+    assert pointer.find_top(project) == project
     (tmp_path / "repo" / ".git").write_text("gitdir: elsewhere")
     assert config.find_project(below) == project
     assert config.find_project(project) == project
-    assert config.find_top(project) == tmp_path / "repo"
+    assert pointer.find_top(project) == tmp_path / "repo"
     with pytest.raises(NotFound) as caught:
         config.find_project(tmp_path / "repo")
     assert caught.value.message == f"{tmp_path / 'repo'} is in no DVC repository"

@@ -345,6 +345,20 @@ def test_a_release_is_refused_with_a_key(
     assert host.bench.git("tag", "--list") == ""
 
 
+@pytest.mark.parametrize("how", ["other bytes", "a folder"])
+def test_what_is_wrong_in_the_cache_is_fetched_again_before_it_is_signed(
+    how: str, host: Host
+) -> None:
+    bench = host.bench
+    bench.dvc("push", "--quiet")
+    (cached,) = (path for path in (bench.repo / ".dvc/cache").rglob("*") if path.is_file())
+    cached.unlink()
+    cached.mkdir() if how == "a folder" else cached.write_bytes(b"MODEL 1\n")
+    bench.ship()
+    assert bench.live() == "model 1\n"
+    assert oms_accepts(host, bench.current.resolve())
+
+
 @pytest.mark.parametrize("text", ["", "# none\n", "ssh-ed25519 AAAA x\n", "rubbish\n", None])
 def test_a_file_of_keys_is_refused_that_holds(text: str | None, host: Host) -> None:
     host.bench.release()
@@ -401,6 +415,6 @@ def test_no_text_in_a_tag_does_more_than_not_fit(key: str, value: str) -> None:
         keys.check(Statement("churn", "1.0.0", "c" * 40, ()), Signature(key, value))
 
 
-def test_the_errors_are_told_apart() -> None:
+def test_a_file_of_keys_that_is_not_there_is_refused() -> None:
     with pytest.raises(Refused):
         keys.trusted(Path("gone"))

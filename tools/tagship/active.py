@@ -167,7 +167,7 @@ def _declared(model: str, start: Path) -> dict[str, config.Artifact]:
     """What dvc.yaml of the work tree declares today; nothing where there is none."""
     folder, name = config.pipeline_of(model)
     try:
-        data = (config.find_top(config.find_project(start)) / name).read_bytes()
+        data = (pointer.find_top(config.find_project(start)) / name).read_bytes()
     except FileNotFoundError:
         return {}
     return config.artifacts(data, folder)
@@ -178,7 +178,7 @@ def _fallback(model: str, start: Path) -> Path:
     declared = _declared(model, start)
     if model not in declared:
         raise config.unknown_model(model, declared)
-    path = config.find_top(config.find_project(start)) / declared[model].path
+    path = pointer.find_top(config.find_project(start)) / declared[model].path
     if not path.exists():
         raise NotFound(f"{path} does not exist", "dvc repro, or dvc pull")
     return path

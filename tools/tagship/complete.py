@@ -43,9 +43,8 @@ def models(folder: Path) -> list[str]:
     project = pointer.find_project(folder)
     if project is None:
         return []
-    top = next((one for one in (project, *project.parents) if (one / ".git").exists()), project)
     try:
-        data = (top / "dvc.yaml").read_bytes()
+        data = (pointer.find_top(project) / "dvc.yaml").read_bytes()
         declared = _names(data.decode("utf-8", "replace"))
         if declared is None or not pointer.is_usual(project):
             from tagship import config

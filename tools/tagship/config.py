@@ -289,11 +289,6 @@ def find_project(start: Path) -> Path:
     return project
 
 
-def find_top(project: Path) -> Path:
-    """The work tree's top, found without Git: the nearest folder with ``.git``, or the project."""
-    return next((f for f in (project, *project.parents) if (f / ".git").exists()), project)
-
-
 def read_root(project: Path) -> Path:
     """The folder of the models, for whoever only reads them.
 

@@ -68,6 +68,11 @@ def find_project(start: Path) -> Path | None:
     return next((one for one in (top, *top.parents) if (one / ".dvc").is_dir()), None)
 
 
+def find_top(project: Path) -> Path:
+    """The work tree's top, found without Git: the nearest folder with ``.git``, or the project."""
+    return next((f for f in (project, *project.parents) if (f / ".git").exists()), project)
+
+
 def is_usual(project: Path) -> bool:
     """Whether params.yaml leaves the models in their usual folder; False where it may not.
 

@@ -12,7 +12,7 @@ import posixpath
 import tempfile
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -532,28 +532,35 @@ def digest(file: TrackedFile, repository: git.Repository, fetch: Fetcher) -> Fil
             return copy(file, repository, fetch, Path(folder, "blob"))
     fetch([file.object])
     source = fetch.cache.path(file.object)
-    digests = manifest.digest(source)
-    if not matches(file.object, source, digests.md5):
-        _fetch_again(file.object, file.path, fetch)
-        digests = manifest.digest(source)
-        if not matches(file.object, source, digests.md5):
-            raise _restless(source)
+    digests = _hashed(file, fetch, source, lambda: manifest.digest(source))
     return File(file.path, digests.size, digests.md5, digests.sha256, file.executable)
 
 
 def _copy_cached(
     file: TrackedFile, fetch: Fetcher, target: Path, advance: Advance | None
 ) -> manifest.Digests:
-    source = fetch.cache.path(file.object)
+    def copied() -> manifest.Digests:
+        target.unlink(missing_ok=True)
+        return manifest.copy(fetch.cache.path(file.object), target, advance)
+
+    return _hashed(file, fetch, target, copied)
+
+
+def _hashed(
+    file: TrackedFile, fetch: Fetcher, path: Path, read: Callable[[], manifest.Digests]
+) -> manifest.Digests:
+    """What ``read`` hashes of an object of the cache, which is at ``path`` then.
+
+    Where the cache has other bytes, or none that can be read, it is fetched and read once more.
+    """
     with contextlib.suppress(manifest.Unreadable):
-        digests = manifest.copy(source, target, advance)
-        if matches(file.object, target, digests.md5):
+        digests = read()
+        if matches(file.object, path, digests.md5):
             return digests
-    target.unlink(missing_ok=True)
     _fetch_again(file.object, file.path, fetch)
-    digests = manifest.copy(source, target, advance)
-    if not matches(file.object, target, digests.md5):
-        raise _restless(source)
+    digests = read()
+    if not matches(file.object, path, digests.md5):
+        raise _restless(fetch.cache.path(file.object))
     return digests
 
 

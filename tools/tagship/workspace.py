@@ -21,6 +21,7 @@ from tagship import (
     history,
     metadata,
     objects,
+    pointer,
     policy,
     redact,
     refs,
@@ -76,7 +77,7 @@ class Workspace:
         Raises:
             Refused: a file of it cannot be used.
         """
-        return policy.read(config.find_top(self.project))
+        return policy.read(pointer.find_top(self.project))
 
     @cached_property
     def blobs(self) -> git.Blobs:
