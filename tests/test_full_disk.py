@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tagship import atomic, deploy
+from tagship import atomic, checkout
 from tagship.store import Store
 from tests.crash import cases
 from tests.crash.harness import Place
@@ -142,7 +142,7 @@ def apart(mount: Callable[..., Disk]) -> tuple[Disk, Disk, Path]:
 def test_room_is_asked_for_on_the_disk_of_the_cache_too(
     mount: Callable[..., Disk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deploy, "MARGIN", 0)
+    monkeypatch.setattr(checkout, "MARGIN", 0)
     disk, other, cache = apart(mount)
     other.fill("pages", 0)
     refused(disk, "deploy churn --yes", cache, "8 B are needed, and 0 B are free")
@@ -156,7 +156,7 @@ def test_room_is_asked_for_on_the_disk_of_the_cache_too(
 def test_room_is_asked_for_twice_where_cache_and_versions_share_a_disk(
     mount: Callable[..., Disk], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(deploy, "MARGIN", 0)
+    monkeypatch.setattr(checkout, "MARGIN", 0)
     disk = mount("deploy")
     bench = Workbench(disk.place.repo, monkeypatch, capsys)
     bench.train(bytes(range(256)) * 16_000)  # 4.1 MB
@@ -180,7 +180,7 @@ def test_a_disk_that_fills_leaves_the_old_or_the_new_version_and_the_next_comman
     mount: Callable[..., Disk], monkeypatch: pytest.MonkeyPatch, name: str, kind: str
 ) -> None:
     """With one page more, or one inode, each time: a write after another is the one that fails."""
-    asks, codes, said = deploy._check_space, [], set()
+    asks, codes, said = checkout._check_space, [], set()
     for left in range(16):
         disk = mount(name)
 
@@ -188,11 +188,11 @@ def test_a_disk_that_fills_leaves_the_old_or_the_new_version_and_the_next_comman
             asks(*arguments)  # type: ignore[arg-type]
             disk.fill(kind, left)
 
-        monkeypatch.setattr(deploy, "_check_space", ask_and_fill)
+        monkeypatch.setattr(checkout, "_check_space", ask_and_fill)
         if name == "rollback":  # it needs no room to ask for
             disk.fill(kind, left)
         done = disk.run(disk.case.command)
-        monkeypatch.setattr(deploy, "_check_space", asks)
+        monkeypatch.setattr(checkout, "_check_space", asks)
         codes.append(done.code)
         live = disk.place.live()
         assert list(disk.place.damage()) == []
@@ -218,14 +218,14 @@ def test_a_cache_whose_disk_fills_keeps_no_half_of_an_object(
     mount: Callable[..., Disk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk, other, cache = apart(mount)
-    asks = deploy._check_space
+    asks = checkout._check_space
 
     def ask_and_fill(*arguments: object) -> None:
         asks(*arguments)  # type: ignore[arg-type]
         other.fill("pages", 0)
 
     with monkeypatch.context() as patch:
-        patch.setattr(deploy, "_check_space", ask_and_fill)
+        patch.setattr(checkout, "_check_space", ask_and_fill)
         done = disk.run("deploy churn --yes")
     assert done.code == 1
     assert re.fullmatch(f"error: No space left on device \\(.+\\)\n{HINT}", done.err), done.err

@@ -49,10 +49,12 @@ def write(target=sys.argv.pop(1)):
 atexit.register(write)
 if sys.argv.pop(1) == "questions":
     from tagship.git import Blobs
-    def read(self, *arguments, asked=Blobs.read):
-        seen["questions"] += 1
-        return asked(self, *arguments)
-    Blobs.read = read
+    def counted(asked):
+        def ask(*arguments):
+            seen["questions"] += 1
+            return asked(*arguments)
+        return ask
+    Blobs.read, Blobs.write = counted(Blobs.read), counted(Blobs.write)
 sys.argv[0] = "tagship"
 from tagship.cli import main
 main()
@@ -215,17 +217,13 @@ MEASURED = {
     "events": ("deploy", "history", "status", "rollback"),
     "models": ALL_MODELS,
 }
-LFS = "each file of Git's own is read once more, to see whether it is Git LFS's"
+EACH_FILE = "each file that Git keeps is a question to the one process that has them"
 EACH_MODEL = "each model is asked for on its own"
 EACH_COMMIT = "a tag without metrics in its message has its commit read"
 KNOWN = {
     ("processes", "tags of GTO", "list"): EACH_COMMIT,
     ("questions", "tags of GTO", "list"): EACH_COMMIT,
-    ("processes", "files of Git", "deploy"): "one git cat-file writes one file",
-    **{
-        ("questions", "files of Git", name): LFS
-        for name in ("release", "show", "deploy", "status", "verify")
-    },
+    ("questions", "files of Git", "deploy"): EACH_FILE,
     **{
         (what, "models", name): EACH_MODEL
         for what in ("processes", "questions")

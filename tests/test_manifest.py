@@ -1,7 +1,9 @@
 """Files of a version: which paths may be, how they are copied and hashed, what is found changed."""
 
+import errno
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from tagship import manifest
 from tagship.errors import Corrupt
 from tagship.manifest import Digests, File, Problem
 
-BIG = b"0123456789abcdef" * (manifest.BLOCK // 16) * 2 + b"and a rest"
+BIG = hashlib.shake_128(b"no block is like another").digest(2 * manifest.BLOCK + 10)
 
 
 @pytest.fixture
@@ -101,6 +103,38 @@ def test_a_copy_has_the_bytes_and_digests_of_its_source(tmp_path: Path, data: by
     assert target.read_bytes() == data
     assert (sum(copied), sum(hashed)) == (len(data), len(data))
     assert source.stat().st_ino != target.stat().st_ino
+
+
+@pytest.mark.parametrize("seconds", [0, 0.01, 0.2], ids=["fast", "slow", "very slow"])
+def test_a_long_file_is_hashed_in_its_order_however_fast_the_disk_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(os, "fdatasync", lambda _: time.sleep(seconds))
+    data = hashlib.shake_128(b"long").digest(12 * manifest.AHEAD * manifest.BLOCK + 1)
+    (tmp_path / "source").write_bytes(data)
+    told: list[int] = []
+    assert manifest.copy(tmp_path / "source", tmp_path / "target", told.append) == digests(data)
+    assert (tmp_path / "target").read_bytes() == data
+    assert manifest.digest(tmp_path / "source") == digests(data)
+    assert sum(told) == len(data)
+
+
+@pytest.mark.parametrize("fails_at", [1, 2])
+def test_a_disk_that_fails_while_a_long_file_is_copied_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    calls: list[int] = []
+
+    def fail(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == fails_at:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    (tmp_path / "source").write_bytes(BIG * 20)
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        manifest.copy(tmp_path / "source", tmp_path / "target")
+    assert not isinstance(caught.value, manifest.Unreadable)  # of the disk, not of the source
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling link", "fifo", "folder", "nothing"])

@@ -69,6 +69,13 @@ class Catalog:
         final = [release for release in self.offered if not release.version.prerelease]
         return final[-1] if final else None
 
+    def is_ahead_of(self, live: str | None) -> bool:
+        """Whether there is a version that what is live is behind of."""
+        if self.latest is None:
+            return False
+        release = self.get(live) if live else None
+        return release is None or release.version < self.latest.version
+
     def find(self, ref: Ref) -> Release:
         """The version that ``ref`` asks for.
 
@@ -144,7 +151,8 @@ def _catalog(model: str, tags: list[git.Tag]) -> Catalog:
         for version, tag in registered.items()
         if tag.name.version is not None
     ]
-    return Catalog(model, tuple(sorted(releases, key=lambda one: one.version)), deprecated)
+    releases.sort(key=lambda one: refs.precedence(one.version))
+    return Catalog(model, tuple(releases), deprecated)
 
 
 def _stages(ordered: Iterable[git.Tag], cancelled: set[str]) -> dict[str, str]:

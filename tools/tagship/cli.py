@@ -137,9 +137,9 @@ def models(session: Session, as_json: bool) -> None:
 
     Example: tagship models
     """
-    from tagship import inspection, render, workspace
+    from tagship import listing, render, workspace
 
-    rows = inspection.models(workspace.find(session.folder))
+    rows = listing.models(workspace.find(session.folder))
     _warn([f"{row.model}: {row.note}" for row in rows if row.note])
     _show_table(rows, as_json, render.models)
 
@@ -201,14 +201,16 @@ def deploy(
 
     ref = _ref(model)
     with _manager(session, ref.model) as manager:
-        plan = manager.plan(ref)
-        if dry_run:
-            return _show(plan, as_json, render.plan(plan, again=force))
-        if not plan.live or force:
-            _confirm(render.plan(plan), yes, quiet=as_json)
-        # what was shown, whatever was released since
+        wanted: str | Ref = ref
+        if dry_run or not yes:
+            plan = manager.plan(ref)
+            if dry_run:
+                return _show(plan, as_json, render.plan(plan, again=force))
+            if not plan.live or force:
+                _confirm(render.plan(plan), quiet=as_json)
+            wanted = plan.version  # what was shown, whatever was released since
         outcome = manager.deploy(
-            plan.version, force=force, smoke_test=smoke_test, reason=reason, wait=wait
+            wanted, force=force, smoke_test=smoke_test, reason=reason, wait=wait
         )
     _warn((*outcome.mended, *outcome.warnings))
     return _show(outcome, as_json, render.outcome(outcome))
@@ -235,13 +237,12 @@ def rollback(
     from tagship import render
 
     with _manager(session, model) as manager:
-        plan = manager.rollback_plan(version)
-        if plan.source != plan.target or not plan.on_disk:
-            _confirm(render.rollback_plan(plan), yes, quiet=as_json)
-        # what was shown, whatever a colleague has done since
-        outcome = manager.rollback_to_version(
-            plan.target.version, reason=reason, verify=verify, wait=wait
-        )
+        if not yes:
+            plan = manager.rollback_plan(version)
+            if plan.source != plan.target or not plan.on_disk:
+                _confirm(render.rollback_plan(plan), quiet=as_json)
+            version = plan.target.version  # what was shown, whatever a colleague has done since
+        outcome = manager.rollback_to_version(version, reason=reason, verify=verify, wait=wait)
     _warn((*outcome.mended, *outcome.warnings))
     _show(outcome, as_json, render.outcome(outcome))
 
@@ -277,10 +278,9 @@ def list_(session: Session, model: str, as_json: bool) -> None:
 
     Example: tagship list ml_model --json
     """
-    from tagship import render
+    from tagship import listing, refs, render, workspace
 
-    with _manager(session, model) as manager:
-        rows = manager.list_versions()
+    rows = listing.versions(workspace.find(session.folder), refs.check_model(model))
     if not rows:
         _warn([f"nothing is released yet: tagship release {model}"])
     _show_table(rows, as_json, render.versions)
@@ -467,8 +467,9 @@ def cleanup(
     with _manager(session, model) as manager:
         plan = manager.cleanup_old_versions(keep, dry_run=True)
         if not dry_run:
-            lines = _tabbed(render.cleanup(plan)[1])
-            _confirm("\n".join([lines, render.cleaned(plan)]), yes, quiet=as_json)
+            if not yes:
+                lines = _tabbed(render.cleanup(plan)[1])
+                _confirm("\n".join([lines, render.cleaned(plan)]), quiet=as_json)
             plan = manager.cleanup_old_versions(keep, reason=reason, wait=wait)
     _warn(plan.mended)
     if as_json:
@@ -621,10 +622,8 @@ def _progress() -> "Progress":
     return terminal.bar if _is_terminal(sys.stderr) else progress.silent
 
 
-def _confirm(plan: str, yes: bool, *, quiet: bool) -> None:
+def _confirm(plan: str, *, quiet: bool) -> None:
     """Show the plan and ask; where nobody can answer, an explicit --yes is needed."""
-    if yes:
-        return
     if not (_is_terminal(sys.stdin) and _is_terminal(sys.stdout)):
         raise Refused("there is no terminal to ask on, so nothing was done", "say --yes")
     _echo(plan, err=quiet)

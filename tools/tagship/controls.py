@@ -20,6 +20,8 @@ def shown(text: str) -> str:
 
 def line(text: str) -> str:
     """The same in one line, as a cell of a table must be: tabs and line ends are blanks."""
+    if text.isprintable():  # as most are, by Unicode's own table, which has all of these
+        return text
     return shown(_BREAKS.sub(" ", text))
 
 

@@ -8,36 +8,23 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tagship import (
-    atomic,
-    history,
-    manifest,
-    metadata,
-    objects,
-    plans,
-    room,
-    selftest,
-    tracked,
-    workspace,
-)
+from tagship import history, metadata, plans, room, workspace
 from tagship.catalog import Release
 from tagship.errors import Corrupt, Interrupted, SelfTestFailed, TagshipError, Unavailable
 from tagship.history import Event, Place
-from tagship.manifest import File
 from tagship.metadata import Metadata
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.refs import Ref, Wanted
-from tagship.release import Released
-from tagship.selftest import Report
-from tagship.signing import Signature, Statement
 from tagship.store import Store
-from tagship.tracked import Snapshot
 from tagship.workspace import Workspace
 
-MARGIN = 16 << 20  # bytes to leave free on a disk, for metadata, history and the file system
-SPARE = 8  # inodes to leave free: the intent, the link and the history are new files each time
+if TYPE_CHECKING:
+    from tagship.release import Released
+    from tagship.selftest import Report
+    from tagship.tracked import Snapshot
 
 
 @dataclass(frozen=True)
@@ -80,7 +67,7 @@ class Outcome:
     place: Place
     path: Path
     event: Event | None = None
-    report: Report | None = None
+    report: "Report | None" = None
     mended: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -99,7 +86,7 @@ class _Job:
     started: float = field(default_factory=time.monotonic)
     creates: bool = False
     signer: str = ""
-    report: Report | None = None
+    report: "Report | None" = None
 
     def done(self, status: str, error: str | None = None) -> Event:
         """The event, now that the act came to an end."""
@@ -190,7 +177,7 @@ def at_work(store: Store, model: str, what: str, options: Options) -> Iterator[t
 
 
 @contextlib.contextmanager
-def interruptible(space: Workspace, released: Released | None) -> Iterator[None]:
+def interruptible(space: Workspace, released: "Released | None") -> Iterator[None]:
     """Around the deploy of what was just released, if it was: an interrupt tells how far it came.
 
     Raises:
@@ -279,22 +266,17 @@ def _takes_back(store: Store, past: tuple[Event, ...], event: Event) -> bool:
 
 
 def _check_out_and_switch(
-    space: Workspace, job: _Job, release: Release, taken: Snapshot, options: Options
+    space: Workspace, job: _Job, release: Release, taken: "Snapshot", options: Options
 ) -> Outcome:
     """Steps 2 to 10 of a deploy: fetch, stage, verify, test, publish, switch, record, check."""
+    from tagship import checkout
+
     job.creates = True
     with _recorded(job):
-        fetch = space.fetcher(job.store, options.progress)
-        files = tracked.files(taken, fetch)
-        _check_space(space, job.store, taken, files)
-        fetch(file.object for file in files)
-        job.store.open_intent({"event": job.event.to_json(), "creates": True})
-        with job.store.stage(job.event.id) as staged:
-            copied = _copy(space, files, fetch, staged, options.progress)
-            _check_signed(space, release, copied)
-            job.report = _smoke_test(space, taken, staged, options)
-            metadata.write(staged, _describe(space, job, release, taken, copied, staged))
-            job.store.publish(staged, _directory(job))
+        job.report = checkout.check_out(
+            space, job.store, job.event, release, taken, signer=job.signer,
+            smoke_test=options.smoke_test, progress=options.progress,
+        )  # fmt: skip
     return _switch(space, job)
 
 
@@ -402,6 +384,8 @@ def _after_switch(space: Workspace, job: _Job) -> None:
     if problems:
         raise Corrupt(f"{problems[0].path} {problems[0].what}", "")
     if space.settings.after_switch == "self_test":
+        from tagship import selftest
+
         self_test = live / described.self_test if described.self_test else None
         selftest.run(live / described.path, self_test, space.settings.smoke_timeout)
 
@@ -472,90 +456,6 @@ def _directory(job: _Job) -> str:
     if job.event.directory is None:
         raise AssertionError("a deploy has a directory")
     return job.event.directory
-
-
-def _copy(
-    space: Workspace,
-    files: tuple[tracked.TrackedFile, ...],
-    fetch: objects.Fetcher,
-    staged: Path,
-    progress: Progress,
-) -> tuple[File, ...]:
-    """Step 4: every file into the staging directory, hashed and compared."""
-    with progress("copying", sum(file.object.size or 0 for file in files) or None) as advance:
-        copied = []
-        for file in files:
-            target = staged / file.path
-            copied.append(tracked.copy(file, space.repository, fetch, target, advance))
-            atomic.protect_file(target)  # now, and not once it was stamped
-        return tuple(copied)
-
-
-def _check_signed(space: Workspace, release: Release, files: tuple[File, ...]) -> None:
-    """Nothing is loaded that has another signature than its own, or lacks one that is asked for."""
-    model = release.tag.name.model
-    statement = Statement(model, str(release.version), release.commit, files)
-    space.policy.check_files(statement, Signature.of_tag(release.tag.trailers))
-
-
-def _smoke_test(space: Workspace, taken: Snapshot, staged: Path, options: Options) -> Report:
-    wanted = space.settings.smoke_test if options.smoke_test is None else options.smoke_test
-    if not wanted:
-        return Report(selftest.SKIPPED, "not asked for")
-    artifact = taken.artifact
-    self_test = staged / Path(artifact.self_test).name if artifact.self_test else None
-    model = staged / Path(artifact.path).name
-    return selftest.run(model, self_test, space.settings.smoke_timeout)
-
-
-def _describe(
-    space: Workspace,
-    job: _Job,
-    release: Release,
-    taken: Snapshot,
-    files: tuple[File, ...],
-    staged: Path,
-) -> Metadata:
-    report = job.report or Report(selftest.SKIPPED, "not asked for")
-    event = job.event
-    described = space.describe(release, taken, files)
-    deployment = metadata.DeploymentInfo(
-        event.id, _next_seq(job), event.at, event.actor, event.host,
-        {file.path: manifest.stamp(staged / file.path) for file in files},
-    )  # fmt: skip
-    tag = replace(described.tag, signer=job.signer)
-    return replace(report.noted(described), tag=tag, deployment=deployment)
-
-
-def _next_seq(job: _Job) -> int:
-    return max((event.seq for event in workspace.events(job.store)), default=0) + 1
-
-
-def _check_space(
-    space: Workspace, store: Store, taken: Snapshot, files: tuple[tracked.TrackedFile, ...]
-) -> None:
-    """Refuse what cannot fit: in the model's folder, and in DVC's cache for what it lacks.
-
-    The size of a tracked folder is what DVC recorded; an unknown size counts as nothing.
-
-    Raises:
-        Unavailable: a disk has too few bytes, or too few inodes.
-    """
-    cached = {file.object for file in files if file.object.hash_name != objects.GIT}
-    lacking = {one for one in cached if not space.cache.holds(one)}
-    recorded = [one for out in taken.outs for one in out.objects]
-    needed = sum(one.size or 0 for one in recorded)
-    fetched = 0
-    if lacking:
-        here = sum(space.cache.path(one).stat().st_size for one in cached - lacking)
-        fetched = max(0, sum(o.size or 0 for o in recorded if o.hash_name != objects.GIT) - here)
-    folders = {parent for file in files for parent in PurePosixPath(file.path).parents}
-    inodes = len(files) + len(folders) + SPARE
-    disks = [(store.folder, needed + MARGIN, inodes), (space.cache.folder, fetched, len(lacking))]
-    if room.same_disk(store.folder, space.cache.folder):
-        disks = [(store.folder, needed + MARGIN + fetched, inodes + len(lacking))]
-    for folder, size, count in disks:
-        room.check(folder, size, count, taken.artifact.model)
 
 
 def _nothing_to_do(store: Store, model: str, mended: tuple[str, ...]) -> Outcome:

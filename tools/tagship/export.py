@@ -224,8 +224,7 @@ def _copy_cached(
     fetch(file.object for file in files)
     with progress("copying", sum(file.object.size or 0 for file in files) or None) as advance:
         copied = tuple(
-            tracked.copy(file, space.repository, fetch, folder / file.path, advance)
-            for file in files
+            tracked.copy(file, space.blobs, fetch, folder / file.path, advance) for file in files
         )
     return space.describe(release, taken, copied)
 

@@ -1,13 +1,17 @@
 """Questions to Git: one function each, and one process an answer, whatever the number of tags."""
 
 import contextlib
+import functools
 import os
 import posixpath
 import re
 import shlex
+import shutil
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +110,7 @@ class Tag:
     own_name: str
     signature: str = ""
 
-    @property
+    @functools.cached_property
     def trailers(self) -> dict[str, str]:
         """The ``Key: value`` lines that end its message."""
         return refs.trailers(self.message)
@@ -329,6 +333,44 @@ class Blobs:
             return None
         return data if kind in ("blob", b"blob") else None
 
+    def write(self, blob: str, target: Path) -> None:
+        """Write the content of a blob to a new file, as it is stored: no filter is run.
+
+        Raises:
+            Unavailable: Git has it not, or cannot read it.
+        """
+        with manifest.create(target) as file:
+            try:
+                *_, stream = self._git.stream_object_data(blob)
+            except (ValueError, BrokenPipeError):
+                raise Unavailable(f"Git cannot read the blob {blob[:10]}", "git fsck") from None
+            shutil.copyfileobj(stream, file, manifest.BLOCK)
+
+
+def small_blobs(repository: Repository, ids: list[str]) -> list[bytes]:
+    """The contents of small blobs, all by one process.
+
+    Raises:
+        Unavailable: Git has one of them not, or cannot read it.
+    """
+    with tempfile.TemporaryFile() as asked:
+        asked.write("".join(f"{one}\n" for one in ids).encode())
+        asked.seek(0)
+        command = ["git", *QUIET, "cat-file", "--batch"]
+        options = {"istream": asked, "stdout_as_string": False, "strip_newline_in_stdout": False}
+        try:
+            answer = BytesIO(_execute(repository.git, command, **options))
+        except _Stopped as stopped:
+            raise _failed(stopped) from None
+    found = []
+    for one in ids:  # a line "<id> blob <size>", the bytes, a line end
+        head = answer.readline().split()
+        if len(head) != 3:
+            raise Unavailable(f"Git cannot read the blob {one[:10]}", "git fsck")
+        found.append(answer.read(int(head[2])))
+        answer.read(1)
+    return found
+
 
 def _is_inside(path: str) -> bool:
     """Whether a commit could have a file of that name: no absolute path, nor one that leads out."""
@@ -363,16 +405,6 @@ def paths(repository: Repository, commit_id: str) -> list[str]:
     """The path of every file in a commit."""
     answer = _ask(repository, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id)
     return answer.split("\0")[:-1]
-
-
-def write_blob(repository: Repository, blob: str, target: Path) -> None:
-    """Write the content of a blob to a new file, as it is stored: no filter is run."""
-    with manifest.create(target) as file:
-        try:
-            command = ["git", *QUIET, "cat-file", "blob", blob]
-            _execute(repository.git, command, output_stream=file)
-        except _Stopped as stopped:
-            raise _failed(stopped) from None
 
 
 def changed(repository: Repository, names: Iterable[str]) -> list[str]:
@@ -634,6 +666,8 @@ def _failed(stopped: _Stopped) -> TagshipError:
 
 def _text(raw: str) -> str:
     """Text that can be written as UTF-8: GitPython keeps other bytes as surrogates."""
+    if raw.isascii():  # of ten thousand tags most is
+        return raw
     return raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 

@@ -342,4 +342,5 @@ def now() -> datetime:
 
 def stamp(moment: datetime) -> str:
     """ISO 8601 in UTC, to the second: ``2026-11-23T05:31:22Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    text = moment.astimezone(UTC).isoformat(timespec="seconds")
+    return text.removesuffix("+00:00") + "Z"

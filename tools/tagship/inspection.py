@@ -6,14 +6,11 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from urllib.parse import unquote
 
 from tagship import (
     active,
-    catalog,
     config,
-    git,
     history,
     manifest,
     metadata,
@@ -36,40 +33,6 @@ from tagship.selftest import Report
 from tagship.signing import Signature
 from tagship.store import Store
 from tagship.workspace import Workspace
-
-
-@dataclass(frozen=True)
-class ModelRow:
-    """One model: what is live, what is the latest, and the live version's bytes.
-
-    ``note`` says what of it cannot be read here; None where all can.
-    """
-
-    model: str
-    path: str
-    live: str | None
-    latest: str | None
-    behind: bool
-    size: int | None
-    deprecated: bool
-    note: str | None = None
-
-
-@dataclass(frozen=True)
-class VersionRow:
-    """One version: its tag, and its state on this host. ``size`` is in bytes."""
-
-    version: str
-    tag: str
-    at: str
-    commit: str
-    size: int | None
-    metrics: dict[str, Any]
-    stages: tuple[str, ...]
-    on_disk: bool
-    live: bool
-    pinned: bool
-    offered: bool
 
 
 class State(enum.IntEnum):
@@ -123,86 +86,6 @@ class LiveThen:
     model: str
     moment: datetime
     period: history.Period | None
-
-
-def models(space: Workspace) -> list[ModelRow]:
-    """One row for each model that HEAD declares."""
-    catalogs = catalog.read(git.tags(space.repository))
-    return [
-        _model_row(space, artifact, catalogs.get(model, Catalog(model)))
-        for model, artifact in sorted(space.artifacts().items())
-    ]
-
-
-def _model_row(space: Workspace, artifact: config.Artifact, known: Catalog) -> ModelRow:
-    store, note = space.store(artifact.model), None
-    try:
-        live = plans.told_live(store)
-        described = plans.read_metadata(store, live.directory) if live else None
-    except (Corrupt, OSError) as error:  # one model's trouble is not the others'
-        live, described, (note, _) = None, None, told(error)
-    latest = str(known.latest.version) if known.latest else None
-    return ModelRow(
-        artifact.model,
-        artifact.path,
-        live.version if live else None,
-        latest,
-        note is None and _is_behind(live.version if live else None, known),
-        described.size if described else None,
-        known.deprecated,
-        note,
-    )
-
-
-def _is_behind(live: str | None, known: Catalog) -> bool:
-    if known.latest is None:
-        return False
-    release = known.get(live) if live else None
-    return release is None or release.version < known.latest.version
-
-
-def versions(space: Workspace, model: str) -> list[VersionRow]:
-    """Every version that a tag carries, lowest first.
-
-    Raises:
-        NotFound: there is neither such a model nor a tag of it.
-    """
-    known = space.catalog(model)
-    store = space.store(model)
-    live = plans.told_live(store)
-    on_disk = {pointer.version_of(directory) for directory in store.directories()}
-    pins = store.pins()
-    return [
-        VersionRow(
-            str(release.version),
-            str(release.tag.name),
-            history.stamp(release.tag.at),
-            release.commit,
-            *_size_and_metrics(space, model, release),
-            release.stages,
-            str(release.version) in on_disk,
-            live is not None and live.version == str(release.version),
-            str(release.version) in pins,
-            release.active,
-        )
-        for release in known.releases
-    ]
-
-
-def _size_and_metrics(
-    space: Workspace, model: str, release: Release
-) -> tuple[int | None, dict[str, Any]]:
-    """From the tag's message; from the commit where GTO or a person made the tag."""
-    told = release.metrics
-    if told is not None:
-        return release.size, told
-    try:
-        taken = space.snapshot(release.commit, model)
-        sizes = [one.size for out in taken.outs for one in out.objects]
-        metrics = space.metrics(taken)
-    except TagshipError:  # the tag is older than the artifact's declaration: listed all the same
-        return None, {}
-    return sum(size or 0 for size in sizes), metrics
 
 
 def show(space: Workspace, ref: Ref) -> Metadata:
@@ -490,7 +373,7 @@ def _status(space: Workspace, model: str) -> Status:
         *(_live_findings(space, store, known, live) if live and link.state is LinkState.OK else ()),
         *_history_findings(store, model, live),
     ]
-    if live and _is_behind(live.version, known):
+    if live and known.is_ahead_of(live.version):
         findings.append(_behind(store, model, live, str(latest)))
     findings += _open_findings(store)
     return Status(model, live.version if live else None, latest, tuple(findings))

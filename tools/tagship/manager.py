@@ -1,39 +1,32 @@
-"""ModelVersionManager: all that the command line can do with one model, as methods."""
+"""ModelVersionManager: all that the command line can do with one model, as methods.
+
+Each method imports what it calls, so that a command does not wait for the modules of the others.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tagship import (
-    arguments,
-    checkin,
-    cleanup,
-    comparison,
-    deploy,
-    export,
-    history,
-    inspection,
-    plans,
-    provenance,
-    release,
-    workspace,
-)
-from tagship.active import Live, resolve
-from tagship.cleanup import Cleanup, Pinned
-from tagship.comparison import Comparison
-from tagship.deploy import Outcome
+from tagship import arguments, workspace
 from tagship.errors import NotFound, TagshipError
-from tagship.export import Exported
-from tagship.history import Event
-from tagship.inspection import LiveThen, Status, Verification, VersionRow
-from tagship.metadata import Metadata
-from tagship.plans import Plan, RollbackPlan
 from tagship.progress import Progress, Tell, nobody, silent
-from tagship.provenance import Why
 from tagship.refs import Ref, TagName, Wanted, check_model
-from tagship.release import Released, ReleasePlan
-from tagship.selftest import Report
+
+if TYPE_CHECKING:
+    from tagship.active import Live
+    from tagship.cleanup import Cleanup, Pinned
+    from tagship.comparison import Comparison
+    from tagship.deploy import Outcome
+    from tagship.export import Exported
+    from tagship.history import Event
+    from tagship.inspection import LiveThen, Status, Verification
+    from tagship.listing import VersionRow
+    from tagship.metadata import Metadata
+    from tagship.plans import Plan, RollbackPlan
+    from tagship.provenance import Why
+    from tagship.release import Released, ReleasePlan
+    from tagship.selftest import Report
 
 
 @arguments.checked_methods
@@ -67,25 +60,31 @@ class ModelVersionManager:
         message: str | None = None,
         push: bool = False,
         force: bool = False,
-    ) -> Released:
+    ) -> "Released":
         """Publish what HEAD has of the model as its next version. See ``release.release``."""
+        from tagship import release
+
         options = release.Options(bump, version, message, push, force, self.progress)
         return release.release(self.space, self.model, options)
 
     def release_plan(
         self, *, bump: str = "minor", version: str | None = None, push: bool = False,
         force: bool = False,
-    ) -> ReleasePlan:  # fmt: skip
+    ) -> "ReleasePlan":  # fmt: skip
         """What ``release`` would publish. Touches nothing. See ``release.plan``.
 
         Raises:
             AlreadyReleased: nothing; its ``version`` says which one has what HEAD has.
         """
+        from tagship import release
+
         options = release.Options(bump, version, None, push, force)
         return release.plan(self.space, self.model, options)
 
-    def plan(self, version: str | Ref = "latest") -> Plan:
+    def plan(self, version: str | Ref = "latest") -> "Plan":
         """What deploying a version would change. See ``plans.of_deploy``."""
+        from tagship import plans
+
         return plans.of_deploy(self.space, self._ref(version), self.progress)
 
     def deploy(
@@ -96,8 +95,10 @@ class ModelVersionManager:
         smoke_test: bool | None = None,
         reason: str | None = None,
         wait: float = 0,
-    ) -> Outcome:
+    ) -> "Outcome":
         """Make a version live. See ``deploy.deploy``."""
+        from tagship import deploy
+
         options = deploy.Options(force, smoke_test, reason, wait, self.progress, tell=self.tell)
         outcome = deploy.deploy(self.space, self._ref(version), options)
         return self._cleaned(outcome) if outcome.event else outcome
@@ -111,7 +112,7 @@ class ModelVersionManager:
         push: bool = False,
         smoke_test: bool | None = None,
         reason: str | None = None,
-    ) -> Outcome:
+    ) -> "Outcome":
         """Release and deploy, in one call, from a notebook or a script.
 
         Args:
@@ -128,6 +129,8 @@ class ModelVersionManager:
             Refused: a stage of the pipeline writes this artifact: run ``dvc repro`` instead.
             TagshipError: as for ``release`` and ``deploy``.
         """
+        from tagship import checkin, deploy
+
         if source is None or (isinstance(source, str) and self._is_version(source)):
             return self.deploy(source or "latest", smoke_test=smoke_test, reason=reason)
         text = message or f"Train {self.model}"
@@ -136,29 +139,35 @@ class ModelVersionManager:
         with deploy.interruptible(self.space, done):
             return self.deploy(str(done.version), smoke_test=smoke_test, reason=reason)
 
-    def get_current_version(self) -> Live | None:
+    def get_current_version(self) -> "Live | None":
         """The live version; None where nothing is deployed yet.
 
         Raises:
             Refused, Corrupt: ``current`` is no link of ours, or dangles.
         """
+        from tagship.active import resolve
+
         try:
             return resolve(self.model, self.start)
         except NotFound:
             return None
 
-    def list_versions(self) -> list[VersionRow]:
+    def list_versions(self) -> "list[VersionRow]":
         """Every version that a tag carries, lowest first."""
-        return inspection.versions(self.space, self.model)
+        from tagship import listing
 
-    def show(self, version: str | Ref = "latest") -> Metadata:
+        return listing.versions(self.space, self.model)
+
+    def show(self, version: str | Ref = "latest") -> "Metadata":
         """All that is known of a version, deployed or not."""
+        from tagship import inspection
+
         return inspection.show(self.space, self._ref(version))
 
     def rollback_to_version(
         self, version: str | None = None, *, reason: str | None = None, verify: bool = False,
         wait: float = 0,
-    ) -> Outcome:  # fmt: skip
+    ) -> "Outcome":  # fmt: skip
         """Make the last good version before the live one current again, or the one given.
 
         Args:
@@ -167,29 +176,35 @@ class ModelVersionManager:
             verify: hash every byte of it first; else those files alone that were touched.
             wait: seconds to wait for another act on the model.
         """
+        from tagship import deploy
+
         wanted = None if version is None else Wanted.parse(version, self.model)
         options = deploy.Options(
             reason=reason, verify=verify, wait=wait, progress=self.progress, tell=self.tell
         )
         return deploy.rollback(self.space, self.model, wanted, options)
 
-    def rollback_plan(self, version: str | None = None) -> RollbackPlan:
+    def rollback_plan(self, version: str | None = None) -> "RollbackPlan":
         """What ``rollback_to_version`` would go back to. Touches nothing."""
+        from tagship import plans
+
         wanted = None if version is None else Wanted.parse(version, self.model)
         return plans.of_rollback(self.space, self.model, wanted)
 
     def cleanup_old_versions(
         self, keep: int | None = None, *, dry_run: bool = False, reason: str | None = None,
         wait: float = 0,
-    ) -> Cleanup:  # fmt: skip
+    ) -> "Cleanup":  # fmt: skip
         """Remove old versions from this host. See ``cleanup.cleanup``."""
+        from tagship import cleanup, deploy
+
         options = deploy.Options(reason=reason, wait=wait, tell=self.tell)
         return cleanup.cleanup(self.space, self.model, keep, dry_run=dry_run, options=options)
 
     def export(
         self, formats: Iterable[str], version: str | Ref = "latest", *,
         target: Path | str | None = None,
-    ) -> Exported:  # fmt: skip
+    ) -> "Exported":  # fmt: skip
         """Describe a version in the formats of others, and copy it with that to ``target``.
 
         Args:
@@ -200,6 +215,8 @@ class ModelVersionManager:
         Raises:
             TagshipError: as for ``export.export``.
         """
+        from tagship import export
+
         folder = None if target is None else Path(target)
         return export.export(
             self.space, self._ref(version), list(formats), folder, self.progress
@@ -212,19 +229,23 @@ class ModelVersionManager:
             Refused: ``path`` is no file, or what draws is not installed.
             NotFound: there is no such model, or no such folder.
         """
-        from tagship import page, report  # noqa: PLC0415 - 30 ms, and only for who draws
+        from tagship import page, report
 
         page.write(report.collect(self.space, [self.model]), Path(path))
         return Path(path)
 
-    def pin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> Pinned:
+    def pin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> "Pinned":
         """Protect a version from cleanup."""
+        from tagship import cleanup, deploy
+
         found = str(self.space.catalog(self.model).find(self._ref(version)).version)
         options = deploy.Options(reason=reason, wait=wait, tell=self.tell)
         return cleanup.pin(self.space, self.model, found, options)
 
-    def unpin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> Pinned:
+    def unpin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> "Pinned":
         """Let cleanup have a version again."""
+        from tagship import cleanup, deploy
+
         options = deploy.Options(reason=reason, wait=wait, tell=self.tell)
         return cleanup.unpin(self.space, self._ref(version), options)
 
@@ -234,7 +255,7 @@ class ModelVersionManager:
         *,
         since: datetime | str | None = None,
         actions: Iterable[str] = (),
-    ) -> list[Event]:
+    ) -> "list[Event]":
         """What happened to the model on this host, oldest first.
 
         Args:
@@ -247,40 +268,52 @@ class ModelVersionManager:
             InvalidName: ``since`` is no date.
             Corrupt: the history cannot be read.
         """
+        from tagship import history, inspection
+
         events = inspection.events(self.space, [self.model])
         first = history.moment(since) if isinstance(since, str) else since
         chosen = history.choose(events, first, actions)
         return chosen[-limit:] if limit else chosen
 
-    def live_at(self, moment: datetime | str) -> LiveThen:
+    def live_at(self, moment: datetime | str) -> "LiveThen":
         """What was live on this host at a moment, and why; a text as in ``since`` above."""
+        from tagship import history, inspection
+
         then = history.moment(moment) if isinstance(moment, str) else moment
         return inspection.live_at(self.space, self.model, then)
 
-    def compare(self, before: str | None = None, after: str | None = None) -> Comparison:
+    def compare(self, before: str | None = None, after: str | None = None) -> "Comparison":
         """Which of two versions is better, and what changed; the live one and the latest.
 
         Raises:
             NotFound, Refused: there is no such version, or nothing is live.
         """
+        from tagship import comparison
+
         sides = [None if v is None else Wanted.parse(v, self.model) for v in (before, after)]
         return comparison.compare(self.space, self.model, *sides)
 
-    def why(self) -> Why:
+    def why(self) -> "Why":
         """Where what is live comes from. See ``provenance.why``."""
+        from tagship import provenance
+
         return provenance.why(self.model, self.start)
 
-    def verify(self, version: str | None = None) -> list[Verification]:
+    def verify(self, version: str | None = None) -> "list[Verification]":
         """Hash what is on disk against its metadata, and that against the tag."""
+        from tagship import inspection
+
         ref = Ref(self.model) if version is None else self._ref(version)
         return inspection.verify(self.space, ref, self.progress)
 
-    def status(self) -> Status:
+    def status(self) -> "Status":
         """Whether what is live is what should be."""
+        from tagship import inspection
+
         self.space.declared(self.model)
         return inspection.status(self.space, self.model)
 
-    def self_test(self, version: str | None = None) -> Report:
+    def self_test(self, version: str | None = None) -> "Report":
         """Load the live version, or another one on disk, and run its self-test on it.
 
         A process of its own does it, in at most ``smoke_timeout`` seconds.
@@ -289,6 +322,8 @@ class ModelVersionManager:
             NotFound: nothing is live, or that version is not on disk here.
             SelfTestFailed: it does not load, or does not answer as it was released.
         """
+        from tagship import inspection
+
         wanted = None if version is None else self._ref(version).wanted
         return inspection.self_test(self.space, self.model, wanted)
 
@@ -306,8 +341,10 @@ class ModelVersionManager:
             return False
         return not Path(text).exists()
 
-    def _cleaned(self, outcome: Outcome) -> Outcome:
+    def _cleaned(self, outcome: "Outcome") -> "Outcome":
         """Step 10: a version that is live stays live, whatever becomes of the cleanup."""
+        from tagship import cleanup
+
         if not self.space.settings.auto_cleanup:
             return outcome
         return cleanup.after(self.space, outcome)

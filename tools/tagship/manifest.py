@@ -5,27 +5,34 @@ import errno
 import fcntl
 import functools
 import hashlib
+import itertools
 import os
 import re
 import reprlib
 import stat
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, TypeVar
 
 from tagship.errors import Corrupt
 from tagship.fields import Is
 from tagship.progress import Advance, Progress, silent
 
 BLOCK = 1 << 20  # bytes hashed and copied at a time
+AHEAD = 4  # blocks that are read before the slower digest has had the first of them
 FICLONE = 0x40049409  # ioctl of Linux, <linux/fs.h>: share the blocks of another file
 METADATA = "metadata.json"
 SIGNATURE = "model.sig"
 OWN = (METADATA, SIGNATURE)  # what tagship writes beside the files of a version
+T = TypeVar("T")
+Write = Callable[[memoryview], object]
+
 NAME_MAX, PATH_MAX = 255, 2048  # bytes; Linux takes 4096, and what is above the file counts too
 
 
@@ -132,7 +139,7 @@ def read(path: Path) -> bytes:
         Unreadable: the file cannot be read, or is a link.
     """
     with _open(path) as source:
-        return b"".join(iter(lambda: _read(source), b""))
+        return _told(source.readall)
 
 
 def create(path: Path) -> BinaryIO:
@@ -157,34 +164,65 @@ def copy(source: Path, target: Path, advance: Advance | None = None) -> Digests:
         with contextlib.suppress(OSError):
             fcntl.ioctl(writer.fileno(), FICLONE, reader.fileno())
             return digest(target, advance)
-        return _digest(reader, writer, advance)
+        large = os.fstat(reader.fileno()).st_size > BLOCK
+        with _through(writer) if large else contextlib.nullcontext(writer.write) as write:
+            return _digest(reader, write, advance)
 
 
-def _digest(source: BinaryIO, target: BinaryIO | None, advance: Advance | None) -> Digests:
+@contextlib.contextmanager
+def _through(target: BinaryIO) -> Iterator[Write]:
+    """Write blocks, and have the disk take them meanwhile: else a sync takes as long as the copy.
+
+    One sync at a time, of what there is by then.
+    """
+    synced: Future[None] | None = None
+    with ThreadPoolExecutor(1) as pool:
+
+        def write(block: memoryview) -> None:
+            nonlocal synced
+            target.write(block)
+            if synced is None or synced.done():
+                _raise_of(synced)
+                synced = pool.submit(os.fdatasync, target.fileno())
+
+        yield write
+    _raise_of(synced)
+
+
+def _raise_of(synced: Future[None] | None) -> None:
+    """A disk says once, and to whoever syncs first, what it could not write."""
+    if synced is not None:
+        synced.result()
+
+
+def _digest(source: FileIO, write: Write | None, advance: Advance | None) -> Digests:
     """Hash, and copy, in one pass: a file of several blocks with MD5 on a thread of its own."""
     md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
-    with contextlib.ExitStack() as stack:
-        pool: ThreadPoolExecutor | None = None
-        hashed: Future[None] | None = None
-        while block := _read(source):
-            if hashed is not None:
-                hashed.result()
-            if pool is None and len(block) == BLOCK:
-                pool = stack.enter_context(ThreadPoolExecutor(1))
-            if pool is not None:
-                hashed = pool.submit(md5.update, block)
-            else:
+    expected = os.fstat(source.fileno()).st_size
+    buffers = (bytearray(min(expected + 1, BLOCK)) for _ in range(AHEAD))
+    behind: deque[Future[None]] = deque()
+    # a single thread: MD5 has to have the blocks in their order
+    with ThreadPoolExecutor(1) if expected > BLOCK else contextlib.nullcontext() as pool:
+        for buffer in itertools.cycle(buffers):
+            if len(behind) == AHEAD:
+                behind.popleft().result()  # it has this very buffer
+            block = memoryview(buffer)[: _told(functools.partial(source.readinto, buffer))]
+            if not block:
+                break
+            if pool is None:
                 md5.update(block)
+            else:
+                behind.append(pool.submit(md5.update, block))
             sha256.update(block)
             size += len(block)
-            if target is not None:
-                target.write(block)
+            if write is not None:
+                write(block)
             if advance is not None:
                 advance(len(block))
     return Digests(size, md5.hexdigest(), sha256.hexdigest())
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path) -> FileIO:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
@@ -192,13 +230,13 @@ def _open(path: Path) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise Unreadable(errno.EINVAL, "no regular file", str(path))
-    return open(descriptor, "rb")
+    return FileIO(descriptor)
 
 
-def _read(source: BinaryIO) -> bytes:
-    """The next block; EIO of a bad disk is no error of whoever writes what was read."""
+def _told(read: Callable[[], T]) -> T:
+    """What a file says; EIO of a bad disk is no error of whoever writes what was read."""
     try:
-        return source.read(BLOCK)
+        return read()
     except OSError as error:
         raise Unreadable(error.errno, error.strerror) from None
 

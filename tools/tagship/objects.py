@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tagship import atomic, git, manifest, redact, room, trust
+from tagship import atomic, cachedir, git, manifest, redact, room, trust
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
 from tagship.progress import Advance, Progress, silent
 
@@ -115,15 +115,10 @@ def _config(project: Path) -> _Config:
     Raises:
         Refused: it cannot be read, or what should be the host's own is in Git.
     """
-    from dvc.config import Config, ConfigError, merge  # 30 ms, and only for who reads bytes
+    from dvc.config import Config, ConfigError, merge
     from voluptuous import Invalid
 
-    name = f".dvc/{Config.CONFIG_LOCAL}"
-    if (project / name).exists() and git.index(project, name):
-        raise Refused(
-            f"{name} is in Git, and is to say what this host alone decides",
-            f"git rm --cached {name}",
-        )
+    _check_local(project)
     host: dict[str, Any] = {}
     try:
         config = Config(dvc_dir=str(project / ".dvc"))
@@ -136,16 +131,34 @@ def _config(project: Path) -> _Config:
     return _Config(dict(config), host)
 
 
+def _check_local(project: Path) -> None:
+    """Refuse a config.local that comes with the repository: what it says would count as the host's.
+
+    Raises:
+        Refused: it is in Git.
+    """
+    name = ".dvc/config.local"
+    if (project / name).exists() and git.index(project, name):
+        raise Refused(
+            f"{name} is in Git, and is to say what this host alone decides",
+            f"git rm --cached {name}",
+        )
+
+
 def cache_of(project: Path) -> Cache:
     """The cache that DVC's own configuration names.
 
     Raises:
-        Refused: the configuration cannot be read.
+        Refused: the configuration cannot be read, or its local part is in Git.
     """
+    usual = project / ".dvc" / "cache"
+    if told := cachedir.read(project):
+        _check_local(project)
+        return Cache(project, told.folder or usual, told.named)
     config = _config(project)
     folder = config.whole["cache"].get("dir")
     named = folder is not None and folder == config.host["cache"].get("dir")
-    return Cache(project, Path(folder) if folder else project / ".dvc" / "cache", named)
+    return Cache(project, Path(folder) if folder else usual, named)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tagship import atomic, charts, controls, history, redact, render
 from tagship.errors import InvalidName, NotFound, Refused
-from tagship.inspection import VersionRow
+from tagship.listing import VersionRow
 from tagship.plots import Plot
 from tagship.report import NEWEST, ModelReport, Report, Series
 

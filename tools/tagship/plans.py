@@ -5,7 +5,7 @@ from typing import Any
 
 from semver import Version
 
-from tagship import git, history, metadata, objects, pointer, workspace
+from tagship import git, history, metadata, pointer, workspace
 from tagship.catalog import Release
 from tagship.errors import Corrupt, NotFound, Refused, Unavailable
 from tagship.history import Event, Place
@@ -81,7 +81,6 @@ def of_commit(space: Workspace, model: str, commit: str, version: str, tag: str)
     store = space.store(model)
     source, live = live_place(store), _live_metadata(store)
     sizes = [one.size for out in taken.outs for one in out.objects]
-    lacking = [o for out in taken.outs for o in out.objects if o.hash_name != objects.GIT]
     now = space.metrics(taken)
     before = live.metrics if live else {}
     return Plan(
@@ -92,7 +91,7 @@ def of_commit(space: Workspace, model: str, commit: str, version: str, tag: str)
         commit,
         _commits_between(space, live, commit),
         None if None in sizes else sum(size for size in sizes if size is not None),
-        sum(not space.cache.holds(one) for one in lacking),
+        sum(not space.cache.holds(one) for one in taken.dvc_objects),
         {name: (before.get(name), now.get(name)) for name in sorted({*before, *now})},
         live=False,
     )

@@ -217,7 +217,7 @@ def _sign_files(space: Workspace, made: ReleasePlan, taken: Snapshot) -> Signatu
         return None
     fetch = space.fetcher()
     files = tracked.files(taken, fetch)
-    hashed = tuple(tracked.digest(file, space.repository, fetch) for file in files)
+    hashed = tuple(tracked.digest(file, space.blobs, fetch) for file in files)
     statement = Statement(made.model, str(made.version), made.commit, hashed)
     from tagship import keys  # cryptography, for whoever needs it
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:  # a value's type costs a command nothing that it does not use
     from tagship.deploy import Outcome
     from tagship.export import Exported
     from tagship.history import Event
-    from tagship.inspection import LiveThen, ModelRow, Status, Verification, VersionRow
+    from tagship.inspection import LiveThen, Status, Verification
+    from tagship.listing import ModelRow, VersionRow
     from tagship.metadata import Metadata
     from tagship.metrics import MetricChange
     from tagship.plans import Plan, RollbackPlan

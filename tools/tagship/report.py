@@ -7,11 +7,22 @@ from datetime import datetime
 
 from semver import Version
 
-from tagship import charts, config, history, inspection, metrics, plans, plots, redact, workspace
+from tagship import (
+    charts,
+    config,
+    history,
+    inspection,
+    listing,
+    metrics,
+    plans,
+    plots,
+    redact,
+    workspace,
+)
 from tagship.charts import Point
 from tagship.errors import Corrupt, NotFound, told
 from tagship.history import Event, Period, Place
-from tagship.inspection import VersionRow
+from tagship.listing import VersionRow
 from tagship.metadata import Metadata
 from tagship.metrics import MetricChange
 from tagship.plots import Plot, Side
@@ -214,7 +225,7 @@ def _versions(
 ) -> tuple[list[VersionRow], tuple[str, ...]]:
     """The versions; with a note where they cannot be read, or where tags and model are gone."""
     try:
-        return inspection.versions(space, model), ()
+        return listing.versions(space, model), ()
     except NotFound:
         if not known:
             raise

@@ -76,6 +76,11 @@ class Snapshot:
         return self.outs[0].identity
 
     @property
+    def dvc_objects(self) -> list[Object]:
+        """What DVC keeps of the model: a list for each folder, and what lies in none."""
+        return [one for out in self.outs for one in out.objects if one.hash_name != GIT]
+
+    @property
     def pointers(self) -> list[str]:
         """The files in Git that say what the model's bytes are, and dvc.yaml, which names it."""
         pipeline = config.pipeline_of(self.artifact.model)[1]
@@ -166,7 +171,7 @@ def find_out(
         return found
     entries = git.tree(repository, commit, path)
     if entries:  # a stage's output with cache: false is Git's to keep
-        _check_no_pointers(blobs, commit, entries)
+        _check_no_pointers(repository, entries)
         return replace(_git_out(path, entries), stage=found.stage if found else None)
     names = git.paths(repository, commit)
     dvc_files = [name for name in names if name.endswith(".dvc")]
@@ -236,11 +241,14 @@ def _dvc_out(path: str, out_path: str, out: dict[str, Any], pointer: str, stage:
     return Out(path, (wanted,), pointer, within, (), (bool(out.get("isexec")),), stage)
 
 
-def _check_no_pointers(blobs: git.Blobs, commit: str, entries: list[git.Entry]) -> None:
+def _check_no_pointers(repository: git.Repository, entries: list[git.Entry]) -> None:
     """Refuse what Git LFS keeps: the commit has a pointer of some hundred bytes, not the model."""
-    for entry in entries:
-        small = blobs.read(commit, entry.path) if entry.size < LFS_LARGEST else None
-        if small is not None and small.startswith(LFS_HEAD):
+    small = [
+        entry for entry in entries if entry.mode.startswith("100") and entry.size < LFS_LARGEST
+    ]
+    found = git.small_blobs(repository, [entry.blob for entry in small]) if small else []
+    for entry, data in zip(small, found, strict=True):
+        if data.startswith(LFS_HEAD):
             raise Corrupt(
                 f"{entry.path} is kept by Git LFS, which tagship does not read",
                 f"git lfs untrack {entry.path} && git rm --cached {entry.path}"
@@ -346,13 +354,12 @@ def _parameter(params: dict[str, Any], dotted: str) -> Any:
     return value
 
 
-def metrics(taken: Snapshot, repository: git.Repository, cache: Cache) -> dict[str, Any]:
+def metrics(taken: Snapshot, blobs: git.Blobs, cache: Cache) -> dict[str, Any]:
     """The model's metrics, flat (``valid.accuracy``), from JSON, YAML or TOML files.
 
     A metric file that neither Git nor this machine's cache holds is passed over.
     """
     found: dict[str, Any] = {}
-    blobs = git.Blobs(repository)
     for out in taken.metric_outs:
         data = content(out, taken.commit, blobs, cache)
         if data is not None and not out.within:
@@ -495,7 +502,7 @@ def _hex(text: Any) -> str:
 
 def copy(
     file: TrackedFile,
-    repository: git.Repository,
+    blobs: git.Blobs,
     fetch: Fetcher,
     target: Path,
     advance: Advance | None = None,
@@ -510,7 +517,7 @@ def copy(
     """
     atomic.make_folder(target.parent)
     if file.object.hash_name == GIT:
-        git.write_blob(repository, file.object.digest, target)
+        blobs.write(file.object.digest, target)
         digests = manifest.digest(target, advance)
         if _blob_id(target) != file.object.digest:
             raise Corrupt(f"Git has other bytes for {file.path} than its commit says", "git fsck")
@@ -521,7 +528,7 @@ def copy(
     return File(file.path, digests.size, digests.md5, digests.sha256, file.executable)
 
 
-def digest(file: TrackedFile, repository: git.Repository, fetch: Fetcher) -> File:
+def digest(file: TrackedFile, blobs: git.Blobs, fetch: Fetcher) -> File:
     """What ``copy`` would write, without a copy of what lies in the cache.
 
     Raises:
@@ -529,7 +536,7 @@ def digest(file: TrackedFile, repository: git.Repository, fetch: Fetcher) -> Fil
     """
     if file.object.hash_name == GIT:  # Git's own are small
         with tempfile.TemporaryDirectory() as folder:
-            return copy(file, repository, fetch, Path(folder, "blob"))
+            return copy(file, blobs, fetch, Path(folder, "blob"))
     fetch([file.object])
     source = fetch.cache.path(file.object)
     digests = _hashed(file, fetch, source, lambda: manifest.digest(source))

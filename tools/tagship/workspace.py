@@ -4,29 +4,15 @@ Today the repository is the work tree that one stands in, and the root its ``mod
 """
 
 import getpass
-import importlib.metadata
 import os
 import platform
 import socket
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from tagship import (
-    catalog,
-    config,
-    fields,
-    git,
-    history,
-    metadata,
-    objects,
-    pointer,
-    policy,
-    redact,
-    refs,
-    tracked,
-)
+from tagship import catalog, config, fields, git, history, metadata, pointer, redact, refs
 from tagship.catalog import Catalog, Release
 from tagship.config import Artifact, Settings
 from tagship.errors import NotFound, Refused
@@ -34,10 +20,13 @@ from tagship.history import Event
 from tagship.manifest import File
 from tagship.metadata import Metadata
 from tagship.pointer import CURRENT, VERSIONS
-from tagship.policy import Policy
 from tagship.progress import Progress, silent
 from tagship.store import PRIVATE, Store
-from tagship.tracked import Snapshot
+
+if TYPE_CHECKING:
+    from tagship.objects import Cache, Fetcher
+    from tagship.policy import Policy
+    from tagship.tracked import Snapshot
 
 
 @dataclass(frozen=True)
@@ -66,17 +55,21 @@ class Workspace:
         return git.find(self.start)
 
     @cached_property
-    def cache(self) -> objects.Cache:
+    def cache(self) -> "Cache":
         """DVC's cache on this machine."""
+        from tagship import objects
+
         return objects.cache_of(self.project)
 
     @cached_property
-    def policy(self) -> Policy:
+    def policy(self) -> "Policy":
         """What this host demands, and signs with; none of it from the repository.
 
         Raises:
             Refused: a file of it cannot be used.
         """
+        from tagship import policy
+
         return policy.read(pointer.find_top(self.project))
 
     @cached_property
@@ -112,13 +105,15 @@ class Workspace:
             self.declared(model)
         return found
 
-    def snapshot(self, commit: str, model: str) -> Snapshot:
+    def snapshot(self, commit: str, model: str) -> "Snapshot":
         """The model at a commit.
 
         Raises:
             NotFound, Corrupt: as ``tracked.snapshot``.
             Refused: its files lie where what is deployed lies.
         """
+        from tagship import tracked
+
         taken = tracked.snapshot(self.repository, self.blobs, commit, model)
         for path in taken.artifact.paths:
             self.check_apart(model, self.repository.top / path)
@@ -140,9 +135,11 @@ class Workspace:
     def _from_top(self, path: Path) -> str:
         return os.path.relpath(path, self.repository.top)
 
-    def metrics(self, taken: Snapshot) -> dict[str, Any]:
+    def metrics(self, taken: "Snapshot") -> dict[str, Any]:
         """The model's metrics at a commit."""
-        return tracked.metrics(taken, self.repository, self.cache)
+        from tagship import tracked
+
+        return tracked.metrics(taken, self.blobs, self.cache)
 
     def artifacts(self) -> dict[str, Artifact]:
         """Every model that HEAD declares, in whatever folder.
@@ -170,8 +167,10 @@ class Workspace:
             raise config.unknown_model(model, found)
         return found[model]
 
-    def describe(self, release: Release, taken: Snapshot, files: tuple[File, ...]) -> Metadata:
+    def describe(self, release: Release, taken: "Snapshot", files: tuple[File, ...]) -> Metadata:
         """What a tag and its commit say of a version, deployed or not."""
+        from importlib.metadata import version
+
         tag, commit, artifact = (
             release.tag,
             git.commit(self.repository, release.commit),
@@ -195,7 +194,7 @@ class Workspace:
             lineage=redact.json(taken.lineage),
             tools={
                 "python": platform.python_version(),
-                **{name: importlib.metadata.version(name) for name in ("tagship", "dvc")},
+                **{name: version(name) for name in ("tagship", "dvc")},
             },
         )
 
@@ -204,8 +203,10 @@ class Workspace:
         """Where objects arrive for whoever has no lock on a model's folder."""
         return self.project / ".dvc" / "tmp" / "tagship"
 
-    def fetcher(self, store: Store | None = None, progress: Progress = silent) -> objects.Fetcher:
+    def fetcher(self, store: Store | None = None, progress: Progress = silent) -> "Fetcher":
         """Brings what the cache lacks, through the folder for arrivals."""
+        from tagship import objects
+
         incoming = store.incoming if store else self.incoming
         return objects.Fetcher(self.cache, incoming, self.settings.dvc_remote, progress)
 

@@ -1,0 +1,91 @@
+"""Where DVC's cache is, by its configuration as text: to import DVC takes as long as a deploy.
+
+Understood is what ``dvc init``, ``dvc remote add`` and ``dvc cache dir`` write, and nothing else:
+of any other text DVC itself has to be asked. The places of the files are those of ``dvc/dirs.py``,
+their order that of ``dvc/config.py`` (3.67).
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+_NAME = r"[A-Za-z0-9_-]+"
+_PATH = r"[A-Za-z0-9_./-]+"  # what means something else to ConfigObj or DVC is in none: % # , ~ "
+_HEAD = re.compile(rf"\[(core|cache)\]|\['(remote) \"{_NAME}\"'\]")
+_OPTIONS = {
+    "core": re.compile(rf"(remote) = {_NAME}|(analytics|autostage) = (?:true|false)"),
+    "remote": re.compile(rf"(url) = (?:(?:s3|gs|azure)://)?{_PATH}"),
+    "cache": re.compile(rf"(dir) = /{_PATH}"),
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """The folder that the configuration names, and whether the host's own part of it does."""
+
+    folder: Path | None
+    named: bool
+
+
+def read(project: Path) -> Told | None:
+    """What is configured for a DVC repository; None where DVC has to be asked."""
+    folder = of_host = None
+    for path, is_host in _files(project):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError):
+            return None
+        found = options(text)
+        if found is None:
+            return None
+        folder = found.get("[cache] dir", folder)
+        if is_host:
+            of_host = found.get("[cache] dir", of_host)
+    return Told(Path(folder) if folder else None, folder is not None and folder == of_host)
+
+
+def _files(project: Path) -> list[tuple[Path, bool]]:
+    """Each file, and whether it is the host's own; a later one overrides an earlier one."""
+    system = os.environ.get("DVC_SYSTEM_CONFIG_DIR") or platformdirs.site_config_dir(
+        "dvc", "iterative"
+    )
+    user = os.environ.get("DVC_GLOBAL_CONFIG_DIR") or platformdirs.user_config_dir(
+        "dvc", "iterative"
+    )
+    own = project / ".dvc"
+    return [
+        (Path(system, "config"), True),
+        (Path(user, "config"), True),
+        (own / "config", False),
+        (own / "config.local", True),
+    ]
+
+
+def options(text: str) -> dict[str, str] | None:
+    """The options of a configuration that is understood: ``{"[cache] dir": "/srv/cache"}``.
+
+    None for any other, which may be right or wrong, as DVC will say.
+    """
+    found: dict[str, str] = {}
+    head = kind = ""
+    for line in (one.strip(" \t") for one in text.split("\n")):
+        if not line:
+            continue
+        if section := _HEAD.fullmatch(line):
+            if line in found:
+                return None
+            head, kind = line, section[1] or section[2]
+            found[head] = ""
+            continue
+        option = _OPTIONS[kind].fullmatch(line) if kind else None
+        name = f"{head} {line.partition(' ')[0]}"
+        if option is None or name in found:
+            return None
+        found[name] = line.partition(" = ")[2]
+    remotes = [name for name in found if name.endswith("\"']")]
+    return found if all(f"{remote} url" in found for remote in remotes) else None
