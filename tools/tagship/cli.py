@@ -1,6 +1,7 @@
 """The command line: parse, call, print. What it calls lies below; nothing else prints."""
 
 import contextlib
+import gc
 import io
 import os
 import sys
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 SHELLS = ("bash", "zsh", "fish")
 FORMATS = ("huggingface", "cyclonedx", "mlflow")  # descriptions.FORMATS
 ACTIONS = ("deploy", "rollback", "reject", "recover", "cleanup", "pin", "unpin")  # history.ACTIONS
+MANY = 100_000  # objects made between two looks for garbage: a command ends before there is any
 
 
 @dataclass
@@ -700,6 +702,7 @@ def _warn(lines: Sequence[str]) -> None:
 
 def main() -> None:
     """Run, and turn whatever happens into a few lines and an exit code."""
+    gc.set_threshold(MANY)
     session = Session()
     try:
         code = cli.main(standalone_mode=False, obj=session)
