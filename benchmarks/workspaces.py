@@ -336,5 +336,6 @@ def write_history(repo: Path, model: str, past: Sequence[Event]) -> Path:
     """Give a model a history, through tagship's own function; the file."""
     path = repo / "models" / model / history.FILE_NAME
     path.parent.mkdir(parents=True, exist_ok=True)
-    history.append(path, past)
+    path.unlink(missing_ok=True)
+    history.append(path, (), *past)
     return path
