@@ -1,4 +1,4 @@
-"""Where DVC's cache is, by its configuration as text: to import DVC takes as long as a deploy.
+"""Where DVC's cache is, by its configuration as text: to import DVC slows a small deploy.
 
 Understood is what ``dvc init``, ``dvc remote add`` and ``dvc cache dir`` write, and nothing else:
 of any other text DVC itself has to be asked. The places of the files are those of ``dvc/dirs.py``,

@@ -1,6 +1,6 @@
 """Rows of ``list`` and ``models``: what the tags carry, and which of it is on this host.
 
-Apart from ``inspection``: a person waits for them, and they need less than half of its modules.
+Apart from ``inspection``: a person waits for them, and they need fewer modules.
 """
 
 from dataclasses import dataclass
