@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import functools
 import json
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from benchmarks import loading, rows, timing, workspaces
 from benchmarks.rows import Case, Claim, Measure
 from benchmarks.timing import Command, Failed, Run, Runs, Side, tell
 from benchmarks.workspaces import DVC, GTO, PYTHON, TAGSHIP, Tagged, Trained, Version
-from tagship import atomic, git, history, manifest
+from tagship import atomic, git, manifest
 
 KB, MB = 1000, 10**6
 NOTHING: Command = (PYTHON, "-c", "import click")
@@ -319,11 +318,11 @@ def rolled_back(done: Trained, model: str, what: str) -> Side:
     for version in ("1.0.0", "1.1.0"):
         done.deploy(model, version)
     folder = done.repo / "models" / model
-    target, past = (folder / "current").readlink(), (folder / history.FILE_NAME).read_bytes()
+    target, give_back = (folder / "current").readlink(), workspaces.history_kept(done.repo, model)
 
     def prepare() -> None:
         atomic.swap_link(folder / "current", str(target))
-        atomic.write(folder / history.FILE_NAME, past)
+        give_back()
 
     command = (TAGSHIP, "rollback", model, "--yes")
     check = functools.partial(_check_live, done, model, "1.0.0")
@@ -350,13 +349,12 @@ def past(site: Site) -> Iterator[Case]:
 def deploy_with_past(done: Trained, model: str, count: int) -> Side:
     """A deploy of a small model on a host where much has happened to it."""
     side = deployed(done, model, f"{count:,} events")
-    kept = done.repo.parent / f"history-of-{model}.json"
-    past = workspaces.write_history(done.repo, model, workspaces.events(model, count))
-    shutil.copyfile(past, kept)
+    workspaces.write_history(done.repo, model, workspaces.events(model, count))
+    give_back = workspaces.history_kept(done.repo, model)
 
     def prepare() -> None:
         workspaces.fresh(done.repo, model)
-        shutil.copyfile(kept, past)
+        give_back()
 
     return replace(side, prepare=prepare)
 

@@ -5,14 +5,15 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.timing import Failed, feed, tell
-from tagship import atomic, git, history
+from tagship import atomic, git, history, journal
 from tagship.history import Event
+from tagship.store import PRIVATE
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -335,7 +336,21 @@ def _place(number: int) -> history.Place:
 def write_history(repo: Path, model: str, past: Sequence[Event]) -> Path:
     """Give a model a history, through tagship's own function; the file."""
     path = repo / "models" / model / history.FILE_NAME
-    path.parent.mkdir(parents=True, exist_ok=True)
+    (path.parent / PRIVATE).mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    history.append(path, (), *past)
+    journal.append(path, *past)
     return path
+
+
+def history_kept(repo: Path, model: str) -> Callable[[], None]:
+    """Gives the model the history again that it has now, and the mark beside it."""
+    past = repo / "models" / model / history.FILE_NAME
+    mark = past.parent / PRIVATE / journal.MARK
+    kept = {path: path.read_bytes() for path in (past, mark)}
+
+    def give_back() -> None:
+        mark.parent.mkdir(exist_ok=True)
+        for path, data in kept.items():
+            atomic.write(path, data)
+
+    return give_back

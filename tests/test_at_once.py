@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tagship import history, metadata
+from tagship import history, journal, metadata
 from tagship.pointer import LinkState
 from tagship.store import Store
 from tests.workbench import Workbench
@@ -110,12 +110,12 @@ def test_sixteen_at_once_leave_one_history_and_one_live_version(
     commands = [text.format(models[n % len(models)]) for n, text in enumerate(COMMANDS)]
     stores = {name: Store(both.repo / "models" / name) for name in models}
     files = {name: store.folder / history.FILE_NAME for name, store in stores.items()}
-    before = {name: len(history.read(file)) for name, file in files.items()}
+    before = {name: len(journal.read(file)) for name, file in files.items()}
     running = [(text, start(both, text + wait)) for text in commands]
     seen = dict(before)
     while any(process.poll() is None for _, process in running):
         for name, file in files.items():  # it can be read at every moment, and only grows
-            events = history.read(file)
+            events = journal.read(file)
             assert [event.seq for event in events] == list(range(1, len(events) + 1))
             assert len(events) >= seen[name]
             seen[name] = len(events)
@@ -133,7 +133,7 @@ def test_sixteen_at_once_leave_one_history_and_one_live_version(
             assert process.returncode == 1
     assert done >= (12 if wait else 1)
     for name, store in stores.items():
-        events = history.read(files[name])
+        events = journal.read(files[name])
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
         assert len({event.id for event in events}) == len(events)
         made = [(event.action, event.directory) for event in events[before[name] :]]

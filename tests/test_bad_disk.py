@@ -19,6 +19,7 @@ from tagship.errors import told
 from tests.workbench import Result, Workbench
 
 HISTORY = "repo/models/churn/deployment_history.json"
+MARK = "repo/models/churn/.tagship/history.sha256"
 FIRST = b"model 1\n"
 SECOND = b"model 2\n"
 
@@ -47,7 +48,7 @@ def fails(bench: Workbench, command: str, error: str, hint: str, *, also: str = 
     before, live = bench.state(), bench.current.readlink()
     told = f"error: {error}\nhint: {hint}\n"
     assert bench.cli(*command.split()) == Result(1, "", told)
-    assert bench.changes(before) == {HISTORY, also} - {""}
+    assert bench.changes(before) == {HISTORY, MARK, also} - {""}
     assert bench.current.readlink() == live
     event = bench.manager.get_deployment_history()[-1]
     assert (event.action, event.status, event.error) == ("deploy", "failed", error)

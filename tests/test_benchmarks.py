@@ -14,7 +14,7 @@ from benchmarks.figures import Spread
 from benchmarks.rows import Case, Claim, Line, Measure
 from benchmarks.timing import Failed, Run, Side
 from benchmarks.workspaces import GTO, PYTHON, TAGSHIP, Version
-from tagship import history
+from tagship import journal
 
 ROOT = Path(__file__).parents[1]
 
@@ -264,4 +264,4 @@ def test_tables_are_told_in_markdown() -> None:
 def test_a_long_history_is_as_long_as_it_is_said_to_be(tmp_path: Path, count: int) -> None:
     for _ in range(2):  # a second one replaces the first
         path = workspaces.write_history(tmp_path, "m", workspaces.events("m", count))
-        assert [event.seq for event in history.read(path)] == list(range(1, count + 1))
+        assert [event.seq for event in journal.read(path)] == list(range(1, count + 1))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tagship import cleanup
+from tagship import cleanup, history
 from tagship.history import Event, Place
 
 
@@ -31,7 +31,8 @@ def decide(
 ) -> list[str]:
     """Each directory (without the ``v``) and why it stays, in the order of the decision."""
     there = [ONE, TWO, THREE, FOUR, FIVE] if places is None else places
-    decided = cleanup.decide(there, events, live, pinned, opened, keep)
+    target = history.rollback_target(events, live)
+    decided = cleanup.decide(there, events, live, target, pinned, opened, keep)
     return [
         f"{one.directory.removesuffix('_20261120_120000')[1:]}: {why or 'goes'}"
         for one, why in decided

@@ -1,18 +1,14 @@
 """The history: what it says may be rolled back to, and its file."""
 
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tagship import history, pointer
-from tagship.errors import Corrupt
 from tagship.history import Event, Place
 
 AT = "2026-11-20T12:00:00Z"
@@ -184,6 +180,18 @@ def test_each_rollback_goes_further_back(story: str) -> None:
         line = shorter
 
 
+@given(stories, st.none() | places, st.integers(1, 3))
+def test_the_last_events_tell_the_same_as_all_of_them(
+    story: str, live: Place | None, recent: int
+) -> None:
+    told = events(story)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history, "RECENT", recent)
+        found = history.last_good(told), history.rollback_target(told, live)
+    line = history.good(told)
+    assert found == (line[-1] if line else None, history.rollback_target(told, live))
+
+
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -218,7 +226,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 def test_a_deployment_id_is_the_first_second_that_is_not_taken(
     now: datetime, taken: list[str], identity: str
 ) -> None:
-    assert history.next_id(now, taken) == identity
+    assert history.next_id(now, taken.__contains__) == identity
 
 
 @given(
@@ -226,187 +234,9 @@ def test_a_deployment_id_is_the_first_second_that_is_not_taken(
     st.integers(0, 1 << 32),
 )
 def test_a_directory_name_and_its_version_and_id_are_inverses(text: str, seconds: int) -> None:
-    identity = history.next_id(datetime.fromtimestamp(seconds, UTC), [])
+    identity = history.next_id(datetime.fromtimestamp(seconds, UTC), lambda _: False)
     name = history.directory_name(text, identity)
     assert (pointer.version_of(name), history.id_of(name)) == (text, identity)
-
-
-def test_the_order_is_that_of_seq_when_the_clock_goes_back(tmp_path: Path) -> None:
-    path = tmp_path / history.FILE_NAME
-    first, second = events("+2 +1")
-    late = history.append(path, (), first)
-    both = history.append(path, late, Event(**{**vars(second), "id": "20200101_000000"}))
-    assert [(event.seq, event.version) for event in both] == [(1, "2.0.0"), (2, "1.0.0")]
-    assert short(history.good(history.read(path))) == "2 1"
-
-
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
-optional = st.none() | texts
-versions = st.sampled_from(["1.0.0", "2.0.0-rc.1+b"])
-places = st.builds(Place, versions, st.sampled_from(["v1.0.0_a", "b c"]))
-some_events = st.builds(
-    Event,
-    seq=st.integers(0, 9),
-    id=texts,
-    at=texts,
-    action=texts,
-    status=texts,
-    model=texts,
-    version=st.none() | versions,
-    tag=optional,
-    tag_object=optional,
-    commit=optional,
-    directory=st.sampled_from([None, "v1.0.0_a"]),
-    previous=st.none() | places,
-    actor=texts,
-    host=texts,
-    reason=optional,
-    duration_s=st.floats(0, 1e6),
-    error=optional,
-)
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("history") / history.FILE_NAME
-
-
-@given(past=st.lists(some_events, max_size=2), new=st.lists(some_events, max_size=3))
-def test_what_is_appended_is_read_again_and_numbered_on(
-    file: Path, past: list[Event], new: list[Event]
-) -> None:
-    file.unlink(missing_ok=True)
-    first = history.append(file, (), *past)
-    together = history.append(file, first, *new)
-    assert history.read(file) == together
-    assert together[: len(past)] == first
-    assert [event.seq for event in together] == [1 + number for number in range(len(together))]
-
-
-def test_what_the_file_held_is_not_written_anew(tmp_path: Path) -> None:
-    """Nor what a later release, or a person, put into it."""
-    file = tmp_path / history.FILE_NAME
-    first = history.append(file, (), ONE)
-    old = file.read_text().replace('"seq": 1,', '"seq": 1,\n    "added later": [1, 2],')
-    file.write_text(old)
-    both = history.append(file, first, ONE)
-    assert file.read_text().startswith(old.removesuffix("\n]\n") + ",\n  {\n")
-    assert history.read(file) == both
-    file.write_text(json.dumps(json.loads(file.read_text())))  # in another form
-    assert history.read(file) == both
-    assert history.append(file, both, ONE) == history.read(file)
-    assert '"added later"' in file.read_text()
-
-
-def test_a_history_that_changes_is_read_anew(tmp_path: Path) -> None:
-    file = tmp_path / history.FILE_NAME
-    past: tuple[Event, ...] = ()
-    for _ in range(50):
-        past = history.append(file, past, ONE)
-        assert history.read(file) == past
-    long_ago = 1_600_000_000
-    os.utime(file, (long_ago, long_ago))
-    assert history.read(file) == past
-    file.write_text(file.read_text().replace('"seq": 1,', '"seq": 7,'))
-    os.utime(file, (long_ago, long_ago))
-    assert history.read(file)[0].seq == 7
-
-
-def test_no_file_is_an_empty_history(tmp_path: Path) -> None:
-    assert history.read(tmp_path / history.FILE_NAME) == ()
-
-
-def test_an_event_stands_in_the_file_as_it_is_documented(tmp_path: Path) -> None:
-    path = tmp_path / history.FILE_NAME
-    event = Event(
-        0, "20261120_120000", AT, "deploy", "succeeded", "m", "2.0.0", "m@v2.0.0", "a1", "c1",
-        "v2.0.0_20261120_120000", place("1"), "ada", "engine", "wärmer", 1.5,
-    )  # fmt: skip
-    history.append(path, (), event)
-    assert path.read_text(encoding="utf-8") == (
-        """[
-  {
-    "seq": 1,
-    "id": "20261120_120000",
-    "at": "2026-11-20T12:00:00Z",
-    "action": "deploy",
-    "status": "succeeded",
-    "model": "m",
-    "version": "2.0.0",
-    "tag": "m@v2.0.0",
-    "tag_object": "a1",
-    "commit": "c1",
-    "directory": "v2.0.0_20261120_120000",
-    "previous": {
-      "version": "1.0.0",
-      "directory": "v1.0.0_a"
-    },
-    "actor": "ada",
-    "host": "engine",
-    "reason": "wärmer",
-    "duration_s": 1.5,
-    "error": null
-  }
-]
-"""
-    )
-
-
-def test_fields_of_a_later_release_are_passed_over(tmp_path: Path) -> None:
-    path = tmp_path / history.FILE_NAME
-    known = Event(1, "i", AT, "deploy", "succeeded", "m", previous=place("1"))
-    value = known.to_json()
-    value["mood"] = "calm"
-    value["previous"]["mood"] = "calm"
-    path.write_text(json.dumps([value]))
-    assert history.read(path) == (known,)
-
-
-ONE = Event(1, "i", AT, "deploy", "succeeded", "m")
-EVENT = ONE.to_json()
-
-
-@pytest.mark.parametrize(
-    ("data", "where"),
-    [
-        pytest.param(b"", ", line 1", id="empty"),
-        pytest.param(b'[\n  {\n    "seq": 1,\n', ", line 4", id="cut short"),
-        pytest.param(b"[\n\xff]", ": it is not UTF-8", id="no UTF-8"),
-        pytest.param(b"{}", ": it is {}, no array", id="no array"),
-        pytest.param(b'""', ": it is '', no array", id="a text"),
-        pytest.param(b"null", ": it is None, no array", id="null"),
-        pytest.param(b"[1]", ": [0] is 1, no object", id="no objects"),
-        pytest.param(b"[{}]", ": [0].action is missing", id="an object without fields"),
-        pytest.param(
-            json.dumps([{**EVENT, "previous": "1"}]).encode(),
-            ": [0].previous is '1', no object",
-            id="no place",
-        ),
-        pytest.param(
-            json.dumps([{**EVENT, "seq": "1"}]).encode(),
-            ": [0].seq is '1', no whole number",
-            id="no number",
-        ),
-        *(
-            pytest.param(
-                json.dumps([{**EVENT, "directory": name}]).encode(),
-                f": [0].directory is {name!r}, no name of a folder",
-                id=ascii(name),
-            )
-            for name in ("", "..", "a/b", "a\0", "\ud800")
-        ),
-    ],
-)
-def test_an_unreadable_history_is_told_and_left_alone(
-    tmp_path: Path, data: bytes, where: str
-) -> None:
-    path = tmp_path / history.FILE_NAME
-    path.write_bytes(data)
-    with pytest.raises(Corrupt) as caught:
-        history.read(path)
-    assert caught.value.message == f"{path} is no readable history{where}"
-    assert caught.value.hint == f"mend it, or begin a new one: mv {path} {path}.broken"
-    assert path.read_bytes() == data
 
 
 def test_the_tag_object_of_a_version_is_that_of_its_last_deployment_here() -> None:

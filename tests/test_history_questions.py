@@ -82,7 +82,7 @@ def test_a_clock_that_went_back_does_not_change_the_order() -> None:
 
 def test_an_event_whose_date_is_none_is_told() -> None:
     broken = [Event(1, "a", "yesterday", "deploy", "succeeded", "m", "1.0.0", directory="v")]
-    for ask in (history.periods, lambda events: history.choose(events, DAY)):
+    for ask in (history.periods, lambda events: list(history.choose(events, DAY))):
         with pytest.raises(Corrupt, match="event 1 has 'yesterday' for a date"):
             ask(broken)
 

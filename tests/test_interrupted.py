@@ -23,6 +23,7 @@ from tagship.progress import Advance
 from tests.workbench import PATH, Workbench
 
 HISTORY = "repo/models/churn/deployment_history.json"
+MARK = "repo/models/churn/.tagship/history.sha256"
 PATIENCE = 60  # seconds until a test gives up on a process
 CTRL_C = b"\x03"
 ASKED = "Go on? [y/N]: "
@@ -156,7 +157,7 @@ def _check_given_up(bench: Workbench, version: str) -> None:
     assert event.error == "interrupted"
     private = bench.folder / ".tagship"
     left = [path for path in private.rglob("*") if path.is_file()]
-    assert [path.name for path in left if path.name != "lock"] == []
+    assert [path.name for path in left if path.name not in ("lock", "history.sha256")] == []
     assert bench.cli("rollback", "churn", "--yes").err == ""
     assert bench.live() == "model 1\n"
 
@@ -247,7 +248,7 @@ def test_ctrl_c_while_a_model_is_copied_leaves_the_old_version_live(shipped: Wor
     code, screen = at_terminal(shipped, "deploy churn --yes", "copying", CTRL_C)
     assert code == 130
     assert screen.endswith("\ninterrupted\n")
-    assert shipped.changes(before) == {HISTORY}
+    assert shipped.changes(before) == {HISTORY, MARK}
     _check_given_up(shipped, "2.0.0")
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from tagship import deploy, history, workspace
+from tagship import deploy, history, journal, workspace
 from tagship.history import Event
+from tagship.journal import Past
 from tagship.store import Store
 from tests.workbench import Workbench
 
@@ -52,9 +53,9 @@ def test_killed_after_the_switch_the_new_version_is_live_and_recorded(bench: Wor
     bench.ship()
     bench.ship("model 2\n")
     path = bench.folder / history.FILE_NAME
-    events = history.read(path)
+    events = journal.read(path)
     path.unlink()
-    history.append(path, (), events[0])  # the last event was not yet written
+    journal.append(path, events[0])  # the last event was not yet written
     directory = events[1].directory or ""
     _intent(bench, directory, "1.1.0")
     assert bench.manager.rollback_to_version().place.version == "1.0.0"
@@ -100,9 +101,9 @@ def test_a_recovery_is_recorded_in_one_step(
     written: list[tuple[str, ...]] = []
     record = workspace.record
 
-    def told(store: Store, past: tuple[Event, ...], *new: Event) -> tuple[Event, ...]:
+    def told(store: Store, *new: Event) -> Past:
         written.append(tuple(event.action for event in new))
-        return record(store, past, *new)
+        return record(store, *new)
 
     monkeypatch.setattr(workspace, "record", told)
     deploy.recover(store, "churn")
@@ -172,11 +173,11 @@ def test_killed_while_a_rejected_version_is_taken_back_the_next_command_takes_it
     shipped: Workbench,
 ) -> None:
     store = shipped.manager.space.store("churn")
-    first, second = past = workspace.events(store)
+    first, second = workspace.events(store)
     rejected = replace(second, id="20261120_120008", action=history.REJECT)
     back = replace(first, id="20261120_120009", action=history.ROLLBACK, previous=second.place)
     store.open_intent({"event": back.to_json(), "creates": False})
-    workspace.record(store, past, rejected)
+    workspace.record(store, rejected)
     done = shipped.cli("cleanup", "churn", "--keep", "1000", "--yes")
     mended = "the rollback of churn@1.0.0 was cut short before the switch: it is live now"
     assert (done.code, done.err) == (0, f"note: {mended}\n")

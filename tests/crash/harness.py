@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from tagship import atomic, history, manifest, metadata, pointer, workspace
+from tagship import atomic, history, journal, manifest, metadata, pointer, workspace
 from tagship.errors import TagshipError
 from tagship.history import Event
 from tagship.pointer import LinkState
@@ -27,6 +27,7 @@ HARMLESS = (
     (".*: mkdir .*", "the folder was there before"),
     (r".*/\.tagship/\.lock\.json\.tmp.*", "the lock holds, and does not name its holder"),
     (r".*: fsync .*/\.tagship \w+", "that of the lock's card: as above"),
+    (r".*/\.tagship/\.history\.sha256\.tmp.*", "the history is read whole where the mark lacks"),
     (".*: (chmod|unlink|openat) dvc-remote/.*", "DVC tries another way; the bytes are compared"),
     (".*: rename .*/incoming/.* repo/.dvc/cache/.*", "it is copied into DVC's cache"),
     (".*: (unlink|openat) .*/incoming/.*", "DVC tries another way, and the bytes are hashed"),
@@ -208,7 +209,7 @@ class Place:
 
     def events(self) -> tuple[Event, ...]:
         """The history."""
-        return history.read(self.store.folder / history.FILE_NAME)
+        return tuple(journal.read(self.store.folder / history.FILE_NAME))
 
     def live(self) -> str:
         """Whether the old or the new state holds: of the link, or of the tags."""

@@ -81,8 +81,15 @@ def make_folder(path: Path, mode: int = 0o755) -> None:
         sync_directory(folder.parent)
 
 
-def write(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Replace ``path`` by ``data``, durably: afterwards it holds the old bytes or the new."""
+def write(path: Path, data: bytes, mode: int = 0o644, *, durable: bool = True) -> None:
+    """Replace ``path`` by ``data``, durably: afterwards it holds the old bytes or the new.
+
+    Args:
+        path: the file.
+        data: its bytes.
+        mode: its mode.
+        durable: whether it must outlive a power cut; else it may hold anything after one.
+    """
     temporary = temporary_name(path)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -90,14 +97,16 @@ def write(path: Path, data: bytes, mode: int = 0o644) -> None:
             file.write(data)
             file.flush()
             os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(path)
         raise
-    sync_directory(path.parent)
+    if durable:
+        sync_directory(path.parent)
 
 
 def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
@@ -105,12 +114,12 @@ def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
     write(path, controls.json(value).encode() + b"\n", mode)
 
 
-def read_json(path: Path, read: Callable[[Any], T], what: str, hint: str) -> T:
-    """What ``read`` makes of the JSON in a file that anybody may have edited.
+def read_file(path: Path, read: Callable[[bytes], T], what: str, hint: str) -> T:
+    """What ``read`` makes of the bytes of a file that anybody may have edited.
 
     Args:
         path: the file.
-        read: raises ValueError where the value is not as it should be.
+        read: raises ValueError where they are not as they should be.
         what: the file's noun, for the error.
         hint: for a file that is there and is no such thing.
 
@@ -126,10 +135,15 @@ def read_json(path: Path, read: Callable[[Any], T], what: str, hint: str) -> T:
         hint = f"ls -ld {shlex.quote(str(path))}"
         raise Corrupt(f"{path} cannot be read: {error.strerror}", hint) from None
     try:
-        return read(fields.parse(data, shallow=False))
+        return read(data)
     except ValueError as error:
         why = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else f": {error}"
         raise Corrupt(f"{path} is no readable {what}{why}", hint) from None
+
+
+def read_json(path: Path, read: Callable[[Any], T], what: str, hint: str) -> T:
+    """The same for the value of the JSON in a file."""
+    return read_file(path, lambda data: read(fields.parse(data, shallow=False)), what, hint)
 
 
 def swap_link(link: Path, target: str) -> None:

@@ -116,14 +116,10 @@ def _describe(
 ) -> Metadata:
     described = space.describe(release, taken, files)
     deployment = metadata.DeploymentInfo(
-        event.id, _next_seq(store), event.at, event.actor, event.host,
+        event.id, workspace.events(store).last_seq + 1, event.at, event.actor, event.host,
         {file.path: manifest.stamp(staged / file.path) for file in files},
     )  # fmt: skip
     return replace(described, deployment=deployment)
-
-
-def _next_seq(store: Store) -> int:
-    return max((event.seq for event in workspace.events(store)), default=0) + 1
 
 
 def _check_space(

@@ -56,6 +56,7 @@ def decide(
     places: Sequence[Place],
     events: Sequence[Event],
     live: Place | None,
+    target: Place | None,
     pinned: Iterable[str],
     open_directories: Iterable[str],
     keep: int,
@@ -64,8 +65,9 @@ def decide(
 
     Args:
         places: what is below versions/, by the ``seq`` of its deploy.
-        events: the history.
+        events: the history, or what of it names these places.
         live: what ``current`` means.
+        target: where a rollback would go.
         pinned: versions that somebody protects.
         open_directories: names below versions/ that a process has open.
         keep: how many good versions stay, the live one among them.
@@ -76,7 +78,6 @@ def decide(
     good = [place for place in ours if place.directory not in told]
     good += [place for place in history.deployed(events) if place in places]
     newest = _newest(good, keep)
-    target = history.rollback_target(events, live)
     pins, opened = set(pinned), set(open_directories)
     order = {place: index for index, place in enumerate(good)}
 
@@ -157,18 +158,18 @@ def _recovered(store: Store, model: str) -> tuple[str, ...] | None:
 
 def _record(store: Store, model: str, gone: Sequence[Verdict], reason: str | None) -> None:
     """One event a directory, each with an id of its own; an open intent has one too."""
-    past, intent, events = workspace.events(store), workspace.intent(store), []
-    taken = {event.id for event in past} | ({intent.event.id} if intent else set())
+    past, intent = workspace.events(store), workspace.intent(store)
+    events: list[Event] = []
+    taken = [intent.event.id] if intent else []
     for verdict in gone:
-        identity = history.next_id(history.now(), taken)
-        taken.add(identity)
         event = deploy.event_of_now(
-            past, "cleanup", model,
-            place=Place(verdict.version, verdict.directory), reason=reason or verdict.why,
+            past, "cleanup", model, place=Place(verdict.version, verdict.directory),
+            reason=reason or verdict.why, taken=taken,
         )  # fmt: skip
-        events.append(replace(event, id=identity))
+        events.append(event)
+        taken.append(event.id)
     try:
-        workspace.record(store, past, *events)
+        workspace.record(store, *events)
     except OSError as error:
         raise Unavailable(
             f"{len(gone)} of the versions of {model} are removed, but the history could not be"
@@ -230,17 +231,20 @@ def unpin(space: Workspace, ref: Ref, options: Options) -> Pinned:
 def _record_pin(store: Store, model: str, action: str, version: str, reason: str | None) -> None:
     past = workspace.events(store)
     event = deploy.event_of_now(past, action, model, reason=reason)
-    workspace.record(store, past, replace(event, version=version))
+    workspace.record(store, replace(event, version=version))
 
 
 def _verdicts(space: Workspace, store: Store, keep: int | None) -> tuple[Verdict, ...]:
     kept = space.settings.keep if keep is None else keep
     if kept < 1:
         raise Refused("cleanup keeps at least one version", "--keep 1")
+    places = [_place(store, directory) for directory in plans.by_seq(store)]
+    past, live = workspace.events(store), plans.live_place(store)
     decided = decide(
-        [_place(store, directory) for directory in plans.by_seq(store)],
-        workspace.events(store),
-        plans.live_place(store),
+        places,
+        past.about(*(place.directory for place in places)),
+        live,
+        history.rollback_target(past, live),
         store.pins(),
         _open_directories(store.versions),
         kept,

@@ -323,7 +323,6 @@ def history(
 
     Example: tagship history ml_model --at 2026-11-20T12:00Z
     """
-    from tagship import history as past
     from tagship import inspection, render, workspace
 
     if (model is None) != every:
@@ -335,7 +334,7 @@ def history(
     if moment:
         then = [inspection.live_at(space, name, moment) for name in names]
         return _show(then, as_json, render.live_then(then))
-    events = past.choose(inspection.events(space, names), since, actions)[-(limit or 0) :]
+    events = inspection.events(space, names, limit, since, actions)
     if not events:
         _warn(["no such event on this host"])
     return _show_table(events, as_json, render.histories if every else render.history)

@@ -6,7 +6,7 @@ asks the link how far it came.
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from tagship import history, metadata, plans, room, workspace
 from tagship.catalog import Release
 from tagship.errors import Corrupt, Interrupted, SelfTestFailed, TagshipError, Unavailable
 from tagship.history import Event, Place
+from tagship.journal import Past
 from tagship.metadata import Metadata
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.refs import Ref, Wanted
@@ -216,9 +217,10 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
         mended.append(f"removed what was left lying about: {', '.join(left)}")
     if mended:  # in one step: a recovery that is cut short is told by the next one
         reason = "; ".join(mended)
-        events.append(event_of_now((*past, *events), "recover", model, reason=reason))
+        taken = [event.id for event in events]
+        events.append(event_of_now(past, "recover", model, reason=reason, taken=taken))
         try:
-            workspace.record(store, past, *events)
+            workspace.record(store, *events)
         except OSError as error:
             raise Unavailable(
                 f"what a run left cannot be put in order: {error.strerror} ({error.filename})",
@@ -229,16 +231,14 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
     return tuple(mended)
 
 
-def _closed(
-    store: Store, past: tuple[Event, ...], intent: workspace.Intent
-) -> tuple[list[Event], list[str]]:
+def _closed(store: Store, past: Past, intent: workspace.Intent) -> tuple[list[Event], list[str]]:
     """The event that a killed run could not write, and what it comes to, in words."""
     event = intent.event
     name = f"{event.action} of {event.model}@{event.version}"
     live = store.link().directory == event.directory
     if intent.creates and not live and event.directory in store.directories():
         store.discard(event.directory)
-    if any(other.id == event.id for other in past):
+    if past.has(event.id):
         return [], []
     done = replace(event, status=history.SUCCEEDED)
     if live:
@@ -252,7 +252,7 @@ def _closed(
     return [failed], [f"the {name} was cut short before the switch: what was live is live"]
 
 
-def _takes_back(store: Store, past: tuple[Event, ...], event: Event) -> bool:
+def _takes_back(store: Store, past: Past, event: Event) -> bool:
     """Whether an intent is that of ``_take_back``, which had rejected what is live still."""
     last, live = past[-1] if past else None, store.link().directory
     return (
@@ -289,7 +289,7 @@ def _switch(space: Workspace, job: _Job) -> Outcome:
         store.switch(directory)
     event = job.done(history.SUCCEEDED)
     try:
-        past = workspace.record(store, workspace.events(store), event)
+        past = workspace.record(store, event)
         store.close_intent()
     except OSError as error:
         raise Unavailable(
@@ -331,12 +331,12 @@ def _record_failure(job: _Job, error: BaseException) -> None:
         store.discard(directory)
     interrupted = isinstance(error, KeyboardInterrupt)
     said = "interrupted" if interrupted else str(error) or type(error).__name__
-    workspace.record(store, workspace.events(store), job.done(history.FAILED, said))
+    workspace.record(store, job.done(history.FAILED, said))
     store.close_intent()
     store.sweep()
 
 
-def _check_live(space: Workspace, job: _Job, past: tuple[Event, ...]) -> None:
+def _check_live(space: Workspace, job: _Job, past: Past) -> None:
     """Step 9. A version that fails is taken back, and rejected: no rollback returns to it unasked.
 
     Raises:
@@ -354,23 +354,23 @@ def _check_live(space: Workspace, job: _Job, past: tuple[Event, ...]) -> None:
         ) from None
 
 
-def _take_back(job: _Job, past: tuple[Event, ...], said: str) -> str:
+def _take_back(job: _Job, past: Past, said: str) -> str:
     """Make what was live before live again, a rollback of its own; what is live now, in words."""
     store, event, back = job.store, job.event, job.event.previous
     rejected = event_of_now(past, history.REJECT, event.model, place=event.place, reason=said)
     if back is None or back.directory not in store.directories():
         store.unlink()
-        workspace.record(store, past, rejected)
+        workspace.record(store, rejected)
         return "nothing is live now"
     reason = f"{event.version} failed its check once it was live"
     again = event_of_now(
-        (*past, rejected), history.ROLLBACK, event.model, place=back, reason=reason
+        past, history.ROLLBACK, event.model, place=back, reason=reason, taken=[rejected.id]
     )
     again = replace(again, previous=event.place)
     store.open_intent({"event": again.to_json(), "creates": False})
-    past = workspace.record(store, past, rejected)
+    workspace.record(store, rejected)
     store.switch(back.directory)
-    workspace.record(store, past, again)
+    workspace.record(store, again)
     store.close_intent()
     return f"{back.version} is live again"
 
@@ -390,15 +390,13 @@ def _after_switch(space: Workspace, job: _Job) -> None:
         selftest.run(live / described.path, self_test, space.settings.smoke_timeout)
 
 
-def _begin(
-    store: Store, past: tuple[Event, ...], action: str, release: Release, options: Options
-) -> _Job:
-    identity = history.next_id(history.now(), _taken_ids(store, past))
-    place = Place(str(release.version), history.directory_name(str(release.version), identity))
-    model = release.tag.name.model
+def _begin(store: Store, past: Past, action: str, release: Release, options: Options) -> _Job:
+    version = str(release.version)
+    event = _event_of_place(store, past, action, release.tag.name.model, options)
     event = replace(
-        event_of_now(past, action, model, place=place, reason=options.reason),
-        id=identity,
+        event,
+        version=version,
+        directory=history.directory_name(version, event.id),
         tag=str(release.tag.name),
         tag_object=release.tag.object_id,
         commit=release.commit,
@@ -407,13 +405,12 @@ def _begin(
     return _Job(store, event)
 
 
-def _begin_again(
-    store: Store, past: tuple[Event, ...], target: Place, kept: Metadata, options: Options
-) -> _Job:
+def _begin_again(store: Store, past: Past, target: Place, kept: Metadata, options: Options) -> _Job:
     """A rollback to a directory that is still there: nothing is read from Git."""
     event = replace(
-        event_of_now(past, history.ROLLBACK, kept.model, place=target, reason=options.reason),
-        id=history.next_id(history.now(), _taken_ids(store, past)),
+        _event_of_place(store, past, history.ROLLBACK, kept.model, options),
+        version=target.version,
+        directory=target.directory,
         tag=kept.tag.name,
         tag_object=kept.tag.object,
         commit=kept.commit.id,
@@ -423,18 +420,19 @@ def _begin_again(
 
 
 def event_of_now(
-    past: tuple[Event, ...],
+    past: Past,
     action: str,
     model: str,
     *,
     place: Place | None = None,
     reason: str | None = None,
+    taken: Iterable[str] = (),
 ) -> Event:
-    """An event of now; its ``seq`` is given when it is written."""
-    now = history.now()
+    """An event of now, of an id that is neither in the past nor taken; it has no ``seq`` yet."""
+    now, others = history.now(), set(taken)
     return Event(
         seq=0,
-        id=history.next_id(now, [event.id for event in past]),
+        id=history.next_id(now, lambda one: one in others or past.has(one)),
         at=history.stamp(now),
         action=action,
         status=history.SUCCEEDED,
@@ -447,9 +445,10 @@ def event_of_now(
     )
 
 
-def _taken_ids(store: Store, past: tuple[Event, ...]) -> set[str]:
-    """Ids in the history, and those in directory names, should the history have been lost."""
-    return {event.id for event in past} | {history.id_of(name) for name in store.directories()}
+def _event_of_place(store: Store, past: Past, action: str, model: str, options: Options) -> Event:
+    """The same, where no directory has the id either: the history may have been lost."""
+    taken = [history.id_of(name) for name in store.directories()]
+    return event_of_now(past, action, model, reason=options.reason, taken=taken)
 
 
 def _directory(job: _Job) -> str:

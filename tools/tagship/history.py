@@ -4,16 +4,14 @@ The link ``current`` is the truth of what is live; the history explains it. What
 to is decided here, from values alone.
 """
 
-import functools
+import contextlib
 import re
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any, Self, cast
 
-from tagship import atomic, controls, fields, redact
+from tagship import fields, redact
 from tagship.errors import Corrupt, InvalidName
 from tagship.fields import Is
 from tagship.refs import VersionText
@@ -25,7 +23,7 @@ SWITCHES = (DEPLOY, ROLLBACK)
 REJECT = "reject"  # a version that failed its check once it was live
 ACTIONS = (*SWITCHES, REJECT, "recover", "cleanup", "pin", "unpin")
 SUCCEEDED, FAILED = "succeeded", "failed"
-RACY = 100_000_000  # ns after a change in which a file may change again, and its times not tell
+RECENT = 64  # events that are looked at first, from the end
 
 
 def _is_name(text: str) -> bool:
@@ -95,61 +93,13 @@ class Event:
         return cast("dict[str, Any]", redact.json(asdict(self)))
 
 
-def read(path: Path) -> tuple[Event, ...]:
-    """All events, oldest first; none where there is no file yet.
-
-    Raises:
-        Corrupt: the file is no JSON array of events.
-    """
-    try:
-        found = path.stat()
-        if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < RACY:
-            return _read(path)
-        return _read_once(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-    except FileNotFoundError:
-        return ()
-    except OSError:  # not to be looked at, then not to be read either
-        return _read(path)
-
-
-def _read(path: Path) -> tuple[Event, ...]:
-    hint = f"mend it, or begin a new one: mv {path} {path}.broken"
-    return tuple(atomic.read_json(path, fields.array(Event), "history", hint))
-
-
-@functools.lru_cache(1)
-def _read_once(path: Path, *_: int) -> tuple[Event, ...]:
-    """The same, as long as the file is the same: a deploy asks several times."""
-    return _read(path)
-
-
-def append(path: Path, events: Sequence[Event], *new: Event) -> tuple[Event, ...]:
-    """Write new events behind those that the file holds, numbered on, durably; return them all."""
-    last = max((event.seq for event in events), default=0)
-    numbered = [replace(event, seq=last + 1 + i) for i, event in enumerate(new)]
-    atomic.write(path, _with(path, [event.to_json() for event in numbered]))
-    return (*events, *numbered)
-
-
-def _with(path: Path, new: list[dict[str, Any]]) -> bytes:
-    """The file's bytes with more events at its end: the old ones are not written anew."""
-    added = controls.json(new).encode() + b"\n"
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return added
-    if new and data.endswith(b"}\n]\n"):  # as we wrote it
-        return data.removesuffix(b"\n]\n") + b"," + added.removeprefix(b"[")
-    return controls.json([*fields.parse(data), *new]).encode() + b"\n"
-
-
-def next_id(now: datetime, taken: Iterable[str]) -> str:
+def next_id(now: datetime, is_taken: Callable[[str], bool]) -> str:
     """A deployment id, ``YYYYMMDD_HHMMSS`` in UTC, that is not taken.
 
     Two in one second, or a clock that went back, get the next free second; ``seq`` is the order.
     """
-    used, moment = set(taken), now.astimezone(UTC)
-    while moment.strftime(ID_FORM) in used:
+    moment = now.astimezone(UTC)
+    while is_taken(moment.strftime(ID_FORM)):
         moment += timedelta(seconds=1)
     return moment.strftime(ID_FORM)
 
@@ -187,6 +137,12 @@ def good(events: Iterable[Event]) -> tuple[Place, ...]:
     out. So rolling back again goes further back, and what was left behind, or failed, is never come
     back to unasked.
     """
+    return tuple(_line(events, _cut_back))
+
+
+def _line(
+    events: Iterable[Event], cut_back: Callable[[list[Place], Place], list[Place]]
+) -> list[Place]:
     line: list[Place] = []
     for event in events:
         place = event.place
@@ -195,9 +151,39 @@ def good(events: Iterable[Event]) -> tuple[Place, ...]:
         if not event.switched or place is None:
             continue
         if event.action == ROLLBACK:
-            line = _cut_back(line, place)
+            line = cut_back(line, place)
         line.append(place)
-    return tuple(line)
+    return line
+
+
+def _cut_back(line: list[Place], target: Place) -> list[Place]:
+    try:
+        return _cut_back_surely(line, target)
+    except LookupError:
+        return line
+
+
+def _cut_back_surely(line: list[Place], target: Place) -> list[Place]:
+    """The same, of the end of a line: what comes before it may have the target, too."""
+    for index in reversed(range(len(line))):
+        if line[index].version == target.version:
+            return line[:index]
+    raise LookupError(target.version)
+
+
+def _ends(events: Sequence[Event]) -> Iterator[tuple[list[Place], bool]]:
+    """What the last events tell of the end of the line, then more of them; whether it is all."""
+    count = RECENT
+    while count < len(events):
+        with contextlib.suppress(LookupError):
+            yield _line(events[-count:], _cut_back_surely), False
+        count *= 8
+    yield _line(events, _cut_back), True
+
+
+def last_good(events: Sequence[Event]) -> Place | None:
+    """The last of the line of good versions: what should be live."""
+    return next((line[-1] for line, _ in _ends(events) if line), None)
 
 
 @dataclass(frozen=True)
@@ -243,18 +229,18 @@ def live_at(events: Iterable[Event], moment: datetime) -> Period | None:
 
 def choose(
     events: Iterable[Event], since: datetime | None = None, actions: Iterable[str] = ()
-) -> list[Event]:
+) -> Iterator[Event]:
     """The events that began at ``since`` or later, of these actions (of all where none is named).
 
     Raises:
         Corrupt: an event has no date.
     """
     wanted = set(actions)
-    return [
+    return (
         event
         for event in events
         if (not wanted or event.action in wanted) and (since is None or _began(event) >= since)
-    ]
+    )
 
 
 def moment_of(event: Event) -> datetime:
@@ -294,26 +280,29 @@ def moment(text: str) -> datetime:
         raise InvalidName(f"{text!r} is no date in UTC", "give a year of our time") from None
 
 
-def _cut_back(line: list[Place], target: Place) -> list[Place]:
-    for index in reversed(range(len(line))):
-        if line[index].version == target.version:
-            return line[:index]
-    return line
-
-
-def rollback_target(events: Iterable[Event], live: Place | None) -> Place | None:
+def rollback_target(events: Sequence[Event], live: Place | None) -> Place | None:
     """The last good version before the live one; None where there is none.
 
     Args:
         events: the history.
         live: what ``current`` points at, which somebody may have changed by hand.
     """
-    line = good(events)
-    if live is not None and live.version in [place.version for place in line]:
-        last = max(i for i, place in enumerate(line) if place.version == live.version)
-        line = line[: last + 1]
-    before = [place for place in line if live is None or place.version != live.version]
-    return before[-1] if before else None
+    for line, whole in _ends(events):
+        before = _before(line, live, whole=whole)
+        if before:
+            return before[-1]
+    return None
+
+
+def _before(line: list[Place], live: Place | None, *, whole: bool) -> list[Place]:
+    """What of a line, or of its end, comes before the live version."""
+    if live is None:
+        return line
+    found = [index for index, place in enumerate(line) if place.version == live.version]
+    if not found and not whole:  # it may come earlier
+        return []
+    before = line[: found[-1]] if found else line
+    return [place for place in before if place.version != live.version]
 
 
 def left_by_rollback(events: Iterable[Event], version: str) -> Event | None:

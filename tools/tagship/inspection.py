@@ -2,6 +2,7 @@
 
 import enum
 import heapq
+import itertools
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,8 +24,9 @@ from tagship import (
     workspace,
 )
 from tagship.catalog import Catalog, Release
-from tagship.errors import Corrupt, NotFound, Refused, TagshipError, told
+from tagship.errors import Corrupt, InvalidName, NotFound, Refused, TagshipError, told
 from tagship.history import Event
+from tagship.journal import Past
 from tagship.metadata import Metadata
 from tagship.pointer import LinkState
 from tagship.progress import Progress, silent
@@ -186,18 +188,36 @@ def known_models(space: Workspace) -> list[str]:
     return sorted(past.union(space.artifacts()))
 
 
-def events(space: Workspace, models: Iterable[str]) -> list[Event]:
+def events(
+    space: Workspace,
+    models: Iterable[str],
+    limit: int | None = None,
+    since: datetime | None = None,
+    actions: Iterable[str] = (),
+) -> list[Event]:
     """What happened to some models here, by time; of each model always by ``seq``.
+
+    Args:
+        space: the workspace.
+        models: their names.
+        limit: the last so many; None for all.
+        since: only events that began then or later.
+        actions: only events of these actions; of all where none is named.
 
     Raises:
         NotFound: there is no such model, and nothing ever happened to it here.
-        Corrupt: a history cannot be read.
+        Corrupt: a history cannot be read, or an event has no date.
+        InvalidName: ``limit`` is no number of events.
     """
+    if limit is not None and limit < 1:
+        raise InvalidName(f"{limit} is no number of events", "give 1 or more")
     past = [_past(space, model) for model in models]
-    return list(heapq.merge(*past, key=lambda event: event.at))
+    newest = heapq.merge(*map(reversed, reversed(past)), key=lambda event: event.at, reverse=True)
+    found = list(itertools.islice(history.choose(newest, since, actions), limit))
+    return found[::-1]
 
 
-def _past(space: Workspace, model: str) -> tuple[Event, ...]:
+def _past(space: Workspace, model: str) -> Past:
     store = space.store(model)
     if not (store.folder / history.FILE_NAME).exists():
         space.declared(model)
@@ -382,15 +402,14 @@ def _status(space: Workspace, model: str) -> Status:
 def _good(store: Store) -> history.Place | None:
     """The version that should be live, as the history has it."""
     try:
-        line = history.good(workspace.events(store))
+        return history.last_good(workspace.events(store))
     except Corrupt:
         return None
-    return line[-1] if line else None
 
 
 def _behind(store: Store, model: str, live: history.Place, latest: str) -> Finding:
     """A later version is released: not deployed yet, or rolled back, with a reason."""
-    left = history.left_by_rollback(workspace.events(store), latest)
+    left = history.left_by_rollback(workspace.events(store).about(latest), latest)
     if left is not None and left.place == live:
         why = f": {left.reason}" if left.reason else ""
         what = f"{latest} was rolled back to {live.version}{why}"
@@ -456,7 +475,7 @@ def _live_findings(
 
 def _history_findings(store: Store, model: str, live: history.Place | None) -> Iterable[Finding]:
     try:
-        events: tuple[Event, ...] = workspace.events(store)
+        good = history.last_good(workspace.events(store))
         intent = workspace.intent(store)
     except Corrupt as error:
         command = error.hint.partition(": ")[2] or error.hint  # it may begin with words
@@ -470,12 +489,10 @@ def _history_findings(store: Store, model: str, live: history.Place | None) -> I
         mend = f"tagship cleanup {model} --keep 1000 --yes"
         yield Finding(State.DRIFTED, "a run was cut short; the next command mends it", mend)
         return
-    line = history.good(events)
-    last = line[-1] if line else None
-    if live is not None and live != last:
-        told = f"the history says {last.directory if last else 'nothing'}"
+    if live is not None and live != good:
+        told = f"the history says {good.directory if good else 'nothing'}"
         what = f"{store.current} was changed by hand: it means {live.directory}, {told}"
         mend = f"tagship deploy {model}@{live.version} --force"
-        if last is not None:
-            mend = f"tagship rollback {model} --to {last.version}"
+        if good is not None:
+            mend = f"tagship rollback {model} --to {good.version}"
         yield Finding(State.DRIFTED, what, mend)

@@ -270,10 +270,8 @@ class ModelVersionManager:
         """
         from tagship import history, inspection
 
-        events = inspection.events(self.space, [self.model])
         first = history.moment(since) if isinstance(since, str) else since
-        chosen = history.choose(events, first, actions)
-        return chosen[-limit:] if limit else chosen
+        return inspection.events(self.space, [self.model], limit or None, first, actions)
 
     def live_at(self, moment: datetime | str) -> "LiveThen":
         """What was live on this host at a moment, and why; a text as in ``since`` above."""

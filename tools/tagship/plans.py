@@ -9,6 +9,7 @@ from tagship import git, history, metadata, pointer, workspace
 from tagship.catalog import Release
 from tagship.errors import Corrupt, NotFound, Refused, Unavailable
 from tagship.history import Event, Place
+from tagship.journal import Past
 from tagship.metadata import Metadata
 from tagship.pointer import LinkState
 from tagship.progress import Progress, silent
@@ -67,7 +68,7 @@ def of_deploy(space: Workspace, ref: Ref, progress: Progress = silent) -> Plan:
     check_tag(space, past, release)
     version, tag = str(release.version), str(release.tag.name)
     made = of_commit(space, ref.model, release.commit, version, tag)
-    left = history.left_by_rollback(past, version)
+    left = history.left_by_rollback(past.about(version), version)
     return replace(made, live=is_live(store, release, progress), left=left)
 
 
@@ -111,7 +112,7 @@ def of_rollback(space: Workspace, model: str, wanted: Wanted | None = None) -> R
     return RollbackPlan(model, live, target, on_disk)
 
 
-def check_tag(space: Workspace, past: tuple[Event, ...], release: Release) -> str:
+def check_tag(space: Workspace, past: Past, release: Release) -> str:
     """Whether a tag may go live: it was not moved, and is signed where this host asks for it.
 
     Returns:
@@ -124,9 +125,10 @@ def check_tag(space: Workspace, past: tuple[Event, ...], release: Release) -> st
     return space.policy.check_tag(space.repository, release.tag)
 
 
-def check_not_moved(past: tuple[Event, ...], release: Release) -> None:
+def check_not_moved(past: Past, release: Release) -> None:
     """Refuse a tag that names another object than when it was last deployed here."""
-    before = history.tag_object_of(past, str(release.version))
+    version = str(release.version)
+    before = history.tag_object_of(past.about(version), version)
     if before is not None and before != release.tag.object_id:
         raise Refused(
             f"the tag {release.tag.name} was moved since it was deployed here: it was"
@@ -135,7 +137,7 @@ def check_not_moved(past: tuple[Event, ...], release: Release) -> None:
         )
 
 
-def check_kept(space: Workspace, past: tuple[Event, ...], kept: Metadata) -> None:
+def check_kept(space: Workspace, past: Past, kept: Metadata) -> None:
     """Whether a version that is on disk may be live again: as ``check_tag``, and its files too.
 
     Raises:
@@ -164,7 +166,7 @@ def check_deployed(space: Workspace, store: Store, model: str) -> None:
 def rollback_target(
     space: Workspace,
     model: str,
-    past: tuple[Event, ...],
+    past: Past,
     live: Place | None,
     wanted: Wanted | None,
 ) -> Place:
@@ -178,7 +180,8 @@ def rollback_target(
         if target is None:
             raise NotFound(f"{model} has no good version to go back to", f"tagship list {model}")
         return target
-    known = {place.version: place for place in history.deployed(past)}
+    told = past.about(str(wanted.exact)) if wanted.exact else past
+    known = {place.version: place for place in history.deployed(told)}
     version = wanted.select(Version.parse(name) for name in known)
     if version is not None and not wanted.stage:
         return known[str(version)]

@@ -3,11 +3,12 @@
 All of it stands in the version directory and in the history: neither Git nor DVC is asked.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tagship import active, history, metadata
+from tagship import active, history, journal, metadata
 from tagship.history import Event
 from tagship.manifest import File, Problem
 from tagship.metadata import CommitInfo, Metadata, TagInfo
@@ -73,7 +74,7 @@ def why(model: str, start: Path | str = ".") -> Why:
     """
     live = active.resolve(model, start)
     described = metadata.read(live.directory)
-    events = history.read(active.store(model, start).folder / history.FILE_NAME)
+    events = journal.read(active.store(model, start).folder / history.FILE_NAME)
     steps = _steps(described)
     return Why(
         model,
@@ -91,7 +92,7 @@ def why(model: str, start: Path | str = ".") -> Why:
     )
 
 
-def _made_live(events: tuple[Event, ...], directory: str) -> Event | None:
+def _made_live(events: Sequence[Event], directory: str) -> Event | None:
     periods = history.periods(events)
     last = periods[-1] if periods else None
     return last.event if last and last.place.directory == directory else None

@@ -203,7 +203,7 @@ def _model(space: Workspace, model: str, artifact: config.Artifact | None) -> Mo
 
 def _past(store: Store) -> _Past:
     try:
-        events = workspace.events(store)
+        events = tuple(workspace.events(store))
     except Corrupt as error:
         return _Past(notes=(_in_folder(store, f"{error.message}: {error.hint}"),))
     try:

@@ -12,11 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tagship import catalog, config, fields, git, history, metadata, pointer, redact, refs
+from tagship import catalog, config, fields, git, history, journal, metadata, pointer, redact, refs
 from tagship.catalog import Catalog, Release
 from tagship.config import Artifact, Settings
 from tagship.errors import NotFound, Refused
 from tagship.history import Event
+from tagship.journal import Past
 from tagship.manifest import File
 from tagship.metadata import Metadata
 from tagship.pointer import CURRENT, VERSIONS
@@ -224,9 +225,9 @@ def find(start: Path) -> Workspace:
     return Workspace(start, project, project / settings.root, settings)
 
 
-def events(store: Store) -> tuple[Event, ...]:
+def events(store: Store) -> Past:
     """The history of a model on this host."""
-    return history.read(store.folder / history.FILE_NAME)
+    return journal.read(store.folder / history.FILE_NAME)
 
 
 @dataclass(frozen=True)
@@ -258,9 +259,9 @@ def intent(store: Store) -> Intent | None:
     return store.intent(Intent.from_json)
 
 
-def record(store: Store, past: tuple[Event, ...], *new: Event) -> tuple[Event, ...]:
+def record(store: Store, *new: Event) -> Past:
     """Append to the history of a model on this host."""
-    return history.append(store.folder / history.FILE_NAME, past, *new)
+    return journal.append(store.folder / history.FILE_NAME, *new)
 
 
 def actor() -> str:
