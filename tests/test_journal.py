@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagship import fields, history, journal
-from tagship.errors import Corrupt
+from tagship.errors import Corrupt, InvalidName
 from tagship.history import Event, Place
-from tests.workbench import run
+from tests.workbench import Workbench, run
 
 AT = "2026-11-20T12:00:00Z"
 
@@ -316,3 +316,36 @@ def test_an_unreadable_history_is_told_and_left_alone(
     assert caught.value.message == f"{path} is no readable history{where}"
     assert caught.value.hint == f"mend it, or begin a new one: mv {path} {path}.broken"
     assert path.read_bytes() == data
+
+
+def test_commands_read_few_events_of_a_long_history(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.ship()
+    bench.ship("model 2\n")
+    file = bench.folder / history.FILE_NAME
+    shipped = list(journal.read(file))
+    file.unlink()
+    journal.append(file, *numbered(1000), *shipped)
+    counts: list[int] = []
+    monkeypatch.setattr(fields, "array", _counting(counts))
+    acts: dict[str, Callable[[], object]] = {
+        "history": lambda: bench.manager.get_deployment_history(20),
+        "status": bench.manager.status,
+        "rollback": bench.manager.rollback_to_version,
+        "rollback to what was left": lambda: bench.manager.rollback_to_version("1.1.0"),
+        "deploy": lambda: bench.manager.deploy("1.0.0"),
+        "cleanup": bench.manager.cleanup_old_versions,
+    }
+    told: dict[str, int] = {}
+    for name, act in acts.items():
+        counts.clear()
+        act()
+        told[name] = sum(counts)
+    assert max(told.values()) < 300, told
+
+
+def test_a_number_of_events_is_one_or_more(shipped: Workbench) -> None:
+    assert len(shipped.manager.get_deployment_history(0)) == 2  # as ever: all
+    with pytest.raises(InvalidName, match="-1 is no number of events"):
+        shipped.manager.get_deployment_history(-1)

@@ -4,7 +4,6 @@ The link ``current`` is the truth of what is live; the history explains it. What
 to is decided here, from values alone.
 """
 
-import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -137,12 +136,11 @@ def good(events: Iterable[Event]) -> tuple[Place, ...]:
     out. So rolling back again goes further back, and what was left behind, or failed, is never come
     back to unasked.
     """
-    return tuple(_line(events, _cut_back))
+    return tuple(_line(events, whole=True))
 
 
-def _line(
-    events: Iterable[Event], cut_back: Callable[[list[Place], Place], list[Place]]
-) -> list[Place]:
+def _line(events: Iterable[Event], *, whole: bool) -> list[Place]:
+    """The line that events tell; of the last events alone, the end of it that is sure."""
     line: list[Place] = []
     for event in events:
         place = event.place
@@ -151,34 +149,25 @@ def _line(
         if not event.switched or place is None:
             continue
         if event.action == ROLLBACK:
-            line = cut_back(line, place)
+            at = _last(line, place.version)
+            # not to be found: it was left behind, or comes before these events
+            line = line[:at] if at is not None else line if whole else []
         line.append(place)
     return line
 
 
-def _cut_back(line: list[Place], target: Place) -> list[Place]:
-    try:
-        return _cut_back_surely(line, target)
-    except LookupError:
-        return line
-
-
-def _cut_back_surely(line: list[Place], target: Place) -> list[Place]:
-    """The same, of the end of a line: what comes before it may have the target, too."""
-    for index in reversed(range(len(line))):
-        if line[index].version == target.version:
-            return line[:index]
-    raise LookupError(target.version)
+def _last(line: Sequence[Place], version: str) -> int | None:
+    found = [index for index, place in enumerate(line) if place.version == version]
+    return found[-1] if found else None
 
 
 def _ends(events: Sequence[Event]) -> Iterator[tuple[list[Place], bool]]:
     """What the last events tell of the end of the line, then more of them; whether it is all."""
     count = RECENT
     while count < len(events):
-        with contextlib.suppress(LookupError):
-            yield _line(events[-count:], _cut_back_surely), False
+        yield _line(events[-count:], whole=False), False
         count *= 8
-    yield _line(events, _cut_back), True
+    yield _line(events, whole=True), True
 
 
 def last_good(events: Sequence[Event]) -> Place | None:
@@ -298,11 +287,10 @@ def _before(line: list[Place], live: Place | None, *, whole: bool) -> list[Place
     """What of a line, or of its end, comes before the live version."""
     if live is None:
         return line
-    found = [index for index, place in enumerate(line) if place.version == live.version]
-    if not found and not whole:  # it may come earlier
+    at = _last(line, live.version)
+    if at is None and not whole:  # it may come earlier
         return []
-    before = line[: found[-1]] if found else line
-    return [place for place in before if place.version != live.version]
+    return [place for place in line[:at] if place.version != live.version]
 
 
 def left_by_rollback(events: Iterable[Event], version: str) -> Event | None:
