@@ -9,7 +9,7 @@ import pytest
 
 from tagship import catalog, git
 from tagship.catalog import Catalog
-from tagship.errors import NotFound, Refused, TagshipError
+from tagship.errors import NotFound, Refused, TagshipError, Unavailable
 from tagship.refs import Ref
 from tests.workbench import Workbench, run
 
@@ -347,3 +347,39 @@ def test_git_gives_the_tags_of_one_model_and_of_no_other(bench: Workbench) -> No
     assert [str(tag.name) for tag in git.tags(repository, "x/churn")] == ["x/churn@v1.0.0"]
     every = [tag for tag in git.tags(repository) if tag.name.model == "churn"]
     assert every == git.tags(repository, "churn")
+
+
+def test_a_long_answer_of_git_is_read_whole(commits: Workbench) -> None:
+    """Longer than a pipe, with characters of several bytes wherever a part of it ends."""
+    words = "a€😀" * 30_000
+    for number in range(3):
+        name = f"m@v1.{number}.0"
+        tag_object(commits, name, headers(commits, name, TAGGER), words.encode())
+    tag_object(commits, "m@v2.0.0", headers(commits, "m@v2.0.0", TAGGER), b"\xe2\x82 \xff \xf0\x9f")
+    found = {str(tag.name): tag.message for tag in git.tags(git.find(commits.repo))}
+    broken = "\N{REPLACEMENT CHARACTER}"
+    assert found == {
+        **{f"m@v1.{number}.0": words for number in range(3)},
+        "m@v2.0.0": f"{broken} {broken} {broken}",
+    }
+
+
+def test_however_much_git_complains_of_the_tags_are_read(commits: Workbench) -> None:
+    """More than a pipe holds: Git would wait for its reader, and its reader for Git."""
+    tag(commits, "m@v1.0.0")
+    for number in range(2000):
+        (commits.repo / ".git" / "refs" / "tags" / f"{number:0100}").write_text("broken\n")
+    assert [str(one.name) for one in git.tags(git.find(commits.repo))] == ["m@v1.0.0"]
+
+
+def test_git_that_ends_with_an_error_has_told_of_no_tag(commits: Workbench) -> None:
+    """Also where the first tags of its answer came before the error."""
+    for number in range(300):
+        name = f"m@v1.{number}.0"
+        tag_object(commits, name, headers(commits, name, TAGGER), b"m" * 1000)
+    ref = commits.repo / ".git" / "refs" / "tags" / "m@v2.0.0"
+    ref.write_text("1" * 40 + "\n")
+    with pytest.raises(Unavailable) as caught:
+        git.tags(git.find(commits.repo))
+    assert caught.value.message == f"git: missing object {'1' * 40} for refs/tags/m@v2.0.0"
+    assert caught.value.hint == "git fetch --tags --force; else see what git fsck says"

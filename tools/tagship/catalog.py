@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from semver import Version
 
@@ -14,8 +14,7 @@ from tagship.refs import Action, Ref
 CANCELLING = (Action.DEREGISTER, Action.UNASSIGN, Action.DEPRECATE)
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(NamedTuple):
     """One version of a model, and the tag that carries it.
 
     Attributes:
@@ -146,7 +145,7 @@ def _catalog(model: str, tags: list[git.Tag]) -> Catalog:
             tag.name.version,
             tag,
             active[version] and not deprecated,
-            tuple(sorted(name for name, commit in stages.items() if commit == tag.commit)),
+            stages.get(tag.commit, ()),
         )
         for version, tag in registered.items()
         if tag.name.version is not None
@@ -155,8 +154,8 @@ def _catalog(model: str, tags: list[git.Tag]) -> Catalog:
     return Catalog(model, tuple(releases), deprecated)
 
 
-def _stages(ordered: Iterable[git.Tag], cancelled: set[str]) -> dict[str, str]:
-    """The commit that holds each stage: of those not unassigned since, the last one assigned."""
+def _stages(ordered: Iterable[git.Tag], cancelled: set[str]) -> dict[str, tuple[str, ...]]:
+    """The stages of each commit: of those not unassigned since, the last one assigned holds one."""
     assigned: dict[str, dict[str, git.Tag]] = defaultdict(dict)
     for tag in ordered:
         if tag.name.stage is None or tag.commit in cancelled:
@@ -165,7 +164,12 @@ def _stages(ordered: Iterable[git.Tag], cancelled: set[str]) -> dict[str, str]:
         commits.pop(tag.commit, None)
         if tag.name.action is Action.ASSIGN:
             commits[tag.commit] = tag  # the newest is the last
-    return {stage: list(commits)[-1] for stage, commits in assigned.items() if commits}
+    held: dict[str, tuple[str, ...]] = {}
+    for stage, commits in sorted(assigned.items()):
+        if commits:
+            commit = list(commits)[-1]
+            held[commit] = (*held.get(commit, ()), stage)
+    return held
 
 
 def _json(text: str | None) -> dict[str, Any] | None:

@@ -1,19 +1,19 @@
 """Questions to Git: one function each, and one process an answer, whatever the number of tags."""
 
-import contextlib
-import functools
 import os
 import posixpath
 import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tagship import manifest, redact, refs
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
@@ -50,6 +50,7 @@ TAG_FORM = (
     "%(taggername)%00%(taggeremail)%00%(tag)%00%(contents)%00%(contents:signature)%00"
 )
 LINK = "120000"  # the mode of a symbolic link
+BLOCK = 1 << 16  # bytes of an answer that are read at a time: what a pipe of Linux holds
 # A repository's own configuration may name programs (githooks(5), gitattributes(5), and in
 # git-config(1) core.fsmonitor, gpg.program, remote helpers), and change what is printed.
 SETTINGS = (
@@ -88,9 +89,8 @@ class Repository:
         return _runner(self.top)
 
 
-@dataclass(frozen=True)
-class Tag:
-    """An annotated tag of GTO's grammar.
+class Tag(NamedTuple):
+    """An annotated tag of GTO's grammar. No dataclass: of those, ten thousand take a blink.
 
     Attributes:
         name: the ref's.
@@ -110,7 +110,7 @@ class Tag:
     own_name: str
     signature: str = ""
 
-    @functools.cached_property
+    @property
     def trailers(self) -> dict[str, str]:
         """The ``Key: value`` lines that end its message."""
         return refs.trailers(self.message)
@@ -181,10 +181,15 @@ def _execute(runner: "Git", command: list[str], **options: Any) -> Any:
         _Stopped: with an error.
         Unavailable: there is no Git.
     """
+    return _unless_stopped(runner.execute, command, **options)
+
+
+def _unless_stopped(act: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """What GitPython gives, and its errors as ours: those of ``_execute``."""
     from git.exc import GitCommandError, GitCommandNotFound
 
     try:
-        return runner.execute(command, **options)
+        return act(*arguments, **options)
     except GitCommandNotFound as error:
         raise Unavailable("git is not installed", "install it first") from error
     except GitCommandError as error:
@@ -213,8 +218,8 @@ def tags(repository: Repository, model: str | None = None) -> list[Tag]:
 
     Others, and broken ones, are passed over.
     """
-    answer = _ask(repository, "for-each-ref", f"--format={TAG_FORM}", *tag_patterns(model))
-    parts = iter(answer.split("\0")[:-1])
+    answer = _read(repository, "for-each-ref", f"--format={TAG_FORM}", *tag_patterns(model))
+    parts = chain.from_iterable(answer)
     found = []
     for name, object_id, commit, kind, at, tagger, email, own_name, message, signature in zip(
         *[parts] * 10, strict=True
@@ -222,13 +227,14 @@ def tags(repository: Repository, model: str | None = None) -> list[Tag]:
         tag = TagName.parse(name.removeprefix("\n"))
         if not tag or kind != "commit":  # a lightweight tag peels to nothing
             continue
-        text = _text(message.removesuffix(signature))
-        # no date, or one that no calendar has
-        with contextlib.suppress(ValueError, OverflowError, OSError):
-            when, who = _time(at), _text(f"{tagger} {email}")
-            found.append(
-                Tag(tag, object_id, commit, who, when, text, _text(own_name), _text(signature))
-            )
+        try:
+            when = _time(at)
+        except (ValueError, OverflowError, OSError):  # no date, or one that no calendar has
+            continue
+        text = message.removesuffix(signature)
+        found.append(
+            Tag(tag, object_id, commit, f"{tagger} {email}", when, text, own_name, signature)
+        )
     return found
 
 
@@ -629,6 +635,34 @@ def identity(repository: Repository) -> str:
 def _ask(repository: Repository, *arguments: str) -> str:
     """A question: it runs no hook, and talks to nobody."""
     return _run(repository.git, "-c", NO_HOOKS, *arguments)
+
+
+def _read(repository: Repository, *arguments: str) -> Iterator[list[str]]:
+    """A question whose answer is fields, each ended by NUL: read while Git still writes.
+
+    What is no UTF-8 is replaced.
+
+    Raises:
+        Unavailable: Git has ended with an error; what came before it counts for nothing.
+    """
+    command = ["git", *QUIET, "-c", NO_HOOKS, *arguments]
+    process = _execute(repository.git, command, as_process=True)
+    said: list[bytes] = []
+    # Git waits for whoever reads its complaints, too
+    listener = Thread(target=lambda errors: said.append(errors.read()), args=[process.stderr])
+    listener.start()
+    begun: list[bytes] = []
+    while block := process.stdout.read(BLOCK):
+        ended, nul, rest = block.rpartition(b"\0")
+        if nul:
+            yield b"".join([*begun, ended]).decode(errors="replace").split("\0")
+            begun = []
+        begun.append(rest)
+    listener.join()
+    try:
+        _unless_stopped(process.wait, stderr=said[0])
+    except _Stopped as stopped:
+        raise _failed(stopped) from None
 
 
 def _act(repository: Repository, *arguments: str) -> str:

@@ -13,7 +13,7 @@ import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, NamedTuple, Self
 from urllib.parse import quote
 
 from semver import Version
@@ -35,6 +35,7 @@ _TAG = re.compile(
     rf"(?:(?:@v(?P<version>{SEMVER})|\#(?P<stage>{NAME}))(?P<cancel>!?)|@(?P<word>deprecated|created))"
     r"(?:\#(?P<counter>[0-9]+))?"
 )
+_TRAILER = re.compile(r"^([A-Za-z][A-Za-z0-9-]*): (.*)$", re.MULTILINE)
 _PART = re.compile(r"v?(?P<major>0|[1-9]\d*)(?:\.(?P<minor>0|[1-9]\d*))?", re.ASCII)
 
 
@@ -49,8 +50,7 @@ class Action(enum.StrEnum):
     CREATE = "create"
 
 
-@dataclass(frozen=True)
-class TagName:
+class TagName(NamedTuple):
     """One tag of the grammar, taken apart. ``str()`` puts it together again."""
 
     model: str
@@ -100,7 +100,7 @@ def _version(text: str) -> Version:
 def trailers(message: str) -> dict[str, str]:
     """The last paragraph's ``Key: value`` lines (as git-interpret-trailers reads them)."""
     last = message.rstrip().rpartition("\n\n")[2]
-    return dict(re.findall(r"^([A-Za-z][A-Za-z0-9-]*): (.*)$", last, re.MULTILINE))
+    return dict(_TRAILER.findall(last))
 
 
 def version_tag(model: str, version: Version) -> str:
