@@ -46,13 +46,8 @@ def parse(data: bytes, *, strict: bool = True, shallow: bool = True) -> Any:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
-    rules: dict[str, Any] = {}
-    if strict:
-        rules = {
-            "parse_constant": _finite, "parse_float": _finite, "object_pairs_hook": _object
-        }  # fmt: skip
     try:
-        value = json.loads(text, **rules)
+        value = (_STRICT if strict else _LENIENT).decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return _shallow(value) if shallow else value
@@ -72,6 +67,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"{twice} is there twice")
     return found
+
+
+# json.loads makes one anew for each text
+_LENIENT = json.JSONDecoder()
+_STRICT = json.JSONDecoder(
+    parse_constant=_finite, parse_float=_finite, object_pairs_hook=_object
+)  # fmt: skip
 
 
 def _shallow(value: Any) -> Any:
