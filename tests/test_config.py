@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagship import config, pointer
+from tagship import config, document, pointer
 from tagship.config import Artifact, Settings
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError
 from tests.workbench import Workbench
@@ -328,7 +328,7 @@ LEVELS = "\n".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in ran
 MERGES = "\n".join(
     f"a{i}: &a{i}\n  <<: [{', '.join([f'*a{i - 1}'] * 9)}]\n  k{i}: 1" for i in range(1, 11)
 )
-TOO_MUCH = f"its aliases stand for more than {config.MOST_VALUES:,} values"
+TOO_MUCH = f"its aliases stand for more than {document.MOST_VALUES:,} values"
 
 
 @pytest.mark.parametrize(

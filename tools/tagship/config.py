@@ -6,17 +6,10 @@ Text is parsed and checked here, once; everything else gets frozen values.
 import difflib
 import math
 import posixpath
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from io import StringIO
 from pathlib import Path
 from typing import Any
-
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import SafeConstructor
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 
 from tagship import pointer
 from tagship.errors import Corrupt, NotFound, Refused
@@ -25,16 +18,10 @@ from tagship.metrics import DIRECTIONS
 from tagship.pointer import ROOT
 from tagship.refs import is_model
 
-# What is read of YAML: ruamel needs 4 s for a megabyte, and 2 s for 3,000 brackets in one another.
-LARGEST, DEEPEST, MOST_DIGITS = 4 << 20, 500, 2_000  # characters; levels; of a whole number
-_BRACKETS = re.compile(r"[\[\]{}]")
-_INDICATORS = re.compile(r"(?:[-?:] +){500}")
-INT = "tag:yaml.org,2002:int"
 PIPELINE_FILE = "dvc.yaml"
 LOCK_FILE = "dvc.lock"
 LONGEST = 365 * 86400  # seconds that anything may take
 PARAMS_FILE = pointer.PARAMS_FILE
-MOST_VALUES = 1_000_000  # of a YAML document, aliases written out
 
 
 @dataclass(frozen=True)
@@ -89,62 +76,16 @@ class Settings:
     better: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Constructor(SafeConstructor):
-    """Makes no value of aliases that stand for more than fits into memory."""
-
-    def get_single_data(self) -> Any:
-        node = self.composer.get_single_node()
-        if node is None:
-            return None
-        if _written_out(node, {}) > MOST_VALUES:
-            raise ValueError(f"its aliases stand for more than {MOST_VALUES:,} values")
-        return self.construct_document(node)
-
-
-def _written_out(node: Node, known: dict[int, int | None]) -> int:
-    """How many values a node has where each alias is written out; ``known``: of nodes, by id."""
-    if id(node) not in known:
-        if node.tag == INT and len(node.value) > MOST_DIGITS:  # hexadecimal, that is
-            raise ValueError("a number in it has more digits than anybody would write")
-        known[id(node)] = None  # its own values are still being counted
-        inner = node.value if isinstance(node, CollectionNode) else []
-        if isinstance(node, MappingNode):
-            inner = [one for pair in inner for one in pair]
-        known[id(node)] = 1 + sum(_written_out(one, known) for one in inner)
-    count = known[id(node)]
-    if count is None:
-        raise ValueError("an alias in it holds itself")
-    return count
-
-
-def values(data: bytes) -> Any:
-    """The values of a YAML document, as DVC reads it (YAML 1.2).
-
-    Raises:
-        ValueError: it is none, in words that follow the file's name, or in none; or it holds itself
-            or too much, by aliases.
-    """
-    yaml = YAML(typ="safe")
-    yaml.Constructor = _Constructor
-    try:
-        text = data.decode("utf-8-sig")
-        _check_text(text)
-        return yaml.load(StringIO(text))
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ValueError(f"line {mark.line + 1}" if mark else "") from None
-    except (RecursionError, LookupError, TypeError, UnicodeDecodeError):
-        raise ValueError from None
-
-
 def parse(data: bytes, name: str) -> dict[str, Any]:
     """Read a YAML mapping.
 
     Raises:
         Corrupt: the text is no YAML, or no mapping.
     """
+    from tagship import document  # 20 ms, and only where there is YAML to read
+
     try:
-        value = values(data)
+        value = document.values(data)
     except ValueError as error:
         where = f", {error}" if str(error) else ""
         raise Corrupt(f"{name} is no readable YAML{where}", f"mend {name} and commit it") from None
@@ -153,17 +94,6 @@ def parse(data: bytes, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Corrupt(f"{name} is no YAML mapping", f"mend {name} and commit it")
     return value
-
-
-def _check_text(text: str) -> None:
-    """Refuse what would take minutes to read: its time grows with the square of the depth."""
-    if len(text) > LARGEST or _INDICATORS.search(text):
-        raise ValueError("it is too large, or nested too deeply")
-    depth = 0
-    for found in _BRACKETS.finditer(text):
-        depth = depth + 1 if found[0] in "[{" else max(depth - 1, 0)
-        if depth > DEEPEST:
-            raise ValueError("it is nested too deeply")
 
 
 def flat(value: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:

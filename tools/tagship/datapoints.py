@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
-from tagship import config, fields
+from tagship import document, fields
 from tagship.errors import Corrupt, Refused
 
 Cell = str | int | float | bool | None
@@ -86,7 +86,7 @@ def _parse(data: bytes, name: str, suffix: str) -> Any:
     try:
         if suffix == ".json":
             return fields.parse(data, strict=False)
-        return config.values(data)
+        return document.values(data)
     except ValueError:
         kind = "JSON" if suffix == ".json" else "YAML"
         raise Corrupt(f"{name} is no readable {kind}", "write it again: dvc repro") from None

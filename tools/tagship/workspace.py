@@ -6,7 +6,6 @@ Today the repository is the work tree that one stands in, and the root its ``mod
 import getpass
 import os
 import platform
-import socket
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -274,6 +273,8 @@ def actor() -> str:
 
 def host() -> str:
     """This machine's name."""
+    import socket  # 5 ms, and only for those who write
+
     return socket.gethostname()
 
 
