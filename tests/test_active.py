@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tagship import NotFound, Refused, TagshipError, load, resolve
+from tagship import Corrupt, NotFound, Refused, TagshipError, load, resolve
 from tests.workbench import Workbench
 
 
@@ -65,6 +65,30 @@ def test_resolve_names_a_directory_and_never_the_link(bench: Workbench) -> None:
     live = resolve("churn", bench.repo)
     assert live.directory == bench.folder / "versions" / os.readlink(bench.current).split("/")[1]
     assert live.path == live.directory / "model.bin"
+
+
+def test_what_is_read_of_a_version_is_never_an_old_answer(bench: Workbench) -> None:
+    """Not even where a file was written anew with the same size and time."""
+    bench.ship()
+    assert resolve("churn", bench.repo).version == "1.0.0"
+    path = bench.current.resolve() / "metadata.json"
+    before, good = path.stat(), path.read_bytes()
+    for data, told in [
+        (good.replace(b'"version": "1.0.0"', b'"version": "9.0.0"'), None),
+        (good.replace(b'"tagger": "', b'"tagger":["'), "line "),
+        (good.replace(b'"tagger": "', b'"tagge_": "'), "tag.tagger is missing"),
+    ]:
+        path.chmod(0o600)
+        path.write_bytes(data)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert path.stat().st_size == before.st_size
+        if told is None:
+            assert resolve("churn", bench.repo).version == json.loads(data)["version"]
+            continue
+        with pytest.raises(Corrupt, match=told):
+            resolve("churn", bench.repo)
+    path.write_bytes(good)
+    assert resolve("churn", bench.repo).version == "1.0.0"
 
 
 def test_a_pickle_is_loaded_only_where_somebody_says_so(bench: Workbench) -> None:

@@ -73,12 +73,12 @@ def resolve(model: str, start: Path | str = ".") -> Live:
     while True:
         directory = _live_directory(folder, model, Path(start))
         try:
-            described = metadata.read(directory)
+            version, path = metadata.read_main(directory)
             break
         except Corrupt:
             if directory.is_dir():  # else it was cleaned up meanwhile: what is live is another one
                 raise
-    return Live(model, described.version, directory, directory / described.path)
+    return Live(model, version, directory, directory / path)
 
 
 def current(model: str, start: Path | str = ".") -> tuple[str, Path]:
@@ -92,18 +92,17 @@ def current(model: str, start: Path | str = ".") -> tuple[str, Path]:
 
 
 def _live_directory(folder: Store, model: str, start: Path) -> Path:
-    name = folder.live()
-    if name is None:
+    link = folder.own_link()
+    if link.directory is None:
         _check_declared(model, start)
         raise NotFound(f"no version of {model} is live", f"tagship deploy {model}")
-    link = folder.link()  # which may be another one than a moment ago
     if link.state is LinkState.DANGLING:
-        version = pointer.version_of(name)
+        version = pointer.version_of(link.directory)
         raise Corrupt(
-            f"{folder.current} leads to {name}, which is gone",
+            f"{folder.current} leads to {link.directory}, which is gone",
             f"tagship deploy {model}@{version} --force",
         )
-    return folder.path(link.directory or name).resolve()
+    return folder.path(link.directory).resolve()
 
 
 def load(

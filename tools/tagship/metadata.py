@@ -1,9 +1,11 @@
 """metadata.json: all that is known of a version. Its schema: docs/schemas/metadata.schema.json."""
 
+import functools
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypedDict, cast
+from typing import Any, Self, TypedDict, TypeVar, cast
 
 from tagship import atomic, controls, fields, manifest, redact, refs, signing
 from tagship.errors import Corrupt
@@ -13,6 +15,7 @@ from tagship.refs import ModelText, VersionText
 from tagship.signing import Signature, Statement
 
 SCHEMA = 1
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -134,12 +137,37 @@ def read(directory: Path) -> Metadata:
     Raises:
         Corrupt: it has none, or none that can be read.
     """
+    return _read(directory, _of_bytes)
+
+
+def read_main(directory: Path) -> tuple[str, str]:
+    """The version of a version directory, and the model's path in it.
+
+    The whole file is read each time, and held to its form: the same bytes once in a process.
+
+    Raises:
+        Corrupt: as ``read``.
+    """
+    return _read(directory, _main)
+
+
+def _read(directory: Path, read_bytes: Callable[[bytes], T]) -> T:
     path = directory / METADATA
     again = "deploy the version again with --force"
     try:
-        return atomic.read_json(path, Metadata.from_json, "metadata", again)
+        return atomic.read_file(path, read_bytes, "metadata", again)
     except FileNotFoundError:
         raise Corrupt(f"{path} is missing", again) from None
+
+
+def _of_bytes(data: bytes) -> Metadata:
+    return Metadata.from_json(fields.parse(data, shallow=False))
+
+
+@functools.lru_cache(8)  # files; a program serves few models
+def _main(data: bytes) -> tuple[str, str]:
+    found = _of_bytes(data)
+    return found.version, found.path
 
 
 def write(directory: Path, value: Metadata) -> None:

@@ -7,6 +7,7 @@ import enum
 import errno
 import os
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 ROOT = "models"  # where params.yaml does not say otherwise
@@ -65,7 +66,7 @@ def version_of(directory: str) -> str:
 def find_project(start: Path) -> Path | None:
     """The folder, from ``start`` up, that is a DVC repository: it has ``.dvc``."""
     top = start.resolve()
-    return next((one for one in (top, *top.parents) if (one / ".dvc").is_dir()), None)
+    return next((one for one in chain([top], top.parents) if (one / ".dvc").is_dir()), None)
 
 
 def find_top(project: Path) -> Path:

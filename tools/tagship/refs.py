@@ -117,6 +117,7 @@ def is_version(text: str) -> bool:
 VersionText = Annotated[str, Is(is_version, "version")]
 
 
+@functools.lru_cache(1 << 10)
 def is_model(text: str) -> bool:
     """Whether GTO could name a model so, and a folder be named for it; none may lead out."""
     found = _MODEL.fullmatch(text)
@@ -155,6 +156,7 @@ def check_new_model(text: str) -> str:
     return text
 
 
+@functools.lru_cache(1 << 10)  # asked at each load by a program that serves
 def folder_name(model: str) -> str:
     """One path component for ``model``, however many its name has (``a/b`` is ``a%2Fb``)."""
     return quote(model, safe="")

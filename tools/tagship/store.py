@@ -132,6 +132,14 @@ class Store:
         Raises:
             Refused: ``current`` is no link of ours.
         """
+        return self.own_link().directory
+
+    def own_link(self) -> Link:
+        """What ``current`` is, read once, where it is ours or not there.
+
+        Raises:
+            Refused: it is no link of ours.
+        """
         link = self.link()
         if link.state is LinkState.FOLDER:
             raise Refused(
@@ -143,7 +151,7 @@ class Store:
                 f"{self.current} leads to {link.target}, which is no version",
                 f"remove the link and deploy again: rm {self.current}",
             )
-        return link.directory
+        return link
 
     def directories(self) -> list[str]:
         """The names below versions/, in no order that means anything."""

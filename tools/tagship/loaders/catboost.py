@@ -1,5 +1,6 @@
 """CatBoost models in CatBoost's own binary format, ``.cbm`` (which holds no code)."""
 
+import os
 from collections.abc import Sequence
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -23,12 +24,13 @@ class CatBoostLoader:
 
     def check(self, path: Path) -> None:
         """The magic bytes, then the length of the core (catboost/libs/model/model.cpp, Save)."""
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
             head = file.read(len(MAGIC) + 4)
+            size = os.fstat(file.fileno()).st_size
         if not head.startswith(MAGIC):
             raise unlike(path, head, "CatBoost model", 'model.save_model(path, format="cbm")')
         length = int.from_bytes(head[len(MAGIC) :], "little")
-        there = path.stat().st_size - len(MAGIC) - 4
+        there = size - len(MAGIC) - 4
         if there < (1 if length == LONG else length):
             raise Corrupt(f"{path.name} is cut short", "train and release it again")
 
@@ -70,7 +72,7 @@ class CatBoostLoader:
 
 
 def _holds(path: Path, text: bytes) -> bool:
-    with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+    with open(path, "rb", buffering=0) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         return data.find(text) >= 0
 
 
