@@ -58,14 +58,18 @@ def _parser() -> argparse.ArgumentParser:
         help="bench: the table; growth: over tags, sizes, files and events;"
         " report: both as Markdown, from the last runs",
     )  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="everything small")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="everything small, a look in less than two minutes: no statement",
+    )
     parser.add_argument(
         "--only", action="append", metavar="NAME", choices=[*suite.CASES, *growth.AXES],
         help=f"one row, may be given again: {', '.join(suite.CASES)}; of growth: "
         + ", ".join(growth.AXES),
     )  # fmt: skip
     parser.add_argument(
-        "--runs", type=_runs, metavar="N", help="of each side (5; with --quick, and of growth, 3)"
+        "--runs", type=_runs, metavar="N", help="of each side (5; with --quick 2; of growth 3)"
     )
     parser.add_argument(
         "--folder", type=Path, default=BUILD, metavar="DIR", help="work on the disk of DIR"

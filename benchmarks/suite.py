@@ -56,7 +56,7 @@ class Scale:
 
 
 FULL = Scale(10, 1000, 50 * MB, 500 * MB, 2000, 1000 * MB, 10_000, 10, real=True, runs=5)
-QUICK = Scale(10, 10, 10 * MB, 50 * MB, 200, 100 * MB, 1000, 4, real=False, runs=3)
+QUICK = Scale(10, 10, 10 * MB, 50 * MB, 200, 100 * MB, 1000, 4, real=False, runs=2)
 
 
 @dataclass(frozen=True)
