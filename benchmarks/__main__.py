@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="everything small, a look in less than two minutes: no statement",
+        help="everything small: a look, no statement",
     )
     parser.add_argument(
         "--only", action="append", metavar="NAME", choices=[*suite.CASES, *growth.AXES],
