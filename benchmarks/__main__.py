@@ -59,10 +59,10 @@ def _parser() -> argparse.ArgumentParser:
         " report: both as Markdown, from the last runs",
     )  # fmt: skip
     parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="everything small: a look, no statement",
-    )
+        "--quick", action="store_true",
+        help="every row, with small sizes, few tags and two runs of each side, in less than two"
+        " minutes: whether all still runs; its figures are no statement",
+    )  # fmt: skip
     parser.add_argument(
         "--only", action="append", metavar="NAME", choices=[*suite.CASES, *growth.AXES],
         help=f"one row, may be given again: {', '.join(suite.CASES)}; of growth: "
@@ -101,7 +101,7 @@ def _working_folder(parent: Path) -> Iterator[Path]:
 def _opening(chosen: argparse.Namespace, found: Machine) -> str:
     notes = [tables.machine(found)]
     if chosen.quick:
-        notes.append("QUICK: small sizes and few tags; these figures are no statement")
+        notes.append("QUICK: small sizes, few tags, few runs; these figures are no statement")
     if found.file_system in machine.MEMORY:
         notes.append(f"{found.file_system} is no disk: choose another with --folder")
     return "\n".join(notes) + "\n"

@@ -273,13 +273,15 @@ def trained(folder: Path, models: Mapping[str, Sequence[Version]]) -> Trained:
         for name, versions in models.items()
     }
     (repo / "dvc.yaml").write_text(_declaration(paths), encoding="utf-8")
-    for name, versions in models.items():
-        for number, version in enumerate(versions):
-            _write(repo / paths[name], version, str(number))  # of one size: the same bytes
+    for number in range(max(map(len, models.values()), default=0)):
+        names = [name for name, versions in models.items() if number < len(versions)]
+        for name in names:
+            _write(repo / paths[name], models[name][number], str(number))  # of one size: the same
             (repo / "models" / name / "metrics.json").write_text(json.dumps(_metrics(number)))
-            tell(repo, DVC, "add", "--quiet", paths[name])
+        tell(repo, DVC, "add", "--quiet", *(paths[name] for name in names))
+        for name in names:
             atomic.remove_tree(repo / paths[name])
-            release(repo, name)
+        release(repo, *names)
     return Trained(repo)
 
 
@@ -291,11 +293,12 @@ def _write(path: Path, version: Version, seed: str) -> None:
     return None
 
 
-def release(repo: Path, model: str) -> None:
-    """Commit everything, and release a model."""
+def release(repo: Path, *models: str) -> None:
+    """Commit everything, and release models."""
     tell(repo, "git", "add", "--all")
-    tell(repo, "git", "commit", "--quiet", f"--message=Train {model}")
-    tell(repo, TAGSHIP, "release", model)
+    tell(repo, "git", "commit", "--quiet", f"--message=Train {', '.join(models)}")
+    for model in models:
+        tell(repo, TAGSHIP, "release", model)
 
 
 def events(model: str, count: int) -> tuple[Event, ...]:
