@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tagship import Corrupt, ModelVersionManager
+from tagship import Corrupt, ModelVersionManager, git
 from tests.workbench import Workbench
 
 Write = Callable[[Workbench, str], None]
@@ -212,6 +212,34 @@ def _outside(bench: Workbench) -> list[Path]:
         for path in bench.repo.parent.rglob("*")
         if "outside" in path.name or path.name == "config"
     )
+
+
+def test_what_the_batch_process_tells_of_a_path_is_what_ls_tree_tells(bench: Workbench) -> None:
+    repo = bench.repo
+    (repo / "plain/deep").mkdir(parents=True)
+    names = ("top.txt", "plain/a file", "plain/tool", "plain/deep/ü.bin", "plain/line\nend")
+    for size, name in enumerate(names):
+        (repo / name).write_text("x" * size)
+    (repo / "plain/tool").chmod(0o755)
+    (repo / "plain/link").symlink_to("deep")
+    (repo / "looks").write_bytes(b"100644 below\0" + b"x" * 20)  # like a folder's list
+    bench.commit()
+    head = bench.git("rev-parse", "HEAD").strip()
+    bench.git("update-index", "--add", "--cacheinfo", f"160000,{head},plain/submodule")
+    bench.git("commit", "-q", "-m", "A submodule")
+    commit = bench.git("rev-parse", "HEAD").strip()
+    repository = git.find(repo)
+    blobs = git.Blobs(repository)
+    asked = (
+        *names, "plain", "plain/", "plain/deep", "plain/link", "plain/link/ü.bin",
+        "plain/submodule", "absent", "plain/absent", "absent/absent", "top.txt/below",
+        "looks/below", "./top.txt", "plain/../top.txt", "plain/deep/..", "../outside",
+        "/etc/passwd", ".",
+    )  # fmt: skip
+    for path in asked:
+        assert blobs.tree(commit, path) == git.tree(repository, commit, path), path
+    assert blobs.tree(commit, "plain/tool")[0].mode == "100755"
+    assert blobs.tree(commit, "plain/link")[0].mode == "120000"
 
 
 def test_a_link_in_git_is_not_released(bench: Workbench) -> None:

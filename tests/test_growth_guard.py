@@ -54,7 +54,8 @@ if sys.argv.pop(1) == "questions":
             seen["questions"] += 1
             return asked(*arguments)
         return ask
-    Blobs.read, Blobs.write = counted(Blobs.read), counted(Blobs.write)
+    for name in ('read', 'tree', 'write'):
+        setattr(Blobs, name, counted(getattr(Blobs, name)))
 sys.argv[0] = "tagship"
 from tagship.cli import main
 main()
@@ -221,7 +222,6 @@ EACH_FILE = "each file that Git keeps is a question to the one process that has 
 EACH_MODEL = "each model is asked for on its own"
 EACH_COMMIT = "a tag without metrics in its message has its commit read"
 KNOWN = {
-    ("processes", "tags of GTO", "list"): EACH_COMMIT,
     ("questions", "tags of GTO", "list"): EACH_COMMIT,
     ("questions", "files of Git", "deploy"): EACH_FILE,
     **{

@@ -1,5 +1,6 @@
 """Questions to Git: one function each, and one process an answer, whatever the number of tags."""
 
+import contextlib
 import os
 import posixpath
 import re
@@ -49,7 +50,7 @@ TAG_FORM = (
     "%(refname:strip=2)%00%(objectname)%00%(*objectname)%00%(*objecttype)%00%(taggerdate:unix)%00"
     "%(taggername)%00%(taggeremail)%00%(tag)%00%(contents)%00%(contents:signature)%00"
 )
-LINK = "120000"  # the mode of a symbolic link
+LINK, FOLDER, SUBMODULE = "120000", "040000", "160000"  # modes, as ls-tree has them
 BLOCK = 1 << 16  # bytes of an answer that are read at a time: what a pipe of Linux holds
 # A repository's own configuration may name programs (githooks(5), gitattributes(5), and in
 # git-config(1) core.fsmonitor, gpg.program, remote helpers), and change what is printed.
@@ -326,7 +327,7 @@ class Blobs:
     """Files at commits, all read through one ``git cat-file --batch`` process."""
 
     def __init__(self, repository: Repository) -> None:
-        self._git = repository.git
+        self._repository, self._git = repository, repository.git
 
     def read(self, commit_id: str, path: str) -> bytes | None:
         """The content of a file at a commit, or None where the commit has no such file."""
@@ -338,6 +339,41 @@ class Blobs:
         except ValueError:
             return None
         return data if kind in ("blob", b"blob") else None
+
+    def tree(self, commit_id: str, path: str) -> list[Entry]:
+        """Every file at or below ``path`` in a commit: a folder alone takes a process of its own.
+
+        Raises:
+            Unavailable: Git cannot read the commit's files.
+        """
+        if not _is_inside(path):
+            return []
+        if "\n" not in path and posixpath.basename(path) not in ("", ".", ".."):
+            with contextlib.suppress(ValueError):  # what the batch does not tell, ls-tree explains
+                found = self._entry(commit_id, path)
+                if found is None or found.mode != FOLDER:
+                    return [found] if found else []
+        return tree(self._repository, commit_id, path)
+
+    def _entry(self, commit_id: str, path: str) -> Entry | None:
+        """What the folder that ``path`` lies in has of its name.
+
+        Raises:
+            ValueError: the commit has no such folder, or Git lacks an object.
+        """
+        from git.objects.fun import tree_entries_from_data
+
+        above, name = posixpath.split(path)
+        _, kind, _, data = self._git.get_object_data(f"{commit_id}:{above}")
+        if kind not in ("tree", b"tree"):  # a file may hold what looks like a folder's list
+            raise ValueError(f"{above} is a {kind!r}")
+        for binary, number, one in tree_entries_from_data(data):
+            if one == name:
+                mode, blob = f"{number:06o}", binary.hex()
+                is_file = mode not in (FOLDER, SUBMODULE)
+                size = self._git.get_object_header(blob)[2] if is_file else 0
+                return Entry(path, mode, blob, size)
+        return None
 
     def write(self, blob: str, target: Path) -> None:
         """Write the content of a blob to a new file, as it is stored: no filter is run.

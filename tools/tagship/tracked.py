@@ -169,7 +169,7 @@ def find_out(
     found = _in_stages(pipeline, path) or _in_dvc_files(blobs, commit, near, path)
     if found and blobs.read(commit, path) is None:
         return found
-    entries = git.tree(repository, commit, path)
+    entries = blobs.tree(commit, path)
     if entries:  # a stage's output with cache: false is Git's to keep
         _check_no_pointers(repository, entries)
         return replace(_git_out(path, entries), stage=found.stage if found else None)
@@ -306,7 +306,7 @@ def _metric_outs(
     paths: Iterable[str],
 ) -> Iterator[Out]:
     for path in paths:
-        entries = git.tree(repository, commit, path)
+        entries = blobs.tree(commit, path)
         if entries:
             yield _git_out(path, entries)
         else:
