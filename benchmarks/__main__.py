@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--quick", action="store_true",
-        help="every row, with small sizes, few tags and two runs of each side, in less than two"
+        help="every row, with small sizes, few tags and one run of each side, in less than two"
         " minutes: whether all still runs; its figures are no statement",
     )  # fmt: skip
     parser.add_argument(
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         + ", ".join(growth.AXES),
     )  # fmt: skip
     parser.add_argument(
-        "--runs", type=_runs, metavar="N", help="of each side (5; with --quick 2; of growth 3)"
+        "--runs", type=_runs, metavar="N", help="of each side (5; with --quick 1; of growth 3)"
     )
     parser.add_argument(
         "--folder", type=Path, default=BUILD, metavar="DIR", help="work on the disk of DIR"
@@ -101,7 +101,7 @@ def _working_folder(parent: Path) -> Iterator[Path]:
 def _opening(chosen: argparse.Namespace, found: Machine) -> str:
     notes = [tables.machine(found)]
     if chosen.quick:
-        notes.append("QUICK: small sizes, few tags, few runs; these figures are no statement")
+        notes.append("QUICK: small sizes, few tags, one run; these figures are no statement")
     if found.file_system in machine.MEMORY:
         notes.append(f"{found.file_system} is no disk: choose another with --folder")
     return "\n".join(notes) + "\n"

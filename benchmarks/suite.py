@@ -57,7 +57,7 @@ class Scale:
 
 FULL = Scale(10, 1000, 50 * MB, 500 * MB, 2000, 1000 * MB, 10_000, 10, real=True, runs=5)
 # Whether every row still runs.
-QUICK = Scale(10, 10, 5 * MB, 20 * MB, 100, 50 * MB, 500, 4, real=False, runs=2)
+QUICK = Scale(10, 10, 5 * MB, 20 * MB, 100, 50 * MB, 500, 4, real=False, runs=1)
 
 
 @dataclass(frozen=True)
@@ -202,12 +202,6 @@ def _check_live(done: Trained, model: str, version: str) -> None:
 
 def dvc_get(done: Trained, model: str) -> Side:
     """``dvc get`` of the first version, from the same repository, whose cache has it."""
-    target = done.repo.parent / "got"
-
-    def prepare() -> None:
-        workspaces.fresh(done.repo, model)
-        atomic.remove_tree(target)
-
     command = (
         DVC,
         "get",
@@ -215,9 +209,10 @@ def dvc_get(done: Trained, model: str) -> Side:
         "--rev",
         f"{model}@v1.0.0",
         "--out",
-        str(target),
+        workspaces.GOT,
         str(done.repo),
     )
+    prepare = functools.partial(workspaces.fresh, done.repo, model)
     return Side("dvc get --rev", ((*command, done.path(model)),), done.repo.parent, prepare)
 
 
@@ -237,18 +232,13 @@ def deploy_large(site: Site) -> Iterator[Case]:
     """A large model, its time and its peak memory; where blocks can be shared, that too."""
     with site.own("deploy-large") as folder:
         done = workspaces.trained(folder, {"m": [Version(site.scale.large)]})
-        source, copy = _object(done), folder / "copied"
+        source = _object(done)
         ours, rival = deployed(done, "m", _size(site.scale.large)), dvc_get(done, "m")
-
-        def forget() -> None:
-            workspaces.fresh(done.repo, "m")
-            copy.unlink(missing_ok=True)
-
         copied = Side(
             "cp, sync of the file",
-            (("cp", str(source), str(copy)), ("sync", str(copy))),
+            (("cp", str(source), workspaces.COPIED), ("sync", workspaces.COPIED)),
             folder,
-            forget,
+            functools.partial(workspaces.fresh, done.repo, "m"),
         )
         hashed = Side("md5 and sha256 alone", ((PYTHON, "-c", HASH, str(source)),), folder)
         claims = [

@@ -21,6 +21,7 @@ PYTHON = sys.executable
 TAGSHIP, DVC, GTO = (str(BIN / name) for name in ("tagship", "dvc", "gto"))
 BLOCK = 1 << 20  # bytes
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+GOT, COPIED = "got", "copied"  # what dvc get and cp write, beside the repository
 DEPLOYED = (
     "/models/*/versions\n/models/*/current\n/models/*/deployment_history.json\n/models/*/.tagship\n"
 )
@@ -78,10 +79,16 @@ def noise(path: Path, size: int, seed: str) -> None:
 
 
 def fresh(repo: Path, model: str) -> None:
-    """Make a model one that was never deployed here; afterwards no write waits for the disk."""
+    """Make a model one that was never deployed here, and remove what the rivals wrote beside it.
+
+    All of it before every side: memory that was freed just now is quicker to get than other, on a
+    virtual machine by far (what was free for some seconds went back to its host). Afterwards no
+    write waits for the disk.
+    """
     folder = repo / "models" / model
-    for name in (history.FILE_NAME, "current", "versions", ".tagship"):
-        atomic.remove_tree(folder / name)
+    ours = [folder / name for name in (history.FILE_NAME, "current", "versions", ".tagship")]
+    for path in (*ours, repo.parent / GOT, repo.parent / COPIED):
+        atomic.remove_tree(path)
     os.sync()
 
 
