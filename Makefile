@@ -1,6 +1,6 @@
 # make demo: train, release, deploy and roll back two models, on a throw-away copy.
 # make notebook: JupyterLab with the notebooks of both models.
-# make test: all tests, the linter and the type checker.
+# make test: all tests, the linters and the type checker.
 # make crash-test: kill and fail each command at each of its calls that change files (strace; ten minutes).
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
 # make bench: time and memory beside GTO, DVC and what nothing can beat (BENCH=--quick: small, in two minutes).
@@ -43,6 +43,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	PYTHONPATH=tools $(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -21,7 +21,7 @@ from benchmarks.machine import Machine
 from benchmarks.rows import Line
 from benchmarks.suite import Site
 from benchmarks.timing import Failed
-from tagship import history
+from tagship.text import clock
 
 ROOT = workspaces.ROOT
 BUILD = ROOT / "build"
@@ -150,7 +150,7 @@ def _write(
 ) -> None:
     head = {
         "schema": SCHEMA,
-        "at": history.stamp(history.now()),
+        "at": clock.stamp(clock.now()),
         "quick": chosen.quick,
         "runs": runs,
         "machine": asdict(found),

@@ -10,7 +10,8 @@ from benchmarks import figures, suite, timing, workspaces
 from benchmarks.suite import DEPLOY, KB, MB
 from benchmarks.timing import Run, Side, tell
 from benchmarks.workspaces import PYTHON, TAGSHIP, Version
-from tagship import atomic, history
+from tagship.disk import atomic
+from tagship.host import history
 
 MODELS = 10
 OURS, RIVAL, LIMIT = "tagship", "rival", "limit"

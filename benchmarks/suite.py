@@ -12,7 +12,8 @@ from benchmarks import loading, rows, timing, workspaces
 from benchmarks.rows import Case, Claim, Measure
 from benchmarks.timing import Command, Failed, Run, Runs, Side, tell
 from benchmarks.workspaces import DVC, GTO, PYTHON, TAGSHIP, Tagged, Trained, Version
-from tagship import atomic, git, manifest
+from tagship.disk import atomic, files
+from tagship.registry import tags
 
 KB, MB = 1000, 10**6
 NOTHING: Command = (PYTHON, "-c", "import click")
@@ -137,7 +138,7 @@ def models(site: Site) -> Iterator[Case]:
 
 def all_tags(model: str | None = None) -> Command:
     """What Git has to be asked for all tags, or for one model's."""
-    return ("git", "for-each-ref", f"--format={git.TAG_FORM}", *git.tag_patterns(model))
+    return ("git", "for-each-ref", f"--format={tags.TAG_FORM}", *tags.patterns(model))
 
 
 def _listing(site: Site, command: str, model: str | None) -> Case:
@@ -276,7 +277,7 @@ def reflinks(source: Path) -> bool:
     target = source.parents[4] / "reflink"
     try:
         with open(source, "rb") as reader, open(target, "wb") as writer:
-            fcntl.ioctl(writer.fileno(), manifest.FICLONE, reader.fileno())
+            fcntl.ioctl(writer.fileno(), files.FICLONE, reader.fileno())
     except OSError:
         return False
     finally:

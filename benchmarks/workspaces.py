@@ -11,9 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.timing import Failed, feed, tell
-from tagship import atomic, git, history, journal
-from tagship.history import Event
-from tagship.store import PRIVATE
+from tagship.disk import atomic
+from tagship.git import run
+from tagship.host import history, journal
+from tagship.host.history import Event
+from tagship.host.store import PRIVATE
+from tagship.text import clock
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -38,7 +41,7 @@ def sealed(folder: Path) -> Iterator[None]:
     for name in before:
         if name.startswith(("GIT_", "DVC_", "GTO_", "TAGSHIP_", "PYTHON", "COMP_")):
             del os.environ[name]
-    for name in git.LOCAL_ENVIRONMENT:
+    for name in run.LOCAL_ENVIRONMENT:
         os.environ.pop(name, None)
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "DVC_GLOBAL_CONFIG_DIR"):
         os.environ[name] = str(home)
@@ -320,7 +323,7 @@ def _event(model: str, number: int) -> Event:
     return Event(
         seq=number + 1,
         id=identity,
-        at=history.stamp(at),
+        at=clock.stamp(at),
         action=history.DEPLOY,
         status=history.SUCCEEDED,
         model=model,

@@ -14,7 +14,7 @@ from benchmarks.figures import Spread
 from benchmarks.rows import Case, Claim, Line, Measure
 from benchmarks.timing import Failed, Run, Side
 from benchmarks.workspaces import GTO, PYTHON, TAGSHIP, Version
-from tagship import journal
+from tagship.host import journal
 
 ROOT = Path(__file__).parents[1]
 

@@ -16,9 +16,12 @@ import jsonschema
 import pytest
 
 import tagship
-from tagship import ModelVersionManager, TagshipError, config, history
-from tagship.cli import cli
-from tagship.selftest import SelfTest
+from tagship import ModelVersionManager, TagshipError
+from tagship.cli.main import cli
+from tagship.host import settings as host_settings
+from tagship.loaders.selftest import SelfTest
+from tagship.registry import artifacts
+from tagship.text import clock, yaml
 from tests.workbench import PATH, Workbench
 
 ROOT = Path(__file__).parents[1]
@@ -214,7 +217,7 @@ def printed_json(bench: Workbench) -> dict[str, list[Any]]:
     _train_in_a_stage(bench)
     say("release --deploy", "release", "churn", "--deploy")
     say("deploy --dry-run", "deploy", "churn@1.0", "--dry-run")
-    say("history --at", "history", "churn", "--at", history.now().isoformat())
+    say("history --at", "history", "churn", "--at", clock.now().isoformat())
     say("rollback", "rollback", "churn", "--yes")
     say("deploy --dry-run", "deploy", "churn@1.1", "--dry-run")  # rolled back
     say("status", "status", code=3)
@@ -285,17 +288,17 @@ def test_every_command_with_json_has_its_table() -> None:
 def test_the_settings_page_has_every_key_with_its_default_and_no_other() -> None:
     table = rows(section(page("settings.md"), "## `deploy:` in params.yaml"), "key")
     text = "".join(f"{code(key)[0]}: {code(default)[0]}\n" for key, default, _ in table)
-    defaults = config.Settings()
-    assert config.parse(text.encode(), "settings.md") == {
-        one.name: getattr(defaults, one.name) for one in fields(config.Settings)
+    defaults = host_settings.Settings()
+    assert yaml.parse(text.encode(), "settings.md") == {
+        one.name: getattr(defaults, one.name) for one in fields(host_settings.Settings)
     }
 
 
 def test_the_settings_pages_examples_are_read() -> None:
     examples = blocks(page("settings.md"), "yaml") + blocks(page("self_test.md"), "yaml")
     settings, *declared = (one.encode() for one in examples)
-    assert config.settings(settings).demo == {"train.depth": 6}
-    tests = [model.self_test for one in declared for model in config.artifacts(one).values()]
+    assert host_settings.parse(settings).demo == {"train.depth": 6}
+    tests = [model.self_test for one in declared for model in artifacts.parse(one).values()]
     assert tests == [None, "models/ml_model/self_test.json", "models/churn/self_test.json"]
 
 

@@ -19,7 +19,7 @@ import pytest
 from benchmarks import workspaces
 from benchmarks.timing import tell
 from benchmarks.workspaces import TAGSHIP
-from tagship import atomic
+from tagship.disk import atomic
 
 FEW, MANY = 3, 300
 FEW_MODELS, MANY_MODELS = 2, 6

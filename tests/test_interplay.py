@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tagship import NotFound, Refused
-from tagship.refs import Ref
+from tagship.registry.refs import Ref
 from tests.workbench import Workbench, run
 
 

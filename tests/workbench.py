@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tagship import ModelVersionManager, cli
+from tagship import ModelVersionManager
+from tagship.cli import main
 
 MODEL = "churn"
 PATH = "models/churn/model.bin"
@@ -143,7 +144,7 @@ class Workbench:
 
     def cli(self, *arguments: str) -> Result:
         """The command line, in this process, in the repository, with no terminal."""
-        return self._run(cli.main, "-C", str(self.repo), *arguments)
+        return self._run(main.main, "-C", str(self.repo), *arguments)
 
     def process(self, *arguments: str, environment: dict[str, str] | None = None) -> Result:
         """The command line in a process of its own."""

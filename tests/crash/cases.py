@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tagship import atomic, cli
+from tagship.cli import main
+from tagship.disk import atomic
 from tests import conftest, workbench
 from tests.crash import tracing
 from tests.workbench import Result, Workbench
@@ -149,7 +150,7 @@ def command(repo: Path, text: str) -> Result:
     before, sys.argv = sys.argv, ["tagship", "-C", str(repo), *text.split()]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            cli.main()
+            main.main()
     except SystemExit as stop:
         code = int(stop.code or 0)
     finally:

@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from tagship import atomic, history, journal, manifest, metadata, pointer, workspace
+from tagship.disk import atomic, files
 from tagship.errors import TagshipError
-from tagship.history import Event
-from tagship.pointer import LinkState
-from tagship.store import Store
+from tagship.host import history, journal, link, metadata
+from tagship.host.history import Event
+from tagship.host.link import LinkState
+from tagship.host.store import Store
 from tests.crash import cases, tracing
 from tests.crash.cases import MEND, Case
 from tests.workbench import MODEL, Result
@@ -220,7 +221,7 @@ class Place:
     def version(self) -> str | None:
         """The version that the link means."""
         directory = self.store.link().directory
-        return pointer.version_of(directory) if directory else None
+        return link.version_of(directory) if directory else None
 
     def damage(self) -> Iterator[str]:
         """What must never be, at no moment: what is half, other bytes, a link that leads astray."""
@@ -248,7 +249,7 @@ class Place:
         except TagshipError as error:
             yield f"versions/: {error.message}"
             return
-        for problem in manifest.verify(path, described.files, deep=True):
+        for problem in files.verify(path, described.files, deep=True):
             yield f"versions/{directory}: {problem.path} {problem.what}"
         if (path / "model.bin").read_bytes() != cases.content(described.version):
             yield f"versions/{directory} has the bytes of another version"
@@ -305,7 +306,7 @@ class Place:
         found += [
             self.store.path(name) for name in self.store.directories() if self._can_be_written(name)
         ]
-        intent = workspace.intent(self.store)
+        intent = journal.intent(self.store)
         if intent and intent.event.id not in {event.id for event in self.events()}:
             found.append(private / "intent.json")  # else all is done but to remove it
         return sorted(path.relative_to(self.store.folder).as_posix() for path in found)
@@ -317,7 +318,7 @@ class Place:
         """What must not be once a command has mended what was left."""
         yield from self.damage()
         yield from self.litter()
-        if workspace.intent(self.store):
+        if journal.intent(self.store):
             yield "an intent is open"
         if (self.store.private / "lock.json").exists():
             yield "somebody seems to hold the lock"

@@ -100,7 +100,7 @@ PLAIN: list[tuple[str, tuple[str, ...], str]] = [
     ("Git's addresses are rewritten to a program", ("git", "ls-remote"), "ext"),
     (
         "modules of every name lie in the work tree",
-        (sys.executable, "-m", "tagship.selftest"),
+        (sys.executable, "-m", "tagship.loaders.selftest"),
         "import-tagship",
     ),
     (

@@ -11,8 +11,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from semver import Version
 
-from tagship import catalog, config, git, manifest, objects, redact, refs, stages, tracked, trust
+from tagship.dvc import cache as dvc_cache
+from tagship.dvc import content, credentials, pointers, remote, stages
 from tagship.errors import TagshipError
+from tagship.host import settings
+from tagship.registry import artifacts, catalog, refs, tags
+from tagship.text import paths, redact, yaml
 from tests.workbench import MODEL, Workbench
 
 TEXT = st.text(max_size=200)
@@ -73,12 +77,12 @@ def test_no_text_takes_long(text: str) -> None:
     _told(refs.Ref.parse, text)
     _told(refs.TagName.parse, text)
     redact.text(text)
-    manifest.is_path(text)
+    paths.is_path(text)
 
 
 @given(TEXT | st.text(alphabet="./\\ :~gitdvcGITA\x00\u200c\ud800"))
 def test_a_path_that_is_taken_stays_below(text: str) -> None:
-    if manifest.is_path(text):
+    if paths.is_path(text):
         whole = Path("/top", text)
         assert whole.is_relative_to("/top") and ".." not in whole.parts
         assert text.encode() and not {".git", ".dvc"} & {one.lower() for one in whole.parts}
@@ -86,14 +90,14 @@ def test_a_path_that_is_taken_stays_below(text: str) -> None:
 
 @given(st.binary(max_size=300) | YAML_BITS.map(str.encode) | JSON.map(_dump) | MAPPING.map(_dump))
 def test_dvc_yaml_params_yaml_dvc_lock(data: bytes) -> None:
-    _told(config.parse, data, "x.yaml")
-    _told(config.artifacts, data)
-    _told(config.settings, data)
+    _told(yaml.parse, data, "x.yaml")
+    _told(artifacts.parse, data)
+    _told(settings.parse, data)
     _told(stages.read, "dvc.lock", data, b"stages: {a: {}, outs: {}}")
     _told(stages.read, "dvc.lock", b"stages: {a: {}, outs: {}}", data)
-    value = _told(config.parse, data, "x.yaml")
+    value = _told(yaml.parse, data, "x.yaml")
     if value is not None:
-        json.dumps(_told(config.plain, value), allow_nan=False)
+        json.dumps(_told(yaml.plain, value), allow_nan=False)
 
 
 @given(MAPPING, st.lists(st.dictionaries(st.sampled_from(NAMES), JSON, max_size=6), max_size=3))
@@ -104,10 +108,10 @@ def test_a_dvc_lock_and_a_dvc_file_of_the_right_form(content: Any, outs: Any) ->
         stages.related([stage], "model.bin")
         for path, out in stage.outs.items():
             if out.get("md5"):
-                _told(tracked._dvc_out, path, path, out, "dvc.lock", "a")
+                _told(pointers._dvc_out, path, path, out, "dvc.lock", "a")
     for out in outs:
         if out.get("md5"):
-            found = _told(tracked._dvc_out, "x", "x", out, "x.dvc", None)
+            found = _told(pointers._dvc_out, "x", "x", out, "x.dvc", None)
             assert found is None or len(found.objects[0].digest.removesuffix(".dir")) == 32
 
 
@@ -116,14 +120,20 @@ def test_the_trailers_of_a_tag(text: str, value: Any) -> None:
     name, at = refs.TagName.parse("churn@v1.0.0"), datetime.now(UTC)
     assert name is not None
     message = f"{text}\n\nSize: {text}\nMetrics: {json.dumps(value)}\n"
-    release = catalog.Release(Version(1), git.Tag(name, "", "", "", at, message, "", ""))
+    release = catalog.Release(Version(1), tags.Tag(name, "", "", "", at, message, "", ""))
     assert release.size is None or release.size >= 0
     assert release.metrics is None or isinstance(release.metrics, dict)
 
 
 OPTIONS = st.dictionaries(
     st.sampled_from(
-        [*trust.ADDRESSES, *trust.SECRETS, *trust.ASKED, *trust.GUARDS, "account_name"]
+        [
+            *credentials.ADDRESSES,
+            *credentials.SECRETS,
+            *credentials.ASKED,
+            *credentials.GUARDS,
+            "account_name",
+        ]
     ),
     TEXT | st.sampled_from(["http://a:b@c:99999999/x", "http://[::1", "s3://x", "ssh://", "true"])
     | st.booleans() | st.integers(),
@@ -133,27 +143,27 @@ OPTIONS = st.dictionaries(
 
 @given(OPTIONS, st.dictionaries(TEXT, OPTIONS, max_size=3))
 def test_the_options_of_a_remote(remote: Any, host: Any) -> None:
-    _told(trust.check, "store", remote, host, {"AWS_ENDPOINT_URL": "http://["})
-    trust.check("store", remote, {"any": remote}, {})  # all of it is the host's own
+    _told(credentials.check, "store", remote, host, {"AWS_ENDPOINT_URL": "http://["})
+    credentials.check("store", remote, {"any": remote}, {})  # all of it is the host's own
 
 
 def test_lists_of_files(bench: Workbench) -> None:
     """The list is an object of the cache, so each example is written there."""
     cache = bench.manager.space.cache
-    fetch = objects.Fetcher(cache, bench.repo / ".dvc/tmp/tagship", offline=True)
+    fetch = remote.Fetcher(cache, bench.repo / ".dvc/tmp/tagship", offline=True)
     entry = st.fixed_dictionaries({}, optional={"md5": JSON | st.just("a" * 32), "relpath": JSON})
 
     @given(st.binary(max_size=200) | JSON.map(_dump) | st.lists(entry, max_size=4).map(_dump))
     def check(data: bytes) -> None:
         import hashlib
 
-        wanted = objects.Object(objects.MD5, hashlib.md5(data).hexdigest() + ".dir")
+        wanted = dvc_cache.Object(dvc_cache.MD5, hashlib.md5(data).hexdigest() + ".dir")
         cache.path(wanted).parent.mkdir(parents=True, exist_ok=True)
         cache.path(wanted).write_bytes(data)
-        out = tracked.Out("bundle", (wanted,), "bundle.dvc")
-        for file in _told(lambda: list(tracked.files_of(out, fetch))) or ():
+        out = pointers.Out("bundle", (wanted,), "bundle.dvc")
+        for file in _told(lambda: list(content.files_of(out, fetch))) or ():
             assert file.path == "bundle" or file.path.startswith("bundle/")
-            assert manifest.is_path(file.path)
+            assert paths.is_path(file.path)
 
     check()
 
@@ -166,6 +176,6 @@ def test_the_configuration_of_dvc(bench: Workbench) -> None:
     @given(st.lists(st.sampled_from(bits), max_size=20).map("".join) | st.text(max_size=100))
     def check(text: str) -> None:
         (bench.repo / ".dvc/config").write_bytes(text.encode("utf-8", "replace"))
-        _told(objects.cache_of, bench.repo)
+        _told(dvc_cache.of_project, bench.repo)
 
     check()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagship import history
+from tagship.host import history
 from tests.crash import cases
 from tests.crash.cases import Case
 from tests.crash.harness import Place

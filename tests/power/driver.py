@@ -39,7 +39,7 @@ class Plan:
 
 def main(plan: Plan, arguments: list[str]) -> None:
     """Run the command line as the plan says."""
-    from tagship import cli
+    from tagship.cli import main as cli_main
 
     if plan.left_out:
         os.fsync = _without(plan.left_out, os.fsync)  # type: ignore[assignment] # of descriptors alone
@@ -48,7 +48,7 @@ def main(plan: Plan, arguments: list[str]) -> None:
         for name in CALLS:
             setattr(os, name, copier.after(name, getattr(os, name)))
     sys.argv = ["tagship", *arguments]
-    cli.main()
+    cli_main.main()
 
 
 def _without(pattern: str, sync: Callable[[int], None]) -> Callable[[int], None]:

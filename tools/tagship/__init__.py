@@ -8,7 +8,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tagship.active import ActiveModel, Live, load, resolve
     from tagship.errors import (
         Corrupt,
         InvalidName,
@@ -19,13 +18,14 @@ if TYPE_CHECKING:
         TagshipError,
         Unavailable,
     )
-    from tagship.manager import ModelVersionManager
+    from tagship.host.active import ActiveModel, Live, load, resolve
+    from tagship.manager.model import ModelVersionManager
 
 _HOMES = {
-    "ActiveModel": "active",
-    "Live": "active",
-    "load": "active",
-    "resolve": "active",
+    "ActiveModel": "host.active",
+    "Live": "host.active",
+    "load": "host.active",
+    "resolve": "host.active",
     "Corrupt": "errors",
     "InvalidName": "errors",
     "Locked": "errors",
@@ -34,7 +34,7 @@ _HOMES = {
     "SelfTestFailed": "errors",
     "TagshipError": "errors",
     "Unavailable": "errors",
-    "ModelVersionManager": "manager",
+    "ModelVersionManager": "manager.model",
 }
 __all__ = [
     "ActiveModel",

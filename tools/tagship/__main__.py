@@ -1,6 +1,6 @@
 """``python -m tagship``."""
 
-from tagship.cli import main
+from tagship.cli.main import main
 
 if __name__ == "__main__":
     main()

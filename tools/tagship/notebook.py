@@ -17,16 +17,21 @@ from html import escape
 from pathlib import Path
 from typing import Any, Self
 
-from tagship import arguments, history, metadata, metrics, plans, release, render
-from tagship.deploy import Outcome, interruptible
+from tagship.deploy import plan as deploy_plan
+from tagship.deploy.deploy import Outcome, interruptible
+from tagship.deploy.plan import Plan
 from tagship.errors import Interrupted, Refused, SelfTestFailed, TagshipError
-from tagship.history import Event, Place
-from tagship.manager import ModelVersionManager
-from tagship.metrics import MetricChange
-from tagship.plans import Plan
+from tagship.host import history, metadata
+from tagship.host.history import Event, Place
+from tagship.loaders.selftest import Report
+from tagship.manager import arguments
+from tagship.manager.model import ModelVersionManager
 from tagship.progress import Advance
-from tagship.release import AlreadyReleased, Released, ReleasePlan
-from tagship.selftest import Report
+from tagship.registry import metrics
+from tagship.registry.metrics import MetricChange
+from tagship.release import publish
+from tagship.release.publish import AlreadyReleased, Released, ReleasePlan
+from tagship.text import words
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 PAUSE = 0.2  # seconds between two reports of progress: each is a message to the browser
@@ -58,11 +63,11 @@ class Proposal:
         """The figures of the plan, with their names."""
         plan = self.plan
         since = plan.source.version if plan.source else ""
-        rows = [("Release", self._release()), ("Size", render.size(plan.size))]
+        rows = [("Release", self._release()), ("Size", words.size(plan.size))]
         if plan.commits is not None:
             rows.append((f"Commits since {since}", str(plan.commits)))
         if plan.to_fetch:
-            rows.append(("To fetch", render.count(plan.to_fetch, "object")))
+            rows.append(("To fetch", words.count(plan.to_fetch, "object")))
         return rows + [("Note", text) for text in (self.release.warnings if self.release else ())]
 
     def _release(self) -> str:
@@ -95,8 +100,8 @@ class Proposal:
         rows = [
             (
                 one.name,
-                *((render.figure(one.before),) if source else ()),
-                render.figure(one.after),
+                *((words.figure(one.before),) if source else ()),
+                words.figure(one.after),
                 *((_difference(one),) if source else ()),
                 _verdict(one),
             )
@@ -143,7 +148,7 @@ class Deployed:
         return [
             ("Version", self.version),
             ("Deployment id", self.deployment),
-            ("Time", f"{render.moment(self.at)} UTC" if self.at else "-"),
+            ("Time", f"{words.moment(self.at)} UTC" if self.at else "-"),
             ("Link", self.link),
             ("Points to", self.points_to),
             ("File readable", "yes" if self.readable else "no"),
@@ -256,7 +261,7 @@ def _propose(manager: ModelVersionManager, request: _Request) -> Proposal:
     if first is None or first.waiting:
         plan = manager.plan(version)
     else:
-        plan = plans.of_commit(space, model, first.commit, version, first.tag)
+        plan = deploy_plan.of_commit(space, model, first.commit, version, first.tag)
     before = {name: old for name, (old, _) in plan.metrics.items() if old is not None}
     after = {name: new for name, (_, new) in plan.metrics.items() if new is not None}
     return Proposal(plan, first, metrics.changes(before, after, space.settings.better))
@@ -269,7 +274,7 @@ def _carry_out(
     plan, published = proposal.plan, None
     if proposal.release is not None:
         say(f"releasing {plan.tag}")
-        published = release.publish(
+        published = publish.publish(
             manager.space, proposal.release, request.message, manager.progress
         )
     say(f"deploying {plan.version}")
@@ -418,7 +423,7 @@ class Question:
     @contextlib.contextmanager
     def _progress(self, doing: str, total: int | None) -> Iterator[Advance]:
         """Show the bytes done; see ``progress.Progress``."""
-        whole = f" of {render.size(total)}" if total else ""
+        whole = f" of {words.size(total)}" if total else ""
         lock, done, told = threading.Lock(), 0, time.monotonic()
 
         def advance(count: int) -> None:
@@ -428,7 +433,7 @@ class Question:
                 if time.monotonic() - told < PAUSE:
                     return
                 told = time.monotonic()
-            self._say(f"{doing} {render.size(done)}{whole}")
+            self._say(f"{doing} {words.size(done)}{whole}")
 
         yield advance
 
@@ -499,7 +504,7 @@ def _verdict(change: MetricChange) -> str:
 
 
 def _change(change: MetricChange) -> str:
-    before, after = render.figure(change.before), render.figure(change.after)
+    before, after = words.figure(change.before), words.figure(change.after)
     moved = f"{before} -> {after}" if change.before is not None else after
     told = (moved, _difference(change), _verdict(change))
     return f"{change.name}: {', '.join(text for text in told if text)}"

@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from tagship import manifest
 from tagship.errors import Refused
 from tagship.loaders import unlike
+from tagship.text import paths
 
 BEGINNINGS = {
     "metadata.json": b"{",
@@ -89,7 +89,7 @@ def names(found: Iterable[str]) -> str:
     """
     counted = Counter(found)
     for name, times in counted.items():
-        if name not in BEGINNINGS and not (VOCABULARY.fullmatch(name) and manifest.is_path(name)):
+        if name not in BEGINNINGS and not (VOCABULARY.fullmatch(name) and paths.is_path(name)):
             return f"{name!r} is no member of it"
         if times > 1:
             return f"{name!r} is in it {times} times"

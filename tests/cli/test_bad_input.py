@@ -1,0 +1,360 @@
+"""What a user may get wrong in a command: what it says, how it exits, and that nothing changed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tagship.disk import atomic
+from tests.workbench import MODEL, Result, Workbench, run
+
+COMMANDS = (
+    "release {model}",
+    "deploy {model} --yes",
+    "deploy {model} --dry-run",
+    "rollback {model} --yes",
+    "list {model}",
+    "show {model}",
+    "history {model}",
+    "cleanup {model} --yes",
+    "pin {model}@1.0.0",
+    "unpin {model}@1.0.0",
+    "verify {model}",
+    "status {model}",
+    "current {model}",
+)
+VERSIONED = (
+    "deploy churn@{version} --yes",
+    "deploy churn@{version} --dry-run",
+    "rollback churn --to {version} --yes",
+    "show churn@{version}",
+    "pin churn@{version}",
+    "verify churn@{version}",
+)
+NAMES = "a name has letters, digits, '-' and '_', and starts and ends with a letter or a digit"
+VERSIONS = "give 1.2.0, 1.2, 1, latest, or a tag such as churn@v1.2.0"
+SECRET = "s3cr3t"
+
+
+def usage(command: str, arguments: str, error: str) -> str:
+    """What click says of options and arguments that are wrong."""
+    program = f"tagship {command}".rstrip()
+    return f"Usage: {program} {arguments}\nTry '{program} --help' for help.\n\nError: {error}\n"
+
+
+# --- names and versions
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_unknown_model_is_refused_with_the_nearest_name(bench: Workbench, command: str) -> None:
+    bench.refuses(command.format(model="chrun"), "there is no model chrun", "did you mean churn?")
+    bench.refuses(command.format(model="zebra"), "there is no model zebra", "there are: churn")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_illegal_model_name_is_wrong_usage(bench: Workbench, command: str) -> None:
+    for name in ("Churn!", "../churn", "a/../b", "churn ", ""):
+        bench.refuses(command.format(model=f"'{name}'"), f"{name!r} is no model name", NAMES, 2)
+
+
+@pytest.mark.parametrize("command", VERSIONED)
+def test_an_unknown_version_is_refused(shipped: Workbench, command: str) -> None:
+    for version in ("9.9.9", "v9.9.9", "churn@v9.9.9"):
+        shipped.refuses(
+            command.format(version=version), "churn has no version 9.9.9", "tagship list churn"
+        )
+    shipped.refuses(command.format(version="9"), "churn has no version 9", "tagship list churn")
+
+
+@pytest.mark.parametrize("command", VERSIONED)
+def test_what_no_version_can_be_is_wrong_usage(shipped: Workbench, command: str) -> None:
+    for text in ("abc", "1.0.0.0", "01.2.3", "1.0.0-01", "v1.0.0!", ""):
+        shipped.refuses(
+            command.format(version=f"'{text}'"), f"{text!r} is no version of churn", VERSIONS, 2
+        )
+
+
+@pytest.mark.parametrize("command", VERSIONED)
+def test_a_tag_of_another_model_is_no_version(shipped: Workbench, command: str) -> None:
+    shipped.git("tag", "--annotate", "--message=x", "other@v1.0.0")
+    shipped.refuses(
+        command.format(version="other@v1.0.0"),
+        "'other@v1.0.0' is no version of churn",
+        VERSIONS,
+        2,
+    )
+
+
+def test_release_takes_only_a_semantic_version(bench: Workbench) -> None:
+    for text in ("abc", "1.0.0.0", "01.2.3", "churn@v1.0.0", ""):
+        bench.refuses(
+            f"release churn --version '{text}'",
+            f"{text!r} is no SemVer 2.0.0 version",
+            "such as 1.2.0",
+            2,
+        )
+
+
+def test_before_the_first_release_there_is_no_version(bench: Workbench) -> None:
+    for command in ("deploy churn --yes", "show churn"):
+        bench.refuses(command, "churn has no released version", "tagship release churn")
+
+
+def test_before_the_first_deploy_there_is_nothing_to_act_on(bench: Workbench) -> None:
+    bench.release()
+    for command in ("rollback churn --yes", "cleanup churn --yes", "verify churn",
+                    "verify churn@1.0.0"):  # fmt: skip
+        bench.refuses(command, "churn was never deployed here", "tagship deploy churn")
+    bench.refuses("current churn", "no version of churn is live", "tagship deploy churn")
+
+
+def test_a_version_that_is_not_on_disk_cannot_be_verified(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+    shipped.refuses(
+        "verify churn@1.2.0", "churn@1.2.0 is not on disk here", "tagship deploy churn@1.2.0"
+    )
+
+
+def test_one_version_is_nothing_to_go_back_to(bench: Workbench) -> None:
+    bench.ship()
+    bench.refuses(
+        "rollback churn --yes", "churn has no good version to go back to", "tagship list churn"
+    )
+
+
+def test_what_is_pinned_is_not_pinned_again_and_what_is_not_is_not_unpinned(
+    shipped: Workbench,
+) -> None:
+    shipped.refuses("unpin churn@1.0.0", "churn 1.0.0 is not pinned", "tagship list churn")
+    shipped.manager.pin("1.0.0")
+    shipped.refuses("pin churn@1.0.0", "churn 1.0.0 is pinned already", "tagship list churn")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (
+            "cleanup churn --keep 0",
+            usage("cleanup", "[OPTIONS] MODEL",
+                  "Invalid value for '--keep': 0 is not in the range x>=1."),
+        ),
+        (
+            "history churn --limit 0",
+            usage("history", "[OPTIONS] [MODEL]",
+                  "Invalid value for '--limit': 0 is not in the range x>=1."),
+        ),
+        (
+            "deploy churn --wait -1",
+            usage("deploy", "[OPTIONS] MODEL[@VERSION]",
+                  "Invalid value for '--wait': -1.0 is not in the range x>=0."),
+        ),
+        (
+            "release churn --bump huge",
+            usage("release", "[OPTIONS] MODEL",
+                  "Invalid value for '--bump': 'huge' is not one of 'minor', 'major', 'patch'."),
+        ),
+        (
+            "pin churn",
+            usage("pin", "[OPTIONS] MODEL@VERSION", "name the version: MODEL@VERSION"),
+        ),
+        (
+            "init --model churn",
+            usage("init", "[OPTIONS]", "--model and --path go together"),
+        ),
+        (
+            "xyz churn",
+            usage("", "[OPTIONS] COMMAND [ARGS]...", "No such command 'xyz'."),
+        ),
+    ],
+)  # fmt: skip
+def test_wrong_options_are_wrong_usage(bench: Workbench, command: str, told: str) -> None:
+    before = bench.state()
+    assert bench.cli(*command.split()) == Result(2, "", told)
+    assert bench.changes(before) == set()
+
+
+# --- where there is nothing to work on
+
+
+def test_a_folder_that_is_missing_is_wrong_usage(bench: Workbench) -> None:
+    for name, what in (("nowhere", "does not exist"), ("README", "is a file")):
+        folder = bench.repo / name
+        told = f"Invalid value for '-C': Directory '{folder}' {what}."
+        assert bench.cli("-C", str(folder), "status") == Result(
+            2, "", usage("", "[OPTIONS] COMMAND [ARGS]...", told)
+        )
+
+
+@pytest.mark.parametrize("command", [one for one in COMMANDS if "current" not in one])
+def test_outside_a_git_repository_a_command_is_refused(bench: Workbench, command: str) -> None:
+    atomic.remove_tree(bench.repo / ".git")
+    bench.refuses(
+        command.format(model=MODEL),
+        f"{bench.repo} is in no Git repository",
+        "git init && dvc init",
+    )
+
+
+def test_current_needs_no_git_at_all(bench: Workbench) -> None:
+    bench.ship()
+    atomic.remove_tree(bench.repo / ".git")
+    assert bench.process("current", MODEL, environment={"PATH": ""}) == Result(0, "1.0.0\n", "")
+
+
+def test_without_git_installed_a_command_says_so(bench: Workbench) -> None:
+    done = bench.process("list", MODEL, environment={"PATH": ""})
+    assert done == Result(1, "", "error: git is not installed\nhint: install it first\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_outside_a_dvc_repository_a_command_is_refused(bench: Workbench, command: str) -> None:
+    atomic.remove_tree(bench.repo / ".dvc")
+    bench.refuses(
+        command.format(model=MODEL),
+        f"{bench.repo} is in no DVC repository",
+        "git init && dvc init && tagship init",
+    )
+
+
+@pytest.mark.parametrize("command", ["release", "deploy --yes", "list", "show", "history",
+                                     "status"])  # fmt: skip
+def test_without_a_commit_there_is_no_model(bench: Workbench, command: str) -> None:
+    atomic.remove_tree(bench.repo / ".git")
+    bench.git("init", "--quiet")
+    bench.refuses(f"{command} churn", "the repository has no commit yet", "git commit")
+
+
+# --- nobody to ask, nobody to read
+
+
+@pytest.mark.parametrize("options", ["", " --json"])
+@pytest.mark.parametrize("command", ["deploy churn@1.0.0", "rollback churn", "cleanup churn"])
+def test_where_nobody_can_answer_yes_must_be_said(
+    shipped: Workbench, command: str, options: str
+) -> None:
+    shipped.refuses(
+        command + options, "there is no terminal to ask on, so nothing was done", "say --yes"
+    )
+
+
+def test_a_closed_standard_input_is_no_terminal(shipped: Workbench) -> None:
+    done = _shell(shipped, "tagship rollback churn <&-")
+    told = "error: there is no terminal to ask on, so nothing was done\nhint: say --yes\n"
+    assert done == Result(1, "", told)
+
+
+def test_a_closed_standard_output_is_no_error(shipped: Workbench) -> None:
+    assert _shell(shipped, "tagship list churn >&-") == Result(0, "", "")
+
+
+def test_a_reader_that_leaves_early_sees_no_traceback(shipped: Workbench) -> None:
+    done = _shell(shipped, "tagship list churn | head -1")
+    assert done == Result(0, "VERSION\tSTATE\tRELEASED (UTC)\tCOMMIT\tSIZE\tMETRICS\n", "")
+
+
+@pytest.mark.parametrize("command", ["list churn", "show churn --json", "release churn --deploy"])
+def test_what_is_begun_is_done_though_nobody_reads_it(bench: Workbench, command: str) -> None:
+    bench.ship()
+    bench.train("model 2\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "tagship", *command.split()],
+        cwd=bench.repo, stdout=writer, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert bench.live() == ("model 2\n" if "deploy" in command else "model 1\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+def test_a_full_disk_under_the_output_is_told(shipped: Workbench) -> None:
+    done = _shell(shipped, "tagship list churn >/dev/full")
+    hint = "make room: tagship cleanup MODEL, or dvc gc --all-tags; df -h and df -i tell of it"
+    assert done == Result(1, "", f"error: No space left on device\nhint: {hint}\n")
+
+
+def _shell(bench: Workbench, line: str) -> Result:
+    """Run a line of bash, its exit code that of the whole pipe."""
+    script = f'set -o pipefail; tagship() {{ "$0" -m tagship "$@"; }}; {line}'
+    done = subprocess.run(
+        ["bash", "-c", script, sys.executable],
+        cwd=bench.repo, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+# --- what an error shows
+
+
+def test_an_error_shows_a_traceback_only_where_it_is_asked_for(bench: Workbench) -> None:
+    told = "error: churn has no released version\nhint: tagship release churn\n"
+    assert bench.cli("show", MODEL) == Result(1, "", told)
+    asked = bench.cli("-v", "show", MODEL)
+    assert (asked.code, asked.out) == (1, "")
+    assert asked.err.startswith("Traceback (most recent call last):\n")
+    assert asked.err.endswith(told)
+
+
+def test_credentials_of_a_git_remote_are_never_shown(bench: Workbench) -> None:
+    bench.git("remote", "set-url", "origin", f"https://user:{SECRET}@127.0.0.1:9/x?token={SECRET}")
+    refused = bench.cli("-v", "release", MODEL, "--push")
+    assert (refused.code, refused.out) == (1, "")
+    assert "https://127.0.0.1:9/x" in refused.err
+    assert SECRET not in refused.err
+    warned = bench.cli("release", MODEL, "--deploy")
+    assert warned.code == 0
+    assert "note: the tags of origin could not be looked at" in warned.err
+    assert SECRET not in warned.out + warned.err
+    _check_no_secret_is_kept(bench)
+
+
+@pytest.mark.parametrize("password", [SECRET, f"p@{SECRET}"])
+def test_credentials_in_the_settings_are_never_shown(bench: Workbench, password: str) -> None:
+    (bench.repo / "params.yaml").write_text(
+        f"deploy:\n  git_remote: https://user:{password}@127.0.0.1:9/x\n"
+    )
+    for command in (f"release {MODEL} --push", f"release {MODEL} --deploy", f"show {MODEL}"):
+        done = bench.cli("-v", *command.split())
+        assert SECRET not in done.out + done.err
+    (bench.repo / "params.yaml").unlink()
+    _check_no_secret_is_kept(bench)
+
+
+def test_credentials_of_a_dvc_remote_are_never_shown(bench: Workbench) -> None:
+    bench.ship()
+    bench.dvc("remote", "modify", "store", "url", f"https://user:{SECRET}@127.0.0.1:9/x")
+    bench.train("model 2\n")
+    refused = bench.cli("-v", "release", MODEL)
+    assert (refused.code, refused.out) == (1, "")
+    assert SECRET not in refused.err
+    atomic.remove_tree(bench.repo / ".dvc" / "cache")
+    failed = bench.cli("-v", "deploy", MODEL, "--yes", "--force")
+    assert (failed.code, failed.out) == (1, "")
+    assert SECRET not in failed.err
+    assert bench.actions()[-1] == ("deploy", "failed", "1.0.0")
+    _check_no_secret_is_kept(bench)
+
+
+def _check_no_secret_is_kept(bench: Workbench) -> None:
+    """Neither in the history nor in a version's metadata, nor in a tag's message."""
+    kept = [path for path in bench.folder.rglob("*") if path.is_file()]
+    assert any(path.name == "metadata.json" for path in kept) or not bench.current.exists()
+    assert [path for path in kept if SECRET.encode() in path.read_bytes()] == []
+    assert SECRET not in bench.git("for-each-ref", "--format=%(contents)")
+
+
+def test_a_repository_of_another_object_format_is_refused(tmp_path: Path, bench: Workbench) -> None:
+    repo = tmp_path / "sha256"
+    repo.mkdir()
+    run(repo, "git", "init", "--quiet", "--object-format=sha256")
+    (repo / ".dvc").mkdir()
+    result = bench.cli("-C", str(repo), "models")
+    assert result == Result(
+        1,
+        "",
+        "error: the repository has sha256 objects, which GitPython does not read\n"
+        "hint: use a repository with sha1 objects, Git's default\n",
+    )

@@ -1,0 +1,148 @@
+"""What cleanup lets go, and why the rest stays: a decision of values alone."""
+
+import pytest
+
+from tagship.deploy import cleanup
+from tagship.host import history
+from tagship.host.history import Event, Place
+
+
+def place(version: str, directory: str = "20261120_120000") -> Place:
+    return Place(version, f"v{version}_{directory}")
+
+
+ONE, TWO, THREE, FOUR, FIVE = (place(f"{number}.0.0") for number in range(1, 6))
+
+
+def deploys(*places: Place, action: str = "deploy", status: str = "succeeded") -> list[Event]:
+    return [
+        Event(0, "", "", action, status, "m", one.version, directory=one.directory)
+        for one in places
+    ]
+
+
+def decide(
+    events: list[Event],
+    *,
+    live: Place | None,
+    keep: int,
+    places: list[Place] | None = None,
+    pinned: tuple[str, ...] = (),
+    opened: tuple[str, ...] = (),
+) -> list[str]:
+    """Each directory (without the ``v``) and why it stays, in the order of the decision."""
+    there = [ONE, TWO, THREE, FOUR, FIVE] if places is None else places
+    target = history.rollback_target(events, live)
+    decided = cleanup.decide(there, events, live, target, pinned, opened, keep)
+    return [
+        f"{one.directory.removesuffix('_20261120_120000')[1:]}: {why or 'goes'}"
+        for one, why in decided
+    ]
+
+
+def test_the_last_good_versions_stay_and_the_oldest_go() -> None:
+    assert decide(deploys(ONE, TWO, THREE, FOUR, FIVE), live=FIVE, keep=3) == [
+        "1.0.0: goes",
+        "2.0.0: goes",
+        "3.0.0: one of the 3 good versions kept",
+        "4.0.0: rollback target",
+        "5.0.0: live",
+    ]
+
+
+def test_nothing_goes_while_there_are_no_more_than_are_kept() -> None:
+    decided = decide(deploys(ONE, TWO, THREE, FOUR, FIVE), live=FIVE, keep=5)
+    assert not any(line.endswith("goes") for line in decided)
+
+
+def test_the_live_version_and_the_rollback_target_stay_beyond_the_number_kept() -> None:
+    events = deploys(ONE, TWO, THREE, FOUR, FIVE) + deploys(TWO, action="rollback")
+    assert decide(events, live=TWO, keep=1) == [
+        "1.0.0: rollback target",
+        "3.0.0: goes",
+        "4.0.0: goes",
+        "5.0.0: goes",
+        "2.0.0: live",
+    ]
+
+
+def test_a_pinned_version_and_one_that_a_process_has_open_stay() -> None:
+    decided = decide(
+        deploys(ONE, TWO, THREE, FOUR, FIVE),
+        live=FIVE,
+        keep=1,
+        pinned=("1.0.0",),
+        opened=(TWO.directory,),
+    )
+    assert decided == [
+        "1.0.0: pinned",
+        "2.0.0: open in a process",
+        "3.0.0: goes",
+        "4.0.0: rollback target",
+        "5.0.0: live",
+    ]
+
+
+def test_a_pin_keeps_every_directory_of_its_version() -> None:
+    again = place("1.0.0", "20261121_120000")
+    decided = decide(
+        deploys(ONE, again, TWO), live=TWO, keep=1, places=[again, TWO, ONE], pinned=("1.0.0",)
+    )
+    assert decided == [
+        "1.0.0: pinned",
+        "1.0.0_20261121_120000: rollback target",
+        "2.0.0: live",
+    ]
+
+
+@pytest.mark.parametrize(
+    "failed",
+    [
+        pytest.param(deploys(FOUR, status="failed"), id="before the switch"),
+        pytest.param(deploys(FOUR) + deploys(FOUR, action="reject"), id="after the switch"),
+        pytest.param([], id="of which nothing is known"),
+    ],
+)
+def test_a_directory_that_failed_goes_first_and_takes_no_good_ones_place(
+    failed: list[Event],
+) -> None:
+    events = deploys(ONE, TWO, THREE) + failed + deploys(FIVE)
+    assert decide(events, live=FIVE, keep=3) == [
+        "4.0.0: goes",
+        "1.0.0: goes",
+        "2.0.0: one of the 3 good versions kept",
+        "3.0.0: rollback target",
+        "5.0.0: live",
+    ]
+
+
+def test_the_order_is_that_of_the_history_and_never_of_the_names() -> None:
+    old, new, newest = place("1.9.0"), place("1.10.0"), place("1.11.0", "20200101_000000")
+    decided = decide(deploys(old, new, newest), live=newest, keep=1, places=[newest, new, old])
+    assert decided == ["1.9.0: goes", "1.10.0: rollback target", "1.11.0_20200101_000000: live"]
+
+
+def test_a_version_that_is_gone_takes_no_place() -> None:
+    events = deploys(ONE, TWO, THREE, FOUR, FIVE)
+    assert decide(events, live=FIVE, keep=3, places=[ONE, TWO, THREE, FIVE]) == [
+        "1.0.0: goes",
+        "2.0.0: one of the 3 good versions kept",
+        "3.0.0: one of the 3 good versions kept",
+        "5.0.0: live",
+    ]
+
+
+def test_what_is_live_by_hand_stays() -> None:
+    decided = decide(deploys(ONE, TWO, THREE, FOUR), live=FIVE, keep=1)
+    assert decided == [
+        "5.0.0: live",
+        "1.0.0: goes",
+        "2.0.0: goes",
+        "3.0.0: goes",
+        "4.0.0: rollback target",
+    ]
+
+
+def test_where_nothing_is_live_the_last_good_version_stays_to_go_back_to() -> None:
+    decided = decide(deploys(ONE, TWO), live=None, keep=1, places=[ONE, TWO])
+    assert decided == ["1.0.0: goes", "2.0.0: rollback target"]

@@ -1,0 +1,270 @@
+"""Deploy: a tagged version into versions/, ``current`` onto it, and the event into the history."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tagship import Corrupt, ModelVersionManager, SelfTestFailed
+from tagship.dvc.cache import Object
+from tagship.host import history, metadata
+from tests.workbench import Workbench
+
+
+def test_a_deploy_makes_a_read_only_directory_and_a_relative_link(bench: Workbench) -> None:
+    bench.release()
+    outcome = bench.manager.deploy()
+    name = outcome.place.directory
+    assert bench.current.readlink() == Path(f"versions/{name}")
+    assert sorted(os.listdir(outcome.path)) == ["metadata.json", "model.bin"]
+    assert bench.live() == "model 1\n"
+    modes = [stat.S_IMODE(p.stat().st_mode) for p in (outcome.path, outcome.path / "model.bin")]
+    assert modes == [0o555, 0o444]
+    assert outcome.event is not None
+    assert name == f"v1.0.0_{outcome.event.id}"
+
+
+def test_modes_do_not_depend_on_the_umask(bench: Workbench) -> None:
+    bench.release()
+    old = os.umask(0o077)
+    try:
+        outcome = bench.manager.deploy()
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((outcome.path / "model.bin").stat().st_mode) == 0o444
+    assert stat.S_IMODE((outcome.path / "metadata.json").stat().st_mode) == 0o444
+    assert stat.S_IMODE(outcome.path.stat().st_mode) == 0o555
+
+
+def test_the_history_tells_what_was_done_by_whom_and_why(bench: Workbench) -> None:
+    bench.ship()
+    bench.release("model 2\n")
+    bench.manager.deploy(reason="better on bare ground")
+    first, second = bench.manager.get_deployment_history()
+    assert (first.seq, second.seq) == (1, 2)
+    assert second.previous == history.Place("1.0.0", first.directory or "")
+    assert (second.version, second.tag) == ("1.1.0", "churn@v1.1.0")
+    assert second.commit == bench.git("rev-parse", "HEAD").strip()
+    assert second.tag_object == bench.git("rev-parse", "churn@v1.1.0").strip()
+    assert second.reason == "better on bare ground"
+    assert second.actor
+    assert second.host
+
+
+def test_deploying_what_is_live_and_intact_does_nothing(bench: Workbench) -> None:
+    bench.ship()
+    before = bench.state()
+    outcome = bench.manager.deploy()
+    assert outcome.event is None
+    assert bench.state() == before
+
+
+def test_deploying_what_is_live_and_edited_deploys_it_again(bench: Workbench) -> None:
+    bench.ship()
+    edited = bench.current / "model.bin"
+    edited.chmod(0o644)
+    edited.write_text("tampered\n")
+    outcome = bench.manager.deploy()
+    assert outcome.event is not None
+    assert bench.live() == "model 1\n"
+
+
+def test_force_deploys_what_is_live_again(bench: Workbench) -> None:
+    bench.ship()
+    outcome = bench.manager.deploy(force=True)
+    assert outcome.event is not None
+    assert len(os.listdir(bench.folder / "versions")) == 2
+
+
+def test_two_deploys_in_one_second_get_two_directories(bench: Workbench) -> None:
+    bench.ship()
+    names = {bench.manager.deploy(force=True).place.directory for _ in range(5)}
+    assert len(names) == 5
+    assert [event.seq for event in bench.manager.get_deployment_history()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_metadata_is_complete_and_read_from_the_tag(bench: Workbench) -> None:
+    bench.release()
+    bench.train("model 2\n", accuracy=0.9)
+    released = bench.manager.release(message="deeper trees")
+    (bench.repo / "metrics.json").write_text('{"accuracy": 0.1}')  # not at the tag
+    outcome = bench.manager.deploy()
+    found = metadata.read(outcome.path)
+    assert found.metrics == {"accuracy": 0.9}
+    assert found.params == {"train": {"depth": 4}}
+    assert found.tag.name == "churn@v1.1.0"
+    assert "deeper trees" in found.tag.message
+    assert found.commit.id == released.commit
+    assert found.commit.author == "Ada <ada@example.com>"
+    assert [(f.path, f.size) for f in found.files] == [("model.bin", 8)]
+    assert found.size == 8
+    assert set(found.tools) == {"tagship", "dvc", "python"}
+    assert found.deployment is not None
+    assert found.deployment.seq == 2 - 1
+
+
+def test_a_bad_object_in_the_cache_is_dropped_and_fetched_again(bench: Workbench) -> None:
+    bench.release()
+    cached = _cached(bench)
+    cached.chmod(0o644)
+    cached.write_text("corrupt\n")
+    cached.chmod(0o444)
+    bench.manager.deploy()
+    assert bench.live() == "model 1\n"
+    assert cached.read_text() == "model 1\n"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"model 2\n", b"model 1"], ids=["empty", "other", "short"]
+)
+def test_bad_bytes_in_cache_and_remote_never_go_live(bench: Workbench, content: bytes) -> None:
+    bench.ship()
+    bench.release("model 3\n")
+    cached = _cached(bench, "model 3\n")
+    remote = bench.repo.parent / "dvc-remote/files/md5" / cached.parent.name / cached.name
+    for place in (cached, remote):
+        place.chmod(0o644)
+        place.write_bytes(content)
+        place.chmod(0o444)
+    with pytest.raises(Corrupt, match="the DVC remote has other bytes"):
+        bench.manager.deploy()
+    assert bench.live() == "model 1\n"
+    assert bench.actions()[-1] == ("deploy", "failed", "1.1.0")
+    assert os.listdir(bench.folder / ".tagship/staging") == []
+    assert len(os.listdir(bench.folder / "versions")) == 1
+
+
+def test_bytes_come_from_the_remote_where_the_cache_lacks_them(bench: Workbench) -> None:
+    bench.release()
+    _cached(bench).unlink()
+    bench.manager.deploy()
+    assert bench.live() == "model 1\n"
+    assert os.listdir(bench.folder / ".tagship/incoming") == []
+
+
+def test_the_work_tree_and_the_index_are_left_as_they_are(bench: Workbench) -> None:
+    bench.release()
+    bench.release("model 2\n")
+    (bench.repo / "README").write_text("being edited\n")
+    (bench.repo / "staged").write_text("staged\n")
+    bench.git("add", "staged")
+    before = bench.git("status", "--porcelain")
+    bench.manager.deploy("1.0.0")
+    assert bench.git("status", "--porcelain") == before
+    assert (bench.repo / "models/churn/model.bin").read_text() == "model 2\n"
+
+
+def test_a_plan_tells_what_would_change_and_changes_nothing(bench: Workbench) -> None:
+    bench.ship()
+    bench.train("model 2, larger\n", accuracy=0.875)
+    bench.commit("Write")
+    bench.manager.release()
+    before = bench.state()
+    plan = bench.manager.plan()
+    assert bench.state() == before
+    assert plan.source is not None
+    assert (plan.source.version, plan.version) == ("1.0.0", "1.1.0")
+    assert (plan.commits, plan.size, plan.to_fetch, plan.live) == (2, 16, 0, False)
+    assert plan.metrics == {"accuracy": (0.75, 0.875)}
+
+
+def test_a_model_that_does_not_load_never_goes_live(bench: Workbench) -> None:
+    (bench.repo / "models/churn/model.cbm").write_bytes(b"CBM1 and no model")
+    _declare(bench, "models/churn/model.cbm")
+    bench.manager.release()
+    with pytest.raises(SelfTestFailed, match=r"model.cbm is (cut short|no CatBoost model)"):
+        bench.manager.deploy()
+    assert not bench.current.is_symlink()
+    assert bench.actions() == [("deploy", "failed", "1.0.0")]
+    assert bench.manager.deploy(smoke_test=False).place.version == "1.0.0"
+
+
+def test_a_version_that_fails_once_it_is_live_is_taken_back_for_good(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    """A model that loads when it is staged, and never again: what an after-switch test is for."""
+    bench.ship()
+    _install_fragile_loader(bench, tmp_path)
+    (bench.repo / "models/churn/model.fragile").write_text("x")
+    (bench.repo / "params.yaml").write_text("deploy: {after_switch: self_test}\n")
+    _declare(bench, "models/churn/model.fragile")
+    bench.manager.release()
+    with pytest.raises(
+        SelfTestFailed, match=r"failed its check once it was live.*1.0.0 is live again"
+    ):
+        bench.manager.deploy()
+    assert bench.live() == "model 1\n"
+    actions = [event.action for event in bench.manager.get_deployment_history()]
+    assert actions == ["deploy", "deploy", "reject", "rollback"]
+    bench.monkeypatch.setenv("PYTHONPATH", "")
+    verdicts = bench.manager.cleanup_old_versions(keep=5).verdicts
+    assert [v.directory[:6] for v in verdicts if not v.keep] == ["v1.1.0"]
+
+
+def test_cleaning_up_after_a_deploy_is_a_setting(bench: Workbench) -> None:
+    (bench.repo / "params.yaml").write_text("deploy: {auto_cleanup: true, keep: 2}\n")
+    bench.commit()
+    for number in range(2, 6):
+        bench.ship(f"model {number}\n")
+    assert len(os.listdir(bench.folder / "versions")) == 2
+
+
+def test_the_bytes_of_the_plan_and_of_the_disk_are_json_for_programs(bench: Workbench) -> None:
+    bench.release()
+    plan = bench.cli("deploy", "churn", "--dry-run", "--json")
+    assert (plan.code, json.loads(plan.out)["size"]) == (0, 8)
+    done = bench.cli("deploy", "churn", "--yes", "--json")
+    assert (done.code, json.loads(done.out)["place"]["version"]) == (0, "1.0.0")
+
+
+def test_a_deploy_from_a_hook_asks_the_repository_that_it_was_told(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    """Git exports GIT_DIR to its hooks."""
+    bench.release()
+    bench.monkeypatch.setenv("GIT_DIR", str(tmp_path / "origin.git"))
+    assert ModelVersionManager("churn", bench.repo).deploy().place.version == "1.0.0"
+
+
+def _cached(bench: Workbench, content: str = "model 1\n") -> Path:
+    from tagship.disk import files
+
+    copy = bench.repo.parent / "content"
+    copy.write_text(content)
+    return bench.manager.space.cache.path(Object("md5", files.digest(copy).md5))
+
+
+def _declare(bench: Workbench, path: str) -> None:
+    (bench.repo / "dvc.yaml").write_text(f"artifacts:\n  churn:\n    path: {path}\n")
+    bench.commit()
+
+
+def _install_fragile_loader(bench: Workbench, tmp_path: Path) -> None:
+    """A loader package of somebody else's, whose models load once for each file that is left."""
+    package = tmp_path / "site"
+    info = package / "fragile-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: fragile\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[tagship.loaders]\nfragile = fragile:Fragile\n")
+    (package / "fragile.py").write_text(
+        "from pathlib import Path\n"
+        f"TICKETS = Path({str(tmp_path / 'tickets')!r})\n"
+        "class Fragile:\n"
+        "    framework, suffixes, safe, requirement = 'fragile', ('.fragile',), True, 'fragile'\n"
+        "    def load(self, path):\n"
+        "        next(TICKETS.iterdir()).unlink()\n"
+        "        return path\n"
+        "    def describe(self, model): return {}\n"
+        "    def predict(self, model, inputs): return inputs\n"
+        "    def accepts(self, model): return False\n"
+        "    def save(self, model, path): ...\n"
+    )
+    (tmp_path / "tickets").mkdir()
+    (tmp_path / "tickets" / "one").touch()
+    from tagship import loaders
+
+    bench.monkeypatch.syspath_prepend(str(package))
+    bench.monkeypatch.setenv("PYTHONPATH", str(package), prepend=os.pathsep)
+    loaders.known.cache_clear()

@@ -1,0 +1,294 @@
+"""A disk without room, of bytes or of inodes: before a command, in the midst of it, and after it.
+
+The disk is a tmpfs of a few megabytes, which only root can mount. What fills it are real files.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tagship.deploy import checkout
+from tagship.disk import atomic
+from tagship.host.store import Store
+from tests.crash import cases
+from tests.crash.harness import Place
+from tests.workbench import MODEL, Result, Workbench
+
+PAGE = 4096  # bytes; tmpfs gives no less
+HINT = (
+    "hint: make room: tagship cleanup (churn|MODEL), or dvc gc --all-tags;"
+    " df -h and df -i tell of it\n"
+)
+TOLD = re.compile(f"error: .+\n({HINT}|hint: the next command mends it, once there is room: .+\n)")
+FRESH = ("deploy", "rollback", "cleanup")
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A small disk, what fills it, and a workspace on it."""
+
+    folder: Path
+    case: cases.Case
+
+    @property
+    def place(self) -> Place:
+        return Place(self.case, self.folder)
+
+    @property
+    def filling(self) -> Path:
+        return self.folder / "filling"
+
+    def fill(self, kind: str, left: int) -> None:
+        """Leave so many pages, or inodes."""
+        self.filling.mkdir()
+        if kind == "pages":
+            with (self.filling / "file").open("wb") as file:
+                free = os.statvfs(self.folder).f_bavail
+                os.posix_fallocate(file.fileno(), 0, free * PAGE - left * PAGE)
+            assert os.statvfs(self.folder).f_bavail == left
+        else:
+            for number in range(os.statvfs(self.folder).f_favail - left):
+                (self.filling / str(number)).touch()
+            assert os.statvfs(self.folder).f_favail == left
+
+    def clear(self) -> None:
+        """Whoever filled the disk makes room again."""
+        shutil.rmtree(self.filling)
+
+    def run(self, command: str) -> Result:
+        return cases.command(self.place.repo, command)
+
+    def actions(self) -> list[tuple[str, str, str | None]]:
+        return [(event.action, event.status, event.version) for event in self.place.events()]
+
+
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("full-disk")
+    with cases.sealed(folder):
+        for name in FRESH:
+            cases.build(cases.named(name), folder / name)
+    return folder
+
+
+@pytest.fixture
+def mount(tmp_path: Path, templates: Path) -> Iterator[Callable[..., Disk]]:
+    """Mounts a disk with a case's workspace on it."""
+    mounted: list[Path] = []
+
+    def new(name: str, size: str = "24m", inodes: int = 4000) -> Disk:
+        folder = tmp_path / f"disk-{len(mounted)}"
+        folder.mkdir()
+        words = ["mount", "-t", "tmpfs", "-o", f"size={size},nr_inodes={inodes}", "tmpfs"]
+        done = subprocess.run([*words, str(folder)], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"no tmpfs can be mounted: {done.stderr.strip()}")
+        mounted.append(folder)
+        shutil.copytree(templates / name, folder, symlinks=True, dirs_exist_ok=True)
+        return Disk(folder, cases.named(name))
+
+    try:
+        yield new
+    finally:
+        for folder in mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+# --- asked before
+
+
+def refused(disk: Disk, command: str, folder: Path, what: str) -> None:
+    """The command says what is needed and what is free, and leaves nothing but its failure."""
+    live = disk.place.store.current.readlink()
+    done = disk.run(command)
+    told = f"error: {re.escape(str(folder))} has no room for churn: {what}\n{HINT}"
+    assert done.code == 1
+    assert re.fullmatch(told, done.err), done.err
+    assert disk.place.store.current.readlink() == live
+    assert list(disk.place.disorder()) == []
+    assert disk.actions()[-1][:2] == ("deploy", "failed")
+
+
+def test_a_deploy_asks_for_room_in_bytes_first(mount: Callable[..., Disk]) -> None:
+    disk = mount("deploy", size="8m")
+    figures = r"16\.8 MB are needed, and 7\.9 MB are free"
+    refused(disk, "deploy churn --yes", disk.place.store.folder, figures)
+
+
+def test_a_deploy_asks_for_inodes_first(mount: Callable[..., Disk]) -> None:
+    disk = mount("deploy")
+    disk.fill("inodes", 10)  # one for who holds the lock, one for the model, its folder, 8 to spare
+    figures = "10 inodes are needed, and 9 are free"
+    refused(disk, "deploy churn --yes", disk.place.store.folder, figures)
+    (disk.filling / "0").unlink()
+    assert disk.run("deploy churn --yes").code == 0
+
+
+def apart(mount: Callable[..., Disk]) -> tuple[Disk, Disk, Path]:
+    """A workspace, another disk, and DVC's cache on that: empty."""
+    disk, other = mount("deploy"), mount("deploy")
+    atomic.remove_tree(disk.place.repo / ".dvc" / "cache")
+    cache = other.folder / "cache"
+    cache.mkdir()
+    (disk.place.repo / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {cache}\n")
+    return disk, other, cache
+
+
+def test_room_is_asked_for_on_the_disk_of_the_cache_too(
+    mount: Callable[..., Disk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkout, "MARGIN", 0)
+    disk, other, cache = apart(mount)
+    other.fill("pages", 0)
+    refused(disk, "deploy churn --yes", cache, "8 B are needed, and 0 B are free")
+    other.clear()
+    other.fill("inodes", 0)
+    refused(disk, "deploy churn --yes", cache, "1 inodes are needed, and 0 are free")
+    other.clear()
+    assert disk.run("deploy churn --yes").code == 0
+
+
+def test_room_is_asked_for_twice_where_cache_and_versions_share_a_disk(
+    mount: Callable[..., Disk], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(checkout, "MARGIN", 0)
+    disk = mount("deploy")
+    bench = Workbench(disk.place.repo, monkeypatch, capsys)
+    bench.train(bytes(range(256)) * 16_000)  # 4.1 MB
+    bench.release(version="1.2.0")
+    atomic.remove_tree(bench.repo / ".dvc" / "cache")
+    disk.fill("pages", 1500)  # 6.1 MB: room for one of both
+    live = bench.current.readlink()
+    done = disk.run("deploy churn --yes")
+    told = "has no room for churn: 8.2 MB are needed, and 6.1 MB are free\n"
+    assert (done.code, told in done.err, bench.current.readlink()) == (1, True, live)
+    disk.clear()
+    assert disk.run("deploy churn --yes").code == 0
+
+
+# --- filled in the midst of it
+
+
+@pytest.mark.parametrize("kind", ["pages", "inodes"])
+@pytest.mark.parametrize("name", ["deploy", "rollback"])
+def test_a_disk_that_fills_leaves_the_old_or_the_new_version_and_the_next_command_mends_it(
+    mount: Callable[..., Disk], monkeypatch: pytest.MonkeyPatch, name: str, kind: str
+) -> None:
+    """With one page more, or one inode, each time: a write after another is the one that fails."""
+    asks, codes, said = checkout._check_space, [], set()
+    for left in range(16):
+        disk = mount(name)
+
+        def ask_and_fill(*arguments: object, disk: Disk = disk, left: int = left) -> None:
+            asks(*arguments)  # type: ignore[arg-type]
+            disk.fill(kind, left)
+
+        monkeypatch.setattr(checkout, "_check_space", ask_and_fill)
+        if name == "rollback":  # it needs no room to ask for
+            disk.fill(kind, left)
+        done = disk.run(disk.case.command)
+        monkeypatch.setattr(checkout, "_check_space", asks)
+        codes.append(done.code)
+        live = disk.place.live()
+        assert list(disk.place.damage()) == []
+        assert list(disk.place.store.staging.iterdir()) == []
+        if done.code == 0:
+            break
+        assert done.code == 1
+        assert TOLD.fullmatch(done.err), done.err
+        assert live == ("new" if "is live, but" in done.err else "old")
+        said.add(re.sub(r"\d{8}_\d{6}", "ID", done.err).replace(str(disk.folder), ""))
+        _check_still_full(disk, live)
+        disk.clear()
+        first = disk.run(f"rollback {MODEL} --to {disk.place.version()} --yes")
+        assert first.code == 0, first.err
+        assert list(disk.place.disorder()) == []
+        assert disk.place.live() == live
+        assert list(disk.place.again()) == []
+    assert codes == [1] * (len(codes) - 1) + [0]
+    assert len(said) >= 2, said
+
+
+def test_a_cache_whose_disk_fills_keeps_no_half_of_an_object(
+    mount: Callable[..., Disk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, other, cache = apart(mount)
+    asks = checkout._check_space
+
+    def ask_and_fill(*arguments: object) -> None:
+        asks(*arguments)  # type: ignore[arg-type]
+        other.fill("pages", 0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkout, "_check_space", ask_and_fill)
+        done = disk.run("deploy churn --yes")
+    assert done.code == 1
+    assert re.fullmatch(f"error: No space left on device \\(.+\\)\n{HINT}", done.err), done.err
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+    assert list(disk.place.disorder()) == []
+    assert disk.place.live() == "old"
+    other.clear()
+    assert disk.run("deploy churn --yes").code == 0
+
+
+def _check_still_full(disk: Disk, live: str) -> None:
+    """A disk that stays full: commands that only look work, the others say what is wrong."""
+    assert disk.run(f"current {MODEL}").code == 0
+    assert disk.run(f"status {MODEL}").code in (0, 3)
+    again = disk.run(f"rollback {MODEL} --to {disk.place.version()} --yes")
+    assert again.code == 0 or TOLD.fullmatch(again.err), again.err
+    assert list(disk.place.damage()) == []
+    assert disk.place.live() == live
+
+
+# --- what makes room
+
+
+@pytest.mark.parametrize("kind", ["pages", "inodes"])
+def test_a_cleanup_needs_no_room(mount: Callable[..., Disk], kind: str) -> None:
+    disk = mount("cleanup")
+    disk.fill(kind, 0)
+    done = disk.run(disk.case.command)
+    assert (done.code, done.err) == (0, "")
+    assert [event[0::2] for event in disk.actions()[-2:]] == [
+        ("cleanup", "1.0.0"), ("cleanup", "1.1.0")]  # fmt: skip
+    assert list(disk.place.disorder()) == []
+    assert disk.run(f"rollback {MODEL} --yes").code == 0
+
+
+@pytest.mark.parametrize("kind", ["pages", "inodes"])
+def test_a_cleanup_makes_room_for_what_a_run_could_not_record(
+    mount: Callable[..., Disk], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A rollback is live, and the disk was too full for its event: the cleanup writes it."""
+    disk, switch = mount("cleanup"), Store.switch
+
+    def switch_and_fill(store: Store, directory: str) -> None:
+        switch(store, directory)
+        disk.fill(kind, 0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "switch", switch_and_fill)
+        done = disk.run(f"rollback {MODEL} --to 1.0.0 --yes")
+    assert (done.code, disk.place.version()) == (1, "1.0.0")
+    assert done.err.startswith("error: churn 1.0.0 is live, but the history could not be written: ")
+    for command in (f"rollback {MODEL} --to 1.0.0 --yes", f"pin {MODEL}@1.3.0"):
+        again = disk.run(command)
+        assert re.fullmatch(f"error: what a run left cannot be put in order: .+\n{HINT}", again.err)
+        assert again.code == 1
+    cleaned = disk.run(f"cleanup {MODEL} --keep 1 --yes")
+    assert (cleaned.code, cleaned.err) == (0, "note: the rollback of churn@1.0.0 was cut short"
+            " after the switch: it is live, and in the history\n")  # fmt: skip
+    assert disk.actions()[-4:] == [
+        ("cleanup", "succeeded", "1.1.0"),
+        ("cleanup", "succeeded", "1.2.0"),
+        ("rollback", "succeeded", "1.0.0"),
+        ("recover", "succeeded", None),
+    ]
+    assert list(disk.place.disorder()) == ["1.0.0 is live"]  # as it should be, after this

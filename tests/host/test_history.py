@@ -1,0 +1,248 @@
+"""The history: what it says may be rolled back to, and its file."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tagship.host import history, link
+from tagship.host.history import Event, Place
+
+AT = "2026-11-20T12:00:00Z"
+
+
+def place(text: str) -> Place:
+    """``2`` is version 2.0.0 in the directory a; ``2b`` is the same version in another one."""
+    return Place(f"{text[0]}.0.0", f"v{text[0]}.0.0_{text[1:] or 'a'}")
+
+
+def events(story: str) -> list[Event]:
+    """Events from a story: ``+1`` deploy, ``-1`` rollback to 1, ``x`` instead where it failed,
+
+    ``!1`` rejected after the switch, ``~1`` cleaned up.
+    """
+    kinds = {
+        "+": ("deploy", "succeeded"),
+        "-": ("rollback", "succeeded"),
+        "x+": ("deploy", "failed"),
+        "x-": ("rollback", "failed"),
+        "!": ("reject", "succeeded"),
+        "~": ("cleanup", "succeeded"),
+    }
+    told = []
+    for seq, word in enumerate(story.split(), 1):
+        sign = word.rstrip("0123456789ab")
+        (action, status), where = kinds[sign], place(word.removeprefix(sign))
+        told.append(
+            Event(
+                seq, f"20261120_{seq:06}", AT, action, status, "m", where.version,
+                directory=where.directory,
+            )
+        )  # fmt: skip
+    return told
+
+
+def short(places: Sequence[Place | None]) -> str:
+    """Places as in a story."""
+    return " ".join(
+        f"{one.version[0]}{one.directory[-1].replace('a', '')}" if one else "none" for one in places
+    )
+
+
+@pytest.mark.parametrize(
+    ("story", "left"),
+    [
+        ("", False),
+        ("+1 +2", False),
+        ("+1 +2 -1", True),
+        ("+1 +2 -1 +3", True),
+        ("+1 +2 -1 +2", False),
+        ("+1 +2 x-1", False),
+        ("+1 +2 +3 -2", False),
+        ("+1 +2 +3 -2 -1", True),
+    ],
+)
+def test_what_a_rollback_left(story: str, left: bool) -> None:
+    told: list[Event] = []
+    live: Place | None = None
+    for event in events(story):
+        told.append(replace(event, previous=live))
+        live = event.place if event.switched else live
+    found = history.left_by_rollback(told, "2.0.0")
+    assert (found is not None) == left
+    assert found is None or found.action == "rollback"
+
+
+@pytest.mark.parametrize(
+    ("story", "live", "line", "target"),
+    [
+        ("", None, "", "none"),
+        ("+1", "1", "1", "none"),
+        ("+1 +2", "2", "1 2", "1"),
+        ("+1 +2 +3", "3", "1 2 3", "2"),
+        ("+1 +2 +3 -2", "2", "1 2", "1"),
+        ("+1 +2 +3 -2 -1", "1", "1", "none"),
+        ("+1 +2 +3 -1", "1", "1", "none"),
+        ("+1 +2 +3 +4 -2", "2", "1 2", "1"),
+        # forward again
+        ("+1 +2 +3 -2 +4", "4", "1 2 4", "2"),
+        ("+1 +2 +3 -2 +3", "3", "1 2 3", "2"),
+        ("+1 +2 +3 -2 -3", "3", "1 2 3", "2"),
+        ("+1 +2 +3 -1 +4", "4", "1 4", "1"),
+        # what failed is no target
+        ("+1 x+2 +3", "3", "1 3", "1"),
+        ("+1 +2 x+3", "2", "1 2", "1"),
+        ("+1 +2 +3 x-2", "3", "1 2 3", "2"),
+        # nor what was rejected, until it is deployed again
+        ("+1 +2 !2 -1", "1", "1", "none"),
+        ("+1 +2 !2 -1 +3", "3", "1 3", "1"),
+        ("+1 +2 !2 -1 +2b +3", "3", "1 2b 3", "2b"),
+        ("+1 +2 +3 -2 !2 -3", "3", "1 3", "1"),
+        ("+1 !1", None, "", "none"),
+        # the same version again, in another directory
+        ("+1 +2 +2b", "2b", "1 2 2b", "1"),
+        ("+1 +2 +3 +2b", "2b", "1 2 3 2b", "3"),
+        ("+1 +2 +3 -2b", "2b", "1 2b", "1"),
+        ("+1 +2 +1", "1", "1 2 1", "2"),
+        ("+1 +2 +1 -2", "2", "1 2", "1"),
+        ("+1 +2 +1b +3 -1b", "1b", "1 2 1b", "2"),
+        # the directory of the target is gone: it is the target still
+        ("+1 +2 ~1", "2", "1 2", "1"),
+        # the link was changed by hand
+        ("+1 +2 +3", "1", "1 2 3", "none"),
+        ("+1 +2 +3", "2", "1 2 3", "1"),
+        ("+1 +2 +3", "9", "1 2 3", "3"),
+        ("+1 +2 +3", None, "1 2 3", "3"),
+    ],
+)
+def test_a_rollback_goes_to_the_last_good_version_before_the_live_one(
+    story: str, live: str | None, line: str, target: str
+) -> None:
+    told = events(story)
+    assert short(history.good(told)) == line
+    assert short([history.rollback_target(told, place(live) if live else None)]) == target
+
+
+@pytest.mark.parametrize(
+    ("story", "deployed"),
+    [
+        ("", ""),
+        ("+1 +2 +3", "1 2 3"),
+        ("+1 +2 +3 -2", "1 3 2"),
+        ("+1 +2 -1 +2", "1 2"),
+        ("+1 +2 +2b", "1 2 2b"),
+        ("+1 x+2 +3 !3 -1", "1"),
+        ("+1 +2 !2 -1 +2", "1 2"),
+        ("+1 +2 ~1", "1 2"),
+    ],
+)
+def test_what_was_ever_good_stands_by_when_it_was_last_live(story: str, deployed: str) -> None:
+    assert short(history.deployed(events(story))) == deployed
+
+
+steps = st.tuples(
+    st.sampled_from(["+", "-", "x+", "x-", "!", "~"]), st.sampled_from(["1", "2", "2b", "3"])
+)
+stories = st.lists(steps.map("".join), max_size=10).map(" ".join)
+places = st.sampled_from(["1", "2", "2b", "3", "9"]).map(place)
+
+
+@given(stories, st.none() | places)
+def test_rollbacks_always_leave_the_live_version_and_come_to_an_end(
+    story: str, live: Place | None
+) -> None:
+    told = events(story)
+    for _ in range(len(told) + 1):
+        target = history.rollback_target(told, live)
+        if target is None:
+            return
+        assert live is None or target.version != live.version
+        told += events(f"-{short([target])}")
+        live = target
+    pytest.fail("the rollbacks go on and on")
+
+
+@given(stories)
+def test_each_rollback_goes_further_back(story: str) -> None:
+    told = events(story)
+    line = history.good(told)
+    while line:
+        target = history.rollback_target(told, line[-1])
+        if target is None:
+            return
+        told += events(f"-{short([target])}")
+        shorter = history.good(told)
+        assert shorter == line[: len(shorter)]
+        assert len(shorter) < len(line)
+        line = shorter
+
+
+@given(stories, st.none() | places, st.integers(1, 3))
+def test_the_last_events_tell_the_same_as_all_of_them(
+    story: str, live: Place | None, recent: int
+) -> None:
+    told = events(story)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history, "RECENT", recent)
+        found = history.last_good(told), history.rollback_target(told, live)
+    line = history.good(told)
+    assert found == (line[-1] if line else None, history.rollback_target(told, live))
+
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("now", "taken", "identity"),
+    [
+        pytest.param(NOON, [], "20261120_120000", id="free"),
+        pytest.param(
+            NOON.astimezone(timezone(timedelta(hours=9))), [], "20261120_120000", id="in UTC"
+        ),
+        pytest.param(
+            NOON.replace(microsecond=999_999),
+            ["20261120_120000"],
+            "20261120_120001",
+            id="two in one second",
+        ),
+        pytest.param(
+            NOON,
+            ["20261120_120000", "20261120_120001", "20261120_120003"],
+            "20261120_120002",
+            id="the next free second",
+        ),
+        pytest.param(NOON, ["20261120_130000"], "20261120_120000", id="a clock that went back"),
+        pytest.param(
+            NOON.replace(month=12, day=31, hour=23, minute=59, second=59),
+            ["20261231_235959"],
+            "20270101_000000",
+            id="over the year's end",
+        ),
+    ],
+)
+def test_a_deployment_id_is_the_first_second_that_is_not_taken(
+    now: datetime, taken: list[str], identity: str
+) -> None:
+    assert history.next_id(now, taken.__contains__) == identity
+
+
+@given(
+    st.from_regex(r"[0-9]\.[0-9]{1,3}\.0(-rc\.[0-9])?(\+b-7)?", fullmatch=True),
+    st.integers(0, 1 << 32),
+)
+def test_a_directory_name_and_its_version_and_id_are_inverses(text: str, seconds: int) -> None:
+    identity = history.next_id(datetime.fromtimestamp(seconds, UTC), lambda _: False)
+    name = history.directory_name(text, identity)
+    assert (link.version_of(name), history.id_of(name)) == (text, identity)
+
+
+def test_the_tag_object_of_a_version_is_that_of_its_last_deployment_here() -> None:
+    told = [
+        Event(**{**vars(event), "tag_object": f"t{event.seq}"})
+        for event in events("+1 +2 +1b x+1 ~1")
+    ]
+    assert history.tag_object_of(told, "1.0.0") == "t3"
+    assert history.tag_object_of(told, "3.0.0") is None

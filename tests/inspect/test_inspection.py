@@ -1,0 +1,388 @@
+"""status, verify, list, show, models: what is on disk, held against what should be."""
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tagship.disk.atomic import remove_tree
+from tests.workbench import Workbench
+
+
+def _edit(path: Path, content: str) -> None:
+    path.chmod(0o644)
+    path.write_text(content)
+    path.chmod(0o444)
+
+
+def test_in_order_is_exit_0(bench: Workbench) -> None:
+    bench.ship()
+    result = bench.cli("status", "churn")
+    assert (result.code, result.out) == (0, "churn: in order, live 1.0.0, latest 1.0.0\n")
+
+
+def test_behind_is_exit_3_and_names_the_deploy(bench: Workbench) -> None:
+    bench.ship()
+    bench.release("model 2\n")
+    result = bench.cli("status")
+    assert (result.code, result.out) == (
+        3,
+        "churn: drifted, live 1.0.0, latest 1.1.0\n"
+        "  1.1.0 is released, 1.0.0 is live\n"
+        "    mend it: tagship deploy churn\n",
+    )
+
+
+def test_nothing_deployed_is_exit_3(bench: Workbench) -> None:
+    assert bench.cli("status").code == 0  # and nothing released
+    bench.release()
+    assert bench.cli("status").code == 3
+
+
+def test_what_was_released_after_a_rollback_is_not_what_was_rolled_back(
+    shipped: Workbench,
+) -> None:
+    shipped.manager.rollback_to_version(reason="wrong on snow")
+    shipped.release("model 3\n")
+    assert shipped.cli("status").out == (
+        "churn: drifted, live 1.0.0, latest 1.2.0\n"
+        "  1.2.0 is released, 1.0.0 is live\n"
+        "    mend it: tagship deploy churn\n"
+    )
+
+
+def test_a_plan_tells_that_the_version_was_rolled_back(shipped: Workbench) -> None:
+    assert shipped.manager.plan("1.0").left is None
+    shipped.manager.rollback_to_version(reason="wrong on snow")
+    told = shipped.cli("deploy", "churn", "--dry-run").out.splitlines()[-1]
+    event = shipped.manager.get_deployment_history()[-1]
+    at = event.at.replace("T", " ").removesuffix("Z")
+    assert told == f"  1.1.0 was rolled back by {event.actor}, {at} UTC: wrong on snow"
+    shipped.manager.deploy("1.1")
+    assert shipped.manager.plan("1.1").left is None
+
+
+MENDED = {
+    "edited": 3,
+    "extra file": 3,
+    "missing file": 5,
+    "no metadata": 5,
+    "directory gone": 5,
+    "foreign link": 3,
+    "folder": 3,
+    "link moved by hand": 3,
+    "moved tag": 3,
+}
+
+
+@pytest.mark.parametrize("damage", MENDED)
+def test_every_damage_is_found_and_the_command_that_status_names_mends_it(
+    bench: Workbench, damage: str
+) -> None:
+    bench.ship()
+    bench.ship("model 2\n")
+    live = bench.current.resolve()
+    if damage == "edited":
+        _edit(live / "model.bin", "model X\n")
+    elif damage == "extra file":
+        live.chmod(0o755)
+        (live / "extra").touch()
+    elif damage == "missing file":
+        live.chmod(0o755)
+        (live / "model.bin").unlink()
+    elif damage == "no metadata":
+        live.chmod(0o755)
+        (live / "metadata.json").unlink()
+    elif damage == "directory gone":
+        remove_tree(live)
+    elif damage == "moved tag":
+        bench.git("tag", "--force", "-m", "moved", "churn@v1.1.0", "HEAD~1")
+    else:
+        bench.current.unlink()
+        if damage == "folder":
+            bench.current.mkdir()
+        elif damage == "foreign link":
+            bench.current.symlink_to("/etc")
+        else:
+            first = next(name for name in os.listdir(live.parent) if name.startswith("v1.0.0"))
+            bench.current.symlink_to(f"versions/{first}")
+    result = bench.cli("status", "churn", "--json")
+    assert result.code == MENDED[damage]
+    (told,) = json.loads(result.out)
+    if damage == "moved tag":
+        return  # nobody but a person can say which of the two is right
+    _follow(bench, told["findings"][0]["mend"])
+    assert bench.cli("status", "churn").code == 0
+    assert bench.live() == "model 2\n"
+
+
+def _follow(bench: Workbench, mend: str) -> None:
+    """Type what the message says, part by part."""
+    for part in mend.split(" && "):
+        words = part.split()
+        if words[0] == "tagship":
+            assert bench.cli(*words[1:], "--yes").code == 0, part
+        else:
+            subprocess.run(words, check=True)
+
+
+def test_verify_names_the_file_and_exits_1(bench: Workbench) -> None:
+    bench.ship()
+    assert bench.cli("verify").code == 0
+    _edit(bench.current.resolve() / "model.bin", "model X\n")
+    result = bench.cli("verify", "churn@1.0.0")
+    directory = bench.current.resolve().name
+    assert (result.code, result.out) == (
+        1,
+        f"churn {directory} is NOT as it was released (1 file, 8 B)\n"
+        "  model.bin has other bytes than it was deployed with\n",
+    )
+
+
+def test_verify_holds_the_metadata_against_the_tag(bench: Workbench) -> None:
+    """Somebody who edits a file and its metadata alike is found all the same."""
+    bench.ship()
+    live = bench.current.resolve()
+    _edit(live / "model.bin", "model X\n")
+    told = json.loads((live / "metadata.json").read_text())
+    told["files"][0]["md5"] = hashlib.md5(b"model X\n").hexdigest()
+    told["files"][0]["sha256"] = hashlib.sha256(b"model X\n").hexdigest()
+    _edit(live / "metadata.json", json.dumps(told))
+    (found,) = bench.manager.verify()
+    assert [p.what for p in found.problems] == ["names another md5 for model.bin than churn@v1.0.0"]
+
+
+def test_list_tells_each_version_and_its_state(bench: Workbench) -> None:
+    bench.ship()
+    bench.ship("model 2\n")
+    bench.release("model 3\n")
+    bench.manager.pin("1.0.0")
+    result = bench.cli("list", "churn")
+    rows = [line.split("\t") for line in result.out.splitlines()]
+    assert [(row[0], row[1], row[4], row[5]) for row in rows] == [
+        ("VERSION", "STATE", "SIZE", "METRICS"),
+        ("1.2.0", "", "8 B", "accuracy=0.75"),
+        ("1.1.0", "live", "8 B", "accuracy=0.75"),
+        ("1.0.0", "on disk, pinned", "8 B", "accuracy=0.75"),
+    ]
+
+
+def test_show_tells_of_a_version_that_was_never_deployed(bench: Workbench) -> None:
+    bench.release()
+    before = bench.state()
+    value = bench.manager.show("1.0.0")
+    assert bench.state() == before
+    assert value.deployment is None
+    assert [(f.path, f.size) for f in value.files] == [("model.bin", 8)]
+    assert value.metrics == {"accuracy": 0.75}
+
+
+def test_models_tells_what_is_live_and_what_is_the_latest(bench: Workbench) -> None:
+    bench.ship()
+    bench.release("model 2\n")
+    assert bench.cli("models").out == (
+        "MODEL\tLIVE\tLATEST\t\tSIZE\tPATH\n"
+        "churn\t1.0.0\t1.1.0\tbehind\t8 B\tmodels/churn/model.bin\n"
+    )
+
+
+def test_a_version_is_described_with_its_lineage(bench: Workbench) -> None:
+    (bench.repo / "data.csv").write_text("1,2\n")
+    (bench.repo / "dvc.yaml").write_text(
+        "stages:\n"
+        "  prepare:\n    cmd: cp data.csv clean.csv\n    deps: [data.csv]\n    outs: [clean.csv]\n"
+        "  train:\n    cmd: cp clean.csv out.bin\n    deps: [clean.csv]\n    outs: [out.bin]\n"
+        "    params: [train.depth]\n"
+        '  evaluate:\n    cmd: \'echo "{\\"f1\\": 0.5}" > scores.json\'\n    deps: [out.bin]\n'
+        "    metrics: [scores.json]\n"
+        '  other:\n    cmd: \'echo "{\\"f1\\": 0.1}" > other.json\'\n    metrics: [other.json]\n'
+        "artifacts:\n  churn:\n    path: out.bin\n"
+    )
+    bench.dvc("repro", "--quiet")
+    bench.commit()
+    bench.manager.release()
+    bench.manager.deploy()
+    value = bench.manager.show()
+    assert [stage["stage"] for stage in value.lineage] == ["prepare", "train"]
+    assert value.lineage[0]["command"] == "cp data.csv clean.csv"
+    assert [dep["path"] for dep in value.lineage[1]["deps"]] == ["clean.csv"]
+    assert value.params == {"train.depth": 4}
+    assert value.metrics == {"f1": 0.5}  # a cached metric, and none of another model's
+
+
+def test_cleanup_tells_why_each_directory_stays(bench: Workbench) -> None:
+    for number in range(1, 6):
+        bench.ship(f"model {number}\n" if number > 1 else None)
+    bench.manager.pin("1.0.0", reason="the audit")
+    held = next(bench.folder.glob("versions/v1.1.0_*/model.bin"))
+    with held.open() as reader:
+        assert reader.read()
+        result = bench.cli("cleanup", "churn", "--keep", "1", "--yes")
+    rows = [line.split("\t") for line in result.out.splitlines()[1:-1]]
+    assert [(row[0][:6], row[1], row[2]) for row in rows] == [
+        ("v1.0.0", "stays", "pinned"),
+        ("v1.1.0", "stays", "open in a process"),
+        ("v1.2.0", "removed", "old"),
+        ("v1.3.0", "stays", "rollback target"),
+        ("v1.4.0", "stays", "live"),
+    ]
+    assert bench.actions()[-1] == ("cleanup", "succeeded", "1.2.0")
+    assert os.listdir(bench.folder / ".tagship/trash") == []
+    bench.manager.unpin("1.0.0")
+    assert bench.cli("cleanup", "churn", "--keep", "1", "--yes").code == 0
+    assert len(os.listdir(bench.folder / "versions")) == 2
+
+
+def test_a_cleanup_that_is_dry_removes_nothing(bench: Workbench) -> None:
+    for number in range(1, 5):
+        bench.ship(f"model {number}\n" if number > 1 else None)
+    before = bench.state()
+    result = bench.cli("cleanup", "churn", "--keep", "1", "--dry-run")
+    assert result.out.splitlines()[-1].startswith("2 of 4 directories would be removed")
+    assert bench.state() == before
+
+
+def test_after_a_lost_history_cleanup_still_keeps_good_versions(bench: Workbench) -> None:
+    for number in range(1, 5):
+        bench.ship(f"model {number}\n" if number > 1 else None)
+    (bench.folder / "deployment_history.json").rename(bench.folder / "lost")
+    result = bench.cli("cleanup", "churn", "--keep", "3", "--yes")
+    rows = [line.split("\t") for line in result.out.splitlines()[1:-1]]
+    assert [(row[0][:6], row[1]) for row in rows] == [
+        ("v1.0.0", "removed"),
+        ("v1.1.0", "stays"),
+        ("v1.2.0", "stays"),
+        ("v1.3.0", "stays"),
+    ]
+
+
+def test_redeploys_of_one_version_take_one_place(bench: Workbench) -> None:
+    bench.ship()
+    bench.ship("model 2\n")
+    for _ in range(3):
+        bench.manager.deploy(force=True)
+    verdicts = bench.manager.cleanup_old_versions(keep=2).verdicts
+    assert [(v.version, v.keep) for v in verdicts] == [
+        ("1.0.0", True),
+        ("1.1.0", False),
+        ("1.1.0", False),
+        ("1.1.0", False),
+        ("1.1.0", True),
+    ]
+
+
+def test_what_was_gone_back_from_is_not_advised_again(bench: Workbench) -> None:
+    bench.ship()
+    bench.ship("model 2\n")
+    bench.manager.rollback_to_version(reason="wrong on snow")
+    assert bench.cli("status", "churn").out == (
+        "churn: drifted, live 1.0.0, latest 1.1.0\n"
+        "  1.1.0 was rolled back to 1.0.0: wrong on snow\n"
+        "    mend it: tagship release churn, once it is better\n"
+    )
+
+
+def test_a_link_that_was_removed_is_mended_with_what_was_live(bench: Workbench) -> None:
+    bench.ship()
+    bench.release("model 2\n")
+    bench.current.unlink()
+    result = bench.cli("status", "churn")
+    assert (result.code, result.out) == (
+        5,
+        "churn: broken, live -, latest 1.1.0\n"
+        f"  {bench.current} is gone\n"
+        "    mend it: tagship rollback churn --to 1.0.0\n",
+    )
+    assert bench.cli("rollback", "churn", "--to", "1.0.0", "--yes").code == 0
+    assert bench.live() == "model 1\n"
+
+
+def test_a_tag_that_this_clone_has_not_is_fetched(bench: Workbench) -> None:
+    bench.ship()
+    bench.git("push", "--quiet", "origin", "churn@v1.0.0")
+    bench.git("tag", "--delete", "churn@v1.0.0")
+    result = bench.cli("status", "churn", "--json")
+    (finding,) = json.loads(result.out)[0]["findings"]
+    assert finding["mend"] == "git fetch --tags"
+    bench.git("fetch", "--quiet", "--tags")
+    assert bench.cli("status", "churn").code == 0
+
+
+def test_cleanup_leaves_what_is_not_ours(bench: Workbench) -> None:
+    bench.ship()
+    (bench.folder / "versions/backup").mkdir()
+    verdicts = bench.manager.cleanup_old_versions(keep=1).verdicts
+    assert {v.directory: v.why for v in verdicts}["backup"] == "not a version of ours"
+    assert (bench.folder / "versions/backup").is_dir()
+
+
+EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "model": lambda told: told.update(model="other"),
+    "path": lambda told: told.update(path="other.bin"),
+    "self_test": lambda told: told.update(self_test="other.json"),
+    "size": lambda told: told.update(size=9),
+    "lineage": lambda told: told["lineage"].append(
+        {"stage": "a", "command": "b", "deps": [], "outs": [], "params": {}}
+    ),
+    "tag.name": lambda told: told["tag"].update(name="churn@v9.9.9"),
+    "tag.tagger": lambda told: told["tag"].update(tagger="Eve <eve@example.com>"),
+    "tag.at": lambda told: told["tag"].update(at="2020-01-01T00:00:00Z"),
+    "tag.message": lambda told: told["tag"].update(message="audited"),
+    "commit.author": lambda told: told["commit"].update(author="Eve <eve@example.com>"),
+    "commit.at": lambda told: told["commit"].update(at="2020-01-01T00:00:00Z"),
+    "commit.message": lambda told: told["commit"].update(message="audited"),
+    "params.train.depth": lambda told: told["params"]["train"].update(depth=5),
+    "params.train.new": lambda told: told["params"]["train"].update(new=5),
+    "metrics.accuracy": lambda told: told["metrics"].update(accuracy=0.99),
+    "metrics.f1": lambda told: told["metrics"].update(f1=0.99),
+}
+
+
+def test_whatever_is_edited_in_metadata_and_follows_from_the_tag_is_found(
+    shipped: Workbench,
+) -> None:
+    directory = shipped.current.resolve()
+    file = directory / "metadata.json"
+    whole = file.read_text()
+    directory.chmod(0o755)
+    for name, edit in EDITS.items():
+        told = json.loads(whole)
+        edit(told)
+        file.chmod(0o644)
+        file.write_text(json.dumps(told))
+        file.chmod(0o444)
+        (found,) = shipped.manager.verify("1.1")
+        words = [one.what for one in found.problems if one.path == "metadata.json"]
+        assert words == [f"has another {name} than churn@v1.1.0"], name
+    status = shipped.cli("status", "churn")
+    assert status.code == 3
+    assert "has another metrics.f1 than churn@v1.1.0\n    mend it: tagship deploy" in status.out
+    assert shipped.cli("deploy", "churn@1.1.0", "--force", "--yes").code == 0
+    assert shipped.cli("status", "churn").code == 0
+
+
+def test_what_only_this_host_knows_may_be_another_thing(shipped: Workbench) -> None:
+    directory = shipped.current.resolve()
+    file = directory / "metadata.json"
+    told = json.loads(file.read_text())
+    told |= {"framework": "x", "architecture": {"a": 1}, "smoke_test": "y", "tools": {"z": "1"}}
+    told["deployment"]["host"] = "elsewhere"
+    file.chmod(0o644)
+    file.write_text(json.dumps(told))
+    file.chmod(0o444)
+    assert [one.problems for one in shipped.manager.verify()] == [(), ()]
+
+
+def test_metrics_that_dvc_keeps_are_held_as_far_as_the_cache_has_them(bench: Workbench) -> None:
+    bench.git("rm", "--quiet", "--cached", "metrics.json")
+    bench.dvc("add", "--quiet", "metrics.json")
+    bench.commit()
+    bench.ship()
+    assert bench.manager.show().metrics == {"accuracy": 0.75}
+    remove_tree(bench.repo / ".dvc" / "cache")
+    assert [one.problems for one in bench.manager.verify()] == [()]

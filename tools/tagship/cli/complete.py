@@ -1,0 +1,110 @@
+"""Names for the shell's Tab key: quick, silent, and never wrong enough to stop a person typing.
+
+Git is asked here for once without ``git``, whose GitPython takes longer to import than the answer.
+"""
+
+import re
+import subprocess
+from pathlib import Path
+from urllib.parse import unquote
+
+from tagship.errors import TagshipError
+from tagship.host import project as host_project
+from tagship.registry import refs
+from tagship.registry.refs import Action, TagName
+
+SECONDS = 2  # that a person waits for the Tab key
+# Bash breaks words at "@" and ":" too (COMP_WORDBREAKS). So click cuts the line again, quotes and
+# all, and an answer leaves out what bash keeps: all before the last "@", or to behind the last ":".
+BASH = """\
+_tagship_completion() {
+    local line="${COMP_LINE:0:COMP_POINT}" cur before="" kind value
+    cur="${line##*[[:space:]]}"
+    [[ -z $cur ]] && line+="''"
+    if [[ $cur == *@* && $COMP_WORDBREAKS == *@* ]]; then
+        before="${cur%@*}"
+    elif [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]]; then
+        before="${cur%"${cur##*:}"}"
+    fi
+    COMPREPLY=()
+    while IFS=, read -r kind value; do
+        case $kind in
+            dir) compopt -o dirnames ;;
+            file) compopt -o default ;;
+            plain) COMPREPLY+=("${value#"$before"}") ;;
+        esac
+    done < <(COMP_WORDS="$line" COMP_CWORD=-1 _TAGSHIP_COMPLETE=bash_complete "$1" 2>/dev/null)
+}
+complete -o nosort -F _tagship_completion tagship
+"""
+
+
+def models(folder: Path) -> list[str]:
+    """The models of the top dvc.yaml in the work tree, and those with a folder on this host."""
+    project = host_project.find_project(folder)
+    if project is None:
+        return []
+    try:
+        data = (host_project.find_top(project) / "dvc.yaml").read_bytes()
+        declared = _names(data.decode("utf-8", "replace"))
+        if declared is None or not host_project.is_usual(project):
+            from tagship.host import settings
+            from tagship.registry import artifacts
+
+            declared, root = set(artifacts.parse(data)), settings.read_root(project)
+        else:
+            root = project / host_project.ROOT
+    except (TagshipError, OSError):
+        return []
+    here = {unquote(path.parent.name) for path in root.glob("*/versions")}
+    # a folder may have any name, and a shell would run some
+    return sorted(name for name in here.union(declared) if refs.is_model(name))
+
+
+def _names(text: str) -> set[str] | None:
+    """The names under ``artifacts:``, where they are written as everybody does; None else.
+
+    To import a parser of YAML takes longer than a person waits for the Tab key.
+    """
+    found = re.search(
+        r"^artifacts:[ \t]*(?:#.*)?\n((?:(?:[ \t].*|#.*)?\n)*)", text + "\n", re.MULTILINE
+    )
+    if not found:
+        return set() if "artifacts" not in text else None
+    lines = [line for line in found[1].splitlines() if line.strip() and line.strip()[0] != "#"]
+    indent = min((len(line) - len(line.lstrip(" ")) for line in lines), default=0)
+    keys = [line[indent:] for line in lines if line[indent] != " "]
+    names = [re.fullmatch(r"([\w/-]+):[ \t]*(?:#.*)?", key) for key in keys]
+    return {name[1] for name in names if name} if all(names) else None
+
+
+def versions(folder: Path, model: str) -> list[str]:
+    """The versions of a model that tags here carry and no tag took back, the highest first."""
+    if not refs.is_model(model):
+        return []
+    prefix = model.replace(":", "=")
+    command = ["git", "-c", "core.fsmonitor=false", "for-each-ref", "--format=%(refname:strip=2)"]
+    try:
+        done = subprocess.run(
+            [*command, f"refs/tags/{prefix}@v*"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    tags = [tag for tag in map(TagName.parse, done.stdout.splitlines()) if tag]
+    gone = {str(tag.version) for tag in tags if tag.action is Action.DEREGISTER}
+    found = {tag.version for tag in tags if tag.version and str(tag.version) not in gone}
+    return [str(version) for version in sorted(found, reverse=True)]
+
+
+def references(folder: Path, text: str) -> list[str]:
+    """``MODEL``, and ``MODEL@VERSION`` once the ``@`` is typed."""
+    model, at, _ = text.partition("@")
+    if not at:
+        return models(folder)
+    return [f"{model}@{version}" for version in versions(folder, model)]

@@ -1,0 +1,306 @@
+"""What may go from versions/, decided from values; and its removal, first into the trash."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from semver import Version
+
+from tagship.deploy import deploy
+from tagship.deploy.deploy import Options, Outcome
+from tagship.disk import capacity
+from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
+from tagship.host import history, installed, journal, link, metadata, process
+from tagship.host.history import Event, Place
+from tagship.host.store import Pin, Store
+from tagship.registry.refs import Ref
+from tagship.text import clock
+from tagship.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a version directory stays, and why; its size in bytes."""
+
+    directory: str
+    version: str
+    keep: bool
+    why: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Cleanup:
+    """What a cleanup decided, oldest first, and the bytes that it freed (or would free)."""
+
+    model: str
+    verdicts: tuple[Verdict, ...]
+    dry_run: bool
+    mended: tuple[str, ...] = ()
+
+    @property
+    def freed(self) -> int:
+        """Bytes of the directories that go."""
+        return sum(verdict.size for verdict in self.verdicts if not verdict.keep)
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """Whether cleanup may have a version; ``mended``: what a killed run had left."""
+
+    model: str
+    version: str
+    pinned: bool
+    mended: tuple[str, ...] = ()
+
+
+def decide(
+    places: Sequence[Place],
+    events: Sequence[Event],
+    live: Place | None,
+    target: Place | None,
+    pinned: Iterable[str],
+    open_directories: Iterable[str],
+    keep: int,
+) -> list[tuple[Place, str]]:
+    """Which places stay, and why; an empty reason means that the place goes. Pure.
+
+    Args:
+        places: what is below versions/, by the ``seq`` of its deploy.
+        events: the history, or what of it names these places.
+        live: what ``current`` means.
+        target: where a rollback would go.
+        pinned: versions that somebody protects.
+        open_directories: names below versions/ that a process has open.
+        keep: how many good versions stay, the live one among them.
+    """
+    told = {event.directory for event in events}
+    # what a lost history does not mention was good when it was deployed
+    ours = [place for place in places if history.is_directory(place.directory)]
+    good = [place for place in ours if place.directory not in told]
+    good += [place for place in history.deployed(events) if place in places]
+    newest = _newest(good, keep)
+    pins, opened = set(pinned), set(open_directories)
+    order = {place: index for index, place in enumerate(good)}
+
+    def why(place: Place) -> str:
+        if live is not None and place.directory == live.directory:
+            return "live"
+        if target is not None and place.directory == target.directory:
+            return "rollback target"
+        if not history.is_directory(place.directory):
+            return "not a version of ours"
+        if place.version in pins:
+            return "pinned"
+        if place.directory in opened:
+            return "open in a process"
+        return f"one of the {keep} good versions kept" if place in newest else ""
+
+    return [(p, why(p)) for p in sorted(places, key=lambda p: (order.get(p, -1), p.directory))]
+
+
+def _newest(good: Sequence[Place], keep: int) -> list[Place]:
+    """The last directory of each of the last ``keep`` versions."""
+    by_version: dict[str, Place] = {}
+    for place in good:
+        by_version.pop(place.version, None)
+        by_version[place.version] = place
+    return list(by_version.values())[-keep:]
+
+
+def cleanup(
+    space: Workspace,
+    model: str,
+    keep: int | None = None,
+    *,
+    dry_run: bool = False,
+    options: Options = Options(),  # noqa: B008 - frozen
+) -> Cleanup:
+    """Remove old versions from this host; the tags and DVC's objects stay, so each can come back.
+
+    Args:
+        space: the workspace.
+        model: the model.
+        keep: good versions that stay; None for what the settings say.
+        dry_run: decide, and remove nothing.
+        options: ``reason`` and ``wait`` are used.
+
+    Raises:
+        NotFound: the model was never deployed here.
+        Locked: another process works on the model.
+    """
+    store = space.store(model)
+    space.check_deployed(model)
+    if dry_run:
+        return Cleanup(model, _verdicts(space, store, keep), dry_run=True)
+    with store.locked(process.owner(f"cleanup of {model}"), options.wait, options.tell):
+        mended = _recovered(store, model)
+        verdicts = _verdicts(space, store, keep)
+        gone = [verdict for verdict in verdicts if not verdict.keep]
+        for verdict in gone:
+            store.discard(verdict.directory)
+        if gone:
+            store.hollow_trash()  # a full disk takes no history before it has room again
+            _record(store, model, gone, options.reason)
+        store.empty_trash()
+        if mended is None:
+            mended = deploy.recover(store, model)
+    return Cleanup(model, verdicts, False, mended)
+
+
+def _recovered(store: Store, model: str) -> tuple[str, ...] | None:
+    """What was mended; None where that has to wait until there is room on the disk."""
+    try:
+        return deploy.recover(store, model)
+    except Unavailable as error:
+        if not (isinstance(error.__cause__, OSError) and capacity.is_full(error.__cause__)):
+            raise
+        return None
+
+
+def _record(store: Store, model: str, gone: Sequence[Verdict], reason: str | None) -> None:
+    """One event a directory, each with an id of its own; an open intent has one too."""
+    past, intent = journal.events(store), journal.intent(store)
+    events: list[Event] = []
+    taken = [intent.event.id] if intent else []
+    for verdict in gone:
+        event = deploy.event_of_now(
+            past, "cleanup", model, place=Place(verdict.version, verdict.directory),
+            reason=reason or verdict.why, taken=taken,
+        )  # fmt: skip
+        events.append(event)
+        taken.append(event.id)
+    try:
+        journal.record(store, *events)
+    except OSError as error:
+        raise Unavailable(
+            f"{len(gone)} of the versions of {model} are removed, but the history could not be"
+            f" written: {error.strerror} ({error.filename})",
+            capacity.hint(
+                error, f"mend the disk, then see what is left: tagship list {model}", model
+            ),
+        ) from error
+
+
+def after(space: Workspace, outcome: Outcome) -> Outcome:
+    """Step 10 of a deploy: clean up. What fails here is a warning: the new version is live."""
+    try:
+        cleanup(space, outcome.model)
+    except (TagshipError, OSError) as error:
+        return replace(outcome, warnings=(*outcome.warnings, f"nothing was cleaned up: {error}"))
+    return outcome
+
+
+def pin(space: Workspace, model: str, version: str, options: Options) -> Pinned:
+    """Protect a version from cleanup.
+
+    Raises:
+        Refused: it is pinned already.
+        Locked: another process works on the model.
+    """
+    store = space.store(model)
+    with deploy.at_work(store, model, f"pin of {model}@{version}", options) as mended:
+        pins = store.pins()
+        if version in pins:
+            raise Refused(f"{model} {version} is pinned already", f"tagship list {model}")
+        at = clock.stamp(clock.now())
+        pins[version] = Pin(version, options.reason, at, process.actor())
+        store.write_pins(pins)
+        _record_pin(store, model, "pin", version, options.reason)
+    return Pinned(model, version, True, mended)
+
+
+def unpin(space: Workspace, ref: Ref, options: Options) -> Pinned:
+    """Let cleanup have a version again; which one, of those that are pinned.
+
+    Raises:
+        NotFound: it is not pinned.
+        Locked: another process works on the model.
+    """
+    model, store = ref.model, space.store(ref.model)
+    found = ref.wanted.select(Version.parse(pinned) for pinned in store.pins())
+    if found is None:
+        space.catalog(model)
+        wanted = str(ref.wanted).lstrip("@")
+        raise NotFound(f"{model} {wanted} is not pinned", f"tagship list {model}")
+    version = str(found)
+    with deploy.at_work(store, model, f"unpin of {model}@{version}", options) as mended:
+        pins = store.pins()
+        pins.pop(version, None)
+        store.write_pins(pins)
+        _record_pin(store, model, "unpin", version, options.reason)
+    return Pinned(model, version, False, mended)
+
+
+def _record_pin(store: Store, model: str, action: str, version: str, reason: str | None) -> None:
+    past = journal.events(store)
+    event = deploy.event_of_now(past, action, model, reason=reason)
+    journal.record(store, replace(event, version=version))
+
+
+def _verdicts(space: Workspace, store: Store, keep: int | None) -> tuple[Verdict, ...]:
+    kept = space.settings.keep if keep is None else keep
+    if kept < 1:
+        raise Refused("cleanup keeps at least one version", "--keep 1")
+    places = [_place(store, directory) for directory in installed.by_seq(store)]
+    past, live = journal.events(store), installed.live_place(store)
+    decided = decide(
+        places,
+        past.about(*(place.directory for place in places)),
+        live,
+        history.rollback_target(past, live),
+        store.pins(),
+        _open_directories(store.versions),
+        kept,
+    )
+    return tuple(
+        Verdict(p.directory, p.version, bool(why), why or "old", _size(store.path(p.directory)))
+        for p, why in decided
+    )
+
+
+def _place(store: Store, directory: str) -> Place:
+    try:
+        return Place(metadata.read(store.path(directory)).version, directory)
+    except Corrupt:
+        return Place(link.version_of(directory), directory)
+
+
+def _size(top: Path) -> int:
+    return sum(
+        Path(folder, name).stat(follow_symlinks=False).st_size
+        for folder, _, names in os.walk(top)
+        for name in names
+    )
+
+
+def _open_directories(versions: Path) -> set[str]:
+    """The names below ``versions`` that a process of this host has open, runs, or stands in.
+
+    Only Linux tells (``/proc``), and of other users' processes only root is told.
+    """
+    top = str(versions.resolve()) + "/"
+    found: set[str] = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        for path in _open_paths(folder):
+            if path.startswith(top):
+                found.add(path[len(top) :].split("/")[0])
+    return found
+
+
+def _open_paths(folder: Path) -> Iterable[str]:
+    try:
+        links = [folder / "cwd", folder / "exe", *(folder / "fd").iterdir()]
+        maps = (folder / "maps").read_text(errors="replace")
+    except OSError:  # it ended, or is another user's
+        return
+    for one in links:
+        try:
+            yield os.readlink(one)
+        except OSError:
+            continue
+    for line in maps.splitlines():
+        _, slash, path = line.partition("/")
+        if slash:
+            yield "/" + path

@@ -1,0 +1,206 @@
+"""What a deploy or a rollback would change. Touches nothing."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from semver import Version
+
+from tagship.errors import NotFound, Refused, Unavailable
+from tagship.git import commits
+from tagship.host import history, installed, journal
+from tagship.host.history import Event, Place
+from tagship.host.journal import Past
+from tagship.host.link import LinkState
+from tagship.host.metadata import Metadata
+from tagship.host.store import Store
+from tagship.progress import Progress, silent
+from tagship.registry.catalog import Release
+from tagship.registry.refs import Ref, Wanted
+from tagship.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a deploy would do.
+
+    Attributes:
+        source: what is live now, None where nothing is.
+        version, tag, commit: what would be live.
+        commits: how many commits the target has that the live version has not; None if unknown.
+        size: of the target, in bytes; None where DVC did not record it.
+        to_fetch: objects that the DVC cache lacks.
+        metrics: name to (live, target), for every metric of either.
+        live: the target is live and its files are there: nothing is to be done.
+        left: the rollback that left the target on this host; None where nobody rolled it back.
+    """
+
+    model: str
+    source: Place | None
+    version: str
+    tag: str
+    commit: str
+    commits: int | None
+    size: int | None
+    to_fetch: int
+    metrics: dict[str, tuple[Any, Any]]
+    live: bool
+    left: Event | None = None
+
+
+@dataclass(frozen=True)
+class RollbackPlan:
+    """What a rollback would do; ``on_disk``: its directory is still there, and whole."""
+
+    model: str
+    source: Place | None
+    target: Place
+    on_disk: bool
+
+
+def of_deploy(space: Workspace, ref: Ref, progress: Progress = silent) -> Plan:
+    """What deploying ``ref`` would change. Touches nothing.
+
+    Raises:
+        NotFound, Refused: there is no such version, or it is not on offer.
+    """
+    release = space.catalog(ref.model).find(ref)
+    store = space.store(ref.model)
+    past = journal.events(store)
+    check_tag(space, past, release)
+    version, tag = str(release.version), str(release.tag.name)
+    made = of_commit(space, ref.model, release.commit, version, tag)
+    left = history.left_by_rollback(past.about(version), version)
+    return replace(made, live=is_live(store, release, progress), left=left)
+
+
+def of_commit(space: Workspace, model: str, commit: str, version: str, tag: str) -> Plan:
+    """What deploying a commit would change, once it is released as that version. Touches nothing.
+
+    Raises:
+        NotFound, Corrupt, Refused: as for ``Workspace.snapshot``.
+    """
+    taken = space.snapshot(commit, model)
+    store = space.store(model)
+    source, live = installed.live_place(store), installed.live_metadata(store)
+    sizes = [one.size for out in taken.outs for one in out.objects]
+    now = space.metrics(taken)
+    before = live.metrics if live else {}
+    return Plan(
+        model,
+        source,
+        version,
+        tag,
+        commit,
+        _commits_between(space, live, commit),
+        None if None in sizes else sum(size for size in sizes if size is not None),
+        sum(not space.cache.holds(one) for one in taken.dvc_objects),
+        {name: (before.get(name), now.get(name)) for name in sorted({*before, *now})},
+        live=False,
+    )
+
+
+def of_rollback(space: Workspace, model: str, wanted: Wanted | None = None) -> RollbackPlan:
+    """What a rollback would go back to. Touches nothing.
+
+    Raises:
+        NotFound: there is nothing to go back to.
+    """
+    store = space.store(model)
+    space.check_deployed(model)
+    live = installed.live_place(store)
+    target = rollback_target(space, model, journal.events(store), live, wanted)
+    on_disk = not installed.is_broken(store, target.directory, deep=False)
+    return RollbackPlan(model, live, target, on_disk)
+
+
+def check_tag(space: Workspace, past: Past, release: Release) -> str:
+    """Whether a tag may go live: it was not moved, and is signed where this host asks for it.
+
+    Returns:
+        Who signed it; empty where nobody asks.
+
+    Raises:
+        Refused: as ``check_not_moved`` and ``Policy.check_tag``.
+    """
+    check_not_moved(past, release)
+    return space.policy.check_tag(space.repository, release.tag)
+
+
+def check_not_moved(past: Past, release: Release) -> None:
+    """Refuse a tag that names another object than when it was last deployed here."""
+    version = str(release.version)
+    before = history.tag_object_of(past.about(version), version)
+    if before is not None and before != release.tag.object_id:
+        raise Refused(
+            f"the tag {release.tag.name} was moved since it was deployed here: it was"
+            f" {before[:10]}, and is {release.tag.object_id[:10]}",
+            f"release a new version, or set the tag back: git tag -f {release.tag.name} {before}",
+        )
+
+
+def check_kept(space: Workspace, past: Past, kept: Metadata) -> None:
+    """Whether a version that is on disk may be live again: as ``check_tag``, and its files too.
+
+    Raises:
+        NotFound: its tag is not in this clone.
+        Refused, Corrupt: what this host asks for is not there, or does not fit.
+    """
+    if not space.policy.asks:
+        return  # a rollback to a directory asks Git nothing
+    release = space.catalog(kept.model).get(kept.version)
+    if release is None:
+        raise NotFound(
+            f"the tag {kept.tag.name} is not in this clone, and this host asks who signed it",
+            "git fetch --tags",
+        )
+    check_tag(space, past, release)
+    space.policy.check_files(kept.statement, kept.signature)
+
+
+def rollback_target(
+    space: Workspace,
+    model: str,
+    past: Past,
+    live: Place | None,
+    wanted: Wanted | None,
+) -> Place:
+    """Where a rollback goes; a place without a directory is a tag that was never deployed here.
+
+    Raises:
+        NotFound: there is nothing to go back to, or no such version.
+    """
+    if wanted is None:
+        target = history.rollback_target(past, live)
+        if target is None:
+            raise NotFound(f"{model} has no good version to go back to", f"tagship list {model}")
+        return target
+    told = past.about(str(wanted.exact)) if wanted.exact else past
+    known = {place.version: place for place in history.deployed(told)}
+    version = wanted.select(Version.parse(name) for name in known)
+    if version is not None and not wanted.stage:
+        return known[str(version)]
+    release = space.catalog(model).find(Ref(model, wanted))
+    return known.get(str(release.version), Place(str(release.version), ""))
+
+
+def is_live(store: Store, release: Release, progress: Progress = silent) -> bool:
+    """Whether a version is live, from this very tag, and its files as they were deployed."""
+    if store.link().state is not LinkState.OK:
+        return False
+    described = installed.live_metadata(store)
+    live = store.live()
+    return (
+        described is not None
+        and live is not None
+        and described.tag.object == release.tag.object_id
+        and not installed.is_broken(store, live, deep=True, progress=progress)
+    )
+
+
+def _commits_between(space: Workspace, live: Metadata | None, commit: str) -> int | None:
+    if live is None:
+        return None
+    try:
+        return len(commits.apart(space.repository, live.commit.id, commit)[1])
+    except Unavailable:  # a shallow clone, or the live version's commit is not in this one
+        return None

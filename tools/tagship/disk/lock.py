@@ -1,0 +1,90 @@
+"""A lock on a folder, which the kernel releases when its holder dies."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tagship.disk import atomic
+from tagship.errors import Locked
+from tagship.progress import Tell, nobody
+from tagship.text import json_reader
+
+GLANCE = 0.2  # seconds for which somebody may look who holds a lock
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who holds a lock, as the file beside it tells."""
+
+    what: str
+    actor: str
+    host: str
+    pid: int
+    since: str
+
+
+@contextlib.contextmanager
+def locked(
+    path: Path, owner: dict[str, Any], wait: float = 0, tell: Tell = nobody
+) -> Iterator[None]:
+    """Hold ``path`` with flock(2), which the kernel releases when its holder dies.
+
+    Args:
+        path: the lock file; who holds it stands beside it, in ``<path>.json``.
+        owner: what the loser is told: ``what``, ``actor``, ``host``, ``pid``, ``since``.
+        wait: how long to wait for it, in seconds.
+        tell: is told who is waited for.
+
+    Raises:
+        Locked: somebody else holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    card = path.with_name(path.name + ".json")
+    lock = FileLock(path, mode=0o644)  # else by the umask
+    try:
+        try:
+            lock.acquire(timeout=GLANCE)
+        except Timeout:
+            if wait <= GLANCE:
+                raise
+            tell(f"waiting up to {wait:g} s: {_locked_by(card).message}")
+            lock.acquire(timeout=wait - GLANCE)
+    except Timeout:
+        raise _locked_by(card) from None
+    try:
+        try:
+            atomic.write_json(card, owner)
+        except OSError:  # a full disk: the lock holds all the same, and nobody is named
+            card.unlink(missing_ok=True)
+        yield
+    finally:
+        card.unlink(missing_ok=True)
+        lock.release()
+
+
+def holder(path: Path) -> str | None:
+    """Who holds the lock at ``path``, in words; None where nobody does. Never waits."""
+    from filelock import FileLock, Timeout
+
+    if not path.exists():
+        return None
+    try:
+        with FileLock(path, timeout=0):
+            return None
+    except Timeout:
+        return _locked_by(path.with_name(path.name + ".json")).message
+
+
+def _locked_by(card: Path) -> Locked:
+    try:
+        by = json_reader.read(Owner, json_reader.parse(card.read_bytes()))
+    except (OSError, ValueError):
+        # the holder has not written it yet, or is just leaving
+        return Locked("another process works on this model", "try again when it is done")
+    return Locked(
+        f"{by.what} is under way: {by.actor}@{by.host}, process {by.pid}, since {by.since}",
+        "try again when it is done, or wait for it with --wait SECONDS",
+    )

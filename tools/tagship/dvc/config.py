@@ -1,0 +1,76 @@
+"""DVC's configuration, and which part of it this host alone decides."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tagship.errors import Refused
+from tagship.git import worktree
+from tagship.text import redact
+
+
+@dataclass(frozen=True)
+class DvcConfig:
+    """DVC's configuration: all of it, as DVC merges it, and what this host says of its own."""
+
+    whole: dict[str, Any]
+    host: dict[str, Any]
+
+    def remote(self, name: str) -> dict[str, Any]:
+        """The options of a remote, those of the one that it builds on (``remote://``) included."""
+        from dvc.fs import get_fs_config
+
+        return dict(get_fs_config(self.whole, name=name))
+
+
+def read(project: Path) -> DvcConfig:
+    """Read DVC's configuration.
+
+    Raises:
+        Refused: it cannot be read, or what should be the host's own is in Git.
+    """
+    from dvc.config import Config, ConfigError, merge
+    from voluptuous import Invalid
+
+    check_local(project)
+    host: dict[str, Any] = {}
+    try:
+        config = Config(dvc_dir=str(project / ".dvc"))
+        for level in ("system", "global", "local"):
+            merge(host, config.load_one(level))
+    except (ConfigError, Invalid, OSError, TypeError, ValueError, AttributeError, RecursionError,
+            SyntaxError) as error:  # fmt: skip # the last is ConfigObj's
+        told = redact.text(" ".join(str(error).split()))[:300]
+        raise Refused(f"DVC: {told}", "mend .dvc/config") from None
+    return DvcConfig(dict(config), host)
+
+
+def check_local(project: Path) -> None:
+    """Refuse a config.local that comes with the repository: what it says would count as the host's.
+
+    Raises:
+        Refused: it is in Git.
+    """
+    name = ".dvc/config.local"
+    if (project / name).exists() and worktree.index(project, name):
+        raise Refused(
+            f"{name} is in Git, and is to say what this host alone decides",
+            f"git rm --cached {name}",
+        )
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """DVC logs what it also raises, and advice; the error is told once, by who catches it."""
+    loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,190 @@
+"""What a commit has of a model: its files, metrics, parameters and lineage.
+
+Everything is read from the commit with Git: opening a DVC repository at a revision is linear in its
+``.dvc`` files, and one that cannot be read breaks it.
+"""
+
+import contextlib
+import hashlib
+import posixpath
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tagship.disk import files as disk_files
+from tagship.dvc import pointers, stages
+from tagship.dvc.cache import GIT, Object
+from tagship.dvc.pointers import Out
+from tagship.dvc.stages import Stage
+from tagship.errors import Corrupt, NotFound
+from tagship.git import run, tree
+from tagship.registry import artifacts
+from tagship.registry.project_files import PARAMS_FILE
+from tagship.text import yaml
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A model at a commit: what to release or deploy, and where it came from."""
+
+    artifact: artifacts.Artifact
+    commit: str
+    outs: tuple[Out, ...]
+    makers: tuple[Stage, ...] = ()
+    metric_outs: tuple[Out, ...] = ()
+    params: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> str:
+        """Equal for models of equal bytes (the self-test does not count)."""
+        return self.outs[0].identity
+
+    @property
+    def dvc_objects(self) -> list[Object]:
+        """What DVC keeps of the model: a list for each folder, and what lies in none."""
+        return [one for out in self.outs for one in out.objects if one.hash_name != GIT]
+
+    @property
+    def pointers(self) -> list[str]:
+        """The files in Git that say what the model's bytes are, and dvc.yaml, which names it."""
+        pipeline = artifacts.pipeline_of(self.artifact.model)[1]
+        return sorted({pipeline, *(out.pointer for out in (*self.outs, *self.metric_outs))})
+
+    @property
+    def lineage(self) -> list[dict[str, Any]]:
+        """The stages that made the model, first things first."""
+        return [yaml.plain(stage.to_json()) for stage in self.makers]
+
+
+def snapshot(repository: run.Repository, blobs: tree.Blobs, commit: str, model: str) -> Snapshot:
+    """A model at a commit.
+
+    Raises:
+        NotFound: the commit declares no such model, or does not track its path.
+        Corrupt: one of the files that say so cannot be read.
+    """
+    folder, name = artifacts.pipeline_of(model)
+    data = blobs.read(commit, name)
+    declared = artifacts.parse(data, folder) if data is not None else {}
+    if model not in declared:
+        raise NotFound(f"commit {commit[:10]} declares no model {model}", f"tagship list {model}")
+    artifact = declared[model]
+    _check_names(artifact)
+    pipeline = pointers.pipeline_at(blobs, commit, folder, artifact.path)
+    outs = tuple(
+        pointers.find_out(repository, blobs, commit, pipeline, path) for path in artifact.paths
+    )
+    related = stages.related(pipeline, artifact.path)
+    metric_paths = _metric_paths(blobs, commit, artifact, related, alone=len(declared) == 1)
+    return Snapshot(
+        artifact,
+        commit,
+        outs,
+        tuple(stages.makers(pipeline, artifact.path)),
+        tuple(_metric_outs(repository, blobs, commit, pipeline, metric_paths)),
+        _params(blobs, commit, related),
+    )
+
+
+def _check_names(artifact: artifacts.Artifact) -> None:
+    """The model and its self-test lie side by side in a version directory, with our own files."""
+    names = [posixpath.basename(path) for path in artifact.paths]
+    if len(set(names)) < len(names):
+        raise Corrupt(
+            f"two files of {artifact.model} would be named {names[0]}",
+            "give the artifact and its self-test names of their own",
+        )
+    for name in set(names).intersection(disk_files.OWN):
+        raise Corrupt(
+            f"a file of {artifact.model} would be named {name}, which is tagship's own",
+            "give it another name",
+        )
+
+
+def _metric_paths(
+    blobs: tree.Blobs,
+    commit: str,
+    artifact: artifacts.Artifact,
+    related: list[Stage],
+    *,
+    alone: bool,
+) -> dict[str, None]:
+    """The metric files of the related stages, and those on dvc.yaml's top level that are theirs.
+
+    Where no stage is related (a model from ``dvc add``), all of the top level's are taken if the
+    model is alone in its dvc.yaml; else those that name it, or lie beside it.
+    """
+    folder, name = artifacts.pipeline_of(artifact.model)
+    top = yaml.parse(blobs.read(commit, name) or b"", name).get("metrics")
+    paths = {path: None for stage in related for path in stage.metrics}
+    outs = {path for stage in related for path in stage.outs}
+    for path in (stages.join(folder, one) for one in stages.metric_files(top)):
+        if any(stages.holds(out, path) for out in outs) or (
+            not related and (alone or _is_named(artifact, path))
+        ):
+            paths[path] = None
+    return paths
+
+
+def _is_named(artifact: artifacts.Artifact, path: str) -> bool:
+    """``metrics/churn.json``, ``churn/metrics.json``, or a file in the folder of the artifact."""
+    *folders, file = path.split("/")
+    model = artifact.model.rpartition(":")[2]
+    beside = posixpath.dirname(path) == posixpath.dirname(artifact.path) != ""
+    return model in (*folders, posixpath.splitext(file)[0]) or beside
+
+
+def _metric_outs(
+    repository: run.Repository,
+    blobs: tree.Blobs,
+    commit: str,
+    pipeline: list[Stage],
+    paths: Iterable[str],
+) -> Iterator[Out]:
+    for path in paths:
+        entries = blobs.tree(commit, path)
+        if entries:
+            yield pointers.git_out(path, entries)
+        else:
+            with contextlib.suppress(NotFound):  # declared, and not there at this commit
+                yield pointers.find_out(repository, blobs, commit, pipeline, path)
+
+
+def _params(blobs: tree.Blobs, commit: str, related: list[Stage]) -> Any:
+    if related:
+        return yaml.plain({k: v for stage in related for k, v in stage.params.items()})
+    whole = yaml.parse(blobs.read(commit, PARAMS_FILE) or b"", PARAMS_FILE)
+    return yaml.plain({key: value for key, value in whole.items() if key != "deploy"})
+
+
+def stale(taken: Snapshot, blobs: tree.Blobs) -> list[str]:
+    """What the commit has otherwise than when its stages made the model: files, and parameters.
+
+    Compared are the files that Git keeps, and params.yaml, with what dvc.lock recorded.
+    """
+    params = yaml.parse(blobs.read(taken.commit, PARAMS_FILE) or b"", PARAMS_FILE)
+    found: dict[str, None] = {}
+    for stage in taken.makers:
+        for path, md5 in stage.deps.items():
+            data = None if md5 is None else blobs.read(taken.commit, path)
+            if data is not None and md5 not in _md5s(data):
+                found[path] = None
+        for name, value in stage.params.items():
+            if ":" not in name and _parameter(params, name) != value:
+                found[f"{name} in {PARAMS_FILE}"] = None
+    return list(found)
+
+
+def _md5s(data: bytes) -> set[str]:
+    """DVC 3's digest of a file, and DVC 2's, which knew one kind of line end."""
+    return {
+        hashlib.md5(text, usedforsecurity=False).hexdigest()
+        for text in (data, data.replace(b"\r\n", b"\n"))
+    }
+
+
+def _parameter(params: dict[str, Any], dotted: str) -> Any:
+    value: Any = params
+    for part in dotted.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value

@@ -1,0 +1,183 @@
+"""The stages of dvc.lock as values, and which of them made or judge a model. Pure.
+
+The format is DVC's (dvc 3.67, ``dvc/schema.py``). Paths in a lock are relative to the stage's
+``wdir``, which only dvc.yaml tells; here they are from the repository's top.
+"""
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tagship.errors import Corrupt
+from tagship.registry.project_files import PARAMS_FILE, PIPELINE_FILE
+from tagship.text import yaml
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage as it last ran.
+
+    Attributes:
+        deps: md5 by path; None where DVC gives none (a dependency outside, say).
+        outs: DVC's entry (``md5``, ``size``, ...) by path.
+        params: value by name; those of another file than params.yaml are ``file:name``.
+        metrics: paths of its metric files.
+        pointer: the dvc.lock that says so.
+        plots: paths of its plots, and their options (``template``, ``x``, ``y``, ...).
+    """
+
+    name: str
+    command: str
+    deps: dict[str, str | None]
+    outs: dict[str, dict[str, Any]]
+    params: dict[str, Any]
+    metrics: tuple[str, ...]
+    pointer: str
+    plots: tuple[tuple[str, dict[str, Any]], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The stage as ``lineage`` in metadata.json has it."""
+        return {
+            "stage": self.name,
+            "command": self.command,
+            "deps": [{"path": path, "md5": md5} for path, md5 in self.deps.items()],
+            "outs": [{"path": path, "md5": out.get("md5")} for path, out in self.outs.items()],
+            "params": self.params,
+        }
+
+
+def read(pointer: str, lock: bytes, pipeline: bytes) -> list[Stage]:
+    """The stages of one dvc.lock.
+
+    Args:
+        pointer: its path.
+        lock: its content.
+        pipeline: the content of the dvc.yaml beside it.
+
+    Raises:
+        Corrupt: one of the two cannot be read, or is not of DVC's form.
+    """
+    folder = posixpath.dirname(pointer)
+    declared = yaml.parse(pipeline, posixpath.join(folder, PIPELINE_FILE))
+    locked = yaml.parse(lock, pointer)
+    try:
+        found = list(_stages(pointer, folder, locked, declared))
+        # DVC leaves the entry of a stage that was renamed or removed in the lock
+        known = declared.get("stages") or {}
+        return [stage for stage in found if stage.name.partition("@")[0] in known]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise Corrupt(f"{pointer} is not of DVC's form", "write it again: dvc repro") from None
+
+
+def _stages(
+    pointer: str, folder: str, locked: dict[str, Any], written: dict[str, Any]
+) -> Iterator[Stage]:
+    for name, stage in (locked.get("stages") or {}).items():
+        declared = (written.get("stages") or {}).get(name.partition("@")[0]) or {}
+        # an item of foreach or matrix is "name@item" in the lock, and its declaration is in do:
+        declared = declared.get("do", declared)
+        place = posixpath.join(folder, str(declared.get("wdir") or ""))
+        command = stage.get("cmd") or ""
+        yield Stage(
+            name,
+            " && ".join(command) if isinstance(command, list) else str(command),
+            {join(place, dep["path"]): dep.get("md5") for dep in stage.get("deps") or ()},
+            {join(place, out["path"]): dict(out) for out in stage.get("outs") or ()},
+            {
+                (key if file == PARAMS_FILE else f"{file}:{key}"): value
+                for file, values in (stage.get("params") or {}).items()
+                for key, value in (values or {}).items()
+            },
+            tuple(join(place, path) for path in metric_files(declared.get("metrics"))),
+            pointer,
+            tuple((join(place, path), one) for path, one in plots(declared.get("plots"))),
+        )
+
+
+def writer(stages: list[Stage], path: str) -> tuple[Stage, str] | None:
+    """The stage that writes ``path``, and its output that holds it; None where there is none."""
+    for stage in stages:
+        for out_path, out in stage.outs.items():
+            if holds(out_path, path) and out.get("md5"):
+                return stage, out_path
+    return None
+
+
+def makers(stages: list[Stage], path: str) -> list[Stage]:
+    """The stage that writes ``path`` and all that it stands on, first things first."""
+    found: list[Stage] = []
+
+    def visit(stage: Stage, above: tuple[Stage, ...]) -> None:
+        for other in stages:
+            if other not in (*found, *above, stage) and _feeds(other, stage):
+                visit(other, (*above, stage))
+        if stage not in found:
+            found.append(stage)
+
+    last = writer(stages, path)
+    if last is not None:
+        visit(last[0], ())
+    return found
+
+
+def related(stages: list[Stage], path: str) -> list[Stage]:
+    """The makers of ``path``, and the stages that judge it: they read it, or what it became."""
+    found = makers(stages, path)
+    last = writer(stages, path)
+    made = {path} | set(last[0].outs if last else ())
+    while True:
+        more = [
+            stage
+            for stage in stages
+            if stage not in found and any(_touch(dep, one) for dep in stage.deps for one in made)
+        ]
+        if not more:
+            return found
+        found += more
+        made.update(out for stage in more for out in stage.outs)
+
+
+def metric_files(declared: Any) -> Iterator[str]:
+    """The paths of a ``metrics:`` list, whose items are ``path`` or ``path: {options}``."""
+    for item in declared if isinstance(declared, list) else ():
+        for path in item if isinstance(item, dict) else (item,):
+            if isinstance(path, str) and "${" not in path:
+                yield path
+
+
+def plots(declared: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Path or name, and options, of a ``plots:`` list, or of the mapping that DVC takes too."""
+    items = [declared] if isinstance(declared, dict) else declared
+    for item in items if isinstance(items, list) else ():
+        for path, options in item.items() if isinstance(item, dict) else ((item, None),):
+            if isinstance(path, str):
+                yield path, dict(options) if isinstance(options, dict) else {}
+
+
+def join(folder: str, path: str) -> str:
+    """A path that is relative to ``folder``, from the repository's top."""
+    if "://" in path:  # of a dependency outside: its URL stays one, for ``redact`` to know it
+        return path
+    return posixpath.normpath(posixpath.join(folder, path))
+
+
+def holds(outer: str, inner: str) -> bool:
+    """Whether ``inner`` is ``outer``, or lies below it."""
+    return inner == outer or inner.startswith(outer + "/")
+
+
+def parents(path: str) -> list[str]:
+    """The folders above a path, nearest first, without the top."""
+    found = []
+    while (path := posixpath.dirname(path)) not in ("", "/"):
+        found.append(path)
+    return found
+
+
+def _feeds(one: Stage, other: Stage) -> bool:
+    return any(_touch(out, dep) for out in one.outs for dep in other.deps)
+
+
+def _touch(one: str, other: str) -> bool:
+    return holds(one, other) or holds(other, one)

@@ -1,0 +1,203 @@
+"""What is live, for the program that answers with it: no Git, no DVC, one look at ``current``."""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tagship import loaders
+from tagship.errors import Corrupt, NotFound, Refused, TagshipError
+from tagship.host import link as host_link
+from tagship.host import metadata, project, settings
+from tagship.host.link import LinkState
+from tagship.host.store import Store
+from tagship.registry import artifacts, refs
+
+logger = logging.getLogger("tagship")
+
+
+@dataclass(frozen=True)
+class Live:
+    """The live version of a model, resolved once: ``current`` may mean another one the next moment.
+
+    Attributes:
+        directory: the version directory; use it, and never ``current``, for every file.
+        path: the model's file or folder in it.
+    """
+
+    model: str
+    version: str
+    directory: Path
+    path: Path
+
+
+@dataclass(frozen=True)
+class ActiveModel:
+    """A loaded model. What it lacks, the framework's object gives: ``.predict(...)``.
+
+    Attributes:
+        model: the framework's own object.
+        version: what is loaded; None for the pipeline's own output, which has no version.
+        directory: where its files are.
+    """
+
+    model: Any = field(repr=False)
+    name: str
+    version: str | None
+    directory: Path
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("__"):  # copy and pickle probe for these before there is a model
+            raise AttributeError(attribute)
+        return getattr(self.model, attribute)
+
+
+def store(model: str, start: Path | str = ".") -> Store:
+    """The model's folder on this host, found without Git: from ``start`` up to the DVC repository.
+
+    Raises:
+        NotFound: ``start`` is in no DVC repository.
+    """
+    root = settings.read_root(settings.require_project(Path(start)))
+    return Store(root / refs.folder_name(refs.check_model(model)))
+
+
+def resolve(model: str, start: Path | str = ".") -> Live:
+    """Look at ``current`` once, and say what is live; again where that is cleaned up meanwhile.
+
+    Raises:
+        NotFound: nothing is deployed.
+        Refused: ``current`` is no link of ours.
+        Corrupt: it dangles, or its directory has no readable metadata.
+    """
+    folder = store(model, start)
+    while True:
+        directory = _live_directory(folder, model, Path(start))
+        try:
+            version, path = metadata.read_main(directory)
+            break
+        except Corrupt:
+            if directory.is_dir():  # else it was cleaned up meanwhile: what is live is another one
+                raise
+    return Live(model, version, directory, directory / path)
+
+
+def current(model: str, start: Path | str = ".") -> tuple[str, Path]:
+    """The live version and its directory: the same, without reading the metadata.
+
+    Raises:
+        NotFound, Refused, Corrupt: as for ``resolve``.
+    """
+    directory = _live_directory(store(model, start), model, Path(start))
+    return host_link.version_of(directory.name), directory
+
+
+def _live_directory(folder: Store, model: str, start: Path) -> Path:
+    link = folder.own_link()
+    if link.directory is None:
+        _check_declared(model, start)
+        raise NotFound(f"no version of {model} is live", f"tagship deploy {model}")
+    if link.state is LinkState.DANGLING:
+        version = host_link.version_of(link.directory)
+        raise Corrupt(
+            f"{folder.current} leads to {link.directory}, which is gone",
+            f"tagship deploy {model}@{version} --force",
+        )
+    return folder.path(link.directory).resolve()
+
+
+def load(
+    model: str,
+    start: Path | str = ".",
+    *,
+    loader: Callable[[Path], Any] | None = None,
+    allow_pickle: bool = False,
+) -> ActiveModel:
+    """Load the live version; where that fails, the pipeline's own output, and log a warning.
+
+    Args:
+        model: the model's name.
+        start: a folder in the workspace.
+        loader: loads a path, instead of the loader that the file's suffix names.
+        allow_pickle: load ``.joblib`` and ``.pkl`` too, which run the code that is in them.
+
+    Raises:
+        TagshipError: neither can be loaded; it says why, for both.
+    """
+    try:
+        return _load_live(model, start, loader, allow_pickle)
+    except TagshipError as error:
+        why = error
+    try:
+        path = _fallback(model, Path(start))
+        loaded = _load(model, path, loader, allow_pickle)
+    except TagshipError as error:
+        raise TagshipError(
+            f"{model} cannot be loaded: {why.message}; and not from the pipeline's output:"
+            f" {error.message}",
+            why.hint or error.hint,
+        ) from None
+    logger.warning("%s is loaded from %s, which has no version: %s", model, path, why.message)
+    return ActiveModel(loaded, model, None, path.parent)
+
+
+def _load_live(
+    model: str, start: Path | str, loader: Callable[[Path], Any] | None, allow_pickle: bool
+) -> ActiveModel:
+    """Load what is live; what is cleaned up while it loads is live no more, and another one is."""
+    while True:
+        live = resolve(model, start)
+        try:
+            loaded = _load(model, live.path, loader, allow_pickle)
+            return ActiveModel(loaded, model, live.version, live.directory)
+        except Exception:
+            if live.directory.is_dir():
+                raise
+
+
+def _check_declared(model: str, start: Path) -> None:
+    """Tell a model that is not declared from one that is not deployed, as far as the tree tells."""
+    with contextlib.suppress(Corrupt):
+        declared = _declared(model, start)
+        if declared and model not in declared:
+            raise artifacts.unknown_model(model, declared)
+
+
+def _declared(model: str, start: Path) -> dict[str, artifacts.Artifact]:
+    """What dvc.yaml of the work tree declares today; nothing where there is none."""
+    folder, name = artifacts.pipeline_of(model)
+    try:
+        data = (project.find_top(settings.require_project(start)) / name).read_bytes()
+    except FileNotFoundError:
+        return {}
+    return artifacts.parse(data, folder)
+
+
+def _fallback(model: str, start: Path) -> Path:
+    """The artifact in the work tree, as dvc.yaml declares it today."""
+    declared = _declared(model, start)
+    if model not in declared:
+        raise artifacts.unknown_model(model, declared)
+    path = project.find_top(settings.require_project(start)) / declared[model].path
+    if not path.exists():
+        raise NotFound(f"{path} does not exist", "dvc repro, or dvc pull")
+    return path
+
+
+def _load(model: str, path: Path, loader: Callable[[Path], Any] | None, allow_pickle: bool) -> Any:
+    if loader is not None:
+        return loader(path)
+    known = loaders.need(path, allow_unsafe=allow_pickle)
+    try:
+        return loaders.load(known, path)
+    except TagshipError:
+        raise
+    except ImportError as error:
+        raise Refused(
+            f"{path.name} needs {error.name}, which is not installed",
+            f'pip install "{known.requirement}"',
+        ) from None
+    except Exception as error:
+        raise Corrupt(f"{path} does not load: {error}", f"tagship verify {model}") from error

@@ -1,0 +1,73 @@
+"""Which versions a host has: the live one, the directories, and whether they are intact."""
+
+from tagship.errors import Corrupt
+from tagship.host import link, metadata
+from tagship.host.history import Place
+from tagship.host.link import LinkState
+from tagship.host.metadata import Metadata
+from tagship.host.store import Store
+from tagship.progress import Progress, silent
+
+
+def live_place(store: Store) -> Place | None:
+    """The version that ``current`` means; from its directory's metadata, or else its name."""
+    directory = store.live()
+    if directory is None:
+        return None
+    described = read_metadata(store, directory)
+    version = described.version if described else link.version_of(directory)
+    return Place(version, directory)
+
+
+def told_live(store: Store) -> Place | None:
+    """The same for whoever only tells: None also where ``current`` is no link of ours."""
+    ours = store.link().state in (LinkState.OK, LinkState.DANGLING)
+    return live_place(store) if ours else None
+
+
+def live_metadata(store: Store) -> Metadata | None:
+    """The metadata of the live version; None where nothing is live, or it cannot be read."""
+    directory = store.live()
+    return None if directory is None else read_metadata(store, directory)
+
+
+def read_metadata(store: Store, directory: str) -> Metadata | None:
+    """The metadata of a version directory; None where it has none that can be read."""
+    try:
+        return metadata.read(store.path(directory))
+    except Corrupt:
+        return None
+
+
+def by_seq(store: Store) -> list[str]:
+    """The names below versions/, by the ``seq`` of their deployment, the oldest first."""
+
+    def seq(directory: str) -> int:
+        described = read_metadata(store, directory)
+        return described.deployment.seq if described and described.deployment else 0
+
+    return sorted(store.directories(), key=seq)
+
+
+def is_broken(
+    store: Store,
+    directory: str,
+    *,
+    deep: bool,
+    touched: bool = True,
+    progress: Progress = silent,
+) -> bool:
+    """Whether a version directory is gone, or not as its metadata says.
+
+    Args:
+        store: the model's folder.
+        directory: a name below versions/.
+        deep: hash the files.
+        touched: those alone that were touched since they were deployed; else every byte.
+        progress: is told the bytes hashed.
+    """
+    described = read_metadata(store, directory) if directory else None
+    if described is None:
+        return True
+    path = store.path(directory)
+    return bool(metadata.verify(path, described, deep=deep, touched=touched, progress=progress))

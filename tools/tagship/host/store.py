@@ -1,0 +1,293 @@
+"""A model's folder on a host: versions/, the link ``current``, pins, staging and trash.
+
+``Store`` is the one owner of that state. It knows directories, not what they mean.
+"""
+
+import contextlib
+import os
+import shlex
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tagship.disk import atomic, capacity, lock
+from tagship.errors import Corrupt, Refused
+from tagship.host import link as host_link
+from tagship.host.link import CURRENT, VERSIONS, Link, LinkState
+from tagship.progress import Tell, nobody
+from tagship.registry.refs import VersionText
+from tagship.text import json_reader
+
+PRIVATE = ".tagship"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Pin:
+    """Why a version is kept, since when, and who said so."""
+
+    version: VersionText
+    reason: str | None
+    at: str
+    by: str
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder of one model: ``<root>/<model>``."""
+
+    folder: Path
+
+    @property
+    def versions(self) -> Path:
+        """The folder of the version directories."""
+        return self.folder / VERSIONS
+
+    @property
+    def current(self) -> Path:
+        """The link to the live version directory."""
+        return self.folder / CURRENT
+
+    @property
+    def private(self) -> Path:
+        """Lock, staging, trash, intent and pins: on the same file system as versions/."""
+        return self.folder / PRIVATE
+
+    @property
+    def _intent(self) -> Path:
+        return self.private / "intent.json"
+
+    @property
+    def _pins(self) -> Path:
+        return self.private / "pins.json"
+
+    @property
+    def staging(self) -> Path:
+        """Where version directories are built."""
+        return self.private / "staging"
+
+    @property
+    def incoming(self) -> Path:
+        """Where objects arrive from a remote, until their bytes are checked."""
+        return self.private / "incoming"
+
+    @property
+    def trash(self) -> Path:
+        """Where version directories go first when they are removed."""
+        return self.private / "trash"
+
+    @contextlib.contextmanager
+    def locked(self, owner: dict[str, Any], wait: float = 0, tell: Tell = nobody) -> Iterator[None]:
+        """Hold the model's lock, its folders made.
+
+        Raises:
+            Locked: another process holds it.
+            Refused: the folder cannot be written.
+        """
+        self._check_links()
+        for folder in (self.folder, self.versions, self.private):
+            if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+                raise Refused(f"{folder} cannot be written: Permission denied", f"ls -ld {folder}")
+        try:
+            for folder in (self.versions, self.staging, self.trash):
+                atomic.make_folder(folder)
+            atomic.make_folder(self.incoming, 0o700)
+        except OSError as error:
+            what = f"{error.filename or self.folder} cannot be made: {error.strerror}"
+            raise Refused(what, capacity.hint(error, f"ls -ld {self.folder}")) from None
+        with lock.locked(self.private / "lock", owner, wait, tell):
+            yield
+
+    def _check_links(self) -> None:
+        """Nothing is written through a link: it may have come with the repository.
+
+        Raises:
+            Refused: where only folders and files of ours belong, there is a link.
+        """
+        lock = self.private / "lock"
+        for path in (self.versions, self.private, lock, self.staging, self.incoming, self.trash):
+            if path.is_symlink():
+                raise Refused(
+                    f"{path} is a link to {path.readlink()}, and is to be tagship's own",
+                    f"remove it: rm {shlex.quote(str(path))}",
+                )
+
+    def holder(self) -> str | None:
+        """Who works on the model right now, in words; None where nobody does.
+
+        Raises:
+            Refused: there is a link where the lock is to be.
+        """
+        self._check_links()
+        return lock.holder(self.private / "lock")
+
+    def link(self) -> Link:
+        """What ``current`` is, read once."""
+        return host_link.link(self.folder)
+
+    def live(self) -> str | None:
+        """The name below versions/ that ``current`` means; None where nothing is deployed.
+
+        Raises:
+            Refused: ``current`` is no link of ours.
+        """
+        return self.own_link().directory
+
+    def own_link(self) -> Link:
+        """What ``current`` is, read once, where it is ours or not there.
+
+        Raises:
+            Refused: it is no link of ours.
+        """
+        link = self.link()
+        if link.state is LinkState.FOLDER:
+            raise Refused(
+                f"{self.current} is no link but a file or a folder of its own",
+                f"move it away: mv {self.current} {self.current}.old",
+            )
+        if link.state is LinkState.FOREIGN:
+            raise Refused(
+                f"{self.current} leads to {link.target}, which is no version",
+                f"remove the link and deploy again: rm {self.current}",
+            )
+        return link
+
+    def directories(self) -> list[str]:
+        """The names below versions/, in no order that means anything."""
+        with contextlib.suppress(FileNotFoundError):
+            return [entry.name for entry in os.scandir(self.versions) if entry.is_dir()]
+        return []
+
+    def path(self, directory: str) -> Path:
+        """The path of a version directory.
+
+        Raises:
+            Corrupt: the name, from the history or an intent, is not one below versions/.
+        """
+        if directory in ("", ".", "..") or "/" in directory or "\0" in directory:
+            raise Corrupt(
+                f"{directory!r} is no version directory of {self.folder}",
+                "mend the history, or move it away",
+            )
+        return self.versions / directory
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[Path]:
+        """An empty directory to build a version in, gone afterwards unless it was published."""
+        staged = self.staging / name
+        staged.mkdir(mode=0o755)
+        try:
+            yield staged
+        finally:
+            atomic.remove_tree(staged)
+
+    def publish(self, staged: Path, directory: str) -> None:
+        """Make a staged directory a version: read-only, durable, then renamed into versions/."""
+        atomic.protect_tree(staged)
+        atomic.sync_tree(staged)
+        atomic.move(staged, self.path(directory))
+
+    def protect(self, directory: str) -> None:
+        """Make a version read-only again; where that is forbidden, it stays what it is."""
+        with contextlib.suppress(OSError):
+            atomic.protect_tree(self.path(directory))
+
+    def open_to(self) -> list[tuple[Path, int]]:
+        """The folders that the group (0o020) or others (0o002) can write to, and which of both.
+
+        Whoever can rename in one of them can put other bytes live, read-only as versions are.
+        """
+        modes = (
+            (folder, folder.stat().st_mode & 0o022)
+            for folder in (self.folder.parent, self.folder, self.versions, self.private)
+            if folder.is_dir()
+        )
+        return [(folder, mode) for folder, mode in modes if mode]
+
+    def switch(self, directory: str) -> None:
+        """Make a version live. The commit point of a deploy."""
+        atomic.swap_link(self.current, f"{VERSIONS}/{self.path(directory).name}")
+
+    def unlink(self) -> None:
+        """Take ``current`` away: nothing is live any more."""
+        self.current.unlink()
+        atomic.sync_directory(self.folder)
+
+    def discard(self, directory: str) -> None:
+        """Take a version out of versions/, into the trash."""
+        source, target = self.path(directory), self.trash / directory
+        atomic.remove_tree(target)
+        atomic.move(source, target)
+
+    def seal(self, directory: str) -> bool:
+        """Make a version directory itself read-only again; whether it was not, and is now."""
+        path = self.path(directory)
+        if not stat.S_IMODE(path.stat().st_mode) & 0o222:
+            return False
+        try:
+            path.chmod(0o555)
+        except PermissionError:  # another user's: status tells
+            return False
+        return True
+
+    def hollow_trash(self) -> None:
+        """Delete the bytes of what was discarded; its names stay, for whoever has to tell of it."""
+        for entry in list(self.trash.iterdir()):
+            if entry.is_dir() and not entry.is_symlink():
+                entry.chmod(0o700)
+                for inner in list(entry.iterdir()):
+                    atomic.remove_tree(inner)
+
+    def empty_trash(self) -> None:
+        """Delete for good what was discarded."""
+        for entry in list(self.trash.iterdir()):
+            atomic.remove_tree(entry)
+
+    def open_intent(self, intent: dict[str, Any]) -> None:
+        """Write down, durably, what is about to be done."""
+        atomic.write_json(self._intent, intent)
+
+    def close_intent(self) -> None:
+        """It is done, and the history says so."""
+        self._intent.unlink(missing_ok=True)
+        atomic.sync_directory(self.private)
+
+    def intent(self, read: Callable[[Any], T]) -> T | None:
+        """What a killed run was about to do, as ``read`` takes it from the JSON value.
+
+        Raises:
+            Corrupt: nobody can carry on with it.
+        """
+        try:
+            return atomic.read_json(self._intent, read, "intent", f"remove it: rm {self._intent}")
+        except FileNotFoundError:
+            return None
+
+    def sweep(self) -> list[str]:
+        """Remove what a killed run left lying about; the names of what was removed."""
+        left = [*self.staging.iterdir(), *self.incoming.iterdir(), *self.trash.iterdir()]
+        for folder in (self.folder, self.private):
+            left += [path for path in folder.iterdir() if atomic.is_temporary(path.name)]
+        for path in left:
+            atomic.remove_tree(path)
+        return sorted(path.name for path in left)
+
+    def pins(self) -> dict[str, Pin]:
+        """The pinned versions, by version.
+
+        Raises:
+            Corrupt: the file of pins cannot be read.
+        """
+        hint = f"mend {self._pins}"
+        try:
+            found = atomic.read_json(self._pins, json_reader.array(Pin), "list of pins", hint)
+        except FileNotFoundError:
+            return {}
+        return {pin.version: pin for pin in found}
+
+    def write_pins(self, pins: dict[str, Pin]) -> None:
+        """Replace the pins."""
+        atomic.write_json(self._pins, [asdict(pin) for pin in pins.values()])

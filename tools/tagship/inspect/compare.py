@@ -1,0 +1,207 @@
+"""Two versions of a model side by side: which is better, and what changed. Touches nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tagship.dvc import content
+from tagship.errors import Corrupt, NotFound, Unavailable
+from tagship.git import commits
+from tagship.host import history, installed, journal, link
+from tagship.host.metadata import Metadata
+from tagship.inspect import find
+from tagship.loaders.selftest import SelfTest
+from tagship.registry import metrics
+from tagship.registry.catalog import Release
+from tagship.registry.metrics import MetricChange
+from tagship.registry.refs import Ref, Wanted
+from tagship.text import clock, redact, yaml
+from tagship.workspace.workspace import Workspace
+
+MOST_COMMITS = 50  # that are listed; all are counted
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two versions; ``size`` is in bytes, ``at`` when it was tagged."""
+
+    version: str
+    tag: str
+    at: str
+    commit: str
+    author: str
+    size: int
+    live: bool
+    on_disk: bool
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that is another thing in the later version; None where one has it not."""
+
+    name: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class CommitLine:
+    """A commit in a line; ``at`` is ISO 8601 in UTC."""
+
+    id: str
+    at: str
+    author: str
+    subject: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What ``after`` has otherwise than ``before``. Only metrics are listed where they are equal.
+
+    Attributes:
+        params: dotted parameters.
+        inputs: md5 by path, of every file that a stage reads: data and code.
+        commands: of the stages that made the model, by the stage's name.
+        architecture: None where one of the two was never loaded here.
+        self_test: what the model takes and gives; None where one of the two has no self-test here.
+        commits: the newest that ``after`` has and ``before`` has not, ``MOST_COMMITS`` at most.
+        ahead, behind: how many commits ``after`` has more, and fewer; None where this clone does
+            not tell: it is shallow, or has not both.
+    """
+
+    model: str
+    before: Side
+    after: Side
+    metrics: tuple[MetricChange, ...]
+    params: tuple[Change, ...]
+    inputs: tuple[Change, ...]
+    commands: tuple[Change, ...]
+    architecture: tuple[Change, ...] | None
+    self_test: tuple[Change, ...] | None
+    commits: tuple[CommitLine, ...]
+    ahead: int | None
+    behind: int | None
+
+
+def compare(
+    space: Workspace, model: str, before: Wanted | None = None, after: Wanted | None = None
+) -> Comparison:
+    """Hold two versions against each other.
+
+    Args:
+        space: the workspace.
+        model: the model.
+        before: a version; None for the live one. Where neither is named and the live one is the
+            latest, it is held against what was live before it.
+        after: a version; None for the latest.
+
+    Raises:
+        NotFound, Refused: there is no such version, or nothing is live.
+    """
+    first = find.find(space, Ref(model, before or _live(space, model)))
+    second = find.find(space, Ref(model, after or Wanted()))
+    if before is None and after is None and first == second:
+        first = _live_before(space, first)
+    old, new = find.describe(space, first), find.describe(space, second)
+    fewer, more = _apart(space, first, second)
+    return Comparison(
+        model,
+        _side(space, old),
+        _side(space, new),
+        metrics.changes(old.metrics, new.metrics, space.settings.better),
+        changes(yaml.flat(old.params), yaml.flat(new.params)),
+        changes(_inputs(old), _inputs(new)),
+        changes(_commands(old), _commands(new)),
+        _changes_of_known(old.architecture, new.architecture),
+        _changes_of_known(_form(space, first, old), _form(space, second, new)),
+        tuple(_line(commit) for commit in (more or [])[:MOST_COMMITS]),
+        None if more is None else len(more),
+        None if fewer is None else len(fewer),
+    )
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """What differs, in the order of the later version. Pure."""
+    names = [*after, *(name for name in before if name not in after)]
+    return tuple(
+        Change(name, before.get(name), after.get(name))
+        for name in names
+        if (name in before) != (name in after) or before[name] != after[name]
+    )
+
+
+def _live(space: Workspace, model: str) -> Wanted:
+    live = installed.told_live(space.store(model))
+    if live is None:
+        space.catalog(model)  # a model that does not exist is told first
+        hint = f"name the versions: tagship compare {model} 1.0 1.1, or: tagship deploy {model}"
+        raise NotFound(f"no version of {model} is live", hint)
+    return Wanted.parse(live.version, model)
+
+
+def _live_before(space: Workspace, live: Release) -> Release:
+    """What was live before the live version; itself where nothing was."""
+    model, version = live.tag.name.model, str(live.version)
+    places = [one.place for one in history.periods(journal.events(space.store(model)))]
+    others = [place.version for place in places if place.version != version]
+    return (space.catalog(model).get(others[-1]) if others else None) or live
+
+
+def _side(space: Workspace, described: Metadata) -> Side:
+    store = space.store(described.model)
+    live = installed.told_live(store)
+    on_disk = {link.version_of(directory) for directory in store.directories()}
+    return Side(
+        described.version,
+        described.tag.name,
+        described.tag.at,
+        described.commit.id,
+        described.commit.author,
+        described.size,
+        live is not None and live.version == described.version,
+        described.version in on_disk,
+    )
+
+
+def _inputs(described: Metadata) -> dict[str, str | None]:
+    """The md5 of every file that a stage read."""
+    return {dep["path"]: dep["md5"] for stage in described.lineage for dep in stage["deps"]}
+
+
+def _commands(described: Metadata) -> dict[str, str]:
+    return {stage["stage"]: stage["command"] for stage in described.lineage}
+
+
+def _changes_of_known(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> tuple[Change, ...] | None:
+    return None if before is None or after is None else changes(before, after)
+
+
+def _form(space: Workspace, release: Release, described: Metadata) -> dict[str, Any] | None:
+    """What a version's self-test takes and gives; from its directory, or from its commit."""
+    if described.self_test is None:
+        return None
+    store = space.store(described.model)
+    try:
+        if described.deployment is not None:
+            name = history.directory_name(described.version, described.deployment.id)
+            return SelfTest.read(store.path(name) / described.self_test).form
+        taken = space.snapshot(release.commit, described.model)
+        data = content.content(taken.outs[1], taken.commit, space.blobs, space.cache)
+        return None if data is None else SelfTest.parse(data, described.self_test).form
+    except (Corrupt, OSError):
+        return None
+
+
+def _apart(
+    space: Workspace, one: Release, other: Release
+) -> tuple[list[commits.Commit] | None, list[commits.Commit] | None]:
+    try:
+        return commits.apart(space.repository, one.commit, other.commit)
+    except Unavailable:  # a shallow clone has not all of them
+        return None, None
+
+
+def _line(commit: commits.Commit) -> CommitLine:
+    return CommitLine(commit.id, clock.stamp(commit.at), commit.author, redact.text(commit.message))

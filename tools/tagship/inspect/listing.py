@@ -1,0 +1,121 @@
+"""Rows of ``list`` and ``models``: what the tags carry, and which of it is on this host.
+
+Apart from ``inspection``: a person waits for them, and they need fewer modules.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tagship.errors import Corrupt, TagshipError, told
+from tagship.host import installed, link
+from tagship.registry import artifacts, catalog, tags
+from tagship.registry.catalog import Catalog, Release
+from tagship.text import clock
+from tagship.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One model: what is live, what is the latest, and the live version's bytes.
+
+    ``note`` says what of it cannot be read here; None where all can.
+    """
+
+    model: str
+    path: str
+    live: str | None
+    latest: str | None
+    behind: bool
+    size: int | None
+    deprecated: bool
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    """One version: its tag, and its state on this host. ``size`` is in bytes."""
+
+    version: str
+    tag: str
+    at: str
+    commit: str
+    size: int | None
+    metrics: dict[str, Any]
+    stages: tuple[str, ...]
+    on_disk: bool
+    live: bool
+    pinned: bool
+    offered: bool
+
+
+def models(space: Workspace) -> list[ModelRow]:
+    """One row for each model that HEAD declares."""
+    catalogs = catalog.read(tags.read(space.repository))
+    return [
+        _model_row(space, artifact, catalogs.get(model, Catalog(model)))
+        for model, artifact in sorted(space.artifacts().items())
+    ]
+
+
+def _model_row(space: Workspace, artifact: artifacts.Artifact, known: Catalog) -> ModelRow:
+    store, note = space.store(artifact.model), None
+    try:
+        live = installed.told_live(store)
+        described = installed.read_metadata(store, live.directory) if live else None
+    except (Corrupt, OSError) as error:  # one model's trouble is not the others'
+        live, described, (note, _) = None, None, told(error)
+    latest = str(known.latest.version) if known.latest else None
+    return ModelRow(
+        artifact.model,
+        artifact.path,
+        live.version if live else None,
+        latest,
+        note is None and known.is_ahead_of(live.version if live else None),
+        described.size if described else None,
+        known.deprecated,
+        note,
+    )
+
+
+def versions(space: Workspace, model: str) -> list[VersionRow]:
+    """Every version that a tag carries, lowest first.
+
+    Raises:
+        NotFound: there is neither such a model nor a tag of it.
+    """
+    known = space.catalog(model)
+    store = space.store(model)
+    live = installed.told_live(store)
+    on_disk = {link.version_of(directory) for directory in store.directories()}
+    pins = store.pins()
+    return [
+        VersionRow(
+            str(release.version),
+            str(release.tag.name),
+            clock.stamp(release.tag.at),
+            release.commit,
+            *_size_and_metrics(space, model, release),
+            release.stages,
+            str(release.version) in on_disk,
+            live is not None and live.version == str(release.version),
+            str(release.version) in pins,
+            release.active,
+        )
+        for release in known.releases
+    ]
+
+
+def _size_and_metrics(
+    space: Workspace, model: str, release: Release
+) -> tuple[int | None, dict[str, Any]]:
+    """From the tag's message; from the commit where GTO or a person made the tag."""
+    told = release.metrics
+    if told is not None:
+        return release.size, told
+    try:
+        taken = space.snapshot(release.commit, model)
+        sizes = [one.size for out in taken.outs for one in out.objects]
+        metrics = space.metrics(taken)
+    except TagshipError:  # the tag is older than the artifact's declaration: listed all the same
+        return None, {}
+    return sum(size or 0 for size in sizes), metrics

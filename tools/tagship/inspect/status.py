@@ -1,0 +1,177 @@
+"""Whether a model is in order, and the command that fixes what is not."""
+
+import enum
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tagship.disk import files as disk_files
+from tagship.errors import Corrupt, told
+from tagship.host import history, installed, journal
+from tagship.host import link as host_link
+from tagship.host.link import LinkState
+from tagship.host.store import Store
+from tagship.inspect import verify as inspect_verify
+from tagship.registry.catalog import Catalog
+from tagship.workspace.workspace import Workspace
+
+
+class State(enum.IntEnum):
+    """How a model is; the value is the exit code of ``tagship status``."""
+
+    IN_ORDER = 0
+    DRIFTED = 3
+    BROKEN = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not in order, and the command that mends it."""
+
+    state: State
+    what: str
+    mend: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a model is on this host."""
+
+    model: str
+    live: str | None
+    latest: str | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def state(self) -> State:
+        """The worst of the findings."""
+        return max((finding.state for finding in self.findings), default=State.IN_ORDER)
+
+
+def status(space: Workspace, model: str) -> Status:
+    """Whether what is live is what should be, and the commands that mend what is not.
+
+    A model that cannot be read is broken: whoever asks for several is told of the others too.
+    """
+    try:
+        return _status(space, model)
+    except (Corrupt, OSError) as error:
+        what, hint = told(error)
+        mend = hint.partition(": ")[2] or hint  # it may begin with words
+        return Status(model, None, None, (Finding(State.BROKEN, what, mend),))
+
+
+def _status(space: Workspace, model: str) -> Status:
+    store, known = space.store(model), space.catalog(model)
+    latest = str(known.latest.version) if known.latest else None
+    link = store.link()
+    live = installed.told_live(store)
+    good = _good(store)
+    findings = [
+        *_link_findings(store, model, latest, good),
+        *(_live_findings(space, store, known, live) if live and link.state is LinkState.OK else ()),
+        *_history_findings(store, model, live),
+    ]
+    if live and known.is_ahead_of(live.version):
+        findings.append(_behind(store, model, live, str(latest)))
+    findings += _open_findings(store)
+    return Status(model, live.version if live else None, latest, tuple(findings))
+
+
+def _good(store: Store) -> history.Place | None:
+    """The version that should be live, as the history has it."""
+    try:
+        return history.last_good(journal.events(store))
+    except Corrupt:
+        return None
+
+
+def _behind(store: Store, model: str, live: history.Place, latest: str) -> Finding:
+    """A later version is released: not deployed yet, or rolled back, with a reason."""
+    left = history.left_by_rollback(journal.events(store).about(latest), latest)
+    if left is not None and left.place == live:
+        why = f": {left.reason}" if left.reason else ""
+        what = f"{latest} was rolled back to {live.version}{why}"
+        return Finding(State.DRIFTED, what, f"tagship release {model}, once it is better")
+    what = f"{latest} is released, {live.version} is live"
+    return Finding(State.DRIFTED, what, f"tagship deploy {model}")
+
+
+def _link_findings(
+    store: Store, model: str, latest: str | None, good: history.Place | None
+) -> Iterable[Finding]:
+    link, again = store.link(), f"tagship deploy {model}"
+    if good is not None:
+        again = f"tagship rollback {model} --to {good.version}"
+    if link.state is LinkState.NONE and good is not None:
+        yield Finding(State.BROKEN, f"{store.current} is gone", again)
+    elif link.state is LinkState.NONE and latest is not None:
+        yield Finding(State.DRIFTED, "nothing is deployed", again)
+    elif link.state is LinkState.FOLDER:
+        what = f"{store.current} is no link"
+        yield Finding(State.DRIFTED, what, f"mv {store.current} {store.current}.old && {again}")
+    elif link.state is LinkState.FOREIGN:
+        what = f"{store.current} leads to {link.target}"
+        yield Finding(State.DRIFTED, what, f"rm {store.current} && {again}")
+    elif link.state is LinkState.DANGLING:
+        version = host_link.version_of(link.directory or "")
+        what = f"{store.current} leads to {link.directory}, which is gone"
+        yield Finding(State.BROKEN, what, f"tagship deploy {model}@{version} --force")
+
+
+def _open_findings(store: Store) -> Iterable[Finding]:
+    """Folders that others can write to, once something was deployed into them."""
+    if not store.versions.is_dir():
+        return
+    for folder, mode in store.open_to():
+        who = {0o020: "its group", 0o002: "everybody"}.get(mode, "its group and everybody")
+        what = f"{folder} can be written by {who}, who can so change what is live"
+        mend = "".join(letter for bit, letter in ((0o020, "g"), (0o002, "o")) if mode & bit)
+        yield Finding(State.DRIFTED, what, f"chmod {mend}-w {shlex.quote(str(folder))}")
+
+
+def _live_findings(
+    space: Workspace, store: Store, known: Catalog, live: history.Place
+) -> Iterable[Finding]:
+    found = inspect_verify.verify_directory(space, store, known, live.directory)
+    again = f"tagship deploy {known.model}@{live.version} --force"
+    missing = any(
+        problem.what == "is missing" or (problem.path == disk_files.METADATA and not found.files)
+        for problem in found.problems
+    )
+    described, release = installed.read_metadata(store, live.directory), known.get(live.version)
+    moved = bool(described and (not release or described.tag.object != release.tag.object_id))
+    back = f"git tag -f {described.tag.name} {described.tag.object}" if described else again
+    back = back if release else "git fetch --tags"
+    for problem in found.problems:
+        state = State.BROKEN if missing else State.DRIFTED
+        mend = back if moved and problem.path == disk_files.METADATA else again
+        if problem.mode is not None:
+            path = store.path(live.directory) / problem.path
+            mend = f"chmod {problem.mode} {shlex.quote(str(path))}"
+        yield Finding(state, f"{live.directory}/{problem.path} {problem.what}", mend)
+
+
+def _history_findings(store: Store, model: str, live: history.Place | None) -> Iterable[Finding]:
+    try:
+        good = history.last_good(journal.events(store))
+        intent = journal.intent(store)
+    except Corrupt as error:
+        command = error.hint.partition(": ")[2] or error.hint  # it may begin with words
+        yield Finding(State.DRIFTED, error.message, command)
+        return
+    busy = store.holder()
+    if busy is not None:
+        yield Finding(State.IN_ORDER, busy, f"ask again when it is done: tagship status {model}")
+        return
+    if intent is not None:
+        mend = f"tagship cleanup {model} --keep 1000 --yes"
+        yield Finding(State.DRIFTED, "a run was cut short; the next command mends it", mend)
+        return
+    if live is not None and live != good:
+        told = f"the history says {good.directory if good else 'nothing'}"
+        what = f"{store.current} was changed by hand: it means {live.directory}, {told}"
+        mend = f"tagship deploy {model}@{live.version} --force"
+        if good is not None:
+            mend = f"tagship rollback {model} --to {good.version}"
+        yield Finding(State.DRIFTED, what, mend)

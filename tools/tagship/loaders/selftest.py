@@ -1,0 +1,258 @@
+"""The smoke test: load a model in a process of its own, and ask what it was released with.
+
+A self-test is JSON, written by whoever trains the model and tracked with it (docs/self_test.md)::
+
+    {"schema": 1, "inputs": [...], "outputs": [...], "tolerance": {"absolute": 1e-6, "relative": 0}}
+
+A process of its own, because a broken model may take the interpreter down with it, or never answer.
+"""
+
+import contextlib
+import ctypes
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from tagship import loaders
+from tagship.errors import Corrupt, Refused, SelfTestFailed, TagshipError
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+PASSED, SKIPPED = "passed", "skipped"
+KINDS = {"SelfTestFailed": SelfTestFailed, "Corrupt": SelfTestFailed, "Refused": Refused}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a smoke test found.
+
+    Attributes:
+        verdict: ``passed``, or ``skipped`` where nothing could be loaded safely.
+        detail: in words.
+        framework, architecture: of the loaded model.
+        versions: of the framework and of Python.
+    """
+
+    verdict: str
+    detail: str
+    framework: str | None = None
+    architecture: dict[str, Any] | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """Inputs and the answers that the released model gave, with the difference that is allowed."""
+
+    inputs: list[Any]
+    outputs: list[Any]
+    absolute: float
+    relative: float
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a self-test.
+
+        Raises:
+            Corrupt: the file is not of the form above.
+        """
+        return cls.parse(path.read_bytes(), path.name)
+
+    @classmethod
+    def parse(cls, data: bytes, name: str) -> Self:
+        """The self-test in a file's bytes.
+
+        Raises:
+            Corrupt: they are not of the form above.
+        """
+        try:
+            value = json.loads(data)
+            tolerance = value["tolerance"]
+            test = cls(
+                list(value["inputs"]),
+                list(value["outputs"]),
+                float(tolerance["absolute"]),
+                float(tolerance["relative"]),
+            )
+        except (ValueError, TypeError, KeyError) as error:
+            raise Corrupt(
+                f"{name} is no readable self-test ({error})", "see docs/self_test.md"
+            ) from None
+        if value.get("schema") != 1 or not test.inputs or len(test.inputs) != len(test.outputs):
+            raise Corrupt(f"{name} is no self-test of schema 1", "see docs/self_test.md")
+        return test
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """What the model takes and gives: the shape of one input and of one output, and the rest.
+
+        A single number has the shape ``[]``.
+        """
+        return {
+            "samples": len(self.inputs),
+            "input": _shape(self.inputs[0]),
+            "output": _shape(self.outputs[0]),
+            "absolute tolerance": self.absolute,
+            "relative tolerance": self.relative,
+        }
+
+    def differences(self, answers: Any) -> list[str]:
+        """Where the answers are not the released ones; empty where they are."""
+        got, expected = list(_numbers(answers)), list(_numbers(self.outputs))
+        if len(got) != len(expected):
+            return [f"{len(got)} numbers instead of {len(expected)}"]
+        return [
+            f"number {index}: {new:.6g} instead of {old:.6g}"
+            for index, (new, old) in enumerate(zip(got, expected, strict=True))
+            if not math.isclose(new, old, rel_tol=self.relative, abs_tol=self.absolute)
+        ]
+
+
+def _shape(value: Any) -> list[int]:
+    """The lengths of nested lists, by their first elements."""
+    if not isinstance(value, list):
+        return []
+    return [len(value), *(_shape(value[0]) if value else [])]
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        for inner in value:
+            yield from _numbers(inner)
+    else:
+        yield float(value)
+
+
+def check(model: Path, self_test: Path | None, *, allow_pickle: bool = False) -> Report:
+    """Load and ask a model in this process.
+
+    Raises:
+        Refused, Corrupt: the file is not what its name says, or this framework is not safe.
+        TagshipError: no loader, an extra is missing, or the answers differ.
+    """
+    loader = loaders.need(model, allow_unsafe=allow_pickle)
+    try:
+        loaded = loaders.load(loader, model)
+    except TagshipError:
+        raise
+    except ImportError as error:
+        raise TagshipError(
+            f"{model.name} needs {error.name}, which is not installed",
+            f'pip install "{loader.requirement}", or deploy with --no-smoke-test',
+        ) from None
+    except Exception as error:  # noqa: BLE001 - each framework has its own errors
+        raise SelfTestFailed(
+            f"{model.name} does not load: {_first_line(error)}", "train and release it again"
+        ) from None
+    versions = _versions(loader.framework)
+    architecture = loader.describe(loaded)
+    if self_test is None:
+        return Report(
+            PASSED, "loads; it has no self-test", loader.framework, architecture, versions
+        )
+    test = SelfTest.read(self_test)
+    try:
+        wrong = test.differences(loader.predict(loaded, test.inputs))
+    except Exception as error:  # noqa: BLE001 - each framework has its own errors
+        raise SelfTestFailed(
+            f"{model.name} does not answer: {_first_line(error)}", "train and release it again"
+        ) from None
+    if wrong:
+        raise SelfTestFailed(
+            f"{model.name} does not answer as it was released: {'; '.join(wrong[:3])}",
+            "compare the framework's version here with the one it was trained with",
+        )
+    detail = f"{len(test.inputs)} answers as released"
+    return Report(PASSED, detail, loader.framework, architecture, versions)
+
+
+def run(model: Path, self_test: Path | None, timeout: float) -> Report:
+    """The same in a process of its own, killed with its children after ``timeout`` seconds.
+
+    Raises:
+        SelfTestFailed: it does not load, does not answer as released, crashes, or takes too long.
+        Refused: the file is not what its name says, or this framework is not safe.
+        TagshipError: it could not be tried: an extra is not installed.
+    """
+    loader = loaders.find(model)
+    if loader is None:
+        return Report(SKIPPED, f"no loader reads {model.name}")
+    if not loader.safe:
+        return Report(SKIPPED, f"{model.name} is a pickle, and not loaded", loader.framework)
+    with tempfile.TemporaryDirectory(prefix="tagship-") as folder:
+        answer = Path(folder, "report.json")
+        # -P: with -m alone Python looks for modules in the working directory first
+        command = [sys.executable, "-P", "-m", "tagship.loaders.selftest", str(answer), str(model)]
+        command += [str(self_test)] if self_test else []
+        errors = _run_to_end(command, timeout, model.name)
+        try:
+            value = json.loads(answer.read_bytes())
+        except (FileNotFoundError, ValueError):
+            last = (errors.strip().splitlines() or ["no output"])[-1]
+            raise SelfTestFailed(
+                f"loading {model.name} ended its process: {last}", "train and release it again"
+            ) from None
+    if "error" not in value:
+        return Report(**value)
+    raise KINDS.get(value["kind"], TagshipError)(value["error"], value["hint"])
+
+
+def _run_to_end(command: list[str], timeout: float, name: str) -> str:
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        return process.communicate(timeout=timeout)[1]
+    except subprocess.TimeoutExpired:
+        raise SelfTestFailed(
+            f"loading {name} took longer than {timeout:g} s",
+            "see smoke_timeout in docs/settings.md",
+        ) from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _versions(framework: str) -> dict[str, str]:
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    module = sys.modules.get(framework)
+    if module is not None and hasattr(module, "__version__"):
+        found[framework] = str(module.__version__)
+    return found
+
+
+def _main(answer: Path, model: Path, self_test: Path | None) -> None:
+    try:
+        value = asdict(check(model, self_test))
+    except TagshipError as error:
+        value = {"error": error.message, "hint": error.hint, "kind": type(error).__name__}
+    answer.write_text(json.dumps(value))
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when a deploy is killed: it has a session of its own."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    _die_with_parent()
+    _main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)

@@ -1,0 +1,357 @@
+"""ModelVersionManager: all that the command line can do with one model, as methods.
+
+Each method imports what it calls, so that a command does not wait for the modules of the others.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tagship.errors import NotFound, TagshipError
+from tagship.manager import arguments
+from tagship.progress import Progress, Tell, nobody, silent
+from tagship.registry.refs import Ref, TagName, Wanted, check_model
+from tagship.workspace import workspace
+
+if TYPE_CHECKING:
+    from tagship.deploy.cleanup import Cleanup, Pinned
+    from tagship.deploy.deploy import Outcome
+    from tagship.deploy.plan import Plan, RollbackPlan
+    from tagship.export.export import Exported
+    from tagship.host.active import Live
+    from tagship.host.history import Event
+    from tagship.host.metadata import Metadata
+    from tagship.inspect.compare import Comparison
+    from tagship.inspect.events import LiveThen
+    from tagship.inspect.listing import VersionRow
+    from tagship.inspect.status import Status
+    from tagship.inspect.verify import Verification
+    from tagship.inspect.why import Why
+    from tagship.loaders.selftest import Report
+    from tagship.release.publish import Released, ReleasePlan
+
+
+@arguments.checked_methods
+class ModelVersionManager:
+    """Releases, deploys and rolls back one model.
+
+    Args:
+        model: its name under ``artifacts:`` in dvc.yaml.
+        start: a folder in the workspace; the working directory by default.
+        progress: is told what is fetched, copied, hashed and pushed, and the bytes of it.
+        tell: is told whose lock is waited for, where ``wait`` is given.
+
+    Raises:
+        NotFound: ``start`` is in no Git, or in no DVC repository.
+        InvalidName: no model can be named so.
+    """
+
+    def __init__(
+        self, model: str, start: Path | str = ".", progress: Progress = silent, tell: Tell = nobody
+    ) -> None:
+        self.model = check_model(model)
+        self.start = Path(start)
+        self.space = workspace.find(self.start)
+        self.progress, self.tell = progress, tell
+
+    def release(
+        self,
+        *,
+        bump: str = "minor",
+        version: str | None = None,
+        message: str | None = None,
+        push: bool = False,
+        force: bool = False,
+    ) -> "Released":
+        """Publish what HEAD has of the model as its next version. See ``release.release``."""
+        from tagship.release import publish
+
+        options = publish.Options(bump, version, message, push, force, self.progress)
+        return publish.release(self.space, self.model, options)
+
+    def release_plan(
+        self, *, bump: str = "minor", version: str | None = None, push: bool = False,
+        force: bool = False,
+    ) -> "ReleasePlan":  # fmt: skip
+        """What ``release`` would publish. Touches nothing. See ``release.plan``.
+
+        Raises:
+            AlreadyReleased: nothing; its ``version`` says which one has what HEAD has.
+        """
+        from tagship.release import publish
+
+        options = publish.Options(bump, version, None, push, force)
+        return publish.plan(self.space, self.model, options)
+
+    def plan(self, version: str | Ref = "latest") -> "Plan":
+        """What deploying a version would change. See ``plans.of_deploy``."""
+        from tagship.deploy import plan as deploy_plan
+
+        return deploy_plan.of_deploy(self.space, self._ref(version), self.progress)
+
+    def deploy(
+        self,
+        version: str | Ref = "latest",
+        *,
+        force: bool = False,
+        smoke_test: bool | None = None,
+        reason: str | None = None,
+        wait: float = 0,
+    ) -> "Outcome":
+        """Make a version live. See ``deploy.deploy``."""
+        from tagship.deploy import deploy as deploys
+
+        options = deploys.Options(force, smoke_test, reason, wait, self.progress, tell=self.tell)
+        outcome = deploys.deploy(self.space, self._ref(version), options)
+        return self._cleaned(outcome) if outcome.event else outcome
+
+    def deploy_model(
+        self,
+        source: Any = None,
+        *,
+        bump: str = "minor",
+        message: str | None = None,
+        push: bool = False,
+        smoke_test: bool | None = None,
+        reason: str | None = None,
+    ) -> "Outcome":
+        """Release and deploy, in one call, from a notebook or a script.
+
+        Args:
+            source: a version or tag to deploy (the latest by default); or the path of a model file
+                or folder, or a trained model: it is saved where its artifact lives, tracked by DVC,
+                committed (just that), released, and deployed.
+            bump: ``minor``, ``major`` or ``patch``.
+            message: what is new, for the commit and the tag.
+            push: push the tag to Git's remote.
+            smoke_test: load the model before it goes live; None for what the settings say.
+            reason: why, for the history.
+
+        Raises:
+            Refused: a stage of the pipeline writes this artifact: run ``dvc repro`` instead.
+            TagshipError: as for ``release`` and ``deploy``.
+        """
+        from tagship.deploy import deploy as deploys
+        from tagship.release import add_model
+
+        if source is None or (isinstance(source, str) and self._is_version(source)):
+            return self.deploy(source or "latest", smoke_test=smoke_test, reason=reason)
+        text = message or f"Train {self.model}"
+        add_model.check_in(self.space, self.model, source, text)
+        done = self.release(bump=bump, message=message, push=push)
+        with deploys.interruptible(self.space, done):
+            return self.deploy(str(done.version), smoke_test=smoke_test, reason=reason)
+
+    def get_current_version(self) -> "Live | None":
+        """The live version; None where nothing is deployed yet.
+
+        Raises:
+            Refused, Corrupt: ``current`` is no link of ours, or dangles.
+        """
+        from tagship.host.active import resolve
+
+        try:
+            return resolve(self.model, self.start)
+        except NotFound:
+            return None
+
+    def list_versions(self) -> "list[VersionRow]":
+        """Every version that a tag carries, lowest first."""
+        from tagship.inspect import listing
+
+        return listing.versions(self.space, self.model)
+
+    def show(self, version: str | Ref = "latest") -> "Metadata":
+        """All that is known of a version, deployed or not."""
+        from tagship.inspect import find
+
+        return find.show(self.space, self._ref(version))
+
+    def rollback_to_version(
+        self, version: str | None = None, *, reason: str | None = None, verify: bool = False,
+        wait: float = 0,
+    ) -> "Outcome":  # fmt: skip
+        """Make the last good version before the live one current again, or the one given.
+
+        Args:
+            version: instead of the one before.
+            reason: why, for the history.
+            verify: hash every byte of it first; else those files alone that were touched.
+            wait: seconds to wait for another act on the model.
+        """
+        from tagship.deploy import deploy as deploys
+
+        wanted = None if version is None else Wanted.parse(version, self.model)
+        options = deploys.Options(
+            reason=reason, verify=verify, wait=wait, progress=self.progress, tell=self.tell
+        )
+        return deploys.rollback(self.space, self.model, wanted, options)
+
+    def rollback_plan(self, version: str | None = None) -> "RollbackPlan":
+        """What ``rollback_to_version`` would go back to. Touches nothing."""
+        from tagship.deploy import plan as deploy_plan
+
+        wanted = None if version is None else Wanted.parse(version, self.model)
+        return deploy_plan.of_rollback(self.space, self.model, wanted)
+
+    def cleanup_old_versions(
+        self, keep: int | None = None, *, dry_run: bool = False, reason: str | None = None,
+        wait: float = 0,
+    ) -> "Cleanup":  # fmt: skip
+        """Remove old versions from this host. See ``cleanup.cleanup``."""
+        from tagship.deploy import cleanup
+        from tagship.deploy import deploy as deploys
+
+        options = deploys.Options(reason=reason, wait=wait, tell=self.tell)
+        return cleanup.cleanup(self.space, self.model, keep, dry_run=dry_run, options=options)
+
+    def export(
+        self, formats: Iterable[str], version: str | Ref = "latest", *,
+        target: Path | str | None = None,
+    ) -> "Exported":  # fmt: skip
+        """Describe a version in the formats of others, and copy it with that to ``target``.
+
+        Args:
+            formats: ``huggingface``, ``cyclonedx``, ``mlflow``.
+            version: as for ``deploy``.
+            target: a new folder; None for the descriptions alone.
+
+        Raises:
+            TagshipError: as for ``export.export``.
+        """
+        from tagship.export import export as exports
+
+        folder = None if target is None else Path(target)
+        return exports.export(
+            self.space, self._ref(version), list(formats), folder, self.progress
+        )  # fmt: skip
+
+    def report(self, path: Path | str = "report.html") -> Path:
+        """Write a page that shows the model to others: one HTML file, which loads nothing.
+
+        Raises:
+            Refused: ``path`` is no file, or what draws is not installed.
+            NotFound: there is no such model, or no such folder.
+        """
+        from tagship.report import collect, page
+
+        page.write(collect.collect(self.space, [self.model]), Path(path))
+        return Path(path)
+
+    def pin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> "Pinned":
+        """Protect a version from cleanup."""
+        from tagship.deploy import cleanup
+        from tagship.deploy import deploy as deploys
+
+        found = str(self.space.catalog(self.model).find(self._ref(version)).version)
+        options = deploys.Options(reason=reason, wait=wait, tell=self.tell)
+        return cleanup.pin(self.space, self.model, found, options)
+
+    def unpin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> "Pinned":
+        """Let cleanup have a version again."""
+        from tagship.deploy import cleanup
+        from tagship.deploy import deploy as deploys
+
+        options = deploys.Options(reason=reason, wait=wait, tell=self.tell)
+        return cleanup.unpin(self.space, self._ref(version), options)
+
+    def get_deployment_history(
+        self,
+        limit: int | None = None,
+        *,
+        since: datetime | str | None = None,
+        actions: Iterable[str] = (),
+    ) -> "list[Event]":
+        """What happened to the model on this host, oldest first.
+
+        Args:
+            limit: only the last ``limit`` events.
+            since: only events that began then or later; a text is ISO 8601, in UTC without a zone.
+            actions: only events of these actions, such as ``rollback``.
+
+        Raises:
+            NotFound: there is no such model, and nothing ever happened to it.
+            InvalidName: ``since`` is no date.
+            Corrupt: the history cannot be read.
+        """
+        from tagship.inspect import events
+        from tagship.text import clock
+
+        first = clock.moment(since) if isinstance(since, str) else since
+        return events.events(self.space, [self.model], limit or None, first, actions)
+
+    def live_at(self, moment: datetime | str) -> "LiveThen":
+        """What was live on this host at a moment, and why; a text as in ``since`` above."""
+        from tagship.inspect import events
+        from tagship.text import clock
+
+        then = clock.moment(moment) if isinstance(moment, str) else moment
+        return events.live_at(self.space, self.model, then)
+
+    def compare(self, before: str | None = None, after: str | None = None) -> "Comparison":
+        """Which of two versions is better, and what changed; the live one and the latest.
+
+        Raises:
+            NotFound, Refused: there is no such version, or nothing is live.
+        """
+        from tagship.inspect import compare as inspect_compare
+
+        sides = [None if v is None else Wanted.parse(v, self.model) for v in (before, after)]
+        return inspect_compare.compare(self.space, self.model, *sides)
+
+    def why(self) -> "Why":
+        """Where what is live comes from. See ``provenance.why``."""
+        from tagship.inspect import why as inspect_why
+
+        return inspect_why.why(self.model, self.start)
+
+    def verify(self, version: str | None = None) -> "list[Verification]":
+        """Hash what is on disk against its metadata, and that against the tag."""
+        from tagship.inspect import verify as inspect_verify
+
+        ref = Ref(self.model) if version is None else self._ref(version)
+        return inspect_verify.verify(self.space, ref, self.progress)
+
+    def status(self) -> "Status":
+        """Whether what is live is what should be."""
+        from tagship.inspect import status as inspect_status
+
+        self.space.declared(self.model)
+        return inspect_status.status(self.space, self.model)
+
+    def self_test(self, version: str | None = None) -> "Report":
+        """Load the live version, or another one on disk, and run its self-test on it.
+
+        A process of its own does it, in at most ``smoke_timeout`` seconds.
+
+        Raises:
+            NotFound: nothing is live, or that version is not on disk here.
+            SelfTestFailed: it does not load, or does not answer as it was released.
+        """
+        from tagship.inspect import verify as inspect_verify
+
+        wanted = None if version is None else self._ref(version).wanted
+        return inspect_verify.self_test(self.space, self.model, wanted)
+
+    def _ref(self, version: str | Ref) -> Ref:
+        if isinstance(version, Ref):
+            return version
+        return Ref(self.model, Wanted.parse(version, self.model))
+
+    def _is_version(self, text: str) -> bool:
+        if TagName.parse(text):
+            return True
+        try:
+            self._ref(text)
+        except TagshipError:
+            return False
+        return not Path(text).exists()
+
+    def _cleaned(self, outcome: "Outcome") -> "Outcome":
+        """Step 10: a version that is live stays live, whatever becomes of the cleanup."""
+        from tagship.deploy import cleanup
+
+        if not self.space.settings.auto_cleanup:
+            return outcome
+        return cleanup.after(self.space, outcome)

@@ -1,0 +1,106 @@
+"""The models that a repository declares, under ``artifacts:`` in dvc.yaml."""
+
+import difflib
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tagship.errors import Corrupt, NotFound
+from tagship.registry.project_files import PIPELINE_FILE
+from tagship.registry.refs import is_model
+from tagship.text import yaml
+from tagship.text.paths import check_path
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model as dvc.yaml declares it.
+
+    Attributes:
+        model: GTO's full name, ``name`` or ``folder:name``.
+        path: the model's file or folder, relative to the repository's top.
+        self_test: its self-test (``meta: self_test:``), likewise; None where it has none.
+        description, labels: as declared.
+    """
+
+    model: str
+    path: str
+    self_test: str | None = None
+    description: str = ""
+    labels: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All that is released together: the model, and its self-test."""
+        return (self.path,) if self.self_test is None else (self.path, self.self_test)
+
+
+def parse(data: bytes, folder: str = "") -> dict[str, Artifact]:
+    """The models that one dvc.yaml declares.
+
+    Args:
+        data: the file's content.
+        folder: its folder, relative to the repository's top; empty for the top itself.
+
+    Raises:
+        Corrupt: the file, or an entry, is not of DVC's form.
+    """
+    name = posixpath.join(folder, PIPELINE_FILE)
+    declared = yaml.parse(data, name).get("artifacts") or {}
+    if not isinstance(declared, dict):
+        raise Corrupt(f"artifacts: in {name} is no mapping", f"mend {name} and commit it")
+    found = {}
+    for key, entry in declared.items():
+        model = f"{folder}:{key}" if folder else str(key)
+        if not is_model(model):
+            continue  # DVC warns of such a name and reads on; no tag can be made of it
+        found[model] = _artifact(model, entry, folder, f"artifacts: {key} in {name}")
+    return found
+
+
+def _artifact(model: str, entry: Any, folder: str, where: str) -> Artifact:
+    if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
+        raise Corrupt(f"{where} has no path", "give it the path of the model's file or folder")
+    meta = entry.get("meta")
+    self_test = meta.get("self_test") if isinstance(meta, dict) else None
+    if self_test is not None and not isinstance(self_test, str):
+        raise Corrupt(f"{where}: self_test is no path", "give it the path of the self-test's file")
+    if not isinstance(entry.get("labels") or [], list):
+        raise Corrupt(f"{where}: labels is no list", "mend dvc.yaml and commit it")
+    return Artifact(
+        model,
+        _from_top(folder, entry["path"], where),
+        None if self_test is None else _from_top(folder, self_test, where),
+        str(entry.get("desc") or ""),
+        tuple(str(label) for label in entry.get("labels") or ()),
+    )
+
+
+def _from_top(folder: str, path: str, where: str) -> str:
+    if "${" in path:
+        raise Corrupt(f"{path!r} is a template", "write the artifact's path out in dvc.yaml")
+    try:
+        return check_path(posixpath.normpath(posixpath.join(folder, path)))
+    except Corrupt:
+        raise Corrupt(
+            f"{where}: {path!r} is no path in the repository", "mend dvc.yaml and commit it"
+        ) from None
+
+
+def pipeline_of(model: str) -> tuple[str, str]:
+    """The folder of the dvc.yaml that declares a model, and that file's path."""
+    folder = model.rpartition(":")[0]
+    return folder, posixpath.join(folder, PIPELINE_FILE)
+
+
+def unknown_model(model: str, known: Mapping[str, Artifact]) -> NotFound:
+    """The error for a model that no dvc.yaml declares, with the nearest name."""
+    near = difflib.get_close_matches(model, known, 1)
+    if near:
+        hint = f"did you mean {near[0]}?"
+    elif known:
+        hint = "there are: " + ", ".join(sorted(known))
+    else:
+        hint = "declare it under artifacts: in dvc.yaml, or: tagship init --model NAME --path PATH"
+    return NotFound(f"there is no model {model}", hint)

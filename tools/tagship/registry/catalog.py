@@ -1,0 +1,186 @@
+"""The versions that the tags of a repository make: GTO's rules, applied to values alone."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from semver import Version
+
+from tagship.errors import NotFound, Refused
+from tagship.registry import refs
+from tagship.registry import tags as registry_tags
+from tagship.registry.refs import Action, Ref
+from tagship.text import json_reader
+
+CANCELLING = (Action.DEREGISTER, Action.UNASSIGN, Action.DEPRECATE)
+
+
+class Release(NamedTuple):
+    """One version of a model, and the tag that carries it.
+
+    Attributes:
+        active: False once it was deregistered, or its model deprecated: it is not offered any more.
+        stages: the stages that it holds (``prod``), as GTO assigns them.
+    """
+
+    version: Version
+    tag: registry_tags.Tag
+    active: bool = True
+    stages: tuple[str, ...] = ()
+
+    @property
+    def commit(self) -> str:
+        """The commit that the tag points at."""
+        return self.tag.commit
+
+    @property
+    def metrics(self) -> dict[str, Any] | None:
+        """The metrics in the tag's message; None where GTO or a person made the tag."""
+        return _json(self.tag.trailers.get("Metrics"))
+
+    @property
+    def size(self) -> int | None:
+        """The model's bytes, from the tag's message."""
+        text = self.tag.trailers.get("Size", "")
+        return int(text) if text.isdecimal() and len(text) < 20 else None  # of 64 bits
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All versions of one model, lowest first."""
+
+    model: str
+    releases: tuple[Release, ...] = ()
+    deprecated: bool = False
+
+    @property
+    def taken(self) -> list[Version]:
+        """Every version that has a tag, cancelled ones included: none is given twice."""
+        return [release.version for release in self.releases]
+
+    @property
+    def offered(self) -> list[Release]:
+        """The versions that may be deployed."""
+        return [release for release in self.releases if release.active]
+
+    @property
+    def latest(self) -> Release | None:
+        """The highest version on offer that is no pre-release."""
+        final = [release for release in self.offered if not release.version.prerelease]
+        return final[-1] if final else None
+
+    def is_ahead_of(self, live: str | None) -> bool:
+        """Whether there is a version that what is live is behind of."""
+        if self.latest is None:
+            return False
+        release = self.get(live) if live else None
+        return release is None or release.version < self.latest.version
+
+    def find(self, ref: Ref) -> Release:
+        """The version that ``ref`` asks for.
+
+        Raises:
+            NotFound: no tag carries it.
+            Refused: it was deregistered, or the model deprecated.
+        """
+        if ref.wanted.stage is not None:
+            return self._holder(ref.wanted.stage)
+        version = ref.wanted.select(release.version for release in self.offered)
+        for release in self.releases:
+            if version is not None and str(release.version) == str(version):
+                return release
+        cancelled = ref.wanted.select(self.taken)
+        if cancelled is None:
+            raise refs.no_such_version(ref, self.taken)
+        what = (
+            f"{self.model} is deprecated"
+            if self.deprecated
+            else (f"{self.model} {cancelled} was deregistered")
+        )
+        raise Refused(what, f"release a new version: tagship release {self.model}")
+
+    def get(self, version: str) -> Release | None:
+        """The version of exactly this text, cancelled or not."""
+        return next((r for r in self.releases if str(r.version) == version), None)
+
+    def _holder(self, stage: str) -> Release:
+        for release in reversed(self.releases):
+            if stage in release.stages:
+                return release
+        raise NotFound(
+            f"no version of {self.model} holds the stage {stage}", f"gto show {self.model}"
+        )
+
+
+def read(tags: Iterable[registry_tags.Tag]) -> dict[str, Catalog]:
+    """One catalog for each model that has tags."""
+    by_model: dict[str, list[registry_tags.Tag]] = defaultdict(list)
+    for tag in tags:
+        by_model[tag.name.model].append(tag)
+    return {model: _catalog(model, found) for model, found in by_model.items()}
+
+
+def of(tags: Iterable[registry_tags.Tag], model: str) -> Catalog:
+    """The catalog of one model; an empty one where it has no tag."""
+    found = [tag for tag in tags if tag.name.model == model]
+    return _catalog(model, found)
+
+
+def _catalog(model: str, tags: list[registry_tags.Tag]) -> Catalog:
+    # GTO orders by the tag's time; in one second the cancelling tag wins
+    ordered = sorted(tags, key=lambda tag: (tag.at, tag.name.action in CANCELLING))
+    deprecated = bool(ordered) and ordered[-1].name.action is Action.DEPRECATE
+    registered: dict[str, registry_tags.Tag] = {}
+    active: dict[str, bool] = {}
+    for tag in ordered:
+        version = str(tag.name.version)
+        if tag.name.action is Action.REGISTER:
+            registered[version], active[version] = tag, True
+        elif tag.name.action is Action.DEREGISTER:
+            active[version] = False
+    on_offer = {tag.commit for version, tag in registered.items() if active[version]}
+    cancelled = {tag.commit for tag in registered.values()} - on_offer
+    stages = {} if deprecated else _stages(ordered, cancelled)
+    releases = [
+        Release(
+            tag.name.version,
+            tag,
+            active[version] and not deprecated,
+            stages.get(tag.commit, ()),
+        )
+        for version, tag in registered.items()
+        if tag.name.version is not None
+    ]
+    releases.sort(key=lambda one: refs.precedence(one.version))
+    return Catalog(model, tuple(releases), deprecated)
+
+
+def _stages(
+    ordered: Iterable[registry_tags.Tag], cancelled: set[str]
+) -> dict[str, tuple[str, ...]]:
+    """The stages of each commit: of those not unassigned since, the last one assigned holds one."""
+    assigned: dict[str, dict[str, registry_tags.Tag]] = defaultdict(dict)
+    for tag in ordered:
+        if tag.name.stage is None or tag.commit in cancelled:
+            continue
+        commits = assigned[tag.name.stage]
+        commits.pop(tag.commit, None)
+        if tag.name.action is Action.ASSIGN:
+            commits[tag.commit] = tag  # the newest is the last
+    held: dict[str, tuple[str, ...]] = {}
+    for stage, commits in sorted(assigned.items()):
+        if commits:
+            commit = list(commits)[-1]
+            held[commit] = (*held.get(commit, ()), stage)
+    return held
+
+
+def _json(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        value = json_reader.parse(text.encode())
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

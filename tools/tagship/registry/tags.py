@@ -1,0 +1,239 @@
+"""Annotated tags of GTO's grammar: read, created, checked, pushed."""
+
+import re
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from tagship.errors import Refused, Unavailable
+from tagship.git import remotes, run, worktree
+from tagship.git.run import NO_HOOKS, QUIET, Repository, Stopped
+from tagship.registry import refs
+from tagship.registry.refs import TagName
+
+IDENTIFY = 'git config user.name "Your Name" && git config user.email you@example.com'
+SSH_SIGNATURE = "-----BEGIN SSH SIGNATURE-----"
+# What tags() asks for; NUL ends a field: a name or a message may hold anything else.
+TAG_FORM = (
+    "%(refname:strip=2)%00%(objectname)%00%(*objectname)%00%(*objecttype)%00%(taggerdate:unix)%00"
+    "%(taggername)%00%(taggeremail)%00%(tag)%00%(contents)%00%(contents:signature)%00"
+)
+
+
+class Tag(NamedTuple):
+    """An annotated tag of GTO's grammar. No dataclass: of those, ten thousand take a blink.
+
+    Attributes:
+        name: the ref's.
+        object_id: the tag object's.
+        commit: what it points at.
+        message: without the signature.
+        own_name: the name in the tag object: a ref may hold the object of another tag.
+        signature: as the tag object has it, unchecked; empty where it is not signed.
+    """
+
+    name: TagName
+    object_id: str
+    commit: str
+    tagger: str
+    at: datetime
+    message: str
+    own_name: str
+    signature: str = ""
+
+    @property
+    def trailers(self) -> dict[str, str]:
+        """The ``Key: value`` lines that end its message."""
+        return refs.trailers(self.message)
+
+
+def read(repository: Repository, model: str | None = None) -> list[Tag]:
+    """Every annotated tag of GTO's grammar, of one model or of all.
+
+    Others, and broken ones, are passed over.
+    """
+    answer = run.read_fields(repository, "for-each-ref", f"--format={TAG_FORM}", *patterns(model))
+    parts = chain.from_iterable(answer)
+    found = []
+    for name, object_id, commit, kind, at, tagger, email, own_name, message, signature in zip(
+        *[parts] * 10, strict=True
+    ):
+        tag = TagName.parse(name.removeprefix("\n"))
+        if not tag or kind != "commit":  # a lightweight tag peels to nothing
+            continue
+        try:
+            when = run.time_of(at)
+        except (ValueError, OverflowError, OSError):  # no date, or one that no calendar has
+            continue
+        text = message.removesuffix(signature)
+        found.append(
+            Tag(tag, object_id, commit, f"{tagger} {email}", when, text, own_name, signature)
+        )
+    return found
+
+
+def patterns(model: str | None) -> list[str]:
+    """Patterns of git-for-each-ref(1) for the tags of one model or of all."""
+    if model is None:
+        return ["refs/tags/"]
+    name = f"refs/tags/{model.replace(':', '=')}"
+    return [f"{name}@*", f"{name}#*", f"{name}#*/**"]  # a stage may have slashes in its name
+
+
+def of_remote(repository: Repository, remote: str) -> dict[TagName, str]:
+    """The tags that ``remote`` has, each with the commit that it points at.
+
+    Raises:
+        Refused: Git's configuration here has no remote of that name.
+        Unavailable: the remote does not answer.
+    """
+    remotes.check_remote(repository, remote)
+    answer = run.act(repository, "-c", NO_HOOKS, "ls-remote", "--tags", "--end-of-options", remote)
+    commits: dict[TagName, str] = {}
+    for line in answer.splitlines():
+        object_id, _, ref = line.partition("\t")
+        name = TagName.parse(ref.removeprefix("refs/tags/").removesuffix("^{}"))
+        if name:
+            commits[name] = object_id  # the peeled line, ref^{}, follows the tag object's own
+    return commits
+
+
+def check_can_tag(repository: Repository, name: TagName) -> None:
+    """Refuse, before anything is pushed, what ``create_tag`` would refuse.
+
+    Raises:
+        Refused: a tag has the name, or Git does not know who you are.
+    """
+    ref = f"refs/tags/{name}"
+    kind = run.ask(repository, "for-each-ref", "--format=%(refname) %(objecttype)", ref)
+    for line in kind.splitlines():
+        if line == f"{ref} tag":
+            raise Refused(f"the tag {name} exists", "release another version")
+        if line.startswith(f"{ref} "):
+            raise Refused(
+                f"the tag {name} exists, and is not annotated",
+                f"release another version, or remove it: git tag -d {name}",
+            )
+    if not worktree.identity(repository):
+        raise Refused("Git does not know who you are", IDENTIFY)
+
+
+def create(repository: Repository, name: TagName, commit_id: str, message: str) -> bool:
+    """Make an annotated tag, and make it durable: ``git tag`` alone does not fsync.
+
+    Returns:
+        Whether it is signed, as Git's ``tag.gpgSign`` or ``tag.forceSignAnnotated`` asks for.
+
+    Raises:
+        Refused: the tag exists, Git does not know who you are, or it cannot sign.
+    """
+    sign = _signs_tags(repository)
+    try:
+        run.execute(
+            repository.git,
+            ["git", "-c", "core.fsync=all", "tag", "--sign" if sign else "--annotate",
+             "--cleanup=verbatim", f"--message={message}", "--end-of-options", str(name), commit_id]
+        )  # fmt: skip
+    except Stopped as stopped:
+        if "already exists" in stopped.said:
+            raise Refused(f"the tag {name} exists", "release another version") from None
+        if "Please tell me who you are" in stopped.said:
+            raise Refused("Git does not know who you are", IDENTIFY) from None
+        if "unable to sign the tag" in stopped.said:
+            raise _cannot_sign(name, run.failure(stopped).message) from None
+        raise run.failure(stopped) from None
+    # Git 2.39 makes a tag without a signature, and exits with 0, where ssh-keygen has failed
+    if sign and not run.ask(
+        repository, "for-each-ref", "--format=%(contents:signature)", f"refs/tags/{name}"
+    ).strip():  # fmt: skip
+        delete(repository, name)
+        raise _cannot_sign(name, "the key cannot be used")
+    return sign
+
+
+def _signs_tags(repository: Repository) -> bool:
+    pattern = r"^tag\.(gpgsign|forcesignannotated)$"
+    try:
+        told = run.ask(repository, "config", "--type=bool", "--get-regexp", pattern)
+    except Unavailable:  # neither is set
+        return False
+    values = dict(line.split() for line in told.splitlines())  # the last value of each counts
+    return "true" in values.values()
+
+
+def _cannot_sign(name: TagName, why: str) -> Refused:
+    return Refused(
+        f"Git cannot sign the tag {name}: {why.removeprefix('git: ')}",
+        "see git config --get-regexp 'gpg|signingkey', or do without: git config tag.gpgSign false",
+    )
+
+
+def check_signed(
+    repository: Repository, tag: Tag, allowed_signers: Path, revoked_keys: Path | None
+) -> str:
+    """Have Git check a tag's SSH signature against these files, and no others.
+
+    Git takes the time that the tag says for that of the signature: a key that has leaked is to be
+    revoked, it does not help that it has expired.
+
+    Returns:
+        Who signed it: the principal of ``allowed_signers``, and the key's fingerprint.
+
+    Raises:
+        Refused: no key signed it that these files allow.
+    """
+    for path in (allowed_signers, revoked_keys):
+        if path is not None and not path.is_file():
+            raise Refused(f"{path} is no file", "name the file of keys in host.toml")
+    # the repository's own configuration may name other files, and programs to run
+    trust = {
+        "gpg.ssh.allowedSignersFile": allowed_signers,
+        "gpg.ssh.revocationFile": revoked_keys or "",
+        "gpg.ssh.program": "ssh-keygen",
+        "gpg.program": "false",
+        "gpg.openpgp.program": "false",
+        "gpg.x509.program": "false",
+        "gpg.minTrustLevel": "fully",
+    }
+    options = [part for key, value in trust.items() for part in ("-c", f"{key}={value}")]
+    try:
+        _, _, told = run.execute(
+            repository.git,
+            ["git", *QUIET, *options, "verify-tag", "--raw", tag.object_id],
+            with_extended_output=True,
+            env={"LC_ALL": "C"},
+        )
+    except Stopped as stopped:
+        lines = stopped.said.splitlines()  # the last of them is ssh-keygen's reason
+        why = run.text(lines[-1]) if lines else f"exit code {stopped.status}"
+        raise Refused(
+            f"the tag {tag.name} is not signed by a key that counts here: {why}",
+            f"who may sign is in {allowed_signers}",
+        ) from None
+    signer = re.search(r'^Good "git" signature for (.+) with \S+ key (\S+)', told, re.MULTILINE)
+    if not signer:
+        raise Refused(
+            f"the tag {tag.name} is not signed by a key that counts here: {run.text(told.strip())}",
+            f"who may sign is in {allowed_signers}",
+        )
+    return run.text(f"{signer[1]} ({signer[2]})")
+
+
+def delete(repository: Repository, name: TagName) -> None:
+    """Take a local tag back."""
+    run.act(repository, "tag", "--delete", "--", str(name))
+
+
+def push(repository: Repository, remote: str, name: TagName) -> None:
+    """Push one tag, and with it the commits that it needs.
+
+    Raises:
+        Refused: Git's configuration here has no remote of that name.
+        Unavailable: the remote refuses it or does not answer.
+    """
+    remotes.check_remote(repository, remote)
+    run.act(
+        repository, "push", "--quiet", "--end-of-options", remote,
+        f"refs/tags/{name}:refs/tags/{name}",
+    )  # fmt: skip

@@ -1,0 +1,138 @@
+"""From a file or a trained model to a commit: save it, have DVC track it, commit just that."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagship import loaders
+from tagship.disk import atomic
+from tagship.dvc import repo
+from tagship.dvc.pointers import Out
+from tagship.errors import NotFound, Refused
+from tagship.git import commits, worktree
+from tagship.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What was there before, to put back when the commit does not come about."""
+
+    path: Path
+    backup: Path | None
+
+    def restore(self) -> None:
+        if self.path.is_dir() and not self.path.is_symlink():
+            shutil.rmtree(self.path)
+        else:
+            self.path.unlink(missing_ok=True)
+        if self.backup is not None:
+            shutil.move(self.backup, self.path)
+
+
+def check_in(space: Workspace, model: str, source: object, message: str) -> str:
+    """Put a model where its artifact lives, and commit it; whatever else is changed stays so.
+
+    Args:
+        space: the workspace.
+        model: its name under ``artifacts:``.
+        source: the path of a file or folder, or a trained model that a loader can save.
+        message: for the commit.
+
+    Returns:
+        The id of the commit.
+
+    Raises:
+        NotFound: there is no such model or file, or no loader for such an object.
+        Refused: a stage of the pipeline writes this artifact.
+        Unavailable: DVC or Git refuses it; then the files are as they were.
+    """
+    artifact = space.declared(model)
+    out = _tracked(space, model)
+    if out is not None and out.stage is not None:
+        raise Refused(
+            f"{artifact.path} is written by the stage {out.stage}",
+            f"dvc repro {out.stage}, commit dvc.lock, then: tagship release {model} --deploy",
+        )
+    target = space.repository.top / artifact.path
+    by_git = out is not None and bool(out.names)
+    kept = [target] if by_git else [target, *repo.pointer_files(target)]
+    backups = space.store(model).private / "checkin"
+    shutil.rmtree(backups, ignore_errors=True)
+    saved = [_keep(path, backups) for path in kept]
+    top = space.repository.top
+    try:
+        _save(source, target)
+        names = [target] if by_git else repo.add(space.project, target)
+        commit = worktree.commit_only(
+            space.repository, [str(n.relative_to(top)) for n in names if n.exists()], message
+        )
+    except BaseException:
+        for one in saved:
+            one.restore()
+        worktree.unstage(
+            space.repository, [str(path.relative_to(top)) for path in kept[0 if by_git else 1 :]]
+        )
+        raise
+    finally:
+        shutil.rmtree(backups, ignore_errors=True)
+    return commit
+
+
+def _tracked(space: Workspace, model: str) -> Out | None:
+    head = commits.commit(space.repository, "HEAD").id
+    try:
+        return space.snapshot(head, model).outs[0]
+    except NotFound:  # declared, and its first version is just coming
+        return None
+
+
+def _keep(path: Path, backups: Path) -> _Kept:
+    """Copy what is there aside; a copy, since DVC may have linked it to its cache."""
+    if not path.exists():
+        return _Kept(path, None)
+    atomic.make_folder(backups)
+    backup = backups / path.name
+    if path.is_dir():
+        shutil.copytree(path, backup)
+    else:
+        shutil.copy2(path, backup)
+    return _Kept(path, backup)
+
+
+def _save(source: object, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if not path.exists():
+            raise NotFound(
+                f"there is no file {path}", "give the path of the model's file or folder"
+            )
+        if path.resolve() == target.resolve():
+            return
+        if path.is_file() and path.suffix != target.suffix:
+            raise Refused(
+                f"{path.name} cannot become {target.name}: the artifact is a {target.suffix} file",
+                f"save it as {target.suffix}, or declare another path in dvc.yaml",
+            )
+        _remove(target)
+        if path.is_dir():
+            shutil.copytree(path, target)
+        else:
+            shutil.copyfile(path, target)
+        return
+    loader = loaders.of_model(source)
+    if target.suffix not in loader.suffixes:
+        raise Refused(
+            f"{target.name} cannot hold a model of {loader.framework}, which is kept as"
+            f" {loader.suffixes[0]}",
+            f"declare a path that ends in {loader.suffixes[0]} in dvc.yaml",
+        )
+    _remove(target)
+    loader.save(source, target)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

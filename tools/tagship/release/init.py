@@ -1,0 +1,106 @@
+"""``tagship init``: what Git and DVC must ignore, and a first model in dvc.yaml."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagship.disk import atomic
+from tagship.errors import Refused
+from tagship.host import link, store
+from tagship.host.history import FILE_NAME
+from tagship.registry import artifacts, refs
+from tagship.registry.project_files import PIPELINE_FILE
+from tagship.text import paths
+from tagship.workspace.workspace import Workspace
+
+HEADING = "# what tagship puts live on this host"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The files that were written; none where everything was there already."""
+
+    written: tuple[str, ...]
+    model: str | None
+
+
+def prepare(space: Workspace, model: str | None = None, path: str | None = None) -> Prepared:
+    """Write ignore rules for deployed state, and an artifact's entry where one is asked for.
+
+    Args:
+        space: the workspace.
+        model: the name of a new model; needs ``path``.
+        path: its file or folder, from the DVC repository's top.
+
+    Raises:
+        InvalidName: the name is not one of ours.
+        Refused: another artifact has the name.
+        Corrupt: the path leaves the repository, or dvc.yaml cannot be read.
+    """
+    added = None
+    if model is not None and path is not None:
+        space.check_apart(model, space.project / path)
+        added = _declare(space.project / PIPELINE_FILE, refs.check_new_model(model), path)
+    root = space.settings.root.strip("/")
+    state = [
+        f"/{root}/*/{name}" for name in (link.VERSIONS, link.CURRENT, FILE_NAME, store.PRIVATE)
+    ]
+    names = {
+        space.project / ".gitignore": _with_lines(space.project / ".gitignore", state),
+        space.project / ".dvcignore": _with_lines(space.project / ".dvcignore", state),
+        space.project / PIPELINE_FILE: added,
+    }
+    written = []
+    for target, data in names.items():
+        if data is not None:
+            atomic.write(target, data)
+            written.append(target.name)
+    return Prepared(tuple(written), model)
+
+
+def _with_lines(path: Path, lines: list[str]) -> bytes | None:
+    """The file's text with the lines that it lacks; None where it has them all."""
+    text = path.read_text() if path.exists() else ""
+    lacking = [line for line in lines if line not in text.splitlines()]
+    if not lacking:
+        return None
+    before = text if not text or text.endswith("\n") else text + "\n"
+    heading = [] if HEADING in before else [HEADING]
+    return (before + "\n".join([*heading, *lacking]) + "\n").encode()
+
+
+def _declare(path: Path, model: str, artifact: str) -> bytes | None:
+    """dvc.yaml with one more artifact; None where it has it."""
+    artifact = paths.check_path(artifact.removeprefix("./").rstrip("/"))
+    data = path.read_bytes() if path.exists() else b""
+    declared = artifacts.parse(data)
+    if model in declared:
+        if declared[model].path == artifact:
+            return None
+        raise Refused(
+            f"{model} is declared with the path {declared[model].path}", f"edit {path.name}"
+        )
+    written = _insert(data.decode(), model, artifact).encode()
+    if model not in artifacts.parse(written):
+        raise Refused(
+            f"artifacts: in {path.name} is not written one line a key",
+            f"add {model} to it by hand: {{path: {artifact}, type: model}}",
+        )
+    return written
+
+
+def _insert(text: str, model: str, artifact: str) -> str:
+    """The entry as text under ``artifacts:``, so that not one other character changes."""
+    lines = text.splitlines(keepends=True)
+    entry = [f"{model}:\n", f"  path: {artifact}\n", "  type: model\n"]
+    for index, line in enumerate(lines):
+        if line.rstrip() == "artifacts:":
+            indent = next((_indent(one) for one in lines[index + 1 :] if one.strip()), "") or "  "
+            return "".join(
+                [*lines[: index + 1], *(indent + one for one in entry), *lines[index + 1 :]]
+            )
+    end = "" if not text or text.endswith("\n") else "\n"
+    return text + end + "".join(["artifacts:\n", *("  " + one for one in entry)])
+
+
+def _indent(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]

@@ -1,0 +1,316 @@
+"""All that a report shows of models: what is live, what happened, metrics, sizes, plots."""
+
+import importlib.metadata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from semver import Version
+
+from tagship.errors import Corrupt, NotFound, told
+from tagship.host import history, installed, journal, process
+from tagship.host.history import Event, Period, Place
+from tagship.host.link import LinkState
+from tagship.host.metadata import Metadata
+from tagship.host.store import Store
+from tagship.inspect import events, listing
+from tagship.inspect.listing import VersionRow
+from tagship.registry import artifacts, metrics
+from tagship.registry.metrics import MetricChange
+from tagship.report import charts, plots
+from tagship.report.charts import Point
+from tagship.report.plots import Plot, Side
+from tagship.text import clock, redact
+from tagship.workspace.workspace import Workspace
+
+NEWEST = 200  # events in the table, marks and bars on the time line, versions in a chart
+MOST_METRICS = 12  # that get a chart
+
+
+@dataclass(frozen=True)
+class Live:
+    """The live version, and what made it live.
+
+    Attributes:
+        period: since when, and the event; None where ``current`` was changed by hand.
+        described: its metadata; None where it cannot be read.
+    """
+
+    place: Place
+    period: Period | None
+    described: Metadata | None
+
+
+@dataclass(frozen=True)
+class Series:
+    """One metric over versions, lowest first.
+
+    Attributes:
+        better: ``higher`` or ``lower``; None where nobody knows.
+        change: from the version that was live before to the live one; None without the two.
+        odd: what is no finite number, by version: it is told, not drawn.
+    """
+
+    name: str
+    points: tuple[Point, ...]
+    better: str | None
+    change: MetricChange | None
+    odd: tuple[tuple[str, object], ...]
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """One model on this host.
+
+    Attributes:
+        live: None where nothing is live.
+        before: the version that was live before the live one.
+        latest: the highest version on offer.
+        behind: a later version than the live one is on offer.
+        gone_back: the rollback that made the live version live; None where a deploy did.
+        versions: lowest first; the newest ``NEWEST`` of ``version_count``.
+        events: newest first; ``NEWEST`` of ``event_count``.
+        periods, marks: of the time line, oldest first, ``NEWEST`` at most; ``earlier`` are left
+            out.
+        series: one a metric, ``MOST_METRICS`` at most; ``other_metrics`` are the names of the rest.
+        sizes: in bytes.
+        plots: DVC's, of the versions ``compared``.
+        notes: what could not be read.
+    """
+
+    model: str
+    description: str
+    labels: tuple[str, ...]
+    live: Live | None
+    before: str | None
+    latest: str | None
+    behind: bool
+    gone_back: Event | None
+    versions: tuple[VersionRow, ...]
+    version_count: int
+    events: tuple[Event, ...]
+    event_count: int
+    periods: tuple[Period, ...]
+    marks: tuple[Event, ...]
+    earlier: int
+    series: tuple[Series, ...]
+    other_metrics: tuple[str, ...]
+    sizes: tuple[Point, ...]
+    plots: tuple[Plot, ...]
+    compared: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Models on a host at a moment."""
+
+    repository: str
+    host: str
+    made_at: datetime
+    made_by: str
+    tool: str
+    models: tuple[ModelReport, ...]
+
+
+@dataclass(frozen=True)
+class _Past:
+    """The history as far as it can be read, and what is wrong with it."""
+
+    events: tuple[Event, ...] = ()
+    periods: tuple[Period, ...] = ()
+    marks: tuple[Event, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def collect(space: Workspace, models: Sequence[str] = ()) -> Report:
+    """All that is known of models here. Touches nothing, and asks no remote.
+
+    Args:
+        space: the workspace.
+        models: their names; none for every model that is declared, or has a history here.
+
+    Raises:
+        NotFound: there is no such model, nor a tag of it, and nothing ever happened to it here.
+        Corrupt: HEAD's dvc.yaml cannot be read.
+    """
+    names = list(dict.fromkeys(models)) or events.known_models(space)
+    declared = space.artifacts()
+    return Report(
+        space.repository.top.name,
+        process.host_name(),
+        clock.now(),
+        process.actor(),
+        f"tagship {importlib.metadata.version('tagship')}",
+        tuple(_readable(space, name, declared.get(name)) for name in names),
+    )
+
+
+def _readable(space: Workspace, model: str, artifact: artifacts.Artifact | None) -> ModelReport:
+    """All that is known of a model; where its folder cannot be read, that."""
+    try:
+        return _model(space, model, artifact)
+    except (Corrupt, OSError) as error:
+        what, hint = told(error)
+        note = _in_folder(space.store(model), f"it cannot be read here: {what}: {hint}")
+        return ModelReport(
+            model, "", (), None, None, None, False, None, (), 0, (), 0, (), (), 0, (), (), (), (),
+            (), (note,),
+        )  # fmt: skip
+
+
+def _model(space: Workspace, model: str, artifact: artifacts.Artifact | None) -> ModelReport:
+    store = space.store(model)
+    past = _past(store)
+    rows, notes = _versions(space, model, known=bool(past.events))
+    live = _live(store, past)
+    before = _before(live, past)
+    latest = next((row for row in reversed(rows) if _is_offered(row)), None)
+    shown = rows[-NEWEST:]
+    series = _series(space, shown, live, before)
+    sides = _sides(rows, live, before, latest)
+    return ModelReport(
+        model=model,
+        description=redact.text(artifact.description) if artifact else "",
+        labels=artifact.labels if artifact else (),
+        live=live,
+        before=before,
+        latest=latest.version if latest else None,
+        behind=_is_behind(rows, live, latest),
+        gone_back=_gone_back(live),
+        versions=tuple(shown),
+        version_count=len(rows),
+        events=tuple(reversed(past.events[-NEWEST:])),
+        event_count=len(past.events),
+        periods=past.periods[-NEWEST:],
+        marks=past.marks[-NEWEST:],
+        earlier=max(0, len(past.periods) - NEWEST, len(past.marks) - NEWEST),
+        series=tuple(series[:MOST_METRICS]),
+        other_metrics=tuple(one.name for one in series[MOST_METRICS:]),
+        sizes=tuple(Point(row.version, row.size, row.live) for row in shown),
+        plots=plots.read(space, model, sides),
+        compared=tuple(side.version for side in sides),
+        notes=(*past.notes, *notes, *_link_notes(store, model, live)),
+    )
+
+
+def _past(store: Store) -> _Past:
+    try:
+        events = tuple(journal.events(store))
+    except Corrupt as error:
+        return _Past(notes=(_in_folder(store, f"{error.message}: {error.hint}"),))
+    try:
+        marks = charts.marks(events)
+        for event in marks:
+            history.moment_of(event)
+        return _Past(events, history.periods(events), tuple(marks))
+    except Corrupt as error:  # the table has it all the same
+        return _Past(events, notes=(f"there is no time line: {error.message}",))
+
+
+def _in_folder(store: Store, text: str) -> str:
+    """A message without the folders above the model's: they are nobody else's business."""
+    return text.replace(f"{store.folder}/", "")
+
+
+def _versions(
+    space: Workspace, model: str, *, known: bool
+) -> tuple[list[VersionRow], tuple[str, ...]]:
+    """The versions; with a note where they cannot be read, or where tags and model are gone."""
+    try:
+        return listing.versions(space, model), ()
+    except NotFound:
+        if not known:
+            raise
+        return [], ("this clone has neither the model nor a tag of it, only its history",)
+    except Corrupt as error:
+        return [], (_in_folder(space.store(model), f"{error.message}: {error.hint}"),)
+
+
+def _live(store: Store, past: _Past) -> Live | None:
+    place = installed.told_live(store)
+    if place is None:
+        return None
+    last = past.periods[-1] if past.periods else None
+    period = last if last and last.place == place and last.until is None else None
+    return Live(place, period, installed.read_metadata(store, place.directory))
+
+
+def _before(live: Live | None, past: _Past) -> str | None:
+    """The version that was live before the live one."""
+    versions = [period.place.version for period in past.periods]
+    others = [version for version in versions if live and version != live.place.version]
+    return others[-1] if others else None
+
+
+def _is_offered(row: VersionRow) -> bool:
+    return row.offered and Version.parse(row.version).prerelease is None
+
+
+def _is_behind(rows: list[VersionRow], live: Live | None, latest: VersionRow | None) -> bool:
+    if latest is None:
+        return False
+    order = [row.version for row in rows]
+    if live is None or live.place.version not in order:
+        return True
+    return order.index(live.place.version) < order.index(latest.version)
+
+
+def _gone_back(live: Live | None) -> Event | None:
+    """The rollback that made the live version live; None where a deploy did."""
+    event = live.period.event if live and live.period else None
+    return event if event and event.action == history.ROLLBACK else None
+
+
+def _series(
+    space: Workspace, rows: list[VersionRow], live: Live | None, before: str | None
+) -> list[Series]:
+    """One for each metric that is a finite number somewhere; the live version's come first."""
+    by_version = {row.version: row.metrics for row in rows}
+    now = by_version.get(live.place.version, {}) if live else {}
+    then = by_version.get(before) if before else None
+    better = space.settings.better
+    changes = {} if then is None else {c.name: c for c in metrics.changes(then, now, better)}
+    newest_first = [now, *(row.metrics for row in reversed(rows))]
+    names = dict.fromkeys(name for one in newest_first for name in one)
+    found = []
+    for name in names:
+        points = [Point(r.version, metrics.number(r.metrics.get(name)), r.live) for r in rows]
+        odd = [(row.version, row.metrics[name]) for row in rows if _is_odd(row, name)]
+        if any(point.value is not None for point in points):
+            way = metrics.direction(name, better)
+            found.append(Series(name, tuple(points), way, changes.get(name), tuple(odd)))
+    return found
+
+
+def _is_odd(row: VersionRow, name: str) -> bool:
+    return name in row.metrics and metrics.number(row.metrics[name]) is None
+
+
+def _sides(
+    rows: list[VersionRow], live: Live | None, before: str | None, latest: VersionRow | None
+) -> list[Side]:
+    """The versions whose plots are shown: the live one and the one before it, or the latest."""
+    commits = {row.version: row.commit for row in rows}
+    if live is None:
+        return [Side(latest.version, latest.commit)] if latest else []
+    if live.described:
+        commits[live.place.version] = live.described.commit.id
+    return [
+        Side(version, commits[version])
+        for version in (live.place.version, before)
+        if version in commits
+    ]
+
+
+def _link_notes(store: Store, model: str, live: Live | None) -> Iterator[str]:
+    state = store.link().state
+    mend = f"tagship status {model} says how to mend it"
+    if state in (LinkState.FOREIGN, LinkState.FOLDER):
+        yield f"current is no link to a version: {mend}"
+    elif state is LinkState.DANGLING:
+        yield f"the files of the live version are gone: {mend}"
+    elif live and live.described is None:
+        yield f"the metadata of the live version cannot be read: {mend}"
+    elif live and live.period is None:
+        yield f"the history does not tell how the live version came to be live: {mend}"

@@ -1,0 +1,529 @@
+"""DVC's plots of a model at commits, beside each other: Vega-Lite specs and pictures.
+
+Which files are plots, and how, stands in dvc.yaml, in the form that DVC 3.67 reads
+(``dvc/schema.py``, ``dvc/repo/plots``). Everything is read from the commits with Git, and from
+DVC's cache here: no remote is asked, and no file of the work tree is opened. What cannot be drawn
+is told in words, never an error.
+"""
+
+import base64
+import dataclasses
+import os
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import dvc_render
+from dvc_render.exceptions import DvcRenderError
+from dvc_render.vega_templates import Template
+
+from tagship.dvc import cache as dvc_cache
+from tagship.dvc import content, pointers, remote, stages
+from tagship.dvc.stages import Stage
+from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
+from tagship.git import commits
+from tagship.registry import artifacts
+from tagship.report import plot_data
+from tagship.report.charts import one_line
+from tagship.report.plot_data import Row
+from tagship.text import json_reader, yaml
+from tagship.workspace.workspace import Workspace
+
+LARGEST = 4_000_000  # bytes of one file
+MOST_POINTS = 1_000  # of a line; more are thinned out
+MOST_FILES = 12  # of a folder of plots
+DEEPEST = 50  # levels of a template
+BUILT_IN = {template.DEFAULT_NAME: template for template in dvc_render.TEMPLATES}
+LINES = ("linear", "simple", "smooth")
+PICTURES = {
+    ".gif": "image/gif",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+}
+# The page's colours: of the live version, of the one before it, of text. See templates/report.css.
+COLOURS = ("var(--live)", "var(--before)")
+INK = "var(--ink)"
+STEP, VALUE = "step", "value"
+OVERRIDING = ("$schema", "usermeta")  # vega-embed would take options of its own from them
+# Places in a template that stay empty: sizes, zoom, title; and those for several files or columns.
+DROPPED = frozenset(
+    Template.anchor(name) for name in ("title", "plot_width", "plot_height", "zoom_and_pan")
+)
+OF_MANY = frozenset(Template.anchor(name) for name in ("row", "column", "shape", "stroke_dash"))
+REV, FILE, FIELD = "rev", "filename", "field"  # dvc-render's names
+
+
+@dataclass(frozen=True)
+class Side:
+    """A version whose plots are wanted, and its commit."""
+
+    version: str
+    commit: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot that is an image; ``uri`` is a ``data:`` URI, for an ``<img>`` alone."""
+
+    version: str
+    path: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One plot of all sides.
+
+    Attributes:
+        name: its path, or its name in dvc.yaml.
+        title: as dvc.yaml has it, or else the name.
+        spec: Vega-Lite, rows included, the version in the field ``rev``; None where nothing is
+            drawn by it.
+        versions: those that are drawn.
+        notes: what is left out, and why.
+    """
+
+    name: str
+    title: str
+    spec: dict[str, Any] | None = None
+    pictures: tuple[Picture, ...] = ()
+    versions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """A column of a file over a column of another, or the same; None: the last, and the index."""
+
+    path: str
+    y: str | None
+    x_path: str
+    x: str | None
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A plot as dvc.yaml declares it, paths from the repository's top."""
+
+    name: str
+    sources: tuple[Source, ...]
+    template: str
+    labels: dict[str, str]
+    header: bool = True
+
+    @property
+    def title(self) -> str:
+        """As dvc.yaml has it, or else the name."""
+        return self.labels.get("title") or self.name
+
+
+@dataclass(frozen=True)
+class _Commit:
+    """One side, and what its commit declares."""
+
+    space: Workspace
+    side: Side
+    pipeline: list[Stage]
+    definitions: list[Definition]
+
+
+def read(space: Workspace, model: str, sides: Sequence[Side]) -> tuple[Plot, ...]:
+    """The plots of a model at several versions; a definition is the first side's that has it."""
+    commits, notes = [], []
+    for side in sides:
+        try:
+            commits.append(_commit(space, model, side))
+        except TagshipError as error:
+            notes.append(f"{side.version}: {error.message}")
+    wanted: dict[tuple[str, int], Definition] = {}
+    for commit in commits:
+        count: Counter[str] = Counter()
+        for one in commit.definitions:
+            wanted.setdefault((one.name, count[one.name]), one)
+            count[one.name] += 1
+    found = [plot for one in wanted.values() for plot in _plots(one, commits)]
+    if notes:
+        found.append(Plot(model, model, notes=tuple(notes)))
+    return tuple(found)
+
+
+def _commit(space: Workspace, model: str, side: Side) -> _Commit:
+    try:
+        commits.commit(space.repository, side.commit)
+    except NotFound:
+        what = f"its commit {side.commit[:10]} is not in this clone"
+        raise NotFound(what, "git fetch --tags") from None
+    folder, name = artifacts.pipeline_of(model)
+    data = space.blobs.read(side.commit, name) or b""
+    artifact = artifacts.parse(data, folder).get(model)
+    if artifact is None:
+        raise NotFound(f"commit {side.commit[:10]} declares no model {model}", "")
+    pipeline = pointers.pipeline_at(space.blobs, side.commit, folder, artifact.path)
+    related = stages.related(pipeline, artifact.path)
+    declared = yaml.parse(data, name).get("plots")
+    return _Commit(space, side, pipeline, list(_definitions(related, declared, folder)))
+
+
+def _definitions(related: list[Stage], declared: Any, folder: str) -> Iterator[Definition]:
+    """Of the stages that made or judge the model; and dvc.yaml's top level's that are theirs.
+
+    Where no stage is related (a model from ``dvc add``), all of the top level's are taken.
+    """
+    for stage in related:
+        for path, options in stage.plots:
+            yield _definition(path, "", options)
+    outs = {path for stage in related for path in stage.outs}
+    for name, options in stages.plots(declared):
+        one = _definition(name, folder, options)
+        if not related or any(stages.holds(out, s.path) for s in one.sources for out in outs):
+            yield one
+
+
+def _definition(name: str, folder: str, options: dict[str, Any]) -> Definition:
+    x, y = options.get("x"), options.get("y")
+    texts = {key: value for key, value in options.items() if isinstance(value, str)}
+    by_file = y if isinstance(y, dict) and y else {name: None if y == {} else y}
+    sources = [
+        Source(
+            stages.join(folder, str(path)),
+            column,
+            stages.join(folder, str(_first(x)) if isinstance(x, dict) and x else str(path)),
+            _column(next(iter(x.values()), None) if isinstance(x, dict) else x),
+        )
+        for path, columns in by_file.items()
+        for column in _columns(columns)
+    ]
+    path = name if isinstance(y, dict) else stages.join(folder, name)
+    labels = {key: texts[key] for key in ("title", "x_label", "y_label") if texts.get(key)}
+    template = texts.get("template") or "linear"
+    return Definition(path, tuple(sources), template, labels, options.get("header") is not False)
+
+
+def _columns(value: Any) -> list[str | None]:
+    many = value if isinstance(value, list) and value else [value]
+    return [_column(one) for one in many]
+
+
+def _column(value: Any) -> str | None:
+    return None if value is None or value == [] else str(value)
+
+
+def _first(mapping: dict[Any, Any]) -> Any:
+    return next(iter(mapping))
+
+
+def _plots(definition: Definition, commits: Sequence[_Commit]) -> Iterator[Plot]:
+    """One plot; of a folder, one for each file that is in it on either side."""
+    files: dict[str, dict[str, bytes | TagshipError]] = {}
+    notes: list[str] = []
+    paths = {path for source in definition.sources for path in (source.path, source.x_path)}
+    for commit in commits:
+        for path in sorted(paths):
+            try:
+                for name, data in _files(commit, path):
+                    files.setdefault(name, {})[commit.side.version] = data
+            except TagshipError as error:
+                notes.append(f"{commit.side.version}: {error.message}")
+    if len(definition.sources) == 1 and definition.sources[0].path not in files and files:
+        yield from _folder(definition, commits, files, notes)
+        return
+    yield _plot(definition, commits, files, notes)
+
+
+def _folder(
+    definition: Definition,
+    commits: Sequence[_Commit],
+    files: dict[str, dict[str, bytes | TagshipError]],
+    notes: list[str],
+) -> Iterator[Plot]:
+    names = sorted(files)
+    (source,) = definition.sources
+    for name in names[:MOST_FILES]:
+        inner = dataclasses.replace(source, path=name, x_path=name)
+        one = dataclasses.replace(definition, name=name, sources=(inner,))
+        yield _plot(one, commits, files, [])
+    if len(names) > MOST_FILES:
+        notes = [*notes, f"{len(names) - MOST_FILES} more files in it are left out"]
+    if notes:
+        yield Plot(definition.name, definition.title, notes=tuple(notes))
+
+
+def _plot(
+    definition: Definition,
+    commits: Sequence[_Commit],
+    files: dict[str, dict[str, bytes | TagshipError]],
+    notes: list[str],
+) -> Plot:
+    notes, versions = list(notes), [commit.side.version for commit in commits]
+    empty = Plot(definition.name, definition.title)
+    pictures, rows, drawn = [], [], []
+    for version in versions:
+        there = {name: files[name][version] for name in files if version in files[name]}
+        try:
+            suffix = posixpath.splitext(definition.sources[0].path)[1].lower()
+            if suffix in PICTURES:
+                pictures += _pictures(definition, there, version, PICTURES[suffix])
+            else:
+                rows += _rows(definition, there, version, notes)
+            drawn.append(version)
+        except TagshipError as error:
+            if there or not notes:
+                notes.append(f"{version}: {error.message}")
+    spec = None
+    if rows:
+        try:
+            spec = _spec(definition, rows, drawn, _template(definition, commits))
+        except (TagshipError, DvcRenderError) as error:
+            notes.append(str(error))
+    return dataclasses.replace(
+        empty,
+        spec=spec,
+        pictures=tuple(pictures),
+        versions=tuple(drawn) if spec or pictures else (),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _files(commit: _Commit, path: str) -> Iterator[tuple[str, bytes | TagshipError]]:
+    """The files at or below a path at a commit: their bytes, or why they are not here."""
+    if "${" in path:
+        raise Refused(f"{path} is a name that DVC fills in, which is not done here", "dvc plots")
+    space = commit.space
+    out = pointers.find_out(
+        space.repository, space.blobs, commit.side.commit, commit.pipeline, path
+    )
+    fetch = remote.Fetcher(space.cache, space.incoming, offline=True)
+    for file in content.files_of(out, fetch):
+        name = posixpath.join(posixpath.dirname(path), file.path)
+        try:
+            yield name, _bytes(commit, name, file)
+        except TagshipError as error:
+            yield name, error
+
+
+def _bytes(commit: _Commit, name: str, file: content.TrackedFile) -> bytes:
+    wanted, cache = file.object, commit.space.cache
+    size = wanted.size
+    if wanted.hash_name != dvc_cache.GIT and cache.holds(wanted):
+        size = cache.path(wanted).stat().st_size
+    if size is not None and size > LARGEST:
+        raise Refused(f"{name} has more than {LARGEST // 1_000_000} MB", "write less of it")
+    if wanted.hash_name == dvc_cache.GIT:
+        data = commit.space.blobs.read(commit.side.commit, name)
+    else:
+        data = content.cached(cache, wanted)
+    if data is None:
+        raise Unavailable(f"{name} is not in the DVC cache here (dvc fetch)", "dvc fetch")
+    return data
+
+
+def _data(files: dict[str, bytes | TagshipError], path: str) -> bytes:
+    data = files.get(path)
+    if data is None:
+        raise NotFound(f"{path} is not there", "")
+    if isinstance(data, TagshipError):
+        raise data
+    return data
+
+
+def _pictures(
+    definition: Definition, files: dict[str, bytes | TagshipError], version: str, kind: str
+) -> list[Picture]:
+    path = definition.sources[0].path
+    text = base64.b64encode(_data(files, path)).decode()
+    return [Picture(version, path, f"data:{kind};base64,{text}")]
+
+
+def _rows(
+    definition: Definition,
+    files: dict[str, bytes | TagshipError],
+    version: str,
+    notes: list[str],
+) -> list[Row]:
+    """The rows of one version, under the names that ``_fields`` gives."""
+    x_name, y_name = _fields(definition)
+    keep = definition.template not in BUILT_IN  # a template of one's own may name any column
+    found: list[Row] = []
+    for source in definition.sources:
+        rows = plot_data.read(_data(files, source.path), source.path, header=definition.header)
+        y = source.y if source.y is not None else list(rows[0])[-1]
+        others = rows
+        if source.x_path != source.path:
+            data = _data(files, source.x_path)
+            others = plot_data.read(data, source.x_path, header=definition.header)
+        _check_columns(rows, y, source.path)
+        if source.x is not None:
+            _check_columns(others, source.x, source.x_path)
+            if len(others) != len(rows):
+                what = f"{source.x_path} and {source.path} have not as many rows"
+                raise Corrupt(what, "write them again: dvc repro")
+        label = {REV: version, FILE: source.path, FIELD: y}
+        made: list[Row] = [
+            {
+                **(row if keep else {}),
+                x_name: index if source.x is None else other.get(source.x),
+                y_name: row.get(y),
+                **label,
+            }
+            for index, (row, other) in enumerate(zip(rows, others, strict=False))
+        ]
+        found += _thinned(definition, made, source.path, version, notes)
+    return found
+
+
+def _check_columns(rows: list[Row], column: str, path: str) -> None:
+    if not any(column in row for row in rows):
+        raise Corrupt(f"{path} has no column {column}", "mend plots: in dvc.yaml")
+
+
+def _thinned(
+    definition: Definition, rows: list[Row], path: str, version: str, notes: list[str]
+) -> list[Row]:
+    """A line of fewer points, first and last included; where rows are counted, all of them."""
+    count = len(rows)
+    if definition.template not in LINES or count <= MOST_POINTS:
+        return rows
+    notes.append(f"{version}: {MOST_POINTS:,} of the {count:,} rows of {path} are drawn")
+    last = MOST_POINTS - 1
+    return [rows[index * (count - 1) // last] for index in range(MOST_POINTS)]
+
+
+def _fields(definition: Definition) -> tuple[str, str]:
+    """The names that x and y have in the rows: their own, where no expression trips over them."""
+    xs = {source.x for source in definition.sources}
+    ys = {source.y for source in definition.sources}
+    x = xs.pop() if len(xs) == 1 else None
+    y = ys.pop() if len(ys) == 1 else None
+    x_name = x if x and _is_plain(x) else "x" if x else STEP
+    y_name = y if y and _is_plain(y) else "y" if y else VALUE
+    return x_name, y_name if y_name != x_name or x == y else "y"
+
+
+def _is_plain(name: str) -> bool:
+    return name not in (REV, FILE, FIELD) and re.fullmatch(r"[A-Za-z_]\w*", name) is not None
+
+
+def _template(definition: Definition, commits: Sequence[_Commit]) -> dict[str, Any]:
+    """DVC's own template, or the repository's, as the first commit has it.
+
+    dvc-render would look for a file of that name in the working directory.
+
+    Raises:
+        NotFound: there is no such template.
+        Corrupt, Refused: it is no JSON, or loads something from elsewhere.
+    """
+    name = definition.template
+    if name in BUILT_IN:
+        return cast("dict[str, Any]", BUILT_IN[name].DEFAULT_CONTENT)
+    for commit in commits:
+        space = commit.space
+        project = os.path.relpath(space.project.resolve(), space.repository.top.resolve())
+        folder = posixpath.normpath(posixpath.join(project, ".dvc", "plots"))
+        for path in (f"{folder}/{name}", f"{folder}/{name}.json", posixpath.normpath(name)):
+            data = space.blobs.read(commit.side.commit, path)
+            if data is not None:
+                return _own_template(data, path)
+    raise NotFound(f"there is no template {name}", "dvc plots templates")
+
+
+def _own_template(data: bytes, path: str) -> dict[str, Any]:
+    try:
+        content = json_reader.parse(data)
+    except ValueError:
+        raise Corrupt(f"the template {path} is no readable JSON", f"mend {path}") from None
+    if not isinstance(content, dict):
+        raise Corrupt(f"the template {path} is no JSON object", f"mend {path}")
+    if "/schema/vega/" in str(content.get("$schema")):
+        raise Refused(f"the template {path} is Vega, and only Vega-Lite is drawn", "see dvc plots")
+    if _names(content, path) & {"url", "href"}:
+        what = f"the template {path} loads something, and this page loads nothing"
+        raise Refused(what, f"take url and href out of {path}")
+    return content
+
+
+def _names(content: dict[str, Any], path: str) -> set[str]:
+    """Every key of a template, of whatever object in it."""
+    found: set[str] = set()
+    level: list[Any] = [content]
+    for _ in range(DEEPEST):
+        found.update(*(one for one in level if isinstance(one, dict)))
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    if level:
+        raise Corrupt(f"the template {path} is nested too deeply", f"mend {path}")
+    return found
+
+
+def _spec(
+    definition: Definition, rows: list[Row], versions: Sequence[str], template: dict[str, Any]
+) -> dict[str, Any]:
+    """The template, filled by dvc-render.
+
+    Raises:
+        DvcRenderError: it has no place for the rows.
+    """
+    x, y = _fields(definition)
+    pairs = dict.fromkeys((str(row[FILE]), str(row[FIELD])) for row in rows)
+    columns = {column for _, column in pairs}
+    column = columns.pop() if len(columns) == 1 else VALUE
+    dropped = DROPPED if len(pairs) > 1 else DROPPED | OF_MANY
+    renderer = dvc_render.VegaRenderer(
+        rows,
+        definition.name,
+        template=Template(_tamed(template, versions, dropped), name=definition.template),
+        title="",
+        x=x,
+        y=y,
+        x_label=one_line(definition.labels.get("x_label") or definition.sources[0].x or STEP),
+        y_label=one_line(definition.labels.get("y_label") or column),
+        anchors_y_definitions=[{FILE: path, FIELD: column} for path, column in pairs],
+        revs_with_datapoints=list(versions),
+    )
+    return cast("dict[str, Any]", renderer.get_filled_template(strict=False))
+
+
+def _tamed(content: Any, versions: Sequence[str], dropped: frozenset[str]) -> Any:
+    """A template without what a page for readers has no use for.
+
+    Gone are wheel and drag (on a phone the page could not be scrolled over a chart), boxes to tick
+    and sliders (a box counts as ticked), fixed sizes and the title, which the page has itself.
+    Versions and text have the page's colours, which know of the dark.
+    """
+    if isinstance(content, list):
+        kept = [one for one in content if not _is_dropped("", one, dropped)]
+        return [_tamed(one, versions, dropped) for one in kept]
+    if not isinstance(content, dict):
+        if content == Template.anchor("color"):
+            scale = {"domain": list(versions), "range": list(COLOURS[: len(versions)])}
+            return {"field": REV, "type": "nominal", "scale": scale, "title": None}
+        return content
+    found = {
+        key: _tamed(value, versions, dropped)
+        for key, value in content.items()
+        if not _is_dropped(key, value, dropped)
+    }
+    bind = content.get("bind")
+    if isinstance(bind, dict) and bind.get("input") == "checkbox":
+        found["value"] = True
+    if content.get("value") == "black":
+        found["value"] = INK
+    return found
+
+
+def _is_dropped(key: str, value: Any, dropped: frozenset[str]) -> bool:
+    if key in OVERRIDING:
+        return True
+    if isinstance(value, dict):
+        named = value.get("text") == Template.anchor("title")
+        return key == "bind" or value.get("bind") == "scales" or named
+    is_size = key in ("width", "height") and isinstance(value, int)
+    return is_size or (isinstance(value, str) and value in dropped)

@@ -1,0 +1,160 @@
+"""What this host demands of a release, and the key that it signs with: host.toml.
+
+A repository's own files never say whom to trust. The file lies in the user's configuration
+(``~/.config/tagship/host.toml``), and in ``/etc/tagship/host.toml``, whose values win.
+"""
+
+import os
+import tomllib
+from dataclasses import dataclass, replace
+from dataclasses import fields as fields_of
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from tagship.errors import Refused
+from tagship.git import run
+from tagship.registry import tags
+from tagship.signing.statement import Signature, Statement
+
+FILE = "host.toml"
+SYSTEM = Path("/etc/tagship")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The values of host.toml. A relative path is relative to the file that has it.
+
+    Attributes:
+        require_signed: every tag that goes live is signed by a key of ``allowed_signers``.
+        allowed_signers: who may sign, in the form of ssh-keygen(1).
+        revoked_keys: keys that count no more: public keys, or a revocation list of ssh-keygen.
+        model_keys: public keys; the files of each version that goes live are signed by one.
+        signing_key: the private key that ``release`` signs a version's files with.
+    """
+
+    require_signed: bool = False
+    allowed_signers: Path | None = None
+    revoked_keys: Path | None = None
+    model_keys: Path | None = None
+    signing_key: Path | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything has to be signed."""
+        return self.require_signed or self.model_keys is not None
+
+    def check_tag(self, repository: run.Repository, tag: tags.Tag) -> str:
+        """Whether a tag may go live here.
+
+        Returns:
+            Who signed it, as ``allowed_signers`` names them; empty where nobody asks for it.
+
+        Raises:
+            Refused: it holds the tag object of another name; or it has to be signed, and is not,
+                or not by a key that counts here.
+        """
+        if tag.own_name != str(tag.name):
+            raise Refused(
+                f"the tag {tag.name} holds the tag object of {tag.own_name}",
+                f"make a tag of its own: tagship release {tag.name.model}",
+            )
+        if not self.require_signed or self.allowed_signers is None:
+            return ""
+        if not tag.signature.startswith(tags.SSH_SIGNATURE):
+            how = "is signed, but not by SSH" if tag.signature else "is not signed"
+            raise Refused(
+                f"the tag {tag.name} {how}, and this host asks for it",
+                "sign what is released: git config gpg.format ssh && git config tag.gpgSign true",
+            )
+        return tags.check_signed(repository, tag, self.allowed_signers, self.revoked_keys)
+
+    def check_files(self, statement: Statement, signature: Signature | None) -> None:
+        """Whether the files of a version may go live here. A signature that is there must fit.
+
+        Raises:
+            Corrupt: the signature is of another version, or of other bytes.
+            Refused: they have to be signed, and are not, or by a key that does not count here.
+        """
+        name = f"{statement.model} {statement.version}"
+        if signature is None:
+            if self.model_keys is None:
+                return
+            raise Refused(
+                f"the files of {name} are not signed, and this host asks for it",
+                "release them with a signing_key, see docs/signing.md",
+            )
+        from tagship.signing import keys  # cryptography, for whoever needs it
+
+        keys.check(statement, signature)
+        if self.model_keys is not None and signature.key not in keys.trusted(self.model_keys):
+            raise Refused(
+                f"the files of {name} are signed by a key that does not count here:"
+                f" {signature.fingerprint}",
+                f"the keys that do are in {self.model_keys}",
+            )
+
+
+def read(top: Path) -> Policy:
+    """This host's policy.
+
+    Args:
+        top: the repository's work tree, from which no file of a policy may come.
+
+    Raises:
+        Refused: a file of it cannot be read, has an unknown key or a value of the wrong kind, or
+            lies in the repository.
+    """
+    found = Policy()
+    for folder in (_of_user(), SYSTEM):
+        found = replace(found, **_values(folder / FILE, top))
+    if found.require_signed and found.allowed_signers is None:
+        raise Refused(
+            f"require_signed needs allowed_signers, and {FILE} has none",
+            "name a file of keys: see docs/signing.md",
+        )
+    return found
+
+
+def _of_user() -> Path:
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "tagship"
+
+
+def _values(file: Path, top: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise Refused(f"{file} cannot be read: {error}", "") from None
+    _check_outside(file, top)
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Refused(f"{file} is no TOML: {error}", "see docs/signing.md") from None
+    known = [one.name for one in fields_of(Policy)]
+    for key, value in given.items():
+        if key not in known:
+            raise Refused(f"{file} has an unknown key {key!r}", "there are: " + ", ".join(known))
+        wanted = bool if get_type_hints(Policy)[key] is bool else str
+        if not isinstance(value, wanted) or value == "":
+            what = "true or false" if wanted is bool else "the path of a file"
+            raise Refused(f"{key} in {file} may not be {value!r}", f"it is {what}")
+    return {
+        key: value if isinstance(value, bool) else _path(value, file, top)
+        for key, value in given.items()
+    }
+
+
+def _path(text: str, file: Path, top: Path) -> Path:
+    path = file.parent / Path(text).expanduser()
+    _check_outside(path, top)
+    return path
+
+
+def _check_outside(path: Path, top: Path) -> None:
+    """A file of the repository is what others sent: it may not say whom to trust."""
+    if path.resolve().is_relative_to(top.resolve()):
+        raise Refused(
+            f"{path} lies in the repository: it cannot say whom this host trusts",
+            f"keep it in {_of_user()} or {SYSTEM}",
+        )

@@ -1,0 +1,48 @@
+"""YAML mappings from text: parsed once, at the edge, into plain values."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from tagship.errors import Corrupt
+
+
+def parse(data: bytes, name: str) -> dict[str, Any]:
+    """Read a YAML mapping.
+
+    Raises:
+        Corrupt: the text is no YAML, or no mapping.
+    """
+    from tagship.text import safe_yaml  # 20 ms, and only where there is YAML to read
+
+    try:
+        value = safe_yaml.values(data)
+    except ValueError as error:
+        where = f", {error}" if str(error) else ""
+        raise Corrupt(f"{name} is no readable YAML{where}", f"mend {name} and commit it") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Corrupt(f"{name} is no YAML mapping", f"mend {name} and commit it")
+    return value
+
+
+def flat(value: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings under dotted names: ``{"train": {"depth": 4}}`` is ``{"train.depth": 4}``."""
+    found: dict[str, Any] = {}
+    for key, inner in value.items():
+        name = f"{prefix}{key}"
+        found.update(flat(inner, f"{name}.") if isinstance(inner, Mapping) else {name: inner})
+    return found
+
+
+def plain(value: Any) -> Any:
+    """YAML's values as JSON's: dates, NaN and infinities, and what else JSON has not, are texts."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    finite = isinstance(value, float) and math.isfinite(value)
+    return value if finite else str(value)
