@@ -37,7 +37,7 @@ def commit(repository: Repository, name: str) -> Commit:
         object_id, author, at, message = answer.split("\0")
     except ValueError:  # it says it is of an encoding that it is not
         raise Corrupt(f"Git cannot show the commit {name}", "release another commit") from None
-    return Commit(object_id, run.text(author), date(object_id, at), run.text(message.strip()))
+    return Commit(object_id, run.as_utf8(author), date(object_id, at), run.as_utf8(message.strip()))
 
 
 def branches_with(repository: Repository, commit_id: str) -> list[str]:
@@ -70,7 +70,7 @@ def apart(repository: Repository, one: str, other: str) -> tuple[list[Commit], l
         side, parents, object_id, author, at, subject = line.split("\0")
         ends = ends or not parents
         sides[side].append(
-            Commit(object_id, run.text(author), date(object_id, at), run.text(subject))
+            Commit(object_id, run.as_utf8(author), date(object_id, at), run.as_utf8(subject))
         )
     # what lies behind the end of a shallow clone, both may have, or one alone
     if ends and run.ask(repository, "rev-parse", "--is-shallow-repository").strip() == "true":

@@ -87,10 +87,10 @@ def find(start: Path) -> Repository:
     try:
         answer = execute(runner(start), ["git", "rev-parse", *questions])
         object_format, top, bare = *str(answer).split("\n"), False
-    except Stopped as stopped:
-        if "must be run in a work tree" not in stopped.said:
-            if "not a git repository" not in stopped.said:
-                raise failure(stopped) from None  # "dubious ownership", which Git explains
+    except CommandFailed as error:
+        if "must be run in a work tree" not in error.stderr:
+            if "not a git repository" not in error.stderr:
+                raise failure(error) from None  # "dubious ownership", which Git explains
             raise NotFound(f"{start} is in no Git repository", "git init && dvc init") from None
         questions = ("--show-object-format", "--absolute-git-dir")
         answer = execute(runner(start), ["git", "rev-parse", *questions])
@@ -103,28 +103,28 @@ def find(start: Path) -> Repository:
     return Repository(Path(top), bare)
 
 
-class Stopped(Exception):
+class CommandFailed(Exception):
     """Git ended with an error: its exit code, and what it said."""
 
-    def __init__(self, status: object, said: str) -> None:
-        super().__init__(said)
+    def __init__(self, status: object, stderr: str) -> None:
+        super().__init__(stderr)
         self.status = status
         # without the frame that GitPython puts around it
-        self.said = said.strip().removeprefix("stderr:").strip(" '\n")
+        self.stderr = stderr.strip().removeprefix("stderr:").strip(" '\n")
 
 
 def execute(runner: "Git", command: list[str], **options: Any) -> Any:
     """Run Git to its end.
 
     Raises:
-        _Stopped: with an error.
+        CommandFailed: it ended with an error.
         Unavailable: there is no Git.
     """
-    return _unless_stopped(runner.execute, command, **options)
+    return _translated(runner.execute, command, **options)
 
 
-def _unless_stopped(act: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """What GitPython gives, and its errors as ours: those of ``_execute``."""
+def _translated(act: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """What GitPython gives, and its errors as ours: those of ``execute``."""
     from git.exc import GitCommandError, GitCommandNotFound
 
     try:
@@ -132,7 +132,7 @@ def _unless_stopped(act: Callable[..., Any], *arguments: Any, **options: Any) ->
     except GitCommandNotFound as error:
         raise Unavailable("git is not installed", "install it first") from error
     except GitCommandError as error:
-        raise Stopped(error.status, str(error.stderr)) from None
+        raise CommandFailed(error.status, str(error.stderr)) from None
 
 
 def _new(folder: Path) -> "Git":
@@ -154,7 +154,7 @@ def runner(folder: Path) -> "Git":
 
 def ask(repository: Repository, *arguments: str) -> str:
     """A question: it runs no hook, and talks to nobody."""
-    return run(repository.git, "-c", NO_HOOKS, *arguments)
+    return output(repository.git, "-c", NO_HOOKS, *arguments)
 
 
 def read_fields(repository: Repository, *arguments: str) -> Iterator[list[str]]:
@@ -180,19 +180,19 @@ def read_fields(repository: Repository, *arguments: str) -> Iterator[list[str]]:
         begun.append(rest)
     listener.join()
     try:
-        _unless_stopped(process.wait, stderr=said[0])
-    except Stopped as stopped:
-        raise failure(stopped) from None
+        _translated(process.wait, stderr=said[0])
+    except CommandFailed as error:
+        raise failure(error) from None
 
 
 def act(repository: Repository, *arguments: str) -> str:
     """A change, or a talk with a remote: it runs the user's hooks, and fetches no object."""
     runner = _new(repository.top)
     runner.update_environment(**ENVIRONMENT)
-    return run(runner, *arguments)
+    return output(runner, *arguments)
 
 
-def run(runner: "Git", *arguments: str) -> str:
+def output(runner: "Git", *arguments: str) -> str:
     """Run Git to its end; its output.
 
     Raises:
@@ -201,14 +201,14 @@ def run(runner: "Git", *arguments: str) -> str:
     command = ["git", *QUIET, *arguments]
     try:
         return str(execute(runner, command, strip_newline_in_stdout=False))
-    except Stopped as stopped:
-        raise failure(stopped) from None
+    except CommandFailed as error:
+        raise failure(error) from None
 
 
-def failure(stopped: Stopped) -> TagshipError:
+def failure(error: CommandFailed) -> TagshipError:
     """The error in Git's own words."""
-    lines = [line for line in stopped.said.splitlines() if line.strip()]
-    lines = lines or [f"exit code {stopped.status}"]
+    lines = [line for line in error.stderr.splitlines() if line.strip()]
+    lines = lines or [f"exit code {error.status}"]
     told = [line for line in lines if line.startswith(("fatal:", "error:", " ! "))] or lines
     words = redact.text(told[0].removeprefix("fatal: ").strip())
     # what a hook of the remote says is the reason that a person needs
@@ -223,7 +223,7 @@ def failure(stopped: Stopped) -> TagshipError:
     return Unavailable(f"git: {reason}", hint)
 
 
-def text(raw: str) -> str:
+def as_utf8(raw: str) -> str:
     """Text that can be written as UTF-8: GitPython keeps other bytes as surrogates."""
     if raw.isascii():  # of ten thousand tags most is
         return raw

@@ -11,7 +11,7 @@ from pathlib import Path
 from tagship.disk import files
 from tagship.errors import Unavailable
 from tagship.git import run
-from tagship.git.run import QUIET, Repository, Stopped
+from tagship.git.run import QUIET, CommandFailed, Repository
 
 LINK, FOLDER, SUBMODULE = "120000", "040000", "160000"  # modes, as ls-tree has them
 
@@ -43,7 +43,7 @@ class Blobs:
             return None
         return data if kind in ("blob", b"blob") else None
 
-    def tree(self, commit_id: str, path: str) -> list[Entry]:
+    def entries(self, commit_id: str, path: str) -> list[Entry]:
         """Every file at or below ``path`` in a commit: a folder alone takes a process of its own.
 
         Raises:
@@ -105,8 +105,8 @@ def small_blobs(repository: Repository, ids: list[str]) -> list[bytes]:
         options = {"istream": asked, "stdout_as_string": False, "strip_newline_in_stdout": False}
         try:
             answer = BytesIO(run.execute(repository.git, command, **options))
-        except Stopped as stopped:
-            raise run.failure(stopped) from None
+        except CommandFailed as error:
+            raise run.failure(error) from None
     found = []
     for one in ids:  # a line "<id> blob <size>", the bytes, a line end
         head = answer.readline().split()

@@ -27,7 +27,7 @@ def changed(repository: Repository, names: Iterable[str]) -> list[str]:
 def index(folder: Path, name: str) -> dict[str, str]:
     """What Git's index has at or below ``name``: mode by path, both relative to ``folder``."""
     asked = ("--literal-pathspecs", "ls-files", "--stage", "-z", "--", name)
-    answer = run.run(run.runner(folder), "-c", NO_HOOKS, *asked)
+    answer = run.output(run.runner(folder), "-c", NO_HOOKS, *asked)
     entries = (line.partition("\t") for line in answer.split("\0")[:-1])
     return {path: facts[:6] for facts, _, path in entries}
 
