@@ -229,7 +229,7 @@ def find(start: Path) -> Workspace:
     """The workspace that a folder lies in.
 
     Raises:
-        NotFound: there is no such folder, or it is in no DVC repository.
+        NotFound: there is no such folder, or it is not in a DVC repository.
     """
     if not start.is_dir():
         raise NotFound(f"{start} is no folder", "give one with -C DIR")
