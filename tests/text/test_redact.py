@@ -40,6 +40,8 @@ def test_neither_history_nor_metadata_keeps_a_secret(bench: Workbench) -> None:
     bench.dvc("repro", "--quiet")
     bench.commit(f"Train on {url}")
     bench.manager.release(message=f"from {url}")
+    assert "from https://example.com/data" in bench.manager.show("1.0.0").tag.message
+    assert "sesame" not in str(bench.manager.show("1.0.0"))  # what is not deployed neither
     bench.manager.deploy(reason=f"see {url}")
     kept = [bench.current / "metadata.json", bench.folder / "deployment_history.json"]
     for path in kept:

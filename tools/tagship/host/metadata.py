@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar
 
 from tagship.disk import atomic, files
 from tagship.disk.files import METADATA, SIGNATURE, File, HexText, Problem
@@ -114,6 +114,11 @@ class Metadata:
     deployment: DeploymentInfo | None = None
     schema: int = SCHEMA
 
+    def __post_init__(self) -> None:
+        """Cut what may be secret out of all text that others wrote: no copy ever holds it."""
+        for name in _FREE_TEXT:
+            object.__setattr__(self, name, _redacted(getattr(self, name)))
+
     @property
     def statement(self) -> Statement:
         """What a signature of the files would sign."""
@@ -136,7 +141,7 @@ class Metadata:
 
     def to_json(self) -> dict[str, Any]:
         """The object as the file holds it."""
-        return cast("dict[str, Any]", redact.json({"schema": self.schema, **asdict(self)}))
+        return {"schema": self.schema, **asdict(self)}
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
@@ -146,6 +151,17 @@ class Metadata:
             ValueError: a field is missing, or of another type.
         """
         return json_reader.read(cls, value)
+
+
+_FREE_TEXT = (
+    "tag", "commit", "architecture", "metrics", "params", "lineage", "smoke_test", "deployment",
+)  # fmt: skip
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, TagInfo | CommitInfo | DeploymentInfo):
+        return replace(value, **{key: redact.json(text) for key, text in vars(value).items()})
+    return redact.json(value)
 
 
 def read(directory: Path) -> Metadata:
