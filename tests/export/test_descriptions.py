@@ -152,8 +152,8 @@ def test_the_same_metadata_give_the_same_bytes(name: str) -> None:
         (["mlflow"], UNKNOWN, Refused, "mlflow takes no unknown model, as model is",
          "the formats that do: huggingface, cyclonedx"),
         (["mlflow"], replace(METADATA, framework=None, architecture=None), Refused,
-         "model.cbm was never loaded: whether it is a classifier is not known",
-         "with CatBoost installed, export into a folder (-o), or first:"
+         "model.cbm was never loaded: its architecture is not known",
+         "export into a folder (-o) with tagship[catboost] installed, or first:"
          " tagship deploy churn@1.2.0"),
         (["mlflow"], replace(NETWORK, architecture={**KERAS, "outputs": [[None, 1], [None, 2]]}),
          Refused, "model.keras has 2 outputs, and MLflow's Keras flavor gives one",

@@ -777,7 +777,7 @@ def test_without_the_framework_a_model_is_described_but_for_its_architecture(
     (tmp_path / "without").mkdir()
     (tmp_path / "without/catboost.py").write_text("raise ImportError('no', name='catboost')")
     bench.monkeypatch.setenv("PYTHONPATH", str(tmp_path / "without"))
-    with pytest.raises(Refused, match="whether it is a classifier is not known") as caught:
+    with pytest.raises(Refused, match="its architecture is not known") as caught:
         run(bench, "churn", "mlflow", target=target)
     assert "tagship deploy churn@1.0.0" in caught.value.hint
     assert not target.exists()

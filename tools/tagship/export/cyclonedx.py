@@ -65,7 +65,7 @@ def _model(metadata: Metadata, artifact: Artifact) -> dict[str, Any]:
         licenses=[{"license": {"name": license_name}}] if license_name else None,
         modelCard=_card(metadata, artifact),
         properties=_properties(properties),
-        tags=facts.tags(artifact),
+        tags=facts.tags(artifact, facts.description(metadata).tags),
     )
 
 
@@ -77,14 +77,14 @@ def _dvc_md5(metadata: Metadata, artifact: Artifact) -> str | None:
 
 
 def _card(metadata: Metadata, artifact: Artifact) -> dict[str, Any]:
-    framework, architecture = facts.framework(metadata), metadata.architecture or {}
+    described = facts.description(metadata)
     parameters = {
         "task": facts.task(artifact.labels, metadata.architecture),
-        "architectureFamily": framework.family,
-        "modelArchitecture": framework.summary(architecture),
+        "architectureFamily": described.family,
+        "modelArchitecture": described.summary,
         "datasets": [{"ref": ref} for ref in _datasets(metadata)],
-        "inputs": [{"format": text} for text in framework.inputs(architecture)],
-        "outputs": [{"format": text} for text in framework.outputs(architecture)],
+        "inputs": [{"format": text} for text in described.inputs],
+        "outputs": [{"format": text} for text in described.outputs],
     }
     metrics = [{"type": name, "value": _text(value)} for name, value in metadata.metrics.items()]
     return _given(

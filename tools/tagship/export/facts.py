@@ -1,17 +1,14 @@
-"""What every format asks of a version, whatever its syntax. A framework is a row of a table."""
+"""What every format says of a version, whatever its syntax."""
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from tagship import loaders
 from tagship.disk.files import File
 from tagship.host.metadata import Metadata
+from tagship.loaders import Architecture, Description, Loader
 from tagship.registry.artifacts import Artifact
-
-Architecture = Mapping[str, Any]  # as a loader's ``describe`` gives it
 
 LICENSE = "license:"  # a label that starts so names the licence; nothing else does
 # https://huggingface.co/tasks: those that a model's labels may name, whole or in two parts
@@ -26,131 +23,28 @@ TASKS = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Framework:
-    """What is known of a framework beforehand, and how its ``architecture`` is read.
-
-    Attributes:
-        library: Hugging Face's name of it; None where the Hub knows none.
-        family: CycloneDX's ``architectureFamily``; None where it could be anything.
-        summary: the architecture in some words, without what is unknown.
-        inputs, outputs: what the model takes and gives, one text each; empty where unknown.
-        load: Python that loads the model from its path.
-    """
-
-    library: str | None
-    family: str | None
-    summary: Callable[[Architecture], str]
-    inputs: Callable[[Architecture], list[str]]
-    outputs: Callable[[Architecture], list[str]]
-    load: Callable[[str, Architecture], str]
-
-
-def _counts(architecture: Architecture, words: Mapping[str, str]) -> str:
-    found = {key: architecture.get(key) for key in words}
-    return ", ".join(
-        words[key].format(f"{value:,}") for key, value in found.items() if isinstance(value, int)
-    )
-
-
-def _catboost_inputs(architecture: Architecture) -> list[str]:
-    features = architecture.get("features")
-    return [f"table of {len(features)} columns"] if features else []
-
-
-def _catboost_outputs(architecture: Architecture) -> list[str]:
-    classes = architecture.get("classes")
-    return [f"one of {', '.join(map(str, classes))}"] if classes else []
-
-
-def catboost_class(architecture: Architecture) -> str:
-    """The class that predicts as the trained model does; a regressor knows its loss's link."""
-    return "CatBoostClassifier" if architecture.get("classes") else "CatBoostRegressor"
-
-
-def _load_catboost(path: str, architecture: Architecture) -> str:
-    kind = catboost_class(architecture)
-    return f"from catboost import {kind}\n\nmodel = {kind}().load_model({path!r})"
-
-
-def _tensors(architecture: Architecture, side: str) -> list[str]:
-    return [
-        f"{tensor.type} tensor of shape [{', '.join(map(_length, tensor.shape))}]"
-        for tensor in tensors(architecture, side)
-    ]
-
-
-def _length(length: int | None) -> str:
-    return "?" if length is None else str(length)
-
-
-def _unknown(_: Architecture) -> list[str]:
-    return []
-
-
-FRAMEWORKS = {
-    "catboost": Framework(
-        "catboost",
-        "gradient boosting",
-        lambda found: _counts(found, {"trees": "{} trees", "depth": "depth {}"}),
-        _catboost_inputs,
-        _catboost_outputs,
-        _load_catboost,
-    ),
-    "keras": Framework(
-        "keras",
-        "neural network",
-        lambda found: _counts(found, {"layers": "{} layers", "parameters": "{} parameters"}),
-        lambda found: _tensors(found, "input"),
-        lambda found: _tensors(found, "output"),
-        lambda path, _: f"import keras\n\nmodel = keras.saving.load_model({path!r})",
-    ),
-    "joblib": Framework(
-        None,
-        None,
-        lambda found: str(found.get("class") or ""),
-        _unknown,
-        _unknown,
-        lambda path, _: (
-            "# a pickle: loading it runs whatever code is in it\n"
-            f"import joblib\n\nmodel = joblib.load({path!r})"
-        ),
-    ),
-}
-OTHER = Framework(None, None, lambda _: "", _unknown, _unknown, lambda _, __: "")
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """An input or an output: its name where it has one, NumPy's type, its shape (None: open)."""
-
-    name: str | None
-    type: str
-    shape: tuple[int | None, ...]
-
-
-def tensors(architecture: Architecture, side: str) -> list[Tensor]:
-    """The ``input`` or ``output`` tensors of a Keras model; empty where they are not known."""
-    shapes = architecture.get(f"{side}s") or []
-    types = architecture.get(f"{side}_types") or ["float32"] * len(shapes)
-    names = architecture.get(f"{side}_names") or [None] * len(shapes)
-    return [
-        Tensor(name, kind, tuple(shape))
-        for name, kind, shape in zip(names, types, shapes, strict=True)
-    ]
+def loader(metadata: Metadata) -> Loader | None:
+    """The loader of the framework that loaded the model; if none did, the one for its suffix."""
+    if metadata.framework is not None:
+        return loaders.of_framework(metadata.framework)
+    return loaders.find(Path(metadata.path))
 
 
 def framework_name(metadata: Metadata) -> str | None:
-    """The framework that loaded the model; where none did, the one that its suffix tells."""
+    """The framework that loaded the model; if none did, the one for its suffix."""
     if metadata.framework is not None:
         return metadata.framework
-    loader = loaders.find(Path(metadata.path))
-    return loader.framework if loader else None
+    found = loader(metadata)
+    return found.framework if found else None
 
 
-def framework(metadata: Metadata) -> Framework:
-    """What is known of the version's framework."""
-    return FRAMEWORKS.get(framework_name(metadata) or "", OTHER)
+def description(metadata: Metadata) -> Description:
+    """What the loader says of the model; nothing if it says nothing, or is not installed."""
+    describe = getattr(loader(metadata), "description", None)  # of a Describer
+    if describe is None:
+        return Description()
+    found: Description = describe(metadata.path, metadata.architecture or {})
+    return found
 
 
 def model_files(metadata: Metadata) -> list[File]:
@@ -183,10 +77,10 @@ def license_name(artifact: Artifact) -> str | None:
     return names[0] or None if names else None
 
 
-def tags(artifact: Artifact) -> list[str]:
-    """The labels, and ``tagship``; each once, and none that is a licence."""
+def tags(artifact: Artifact, more: Iterable[str] = ()) -> list[str]:
+    """The labels but the licence, the loader's tags, and ``tagship``; each once."""
     labels = [label for label in artifact.labels if label and not label.startswith(LICENSE)]
-    return list(dict.fromkeys([*labels, "tagship"]))
+    return list(dict.fromkeys([*labels, *more, "tagship"]))
 
 
 def identity(metadata: Metadata) -> uuid.UUID:

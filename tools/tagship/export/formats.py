@@ -22,12 +22,12 @@ class Format:
     Attributes:
         names: of its files, the main one first.
         files: writes them: text by name.
-        frameworks: those that it can describe; None for all.
+        takes: whether it can describe a version.
     """
 
     names: tuple[str, ...]
     files: Callable[[Metadata, Artifact], dict[str, str]]
-    frameworks: frozenset[str] | None = None
+    takes: Callable[[Metadata], bool] = lambda _: True
 
 
 FORMATS = {
@@ -36,7 +36,7 @@ FORMATS = {
     "mlflow": Format(
         (mlflow.MLMODEL, mlflow.REQUIREMENTS, mlflow.PYTHON_ENV),
         mlflow.files,
-        frozenset(mlflow.FLAVORS),
+        mlflow.takes,
     ),
 }
 
@@ -53,11 +53,7 @@ def check(formats: Sequence[str], metadata: Metadata) -> None:
         what = f"format {unknown[0]}" if unknown else "format to export in"
         raise NotFound(f"there is no {what}", "there are: " + ", ".join(FORMATS))
     framework = facts.framework_name(metadata)
-    able = [
-        name
-        for name, one in FORMATS.items()
-        if one.frameworks is None or framework in one.frameworks
-    ]
+    able = [name for name, one in FORMATS.items() if one.takes(metadata)]
     for name in formats:
         if name not in able:
             raise Refused(

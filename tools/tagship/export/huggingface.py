@@ -50,10 +50,11 @@ def _front_matter(metadata: Metadata, artifact: Artifact) -> dict[str, Any]:
         "dataset": {"type": "dvc", "name": metadata.tag.name, "revision": metadata.commit.id},
         "metrics": metrics,
     }
+    described = facts.description(metadata)
     found = {
         "license": facts.license_name(artifact),
-        "library_name": facts.framework(metadata).library,
-        "tags": facts.tags(artifact),
+        "library_name": described.library,
+        "tags": facts.tags(artifact, described.tags),
         "model-index": [{"name": metadata.model, "results": [result]}] if metrics else None,
     }
     return {name: value for name, value in found.items() if value}
@@ -101,7 +102,7 @@ def _summary(metadata: Metadata) -> Iterator[tuple[str, Any]]:
 
 
 def _load(metadata: Metadata) -> str:
-    code = facts.framework(metadata).load(metadata.path, metadata.architecture or {})
+    code = facts.description(metadata).code
     return f"```python\n{code}\n```" if code else ""
 
 

@@ -1,12 +1,14 @@
 """Frameworks: how a model file is recognised, loaded, described, asked and saved.
 
-One file a framework. They are found through the entry points of the group ``tagship.loaders``, so
-another package adds one by declaring it; see docs/architecture.md.
+One file a framework: a class that is a ``Loader``, and may be a ``Checker`` and a ``Describer``
+too. The loaders are found through the entry points of the group ``tagship.loaders``, so another
+package can add one; see docs/loaders.md.
 """
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,16 +16,6 @@ from typing import Any, Protocol
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError
 
 GROUP = "tagship.loaders"
-
-# How files begin that somebody may give another name. A pickle of protocol 0 or 1 is text.
-BEGINNINGS = {
-    "compressed data, as joblib writes it": rb"\x1f\x8b|\x78[\x01\x5e\x9c\xda]|BZh|\xfd7zXZ\x00"
-    rb"|\x5d\x00\x00|\x04\x22\x4d\x18",
-    "a pickle": rb"\x80[\x01-\x05]|[(\]})]|c[A-Za-z_][\w.]*\n",
-    "a zip archive": rb"PK\x03\x04",
-    "HDF5": rb"\x89HDF\r\n\x1a\n",
-    "a CatBoost model": rb"CBM1",
-}
 
 
 class Loader(Protocol):
@@ -58,7 +50,7 @@ class Loader(Protocol):
 
 
 class Checker(Protocol):
-    """What a loader may have besides. Loaders without it are as good as their framework is."""
+    """Optional, for a loader: a check before loading. Without it the framework's own must do."""
 
     def check(self, path: Path) -> None:
         """Look at a file before the framework gets it: is it what its name says?
@@ -66,6 +58,98 @@ class Checker(Protocol):
         Raises:
             Refused: it is something else, or made to do harm.
             Corrupt: it is damaged.
+        """
+
+
+Architecture = Mapping[str, Any]  # as a loader's ``describe`` returns it
+
+
+@dataclass(frozen=True)
+class Description:
+    """What ``tagship export`` says of a model of a framework.
+
+    Attributes:
+        library: ``library_name`` of a Hugging Face model card; None if the Hub has none.
+        tags: of a model card and a bill of materials, besides those of the model.
+        family: ``architectureFamily`` of CycloneDX; None if it can be anything.
+        summary: the architecture in a few words, without what is unknown.
+        inputs, outputs: what the model takes and gives, one text each; empty if unknown.
+        code: Python that loads the model from its path.
+    """
+
+    library: str | None = None
+    tags: tuple[str, ...] = ()
+    family: str | None = None
+    summary: str = ""
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or an output: its name if it has one, NumPy's type, its shape (None: open)."""
+
+    name: str | None
+    type: str
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its name if it has one, and MLflow's type (``double``, ``string``)."""
+
+    name: str | None
+    type: str
+
+
+@dataclass(frozen=True)
+class Flavor:
+    """How MLflow loads a model: the format is https://mlflow.org/docs/latest/ml/model/.
+
+    Attributes:
+        name: of the flavor, such as ``catboost``; MLflow's module ``mlflow.catboost`` loads it.
+        options: of the flavor in ``MLmodel``.
+        data: the path that the module is given; None for the folder.
+        inputs, outputs: the signature; empty where it is unknown.
+        packages: what pip must install besides MLflow; with the version, where metadata has one.
+        module: with a function ``_load_pyfunc(path)``, if it is not MLflow's own.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    data: str | None
+    inputs: tuple[Column | Tensor, ...]
+    outputs: tuple[Column | Tensor, ...]
+    packages: tuple[str, ...]
+    module: str = ""
+
+
+class Describer(Protocol):
+    """Optional, for a loader: what exports and error messages say of its framework's models.
+
+    A loader can have some of these and not the others. Nothing here may import the framework.
+
+    Attributes:
+        beginnings: how its files begin: a regular expression for the first bytes, by what they are
+            called in an error ("it begins like ...").
+    """
+
+    beginnings: Mapping[str, bytes]
+
+    def description(self, path: str, architecture: Architecture) -> Description:
+        """What model cards and bills of materials say.
+
+        Args:
+            path: the model's path in its version.
+            architecture: of this model; empty if it was never loaded.
+        """
+
+    def flavor(self, path: str, architecture: Architecture | None) -> Flavor | None:
+        """How MLflow loads the model; None if that cannot be told without its architecture.
+
+        Raises:
+            Refused: MLflow cannot predict with this model.
         """
 
 
@@ -80,6 +164,11 @@ def known() -> tuple[Loader, ...]:
 def find(path: Path) -> Loader | None:
     """The loader for a file, by its suffix; None where there is none."""
     return next((loader for loader in known() if path.suffix in loader.suffixes), None)
+
+
+def of_framework(name: str) -> Loader | None:
+    """The loader of a framework; None where there is none."""
+    return next((loader for loader in known() if loader.framework == name), None)
 
 
 def need(path: Path, *, allow_unsafe: bool = False) -> Loader:
@@ -125,10 +214,21 @@ def unlike(path: Path, head: bytes, kind: str, save: str) -> TagshipError:
     hint = f"save the model in that format: {save}"
     if not head:
         return Corrupt(f"{path.name} is empty", "train and release it again")
-    for what, beginning in BEGINNINGS.items():
-        if re.match(beginning, head):
-            return Refused(f"{path.name} is no {kind}: it begins like {what}", hint)
-    return Corrupt(f"{path.name} is no {kind}: it begins like none", hint)
+    what = _looks_like(head)
+    if what is None:
+        return Corrupt(f"{path.name} is no {kind}: it begins like none", hint)
+    return Refused(f"{path.name} is no {kind}: it begins like {what}", hint)
+
+
+def _looks_like(head: bytes) -> str | None:
+    """What a file that begins so is called, by the loader whose expression matches most of it."""
+    beginnings = [item for loader in known() for item in getattr(loader, "beginnings", {}).items()]
+    matches = [
+        (match.end(), what)
+        for what, expression in beginnings
+        if (match := re.match(expression, head))
+    ]
+    return max(matches)[1] if matches else None
 
 
 def of_model(model: object) -> Loader:
@@ -142,6 +242,16 @@ def of_model(model: object) -> Loader:
             return loader
     kind = f"{type(model).__module__}.{type(model).__qualname__}"
     raise NotFound(f"no loader can save a {kind}", "save it yourself and give the file's path")
+
+
+def counts(architecture: Architecture, forms: Mapping[str, str]) -> str:
+    """The numbers of an architecture in words: each that is known, by its form (``{} trees``)."""
+    numbers = {key: architecture.get(key) for key in forms}
+    return ", ".join(
+        forms[key].format(f"{number:,}")
+        for key, number in numbers.items()
+        if isinstance(number, int)
+    )
 
 
 def is_of(model: object, package: str) -> bool:

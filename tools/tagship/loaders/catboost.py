@@ -1,17 +1,19 @@
 """CatBoost models in CatBoost's own binary format, ``.cbm`` (which holds no code)."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
 from tagship.errors import Corrupt
-from tagship.loaders import is_of, unlike
+from tagship.loaders import Architecture, Column, Description, Flavor, Tensor, counts, is_of, unlike
 
 MAGIC = b"CBM1"
 CLASSES = b"class_params"  # the metadata that a classifier has
 LONG = 0xFFFFFFFF  # a length of 4 GiB and more follows in 8 bytes
+# NumPy's name of the type that ``predict`` gives, by the type of a class's label
+LABELS = {bool: "bool", int: "int64", float: "float64", str: "object"}
 
 
 class CatBoostLoader:
@@ -21,6 +23,7 @@ class CatBoostLoader:
     suffixes = (".cbm",)
     safe = True
     requirement = "tagship[catboost]"
+    beginnings: Mapping[str, bytes] = {"a CatBoost model": MAGIC}
 
     def check(self, path: Path) -> None:
         """The magic bytes, then the length of the core (catboost/libs/model/model.cpp, Save)."""
@@ -69,6 +72,55 @@ class CatBoostLoader:
 
     def save(self, model: Any, path: Path) -> None:
         model.save_model(str(path), format="cbm")
+
+    def description(self, path: str, architecture: Architecture) -> Description:
+        kind = _class(architecture)
+        features, classes = architecture.get("features"), architecture.get("classes")
+        return Description(
+            library="catboost",
+            family="gradient boosting",
+            summary=counts(architecture, {"trees": "{} trees", "depth": "depth {}"}),
+            inputs=(f"table of {len(features)} columns",) if features else (),
+            outputs=(f"one of {', '.join(map(str, classes))}",) if classes else (),
+            code=f"from catboost import {kind}\n\nmodel = {kind}().load_model({path!r})",
+        )
+
+    def flavor(self, path: str, architecture: Architecture | None) -> Flavor | None:
+        """``mlflow/catboost/__init__.py`` of MLflow 3.
+
+        Named columns go in (``double``; ``string`` where a feature is categorical or text), labels
+        come out, or numbers.
+        """
+        if architecture is None:  # is it a classifier?
+            return None
+        kind = _class(architecture)
+        options = {"data": path, "model_type": kind, "save_format": "cbm"}
+        columns, labels = _columns(architecture), _labels(architecture)
+        return Flavor("catboost", options, path, columns, labels, ("catboost",))
+
+
+def _class(architecture: Architecture) -> str:
+    """The class that predicts as the trained model does; a regressor knows its loss's link."""
+    return "CatBoostClassifier" if architecture.get("classes") else "CatBoostRegressor"
+
+
+def _columns(architecture: Architecture) -> tuple[Column, ...]:
+    if architecture.get("embedding"):  # a column of vectors, which MLflow's columns do not have
+        return ()
+    texts = {*architecture.get("categorical", ()), *architecture.get("text", ())}
+    names = list(architecture.get("features", ()))
+    # trained on a matrix: CatBoost counts its columns, and MLflow takes a matrix then
+    counted = names == [str(number) for number in range(len(names))]
+    return tuple(
+        Column(None if counted else name, "string" if name in texts else "double") for name in names
+    )
+
+
+def _labels(architecture: Architecture) -> tuple[Tensor, ...]:
+    classes = architecture.get("classes") or []
+    kind = LABELS.get(type(classes[0])) if classes else "float64"
+    # one column a label, where there are more than two or several at once
+    return (Tensor(None, kind, (None, None) if len(classes) > 2 else (None,)),) if kind else ()
 
 
 def _holds(path: Path, text: bytes) -> bool:

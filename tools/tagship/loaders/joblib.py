@@ -1,10 +1,10 @@
 """Pickles, as scikit-learn's users write them: code, so loaded only where somebody says so."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tagship.loaders import is_of
+from tagship.loaders import Architecture, Description, is_of
 
 
 class JoblibLoader:
@@ -14,6 +14,12 @@ class JoblibLoader:
     suffixes = (".joblib", ".pkl", ".pickle")
     safe = False
     requirement = "tagship[joblib]"
+    beginnings: Mapping[str, bytes] = {
+        "compressed data, as joblib writes it": rb"\x1f\x8b|\x78[\x01\x5e\x9c\xda]|BZh"
+        rb"|\xfd7zXZ\x00|\x5d\x00\x00|\x04\x22\x4d\x18",
+        # of protocol 0 or 1 it is text
+        "a pickle": rb"\x80[\x01-\x05]|[(\]})]|c[A-Za-z_][\w.]*\n",
+    }
 
     def load(self, path: Path) -> Any:
         """Whatever was pickled."""
@@ -41,3 +47,12 @@ class JoblibLoader:
         import joblib
 
         joblib.dump(model, path)
+
+    def description(self, path: str, architecture: Architecture) -> Description:
+        return Description(
+            summary=str(architecture.get("class") or ""),
+            code=(
+                "# a pickle: loading it runs whatever code is in it\n"
+                f"import joblib\n\nmodel = joblib.load({path!r})"
+            ),
+        )

@@ -2,12 +2,12 @@
 
 import os
 import re
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tagship.errors import Refused
-from tagship.loaders import archive, is_of
+from tagship.loaders import Architecture, Description, Flavor, Tensor, archive, counts, is_of
 
 SAFE = (3, 13, 2)  # before it, files could run code in safe mode: CVE-2026-1462, -1669, 2025-8747
 
@@ -19,6 +19,10 @@ class KerasLoader:
     suffixes = (".keras",)
     safe = True
     requirement = "tagship[keras]"
+    beginnings: Mapping[str, bytes] = {
+        "a zip archive": rb"PK\x03\x04",
+        "HDF5": rb"\x89HDF\r\n\x1a\n",
+    }
 
     def check(self, path: Path) -> None:
         """A zip with exactly the members that Keras 3 writes, see ``archive``."""
@@ -77,6 +81,34 @@ class KerasLoader:
     def save(self, model: Any, path: Path) -> None:
         model.save(path, include_optimizer=False)
 
+    def description(self, path: str, architecture: Architecture) -> Description:
+        return Description(
+            library="keras",
+            family="neural network",
+            summary=counts(architecture, {"layers": "{} layers", "parameters": "{} parameters"}),
+            inputs=tuple(map(_in_words, _tensors(architecture, "input"))),
+            outputs=tuple(map(_in_words, _tensors(architecture, "output"))),
+            code=f"import keras\n\nmodel = keras.saving.load_model({path!r})",
+        )
+
+    def flavor(self, path: str, architecture: Architecture | None) -> Flavor | None:
+        """``mlflow/keras/load.py`` of MLflow 3: tensors of shape (-1, ...).
+
+        Raises:
+            Refused: the model has several outputs.
+        """
+        known = architecture or {}
+        outputs = _tensors(known, "output")
+        if len(outputs) > 1:
+            raise Refused(
+                f"{path} has {len(outputs)} outputs, and MLflow's Keras flavor gives one",
+                "choose another format, or release a model with one output",
+            )
+        # the flavor adds the suffix itself
+        options = {"data": PurePosixPath(path).stem, "save_exported_model": False}
+        inputs, packages = _tensors(known, "input"), ("keras", "tensorflow")
+        return Flavor("keras", options, None, inputs, outputs, packages)
+
 
 def _numbers(version: str) -> tuple[int, ...]:
     """The numbers that a version begins with; a release candidate counts as its release."""
@@ -92,6 +124,22 @@ def _types(side: str, tensors: Sequence[Any]) -> dict[str, list[str]]:
 def _names(side: str, tensors: Sequence[Any]) -> dict[str, list[str]]:
     names = [str(tensor.name) for tensor in tensors]
     return {f"{side}_names": names} if len(names) > 1 else {}
+
+
+def _tensors(architecture: Architecture, side: str) -> tuple[Tensor, ...]:
+    """The ``input`` or ``output`` tensors that ``describe`` gave; empty where they are unknown."""
+    shapes = architecture.get(f"{side}s") or []
+    types = architecture.get(f"{side}_types") or ["float32"] * len(shapes)
+    names = architecture.get(f"{side}_names") or [None] * len(shapes)
+    return tuple(
+        Tensor(name, kind, tuple(shape))
+        for name, kind, shape in zip(names, types, shapes, strict=True)
+    )
+
+
+def _in_words(tensor: Tensor) -> str:
+    lengths = ", ".join("?" if length is None else str(length) for length in tensor.shape)
+    return f"{tensor.type} tensor of shape [{lengths}]"
 
 
 def _product(shape: Sequence[int]) -> int:
