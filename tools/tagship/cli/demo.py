@@ -14,15 +14,15 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from tagship.cli import output
-from tagship.deploy.deploy import Outcome
+from tagship.deploy.act import Outcome
 from tagship.disk import atomic
 from tagship.errors import NotFound, Refused, Unavailable
 from tagship.git import commits
 from tagship.manager.model import ModelVersionManager
 from tagship.registry.project_files import PARAMS_FILE
 from tagship.text import words
-from tagship.workspace import workspace
-from tagship.workspace.workspace import Workspace
+from tagship.workspace.find import find
+from tagship.workspace.source import Source
 
 # what DVC says to whoever runs it by hand, for the next step
 ADVICE = (
@@ -48,13 +48,13 @@ def run(start: Path, *, keep: bool, say: Say) -> None:
         NotFound: the workspace declares no models.
         TagshipError: a step failed.
     """
-    space = workspace.find(start)
-    if not space.settings.demo:
+    source, host = find(start)
+    if not host.settings.demo:
         raise Refused(
             f"{PARAMS_FILE} names no parameter that a demo could change",
             "deploy: {demo: {train.depth: 4}}, such as it is in your params.yaml",
         )
-    with _copy(space, keep=keep, say=say) as copy:
+    with _copy(source, keep=keep, say=say) as copy:
         _first_releases(copy, say)
         changed = _second_releases(copy, say)
         for model in changed:
@@ -71,27 +71,27 @@ def run(start: Path, *, keep: bool, say: Say) -> None:
 
 
 @contextlib.contextmanager
-def _copy(space: Workspace, *, keep: bool, say: Say) -> Iterator[Path]:
+def _copy(source: Source, *, keep: bool, say: Say) -> Iterator[Path]:
     """A clone of HEAD with a DVC remote of its own, without tags and without a cache."""
     folder = Path(tempfile.mkdtemp(prefix="tagship-demo-"))
-    copy = folder / space.repository.top.name
+    copy = folder / source.repository.top.name
     try:
         say(f"== A throw-away copy: {copy} ==")
-        _run(folder, "git", "clone", "--quiet", "--no-tags", str(space.repository.top), str(copy))
+        _run(folder, "git", "clone", "--quiet", "--no-tags", str(source.repository.top), str(copy))
         # its versions begin at 1.0.0, whatever the workspace has released
         _run(copy, "git", "remote", "remove", "origin")
         # a machine that was just set up has nobody's name in Git's configuration
         _run(copy, "git", "config", "user.name", "tagship demo")
         _run(copy, "git", "config", "user.email", "demo@tagship.invalid")
         _run(copy, "dvc", "remote", "add", "--quiet", "--default", "demo", str(folder / "remote"))
-        yield copy / os.path.relpath(space.project, space.repository.top)
+        yield copy / os.path.relpath(source.project, source.repository.top)
     finally:
         if not keep:
             atomic.remove_tree(folder)
 
 
 def _first_releases(copy: Path, say: Say) -> None:
-    models = sorted(workspace.find(copy).artifacts())
+    models = sorted(find(copy)[0].artifacts())
     if not models:
         raise NotFound("the workspace declares no models", "tagship init --model NAME --path PATH")
     say("\n== Train (about two minutes on two cores) ==\n$ dvc repro")
@@ -101,13 +101,13 @@ def _first_releases(copy: Path, say: Say) -> None:
 
 
 def _second_releases(copy: Path, say: Say) -> list[str]:
-    space = workspace.find(copy)
-    before = _identities(space)
-    for name, value in space.settings.demo.items():
+    source, host = find(copy)
+    before = _identities(source)
+    for name, value in host.settings.demo.items():
         old = _set_parameter(copy / PARAMS_FILE, name, value)
         say(f"\n== Change {name} from {old} to {value}, and train again ==\n$ dvc repro")
-    _train(copy, "Change " + ", ".join(space.settings.demo), say)
-    after = _identities(workspace.find(copy))
+    _train(copy, "Change " + ", ".join(host.settings.demo), say)
+    after = _identities(find(copy)[0])
     changed = [model for model in sorted(after) if after[model] != before[model]]
     if not changed:
         raise Refused(
@@ -119,9 +119,9 @@ def _second_releases(copy: Path, say: Say) -> list[str]:
     return changed
 
 
-def _identities(space: Workspace) -> dict[str, str]:
-    head = commits.commit(space.repository, "HEAD").id
-    return {model: space.snapshot(head, model).identity for model in space.artifacts()}
+def _identities(source: Source) -> dict[str, str]:
+    head = commits.commit(source.repository, "HEAD").id
+    return {model: source.snapshot(head, model).identity for model in source.artifacts()}
 
 
 def _release_and_deploy(copy: Path, model: str, say: Say) -> None:
@@ -139,7 +139,7 @@ def _release_and_deploy(copy: Path, model: str, say: Say) -> None:
     say(f"   • Version: {outcome.place.version}")
     say(f"   • Time: {words.moment(outcome.event.at)} UTC")
     say(f"   • Deployment id: {outcome.event.id}")
-    say(f"   • Link: {_relative(copy, manager.space.store(model).current)}")
+    say(f"   • Link: {_relative(copy, manager.store.current)}")
     say(f"   • Smoke test: {outcome.report.verdict}, {outcome.report.detail}")
     _say_state(copy, outcome, say)
 
@@ -150,7 +150,7 @@ def _say_state(copy: Path, outcome: Outcome, say: Say) -> None:
     live = manager.get_current_version()
     if live is None:
         raise AssertionError("what was just deployed is live")
-    link = manager.space.store(outcome.model).current
+    link = manager.store.current
     say("state after this:")
     say(f"   • Active version: {live.version}")
     say(f"   • Number of versions: {len(manager.list_versions())}")

@@ -120,11 +120,12 @@ def init(session: Session, model: str | None, path: str | None, as_json: bool) -
     Example: tagship init --model churn --path models/churn/model.cbm
     """
     from tagship.release import init as release_init
-    from tagship.workspace import workspace
+    from tagship.workspace.find import find
 
     if (model is None) != (path is None):
         raise click.UsageError("--model and --path go together")
-    done = release_init.prepare(workspace.find(session.folder), model, path)
+    source, host = find(session.folder)
+    done = release_init.prepare(source, host.settings.root, model, path)
     files = " ".join(done.written)
     _show(
         done, as_json,
@@ -142,9 +143,9 @@ def models(session: Session, as_json: bool) -> None:
     """
     from tagship.cli import output as cli_output
     from tagship.inspect import listing
-    from tagship.workspace import workspace
+    from tagship.workspace.find import find
 
-    rows = listing.models(workspace.find(session.folder))
+    rows = listing.models(*find(session.folder))
     _warn([f"{row.model}: {row.note}" for row in rows if row.note])
     _show_table(rows, as_json, cli_output.models)
 
@@ -169,7 +170,7 @@ def release(
     Example: tagship release ml_model --bump minor -m "deeper trees" --push
     """
     from tagship.cli import output as cli_output
-    from tagship.deploy import deploy as deploys
+    from tagship.deploy import act
 
     with _manager(session, model) as manager:
         done = manager.release(bump=bump, version=version, message=message, push=push, force=force)
@@ -178,9 +179,9 @@ def release(
             return _show(done, as_json, cli_output.released(done))
         if not as_json:  # it is released, whatever becomes of the deploy
             _echo(cli_output.released(done))
-        with deploys.interruptible(manager.space, done):
+        with act.interruptible(manager.store, (done.model, str(done.version))):
             outcome = manager.deploy(str(done.version), reason=message)
-    _warn((*outcome.mended, *outcome.warnings))
+    _warn((*outcome.repaired, *outcome.warnings))
     return _show({"released": done, "deployed": outcome}, as_json, cli_output.outcome(outcome))
 
 
@@ -217,7 +218,7 @@ def deploy(
         outcome = manager.deploy(
             wanted, force=force, smoke_test=smoke_test, reason=reason, wait=wait
         )
-    _warn((*outcome.mended, *outcome.warnings))
+    _warn((*outcome.repaired, *outcome.warnings))
     return _show(outcome, as_json, cli_output.outcome(outcome))
 
 
@@ -248,7 +249,7 @@ def rollback(
                 _confirm(cli_output.rollback_plan(plan), quiet=as_json)
             version = plan.target.version  # what was shown, whatever a colleague has done since
         outcome = manager.rollback_to_version(version, reason=reason, verify=verify, wait=wait)
-    _warn((*outcome.mended, *outcome.warnings))
+    _warn((*outcome.repaired, *outcome.warnings))
     _show(outcome, as_json, cli_output.outcome(outcome))
 
 
@@ -286,9 +287,11 @@ def list_(session: Session, model: str, as_json: bool) -> None:
     from tagship.cli import output as cli_output
     from tagship.inspect import listing
     from tagship.registry import refs
-    from tagship.workspace import workspace
+    from tagship.workspace.find import find
 
-    rows = listing.versions(workspace.find(session.folder), refs.check_model(model))
+    source, host = find(session.folder)
+    name = refs.check_model(model)
+    rows = listing.versions(source, host.store(name), name)
     if not rows:
         _warn([f"nothing is released yet: tagship release {model}"])
     _show_table(rows, as_json, cli_output.versions)
@@ -331,18 +334,23 @@ def history(
     """
     from tagship.cli import output as cli_output
     from tagship.inspect import events as inspect_events
-    from tagship.workspace import workspace
+    from tagship.workspace.find import find
 
     if (model is None) != every:
         raise click.UsageError("name a model, or say --all")
     if moment and (limit or since or actions):
         raise click.UsageError("--at goes with no other choice of events")
-    space = workspace.find(session.folder)
-    names = [_alone(model)] if model is not None else inspect_events.known_models(space)
+    source, host = find(session.folder)
+    names = (
+        [_alone(model)]
+        if model is not None
+        else inspect_events.known_models(source.artifacts(), host.root)
+    )
+    pasts = {name: inspect_events.past_of(source, host, name) for name in names}
     if moment:
-        then = [inspect_events.live_at(space, name, moment) for name in names]
+        then = [inspect_events.live_at(past, name, moment) for name, past in pasts.items()]
         return _show(then, as_json, cli_output.live_then(then))
-    events = inspect_events.events(space, names, limit, since, actions)
+    events = inspect_events.events(pasts.values(), limit, since, actions)
     if not events:
         _warn(["no such event on this host"])
     return _show_table(events, as_json, cli_output.histories if every else cli_output.history)
@@ -410,10 +418,10 @@ def report(session: Session, model: str | None, output: Path, as_json: bool) -> 
     Example: tagship report ml_model -o report.html
     """
     from tagship.report import collect, page
-    from tagship.workspace import workspace
+    from tagship.workspace.find import find
 
     names = [_alone(model)] if model is not None else []
-    made = collect.collect(workspace.find(session.folder), names)
+    made = collect.collect(*find(session.folder), names)
     page.write(made, output)
     shown = [one.model for one in made.models]
     value = {"path": output.absolute(), "models": shown}
@@ -481,7 +489,7 @@ def cleanup(
                 lines = _tabbed(cli_output.cleanup(plan)[1])
                 _confirm("\n".join([lines, cli_output.cleaned(plan)]), quiet=as_json)
             plan = manager.cleanup_old_versions(keep, reason=reason, wait=wait)
-    _warn(plan.mended)
+    _warn(plan.repaired)
     if as_json:
         return _show(plan, True, "")
     _show_table(plan, False, cli_output.cleanup)
@@ -502,7 +510,7 @@ def pin(session: Session, model: str, reason: str | None, wait: float, as_json: 
     ref = _ref(model, exact=True)
     with _manager(session, ref.model) as manager:
         done = manager.pin(ref, reason=reason, wait=wait)
-    _warn(done.mended)
+    _warn(done.repaired)
     _show(done, as_json, f"{done.model} {done.version} is pinned: cleanup keeps it")
 
 
@@ -520,7 +528,7 @@ def unpin(session: Session, model: str, reason: str | None, wait: float, as_json
     ref = _ref(model, exact=True)
     with _manager(session, ref.model) as manager:
         done = manager.unpin(ref, reason=reason, wait=wait)
-    _warn(done.mended)
+    _warn(done.repaired)
     _show(done, as_json, f"{done.model} {done.version} is not pinned any more")
 
 
@@ -537,10 +545,10 @@ def verify(session: Session, model: str | None, as_json: bool) -> None:
     """
     from tagship.cli import output as cli_output
     from tagship.inspect import verify as inspect_verify
-    from tagship.workspace import workspace
+    from tagship.workspace.find import find
 
     ref = _ref(model) if model is not None else None
-    found = inspect_verify.verify(workspace.find(session.folder), ref, _progress())
+    found = inspect_verify.verify(*find(session.folder), ref, _progress())
     _show(found, as_json, cli_output.verification(found))
     if any(one.problems for one in found):
         raise SystemExit(1)
@@ -559,12 +567,12 @@ def status(session: Session, model: str | None, as_json: bool) -> None:
     """
     from tagship.cli import output as cli_output
     from tagship.inspect import status as inspect_status
-    from tagship.workspace import workspace
+    from tagship.workspace.find import find
 
-    space = workspace.find(session.folder)
-    known = sorted(space.artifacts()) if model is None else [_ref(model).model]
-    names = [space.declared(name).model for name in known]
-    found = [inspect_status.status(space, name) for name in names]
+    source, host = find(session.folder)
+    known = sorted(source.artifacts()) if model is None else [_ref(model).model]
+    names = [source.declared(name).model for name in known]
+    found = [inspect_status.status(source, host, name) for name in names]
     values = [{**cli_output.plain(one), "state": one.state.name.lower()} for one in found]
     _show(values, as_json, cli_output.status(found))
     raise SystemExit(max((int(one.state) for one in found), default=0))
@@ -732,7 +740,7 @@ def main() -> None:
         click.echo(escape.shown(words.getvalue()), err=True, nl=False)
         code = error.exit_code
     except TagshipError as error:
-        _warn(error.mended)
+        _warn(error.repaired)
         _report(session, error, error.message, error.hint)
         code = 2 if isinstance(error, InvalidName) else 1
     except OSError as error:

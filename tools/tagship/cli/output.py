@@ -16,8 +16,8 @@ from tagship.text.clock import stamp
 from tagship.text.yaml import flat
 
 if TYPE_CHECKING:
+    from tagship.deploy.act import Outcome
     from tagship.deploy.cleanup import Cleanup
-    from tagship.deploy.deploy import Outcome
     from tagship.deploy.plan import Plan, RollbackPlan
     from tagship.export.export import Exported
     from tagship.host.history import Event
@@ -303,7 +303,7 @@ def status(found: Sequence["Status"]) -> str:
         lines.append(f"{one.model}: {state}, live {one.live or '-'}, latest {one.latest or '-'}")
         for finding in one.findings:
             lines.append(f"  {finding.what}")
-            lines.append(f"    mend it: {finding.mend}")
+            lines.append(f"    mend it: {finding.fix}")
     return _text(lines) or "no models are declared: tagship init --model NAME --path PATH"
 
 

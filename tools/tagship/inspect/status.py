@@ -12,8 +12,10 @@ from tagship.host import link as host_link
 from tagship.host.link import LinkState
 from tagship.host.store import Store
 from tagship.inspect import verify as inspect_verify
+from tagship.inspect.verify import Verification
 from tagship.registry.catalog import Catalog
-from tagship.workspace.workspace import Workspace
+from tagship.workspace.host import Host
+from tagship.workspace.source import Source
 
 
 class State(enum.IntEnum):
@@ -30,7 +32,7 @@ class Finding:
 
     state: State
     what: str
-    mend: str
+    fix: str
 
 
 @dataclass(frozen=True)
@@ -48,30 +50,32 @@ class Status:
         return max((finding.state for finding in self.findings), default=State.IN_ORDER)
 
 
-def status(space: Workspace, model: str) -> Status:
+def status(source: Source, host: Host, model: str) -> Status:
     """Whether what is live is what should be, and the commands that mend what is not.
 
     A model that cannot be read is broken: whoever asks for several is told of the others too.
     """
     try:
-        return _status(space, model)
+        return _status(source, host, model)
     except (Corrupt, OSError) as error:
         what, hint = told(error)
         mend = hint.partition(": ")[2] or hint  # it may begin with words
         return Status(model, None, None, (Finding(State.BROKEN, what, mend),))
 
 
-def _status(space: Workspace, model: str) -> Status:
-    store, known = space.store(model), space.catalog(model)
+def _status(source: Source, host: Host, model: str) -> Status:
+    store, known = host.store(model), source.catalog(model)
     latest = str(known.latest.version) if known.latest else None
     link = store.link()
     live = installed.told_live(store)
     good = _good(store)
-    findings = [
-        *_link_findings(store, model, latest, good),
-        *(_live_findings(space, store, known, live) if live and link.state is LinkState.OK else ()),
-        *_history_findings(store, model, live),
-    ]
+    findings = list(_link_findings(store, model, latest, good))
+    if live and link.state is LinkState.OK:
+        verified = inspect_verify.verify_directory(
+            source, host.policy, store, known, live.directory
+        )
+        findings += _live_findings(store, known, live, verified)
+    findings += _history_findings(store, model, live)
     if live and known.is_ahead_of(live.version):
         findings.append(_behind(store, model, live, str(latest)))
     findings += _open_findings(store)
@@ -131,9 +135,8 @@ def _open_findings(store: Store) -> Iterable[Finding]:
 
 
 def _live_findings(
-    space: Workspace, store: Store, known: Catalog, live: history.Place
+    store: Store, known: Catalog, live: history.Place, found: Verification
 ) -> Iterable[Finding]:
-    found = inspect_verify.verify_directory(space, store, known, live.directory)
     again = f"tagship deploy {known.model}@{live.version} --force"
     missing = any(
         problem.what == "is missing" or (problem.path == disk_files.METADATA and not found.files)

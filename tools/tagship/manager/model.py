@@ -12,16 +12,17 @@ from tagship.errors import NotFound, TagshipError
 from tagship.manager import arguments
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref, TagName, Wanted, check_model
-from tagship.workspace import workspace
+from tagship.workspace import find as workspace_find
 
 if TYPE_CHECKING:
+    from tagship.deploy.act import Outcome
     from tagship.deploy.cleanup import Cleanup, Pinned
-    from tagship.deploy.deploy import Outcome
     from tagship.deploy.plan import Plan, RollbackPlan
     from tagship.export.export import Exported
     from tagship.host.active import Live
     from tagship.host.history import Event
     from tagship.host.metadata import Metadata
+    from tagship.host.store import Store
     from tagship.inspect.compare import Comparison
     from tagship.inspect.events import LiveThen
     from tagship.inspect.listing import VersionRow
@@ -52,8 +53,17 @@ class ModelVersionManager:
     ) -> None:
         self.model = check_model(model)
         self.start = Path(start)
-        self.space = workspace.find(self.start)
+        self.source, self.host = workspace_find.find(self.start)
         self.progress, self.tell = progress, tell
+
+    @property
+    def store(self) -> "Store":
+        """The model's folder on this host.
+
+        Raises:
+            Refused: on the way there Git has put a link.
+        """
+        return self.host.store(self.model)
 
     def release(
         self,
@@ -68,7 +78,7 @@ class ModelVersionManager:
         from tagship.release import publish
 
         options = publish.Options(bump, version, message, push, force, self.progress)
-        return publish.release(self.space, self.model, options)
+        return publish.release(self.source, self.model, options, self.host.policy.signing_key)
 
     def release_plan(
         self, *, bump: str = "minor", version: str | None = None, push: bool = False,
@@ -82,13 +92,13 @@ class ModelVersionManager:
         from tagship.release import publish
 
         options = publish.Options(bump, version, None, push, force)
-        return publish.plan(self.space, self.model, options)
+        return publish.plan(self.source, self.model, options)
 
     def plan(self, version: str | Ref = "latest") -> "Plan":
         """What deploying a version would change. See ``plans.of_deploy``."""
         from tagship.deploy import plan as deploy_plan
 
-        return deploy_plan.of_deploy(self.space, self._ref(version), self.progress)
+        return deploy_plan.of_deploy(self.source, self.host, self._ref(version), self.progress)
 
     def deploy(
         self,
@@ -100,10 +110,11 @@ class ModelVersionManager:
         wait: float = 0,
     ) -> "Outcome":
         """Make a version live. See ``deploy.deploy``."""
+        from tagship.deploy import act
         from tagship.deploy import deploy as deploys
 
-        options = deploys.Options(force, smoke_test, reason, wait, self.progress, tell=self.tell)
-        outcome = deploys.deploy(self.space, self._ref(version), options)
+        options = act.Options(force, smoke_test, reason, wait, self.progress, tell=self.tell)
+        outcome = deploys.deploy(self.source, self.host, self._ref(version), options)
         return self._cleaned(outcome) if outcome.event else outcome
 
     def deploy_model(
@@ -132,15 +143,15 @@ class ModelVersionManager:
             Refused: a stage of the pipeline writes this artifact: run ``dvc repro`` instead.
             TagshipError: as for ``release`` and ``deploy``.
         """
-        from tagship.deploy import deploy as deploys
+        from tagship.deploy import act
         from tagship.release import add_model
 
         if source is None or (isinstance(source, str) and self._is_version(source)):
             return self.deploy(source or "latest", smoke_test=smoke_test, reason=reason)
         text = message or f"Train {self.model}"
-        add_model.check_in(self.space, self.model, source, text)
+        add_model.check_in(self.source, self.store, self.model, source, text)
         done = self.release(bump=bump, message=message, push=push)
-        with deploys.interruptible(self.space, done):
+        with act.interruptible(self.store, (self.model, str(done.version))):
             return self.deploy(str(done.version), smoke_test=smoke_test, reason=reason)
 
     def get_current_version(self) -> "Live | None":
@@ -160,13 +171,13 @@ class ModelVersionManager:
         """Every version that a tag carries, lowest first."""
         from tagship.inspect import listing
 
-        return listing.versions(self.space, self.model)
+        return listing.versions(self.source, self.store, self.model)
 
     def show(self, version: str | Ref = "latest") -> "Metadata":
         """All that is known of a version, deployed or not."""
         from tagship.inspect import find
 
-        return find.show(self.space, self._ref(version))
+        return find.show(self.source, self.store, self._ref(version))
 
     def rollback_to_version(
         self, version: str | None = None, *, reason: str | None = None, verify: bool = False,
@@ -180,31 +191,34 @@ class ModelVersionManager:
             verify: hash every byte of it first; else those files alone that were touched.
             wait: seconds to wait for another act on the model.
         """
+        from tagship.deploy import act
         from tagship.deploy import deploy as deploys
 
         wanted = None if version is None else Wanted.parse(version, self.model)
-        options = deploys.Options(
+        options = act.Options(
             reason=reason, verify=verify, wait=wait, progress=self.progress, tell=self.tell
         )
-        return deploys.rollback(self.space, self.model, wanted, options)
+        self._check_deployed()
+        return deploys.rollback(self.source, self.host, self.model, wanted, options)
 
     def rollback_plan(self, version: str | None = None) -> "RollbackPlan":
         """What ``rollback_to_version`` would go back to. Touches nothing."""
         from tagship.deploy import plan as deploy_plan
 
         wanted = None if version is None else Wanted.parse(version, self.model)
-        return deploy_plan.of_rollback(self.space, self.model, wanted)
+        self._check_deployed()
+        return deploy_plan.of_rollback(self.source, self.store, self.model, wanted)
 
     def cleanup_old_versions(
         self, keep: int | None = None, *, dry_run: bool = False, reason: str | None = None,
         wait: float = 0,
     ) -> "Cleanup":  # fmt: skip
         """Remove old versions from this host. See ``cleanup.cleanup``."""
-        from tagship.deploy import cleanup
-        from tagship.deploy import deploy as deploys
+        from tagship.deploy import act, cleanup
 
-        options = deploys.Options(reason=reason, wait=wait, tell=self.tell)
-        return cleanup.cleanup(self.space, self.model, keep, dry_run=dry_run, options=options)
+        options = act.Options(reason=reason, wait=wait, tell=self.tell)
+        self._check_deployed()
+        return cleanup.cleanup(self.host, self.model, keep, dry_run=dry_run, options=options)
 
     def export(
         self, formats: Iterable[str], version: str | Ref = "latest", *,
@@ -224,7 +238,7 @@ class ModelVersionManager:
 
         folder = None if target is None else Path(target)
         return exports.export(
-            self.space, self._ref(version), list(formats), folder, self.progress
+            self.source, self.host, self._ref(version), list(formats), folder, self.progress
         )  # fmt: skip
 
     def report(self, path: Path | str = "report.html") -> Path:
@@ -236,25 +250,25 @@ class ModelVersionManager:
         """
         from tagship.report import collect, page
 
-        page.write(collect.collect(self.space, [self.model]), Path(path))
+        page.write(collect.collect(self.source, self.host, [self.model]), Path(path))
         return Path(path)
 
     def pin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> "Pinned":
         """Protect a version from cleanup."""
-        from tagship.deploy import cleanup
-        from tagship.deploy import deploy as deploys
+        from tagship.deploy import act, cleanup
 
-        found = str(self.space.catalog(self.model).find(self._ref(version)).version)
-        options = deploys.Options(reason=reason, wait=wait, tell=self.tell)
-        return cleanup.pin(self.space, self.model, found, options)
+        found = str(self.source.catalog(self.model).find(self._ref(version)).version)
+        options = act.Options(reason=reason, wait=wait, tell=self.tell)
+        return cleanup.pin(self.store, self.model, found, options)
 
     def unpin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> "Pinned":
         """Let cleanup have a version again."""
-        from tagship.deploy import cleanup
-        from tagship.deploy import deploy as deploys
+        from tagship.deploy import act, cleanup
 
-        options = deploys.Options(reason=reason, wait=wait, tell=self.tell)
-        return cleanup.unpin(self.space, self._ref(version), options)
+        options = act.Options(reason=reason, wait=wait, tell=self.tell)
+        ref = self._ref(version)
+        self.source.catalog(self.model)  # a model that does not exist is told first
+        return cleanup.unpin(self.store, ref, options)
 
     def get_deployment_history(
         self,
@@ -279,7 +293,8 @@ class ModelVersionManager:
         from tagship.text import clock
 
         first = clock.moment(since) if isinstance(since, str) else since
-        return events.events(self.space, [self.model], limit or None, first, actions)
+        past = events.past_of(self.source, self.host, self.model)
+        return events.events([past], limit or None, first, actions)
 
     def live_at(self, moment: datetime | str) -> "LiveThen":
         """What was live on this host at a moment, and why; a text as in ``since`` above."""
@@ -287,7 +302,8 @@ class ModelVersionManager:
         from tagship.text import clock
 
         then = clock.moment(moment) if isinstance(moment, str) else moment
-        return events.live_at(self.space, self.model, then)
+        past = events.past_of(self.source, self.host, self.model)
+        return events.live_at(past, self.model, then)
 
     def compare(self, before: str | None = None, after: str | None = None) -> "Comparison":
         """Which of two versions is better, and what changed; the live one and the latest.
@@ -297,8 +313,11 @@ class ModelVersionManager:
         """
         from tagship.inspect import compare as inspect_compare
 
-        sides = [None if v is None else Wanted.parse(v, self.model) for v in (before, after)]
-        return inspect_compare.compare(self.space, self.model, *sides)
+        first, second = (
+            None if v is None else Wanted.parse(v, self.model) for v in (before, after)
+        )
+        better = self.host.settings.better
+        return inspect_compare.compare(self.source, self.store, self.model, first, second, better)
 
     def why(self) -> "Why":
         """Where what is live comes from. See ``provenance.why``."""
@@ -311,14 +330,14 @@ class ModelVersionManager:
         from tagship.inspect import verify as inspect_verify
 
         ref = Ref(self.model) if version is None else self._ref(version)
-        return inspect_verify.verify(self.space, ref, self.progress)
+        return inspect_verify.verify(self.source, self.host, ref, self.progress)
 
     def status(self) -> "Status":
         """Whether what is live is what should be."""
         from tagship.inspect import status as inspect_status
 
-        self.space.declared(self.model)
-        return inspect_status.status(self.space, self.model)
+        self.source.declared(self.model)
+        return inspect_status.status(self.source, self.host, self.model)
 
     def self_test(self, version: str | None = None) -> "Report":
         """Load the live version, or another one on disk, and run its self-test on it.
@@ -329,10 +348,18 @@ class ModelVersionManager:
             NotFound: nothing is live, or that version is not on disk here.
             SelfTestFailed: it does not load, or does not answer as it was released.
         """
+        from tagship.host.active import resolve
         from tagship.inspect import verify as inspect_verify
 
-        wanted = None if version is None else self._ref(version).wanted
-        return inspect_verify.self_test(self.space, self.model, wanted)
+        if version is None:
+            directory = resolve(self.model, self.start).directory
+        else:
+            ref = self._ref(version)
+            directory = inspect_verify.directory_of(self.source, self.store, ref)
+        return inspect_verify.self_test(directory, self.host.settings.smoke_timeout)
+
+    def _check_deployed(self) -> None:
+        workspace_find.check_deployed(self.source, self.host, self.model)
 
     def _ref(self, version: str | Ref) -> Ref:
         if isinstance(version, Ref):
@@ -352,6 +379,6 @@ class ModelVersionManager:
         """Step 10: a version that is live stays live, whatever becomes of the cleanup."""
         from tagship.deploy import cleanup
 
-        if not self.space.settings.auto_cleanup:
+        if not self.host.settings.auto_cleanup:
             return outcome
-        return cleanup.after(self.space, outcome)
+        return cleanup.after(self.host, outcome)
