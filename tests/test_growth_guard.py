@@ -48,7 +48,7 @@ def write(target=sys.argv.pop(1)):
         json.dump({**seen, "modules": sorted(set(sys.modules) - before)}, file)
 atexit.register(write)
 if sys.argv.pop(1) == "questions":
-    from tagship.git import Blobs
+    from tagship.git.tree import Blobs
     def counted(asked):
         def ask(*arguments):
             seen["questions"] += 1
@@ -57,7 +57,7 @@ if sys.argv.pop(1) == "questions":
     for name in ('read', 'tree', 'write'):
         setattr(Blobs, name, counted(getattr(Blobs, name)))
 sys.argv[0] = "tagship"
-from tagship.cli import main
+from tagship.cli.main import main
 main()
 """
 

@@ -35,7 +35,7 @@ def look(event, _):
         busy = False
 os.umask(int(sys.argv.pop(1)))
 sys.addaudithook(look)
-from tagship.cli import main
+from tagship.cli.main import main
 try:
     main()
 finally:

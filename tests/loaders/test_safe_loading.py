@@ -486,7 +486,8 @@ def test_a_refused_file_costs_no_import_of_its_framework(tmp_path: Path) -> None
     for name in ("model.cbm", "model.keras"):
         (tmp_path / name).write_bytes(PICKLES["protocol 5"])
     code = (
-        "import sys, json, contextlib; from pathlib import Path; from tagship import selftest\n"
+        "import sys, json, contextlib; from pathlib import Path\n"
+        "from tagship.loaders import selftest\n"
         "for name in ('model.cbm', 'model.keras'):\n"
         "    with contextlib.suppress(Exception): selftest.check(Path(name), None)\n"
         "print(json.dumps([m for m in sys.argv[1:] if m in sys.modules]))"
