@@ -1,7 +1,6 @@
 """Every test is sealed off: a home, a configuration of Git and DVC, and dates of its own."""
 
 import os
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,14 +63,28 @@ def bench(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Workbench:
-    for name in ("repo", "origin.git"):
-        shutil.copytree(template / name, tmp_path / name, symlinks=True)
+    workbench.copy(template, tmp_path)
     return Workbench(tmp_path / "repo", monkeypatch, capsys)
 
 
+@pytest.fixture(scope="session")
+def shipped_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same once more, with what ``shipped`` has."""
+    folder = tmp_path_factory.mktemp("shipped")
+    workbench.copy(template, folder)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _seal(monkeypatch, tmp_path_factory.mktemp("shipped-home"))
+        workbench.ship_two(folder / "repo")
+    return folder
+
+
 @pytest.fixture
-def shipped(bench: Workbench) -> Workbench:
-    """The same with 1.0.0 ("model 1") deployed, and then 1.1.0 ("model 2"), which is live."""
-    bench.ship()
-    bench.ship("model 2\n")
-    return bench
+def shipped(
+    shipped_template: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Workbench:
+    """1.0.0 ("model 1") was deployed, and then 1.1.0 ("model 2"), which is live."""
+    workbench.copy(shipped_template, tmp_path)
+    return Workbench(tmp_path / "repo", monkeypatch, capsys)

@@ -36,7 +36,7 @@ def hostile(bench: Workbench) -> Workbench:
     (bench.repo / "params.yaml").write_text(json.dumps({EVIL: f"{EVIL}\nerror: not ours"}))
     (bench.repo / "models" / "churn" / "model.bin").unlink()
     (bench.repo / "models" / "churn" / "model.bin").write_text("model 2\n")
-    bench.dvc("add", "--quiet", "models/churn/model.bin")
+    bench.track("models/churn/model.bin")
     bench.commit(f"Train {EVIL}")
     assert bench.process("release", "churn", "-m", EVIL).code == 0
     bench.manager.deploy(reason=f"{EVIL}\nerror: not ours\thint: rm -rf")
