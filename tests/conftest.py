@@ -4,11 +4,12 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from tests import workbench
+from tests import budget, training, workbench
 from tests.workbench import Workbench
 
 # A deadline would measure the machine. The same examples in each run: luck is no test result.
@@ -20,6 +21,33 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.umask(0o022)  # status tells of folders that a group can write to
+
+TRAINED = ("test_demo.py", "pipeline/test_stages.py", "test_notebooks.py")  # the fixture ``demo``
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    budget.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    budget.register(config, Path(__file__).with_name("budget.json"))
+    config.option.loadscopereorder = False  # the budget knows better in which order
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Run what needs the demo's models in one process of xdist: another one would wait for it."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc] # it has no types
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "training" if file.endswith(TRAINED) else file
+
+    return Scheduling(config, log)
+
 
 DATE = "1795176000 +0000"  # 2026-11-20T12:00:00Z, in the form that dulwich reads too
 
@@ -88,3 +116,12 @@ def shipped(
     """1.0.0 ("model 1") was deployed, and then 1.1.0 ("model 2"), which is live."""
     workbench.copy(shipped_template, tmp_path)
     return Workbench(tmp_path / "repo", monkeypatch, capsys)
+
+
+@pytest.fixture(scope="session")
+def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> training.Demo:
+    """``tagship demo``, run once for all processes of the tests; its cache has both models."""
+    folder = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        folder = folder.parent
+    return training.demo(folder / "demo")

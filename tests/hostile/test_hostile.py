@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import conftest
+from tests import conftest, workbench
 from tests.hostile.cases import CASES, Case
 from tests.hostile.sandbox import READS, SECONDS, Sandbox
 from tests.workbench import MODEL, PATH, Result, Workbench
@@ -23,8 +23,7 @@ def released(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterat
     folder = tmp_path_factory.mktemp("released")
     with pytest.MonkeyPatch.context() as monkeypatch:
         conftest._seal(monkeypatch, folder)
-        for name in ("repo", "origin.git"):
-            shutil.copytree(template / name, folder / name, symlinks=True)
+        workbench.copy(template, folder)
         bench = Workbench(folder / "repo", monkeypatch, None)  # type: ignore[arg-type] # nothing is printed
         bench.ship()
         bench.release("model 2\n")
@@ -39,8 +38,7 @@ def box(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Sandbox:
-    for name in ("repo", "origin.git", "dvc-remote"):
-        shutil.copytree(released / name, tmp_path / name, symlinks=True)
+    workbench.copy(released, tmp_path)
     found = Sandbox(Workbench(tmp_path / "repo", monkeypatch, capsys))
     found.prepare()
     return found
@@ -64,7 +62,7 @@ def test_a_hostile_repository_is_refused_or_passed_over(box: Sandbox, case: Case
     assert box.fired() == []  # none of it is the author's own doing
     before = box.snapshot()
     live = box.bench.current.readlink() if box.bench.current.is_symlink() else None
-    done = box.bench.cli("deploy", MODEL, "--yes") if case.swept else box.deploy()
+    done = box.deploy() if case.process else box.bench.cli("deploy", MODEL, "--yes")
     _check_told(done, (0, 1))
     if case.refused is None:
         assert done.code == 0, done
