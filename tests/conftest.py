@@ -1,8 +1,9 @@
 """Every test is sealed off: a home, a configuration of Git and DVC, and dates of its own."""
 
+import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 os.umask(0o022)  # status tells of folders that a group can write to
 
-TRAINED = ("test_demo.py", "pipeline/test_stages.py", "test_notebooks.py")  # the fixture ``demo``
+# Files that one process of xdist runs: they share what takes long to make, or to import.
+TOGETHER = {
+    "demo": ("test_demo.py", "pipeline/test_stages.py", "test_notebooks.py"),
+    "TensorFlow": ("test_export.py", "test_loaders.py", "test_safe_loading.py", "test_models.py"),
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Run what needs the demo's models in one process of xdist: another one would wait for it."""
+    """Run each file in one process of xdist, and those of ``TOGETHER`` in the same one."""
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
@@ -44,7 +49,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Scheduling(LoadFileScheduling):  # type: ignore[misc] # it has no types
         def _split_scope(self, nodeid: str) -> str:
             file: str = super()._split_scope(nodeid)
-            return "training" if file.endswith(TRAINED) else file
+            return next((name for name, of in TOGETHER.items() if file.endswith(of)), file)
 
     return Scheduling(config, log)
 
@@ -85,37 +90,46 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def bench(
-    template: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Workbench:
-    workbench.copy(template, tmp_path)
-    return Workbench(tmp_path / "repo", monkeypatch, capsys)
+def copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[Path], Workbench]:
+    """Give a test its own copy of a workspace that was prepared."""
+
+    def copy(prepared: Path) -> Workbench:
+        workbench.copy(prepared, tmp_path)
+        return Workbench(tmp_path / "repo", monkeypatch, capsys)
+
+    return copy
+
+
+@pytest.fixture
+def bench(template: Path, copied: Callable[[Path], Workbench]) -> Workbench:
+    return copied(template)
+
+
+@contextlib.contextmanager
+def prepared(template: Path, folder: Path) -> Iterator[Workbench]:
+    """A copy of a template to prepare once, for a fixture that many tests copy in their turn."""
+    workbench.copy(template, folder)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _seal(monkeypatch, folder)
+        yield Workbench(folder / "repo", monkeypatch, None)  # type: ignore[arg-type] # it prints nothing
 
 
 @pytest.fixture(scope="session")
 def shipped_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same once more, with what ``shipped`` has."""
     folder = tmp_path_factory.mktemp("shipped")
-    workbench.copy(template, folder)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        _seal(monkeypatch, tmp_path_factory.mktemp("shipped-home"))
-        workbench.ship_two(folder / "repo")
+    with prepared(template, folder) as bench:
+        bench.ship()
+        bench.ship("model 2\n")
     return folder
 
 
 @pytest.fixture
-def shipped(
-    shipped_template: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Workbench:
+def shipped(shipped_template: Path, copied: Callable[[Path], Workbench]) -> Workbench:
     """1.0.0 ("model 1") was deployed, and then 1.1.0 ("model 2"), which is live."""
-    workbench.copy(shipped_template, tmp_path)
-    return Workbench(tmp_path / "repo", monkeypatch, capsys)
+    return copied(shipped_template)
 
 
 @pytest.fixture(scope="session")

@@ -108,16 +108,6 @@ def train(repo: Path, data: bytes) -> None:
     commit(repo, "Train another model")
 
 
-def ship_two(repo: Path) -> None:
-    """Release and deploy 1.0.0 ("model 1"), then 1.1.0 ("model 2")."""
-    for version in ("1.0.0", "1.1.0"):
-        if version == "1.1.0":
-            train(repo, b"model 2\n")
-        manager = ModelVersionManager(MODEL, repo)
-        assert str(manager.release().version) == version
-        manager.deploy(version)
-
-
 def copy(source: Path, target: Path) -> None:
     """Copy a workspace and its remotes; deployed files are untouched there, as they were here."""
     for name in ("repo", "origin.git", "dvc-remote"):

@@ -4,12 +4,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests import conftest, workbench
+from tests import conftest
 from tests.hostile.cases import CASES, Case
 from tests.hostile.sandbox import READS, SECONDS, Sandbox
 from tests.workbench import MODEL, PATH, Result, Workbench
@@ -18,28 +18,19 @@ LINES = 8  # of standard error: a few notes, an error, a hint
 
 
 @pytest.fixture(scope="module")
-def released(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Path]:
+def released(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Path:
     """The workspace with 1.0.0 deployed and 1.1.0 released, built once; each test gets a copy."""
     folder = tmp_path_factory.mktemp("released")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        conftest._seal(monkeypatch, folder)
-        workbench.copy(template, folder)
-        bench = Workbench(folder / "repo", monkeypatch, None)  # type: ignore[arg-type] # nothing is printed
+    with conftest.prepared(template, folder) as bench:
         bench.ship()
         bench.release("model 2\n")
-        shutil.rmtree(bench.repo / ".git/hooks")
-        yield folder
+    shutil.rmtree(folder / "repo/.git/hooks")
+    return folder
 
 
 @pytest.fixture
-def box(
-    released: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Sandbox:
-    workbench.copy(released, tmp_path)
-    found = Sandbox(Workbench(tmp_path / "repo", monkeypatch, capsys))
+def box(released: Path, copied: Callable[[Path], Workbench]) -> Sandbox:
+    found = Sandbox(copied(released))
     found.prepare()
     return found
 
