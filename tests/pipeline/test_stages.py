@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tests import training
 from tests.training import Demo
 
 ML = ["ml_prepare", "ml_train", "ml_evaluate"]
@@ -63,6 +64,7 @@ def copy(root: Path, tmp_path: Path, demo: Demo) -> Path:
         shutil.copy(root / name, folder)
     run(folder, "git", "init", "--quiet")
     run(folder, "dvc", "init", "--quiet")
+    training.set_parameters(folder / "params.yaml", training.QUICKLY)
     demo.share(folder)
     return folder
 
