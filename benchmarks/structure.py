@@ -1,11 +1,10 @@
-"""Figures of the code's structure: who takes Source and Host, and how often a command changes files.
+"""The code's structure in figures: who takes Source and Host, how often a command changes files.
 
 ``python -m benchmarks structure`` prints them. Nothing here is timed.
 """
 
 import ast
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from tagship.disk import atomic
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tools" / "tagship"
@@ -40,7 +41,9 @@ def both_halves(package: Path = PACKAGE) -> list[str]:
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-                names = {ast.unparse(one.annotation).strip("'\"") for one in arguments if one.annotation}
+                names = {
+                    ast.unparse(one.annotation).strip("'\"") for one in arguments if one.annotation
+                }
                 if {"Source", "Host"} <= names or "Workspace" in names:
                     takers.append(f"{path.relative_to(package)}:{node.name}")
     return takers
@@ -98,10 +101,8 @@ def _package() -> Path:
 
 def walk(repo: Path, command: list[str]) -> Walk:
     """Run one command in this process, in a repository, and follow its calls."""
-    try:
-        from tagship.cli.main import main  # noqa: PLC0415
-    except ImportError:  # a tree without packages
-        from tagship.cli import main  # type: ignore[attr-defined,no-redef] # noqa: PLC0415
+    from tagship.cli.main import main  # noqa: PLC0415
+
     walked = Walk()
     sys.argv = ["tagship", "-C", str(repo), *command]
     sys.setprofile(walked.follow)
@@ -115,7 +116,7 @@ def walk(repo: Path, command: list[str]) -> Walk:
 
 
 def _repository(folder: Path) -> Path:
-    """One model with a version that is live, and a later one that is released (but not deployed)."""
+    """One model with a live version, and another one trained and committed."""
     repo = folder / "repo"
     repo.mkdir()
     dvc = [sys.executable, "-m", "dvc"]
@@ -148,7 +149,7 @@ def main() -> None:
     """Print the figures; one command in a process of its own, in the order of COMMANDS."""
     if sys.argv[1:2] == ["--walk"]:
         _, _, repo, name = sys.argv
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115,PTH123
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         walked = walk(Path(repo), COMMANDS[name])
         sys.stdout = sys.__stdout__
         print(
@@ -166,16 +167,22 @@ def main() -> None:
     print()
     print("| command | files | functions | calls | changes of file | without the readers of text |")
     print("|---|---|---|---|---|---|")
-    folder = Path(tempfile.mkdtemp(prefix="tagship-structure-"))
+    scratch = Path(tempfile.mkdtemp(prefix="tagship-structure-"))
     try:
-        repo = _repository(folder)
+        repository = _repository(scratch)
         for name in COMMANDS:
-            command = [sys.executable, "-m", "benchmarks.structure", "--walk", str(repo), name]
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.structure",
+                "--walk",
+                str(repository),
+                name,
+            ]
             done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
             print(done.stdout, end="")
     finally:
-        subprocess.run(["chmod", "-R", "u+w", str(folder)], check=False)
-        shutil.rmtree(folder)
+        atomic.remove_tree(scratch)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def test_an_artifact_that_nobody_tracks_is_not_released(bench: Workbench, there:
 def test_a_pointer_that_is_not_committed_hinders_a_release(bench: Workbench, staged: bool) -> None:
     (bench.repo / PATH).unlink()
     (bench.repo / PATH).write_bytes(b"model 2\n")
-    bench.dvc("add", "--quiet", PATH)
+    bench.track(PATH)
     if staged:
         bench.git("add", "--all")
     bench.refuses(
@@ -388,7 +388,7 @@ def test_a_self_test_named_as_its_model_is_not_released(bench: Workbench, by_git
 def test_a_model_named_metadata_json_is_not_released(bench: Workbench, by_git: bool) -> None:
     (bench.folder / "metadata.json").write_text("{}")
     if not by_git:
-        bench.dvc("add", "--quiet", "models/churn/metadata.json")
+        bench.track("models/churn/metadata.json")
     declare(bench, "artifacts:\n  churn:\n    path: models/churn/metadata.json\n")
     bench.refuses(
         "release churn",

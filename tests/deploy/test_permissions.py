@@ -74,7 +74,7 @@ def test_a_version_is_read_only_under_any_umask_and_never_anothers_to_write(
     script = bench.folder / "run"
     script.write_text("#!/bin/sh\n")
     script.chmod(0o755)
-    bench.dvc("add", "--quiet", "models/churn/net")
+    bench.track("models/churn/net")
     (bench.repo / "dvc.yaml").write_text(
         "artifacts:\n  churn:\n    path: models/churn/net\n"
         "    meta: {self_test: models/churn/run}\n"

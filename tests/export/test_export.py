@@ -543,7 +543,7 @@ def test_a_pickle_is_described_and_never_loaded(
     code = f"cos\nsystem\n(S'touch {trap}'\ntR."
     declare(bench, "models/churn/model.pkl")
     (bench.repo / "models/churn/model.pkl").write_text(code)
-    bench.dvc("add", "--quiet", "models/churn/model.pkl")
+    bench.track("models/churn/model.pkl")
     bench.commit()
     bench.release()
     run(bench, "churn", "huggingface", "cyclonedx", target=target)
@@ -602,7 +602,7 @@ def release(bench: Workbench, model: Any, path: str, more: str = "") -> str:
     place.unlink(missing_ok=True)
     saved = {".cbm": "save_model", ".keras": "save"}[place.suffix]
     getattr(model, saved)(str(place))
-    bench.dvc("add", "--quiet", path)
+    bench.track(path)
     bench.commit("Train")
     return bench.release()
 

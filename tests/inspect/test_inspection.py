@@ -380,7 +380,7 @@ def test_what_only_this_host_knows_may_be_another_thing(shipped: Workbench) -> N
 
 def test_metrics_that_dvc_keeps_are_held_as_far_as_the_cache_has_them(bench: Workbench) -> None:
     bench.git("rm", "--quiet", "--cached", "metrics.json")
-    bench.dvc("add", "--quiet", "metrics.json")
+    bench.track("metrics.json")
     bench.commit()
     bench.ship()
     assert bench.manager.show().metrics == {"accuracy": 0.75}

@@ -69,7 +69,7 @@ def test_a_plan_asks_no_remote_for_the_size_of_a_folder(bench: Workbench) -> Non
     (bench.repo / "bundle").mkdir()
     (bench.repo / "bundle/a").write_text("a")
     (bench.repo / "dvc.yaml").write_text("artifacts:\n  churn:\n    path: bundle/a\n")
-    bench.dvc("add", "--quiet", "bundle")
+    bench.track("bundle")
     bench.commit()
     assert bench.manager.release_plan().size == 1
     bench.dvc("push", "--quiet")

@@ -708,7 +708,17 @@ def _print(text: str, *, err: bool = False) -> None:
     try:
         click.echo(text, err=err)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
+
+
+def _discard_output() -> None:
+    """Let what stdout still holds go: Python would try to write it once more, and exit with 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # it is closed: tagship list m >&-
+        sys.stdout.flush()
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
@@ -726,7 +736,8 @@ def main() -> None:
     gc.set_threshold(MANY)
     session = Session()
     try:
-        code = cli.main(standalone_mode=False, obj=session)
+        code = cli.main(prog_name="tagship", standalone_mode=False, obj=session)
+        _flush()
     except click.exceptions.Abort as error:
         newline = "\n" if _is_terminal(sys.stderr) else ""
         click.echo(f"{newline}interrupted", err=True)
@@ -753,6 +764,10 @@ def main() -> None:
         text = f"this should not have happened: {type(error).__name__}: {error}"
         _report(session, error, text, "tagship -v shows where; please report it")
         code = 1
+    try:
+        _flush()
+    except OSError:  # it was told above
+        _discard_output()
     sys.exit(code)
 
 
