@@ -17,6 +17,7 @@ import pytest
 from tagship import ModelVersionManager
 from tagship.cli import main
 from tagship.disk import files
+from tagship.host.store import Store
 
 MODEL = "churn"
 PATH = "models/churn/model.bin"
@@ -177,6 +178,11 @@ class Workbench:
     def manager(self) -> ModelVersionManager:
         """A new manager of ``churn``: it reads everything again."""
         return ModelVersionManager(MODEL, self.repo)
+
+    @property
+    def store(self) -> Store:
+        """The model's folder, as the code sees it."""
+        return self.manager.host.store(MODEL)
 
     @property
     def folder(self) -> Path:

@@ -17,7 +17,7 @@ from tests.workbench import Workbench
 
 def _intent(bench: Workbench, directory: str, version: str) -> None:
     """The intent of a deploy that was killed."""
-    store, past = bench.manager.store, bench.manager.get_deployment_history()
+    store, past = bench.store, bench.manager.get_deployment_history()
     event = replace(
         past[-1], id="20261120_120001", directory=directory, version=version, action="deploy"
     )
@@ -72,7 +72,7 @@ def test_killed_after_the_switch_the_new_version_is_live_and_recorded(bench: Wor
 def test_killed_after_the_history_only_the_intent_is_closed(bench: Workbench) -> None:
     bench.ship()
     event = bench.manager.get_deployment_history()[0]
-    store = bench.manager.store
+    store = bench.store
     store.open_intent({"event": event.to_json(), "creates": True})
     assert bench.manager.deploy().event is None
     assert bench.actions() == [("deploy", "succeeded", "1.0.0")]
@@ -98,7 +98,7 @@ def test_a_recovery_is_recorded_in_one_step(
 ) -> None:
     bench.ship()
     _intent(bench, "v1.1.0_20261120_120001", "1.1.0")
-    store = bench.manager.store
+    store = bench.store
     written: list[tuple[str, ...]] = []
     record = journal.record
 
@@ -121,7 +121,7 @@ def test_files_of_others_are_not_swept_away(bench: Workbench) -> None:
 
 def test_with_nothing_to_mend_recovery_writes_nothing(bench: Workbench) -> None:
     bench.ship()
-    store, before = bench.manager.store, bench.state()
+    store, before = bench.store, bench.state()
     with store.locked(process.owner("test")):
         assert act.recover(store, "churn") == ()
     assert bench.state() == before
@@ -173,7 +173,7 @@ def test_json_of_a_pin_has_what_was_mended(shipped: Workbench) -> None:
 def test_killed_while_a_rejected_version_is_taken_back_the_next_command_takes_it_back(
     shipped: Workbench,
 ) -> None:
-    store = shipped.manager.store
+    store = shipped.store
     first, second = journal.events(store)
     rejected = replace(second, id="20261120_120008", action=history.REJECT)
     back = replace(first, id="20261120_120009", action=history.ROLLBACK, previous=second.place)

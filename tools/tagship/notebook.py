@@ -261,7 +261,9 @@ def _propose(manager: ModelVersionManager, request: _Request) -> Proposal:
     if first is None or first.waiting:
         plan = manager.plan(version)
     else:
-        plan = deploy_plan.of_commit(source, manager.store, model, first.commit, version, first.tag)
+        plan = deploy_plan.of_commit(
+            source, manager.host.store(manager.model), model, first.commit, version, first.tag
+        )
     before = {name: old for name, (old, _) in plan.metrics.items() if old is not None}
     after = {name: new for name, (_, new) in plan.metrics.items() if new is not None}
     return Proposal(plan, first, metrics.changes(before, after, manager.host.settings.better))
@@ -283,7 +285,7 @@ def _carry_out(
         )
     say(f"deploying {plan.version}")
     released = (published.model, str(published.version)) if published else None
-    with interruptible(manager.store, released):
+    with interruptible(manager.host.store(manager.model), released):
         outcome = manager.deploy(plan.version, reason=request.reason or request.message)
     say("testing the live version")
     try:
@@ -308,7 +310,7 @@ def _state(
     outcome: Outcome,
     report: Report,
 ) -> Deployed:
-    store, place = manager.store, outcome.place
+    store, place = manager.host.store(manager.model), outcome.place
     path = outcome.path / metadata.read(outcome.path).path
     event = outcome.event or _event_of(manager, place)
     return Deployed(

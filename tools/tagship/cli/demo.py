@@ -139,7 +139,7 @@ def _release_and_deploy(copy: Path, model: str, say: Say) -> None:
     say(f"   • Version: {outcome.place.version}")
     say(f"   • Time: {words.moment(outcome.event.at)} UTC")
     say(f"   • Deployment id: {outcome.event.id}")
-    say(f"   • Link: {_relative(copy, manager.store.current)}")
+    say(f"   • Link: {_relative(copy, manager.host.store(manager.model).current)}")
     say(f"   • Smoke test: {outcome.report.verdict}, {outcome.report.detail}")
     _say_state(copy, outcome, say)
 
@@ -150,7 +150,7 @@ def _say_state(copy: Path, outcome: Outcome, say: Say) -> None:
     live = manager.get_current_version()
     if live is None:
         raise AssertionError("what was just deployed is live")
-    link = manager.store.current
+    link = manager.host.store(manager.model).current
     say("state after this:")
     say(f"   • Active version: {live.version}")
     say(f"   • Number of versions: {len(manager.list_versions())}")

@@ -179,7 +179,7 @@ def release(
             return _show(done, as_json, cli_output.released(done))
         if not as_json:  # it is released, whatever becomes of the deploy
             _echo(cli_output.released(done))
-        with act.interruptible(manager.store, (done.model, str(done.version))):
+        with act.interruptible(manager.host.store(manager.model), (done.model, str(done.version))):
             outcome = manager.deploy(str(done.version), reason=message)
     _warn((*outcome.repaired, *outcome.warnings))
     return _show({"released": done, "deployed": outcome}, as_json, cli_output.outcome(outcome))

@@ -1,7 +1,7 @@
 """Frameworks: how a model file is recognised, loaded, described, asked and saved.
 
 One file a framework. They are found through the entry points of the group ``tagship.loaders``, so
-another package adds one by declaring it; see docs/architecture.md.
+another package adds one by declaring it; see docs/loaders.md.
 """
 
 import difflib

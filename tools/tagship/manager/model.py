@@ -57,7 +57,7 @@ class ModelVersionManager:
         self.progress, self.tell = progress, tell
 
     @property
-    def store(self) -> "Store":
+    def _store(self) -> "Store":
         """The model's folder on this host.
 
         Raises:
@@ -149,9 +149,9 @@ class ModelVersionManager:
         if source is None or (isinstance(source, str) and self._is_version(source)):
             return self.deploy(source or "latest", smoke_test=smoke_test, reason=reason)
         text = message or f"Train {self.model}"
-        add_model.check_in(self.source, self.store, self.model, source, text)
+        add_model.check_in(self.source, self._store, self.model, source, text)
         done = self.release(bump=bump, message=message, push=push)
-        with act.interruptible(self.store, (self.model, str(done.version))):
+        with act.interruptible(self._store, (self.model, str(done.version))):
             return self.deploy(str(done.version), smoke_test=smoke_test, reason=reason)
 
     def get_current_version(self) -> "Live | None":
@@ -171,13 +171,13 @@ class ModelVersionManager:
         """Every version that a tag carries, lowest first."""
         from tagship.inspect import listing
 
-        return listing.versions(self.source, self.store, self.model)
+        return listing.versions(self.source, self._store, self.model)
 
     def show(self, version: str | Ref = "latest") -> "Metadata":
         """All that is known of a version, deployed or not."""
         from tagship.inspect import find
 
-        return find.show(self.source, self.store, self._ref(version))
+        return find.show(self.source, self._store, self._ref(version))
 
     def rollback_to_version(
         self, version: str | None = None, *, reason: str | None = None, verify: bool = False,
@@ -207,7 +207,7 @@ class ModelVersionManager:
 
         wanted = None if version is None else Wanted.parse(version, self.model)
         self._check_deployed()
-        return deploy_plan.of_rollback(self.source, self.store, self.model, wanted)
+        return deploy_plan.of_rollback(self.source, self._store, self.model, wanted)
 
     def cleanup_old_versions(
         self, keep: int | None = None, *, dry_run: bool = False, reason: str | None = None,
@@ -259,7 +259,7 @@ class ModelVersionManager:
 
         found = str(self.source.catalog(self.model).find(self._ref(version)).version)
         options = act.Options(reason=reason, wait=wait, tell=self.tell)
-        return cleanup.pin(self.store, self.model, found, options)
+        return cleanup.pin(self._store, self.model, found, options)
 
     def unpin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> "Pinned":
         """Let cleanup have a version again."""
@@ -268,7 +268,7 @@ class ModelVersionManager:
         options = act.Options(reason=reason, wait=wait, tell=self.tell)
         ref = self._ref(version)
         self.source.catalog(self.model)  # a model that does not exist is told first
-        return cleanup.unpin(self.store, ref, options)
+        return cleanup.unpin(self._store, ref, options)
 
     def get_deployment_history(
         self,
@@ -317,7 +317,7 @@ class ModelVersionManager:
             None if v is None else Wanted.parse(v, self.model) for v in (before, after)
         )
         better = self.host.settings.better
-        return inspect_compare.compare(self.source, self.store, self.model, first, second, better)
+        return inspect_compare.compare(self.source, self._store, self.model, first, second, better)
 
     def why(self) -> "Why":
         """Where what is live comes from. See ``provenance.why``."""
@@ -355,7 +355,7 @@ class ModelVersionManager:
             directory = resolve(self.model, self.start).directory
         else:
             ref = self._ref(version)
-            directory = inspect_verify.directory_of(self.source, self.store, ref)
+            directory = inspect_verify.directory_of(self.source, self._store, ref)
         return inspect_verify.self_test(directory, self.host.settings.smoke_timeout)
 
     def _check_deployed(self) -> None:
