@@ -54,7 +54,7 @@ if sys.argv.pop(1) == "questions":
             seen["questions"] += 1
             return asked(*arguments)
         return ask
-    for name in ('read', 'tree', 'write'):
+    for name in ('read', 'entries', 'write'):
         setattr(Blobs, name, counted(getattr(Blobs, name)))
 sys.argv[0] = "tagship"
 from tagship.cli.main import main

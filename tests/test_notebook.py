@@ -243,7 +243,7 @@ def test_without_ipywidgets_it_says_how_to_get_buttons(bench: Workbench, ask: An
 
 
 def test_outside_a_repository_it_says_so(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="is in no DVC repository"):
+    with pytest.raises(NotFound, match="not a DVC repository"):
         notebook.deploy("churn", start=tmp_path)
 
 

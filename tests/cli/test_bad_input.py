@@ -192,7 +192,7 @@ def test_outside_a_git_repository_a_command_is_refused(bench: Workbench, command
     atomic.remove_tree(bench.repo / ".git")
     bench.refuses(
         command.format(model=MODEL),
-        f"{bench.repo} is in no Git repository",
+        f"not a Git repository: {bench.repo}",
         "git init && dvc init",
     )
 
@@ -213,7 +213,7 @@ def test_outside_a_dvc_repository_a_command_is_refused(bench: Workbench, command
     atomic.remove_tree(bench.repo / ".dvc")
     bench.refuses(
         command.format(model=MODEL),
-        f"{bench.repo} is in no DVC repository",
+        f"not a DVC repository: {bench.repo}",
         "git init && dvc init && tagship init",
     )
 
@@ -362,6 +362,6 @@ def test_a_repository_of_another_object_format_is_refused(tmp_path: Path, bench:
     assert result == Result(
         1,
         "",
-        "error: the repository has sha256 objects, which GitPython does not read\n"
+        "error: the repository has sha256 objects, which GitPython cannot read\n"
         "hint: use a repository with sha1 objects, Git's default\n",
     )

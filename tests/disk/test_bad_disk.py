@@ -16,7 +16,7 @@ import pytest
 import tagship
 from tagship import TagshipError
 from tagship.disk import atomic
-from tagship.errors import told
+from tagship.errors import explain
 from tests.workbench import Result, Workbench
 
 HISTORY = "repo/models/churn/deployment_history.json"
@@ -516,7 +516,7 @@ def test_a_history_that_is_a_folder_hides_no_other_model(several: Workbench) -> 
     ],
 )
 def test_an_error_of_the_system_has_a_hint(code: int, hint: str) -> None:
-    what, help_ = told(OSError(code, os.strerror(code), "/a"))
+    what, help_ = explain(OSError(code, os.strerror(code), "/a"))
     assert (what, help_) == (f"{os.strerror(code)}: /a", hint)
 
 

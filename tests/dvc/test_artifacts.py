@@ -238,9 +238,9 @@ def test_what_the_batch_process_tells_of_a_path_is_what_ls_tree_tells(bench: Wor
         "/etc/passwd", ".",
     )  # fmt: skip
     for path in asked:
-        assert blobs.tree(commit, path) == tree.entries(repository, commit, path), path
-    assert blobs.tree(commit, "plain/tool")[0].mode == "100755"
-    assert blobs.tree(commit, "plain/link")[0].mode == "120000"
+        assert blobs.entries(commit, path) == tree.entries(repository, commit, path), path
+    assert blobs.entries(commit, "plain/tool")[0].mode == "100755"
+    assert blobs.entries(commit, "plain/link")[0].mode == "120000"
 
 
 def test_a_link_in_git_is_not_released(bench: Workbench) -> None:

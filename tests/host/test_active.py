@@ -169,5 +169,5 @@ def test_a_link_that_is_not_ours_is_not_followed(bench: Workbench, kind: str) ->
 
 
 def test_outside_of_a_repository_there_is_nothing_to_load(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="is in no DVC repository"):
+    with pytest.raises(NotFound, match="not a DVC repository"):
         resolve("churn", tmp_path)

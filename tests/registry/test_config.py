@@ -322,7 +322,7 @@ def test_the_project_is_the_nearest_dvc_repository_and_the_top_the_nearest_of_gi
     assert host_project.find_top(project) == tmp_path / "repo"
     with pytest.raises(NotFound) as caught:
         settings.require_project(tmp_path / "repo")
-    assert caught.value.message == f"{tmp_path / 'repo'} is in no DVC repository"
+    assert caught.value.message == f"not a DVC repository: {tmp_path / 'repo'}"
     assert caught.value.hint == "git init && dvc init && tagship init"
 
 

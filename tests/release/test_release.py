@@ -324,7 +324,7 @@ def test_a_lock_that_a_killed_git_left_is_named_with_the_command_that_removes_it
     assert (done.code, done.err) == (
         1,
         f"error: git: cannot lock ref 'refs/tags/churn@v1.0.0': Unable to create '{lock}':"
-        f" File exists.\nhint: a git that was killed left it, unless one runs: rm {lock}\n",
+        f" File exists.\nhint: if no git command is running, remove its stale lock: rm {lock}\n",
     )
     lock.unlink()
     assert bench.release() == "1.0.0"

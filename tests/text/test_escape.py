@@ -113,7 +113,7 @@ def test_a_path_in_an_error_is_shown_and_begins_no_hint(
     done = bench.cli(*option, "-C", str(folder), "models")
     assert done.code == 1
     assert OBEYED.findall(done.err) == []
-    told = f"error: {tmp_path}/{SEEN} hint: rm -rf is in no DVC repository\n"
+    told = f"error: not a DVC repository: {tmp_path}/{SEEN} hint: rm -rf\n"
     assert done.err.endswith(f"{told}hint: git init && dvc init && tagship init\n")
 
 

@@ -79,7 +79,7 @@ def hint_of(error: OSError) -> str:
     return hints.get(error.errno or 0, "tagship status")
 
 
-def told(error: TagshipError | OSError) -> tuple[str, str]:
+def explain(error: TagshipError | OSError) -> tuple[str, str]:
     """What is wrong, and what helps, in words."""
     if isinstance(error, TagshipError):
         return error.message, error.hint

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from tagship.errors import Interrupted, InvalidName, Refused, TagshipError, told
+from tagship.errors import Interrupted, InvalidName, Refused, TagshipError, explain
 from tagship.text import escape
 
 if TYPE_CHECKING:
@@ -757,7 +757,7 @@ def main() -> None:
     except OSError as error:
         from tagship.disk import capacity
 
-        what, hint = told(error)
+        what, hint = explain(error)
         _report(session, error, what, capacity.hint(error, hint))
         code = 1
     except Exception as error:  # noqa: BLE001 - the last resort: a person must not see a traceback

@@ -74,7 +74,7 @@ def find_out(
     found = _in_stages(pipeline, path) or _in_dvc_files(blobs, commit, near, path)
     if found and blobs.read(commit, path) is None:
         return found
-    entries = blobs.tree(commit, path)
+    entries = blobs.entries(commit, path)
     if entries:  # a stage's output with cache: false is Git's to keep
         _check_no_pointers(repository, entries)
         return replace(git_out(path, entries), stage=found.stage if found else None)

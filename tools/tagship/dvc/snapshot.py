@@ -142,7 +142,7 @@ def _metric_outs(
     paths: Iterable[str],
 ) -> Iterator[Out]:
     for path in paths:
-        entries = blobs.tree(commit, path)
+        entries = blobs.entries(commit, path)
         if entries:
             yield pointers.git_out(path, entries)
         else:

@@ -1,4 +1,4 @@
-"""Commits: who made them, when, and what lies between two of them."""
+"""Commits: author, date and message; and the commits between two of them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from tagship.git.run import Repository
 
 @dataclass(frozen=True)
 class Commit:
-    """Who made a commit, when, and its message."""
+    """A commit: its id, author, date and message."""
 
     id: str
     author: str
@@ -19,10 +19,10 @@ class Commit:
 
 
 def commit(repository: Repository, name: str) -> Commit:
-    """The commit that ``name`` means.
+    """The commit that ``name`` resolves to.
 
     Raises:
-        NotFound: there is none (yet).
+        NotFound: there is none.
     """
     form = "--format=%H%x00%an <%ae>%x00%at%x00%B"
     try:
@@ -35,13 +35,13 @@ def commit(repository: Repository, name: str) -> Commit:
         raise NotFound(f"there is no commit {name}", "git fetch --tags") from None
     try:
         object_id, author, at, message = answer.split("\0")
-    except ValueError:  # it says it is of an encoding that it is not
+    except ValueError:  # it is not in the encoding that it declares
         raise Corrupt(f"Git cannot show the commit {name}", "release another commit") from None
-    return Commit(object_id, run.text(author), date(object_id, at), run.text(message.strip()))
+    return Commit(object_id, run.as_utf8(author), date(object_id, at), run.as_utf8(message.strip()))
 
 
 def branches_with(repository: Repository, commit_id: str) -> list[str]:
-    """The local and remote branches that a commit is on."""
+    """The local and remote branches that contain a commit."""
     form = "--format=%(refname)"
     answer = run.ask(
         repository, "for-each-ref", form, "--contains", commit_id, "refs/heads/", "refs/remotes/"
@@ -54,26 +54,26 @@ def is_detached(repository: Repository) -> bool:
     return run.ask(repository, "rev-parse", "--symbolic-full-name", "HEAD").strip() == "HEAD"
 
 
-def apart(repository: Repository, one: str, other: str) -> tuple[list[Commit], list[Commit]]:
-    """The commits that ``one`` has and ``other`` has not, and the reverse; the newest first.
+def apart(repository: Repository, left: str, right: str) -> tuple[list[Commit], list[Commit]]:
+    """The commits that only ``left`` has, and those that only ``right`` has; newest first.
 
-    Of their messages the first line alone.
+    Messages are cut to their first line.
 
     Raises:
-        Unavailable: the repository has not both, or is a shallow clone that ends among them.
+        Unavailable: one of the two is missing, or the clone is too shallow to tell.
     """
     form = "--format=%m%x00%P%x00%H%x00%an <%ae>%x00%at%x00%s"
-    answer = run.ask(repository, "log", "--left-right", form, f"{one}...{other}", "--")
+    answer = run.ask(repository, "log", "--left-right", form, f"{left}...{right}", "--")
     sides: dict[str, list[Commit]] = {"<": [], ">": []}
-    ends = False
-    for line in answer.split("\n")[:-1]:  # a subject may hold what splitlines() takes for an end
+    has_root = False
+    for line in answer.split("\n")[:-1]:  # splitlines() would also split within a subject
         side, parents, object_id, author, at, subject = line.split("\0")
-        ends = ends or not parents
+        has_root = has_root or not parents
         sides[side].append(
-            Commit(object_id, run.text(author), date(object_id, at), run.text(subject))
+            Commit(object_id, run.as_utf8(author), date(object_id, at), run.as_utf8(subject))
         )
-    # what lies behind the end of a shallow clone, both may have, or one alone
-    if ends and run.ask(repository, "rev-parse", "--is-shallow-repository").strip() == "true":
+    # a shallow clone ends here: what both or one of them have beyond it is not known
+    if has_root and run.ask(repository, "rev-parse", "--is-shallow-repository").strip() == "true":
         raise Unavailable("this clone is shallow", "git fetch --unshallow --tags")
     return sides["<"], sides[">"]
 
@@ -82,11 +82,11 @@ def date(commit_id: str, seconds: str) -> datetime:
     """The date of a commit, from seconds since 1970.
 
     Raises:
-        Corrupt: no calendar has it.
+        Corrupt: it is out of range.
     """
     try:
         return run.time_of(seconds)
     except (ValueError, OverflowError, OSError):
         raise Corrupt(
-            f"commit {commit_id[:10]} has a date that no calendar has", "release another commit"
+            f"the date of commit {commit_id[:10]} is out of range", "release another commit"
         ) from None

@@ -1,4 +1,4 @@
-"""Git as a process: which repository, which settings, one question, one answer."""
+"""Git as a process: find a repository, ask it something, change something in it."""
 
 import os
 import re
@@ -36,7 +36,7 @@ LOCAL_ENVIRONMENT = (
     "GIT_COMMON_DIR",
     "GIT_NAMESPACE",
 )
-BLOCK = 1 << 16  # bytes of an answer that are read at a time: what a pipe of Linux holds
+BLOCK = 1 << 16  # bytes of an answer that are read at a time: the size of a pipe in Linux
 # A repository's own configuration may name programs (githooks(5), gitattributes(5), and in
 # git-config(1) core.fsmonitor, gpg.program, remote helpers), and change what is printed.
 SETTINGS = (
@@ -47,9 +47,9 @@ SETTINGS = (
     "protocol.ext.allow=never",
 )
 QUIET = tuple(word for setting in SETTINGS for word in ("-c", setting))
-# A question runs no hook either; whoever tags, commits or pushes runs their own.
+# For questions: they run no hook either. Tags, commits and pushes run the user's hooks.
 NO_HOOKS = "core.hooksPath=/dev/null"
-# refs/replace/ and grafts would say another thing than the commit of a tag does.
+# refs/replace/ and grafts would show something else than what the commit of a tag has.
 ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
@@ -57,8 +57,8 @@ ENVIRONMENT = {
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_GRAFT_FILE": os.devnull,
 }
-# A partial clone would fetch what it lacks, by a program that its configuration names. The second
-# holds for every version of Git, the first gives the better error (2.39.4, 2.45).
+# A partial clone would fetch missing objects, by a program that its configuration names. The second
+# works in every version of Git, the first gives the better error (2.39.4, 2.45).
 OFFLINE = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
 
 
@@ -71,161 +71,163 @@ class Repository:
 
     @property
     def git(self) -> "Git":
-        """GitPython's runner, one for each use: its batch process is not shared."""
+        """GitPython's runner, a new one for each use: its batch process is not shared."""
         return runner(self.top)
 
 
 def find(start: Path) -> Repository:
-    """The repository that ``start`` lies in.
+    """The repository that contains ``start``.
 
     Raises:
-        NotFound: ``start`` is in no Git repository.
+        NotFound: ``start`` is not in a Git repository.
     """
     for name in LOCAL_ENVIRONMENT:
         os.environ.pop(name, None)
-    questions = ("--show-object-format", "--show-toplevel")
     try:
-        answer = execute(runner(start), ["git", "rev-parse", *questions])
-        object_format, top, bare = *str(answer).split("\n"), False
-    except Stopped as stopped:
-        if "must be run in a work tree" not in stopped.said:
-            if "not a git repository" not in stopped.said:
-                raise failure(stopped) from None  # "dubious ownership", which Git explains
-            raise NotFound(f"{start} is in no Git repository", "git init && dvc init") from None
-        questions = ("--show-object-format", "--absolute-git-dir")
-        answer = execute(runner(start), ["git", "rev-parse", *questions])
-        object_format, top, bare = *str(answer).split("\n"), True
+        object_format, top = _rev_parse(start, "--show-object-format", "--show-toplevel")
+        bare = False
+    except CommandFailed as error:
+        if "must be run in a work tree" not in error.stderr:
+            if "not a git repository" not in error.stderr:
+                raise failure(error) from None  # "dubious ownership", which Git explains
+            raise NotFound(f"not a Git repository: {start}", "git init && dvc init") from None
+        object_format, top = _rev_parse(start, "--show-object-format", "--absolute-git-dir")
+        bare = True
     if object_format != "sha1":
         raise Refused(
-            f"the repository has {object_format} objects, which GitPython does not read",
+            f"the repository has {object_format} objects, which GitPython cannot read",
             "use a repository with sha1 objects, Git's default",
         )
     return Repository(Path(top), bare)
 
 
-class Stopped(Exception):
-    """Git ended with an error: its exit code, and what it said."""
+def _rev_parse(folder: Path, *questions: str) -> list[str]:
+    return str(execute(runner(folder), ["git", "rev-parse", *questions])).split("\n")
 
-    def __init__(self, status: object, said: str) -> None:
-        super().__init__(said)
+
+class CommandFailed(Exception):
+    """Git ended with an error: its exit code, and its message."""
+
+    def __init__(self, status: object, stderr: str) -> None:
+        super().__init__(stderr)
         self.status = status
         # without the frame that GitPython puts around it
-        self.said = said.strip().removeprefix("stderr:").strip(" '\n")
+        self.stderr = stderr.strip().removeprefix("stderr:").strip(" '\n")
 
 
-def execute(runner: "Git", command: list[str], **options: Any) -> Any:
-    """Run Git to its end.
+def ask(repository: Repository, *arguments: str) -> str:
+    """Ask a question: this runs no hook, and uses no network."""
+    return output(repository.git, "-c", NO_HOOKS, *arguments)
+
+
+def read_fields(repository: Repository, *arguments: str) -> Iterator[list[str]]:
+    """Ask a question whose answer is fields that end in NUL, and read it while Git still writes.
+
+    Bytes that are not UTF-8 are replaced.
 
     Raises:
-        _Stopped: with an error.
-        Unavailable: there is no Git.
+        Unavailable: Git ended with an error. The fields that came before it must not be used.
     """
-    return _unless_stopped(runner.execute, command, **options)
+    command = ["git", *QUIET, "-c", NO_HOOKS, *arguments]
+    process = execute(repository.git, command, as_process=True)
+    messages: list[bytes] = []
+    # read on a thread of its own: Git blocks while its standard error is full
+    listener = Thread(target=lambda stderr: messages.append(stderr.read()), args=[process.stderr])
+    listener.start()
+    unfinished: list[bytes] = []  # the beginning of a field whose end was not read yet
+    while block := process.stdout.read(BLOCK):
+        finished, nul, rest = block.rpartition(b"\0")
+        if nul:
+            yield b"".join([*unfinished, finished]).decode(errors="replace").split("\0")
+            unfinished = []
+        unfinished.append(rest)
+    listener.join()
+    try:
+        _call(process.wait, stderr=messages[0])
+    except CommandFailed as error:
+        raise failure(error) from None
 
 
-def _unless_stopped(act: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """What GitPython gives, and its errors as ours: those of ``_execute``."""
+def act(repository: Repository, *arguments: str) -> str:
+    """Change something, or talk to a remote: this runs the user's hooks, and fetches no object."""
+    git = _plain_runner(repository.top)
+    git.update_environment(**ENVIRONMENT)
+    return output(git, *arguments)
+
+
+def output(git: "Git", *arguments: str) -> str:
+    """Run Git, and return what it prints.
+
+    Raises:
+        TagshipError: it ended with an error, given in its own words.
+    """
+    command = ["git", *QUIET, *arguments]
+    try:
+        return str(execute(git, command, strip_newline_in_stdout=False))
+    except CommandFailed as error:
+        raise failure(error) from None
+
+
+def execute(git: "Git", command: list[str], **options: Any) -> Any:
+    """Run a command of Git, with GitPython's options.
+
+    Raises:
+        CommandFailed: it ended with an error.
+        Unavailable: Git is not installed.
+    """
+    return _call(git.execute, command, **options)
+
+
+def _call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Call a function of GitPython; its errors become those of ``execute``."""
     from git.exc import GitCommandError, GitCommandNotFound
 
     try:
-        return act(*arguments, **options)
+        return function(*arguments, **options)
     except GitCommandNotFound as error:
         raise Unavailable("git is not installed", "install it first") from error
     except GitCommandError as error:
-        raise Stopped(error.status, str(error.stderr)) from None
+        raise CommandFailed(error.status, str(error.stderr)) from None
 
 
-def _new(folder: Path) -> "Git":
-    """GitPython's runner. To import it takes as long as Git's answer: who asks nothing does not."""
-    # without git, GitPython would refuse to be imported; we tell it in our words
+def runner(folder: Path) -> "Git":
+    """GitPython's runner for questions: offline, without programs that the repository names."""
+    git = _plain_runner(folder)
+    git.set_persistent_git_options(c=[*SETTINGS, NO_HOOKS])  # of its batch process
+    git.update_environment(**ENVIRONMENT, **OFFLINE)
+    return git
+
+
+def _plain_runner(folder: Path) -> "Git":
+    """GitPython's runner. Its import takes as long as a run of Git, so it is imported here."""
+    # else GitPython cannot be imported where Git is missing; the error should be ours
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     from git import Git
 
     return Git(folder)
 
 
-def runner(folder: Path) -> "Git":
-    """GitPython's runner, which asks offline and runs nothing that the repository names."""
-    found = _new(folder)
-    found.set_persistent_git_options(c=[*SETTINGS, NO_HOOKS])  # of its batch process
-    found.update_environment(**ENVIRONMENT, **OFFLINE)
-    return found
-
-
-def ask(repository: Repository, *arguments: str) -> str:
-    """A question: it runs no hook, and talks to nobody."""
-    return run(repository.git, "-c", NO_HOOKS, *arguments)
-
-
-def read_fields(repository: Repository, *arguments: str) -> Iterator[list[str]]:
-    """A question whose answer is fields, each ended by NUL: read while Git still writes.
-
-    What is no UTF-8 is replaced.
-
-    Raises:
-        Unavailable: Git has ended with an error; what came before it counts for nothing.
-    """
-    command = ["git", *QUIET, "-c", NO_HOOKS, *arguments]
-    process = execute(repository.git, command, as_process=True)
-    said: list[bytes] = []
-    # Git waits for whoever reads its complaints, too
-    listener = Thread(target=lambda errors: said.append(errors.read()), args=[process.stderr])
-    listener.start()
-    begun: list[bytes] = []
-    while block := process.stdout.read(BLOCK):
-        ended, nul, rest = block.rpartition(b"\0")
-        if nul:
-            yield b"".join([*begun, ended]).decode(errors="replace").split("\0")
-            begun = []
-        begun.append(rest)
-    listener.join()
-    try:
-        _unless_stopped(process.wait, stderr=said[0])
-    except Stopped as stopped:
-        raise failure(stopped) from None
-
-
-def act(repository: Repository, *arguments: str) -> str:
-    """A change, or a talk with a remote: it runs the user's hooks, and fetches no object."""
-    runner = _new(repository.top)
-    runner.update_environment(**ENVIRONMENT)
-    return run(runner, *arguments)
-
-
-def run(runner: "Git", *arguments: str) -> str:
-    """Run Git to its end; its output.
-
-    Raises:
-        TagshipError: it ended with an error, told in its own words.
-    """
-    command = ["git", *QUIET, *arguments]
-    try:
-        return str(execute(runner, command, strip_newline_in_stdout=False))
-    except Stopped as stopped:
-        raise failure(stopped) from None
-
-
-def failure(stopped: Stopped) -> TagshipError:
-    """The error in Git's own words."""
-    lines = [line for line in stopped.said.splitlines() if line.strip()]
-    lines = lines or [f"exit code {stopped.status}"]
-    told = [line for line in lines if line.startswith(("fatal:", "error:", " ! "))] or lines
-    words = redact.text(told[0].removeprefix("fatal: ").strip())
-    # what a hook of the remote says is the reason that a person needs
+def failure(error: CommandFailed) -> TagshipError:
+    """The error to raise for a failed command, in Git's own words."""
+    lines = [line for line in error.stderr.splitlines() if line.strip()]
+    lines = lines or [f"exit code {error.status}"]
+    errors = [line for line in lines if line.startswith(("fatal:", "error:", " ! "))] or lines
+    message = redact.text(errors[0].removeprefix("fatal: ").strip())
+    # a hook of the remote explains itself in these lines
     hook = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
-    reason = "; ".join([words, *(redact.text(line) for line in hook if line)])
-    hint = "git remote -v" if "does not appear to be a git repository" in words else ""
-    if "missing object" in words:
-        hint = "git fetch --tags --force; else see what git fsck says"
-    lock = re.search(r"Unable to create '([^']+\.lock)': File exists", words)
+    reason = "; ".join([message, *(redact.text(line) for line in hook if line)])
+    hint = "git remote -v" if "does not appear to be a git repository" in message else ""
+    if "missing object" in message:
+        hint = "git fetch --tags --force; if that does not help: git fsck"
+    lock = re.search(r"Unable to create '([^']+\.lock)': File exists", message)
     if lock:
-        hint = f"a git that was killed left it, unless one runs: rm {shlex.quote(lock[1])}"
+        hint = f"if no git command is running, remove its stale lock: rm {shlex.quote(lock[1])}"
     return Unavailable(f"git: {reason}", hint)
 
 
-def text(raw: str) -> str:
+def as_utf8(raw: str) -> str:
     """Text that can be written as UTF-8: GitPython keeps other bytes as surrogates."""
-    if raw.isascii():  # of ten thousand tags most is
+    if raw.isascii():  # the usual case, and much faster
         return raw
     return raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from tagship.disk import files
 from tagship.errors import Unavailable
 from tagship.git import run
-from tagship.git.run import QUIET, Repository, Stopped
+from tagship.git.run import QUIET, CommandFailed, Repository
 
 LINK, FOLDER, SUBMODULE = "120000", "040000", "160000"  # modes, as ls-tree has them
 
@@ -27,14 +27,14 @@ class Entry:
 
 
 class Blobs:
-    """Files at commits, all read through one ``git cat-file --batch`` process."""
+    """Reads files of commits, all through one ``git cat-file --batch`` process."""
 
     def __init__(self, repository: Repository) -> None:
         self._repository, self._git = repository, repository.git
 
     def read(self, commit_id: str, path: str) -> bytes | None:
-        """The content of a file at a commit, or None where the commit has no such file."""
-        # one question is one line; and a path out of the repository would end Git's process
+        """The content of a file at a commit; None if the commit has no such file."""
+        # a question is one line; and a path outside of the repository would end Git's process
         if "\n" in path or not _is_inside(path):
             return None
         try:
@@ -43,8 +43,8 @@ class Blobs:
             return None
         return data if kind in ("blob", b"blob") else None
 
-    def tree(self, commit_id: str, path: str) -> list[Entry]:
-        """Every file at or below ``path`` in a commit: a folder alone takes a process of its own.
+    def entries(self, commit_id: str, path: str) -> list[Entry]:
+        """Every file at or below ``path`` in a commit. Only a folder needs another process.
 
         Raises:
             Unavailable: Git cannot read the commit's files.
@@ -52,37 +52,37 @@ class Blobs:
         if not _is_inside(path):
             return []
         if "\n" not in path and posixpath.basename(path) not in ("", ".", ".."):
-            with contextlib.suppress(ValueError):  # what the batch does not tell, ls-tree explains
-                found = self._entry(commit_id, path)
-                if found is None or found.mode != FOLDER:
-                    return [found] if found else []
+            with contextlib.suppress(ValueError):  # ls-tree below gives the error
+                entry = self._entry(commit_id, path)
+                if entry is None or entry.mode != FOLDER:
+                    return [entry] if entry else []
         return entries(self._repository, commit_id, path)
 
     def _entry(self, commit_id: str, path: str) -> Entry | None:
-        """What the folder that ``path`` lies in has of its name.
+        """The entry of ``path`` in the folder that contains it; None if there is none.
 
         Raises:
-            ValueError: the commit has no such folder, or Git lacks an object.
+            ValueError: the commit has no such folder, or an object is missing.
         """
         from git.objects.fun import tree_entries_from_data
 
-        above, name = posixpath.split(path)
-        _, kind, _, data = self._git.get_object_data(f"{commit_id}:{above}")
-        if kind not in ("tree", b"tree"):  # a file may hold what looks like a folder's list
-            raise ValueError(f"{above} is a {kind!r}")
-        for binary, number, one in tree_entries_from_data(data):
-            if one == name:
-                mode, blob = f"{number:06o}", binary.hex()
+        folder, name = posixpath.split(path)
+        _, kind, _, data = self._git.get_object_data(f"{commit_id}:{folder}")
+        if kind not in ("tree", b"tree"):  # the bytes of a file could look like a tree's
+            raise ValueError(f"{folder} is a {kind!r}")
+        for object_id, number, entry_name in tree_entries_from_data(data):
+            if entry_name == name:
+                mode, blob = f"{number:06o}", object_id.hex()
                 is_file = mode not in (FOLDER, SUBMODULE)
                 size = self._git.get_object_header(blob)[2] if is_file else 0
                 return Entry(path, mode, blob, size)
         return None
 
     def write(self, blob: str, target: Path) -> None:
-        """Write the content of a blob to a new file, as it is stored: no filter is run.
+        """Write the content of a blob to a new file, as it is stored: without filters.
 
         Raises:
-            Unavailable: Git has it not, or cannot read it.
+            Unavailable: it is missing, or Git cannot read it.
         """
         with files.create(target) as file:
             try:
@@ -93,32 +93,32 @@ class Blobs:
 
 
 def small_blobs(repository: Repository, ids: list[str]) -> list[bytes]:
-    """The contents of small blobs, all by one process.
+    """The contents of small blobs, all read by one process.
 
     Raises:
-        Unavailable: Git has one of them not, or cannot read it.
+        Unavailable: one of them is missing, or Git cannot read it.
     """
-    with tempfile.TemporaryFile() as asked:
-        asked.write("".join(f"{one}\n" for one in ids).encode())
-        asked.seek(0)
+    with tempfile.TemporaryFile() as questions:
+        questions.write("".join(f"{blob}\n" for blob in ids).encode())
+        questions.seek(0)
         command = ["git", *QUIET, "cat-file", "--batch"]
-        options = {"istream": asked, "stdout_as_string": False, "strip_newline_in_stdout": False}
+        as_bytes = {"stdout_as_string": False, "strip_newline_in_stdout": False}
         try:
-            answer = BytesIO(run.execute(repository.git, command, **options))
-        except Stopped as stopped:
-            raise run.failure(stopped) from None
-    found = []
-    for one in ids:  # a line "<id> blob <size>", the bytes, a line end
+            answer = BytesIO(run.execute(repository.git, command, istream=questions, **as_bytes))
+        except CommandFailed as error:
+            raise run.failure(error) from None
+    contents = []
+    for blob in ids:  # a line "<id> blob <size>", the bytes, a line end
         head = answer.readline().split()
         if len(head) != 3:
-            raise Unavailable(f"Git cannot read the blob {one[:10]}", "git fsck")
-        found.append(answer.read(int(head[2])))
+            raise Unavailable(f"Git cannot read the blob {blob[:10]}", "git fsck")
+        contents.append(answer.read(int(head[2])))
         answer.read(1)
-    return found
+    return contents
 
 
 def _is_inside(path: str) -> bool:
-    """Whether a commit could have a file of that name: no absolute path, nor one that leads out."""
+    """Whether a path stays in the repository: it is not absolute, and no ``..`` leaves it."""
     return "\0" not in path and posixpath.normpath(path).split("/")[0] not in ("", "..")
 
 
@@ -138,12 +138,13 @@ def entries(repository: Repository, commit_id: str, path: str) -> list[Entry]:
         "--",
         path,
     )
-    entries = []
-    for line in answer.split("\0")[:-1]:
-        facts, _, name = line.partition("\t")
-        mode, _, blob, size = facts.split()
-        entries.append(Entry(name, mode, blob, 0 if size == "-" else int(size)))
-    return entries
+    return [_parse_entry(line) for line in answer.split("\0")[:-1]]
+
+
+def _parse_entry(line: str) -> Entry:
+    facts, _, path = line.partition("\t")
+    mode, _, blob, size = facts.split()
+    return Entry(path, mode, blob, 0 if size == "-" else int(size))
 
 
 def paths(repository: Repository, commit_id: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The work tree and the index: what differs from HEAD, and commits of just that."""
+"""The work tree and the index: which files differ from HEAD, and commits of just those."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +9,7 @@ from tagship.git.run import NO_HOOKS, Repository
 
 
 def changed(repository: Repository, names: Iterable[str]) -> list[str]:
-    """Those of ``names`` that differ from HEAD, in the index or the work tree, or are untracked."""
+    """The paths among ``names`` that differ from HEAD, in index or work tree, or are untracked."""
     answer = run.ask(
         repository,
         "--literal-pathspecs",
@@ -25,27 +25,18 @@ def changed(repository: Repository, names: Iterable[str]) -> list[str]:
 
 
 def index(folder: Path, name: str) -> dict[str, str]:
-    """What Git's index has at or below ``name``: mode by path, both relative to ``folder``."""
-    asked = ("--literal-pathspecs", "ls-files", "--stage", "-z", "--", name)
-    answer = run.run(run.runner(folder), "-c", NO_HOOKS, *asked)
+    """Mode by path of the files in the index at or below ``name``; relative to ``folder``."""
+    arguments = ("--literal-pathspecs", "ls-files", "--stage", "-z", "--", name)
+    answer = run.output(run.runner(folder), "-c", NO_HOOKS, *arguments)
     entries = (line.partition("\t") for line in answer.split("\0")[:-1])
     return {path: facts[:6] for facts, _, path in entries}
 
 
-def is_ignored(repository: Repository, name: str) -> bool:
-    """Whether Git ignores a path."""
-    try:
-        run.ask(repository, "check-ignore", "--quiet", "--no-index", "--", name)
-    except Unavailable:
-        return False
-    return True
-
-
 def commit_only(repository: Repository, names: list[str], message: str) -> str:
-    """Commit just these files; what else is changed or staged stays as it was.
+    """Commit just these files; other changes, staged or not, stay as they were.
 
     Returns:
-        The id of the new commit, or of HEAD where the files have not changed.
+        The id of the new commit, or of HEAD if the files have not changed.
     """
     run.act(repository, "--literal-pathspecs", "add", "--", *names)
     if changed(repository, names):
@@ -57,12 +48,12 @@ def commit_only(repository: Repository, names: list[str], message: str) -> str:
 
 
 def unstage(repository: Repository, names: list[str]) -> None:
-    """Set the index back to HEAD for these files."""
+    """Reset these files in the index to HEAD."""
     run.act(repository, "--literal-pathspecs", "reset", "--quiet", "HEAD", "--", *names)
 
 
 def identity(repository: Repository) -> str:
-    """``Name <mail>`` of whoever runs Git here, or an empty string where Git does not know."""
+    """``Name <mail>`` of the committer that Git is configured with; empty if there is none."""
     try:
         line = run.ask(repository, "var", "GIT_COMMITTER_IDENT")
     except Unavailable:

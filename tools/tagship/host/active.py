@@ -58,7 +58,7 @@ def store(model: str, start: Path | str = ".") -> Store:
     """The model's folder on this host, found without Git: from ``start`` up to the DVC repository.
 
     Raises:
-        NotFound: ``start`` is in no DVC repository.
+        NotFound: ``start`` is not in a DVC repository.
     """
     root = settings.read_root(settings.require_project(Path(start)))
     return Store(root / refs.folder_name(refs.check_model(model)))

@@ -1,16 +1,16 @@
-"""The file deployment_history.json: read where it is asked, and added to.
+"""The file deployment_history.json: read as far as is needed, and appended to.
 
-After years it has megabytes, and a command asks about its last events, or about those of one
-version. A mark beside it, in the form of sha256sum(1), has the digest of what was written last: of
-a file that is still the same, each event is read when it is asked for. Any other file is read
-whole, and refused where it is no history. Without the mark all is as it was, and slower.
+With 10,000 events (6 MB) it takes longer to parse them all than to roll back. So
+``.tagship/history.sha256`` keeps the digest of the history as tagship wrote it last, in the form of
+sha256sum(1). While the digest matches, only the events that are asked for are parsed. Any other
+file, such as one that somebody edited, is parsed and checked whole. The digest is not needed, it
+only saves time.
 """
 
 import contextlib
 import functools
 import hashlib
 import time
-from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,70 +24,26 @@ from tagship.host.store import PRIVATE, Store
 from tagship.text import escape, json_reader
 
 MARK = "history.sha256"
-RACY = 100_000_000  # ns after a change in which a file may change again, and its times not tell
-_AT_ONCE = 256  # events that are read at a time, where all are wanted
+RACY = 100_000_000  # ns in which a file can change twice, and have the same times
+_CHUNK = 256  # events that are parsed at a time by who reads them all
 _FIRST, _NEXT, _LAST = b"[\n  {\n", b"\n  },\n  {\n", b"\n  }\n]\n"  # around events, as written
 
 
 class Past(Sequence[Event]):
-    """Events, oldest first. To look at one may raise Corrupt: it may not be read before."""
+    """Events, oldest first. Each is parsed when it is asked for, which may raise Corrupt.
 
-    @property
-    @abstractmethod
-    def texts(self) -> Sequence[bytes]:
-        """What stands between the braces of each event, as ``append`` writes it."""
+    Args:
+        path: the file.
+        texts: what is between the braces of each event, as ``append`` writes it.
+        highest_seq: the highest number of an event, where they are not in order.
+    """
 
-    @property
-    @abstractmethod
-    def last_seq(self) -> int:
-        """The highest number that an event has; 0 where there is none."""
-
-    @abstractmethod
-    def about(self, *names: str) -> Sequence[Event]:
-        """At least the events with one of these for an id, a version, or a directory."""
-
-    def has(self, identity: str) -> bool:
-        """Whether an event has this id."""
-        return any(event.id == identity for event in self.about(identity))
-
-
-class _Whole(Past):
-    """Events that were all read, from a file of whatever form."""
-
-    def __init__(self, data: bytes) -> None:
-        values = json_reader.parse(data)
-        self._data, self._events = data, json_reader.array(Event)(values)
+    def __init__(self, path: Path, texts: Sequence[bytes], highest_seq: int = 0) -> None:
+        self.texts = texts
+        self._path, self._highest_seq = path, highest_seq
 
     def __len__(self) -> int:
-        return len(self._events)
-
-    @overload
-    def __getitem__(self, index: int) -> Event: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Event]: ...
-    def __getitem__(self, index: int | slice) -> Event | Sequence[Event]:
-        return self._events[index]
-
-    @property
-    def texts(self) -> Sequence[bytes]:
-        return _split(escape.json(json_reader.parse(self._data)).encode() + b"\n")
-
-    @property
-    def last_seq(self) -> int:
-        return max((event.seq for event in self._events), default=0)
-
-    def about(self, *_: str) -> Sequence[Event]:
-        return self._events
-
-
-class _Marked(Past):
-    """Events of a file that ``append`` wrote."""
-
-    def __init__(self, texts: Sequence[bytes], path: Path) -> None:
-        self._texts, self._path = texts, path
-
-    def __len__(self) -> int:
-        return len(self._texts)
+        return len(self.texts)
 
     @overload
     def __getitem__(self, index: int) -> Event: ...
@@ -95,69 +51,79 @@ class _Marked(Past):
     def __getitem__(self, index: slice) -> Sequence[Event]: ...
     def __getitem__(self, index: int | slice) -> Event | Sequence[Event]:
         if isinstance(index, slice):
-            return _Marked(self._texts[index], self._path)
-        (event,) = self._read([self._texts[index]])
+            return Past(self._path, self.texts[index])
+        (event,) = self._parse([self.texts[index]])
         return event
 
     def __iter__(self) -> Iterator[Event]:
-        for start in range(0, len(self._texts), _AT_ONCE):
-            yield from self._read(self._texts[start : start + _AT_ONCE])
-
-    def _read(self, texts: Sequence[bytes]) -> list[Event]:
-        try:
-            data = b"[%b]" % b",".join(b"{%b}" % text for text in texts)
-            found = json_reader.array(Event)(json_reader.parse(data, shallow=False))
-            if len(found) != len(texts):
-                raise ValueError("it is several")
-        except ValueError as error:  # who can change the file can change the mark
-            raise Corrupt(
-                f"{self._path} is no readable history: an event: {error}", _hint(self._path)
-            ) from None
-        return found
-
-    @property
-    def texts(self) -> Sequence[bytes]:
-        return self._texts
+        for start in range(0, len(self.texts), _CHUNK):
+            yield from self._parse(self.texts[start : start + _CHUNK])
 
     @property
     def last_seq(self) -> int:
-        return self[-1].seq if self else 0  # numbered by append
+        """The highest number that an event has; 0 if there is none."""
+        return max(self._highest_seq, self[-1].seq) if self else 0
 
     def about(self, *names: str) -> Sequence[Event]:
-        found: set[int] = set()
-        for wanted in [escape.json(name).encode() for name in names]:
-            found.update(index for index, text in enumerate(self._texts) if wanted in text)
-        return self._read([self._texts[index] for index in sorted(found)])
+        """All events with one of these as id, version or directory; perhaps others too."""
+        indices: set[int] = set()
+        for name in [escape.json(name).encode() for name in names]:
+            indices.update(index for index, text in enumerate(self.texts) if name in text)
+        return self._parse([self.texts[index] for index in sorted(indices)])
+
+    def has(self, identity: str) -> bool:
+        """Whether an event has this id."""
+        return any(event.id == identity for event in self.about(identity))
+
+    def _parse(self, texts: Sequence[bytes]) -> list[Event]:
+        try:
+            data = b"[%b]" % b",".join(b"{%b}" % text for text in texts)
+            events = json_reader.array(Event)(json_reader.parse(data, shallow=False))
+            if len(events) != len(texts):
+                raise ValueError("it is several")
+        except ValueError as error:  # who can change the file can change its digest too
+            raise Corrupt(
+                f"{self._path} is no readable history: an event: {error}", _hint(self._path)
+            ) from None
+        return events
 
 
 def read(path: Path) -> Past:
-    """All events, oldest first; none where there is no file yet.
+    """All events, oldest first; none if there is no file yet.
 
     Raises:
-        Corrupt: the file is no JSON array of events.
+        Corrupt: the file is not a JSON array of events.
     """
     try:
-        found = path.stat()
-        if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < RACY:
+        status = path.stat()
+        if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < RACY:
             return _read(path)
-        return _read_once(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        return _read_once(
+            path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        )
     except FileNotFoundError:
-        return _Marked((), path)
-    except OSError:  # not to be looked at, then not to be read either
+        return Past(path, ())
+    except OSError:  # if it has no readable status, reading it gives the error
         return _read(path)
 
 
 @functools.lru_cache(1)
 def _read_once(path: Path, *_: int) -> Past:
-    """The same, as long as the file is the same: a deploy asks several times."""
+    """``_read``, once while the file does not change: a deploy asks several times."""
     return _read(path)
 
 
 def _read(path: Path) -> Past:
-    def past(data: bytes) -> Past:
-        return _Marked(_split(data), path) if _is_marked(path, data) else _Whole(data)
+    return atomic.read_file(path, lambda data: _parse(path, data), "history", _hint(path))
 
-    return atomic.read_file(path, past, "history", _hint(path))
+
+def _parse(path: Path, data: bytes) -> Past:
+    if _is_marked(path, data):
+        return Past(path, _split(data))
+    value = json_reader.parse(data)
+    events = json_reader.array(Event)(value)
+    texts = _split(escape.json(value).encode() + b"\n")
+    return Past(path, texts, max((event.seq for event in events), default=0))
 
 
 def _hint(path: Path) -> str:
@@ -165,12 +131,12 @@ def _hint(path: Path) -> str:
 
 
 def append(path: Path, *new: Event) -> Past:
-    """Write new events behind those that the file holds, numbered on, durably; all of them.
+    """Add new events at the end, and number them; durably. Returns all events.
 
-    The mark is not made durable: where it does not fit, the history is read whole.
+    The digest is not made durable: if it does not match, the history is read whole.
 
     Raises:
-        Corrupt: the file is no JSON array of events. It is left alone.
+        Corrupt: the file is not a JSON array of events. It is not changed.
     """
     past = read(path)
     numbered = [replace(event, seq=past.last_seq + number) for number, event in enumerate(new, 1)]
@@ -179,29 +145,29 @@ def append(path: Path, *new: Event) -> Past:
     data = _FIRST + _NEXT.join(texts) + _LAST if texts else added
     atomic.write(path, data)
     with contextlib.suppress(OSError):
-        atomic.write(_mark(path), _told(data), durable=False)
-    return _Marked(texts, path)
+        atomic.write(_mark(path), _checksum(data), durable=False)
+    return Past(path, texts)
 
 
 def _split(data: bytes) -> list[bytes]:
-    """The events' texts in an array as ``controls.json`` writes it, with a line end."""
+    """The text of each event, from an array as ``append`` writes it."""
     inner = data.removeprefix(_FIRST).removesuffix(_LAST)
     return inner.split(_NEXT) if len(inner) < len(data) else []
 
 
 def _is_marked(path: Path, data: bytes) -> bool:
     try:
-        told = _mark(path).read_bytes()
+        checksum = _mark(path).read_bytes()
     except OSError:
         return False
-    return told == _told(data) and data.startswith(_FIRST) and data.endswith(_LAST)
+    return checksum == _checksum(data) and data.startswith(_FIRST) and data.endswith(_LAST)
 
 
 def _mark(path: Path) -> Path:
     return path.parent / PRIVATE / MARK
 
 
-def _told(data: bytes) -> bytes:
+def _checksum(data: bytes) -> bytes:
     return f"{hashlib.sha256(data).hexdigest()}  ../{history.FILE_NAME}\n".encode()
 
 

@@ -28,7 +28,7 @@ class Link:
     directory: str | None = None
 
 
-def link(folder: Path) -> Link:
+def read(folder: Path) -> Link:
     """What ``current`` in a model's folder is; read again where a cleanup was faster than we."""
     found = _look(folder)
     while found.state is LinkState.DANGLING and (now := _look(folder)).target != found.target:

@@ -49,7 +49,7 @@ def glance(model: str, start: Path) -> tuple[str, Path] | None:
     if not is_usual(project):
         return None
     folder = project / ROOT / model
-    found = host_link.link(folder)
+    found = host_link.read(folder)
     if found.state is not LinkState.OK or found.directory is None:
         return None
     return host_link.version_of(found.directory), (folder / VERSIONS / found.directory).resolve()

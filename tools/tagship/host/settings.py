@@ -75,7 +75,7 @@ def require_project(start: Path) -> Path:
     """
     project = host_project.find_project(start)
     if project is None:
-        raise NotFound(f"{start} is in no DVC repository", "git init && dvc init && tagship init")
+        raise NotFound(f"not a DVC repository: {start}", "git init && dvc init && tagship init")
     return project
 
 

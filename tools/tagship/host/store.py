@@ -126,7 +126,7 @@ class Store:
 
     def link(self) -> Link:
         """What ``current`` is, read once."""
-        return host_link.link(self.folder)
+        return host_link.read(self.folder)
 
     def live(self) -> str | None:
         """The name below versions/ that ``current`` means; None where nothing is deployed.

@@ -6,7 +6,7 @@ Apart from ``inspection``: a person waits for them, and they need fewer modules.
 from dataclasses import dataclass
 from typing import Any
 
-from tagship.errors import Corrupt, TagshipError, told
+from tagship.errors import Corrupt, TagshipError, explain
 from tagship.host import installed, link
 from tagship.host.store import Store
 from tagship.registry import artifacts
@@ -65,7 +65,7 @@ def _model_row(store: Store, artifact: artifacts.Artifact, known: Catalog) -> Mo
         live = installed.told_live(store)
         described = installed.read_metadata(store, live.directory) if live else None
     except (Corrupt, OSError) as error:  # one model's trouble is not the others'
-        live, described, (note, _) = None, None, told(error)
+        live, described, (note, _) = None, None, explain(error)
     latest = str(known.latest.version) if known.latest else None
     return ModelRow(
         artifact.model,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tagship.disk import files as disk_files
-from tagship.errors import Corrupt, told
+from tagship.errors import Corrupt, explain
 from tagship.host import history, installed, journal
 from tagship.host import link as host_link
 from tagship.host.link import LinkState
@@ -58,7 +58,7 @@ def status(source: Source, host: Host, model: str) -> Status:
     try:
         return _status(source, host, model)
     except (Corrupt, OSError) as error:
-        what, hint = told(error)
+        what, hint = explain(error)
         mend = hint.partition(": ")[2] or hint  # it may begin with words
         return Status(model, None, None, (Finding(State.BROKEN, what, mend),))
 

@@ -68,7 +68,7 @@ def why(model: str, start: Path | str = ".") -> Why:
         start: a folder in the workspace.
 
     Raises:
-        NotFound: nothing is live, or ``start`` is in no DVC repository.
+        NotFound: nothing is live, or ``start`` is not in a DVC repository.
         Refused: ``current`` is no link of ours.
         Corrupt: it dangles, or its metadata or the history cannot be read.
     """

@@ -103,11 +103,6 @@ def trailers(message: str) -> dict[str, str]:
     return dict(_TRAILER.findall(last))
 
 
-def version_tag(model: str, version: Version) -> str:
-    """The name of the tag that carries ``version`` of ``model``."""
-    return str(TagName(model, Action.REGISTER, version))
-
-
 @functools.lru_cache(1 << 14)  # a history names each version more than once
 def is_version(text: str) -> bool:
     """Whether a text is a whole SemVer 2.0.0 version, as tags carry it."""

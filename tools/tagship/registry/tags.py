@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tagship.errors import Refused, Unavailable
 from tagship.git import remotes, run, worktree
-from tagship.git.run import NO_HOOKS, QUIET, Repository, Stopped
+from tagship.git.run import NO_HOOKS, QUIET, CommandFailed, Repository
 from tagship.registry import refs
 from tagship.registry.refs import TagName
 
@@ -135,14 +135,14 @@ def create(repository: Repository, name: TagName, commit_id: str, message: str) 
             ["git", "-c", "core.fsync=all", "tag", "--sign" if sign else "--annotate",
              "--cleanup=verbatim", f"--message={message}", "--end-of-options", str(name), commit_id]
         )  # fmt: skip
-    except Stopped as stopped:
-        if "already exists" in stopped.said:
+    except CommandFailed as error:
+        if "already exists" in error.stderr:
             raise Refused(f"the tag {name} exists", "release another version") from None
-        if "Please tell me who you are" in stopped.said:
+        if "Please tell me who you are" in error.stderr:
             raise Refused("Git does not know who you are", IDENTIFY) from None
-        if "unable to sign the tag" in stopped.said:
-            raise _cannot_sign(name, run.failure(stopped).message) from None
-        raise run.failure(stopped) from None
+        if "unable to sign the tag" in error.stderr:
+            raise _cannot_sign(name, run.failure(error).message) from None
+        raise run.failure(error) from None
     # Git 2.39 makes a tag without a signature, and exits with 0, where ssh-keygen has failed
     if sign and not run.ask(
         repository, "for-each-ref", "--format=%(contents:signature)", f"refs/tags/{name}"
@@ -204,20 +204,21 @@ def check_signed(
             with_extended_output=True,
             env={"LC_ALL": "C"},
         )
-    except Stopped as stopped:
-        lines = stopped.said.splitlines()  # the last of them is ssh-keygen's reason
-        why = run.text(lines[-1]) if lines else f"exit code {stopped.status}"
+    except CommandFailed as error:
+        lines = error.stderr.splitlines()  # the last of them is ssh-keygen's reason
+        why = run.as_utf8(lines[-1]) if lines else f"exit code {error.status}"
         raise Refused(
             f"the tag {tag.name} is not signed by a key that counts here: {why}",
             f"who may sign is in {allowed_signers}",
         ) from None
     signer = re.search(r'^Good "git" signature for (.+) with \S+ key (\S+)', told, re.MULTILINE)
     if not signer:
+        why = run.as_utf8(told.strip())
         raise Refused(
-            f"the tag {tag.name} is not signed by a key that counts here: {run.text(told.strip())}",
+            f"the tag {tag.name} is not signed by a key that counts here: {why}",
             f"who may sign is in {allowed_signers}",
         )
-    return run.text(f"{signer[1]} ({signer[2]})")
+    return run.as_utf8(f"{signer[1]} ({signer[2]})")
 
 
 def delete(repository: Repository, name: TagName) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from semver import Version
 
-from tagship.errors import Corrupt, NotFound, told
+from tagship.errors import Corrupt, NotFound, explain
 from tagship.host import history, installed, journal, process
 from tagship.host.history import Event, Period, Place
 from tagship.host.link import LinkState
@@ -161,7 +161,7 @@ def _readable(
     try:
         return _model(source, store, model, artifact, better)
     except (Corrupt, OSError) as error:
-        what, hint = told(error)
+        what, hint = explain(error)
         note = _in_folder(store, f"it cannot be read here: {what}: {hint}")
         return ModelReport(
             model, "", (), None, None, None, False, None, (), 0, (), 0, (), (), 0, (), (), (), (),
