@@ -333,7 +333,7 @@ def test_a_broken_dvc_yaml_does_not_hinder_what_was_released(shipped: Workbench)
     ("text", "error", "hint"),
     [
         ("a: [", "params.yaml is no readable YAML, line 1", "mend params.yaml and commit it"),
-        ("deploy: 3\n", "deploy: in params.yaml is no mapping", "mend params.yaml"),
+        ("deploy: 3\n", "deploy: in params.yaml is not a mapping", "mend params.yaml"),
         (
             "deploy:\n  kep: 3\n",
             "deploy: in params.yaml has an unknown key 'kep'",

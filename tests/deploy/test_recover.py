@@ -37,7 +37,7 @@ def test_killed_before_the_switch_the_old_version_is_live_and_nothing_is_left(
     result = bench.cli("rollback", "churn", "--to", "1.0", "--yes")
     assert result.err == (
         "note: the deploy of churn@1.1.0 was cut short before the switch: what was live is live\n"
-        "note: removed what was left lying about: .current.0123456789ab.tmp, half,"
+        "note: removed leftover files: .current.0123456789ab.tmp, half,"
         " v1.1.0_20261120_120001\n"
     )
     assert os.readlink(bench.current) == live
@@ -141,7 +141,7 @@ def test_every_command_that_writes_recovers_first(bench: Workbench, command: str
     bench.ship("model 2\n")
     (bench.folder / ".tagship/staging/half").mkdir()
     result = bench.cli(command, "churn", "--yes")
-    assert (result.code, result.err) == (0, "note: removed what was left lying about: half\n")
+    assert (result.code, result.err) == (0, "note: removed leftover files: half\n")
 
 
 def _assert_tidy(bench: Workbench) -> None:

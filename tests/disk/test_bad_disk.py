@@ -354,10 +354,10 @@ def test_a_current_that_is_not_ours_is_not_touched(mistaken: tuple[Workbench, st
     bench, what, mend = mistaken
     current = bench.current
     if what == "is no link":
-        error = f"{current} is no link but a file or a folder of its own"
+        error = f"{current} is not a link but a file or a folder"
         hint = f"move it away: mv {current} {current}.old"
     else:
-        error = f"{current} {what}, which is no version"
+        error = f"{current} {what}, which is not a version"
         hint = f"remove the link and deploy again: rm {current}"
     for command in ("deploy churn --yes", "deploy churn@1.0.0 --yes --force", "deploy churn -y",
                     "rollback churn --yes", "rollback churn --to 1.0.0 --yes", "current churn",

@@ -317,7 +317,7 @@ def test_cleanup_leaves_what_is_not_ours(bench: Workbench) -> None:
     bench.ship()
     (bench.folder / "versions/backup").mkdir()
     verdicts = bench.manager.cleanup_old_versions(keep=1).verdicts
-    assert {v.directory: v.why for v in verdicts}["backup"] == "not a version of ours"
+    assert {v.directory: v.why for v in verdicts}["backup"] == "not made by tagship"
     assert (bench.folder / "versions/backup").is_dir()
 
 

@@ -299,7 +299,7 @@ def test_a_root_that_leaves_the_repository_is_refused(root: str) -> None:
 def test_settings_that_are_no_mapping_are_refused() -> None:
     with pytest.raises(Refused) as caught:
         settings.parse(b"deploy: [keep]")
-    assert caught.value.message == "deploy: in params.yaml is no mapping"
+    assert caught.value.message == "deploy: in params.yaml is not a mapping"
     assert caught.value.hint == "mend params.yaml"
 
 

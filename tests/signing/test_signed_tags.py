@@ -325,7 +325,7 @@ def test_a_rollback_where_nobody_asks_for_signatures_needs_no_git(signers: Signe
     bench.git("tag", "--delete", TAG)
     told = bench.cli("rollback", "churn", "--yes")
     assert told.err == (
-        f"error: the tag {TAG} is not in this clone, and this host asks who signed it\n"
+        f"error: the tag {TAG} is not in this clone, and this host requires a signature\n"
         "hint: git fetch --tags\n"
     )
     (signers.folder / "host.toml").unlink()

@@ -360,7 +360,7 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
         repaired.append(f"made read-only again: {', '.join(opened)}")
     left = store.sweep()
     if left:
-        repaired.append(f"removed what was left lying about: {', '.join(left)}")
+        repaired.append(f"removed leftover files: {', '.join(left)}")
     if repaired:  # in one step: a recovery that is cut short is told by the next one
         reason = "; ".join(repaired)
         taken = [event.id for event in events]

@@ -90,7 +90,7 @@ def decide(
         if target is not None and place.directory == target.directory:
             return "rollback target"
         if not history.is_directory(place.directory):
-            return "not a version of ours"
+            return "not made by tagship"
         if place.version in pins:
             return "pinned"
         if place.directory in opened:

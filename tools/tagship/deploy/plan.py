@@ -64,7 +64,7 @@ def of_deploy(source: Source, host: Host, ref: Ref, progress: Progress = silent)
     """What deploying ``ref`` would change. Touches nothing.
 
     Raises:
-        NotFound, Refused: there is no such version, or it is not on offer.
+        NotFound, Refused: there is no such version, or it was withdrawn or deprecated.
     """
     release = source.catalog(ref.model).find(ref)
     store = host.store(ref.model)
@@ -154,7 +154,7 @@ def check_kept(source: Source, policy: Policy, past: Past, kept: Metadata) -> No
     release = source.catalog(kept.model).get(kept.version)
     if release is None:
         raise NotFound(
-            f"the tag {kept.tag.name} is not in this clone, and this host asks who signed it",
+            f"the tag {kept.tag.name} is not in this clone, and this host requires a signature",
             "git fetch --tags",
         )
     check_tag(policy, source.repository, past, release)

@@ -66,10 +66,10 @@ def events(
 
     Raises:
         Corrupt: an event has no date.
-        InvalidName: ``limit`` is no number of events.
+        InvalidName: ``limit`` is not a number of events.
     """
     if limit is not None and limit < 1:
-        raise InvalidName(f"{limit} is no number of events", "give 1 or more")
+        raise InvalidName(f"{limit} is not a number of events", "give 1 or more")
     backwards = [reversed(past) for past in reversed(list(pasts))]
     newest = heapq.merge(*backwards, key=lambda event: event.at, reverse=True)
     return list(itertools.islice(history.choose(newest, since, actions), limit))[::-1]
@@ -80,9 +80,9 @@ def live_at(past: Past, model: str, moment: datetime) -> LiveThen:
 
     Raises:
         Corrupt: an event has no date.
-        Refused: that moment has not come yet.
+        Refused: that moment is in the future.
     """
     if moment > clock.now():
-        what = f"{clock.stamp(moment)} has not come yet"
+        what = f"{clock.stamp(moment)} is in the future"
         raise Refused(what, f"what is live now: tagship current {model}")
     return LiveThen(model, moment, history.live_at(past, moment))

@@ -158,7 +158,7 @@ class ModelVersionManager:
         """The live version; None where nothing is deployed yet.
 
         Raises:
-            Refused, Corrupt: ``current`` is no link of ours, or dangles.
+            Refused, Corrupt: ``current`` is not a link of ours, or dangles.
         """
         from tagship.host.active import resolve
 

@@ -13,10 +13,10 @@ def find(start: Path) -> tuple[Source, Host]:
     """Where versions come from, and where they go, for a folder in a work tree.
 
     Raises:
-        NotFound: there is no such folder, or it is in no DVC repository.
+        NotFound: there is no such folder, or not in a DVC repository.
     """
     if not start.is_dir():
-        raise NotFound(f"{start} is no folder", "give one with -C DIR")
+        raise NotFound(f"not a folder: {start}", "give one with -C DIR")
     project = host_settings.require_project(start)
     settings = host_settings.read(project)
     root = project / settings.root
