@@ -332,8 +332,8 @@ def test_a_broken_dvc_yaml_does_not_hinder_what_was_released(shipped: Workbench)
 @pytest.mark.parametrize(
     ("text", "error", "hint"),
     [
-        ("a: [", "params.yaml is no readable YAML, line 1", "mend params.yaml and commit it"),
-        ("deploy: 3\n", "deploy: in params.yaml is not a mapping", "mend params.yaml"),
+        ("a: [", "params.yaml is no readable YAML, line 1", "fix params.yaml and commit it"),
+        ("deploy: 3\n", "deploy: in params.yaml is not a mapping", "fix params.yaml"),
         (
             "deploy:\n  kep: 3\n",
             "deploy: in params.yaml has an unknown key 'kep'",

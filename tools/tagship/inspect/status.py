@@ -2,7 +2,7 @@
 
 import enum
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tagship.disk import files as disk_files
@@ -56,25 +56,27 @@ def status(source: Source, host: Host, model: str) -> Status:
     A model that cannot be read is broken: the other models are reported all the same.
     """
     try:
-        return _status(source, host, model)
+        store, known = host.store(model), source.catalog(model)
+
+        def verify(directory: str) -> Verification:
+            return inspect_verify.verify_directory(source, host.policy, store, known, directory)
+
+        return _status(store, known, verify)
     except (Corrupt, OSError) as error:
         what, hint = explain(error)
         fix = hint.partition(": ")[2] or hint  # it may begin with words
         return Status(model, None, None, (Finding(State.BROKEN, what, fix),))
 
 
-def _status(source: Source, host: Host, model: str) -> Status:
-    store, known = host.store(model), source.catalog(model)
+def _status(store: Store, known: Catalog, verify: Callable[[str], Verification]) -> Status:
+    model = known.model
     latest = str(known.latest.version) if known.latest else None
     link = store.link()
     live = installed.told_live(store)
     good = _good(store)
     findings = list(_link_findings(store, model, latest, good))
     if live and link.state is LinkState.OK:
-        verified = inspect_verify.verify_directory(
-            source, host.policy, store, known, live.directory
-        )
-        findings += _live_findings(store, known, live, verified)
+        findings += _live_findings(store, known, live, verify(live.directory))
     findings += _history_findings(store, model, live)
     if live and known.is_ahead_of(live.version):
         findings.append(_behind(store, model, live, str(latest)))
