@@ -162,7 +162,7 @@ def test_a_deployed_file_with_another_mode_is_found_and_its_chmod_mends_it(
     assert done.code == 3
     ((finding,),) = [one["findings"] for one in json.loads(done.out)]
     assert finding["what"] == f"{live.name}/{name} {said}"
-    subprocess.run(finding["mend"].split(), check=True)
+    subprocess.run(finding["fix"].split(), check=True)
     assert bench.cli("status", "churn").code == 0
 
 

@@ -168,7 +168,7 @@ def test_json_of_a_pin_has_what_was_mended(shipped: Workbench) -> None:
     _intent(shipped, "v1.1.0_20261120_120009", "1.1.0")
     found = json.loads(shipped.cli("pin", "churn@1.0.0", "--json").out)
     assert [found[key] for key in ("model", "version", "pinned")] == ["churn", "1.0.0", True]
-    assert len(found["mended"]) == 1
+    assert len(found["repaired"]) == 1
 
 
 def test_killed_while_a_rejected_version_is_taken_back_the_next_command_takes_it_back(

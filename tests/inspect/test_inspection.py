@@ -116,7 +116,7 @@ def test_every_damage_is_found_and_the_command_that_status_names_mends_it(
     (told,) = json.loads(result.out)
     if damage == "moved tag":
         return  # nobody but a person can say which of the two is right
-    _follow(bench, told["findings"][0]["mend"])
+    _follow(bench, told["findings"][0]["fix"])
     assert bench.cli("status", "churn").code == 0
     assert bench.live() == "model 2\n"
 
@@ -308,7 +308,7 @@ def test_a_tag_that_this_clone_has_not_is_fetched(bench: Workbench) -> None:
     bench.git("tag", "--delete", "churn@v1.0.0")
     result = bench.cli("status", "churn", "--json")
     (finding,) = json.loads(result.out)[0]["findings"]
-    assert finding["mend"] == "git fetch --tags"
+    assert finding["fix"] == "git fetch --tags"
     bench.git("fetch", "--quiet", "--tags")
     assert bench.cli("status", "churn").code == 0
 

@@ -319,7 +319,7 @@ def _state(
         changed=outcome.event is not None,
         tag=plan.tag,
         pushed_to=published.pushed_to if published else None,
-        notes=(*(published.warnings if published else ()), *outcome.mended, *outcome.warnings),
+        notes=(*(published.warnings if published else ()), *outcome.repaired, *outcome.warnings),
     )
 
 

@@ -180,7 +180,7 @@ def release(
             _echo(cli_output.released(done))
         with deploys.interruptible(manager.space, done):
             outcome = manager.deploy(str(done.version), reason=message)
-    _warn((*outcome.mended, *outcome.warnings))
+    _warn((*outcome.repaired, *outcome.warnings))
     return _show({"released": done, "deployed": outcome}, as_json, cli_output.outcome(outcome))
 
 
@@ -217,7 +217,7 @@ def deploy(
         outcome = manager.deploy(
             wanted, force=force, smoke_test=smoke_test, reason=reason, wait=wait
         )
-    _warn((*outcome.mended, *outcome.warnings))
+    _warn((*outcome.repaired, *outcome.warnings))
     return _show(outcome, as_json, cli_output.outcome(outcome))
 
 
@@ -248,7 +248,7 @@ def rollback(
                 _confirm(cli_output.rollback_plan(plan), quiet=as_json)
             version = plan.target.version  # what was shown, whatever a colleague has done since
         outcome = manager.rollback_to_version(version, reason=reason, verify=verify, wait=wait)
-    _warn((*outcome.mended, *outcome.warnings))
+    _warn((*outcome.repaired, *outcome.warnings))
     _show(outcome, as_json, cli_output.outcome(outcome))
 
 
@@ -481,7 +481,7 @@ def cleanup(
                 lines = _tabbed(cli_output.cleanup(plan)[1])
                 _confirm("\n".join([lines, cli_output.cleaned(plan)]), quiet=as_json)
             plan = manager.cleanup_old_versions(keep, reason=reason, wait=wait)
-    _warn(plan.mended)
+    _warn(plan.repaired)
     if as_json:
         return _show(plan, True, "")
     _show_table(plan, False, cli_output.cleanup)
@@ -502,7 +502,7 @@ def pin(session: Session, model: str, reason: str | None, wait: float, as_json: 
     ref = _ref(model, exact=True)
     with _manager(session, ref.model) as manager:
         done = manager.pin(ref, reason=reason, wait=wait)
-    _warn(done.mended)
+    _warn(done.repaired)
     _show(done, as_json, f"{done.model} {done.version} is pinned: cleanup keeps it")
 
 
@@ -520,7 +520,7 @@ def unpin(session: Session, model: str, reason: str | None, wait: float, as_json
     ref = _ref(model, exact=True)
     with _manager(session, ref.model) as manager:
         done = manager.unpin(ref, reason=reason, wait=wait)
-    _warn(done.mended)
+    _warn(done.repaired)
     _show(done, as_json, f"{done.model} {done.version} is not pinned any more")
 
 
@@ -732,7 +732,7 @@ def main() -> None:
         click.echo(escape.shown(words.getvalue()), err=True, nl=False)
         code = error.exit_code
     except TagshipError as error:
-        _warn(error.mended)
+        _warn(error.repaired)
         _report(session, error, error.message, error.hint)
         code = 2 if isinstance(error, InvalidName) else 1
     except OSError as error:

@@ -303,7 +303,7 @@ def status(found: Sequence["Status"]) -> str:
         lines.append(f"{one.model}: {state}, live {one.live or '-'}, latest {one.latest or '-'}")
         for finding in one.findings:
             lines.append(f"  {finding.what}")
-            lines.append(f"    mend it: {finding.mend}")
+            lines.append(f"    mend it: {finding.fix}")
     return _text(lines) or "no models are declared: tagship init --model NAME --path PATH"
 
 

@@ -37,7 +37,7 @@ class Cleanup:
     model: str
     verdicts: tuple[Verdict, ...]
     dry_run: bool
-    mended: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
 
     @property
     def freed(self) -> int:
@@ -47,12 +47,12 @@ class Cleanup:
 
 @dataclass(frozen=True)
 class Pinned:
-    """Whether cleanup may have a version; ``mended``: what a killed run had left."""
+    """Whether cleanup may have a version; ``repaired``: what a killed run had left."""
 
     model: str
     version: str
     pinned: bool
-    mended: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
 
 
 def decide(

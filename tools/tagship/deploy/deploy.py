@@ -63,7 +63,7 @@ class Outcome:
         path: its directory.
         event: the event in the history; None where nothing had to be done.
         report: of the smoke test, where one was run.
-        mended: what a killed run had left, and was put in order first.
+        repaired: what a killed run had left, and was put in order first.
         warnings: what went wrong without any harm to what is live.
     """
 
@@ -72,7 +72,7 @@ class Outcome:
     path: Path
     event: Event | None = None
     report: "Report | None" = None
-    mended: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -119,7 +119,7 @@ def deploy(space: Workspace, ref: Ref, options: Options = Options()) -> Outcome:
         job = _begin(store, past, history.DEPLOY, release, options)
         job.signer = signer
         outcome = _check_out_and_switch(space, job, release, taken, options)
-    return replace(outcome, mended=mended)
+    return replace(outcome, repaired=mended)
 
 
 def rollback(
@@ -161,7 +161,7 @@ def rollback(
             plan.check_kept(space, past, kept)
             job = _begin_again(store, past, target, kept, options)
             outcome = _switch(space, job)
-    return replace(outcome, mended=mended)
+    return replace(outcome, repaired=mended)
 
 
 @contextlib.contextmanager
@@ -176,7 +176,7 @@ def at_work(store: Store, model: str, what: str, options: Options) -> Iterator[t
         try:
             yield mended
         except TagshipError as error:
-            error.mended = mended
+            error.repaired = mended
             raise
 
 
@@ -464,4 +464,4 @@ def _nothing_to_do(store: Store, model: str, mended: tuple[str, ...]) -> Outcome
     place = installed.live_place(store)
     if place is None:
         raise AssertionError("what is live and intact has a place")
-    return Outcome(model, place, store.path(place.directory), mended=mended)
+    return Outcome(model, place, store.path(place.directory), repaired=mended)

@@ -30,7 +30,7 @@ class Finding:
 
     state: State
     what: str
-    mend: str
+    fix: str
 
 
 @dataclass(frozen=True)
