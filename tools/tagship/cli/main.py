@@ -4,12 +4,14 @@ A command is a module beside this one, with its options and how its result looks
 ``tagship.manager``, and prints.
 """
 
+import atexit
 import gc
 import importlib
 import io
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import click
@@ -27,18 +29,22 @@ MANY = 100_000  # objects made between two looks for garbage: a command ends bef
 class Commands(Mapping[str, click.Command]):
     """The commands by name: ``command`` of each module here, imported when it is asked for."""
 
-    def __iter__(self) -> Iterator[str]:
-        """In alphabetical order."""
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
         modules = (path.stem for path in Path(__file__).parent.iterdir() if path.suffix == ".py")
-        return iter(sorted(name for name in modules if name not in PARTS))
+        return tuple(sorted(name for name in modules if name not in PARTS))
+
+    def __iter__(self) -> Iterator[str]:
+        """In alphabetical order, as ``--help`` lists them."""
+        return iter(self._names)
 
     def __len__(self) -> int:
         """How many there are."""
-        return len(list(iter(self)))
+        return len(self._names)
 
     def __getitem__(self, name: str) -> click.Command:
         """Import one."""
-        if name not in list(iter(self)):
+        if name not in self._names:
             raise KeyError(name)
         command: click.Command = importlib.import_module(f"tagship.cli.{name}").command
         return command
@@ -63,6 +69,7 @@ def cli(session: Session, folder: Path, verbose: bool) -> None:
 def main() -> None:
     """Run, and turn whatever happens into a few lines and an exit code."""
     gc.set_threshold(MANY)
+    atexit.register(gc.freeze)  # nor is it looked for at the exit, which frees all the memory
     session = Session()
     try:
         sys.exit(_run(session))

@@ -1,7 +1,6 @@
 """What the commands share of the command line: the session, arguments, options, types of values."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
     from tagship.registry.refs import Ref
 
 
-@dataclass
 class Session:
     """The options before the command's name, and what a command calls."""
 
-    folder: Path = Path()
-    verbose: bool = False
+    def __init__(self) -> None:
+        self.folder = Path()
+        self.verbose = False
 
     def workspace(self) -> "Workspace":
         """All models of the workspace. On a terminal, long reads and copies show a progress bar."""

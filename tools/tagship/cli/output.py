@@ -5,7 +5,6 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -28,6 +27,8 @@ LONGEST = 60  # letters of a value in a table; JSON has it whole
 
 def plain(value: Any) -> Any:
     """A value of the API as JSON values: dataclasses are objects of their fields."""
+    from dataclasses import fields, is_dataclass  # --help does without
+
     if value is None or isinstance(value, str):
         return value
     if is_dataclass(value) and not isinstance(value, type):
