@@ -192,7 +192,7 @@ def test_a_tag_that_was_moved_is_not_believed(shipped: Workbench) -> None:
         )
     drifted = shipped.cli("status", "churn")
     assert drifted.code == 3
-    assert f"    mend it: {back}\n" in drifted.out
+    assert f"    fix: {back}\n" in drifted.out
     assert shipped.cli("verify", "churn").code == 1
     shipped.git("tag", "--force", "churn@v1.1.0", tagged)
     told = "churn: in order, live 1.1.0, latest 1.1.0\n"

@@ -320,7 +320,8 @@ def test_the_self_test_page_shows_a_self_test(tmp_path: Path) -> None:
 
 
 def test_the_python_page_has_every_method_and_no_other() -> None:
-    methods = {name for name in vars(ModelVersionManager) if not name.startswith("_")}
+    places = {"source", "host"}  # values of private types
+    methods = {n for n in vars(ModelVersionManager) if not n.startswith("_")} - places
     text = page("python.md")
     titles = " ".join(headings(section(text, "## ModelVersionManager"), 3))
     assert set(re.split(r",? ", titles)) == methods

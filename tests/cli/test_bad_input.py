@@ -234,14 +234,12 @@ def test_without_a_commit_there_is_no_model(bench: Workbench, command: str) -> N
 def test_where_nobody_can_answer_yes_must_be_said(
     shipped: Workbench, command: str, options: str
 ) -> None:
-    shipped.refuses(
-        command + options, "there is no terminal to ask on, so nothing was done", "say --yes"
-    )
+    shipped.refuses(command + options, "not a terminal: use --yes to skip the confirmation")
 
 
 def test_a_closed_standard_input_is_no_terminal(shipped: Workbench) -> None:
     done = _shell(shipped, "tagship rollback churn <&-")
-    told = "error: there is no terminal to ask on, so nothing was done\nhint: say --yes\n"
+    told = "error: not a terminal: use --yes to skip the confirmation\n"
     assert done == Result(1, "", told)
 
 

@@ -126,7 +126,7 @@ def test_a_folder_that_others_can_write_to_is_drift_and_its_chmod_mends_it(
             3,
             "churn: drifted, live 1.0.0, latest 1.0.0\n"
             f"  {place} can be written by {who}, who can so change what is live\n"
-            f"    mend it: {chmod}\n",
+            f"    fix: {chmod}\n",
             "",
         )
         subprocess.run(chmod.split(), check=True)

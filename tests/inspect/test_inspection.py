@@ -34,7 +34,7 @@ def test_behind_is_exit_3_and_names_the_deploy(bench: Workbench) -> None:
         3,
         "churn: drifted, live 1.0.0, latest 1.1.0\n"
         "  1.1.0 is released, 1.0.0 is live\n"
-        "    mend it: tagship deploy churn\n",
+        "    fix: tagship deploy churn\n",
     )
 
 
@@ -52,7 +52,7 @@ def test_what_was_released_after_a_rollback_is_not_what_was_rolled_back(
     assert shipped.cli("status").out == (
         "churn: drifted, live 1.0.0, latest 1.2.0\n"
         "  1.2.0 is released, 1.0.0 is live\n"
-        "    mend it: tagship deploy churn\n"
+        "    fix: tagship deploy churn\n"
     )
 
 
@@ -283,7 +283,7 @@ def test_what_was_gone_back_from_is_not_advised_again(bench: Workbench) -> None:
     assert bench.cli("status", "churn").out == (
         "churn: drifted, live 1.0.0, latest 1.1.0\n"
         "  1.1.0 was rolled back to 1.0.0: wrong on snow\n"
-        "    mend it: tagship release churn, once it is better\n"
+        "    fix: tagship release churn, once it is better\n"
     )
 
 
@@ -296,7 +296,7 @@ def test_a_link_that_was_removed_is_mended_with_what_was_live(bench: Workbench) 
         5,
         "churn: broken, live -, latest 1.1.0\n"
         f"  {bench.current} is gone\n"
-        "    mend it: tagship rollback churn --to 1.0.0\n",
+        "    fix: tagship rollback churn --to 1.0.0\n",
     )
     assert bench.cli("rollback", "churn", "--to", "1.0.0", "--yes").code == 0
     assert bench.live() == "model 1\n"
@@ -361,7 +361,7 @@ def test_whatever_is_edited_in_metadata_and_follows_from_the_tag_is_found(
         assert words == [f"has another {name} than churn@v1.1.0"], name
     status = shipped.cli("status", "churn")
     assert status.code == 3
-    assert "has another metrics.f1 than churn@v1.1.0\n    mend it: tagship deploy" in status.out
+    assert "has another metrics.f1 than churn@v1.1.0\n    fix: tagship deploy" in status.out
     assert shipped.cli("deploy", "churn@1.1.0", "--force", "--yes").code == 0
     assert shipped.cli("status", "churn").code == 0
 

@@ -24,7 +24,6 @@ from tagship.errors import Interrupted, Refused, SelfTestFailed, TagshipError
 from tagship.host import history, metadata
 from tagship.host.history import Event, Place
 from tagship.loaders.selftest import Report
-from tagship.manager import arguments
 from tagship.manager.model import ModelVersionManager
 from tagship.progress import Advance
 from tagship.registry import metrics
@@ -197,7 +196,6 @@ def _in_two_lines() -> Iterator[None]:
 
 
 @_in_two_lines()
-@arguments.checked
 def deploy(
     model: str,
     version: str | None = None,
