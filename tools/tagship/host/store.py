@@ -92,8 +92,7 @@ class Store:
             if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
                 raise Refused(f"{folder} cannot be written: Permission denied", f"ls -ld {folder}")
         try:
-            for folder in (self.versions, self.staging, self.trash):
-                atomic.make_folder(folder)
+            atomic.make_folders(self.versions, self.staging, self.trash)
             atomic.make_folder(self.incoming, 0o700)
         except OSError as error:
             what = f"{error.filename or self.folder} cannot be made: {error.strerror}"
@@ -269,8 +268,7 @@ class Store:
     def sweep(self) -> list[str]:
         """Remove what a killed run left lying about; the names of what was removed."""
         left = [*self.staging.iterdir(), *self.incoming.iterdir(), *self.trash.iterdir()]
-        for folder in (self.folder, self.private):
-            left += [path for path in folder.iterdir() if atomic.is_temporary(path.name)]
+        left += [*atomic.temporaries(self.folder), *atomic.temporaries(self.private)]
         for path in left:
             atomic.remove_tree(path)
         return sorted(path.name for path in left)
