@@ -1,15 +1,16 @@
 """Every test is sealed off: a home, a configuration of Git and DVC, and dates of its own."""
 
+import contextlib
 import os
-import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from tests import workbench
+from tests import budget, training, workbench
 from tests.workbench import Workbench
 
 # A deadline would measure the machine. The same examples in each run: luck is no test result.
@@ -21,6 +22,37 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.umask(0o022)  # status tells of folders that a group can write to
+
+# Files that one process of xdist runs: they share what takes long to make, or to import.
+TOGETHER = {
+    "demo": ("test_demo.py", "pipeline/test_stages.py", "test_notebooks.py"),
+    "TensorFlow": ("test_export.py", "test_loaders.py", "test_safe_loading.py", "test_models.py"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    budget.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    budget.register(config, Path(__file__).with_name("budget.json"))
+    config.option.loadscopereorder = False  # the budget knows better in which order
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Run each file in one process of xdist, and those of ``TOGETHER`` in the same one."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc] # it has no types
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return next((name for name, of in TOGETHER.items() if file.endswith(of)), file)
+
+    return Scheduling(config, log)
+
 
 DATE = "1795176000 +0000"  # 2026-11-20T12:00:00Z, in the form that dulwich reads too
 
@@ -58,20 +90,52 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def bench(
-    template: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Workbench:
-    for name in ("repo", "origin.git"):
-        shutil.copytree(template / name, tmp_path / name, symlinks=True)
-    return Workbench(tmp_path / "repo", monkeypatch, capsys)
+def copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[Path], Workbench]:
+    """Give a test its own copy of a workspace that was prepared."""
+
+    def copy(prepared: Path) -> Workbench:
+        workbench.copy(prepared, tmp_path)
+        return Workbench(tmp_path / "repo", monkeypatch, capsys)
+
+    return copy
 
 
 @pytest.fixture
-def shipped(bench: Workbench) -> Workbench:
-    """The same with 1.0.0 ("model 1") deployed, and then 1.1.0 ("model 2"), which is live."""
-    bench.ship()
-    bench.ship("model 2\n")
-    return bench
+def bench(template: Path, copied: Callable[[Path], Workbench]) -> Workbench:
+    return copied(template)
+
+
+@contextlib.contextmanager
+def prepared(template: Path, folder: Path) -> Iterator[Workbench]:
+    """A copy of a template to prepare once, for a fixture that many tests copy in their turn."""
+    workbench.copy(template, folder)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _seal(monkeypatch, folder)
+        yield Workbench(folder / "repo", monkeypatch, None)  # type: ignore[arg-type] # it prints nothing
+
+
+@pytest.fixture(scope="session")
+def shipped_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same once more, with what ``shipped`` has."""
+    folder = tmp_path_factory.mktemp("shipped")
+    with prepared(template, folder) as bench:
+        bench.ship()
+        bench.ship("model 2\n")
+    return folder
+
+
+@pytest.fixture
+def shipped(shipped_template: Path, copied: Callable[[Path], Workbench]) -> Workbench:
+    """1.0.0 ("model 1") was deployed, and then 1.1.0 ("model 2"), which is live."""
+    return copied(shipped_template)
+
+
+@pytest.fixture(scope="session")
+def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> training.Demo:
+    """``tagship demo``, run once for all processes of the tests; its cache has both models."""
+    folder = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        folder = folder.parent
+    return training.demo(folder / "demo")

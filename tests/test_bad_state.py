@@ -34,7 +34,7 @@ def test_an_artifact_that_nobody_tracks_is_not_released(bench: Workbench, there:
 def test_a_pointer_that_is_not_committed_hinders_a_release(bench: Workbench, staged: bool) -> None:
     (bench.repo / PATH).unlink()
     (bench.repo / PATH).write_bytes(b"model 2\n")
-    bench.dvc("add", "--quiet", PATH)
+    bench.track(PATH)
     if staged:
         bench.git("add", "--all")
     bench.refuses(
@@ -192,7 +192,7 @@ def test_a_tag_that_was_moved_is_not_believed(shipped: Workbench) -> None:
         )
     drifted = shipped.cli("status", "churn")
     assert drifted.code == 3
-    assert f"    mend it: {back}\n" in drifted.out
+    assert f"    fix: {back}\n" in drifted.out
     assert shipped.cli("verify", "churn").code == 1
     shipped.git("tag", "--force", "churn@v1.1.0", tagged)
     told = "churn: in order, live 1.1.0, latest 1.1.0\n"
@@ -332,8 +332,8 @@ def test_a_broken_dvc_yaml_does_not_hinder_what_was_released(shipped: Workbench)
 @pytest.mark.parametrize(
     ("text", "error", "hint"),
     [
-        ("a: [", "params.yaml is no readable YAML, line 1", "mend params.yaml and commit it"),
-        ("deploy: 3\n", "deploy: in params.yaml is no mapping", "mend params.yaml"),
+        ("a: [", "params.yaml is no readable YAML, line 1", "fix params.yaml and commit it"),
+        ("deploy: 3\n", "deploy: in params.yaml is not a mapping", "fix params.yaml"),
         (
             "deploy:\n  kep: 3\n",
             "deploy: in params.yaml has an unknown key 'kep'",
@@ -388,7 +388,7 @@ def test_a_self_test_named_as_its_model_is_not_released(bench: Workbench, by_git
 def test_a_model_named_metadata_json_is_not_released(bench: Workbench, by_git: bool) -> None:
     (bench.folder / "metadata.json").write_text("{}")
     if not by_git:
-        bench.dvc("add", "--quiet", "models/churn/metadata.json")
+        bench.track("models/churn/metadata.json")
     declare(bench, "artifacts:\n  churn:\n    path: models/churn/metadata.json\n")
     bench.refuses(
         "release churn",

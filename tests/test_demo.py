@@ -1,48 +1,19 @@
 """``tagship demo``: the main job, whole, on the two real models of this repository."""
 
-import os
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-SECONDS = 1200  # training both takes about two minutes on two quiet cores
+from tests.training import Demo
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> str:
+def story(demo: Demo) -> str:
     """The demo's output; run on a clone of what is committed and changed here, without tags."""
-    folder = tmp_path_factory.mktemp("demo")
-    clone = folder / "gaia"
-    subprocess.run(["git", "clone", "--quiet", "--no-tags", str(ROOT), str(clone)], check=True)
-    for name in subprocess.run(
-        ["git", "ls-files", "-z", "--modified", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split("\0"):
-        if name and (ROOT / name).is_file():
-            (clone / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, clone / name)
-    environment = {**os.environ, "TMPDIR": str(folder), "HOME": str(folder)}
-    done = subprocess.run(
-        [sys.executable, "-m", "tagship", "-C", str(clone), "demo"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-        timeout=SECONDS,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert list(folder.glob("tagship-demo-*")) == []  # nothing of the copy is left
-    tags = subprocess.run(["git", "tag"], cwd=clone, capture_output=True, text=True, check=True)
-    assert tags.stdout == ""
-    return done.stdout
+    assert demo.code == 0, demo.out + demo.err
+    assert demo.left == []  # nothing of the copy is left
+    assert demo.tags == ""
+    return demo.out
 
 
 def _figures(story: str, name: str) -> list[float]:

@@ -234,14 +234,12 @@ def test_without_a_commit_there_is_no_model(bench: Workbench, command: str) -> N
 def test_where_nobody_can_answer_yes_must_be_said(
     shipped: Workbench, command: str, options: str
 ) -> None:
-    shipped.refuses(
-        command + options, "there is no terminal to ask on, so nothing was done", "say --yes"
-    )
+    shipped.refuses(command + options, "not a terminal: use --yes to skip the confirmation")
 
 
 def test_a_closed_standard_input_is_no_terminal(shipped: Workbench) -> None:
     done = _shell(shipped, "tagship rollback churn <&-")
-    told = "error: there is no terminal to ask on, so nothing was done\nhint: say --yes\n"
+    told = "error: not a terminal: use --yes to skip the confirmation\n"
     assert done == Result(1, "", told)
 
 
@@ -270,8 +268,15 @@ def test_what_is_begun_is_done_though_nobody_reads_it(bench: Workbench, command:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
-def test_a_full_disk_under_the_output_is_told(shipped: Workbench) -> None:
-    done = _shell(shipped, "tagship list churn >/dev/full")
+@pytest.mark.parametrize("command", ["list churn", "list churn --json", "--help", "--version"])
+@pytest.mark.parametrize("unbuffered", [False, True])
+def test_a_full_disk_under_the_output_is_told(
+    shipped: Workbench, command: str, unbuffered: bool
+) -> None:
+    shipped.monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    if unbuffered:
+        shipped.monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    done = _shell(shipped, f"tagship {command} >/dev/full")
     hint = "make room: tagship cleanup MODEL, or dvc gc --all-tags; df -h and df -i tell of it"
     assert done == Result(1, "", f"error: No space left on device\nhint: {hint}\n")
 

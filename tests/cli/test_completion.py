@@ -63,8 +63,9 @@ def test_names_are_read_without_a_parser_where_they_are_as_usual(
 def test_the_tab_key_imports_neither_git_nor_yaml(released: Workbench) -> None:
     for words in ("tagship deploy ch", "tagship deploy churn@"):
         code = (
-            "import sys, contextlib, tagship.cli; sys.argv = ['tagship']\n"
-            "with contextlib.suppress(SystemExit):\n    tagship.cli.main()\n"
+            "import sys, contextlib; from tagship.cli.main import main\n"
+            "sys.argv = ['tagship']\n"
+            "with contextlib.suppress(SystemExit):\n    main()\n"
             "print(sorted({'git', 'dvc', 'ruamel', 'rich'} & set(sys.modules)))\n"
         )
         done = subprocess.run(

@@ -125,7 +125,7 @@ def _folder_site(bench: Workbench) -> Site:
     for name, data in (("a.bin", A), ("sub/b.bin", B)):
         (net / name).parent.mkdir(parents=True, exist_ok=True)
         (net / name).write_bytes(data)
-    bench.dvc("add", "--quiet", "models/churn/net")
+    bench.track("models/churn/net")
     (bench.repo / "dvc.yaml").write_text("artifacts:\n  churn:\n    path: models/churn/net\n")
     bench.commit()
     bench.release()

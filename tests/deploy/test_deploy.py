@@ -233,7 +233,7 @@ def _cached(bench: Workbench, content: str = "model 1\n") -> Path:
 
     copy = bench.repo.parent / "content"
     copy.write_text(content)
-    return bench.manager.space.cache.path(Object("md5", files.digest(copy).md5))
+    return bench.manager.source.cache.path(Object("md5", files.digest(copy).md5))
 
 
 def _declare(bench: Workbench, path: str) -> None:

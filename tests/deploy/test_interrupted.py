@@ -182,7 +182,7 @@ def test_no_is_no(shipped: Workbench, command: str, answer: str) -> None:
     told = question(shipped, command)
     before = shipped.state()
     code, screen = at_terminal(shipped, command, ASKED, f"{answer}\r".encode())
-    assert (code, screen) == (1, f"{told}{ASKED}{answer}\nerror: nothing was done\n")
+    assert (code, screen) == (1, f"{told}{ASKED}{answer}\nCancelled.\n")
     assert shipped.changes(before) == set()
 
 
@@ -200,7 +200,7 @@ def test_a_cleanup_that_is_not_wanted_removes_nothing(shipped: Workbench) -> Non
     before = shipped.state()
     code, screen = at_terminal(shipped, "cleanup churn --keep 1", ASKED, b"n\r")
     assert code == 1
-    assert screen.endswith(f" freed\n{ASKED}n\nerror: nothing was done\n")
+    assert screen.endswith(f" freed\n{ASKED}n\nCancelled.\n")
     assert shipped.changes(before) == set()
 
 

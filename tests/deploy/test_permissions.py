@@ -35,7 +35,7 @@ def look(event, _):
         busy = False
 os.umask(int(sys.argv.pop(1)))
 sys.addaudithook(look)
-from tagship.cli import main
+from tagship.cli.main import main
 try:
     main()
 finally:
@@ -74,7 +74,7 @@ def test_a_version_is_read_only_under_any_umask_and_never_anothers_to_write(
     script = bench.folder / "run"
     script.write_text("#!/bin/sh\n")
     script.chmod(0o755)
-    bench.dvc("add", "--quiet", "models/churn/net")
+    bench.track("models/churn/net")
     (bench.repo / "dvc.yaml").write_text(
         "artifacts:\n  churn:\n    path: models/churn/net\n"
         "    meta: {self_test: models/churn/run}\n"
@@ -126,7 +126,7 @@ def test_a_folder_that_others_can_write_to_is_drift_and_its_chmod_mends_it(
             3,
             "churn: drifted, live 1.0.0, latest 1.0.0\n"
             f"  {place} can be written by {who}, who can so change what is live\n"
-            f"    mend it: {chmod}\n",
+            f"    fix: {chmod}\n",
             "",
         )
         subprocess.run(chmod.split(), check=True)
@@ -162,7 +162,7 @@ def test_a_deployed_file_with_another_mode_is_found_and_its_chmod_mends_it(
     assert done.code == 3
     ((finding,),) = [one["findings"] for one in json.loads(done.out)]
     assert finding["what"] == f"{live.name}/{name} {said}"
-    subprocess.run(finding["mend"].split(), check=True)
+    subprocess.run(finding["fix"].split(), check=True)
     assert bench.cli("status", "churn").code == 0
 
 

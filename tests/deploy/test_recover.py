@@ -7,18 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from tagship.deploy import deploy
+from tagship.deploy import act
 from tagship.host import history, journal, process
 from tagship.host.history import Event
 from tagship.host.journal import Past
 from tagship.host.store import Store
-from tagship.workspace import workspace
 from tests.workbench import Workbench
 
 
 def _intent(bench: Workbench, directory: str, version: str) -> None:
     """The intent of a deploy that was killed."""
-    store, past = bench.manager.space.store("churn"), bench.manager.get_deployment_history()
+    store, past = bench.store, bench.manager.get_deployment_history()
     event = replace(
         past[-1], id="20261120_120001", directory=directory, version=version, action="deploy"
     )
@@ -38,7 +37,7 @@ def test_killed_before_the_switch_the_old_version_is_live_and_nothing_is_left(
     result = bench.cli("rollback", "churn", "--to", "1.0", "--yes")
     assert result.err == (
         "note: the deploy of churn@1.1.0 was cut short before the switch: what was live is live\n"
-        "note: removed what was left lying about: .current.0123456789ab.tmp, half,"
+        "note: removed leftover files: .current.0123456789ab.tmp, half,"
         " v1.1.0_20261120_120001\n"
     )
     assert os.readlink(bench.current) == live
@@ -73,7 +72,7 @@ def test_killed_after_the_switch_the_new_version_is_live_and_recorded(bench: Wor
 def test_killed_after_the_history_only_the_intent_is_closed(bench: Workbench) -> None:
     bench.ship()
     event = bench.manager.get_deployment_history()[0]
-    store = bench.manager.space.store("churn")
+    store = bench.store
     store.open_intent({"event": event.to_json(), "creates": True})
     assert bench.manager.deploy().event is None
     assert bench.actions() == [("deploy", "succeeded", "1.0.0")]
@@ -99,7 +98,7 @@ def test_a_recovery_is_recorded_in_one_step(
 ) -> None:
     bench.ship()
     _intent(bench, "v1.1.0_20261120_120001", "1.1.0")
-    store = bench.manager.space.store("churn")
+    store = bench.store
     written: list[tuple[str, ...]] = []
     record = journal.record
 
@@ -107,8 +106,8 @@ def test_a_recovery_is_recorded_in_one_step(
         written.append(tuple(event.action for event in new))
         return record(store, *new)
 
-    monkeypatch.setattr(workspace, "record", told)
-    deploy.recover(store, "churn")
+    monkeypatch.setattr(journal, "record", told)
+    act.recover(store, "churn")
     assert written == [("deploy", "recover")]
 
 
@@ -122,9 +121,9 @@ def test_files_of_others_are_not_swept_away(bench: Workbench) -> None:
 
 def test_with_nothing_to_mend_recovery_writes_nothing(bench: Workbench) -> None:
     bench.ship()
-    store, before = bench.manager.space.store("churn"), bench.state()
+    store, before = bench.store, bench.state()
     with store.locked(process.owner("test")):
-        assert deploy.recover(store, "churn") == ()
+        assert act.recover(store, "churn") == ()
     assert bench.state() == before
 
 
@@ -142,7 +141,7 @@ def test_every_command_that_writes_recovers_first(bench: Workbench, command: str
     bench.ship("model 2\n")
     (bench.folder / ".tagship/staging/half").mkdir()
     result = bench.cli(command, "churn", "--yes")
-    assert (result.code, result.err) == (0, "note: removed what was left lying about: half\n")
+    assert (result.code, result.err) == (0, "note: removed leftover files: half\n")
 
 
 def _assert_tidy(bench: Workbench) -> None:
@@ -168,13 +167,13 @@ def test_json_of_a_pin_has_what_was_mended(shipped: Workbench) -> None:
     _intent(shipped, "v1.1.0_20261120_120009", "1.1.0")
     found = json.loads(shipped.cli("pin", "churn@1.0.0", "--json").out)
     assert [found[key] for key in ("model", "version", "pinned")] == ["churn", "1.0.0", True]
-    assert len(found["mended"]) == 1
+    assert len(found["repaired"]) == 1
 
 
 def test_killed_while_a_rejected_version_is_taken_back_the_next_command_takes_it_back(
     shipped: Workbench,
 ) -> None:
-    store = shipped.manager.space.store("churn")
+    store = shipped.store
     first, second = journal.events(store)
     rejected = replace(second, id="20261120_120008", action=history.REJECT)
     back = replace(first, id="20261120_120009", action=history.ROLLBACK, previous=second.place)

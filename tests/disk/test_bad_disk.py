@@ -190,7 +190,7 @@ def test_a_history_that_cannot_be_read_stops_what_would_write_it(
     error, aside = f"{file} is no readable history{where}", f"mv {file} {file}.broken"
     for command in (*CHANGING, "history churn"):
         shipped.refuses(command, error, f"mend it, or begin a new one: {aside}")
-    told = f"churn: drifted, live 1.1.0, latest 1.1.0\n  {error}\n    mend it: {aside}\n"
+    told = f"churn: drifted, live 1.1.0, latest 1.1.0\n  {error}\n    fix: {aside}\n"
     assert shipped.cli("status", "churn") == Result(3, told, "")
     assert shipped.cli("current", "churn") == Result(0, "1.1.0\n", "")
 
@@ -243,7 +243,7 @@ def test_an_intent_that_cannot_be_read_stops_what_would_recover_it(
         shipped.refuses(command, f"{file} is no readable intent{where}", f"remove it: rm {file}")
     told = (
         f"churn: drifted, live 1.1.0, latest 1.1.0\n  {file} is no readable intent{where}\n"
-        f"    mend it: rm {file}\n"
+        f"    fix: rm {file}\n"
     )
     assert shipped.cli("status", "churn") == Result(3, told, "")
     file.unlink()
@@ -265,7 +265,7 @@ def test_metadata_that_cannot_be_read_breaks_the_live_version_and_a_deploy_mends
     assert broken == Result(
         5,
         f"churn: broken, live 1.1.0, latest 1.1.0\n  {directory.name}/metadata.json {what}\n"
-        "    mend it: tagship deploy churn@1.1.0 --force\n",
+        "    fix: tagship deploy churn@1.1.0 --force\n",
         "",
     )
     found = shipped.cli("verify", "churn@1.1.0")
@@ -354,17 +354,17 @@ def test_a_current_that_is_not_ours_is_not_touched(mistaken: tuple[Workbench, st
     bench, what, mend = mistaken
     current = bench.current
     if what == "is no link":
-        error = f"{current} is no link but a file or a folder of its own"
+        error = f"{current} is not a link but a file or a folder"
         hint = f"move it away: mv {current} {current}.old"
     else:
-        error = f"{current} {what}, which is no version"
+        error = f"{current} {what}, which is not a version"
         hint = f"remove the link and deploy again: rm {current}"
     for command in ("deploy churn --yes", "deploy churn@1.0.0 --yes --force", "deploy churn -y",
                     "rollback churn --yes", "rollback churn --to 1.0.0 --yes", "current churn",
                     "current churn --path", "cleanup churn --yes"):  # fmt: skip
         bench.refuses(command, error, hint)
     before = bench.state()
-    told = f"churn: drifted, live -, latest 1.1.0\n  {current} {what}\n    mend it: {mend}\n"
+    told = f"churn: drifted, live -, latest 1.1.0\n  {current} {what}\n    fix: {mend}\n"
     assert bench.cli("status", "churn") == Result(3, told, "")
     assert bench.cli("list", "churn").code == 0
     assert bench.changes(before) == set()
@@ -380,7 +380,7 @@ def test_a_dangling_current_is_told_and_mended(shipped: Workbench) -> None:
     mend = "tagship deploy churn@1.1.0 --force"
     shipped.refuses("current churn", error, mend)
     before = shipped.state()
-    told = f"churn: broken, live 1.1.0, latest 1.1.0\n  {error}\n    mend it: {mend}\n"
+    told = f"churn: broken, live 1.1.0, latest 1.1.0\n  {error}\n    fix: {mend}\n"
     assert shipped.cli("status", "churn") == Result(5, told, "")
     assert shipped.changes(before) == set()
     assert shipped.cli("deploy", "churn@1.1.0", "--force", "--yes").code == 0
@@ -484,7 +484,7 @@ def test_a_model_that_cannot_be_read_hides_no_other(
         assert status.code == 5
         assert "churn: in order, live 1.1.0, latest 1.1.0\n" in status.out
         assert f"wine: broken, live -, latest -\n  {why}: {wine}" in status.out
-        assert "    mend it: namei -l " in status.out
+        assert "    fix: namei -l " in status.out
         page = tmp_path / "report.html"
         done = _unprivileged(several, f"report -o {page}")
         assert (done.code, done.out) == (0, f"{page} shows churn, wine\n")
@@ -499,7 +499,7 @@ def test_a_history_that_is_a_folder_hides_no_other_model(several: Workbench) -> 
     file.mkdir()
     status = several.cli("status")
     assert "churn: in order, live 1.1.0, latest 1.1.0\n" in status.out
-    assert f"{file} cannot be read: Is a directory\n    mend it: ls -ld {file}\n" in status.out
+    assert f"{file} cannot be read: Is a directory\n    fix: ls -ld {file}\n" in status.out
     assert several.cli("models").code == 0
     assert several.cli("report", "-o", str(several.repo / "report.html")).code == 0
 

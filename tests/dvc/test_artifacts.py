@@ -40,7 +40,7 @@ def _stage_with_wdir(bench: Workbench, content: str) -> None:
 
 def _dvc_file(bench: Workbench, content: str) -> None:
     (bench.repo / "models/churn/model.bin").write_text(content)
-    bench.dvc("add", "--quiet", "models/churn/model.bin")
+    bench.track("models/churn/model.bin")
 
 
 def _dvc_file_of_another_name(bench: Workbench, content: str) -> None:
@@ -63,7 +63,7 @@ def _folder(bench: Workbench, content: str, path: str = "bundle") -> None:
         (bench.repo / "bundle" / name).unlink(missing_ok=True)
         (bench.repo / "bundle" / name).write_text(text)
     (bench.repo / "dvc.yaml").write_text(f"artifacts:\n  churn:\n    path: {path}\n")
-    bench.dvc("add", "--quiet", "bundle")
+    bench.track("bundle")
 
 
 def _git_file(bench: Workbench, content: str) -> None:
@@ -156,7 +156,7 @@ def test_dvc_keeps_the_executable_bit_of_a_file(bench: Workbench) -> None:
 
 def test_a_self_test_is_released_with_its_model(bench: Workbench) -> None:
     (bench.repo / "models/churn/self_test.json").write_text("{}")
-    bench.dvc("add", "--quiet", "models/churn/self_test.json")
+    bench.track("models/churn/self_test.json")
     (bench.repo / "dvc.yaml").write_text(
         "artifacts:\n  churn:\n    path: models/churn/model.bin\n"
         "    meta: {self_test: models/churn/self_test.json}\n"
@@ -266,7 +266,7 @@ def test_of_several_models_a_metrics_file_counts_for_the_one_that_it_names(
     other = bench.repo / "models" / "wine" / "model.bin"
     other.parent.mkdir()
     other.write_text("another model\n")
-    bench.dvc("add", "--quiet", "models/wine/model.bin")
+    bench.track("models/wine/model.bin")
     (bench.repo / declared).parent.mkdir(exist_ok=True)
     (bench.repo / declared).write_text('{"accuracy": 0.75}\n')
     (bench.repo / "dvc.yaml").write_text(

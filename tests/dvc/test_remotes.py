@@ -59,7 +59,7 @@ def test_a_folder_goes_to_the_bucket_and_comes_from_it(bench: Workbench, bucket:
     for number in range(20):
         (bench.repo / f"bundle/part-{number}").write_text(f"part {number}\n")
     (bench.repo / "dvc.yaml").write_text("artifacts:\n  churn:\n    path: bundle\n")
-    bench.dvc("add", "--quiet", "bundle")
+    bench.track("bundle")
     bench.commit()
     assert bench.manager.release().pushed_objects == 21
     _empty_cache(bench)

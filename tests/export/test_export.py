@@ -26,7 +26,7 @@ from tagship.disk.files import digest
 from tagship.export.export import Exported, export
 from tagship.progress import Advance, Progress, silent
 from tagship.registry.refs import Ref
-from tagship.workspace import workspace
+from tagship.workspace.find import find
 from tests.workbench import PATH, Result, Workbench
 
 ROWS = [[float(i), float(i % 3)] for i in range(30)]
@@ -40,8 +40,8 @@ def run(
     progress: Progress = silent,
 ) -> Exported:
     """Export as the command would: everything is read again."""
-    space = workspace.find(bench.repo)
-    return export(space, Ref.parse(ref), formats or ("cyclonedx",), target, progress)
+    source, host = find(bench.repo)
+    return export(source, host, Ref.parse(ref), formats or ("cyclonedx",), target, progress)
 
 
 def tree(folder: Path) -> list[str]:
@@ -515,7 +515,7 @@ def test_bad_input_is_refused_before_anything_is_made(
 def test_no_format_at_all_is_refused(bench: Workbench) -> None:
     bench.release()
     with pytest.raises(NotFound, match="there is no format to export in"):
-        export(workspace.find(bench.repo), Ref.parse("churn"), ())
+        export(*find(bench.repo), Ref.parse("churn"), ())
 
 
 def test_a_name_that_cannot_be_is_refused() -> None:
@@ -543,7 +543,7 @@ def test_a_pickle_is_described_and_never_loaded(
     code = f"cos\nsystem\n(S'touch {trap}'\ntR."
     declare(bench, "models/churn/model.pkl")
     (bench.repo / "models/churn/model.pkl").write_text(code)
-    bench.dvc("add", "--quiet", "models/churn/model.pkl")
+    bench.track("models/churn/model.pkl")
     bench.commit()
     bench.release()
     run(bench, "churn", "huggingface", "cyclonedx", target=target)
@@ -602,7 +602,7 @@ def release(bench: Workbench, model: Any, path: str, more: str = "") -> str:
     place.unlink(missing_ok=True)
     saved = {".cbm": "save_model", ".keras": "save"}[place.suffix]
     getattr(model, saved)(str(place))
-    bench.dvc("add", "--quiet", path)
+    bench.track(path)
     bench.commit("Train")
     return bench.release()
 

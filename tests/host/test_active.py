@@ -125,7 +125,7 @@ def test_under_constant_switching_a_reader_never_sees_a_mixed_or_missing_version
             "    meta: {self_test: models/churn/self_test.json}\n"
         )
         bench.ship(f"model {number}\n")
-    store = bench.manager.space.store("churn")
+    store = bench.store
     names, stop = store.directories(), threading.Event()
 
     def flip() -> None:

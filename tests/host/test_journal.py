@@ -348,5 +348,5 @@ def test_commands_read_few_events_of_a_long_history(
 
 def test_a_number_of_events_is_one_or_more(shipped: Workbench) -> None:
     assert len(shipped.manager.get_deployment_history(0)) == 2  # as ever: all
-    with pytest.raises(InvalidName, match="-1 is no number of events"):
+    with pytest.raises(InvalidName, match="-1 is not a number of events"):
         shipped.manager.get_deployment_history(-1)

@@ -25,7 +25,9 @@ class Case:
         refused: a piece of the error of ``deploy``; None where it goes on as if nothing were there.
         live: what is then live.
         reads: whether the commands that read go on too; None where some of them cannot.
-        swept: one of many values in one place, for which no process of its own is started.
+        swept: one of many values in one place, after which only two commands that read are run.
+        process: ``deploy`` runs in a process of its own: the case is about what one imports, what
+            its environment holds, or which programs it starts.
     """
 
     name: str
@@ -34,18 +36,24 @@ class Case:
     live: str = OLD
     reads: bool | None = True
     swept: bool = False
+    process: bool = False
 
 
 CASES: list[Case] = []
 
 
 def case(
-    name: str, refused: str | None = None, live: str = OLD, reads: bool | None = True
+    name: str,
+    refused: str | None = None,
+    live: str = OLD,
+    reads: bool | None = True,
+    *,
+    process: bool = False,
 ) -> Callable[[Spoil], Spoil]:
     """Put a function into the table."""
 
     def keep(spoil: Spoil) -> Spoil:
-        CASES.append(Case(name, spoil, refused, live, reads))
+        CASES.append(Case(name, spoil, refused, live, reads, process=process))
         return spoil
 
     return keep
@@ -598,6 +606,7 @@ for _option, _url in {
             _program(_option, _url),
             f"has the option {_option} from .dvc/config",
             reads=None,
+            process=True,
         )
     )
 
@@ -625,10 +634,10 @@ for _names in (
     ("remote.origin.uploadpack", "remote.origin.receivepack", "core.alternateRefsCommand"),
     ("uploadpack.packObjectsHook", "interactive.diffFilter", "browser.x.cmd", "man.x.cmd"),
 ):
-    CASES.append(Case(f"Git is told to run {', '.join(_names)}", _canaries(*_names)))
+    CASES.append(Case(f"Git is told to run {', '.join(_names)}", _canaries(*_names), process=True))
 
 
-@case("Git is told of filters", live=NEW)
+@case("Git is told of filters", live=NEW, process=True)
 def _(box: Sandbox) -> None:
     """The bytes come as they are committed: no smudge."""
     _git_folder(box)
@@ -645,7 +654,7 @@ def _(box: Sandbox) -> None:
         box.git_config(f"filter.x.{kind}", box.canary(kind))
 
 
-@case("Git is told to verify what it shows, by a program")
+@case("Git is told to verify what it shows, by a program", process=True)
 def _(box: Sandbox) -> None:
     signed = ("tree {}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\ngpgsig -----BEGIN PGP"
               " SIGNATURE-----\n x\n -----END PGP SIGNATURE-----\n\nx\n")  # fmt: skip
@@ -657,20 +666,25 @@ def _(box: Sandbox) -> None:
     box.git_config("log.showSignature", "true")
 
 
-@case("Git has a command for everything")
+@case("Git has a command for everything", process=True)
 def _(box: Sandbox) -> None:
     for name in ("status", "show", "log", "rev-parse", "for-each-ref", "cat-file", "ls-files"):
         box.git_config(f"alias.{name}", f"!{box.canary(name)}")
 
 
-@case("Git's addresses are rewritten to a program")
+@case("Git's addresses are rewritten to a program", process=True)
 def _(box: Sandbox) -> None:
     box.git_config(f"url.ext::{box.canary('ext')} .insteadOf", "../origin.git")
     box.git_config("protocol.ext.allow", "always")
     box.git_config("remote.origin.vcs", "ext")
 
 
-@case("Git would fetch what it lacks by a program", "is tracked by neither|has no", reads=None)
+@case(
+    "Git would fetch what it lacks by a program",
+    "is tracked by neither|has no",
+    reads=None,
+    process=True,
+)
 def _(box: Sandbox) -> None:
     box.git_config("core.repositoryFormatVersion", "1")
     box.git_config("extensions.partialClone", "evil")
@@ -682,7 +696,7 @@ def _(box: Sandbox) -> None:
     (box.repo / ".git/objects" / blob[:2] / blob[2:]).unlink()
 
 
-@case("Git includes a configuration from the work tree")
+@case("Git includes a configuration from the work tree", process=True)
 def _(box: Sandbox) -> None:
     box.write("evil.config", f"[core]\n\tfsmonitor = {box.canary('included')}\n")
     box.git_config("include.path", "../evil.config")
@@ -696,7 +710,7 @@ HOOKS = ("applypatch-msg", "pre-applypatch", "post-applypatch", "pre-commit", "p
          "sendemail-validate", "fsmonitor-watchman", "post-index-change")  # fmt: skip
 
 
-@case("there is every hook")
+@case("there is every hook", process=True)
 def _(box: Sandbox) -> None:
     hooks = box.repo / ".git/hooks"
     hooks.mkdir(exist_ok=True)
@@ -705,7 +719,7 @@ def _(box: Sandbox) -> None:
     (box.repo / "README").write_text("edited\n")
 
 
-@case("the hooks are in the work tree")
+@case("the hooks are in the work tree", process=True)
 def _(box: Sandbox) -> None:
     for name in HOOKS:
         evil = box.canary(f"hook-{name}")
@@ -715,18 +729,18 @@ def _(box: Sandbox) -> None:
     box.git_config("core.hooksPath", "hooks")
 
 
-@case("Git's work tree is elsewhere", "git: |is in no|outside", reads=None)
+@case("Git's work tree is elsewhere", "git: |is in no|outside", reads=None, process=True)
 def _(box: Sandbox) -> None:
     box.git_config("core.worktree", str(box.victim))
 
 
-@case(".git is a file that leads elsewhere")
+@case(".git is a file that leads elsewhere", process=True)
 def _(box: Sandbox) -> None:
     (box.repo / ".git").rename(box.victim / "git")
     (box.repo / ".git").write_text(f"gitdir: {box.victim}/git\n")
 
 
-@case("objects are replaced")
+@case("objects are replaced", process=True)
 def _(box: Sandbox) -> None:
     """What the tag's commit says, not what is put in its place."""
     tagged = box.bench.git("rev-parse", "churn@v1.1.0^{commit}").strip()
@@ -735,20 +749,20 @@ def _(box: Sandbox) -> None:
     box.bench.git("replace", tagged, other)
 
 
-@case("parents are grafted")
+@case("parents are grafted", process=True)
 def _(box: Sandbox) -> None:
     (box.repo / ".git/info").mkdir(exist_ok=True)
     (box.repo / ".git/info/grafts").write_text(f"{box.head()} {'1' * 40}\n")
 
 
-@case("objects are borrowed from elsewhere")
+@case("objects are borrowed from elsewhere", process=True)
 def _(box: Sandbox) -> None:
     (box.repo / ".git/objects/info").mkdir(exist_ok=True)
     alternates = f"{box.victim}\n/dev/zero\n/proc/self/fd\n{'x' * 5000}\n"
     (box.repo / ".git/objects/info/alternates").write_text(alternates)
 
 
-@case("attributes and ignore rules of every kind")
+@case("attributes and ignore rules of every kind", process=True)
 def _(box: Sandbox) -> None:
     box.write(".gitattributes", "* export-subst export-ignore -text diff=x merge=x !a [attr]b c\n")
     box.write(".dvcignore", "*\n!" + "[" * 5000 + "\n")
@@ -819,7 +833,12 @@ MODULES = ("tagship", "dvc", "git", "click", "catboost", "json", "ctypes", "site
            "usercustomize", "ruamel", "semver", "filelock")  # fmt: skip
 
 
-@case("modules of every name lie in the work tree", "is no CatBoost model|is not", reads=None)
+@case(
+    "modules of every name lie in the work tree",
+    "is no CatBoost model|is not",
+    reads=None,
+    process=True,
+)
 def _(box: Sandbox) -> None:
     """With a model that the smoke test looks at in a process of its own."""
     for name in MODULES:
@@ -834,7 +853,7 @@ def _(box: Sandbox) -> None:
     box.release()
 
 
-@case("programs of the names git and python lie in the work tree")
+@case("programs of the names git and python lie in the work tree", process=True)
 def _(box: Sandbox) -> None:
     for name in ("git", "python", "python3", "sh", "dvc", "ssh", "gpg"):
         box.write(name, (box.top / box.canary(f"path-{name}")).read_bytes())

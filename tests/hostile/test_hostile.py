@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,30 +18,19 @@ LINES = 8  # of standard error: a few notes, an error, a hint
 
 
 @pytest.fixture(scope="module")
-def released(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Path]:
+def released(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Path:
     """The workspace with 1.0.0 deployed and 1.1.0 released, built once; each test gets a copy."""
     folder = tmp_path_factory.mktemp("released")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        conftest._seal(monkeypatch, folder)
-        for name in ("repo", "origin.git"):
-            shutil.copytree(template / name, folder / name, symlinks=True)
-        bench = Workbench(folder / "repo", monkeypatch, None)  # type: ignore[arg-type] # nothing is printed
+    with conftest.prepared(template, folder) as bench:
         bench.ship()
         bench.release("model 2\n")
-        shutil.rmtree(bench.repo / ".git/hooks")
-        yield folder
+    shutil.rmtree(folder / "repo/.git/hooks")
+    return folder
 
 
 @pytest.fixture
-def box(
-    released: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Sandbox:
-    for name in ("repo", "origin.git", "dvc-remote"):
-        shutil.copytree(released / name, tmp_path / name, symlinks=True)
-    found = Sandbox(Workbench(tmp_path / "repo", monkeypatch, capsys))
+def box(released: Path, copied: Callable[[Path], Workbench]) -> Sandbox:
+    found = Sandbox(copied(released))
     found.prepare()
     return found
 
@@ -64,7 +53,7 @@ def test_a_hostile_repository_is_refused_or_passed_over(box: Sandbox, case: Case
     assert box.fired() == []  # none of it is the author's own doing
     before = box.snapshot()
     live = box.bench.current.readlink() if box.bench.current.is_symlink() else None
-    done = box.bench.cli("deploy", MODEL, "--yes") if case.swept else box.deploy()
+    done = box.deploy() if case.process else box.bench.cli("deploy", MODEL, "--yes")
     _check_told(done, (0, 1))
     if case.refused is None:
         assert done.code == 0, done

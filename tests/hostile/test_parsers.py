@@ -149,7 +149,7 @@ def test_the_options_of_a_remote(remote: Any, host: Any) -> None:
 
 def test_lists_of_files(bench: Workbench) -> None:
     """The list is an object of the cache, so each example is written there."""
-    cache = bench.manager.space.cache
+    cache = bench.manager.source.cache
     fetch = remote.Fetcher(cache, bench.repo / ".dvc/tmp/tagship", offline=True)
     entry = st.fixed_dictionaries({}, optional={"md5": JSON | st.just("a" * 32), "relpath": JSON})
 

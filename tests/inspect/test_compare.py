@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tagship.cli import output
+from tagship.cli import compare as cli_compare
 from tagship.inspect import compare
 from tagship.inspect.compare import Change
 from tests.workbench import PATH, Workbench
@@ -111,7 +111,7 @@ def test_it_reads_well_in_a_pipe(two: Workbench) -> None:
         "\n"
         "2 commits in 1.1.0 alone\n"
         "the same: commands\n"
-        "not known: architecture (it is known of a version that was deployed here)\n"
+        "architecture: n/a (known after a deploy on this host)\n"
     )
 
 
@@ -134,7 +134,7 @@ def test_markdown_for_a_pull_request(two: Workbench) -> None:
 
 
 def test_markdown_takes_no_text_for_anything_else() -> None:
-    text = output.markdown(["a_b", (("x|y",), [("<script>*`[",)])])
+    text = cli_compare.as_markdown(["a_b", (("x|y",), [("<script>*`[",)])])
     assert text == "## a\\_b\n\n| x\\|y |\n| --- |\n| &lt;script>\\*\\`\\[ |"
 
 
@@ -216,7 +216,7 @@ def test_a_self_test_that_is_here_no_more_is_not_known(two: Workbench) -> None:
     two.commit("Without a self-test")
     two.release()
     out = two.cli("compare", "churn").out
-    assert "not known: self-test (one of the two has none here)\n" in out
+    assert "self-test: n/a (none defined)\n" in out
 
 
 def test_a_shallow_clone_says_what_it_cannot_know(two: Workbench, tmp_path: Path) -> None:
@@ -231,14 +231,14 @@ def test_a_shallow_clone_says_what_it_cannot_know(two: Workbench, tmp_path: Path
     shallow.git("fetch", "--quiet", "--depth", "1", "origin", "tag", "churn@v1.1.0")
     found = shallow.manager.compare("1.0", "1.1")
     assert (found.ahead, found.behind, found.commits) == (None, None, ())
-    told = "the clone is shallow, or lacks one: git fetch --unshallow --tags"
-    assert f"not known: commits ({told})\n" in shallow.cli("compare", "churn", "1.0", "1.1").out
+    told = "shallow or incomplete clone: git fetch --unshallow --tags"
+    assert f"commits: n/a ({told})\n" in shallow.cli("compare", "churn", "1.0", "1.1").out
     assert f"({told})" in shallow.cli("compare", "churn", "1.0", "1.1", "--markdown").out
     assert '"ahead": null' in shallow.cli("compare", "churn", "1.0", "1.1", "--json").out
     (tmp_path / "elsewhere" / "dvc-remote").symlink_to(two.repo.parent / "dvc-remote")
     shallow.manager.deploy("1.0")
     assert shallow.manager.plan("1.1").commits is None
-    assert "  commits between: not known" in shallow.cli("deploy", "churn", "--dry-run").out
+    assert "  commits between: n/a" in shallow.cli("deploy", "churn", "--dry-run").out
     shallow.git("fetch", "--quiet", "--unshallow", "--tags")
     assert shallow.manager.compare("1.0", "1.1").ahead == two.manager.compare("1.0", "1.1").ahead
     assert shallow.manager.plan("1.1").commits == two.manager.compare("1.0", "1.1").ahead
@@ -312,7 +312,7 @@ def test_two_values_are_compared_by_name() -> None:
 
 
 def test_markdown_of_an_odd_name_stays_in_its_cell() -> None:
-    odd = output.markdown([(("m|\n\n# Heading & ~~gone~~",), [])])
+    odd = cli_compare.as_markdown([(("m|\n\n# Heading & ~~gone~~",), [])])
     assert odd == "| m\\| # Heading &amp; \\~\\~gone\\~\\~ |\n| --- |"
 
 

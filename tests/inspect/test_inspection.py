@@ -34,7 +34,7 @@ def test_behind_is_exit_3_and_names_the_deploy(bench: Workbench) -> None:
         3,
         "churn: drifted, live 1.0.0, latest 1.1.0\n"
         "  1.1.0 is released, 1.0.0 is live\n"
-        "    mend it: tagship deploy churn\n",
+        "    fix: tagship deploy churn\n",
     )
 
 
@@ -52,7 +52,7 @@ def test_what_was_released_after_a_rollback_is_not_what_was_rolled_back(
     assert shipped.cli("status").out == (
         "churn: drifted, live 1.0.0, latest 1.2.0\n"
         "  1.2.0 is released, 1.0.0 is live\n"
-        "    mend it: tagship deploy churn\n"
+        "    fix: tagship deploy churn\n"
     )
 
 
@@ -116,7 +116,7 @@ def test_every_damage_is_found_and_the_command_that_status_names_mends_it(
     (told,) = json.loads(result.out)
     if damage == "moved tag":
         return  # nobody but a person can say which of the two is right
-    _follow(bench, told["findings"][0]["mend"])
+    _follow(bench, told["findings"][0]["fix"])
     assert bench.cli("status", "churn").code == 0
     assert bench.live() == "model 2\n"
 
@@ -283,7 +283,7 @@ def test_what_was_gone_back_from_is_not_advised_again(bench: Workbench) -> None:
     assert bench.cli("status", "churn").out == (
         "churn: drifted, live 1.0.0, latest 1.1.0\n"
         "  1.1.0 was rolled back to 1.0.0: wrong on snow\n"
-        "    mend it: tagship release churn, once it is better\n"
+        "    fix: tagship release churn, once it is better\n"
     )
 
 
@@ -296,7 +296,7 @@ def test_a_link_that_was_removed_is_mended_with_what_was_live(bench: Workbench) 
         5,
         "churn: broken, live -, latest 1.1.0\n"
         f"  {bench.current} is gone\n"
-        "    mend it: tagship rollback churn --to 1.0.0\n",
+        "    fix: tagship rollback churn --to 1.0.0\n",
     )
     assert bench.cli("rollback", "churn", "--to", "1.0.0", "--yes").code == 0
     assert bench.live() == "model 1\n"
@@ -308,7 +308,7 @@ def test_a_tag_that_this_clone_has_not_is_fetched(bench: Workbench) -> None:
     bench.git("tag", "--delete", "churn@v1.0.0")
     result = bench.cli("status", "churn", "--json")
     (finding,) = json.loads(result.out)[0]["findings"]
-    assert finding["mend"] == "git fetch --tags"
+    assert finding["fix"] == "git fetch --tags"
     bench.git("fetch", "--quiet", "--tags")
     assert bench.cli("status", "churn").code == 0
 
@@ -317,7 +317,7 @@ def test_cleanup_leaves_what_is_not_ours(bench: Workbench) -> None:
     bench.ship()
     (bench.folder / "versions/backup").mkdir()
     verdicts = bench.manager.cleanup_old_versions(keep=1).verdicts
-    assert {v.directory: v.why for v in verdicts}["backup"] == "not a version of ours"
+    assert {v.directory: v.why for v in verdicts}["backup"] == "not made by tagship"
     assert (bench.folder / "versions/backup").is_dir()
 
 
@@ -361,7 +361,7 @@ def test_whatever_is_edited_in_metadata_and_follows_from_the_tag_is_found(
         assert words == [f"has another {name} than churn@v1.1.0"], name
     status = shipped.cli("status", "churn")
     assert status.code == 3
-    assert "has another metrics.f1 than churn@v1.1.0\n    mend it: tagship deploy" in status.out
+    assert "has another metrics.f1 than churn@v1.1.0\n    fix: tagship deploy" in status.out
     assert shipped.cli("deploy", "churn@1.1.0", "--force", "--yes").code == 0
     assert shipped.cli("status", "churn").code == 0
 
@@ -380,7 +380,7 @@ def test_what_only_this_host_knows_may_be_another_thing(shipped: Workbench) -> N
 
 def test_metrics_that_dvc_keeps_are_held_as_far_as_the_cache_has_them(bench: Workbench) -> None:
     bench.git("rm", "--quiet", "--cached", "metrics.json")
-    bench.dvc("add", "--quiet", "metrics.json")
+    bench.track("metrics.json")
     bench.commit()
     bench.ship()
     assert bench.manager.show().metrics == {"accuracy": 0.75}

@@ -299,8 +299,8 @@ def test_a_root_that_leaves_the_repository_is_refused(root: str) -> None:
 def test_settings_that_are_no_mapping_are_refused() -> None:
     with pytest.raises(Refused) as caught:
         settings.parse(b"deploy: [keep]")
-    assert caught.value.message == "deploy: in params.yaml is no mapping"
-    assert caught.value.hint == "mend params.yaml"
+    assert caught.value.message == "deploy: in params.yaml is not a mapping"
+    assert caught.value.hint == "fix params.yaml"
 
 
 def test_the_settings_are_those_in_the_work_tree_or_the_defaults(tmp_path: Path) -> None:
@@ -349,7 +349,7 @@ def test_aliases_that_stand_for_too_much_are_refused(text: str, why: str) -> Non
     with pytest.raises(Corrupt) as caught:
         yaml.parse(text.encode(), "params.yaml")
     assert caught.value.message == f"params.yaml is no readable YAML, {why}"
-    assert caught.value.hint == "mend params.yaml and commit it"
+    assert caught.value.hint == "fix params.yaml and commit it"
 
 
 def test_aliases_of_people_are_read() -> None:

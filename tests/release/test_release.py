@@ -230,7 +230,7 @@ def test_a_folder_that_was_changed_since_it_was_tracked_is_not_released(
     for name in ("a", "b"):
         (folder / name).write_text(name)
     (bench.repo / "dvc.yaml").write_text("artifacts:\n  churn:\n    path: bundle\n")
-    bench.dvc("add", "--quiet", "bundle")
+    bench.track("bundle")
     bench.commit()
     (folder / "a").unlink(missing_ok=change != "added")
     if change != "removed":
@@ -239,7 +239,7 @@ def test_a_folder_that_was_changed_since_it_was_tracked_is_not_released(
         (folder / "a").write_text("a")
     with pytest.raises(Refused, match=r"bundle is not what bundle\.dvc says"):
         bench.release()
-    bench.dvc("add", "--quiet", "bundle")
+    bench.track("bundle")
     bench.commit()
     assert bench.release() == "1.0.0"
 
@@ -276,7 +276,9 @@ def test_a_pointer_of_git_lfs_is_not_released_as_a_model(bench: Workbench) -> No
 
 def test_a_model_that_dvc_linked_to_its_cache_is_released(bench: Workbench) -> None:
     bench.dvc("config", "cache.type", "symlink")
-    bench.train("model 2\n")
+    (bench.repo / "models/churn/model.bin").write_text("model 2\n")
+    bench.dvc("add", "--quiet", "models/churn/model.bin")
+    bench.commit()
     assert (bench.repo / "models/churn/model.bin").is_symlink()
     assert bench.release() == "1.0.0"
 
@@ -298,7 +300,7 @@ def test_a_release_on_a_machine_that_never_deployed_finds_what_the_remote_has(
     (bench.repo / "bundle").mkdir()
     (bench.repo / "bundle/a").write_text("a")
     (bench.repo / "dvc.yaml").write_text("artifacts:\n  churn:\n    path: bundle\n")
-    bench.dvc("add", "--quiet", "bundle")
+    bench.track("bundle")
     bench.commit()
     bench.dvc("push", "--quiet")
     run(bench.repo, "rm", "-rf", ".dvc/cache", "bundle")

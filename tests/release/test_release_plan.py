@@ -26,7 +26,7 @@ def test_a_plan_touches_nothing_and_says_what_is_released_then(bench: Workbench)
 def test_what_was_planned_is_published_though_head_has_moved(bench: Workbench) -> None:
     plan = bench.manager.release_plan()
     bench.train("model 2\n")
-    done = publish.publish(bench.manager.space, plan, "as it was shown")
+    done = publish.publish(bench.manager.source, plan, "as it was shown")
     assert (done.commit, done.tag) == (plan.commit, "churn@v1.0.0")
     assert bench.git("rev-parse", "churn@v1.0.0^{commit}").strip() == plan.commit
     bench.manager.deploy()
@@ -38,7 +38,7 @@ def test_a_plan_whose_tag_somebody_made_meanwhile_is_refused(bench: Workbench) -
     bench.git("tag", "-m", "theirs", plan.tag)
     before = bench.git("rev-parse", plan.tag)
     with pytest.raises(Refused, match=r"churn@v1\.0\.0"):
-        publish.publish(bench.manager.space, plan)
+        publish.publish(bench.manager.source, plan)
     assert bench.git("rev-parse", plan.tag) == before
 
 
@@ -69,7 +69,7 @@ def test_a_plan_asks_no_remote_for_the_size_of_a_folder(bench: Workbench) -> Non
     (bench.repo / "bundle").mkdir()
     (bench.repo / "bundle/a").write_text("a")
     (bench.repo / "dvc.yaml").write_text("artifacts:\n  churn:\n    path: bundle/a\n")
-    bench.dvc("add", "--quiet", "bundle")
+    bench.track("bundle")
     bench.commit()
     assert bench.manager.release_plan().size == 1
     bench.dvc("push", "--quiet")

@@ -10,7 +10,7 @@ import pytest
 
 from tagship.report import plots
 from tagship.report.plots import Plot, Side
-from tagship.workspace import workspace
+from tagship.workspace.find import find
 from tests.workbench import Workbench
 
 PIXEL = base64.b64decode(
@@ -62,7 +62,7 @@ class Pipeline:
 
     def read(self) -> tuple[Plot, ...]:
         """The plots of all versions, the newest first."""
-        return plots.read(workspace.find(self.bench.repo), "churn", self.sides[::-1])
+        return plots.read(find(self.bench.repo)[0], "churn", self.sides[::-1])
 
     def drop_from_cache(self, content: str) -> None:
         """Take an object out of DVC's cache."""
@@ -202,7 +202,7 @@ def test_a_model_of_dvc_add_has_the_plots_of_the_top_level(bench: Workbench) -> 
         file.write("plots:\n  - roc.json: {x: fpr, y: tpr}\n")
     (bench.repo / "roc.json").write_text('{"roc": [{"fpr": 0, "tpr": 0}, {"fpr": 1, "tpr": 1}]}')
     side = Side("1.0.0", bench.commit())
-    (plot,) = plots.read(workspace.find(bench.repo), "churn", [side])
+    (plot,) = plots.read(find(bench.repo)[0], "churn", [side])
     assert [(row["fpr"], row["tpr"]) for row in rows(plot)] == [(0, 0), (1, 1)]
 
 
@@ -343,16 +343,16 @@ def test_a_long_line_is_thinned_out_and_a_matrix_never(pipeline: Pipeline) -> No
 
 def test_a_commit_that_is_not_here_or_has_no_such_model_is_told(pipeline: Pipeline) -> None:
     side = pipeline.commit({"curve.csv": "step,loss\n1,0.5\n"}, [CURVE])
-    space = workspace.find(pipeline.bench.repo)
+    source, _ = find(pipeline.bench.repo)
     gone, other = (
         Side("0.9.0", "f" * 40),
         Side("0.1.0", pipeline.bench.git("rev-parse", "HEAD~1").strip()),
     )
-    curve, notes = plots.read(space, "churn", [side, gone])
+    curve, notes = plots.read(source, "churn", [side, gone])
     assert curve.versions == ("1.0.0",)
     assert notes.notes == ("0.9.0: its commit ffffffffff is not in this clone",)
-    assert plots.read(space, "churn", [other]) == ()
-    (missing,) = plots.read(space, "fraud", [side])
+    assert plots.read(source, "churn", [other]) == ()
+    (missing,) = plots.read(source, "fraud", [side])
     assert missing.notes == (f"1.0.0: commit {side.commit[:10]} declares no model fraud",)
 
 

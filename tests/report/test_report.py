@@ -24,7 +24,7 @@ from tagship.host import history, process
 from tagship.report import collect, page
 from tagship.report.collect import ModelReport, Report
 from tagship.text import clock
-from tagship.workspace import workspace
+from tagship.workspace.find import find
 from tests import conftest
 from tests.browser import ARGUMENTS, CHROMIUM
 from tests.workbench import Workbench, dvc
@@ -39,7 +39,7 @@ CURVE = "step,loss\n1,0.9\n2,0.6\n3,0.5\n"
 
 
 def of(bench: Workbench, *models: str) -> Report:
-    return collect.collect(workspace.find(bench.repo), models)
+    return collect.collect(*find(bench.repo), models)
 
 
 def one(bench: Workbench) -> ModelReport:

@@ -137,7 +137,7 @@ def test_a_tracked_folder_and_gits_own_files_are_signed_too(host: Host) -> None:
     (bench.repo / PATH / "sub").mkdir(parents=True)
     (bench.repo / PATH / "weights").write_text("weights\n")
     (bench.repo / PATH / "sub" / "config").write_text("config\n")
-    bench.dvc("add", "--quiet", PATH)
+    bench.track(PATH)
     (bench.repo / "models/churn/test.json").write_text("not asked for\n")
     (bench.repo / "dvc.yaml").write_text(
         "artifacts:\n  churn:\n    path: models/churn/model.bin\n    type: model\n"

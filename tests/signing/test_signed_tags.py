@@ -11,7 +11,7 @@ import pytest
 
 from tagship import NotFound, Refused
 from tagship.registry import tags
-from tagship.workspace import workspace
+from tagship.workspace.find import find
 from tests.workbench import Workbench, run
 
 TAG = "churn@v1.0.0"
@@ -245,10 +245,10 @@ def test_a_repository_does_not_choose_its_own_signers_nor_a_program(signers: Sig
     assert told.err.startswith("error: " + COUNTS_NOT)
     replace_object(signers, TAG, lambda text: text.replace("SSH SIGNATURE", "PGP SIGNATURE"))
     assert bench.cli("deploy", "churn", "--yes").code == 1
-    space = workspace.find(bench.repo)
-    (of_pgp,) = tags.read(space.repository)
+    repository = find(bench.repo)[0].repository
+    (of_pgp,) = tags.read(repository)
     with pytest.raises(Refused):  # nor where it is asked of a signature that is none of SSH's
-        tags.check_signed(space.repository, of_pgp, signers.folder / "allowed_signers", None)
+        tags.check_signed(repository, of_pgp, signers.folder / "allowed_signers", None)
     assert not canary.exists()
 
 
@@ -325,7 +325,7 @@ def test_a_rollback_where_nobody_asks_for_signatures_needs_no_git(signers: Signe
     bench.git("tag", "--delete", TAG)
     told = bench.cli("rollback", "churn", "--yes")
     assert told.err == (
-        f"error: the tag {TAG} is not in this clone, and this host asks who signed it\n"
+        f"error: the tag {TAG} is not in this clone, and this host requires a signature\n"
         "hint: git fetch --tags\n"
     )
     (signers.folder / "host.toml").unlink()

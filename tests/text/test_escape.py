@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagship.text import escape
+from tests import conftest
 from tests.cli.test_terminal import shown
 from tests.workbench import Workbench
 
@@ -26,21 +28,28 @@ QUESTIONS = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def hostile(bench: Workbench) -> Workbench:
+@pytest.fixture(scope="module")
+def hostile_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two versions whose author, subject, metric, parameter, reason and message are hostile."""
-    for role in ("AUTHOR", "COMMITTER"):
-        bench.monkeypatch.setenv(f"GIT_{role}_NAME", EVIL)
-    bench.ship()
-    (bench.repo / "metrics.json").write_text(json.dumps({EVIL: 0.5, "b": f"{EVIL}\n{EVIL}"}))
-    (bench.repo / "params.yaml").write_text(json.dumps({EVIL: f"{EVIL}\nerror: not ours"}))
-    (bench.repo / "models" / "churn" / "model.bin").unlink()
-    (bench.repo / "models" / "churn" / "model.bin").write_text("model 2\n")
-    bench.dvc("add", "--quiet", "models/churn/model.bin")
-    bench.commit(f"Train {EVIL}")
-    assert bench.process("release", "churn", "-m", EVIL).code == 0
-    bench.manager.deploy(reason=f"{EVIL}\nerror: not ours\thint: rm -rf")
-    return bench
+    folder = tmp_path_factory.mktemp("hostile")
+    with conftest.prepared(template, folder) as bench:
+        for role in ("AUTHOR", "COMMITTER"):
+            bench.monkeypatch.setenv(f"GIT_{role}_NAME", EVIL)
+        bench.ship()
+        (bench.repo / "metrics.json").write_text(json.dumps({EVIL: 0.5, "b": f"{EVIL}\n{EVIL}"}))
+        (bench.repo / "params.yaml").write_text(json.dumps({EVIL: f"{EVIL}\nerror: not ours"}))
+        (bench.repo / "models" / "churn" / "model.bin").unlink()
+        (bench.repo / "models" / "churn" / "model.bin").write_text("model 2\n")
+        bench.track("models/churn/model.bin")
+        bench.commit(f"Train {EVIL}")
+        assert bench.process("release", "churn", "-m", EVIL).code == 0
+        bench.manager.deploy(reason=f"{EVIL}\nerror: not ours\thint: rm -rf")
+    return folder
+
+
+@pytest.fixture
+def hostile(hostile_template: Path, copied: Callable[[Path], Workbench]) -> Workbench:
+    return copied(hostile_template)
 
 
 @pytest.mark.parametrize("command", QUESTIONS)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     )
     from tagship.host.active import ActiveModel, Live, load, resolve
     from tagship.manager.model import ModelVersionManager
+    from tagship.manager.workspace import Workspace
 
 _HOMES = {
     "ActiveModel": "host.active",
@@ -35,6 +36,7 @@ _HOMES = {
     "TagshipError": "errors",
     "Unavailable": "errors",
     "ModelVersionManager": "manager.model",
+    "Workspace": "manager.workspace",
 }
 __all__ = [
     "ActiveModel",
@@ -48,6 +50,7 @@ __all__ = [
     "SelfTestFailed",
     "TagshipError",
     "Unavailable",
+    "Workspace",
     "load",
     "resolve",
 ]

@@ -13,7 +13,7 @@ class TagshipError(Exception):
         hint: the command or the act that helps; may be empty.
     """
 
-    mended: tuple[str, ...] = ()  # what a killed run had left, and was put in order before
+    repaired: tuple[str, ...] = ()  # what a killed run had left, and was put in order before
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

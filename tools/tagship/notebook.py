@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from tagship.deploy import plan as deploy_plan
-from tagship.deploy.deploy import Outcome, interruptible
+from tagship.deploy.act import Outcome, interruptible
 from tagship.deploy.plan import Plan
 from tagship.errors import Interrupted, Refused, SelfTestFailed, TagshipError
 from tagship.host import history, metadata
 from tagship.host.history import Event, Place
 from tagship.loaders.selftest import Report
-from tagship.manager import arguments
 from tagship.manager.model import ModelVersionManager
 from tagship.progress import Advance
 from tagship.registry import metrics
@@ -197,7 +196,6 @@ def _in_two_lines() -> Iterator[None]:
 
 
 @_in_two_lines()
-@arguments.checked
 def deploy(
     model: str,
     version: str | None = None,
@@ -257,14 +255,16 @@ def _propose(manager: ModelVersionManager, request: _Request) -> Proposal:
             version = str(first.version)
         except AlreadyReleased as found:
             version = str(found.version)
-    space, model = manager.space, request.model
+    source, model = manager.source, request.model
     if first is None or first.waiting:
         plan = manager.plan(version)
     else:
-        plan = deploy_plan.of_commit(space, model, first.commit, version, first.tag)
+        plan = deploy_plan.of_commit(
+            source, manager.host.store(manager.model), model, first.commit, version, first.tag
+        )
     before = {name: old for name, (old, _) in plan.metrics.items() if old is not None}
     after = {name: new for name, (_, new) in plan.metrics.items() if new is not None}
-    return Proposal(plan, first, metrics.changes(before, after, space.settings.better))
+    return Proposal(plan, first, metrics.changes(before, after, manager.host.settings.better))
 
 
 def _carry_out(
@@ -275,10 +275,15 @@ def _carry_out(
     if proposal.release is not None:
         say(f"releasing {plan.tag}")
         published = publish.publish(
-            manager.space, proposal.release, request.message, manager.progress
+            manager.source,
+            proposal.release,
+            request.message,
+            manager.progress,
+            manager.host.policy.signing_key,
         )
     say(f"deploying {plan.version}")
-    with interruptible(manager.space, published):
+    released = (published.model, str(published.version)) if published else None
+    with interruptible(manager.host.store(manager.model), released):
         outcome = manager.deploy(plan.version, reason=request.reason or request.message)
     say("testing the live version")
     try:
@@ -303,7 +308,7 @@ def _state(
     outcome: Outcome,
     report: Report,
 ) -> Deployed:
-    store, place = manager.space.store(outcome.model), outcome.place
+    store, place = manager.host.store(manager.model), outcome.place
     path = outcome.path / metadata.read(outcome.path).path
     event = outcome.event or _event_of(manager, place)
     return Deployed(
@@ -311,7 +316,7 @@ def _state(
         version=place.version,
         deployment=event.id if event else history.id_of(place.directory),
         at=event.at if event else None,
-        link=os.path.relpath(store.current, manager.space.project),
+        link=os.path.relpath(store.current, manager.source.project),
         points_to=str(Path(os.readlink(store.current)) / path.name),
         readable=os.access(path, os.R_OK),
         versions=len(manager.list_versions()),
@@ -319,7 +324,7 @@ def _state(
         changed=outcome.event is not None,
         tag=plan.tag,
         pushed_to=published.pushed_to if published else None,
-        notes=(*(published.warnings if published else ()), *outcome.mended, *outcome.warnings),
+        notes=(*(published.warnings if published else ()), *outcome.repaired, *outcome.warnings),
     )
 
 

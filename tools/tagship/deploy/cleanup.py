@@ -7,8 +7,8 @@ from pathlib import Path
 
 from semver import Version
 
-from tagship.deploy import deploy
-from tagship.deploy.deploy import Options, Outcome
+from tagship.deploy import act
+from tagship.deploy.act import PLAIN, Act, Options, Outcome
 from tagship.disk import capacity
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
 from tagship.host import history, installed, journal, link, metadata, process
@@ -16,7 +16,7 @@ from tagship.host.history import Event, Place
 from tagship.host.store import Pin, Store
 from tagship.registry.refs import Ref
 from tagship.text import clock
-from tagship.workspace.workspace import Workspace
+from tagship.workspace.host import Host
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Cleanup:
     model: str
     verdicts: tuple[Verdict, ...]
     dry_run: bool
-    mended: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
 
     @property
     def freed(self) -> int:
@@ -47,12 +47,12 @@ class Cleanup:
 
 @dataclass(frozen=True)
 class Pinned:
-    """Whether cleanup may have a version; ``mended``: what a killed run had left."""
+    """Whether cleanup may have a version; ``repaired``: what a killed run had left."""
 
     model: str
     version: str
     pinned: bool
-    mended: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
 
 
 def decide(
@@ -90,7 +90,7 @@ def decide(
         if target is not None and place.directory == target.directory:
             return "rollback target"
         if not history.is_directory(place.directory):
-            return "not a version of ours"
+            return "not made by tagship"
         if place.version in pins:
             return "pinned"
         if place.directory in opened:
@@ -110,138 +110,114 @@ def _newest(good: Sequence[Place], keep: int) -> list[Place]:
 
 
 def cleanup(
-    space: Workspace,
+    host: Host,
     model: str,
     keep: int | None = None,
     *,
     dry_run: bool = False,
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = PLAIN,
 ) -> Cleanup:
     """Remove old versions from this host; the tags and DVC's objects stay, so each can come back.
 
     Args:
-        space: the workspace.
+        host: where they are.
         model: the model.
         keep: good versions that stay; None for what the settings say.
         dry_run: decide, and remove nothing.
         options: ``reason`` and ``wait`` are used.
 
     Raises:
-        NotFound: the model was never deployed here.
         Locked: another process works on the model.
     """
-    store = space.store(model)
-    space.check_deployed(model)
+    store = host.store(model)
+    keep = host.settings.keep if keep is None else keep
     if dry_run:
-        return Cleanup(model, _verdicts(space, store, keep), dry_run=True)
-    with store.locked(process.owner(f"cleanup of {model}"), options.wait, options.tell):
-        mended = _recovered(store, model)
-        verdicts = _verdicts(space, store, keep)
+        return Cleanup(model, _verdicts(store, keep), dry_run=True)
+    with act.begin(store, model, f"cleanup of {model}", options, without_room=True) as deed:
+        verdicts = _verdicts(store, keep)
         gone = [verdict for verdict in verdicts if not verdict.keep]
         for verdict in gone:
             store.discard(verdict.directory)
         if gone:
             store.hollow_trash()  # a full disk takes no history before it has room again
-            _record(store, model, gone, options.reason)
+            _record(deed, gone)
         store.empty_trash()
-        if mended is None:
-            mended = deploy.recover(store, model)
-    return Cleanup(model, verdicts, False, mended)
+        repaired = deed.repaired or act.recover(store, model)
+    return Cleanup(model, verdicts, False, repaired)
 
 
-def _recovered(store: Store, model: str) -> tuple[str, ...] | None:
-    """What was mended; None where that has to wait until there is room on the disk."""
-    try:
-        return deploy.recover(store, model)
-    except Unavailable as error:
-        if not (isinstance(error.__cause__, OSError) and capacity.is_full(error.__cause__)):
-            raise
-        return None
-
-
-def _record(store: Store, model: str, gone: Sequence[Verdict], reason: str | None) -> None:
+def _record(deed: Act, gone: Sequence[Verdict]) -> None:
     """One event a directory, each with an id of its own; an open intent has one too."""
-    past, intent = journal.events(store), journal.intent(store)
+    intent = journal.intent(deed.store)
+    ids = [intent.event.id] if intent else []
     events: list[Event] = []
-    taken = [intent.event.id] if intent else []
     for verdict in gone:
-        event = deploy.event_of_now(
-            past, "cleanup", model, place=Place(verdict.version, verdict.directory),
-            reason=reason or verdict.why, taken=taken,
-        )  # fmt: skip
-        events.append(event)
-        taken.append(event.id)
+        place, reason = Place(verdict.version, verdict.directory), deed.options.reason
+        events.append(deed.event("cleanup", place, reason or verdict.why, taken=ids))
+        ids.append(events[-1].id)
     try:
-        journal.record(store, *events)
+        deed.record(*events)
     except OSError as error:
+        model = deed.model
         raise Unavailable(
             f"{len(gone)} of the versions of {model} are removed, but the history could not be"
             f" written: {error.strerror} ({error.filename})",
             capacity.hint(
-                error, f"mend the disk, then see what is left: tagship list {model}", model
+                error, f"fix the disk, then see what is left: tagship list {model}", model
             ),
         ) from error
 
 
-def after(space: Workspace, outcome: Outcome) -> Outcome:
+def after(host: Host, outcome: Outcome) -> Outcome:
     """Step 10 of a deploy: clean up. What fails here is a warning: the new version is live."""
     try:
-        cleanup(space, outcome.model)
+        cleanup(host, outcome.model)
     except (TagshipError, OSError) as error:
         return replace(outcome, warnings=(*outcome.warnings, f"nothing was cleaned up: {error}"))
     return outcome
 
 
-def pin(space: Workspace, model: str, version: str, options: Options) -> Pinned:
+def pin(store: Store, model: str, version: str, options: Options) -> Pinned:
     """Protect a version from cleanup.
 
     Raises:
         Refused: it is pinned already.
         Locked: another process works on the model.
     """
-    store = space.store(model)
-    with deploy.at_work(store, model, f"pin of {model}@{version}", options) as mended:
+    with act.begin(store, model, f"pin of {model}@{version}", options) as deed:
         pins = store.pins()
         if version in pins:
             raise Refused(f"{model} {version} is pinned already", f"tagship list {model}")
         at = clock.stamp(clock.now())
         pins[version] = Pin(version, options.reason, at, process.actor())
         store.write_pins(pins)
-        _record_pin(store, model, "pin", version, options.reason)
-    return Pinned(model, version, True, mended)
+        deed.record(replace(deed.event("pin"), version=version))
+    return Pinned(model, version, True, deed.repaired)
 
 
-def unpin(space: Workspace, ref: Ref, options: Options) -> Pinned:
-    """Let cleanup have a version again; which one, of those that are pinned.
+def unpin(store: Store, ref: Ref, options: Options) -> Pinned:
+    """Remove the cleanup protection from a version; which one, of those that are pinned.
 
     Raises:
         NotFound: it is not pinned.
         Locked: another process works on the model.
     """
-    model, store = ref.model, space.store(ref.model)
-    found = ref.wanted.select(Version.parse(pinned) for pinned in store.pins())
-    if found is None:
-        space.catalog(model)
+    model = ref.model
+    pinned = ref.wanted.select(Version.parse(version) for version in store.pins())
+    if pinned is None:
         wanted = str(ref.wanted).lstrip("@")
         raise NotFound(f"{model} {wanted} is not pinned", f"tagship list {model}")
-    version = str(found)
-    with deploy.at_work(store, model, f"unpin of {model}@{version}", options) as mended:
+    version = str(pinned)
+    with act.begin(store, model, f"unpin of {model}@{version}", options) as deed:
         pins = store.pins()
         pins.pop(version, None)
         store.write_pins(pins)
-        _record_pin(store, model, "unpin", version, options.reason)
-    return Pinned(model, version, False, mended)
+        deed.record(replace(deed.event("unpin"), version=version))
+    return Pinned(model, version, False, deed.repaired)
 
 
-def _record_pin(store: Store, model: str, action: str, version: str, reason: str | None) -> None:
-    past = journal.events(store)
-    event = deploy.event_of_now(past, action, model, reason=reason)
-    journal.record(store, replace(event, version=version))
-
-
-def _verdicts(space: Workspace, store: Store, keep: int | None) -> tuple[Verdict, ...]:
-    kept = space.settings.keep if keep is None else keep
-    if kept < 1:
+def _verdicts(store: Store, keep: int) -> tuple[Verdict, ...]:
+    if keep < 1:
         raise Refused("cleanup keeps at least one version", "--keep 1")
     places = [_place(store, directory) for directory in installed.by_seq(store)]
     past, live = journal.events(store), installed.live_place(store)
@@ -252,7 +228,7 @@ def _verdicts(space: Workspace, store: Store, keep: int | None) -> tuple[Verdict
         history.rollback_target(past, live),
         store.pins(),
         _open_directories(store.versions),
-        kept,
+        keep,
     )
     return tuple(
         Verdict(p.directory, p.version, bool(why), why or "old", _size(store.path(p.directory)))

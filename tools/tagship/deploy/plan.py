@@ -7,6 +7,7 @@ from semver import Version
 
 from tagship.errors import NotFound, Refused, Unavailable
 from tagship.git import commits
+from tagship.git.run import Repository
 from tagship.host import history, installed, journal
 from tagship.host.history import Event, Place
 from tagship.host.journal import Past
@@ -16,7 +17,9 @@ from tagship.host.store import Store
 from tagship.progress import Progress, silent
 from tagship.registry.catalog import Release
 from tagship.registry.refs import Ref, Wanted
-from tagship.workspace.workspace import Workspace
+from tagship.signing.policy import Policy
+from tagship.workspace.host import Host
+from tagship.workspace.source import Source
 
 
 @dataclass(frozen=True)
@@ -57,63 +60,64 @@ class RollbackPlan:
     on_disk: bool
 
 
-def of_deploy(space: Workspace, ref: Ref, progress: Progress = silent) -> Plan:
+def of_deploy(source: Source, host: Host, ref: Ref, progress: Progress = silent) -> Plan:
     """What deploying ``ref`` would change. Touches nothing.
 
     Raises:
-        NotFound, Refused: there is no such version, or it is not on offer.
+        NotFound, Refused: there is no such version, or it was withdrawn or deprecated.
     """
-    release = space.catalog(ref.model).find(ref)
-    store = space.store(ref.model)
+    release = source.catalog(ref.model).find(ref)
+    store = host.store(ref.model)
     past = journal.events(store)
-    check_tag(space, past, release)
+    check_tag(host.policy, source.repository, past, release)
     version, tag = str(release.version), str(release.tag.name)
-    made = of_commit(space, ref.model, release.commit, version, tag)
+    made = of_commit(source, store, ref.model, release.commit, version, tag)
     left = history.left_by_rollback(past.about(version), version)
     return replace(made, live=is_live(store, release, progress), left=left)
 
 
-def of_commit(space: Workspace, model: str, commit: str, version: str, tag: str) -> Plan:
+def of_commit(
+    source: Source, store: Store, model: str, commit: str, version: str, tag: str
+) -> Plan:
     """What deploying a commit would change, once it is released as that version. Touches nothing.
 
     Raises:
-        NotFound, Corrupt, Refused: as for ``Workspace.snapshot``.
+        NotFound, Corrupt, Refused: as for ``Source.snapshot``.
     """
-    taken = space.snapshot(commit, model)
-    store = space.store(model)
-    source, live = installed.live_place(store), installed.live_metadata(store)
+    taken = source.snapshot(commit, model)
+    place, live = installed.live_place(store), installed.live_metadata(store)
     sizes = [one.size for out in taken.outs for one in out.objects]
-    now = space.metrics(taken)
+    now = source.metrics(taken)
     before = live.metrics if live else {}
     return Plan(
         model,
-        source,
+        place,
         version,
         tag,
         commit,
-        _commits_between(space, live, commit),
+        _commits_between(source, live, commit),
         None if None in sizes else sum(size for size in sizes if size is not None),
-        sum(not space.cache.holds(one) for one in taken.dvc_objects),
+        sum(not source.cache.holds(one) for one in taken.dvc_objects),
         {name: (before.get(name), now.get(name)) for name in sorted({*before, *now})},
         live=False,
     )
 
 
-def of_rollback(space: Workspace, model: str, wanted: Wanted | None = None) -> RollbackPlan:
+def of_rollback(
+    source: Source, store: Store, model: str, wanted: Wanted | None = None
+) -> RollbackPlan:
     """What a rollback would go back to. Touches nothing.
 
     Raises:
         NotFound: there is nothing to go back to.
     """
-    store = space.store(model)
-    space.check_deployed(model)
     live = installed.live_place(store)
-    target = rollback_target(space, model, journal.events(store), live, wanted)
+    target = rollback_target(source, model, journal.events(store), live, wanted)
     on_disk = not installed.is_broken(store, target.directory, deep=False)
     return RollbackPlan(model, live, target, on_disk)
 
 
-def check_tag(space: Workspace, past: Past, release: Release) -> str:
+def check_tag(policy: Policy, repository: Repository, past: Past, release: Release) -> str:
     """Whether a tag may go live: it was not moved, and is signed where this host asks for it.
 
     Returns:
@@ -123,7 +127,7 @@ def check_tag(space: Workspace, past: Past, release: Release) -> str:
         Refused: as ``check_not_moved`` and ``Policy.check_tag``.
     """
     check_not_moved(past, release)
-    return space.policy.check_tag(space.repository, release.tag)
+    return policy.check_tag(repository, release.tag)
 
 
 def check_not_moved(past: Past, release: Release) -> None:
@@ -138,27 +142,27 @@ def check_not_moved(past: Past, release: Release) -> None:
         )
 
 
-def check_kept(space: Workspace, past: Past, kept: Metadata) -> None:
+def check_kept(source: Source, policy: Policy, past: Past, kept: Metadata) -> None:
     """Whether a version that is on disk may be live again: as ``check_tag``, and its files too.
 
     Raises:
         NotFound: its tag is not in this clone.
         Refused, Corrupt: what this host asks for is not there, or does not fit.
     """
-    if not space.policy.asks:
+    if not policy.asks:
         return  # a rollback to a directory asks Git nothing
-    release = space.catalog(kept.model).get(kept.version)
+    release = source.catalog(kept.model).get(kept.version)
     if release is None:
         raise NotFound(
-            f"the tag {kept.tag.name} is not in this clone, and this host asks who signed it",
+            f"the tag {kept.tag.name} is not in this clone, and this host requires a signature",
             "git fetch --tags",
         )
-    check_tag(space, past, release)
-    space.policy.check_files(kept.statement, kept.signature)
+    check_tag(policy, source.repository, past, release)
+    policy.check_files(kept.statement, kept.signature)
 
 
 def rollback_target(
-    space: Workspace,
+    source: Source,
     model: str,
     past: Past,
     live: Place | None,
@@ -179,7 +183,7 @@ def rollback_target(
     version = wanted.select(Version.parse(name) for name in known)
     if version is not None and not wanted.stage:
         return known[str(version)]
-    release = space.catalog(model).find(Ref(model, wanted))
+    release = source.catalog(model).find(Ref(model, wanted))
     return known.get(str(release.version), Place(str(release.version), ""))
 
 
@@ -197,10 +201,10 @@ def is_live(store: Store, release: Release, progress: Progress = silent) -> bool
     )
 
 
-def _commits_between(space: Workspace, live: Metadata | None, commit: str) -> int | None:
+def _commits_between(source: Source, live: Metadata | None, commit: str) -> int | None:
     if live is None:
         return None
     try:
-        return len(commits.apart(space.repository, live.commit.id, commit)[1])
+        return len(commits.apart(source.repository, live.commit.id, commit)[1])
     except Unavailable:  # a shallow clone, or the live version's commit is not in this one
         return None

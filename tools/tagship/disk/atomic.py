@@ -30,6 +30,11 @@ def is_temporary(name: str) -> bool:
     return _TEMPORARY.fullmatch(name) is not None
 
 
+def temporaries(folder: Path) -> list[Path]:
+    """What a killed run has left half-written in a folder."""
+    return [path for path in folder.iterdir() if is_temporary(path.name)]
+
+
 def temporary_name(path: Path) -> Path:
     """A random hidden name beside ``path``: a fixed one could publish a crashed run's file."""
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
@@ -51,6 +56,12 @@ def sync_file(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folders(*paths: Path) -> None:
+    """Make several folders, as ``make_folder``."""
+    for path in paths:
+        make_folder(path)
 
 
 def make_folder(path: Path, mode: int = 0o755) -> None:

@@ -21,13 +21,15 @@ from tagship.export import formats as export_formats
 from tagship.host import installed, journal
 from tagship.host.link import CURRENT, VERSIONS
 from tagship.host.metadata import Metadata
-from tagship.host.store import PRIVATE
+from tagship.host.settings import Settings
+from tagship.host.store import PRIVATE, Store
 from tagship.inspect import find, verify
 from tagship.loaders import selftest
 from tagship.progress import Advance, Progress, silent
 from tagship.registry.catalog import Release
 from tagship.registry.refs import Ref, Wanted
-from tagship.workspace.workspace import Workspace
+from tagship.workspace.host import Host
+from tagship.workspace.source import Source
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class Exported:
 
 
 def export(
-    space: Workspace,
+    source: Source,
+    host: Host,
     ref: Ref,
     formats: Sequence[str],
     target: Path | None = None,
@@ -60,7 +63,8 @@ def export(
     """Describe a version, and put it with its descriptions into a new folder.
 
     Args:
-        space: the workspace.
+        source: where the version is.
+        host: where it may be deployed.
         ref: the version; deregistered ones can be exported too.
         formats: names in ``descriptions.FORMATS``.
         target: a folder that does not exist, or is empty; None for the texts alone.
@@ -73,19 +77,22 @@ def export(
         Corrupt, Unavailable: the bytes cannot be had as they were released, or not be written.
         SelfTestFailed: a version that was never deployed does not answer as it was released.
     """
-    release = find.find(space, ref)
-    plan.check_not_moved(journal.events(space.store(ref.model)), release)
-    taken = space.snapshot(release.commit, ref.model)
+    release, store = find.find(source, ref), host.store(ref.model)
+    plan.check_not_moved(journal.events(store), release)
+    taken = source.snapshot(release.commit, ref.model)
     wanted = tuple(dict.fromkeys(formats))
-    described = find.describe(space, release)
+    described = find.describe(source, store, release)
     export_formats.check(wanted, described)
     if target is None:
         texts = export_formats.write(wanted, described, taken.artifact)
         return _exported(release, wanted, texts)
     _check_names(taken, wanted)
-    place = _check_target(space, target)
+    place = _check_target(target, host.root, source.cache.folder)
     try:
-        return _export(space, release, taken, wanted, place, progress)
+        intact = _intact(source, host, release, progress)
+        return _export(
+            source, store, host.settings, release, taken, wanted, place, intact, progress
+        )
     except OSError as error:
         raise Unavailable(
             f"{target} could not be written: {error.strerror or error} ({error.filename})",
@@ -111,7 +118,7 @@ def _check_names(taken: Snapshot, formats: tuple[str, ...]) -> None:
             )
 
 
-def _check_target(space: Workspace, target: Path) -> Path:
+def _check_target(target: Path, *reserved: Path) -> Path:
     """The real path of a folder that may be made.
 
     Raises:
@@ -119,10 +126,8 @@ def _check_target(space: Workspace, target: Path) -> Path:
         Refused: it holds something, one stands in it, or it lies where versions, Git's or DVC's own
             files are.
     """
-    place, root, cache = (
-        Path(os.path.realpath(one)) for one in (target, space.root, space.cache.folder)
-    )
-    if any(folder in (root, cache) or _is_reserved(folder) for folder in (place, *place.parents)):
+    place, *others = (Path(os.path.realpath(one)) for one in (target, *reserved))
+    if any(folder in others or _is_reserved(folder) for folder in (place, *place.parents)):
         raise Refused(
             f"{target} lies where models are deployed, or where Git or DVC keep their own",
             "give a folder elsewhere: -o ../export",
@@ -150,19 +155,22 @@ def _is_empty(folder: Path) -> bool:
 
 
 def _export(
-    space: Workspace,
+    source: Source,
+    store: Store,
+    settings: Settings,
     release: Release,
     taken: Snapshot,
     formats: tuple[str, ...],
     place: Path,
+    intact: Sequence[str],
     progress: Progress,
 ) -> Exported:
     with _new_folder(place) as folder:
-        described = _copy_kept(space, release, folder, progress)
+        described = _copy_kept(store, intact, folder, progress)
         if described is None:
-            described = _copy_cached(space, release, taken, folder, progress)
+            described = _copy_cached(source, release, taken, folder, progress)
         if described.architecture is None:
-            described = _tested(space, described, folder)
+            described = _tested(settings, described, folder)
         texts = export_formats.write(formats, described, taken.artifact)
         for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
@@ -188,11 +196,10 @@ def _new_folder(place: Path) -> Iterator[Path]:
 
 
 def _copy_kept(
-    space: Workspace, release: Release, folder: Path, progress: Progress
+    store: Store, directories: Sequence[str], folder: Path, progress: Progress
 ) -> Metadata | None:
     """Copy the version as it was deployed here; None where no directory of it is intact."""
-    store = space.store(release.tag.name.model)
-    for directory in _intact(space, release, progress):
+    for directory in directories:
         source = store.path(directory)
         described = installed.read_metadata(store, directory)
         if described is not None:
@@ -203,11 +210,11 @@ def _copy_kept(
     return None
 
 
-def _intact(space: Workspace, release: Release, progress: Progress) -> list[str]:
+def _intact(source: Source, host: Host, release: Release, progress: Progress) -> list[str]:
     """The directories whose bytes are as their metadata say, and their metadata as the tag says."""
     model, version = release.tag.name.model, str(release.version)
     try:
-        found = verify.verify(space, Ref(model, Wanted.parse(version, model)), progress)
+        found = verify.verify(source, host, Ref(model, Wanted.parse(version, model)), progress)
     except NotFound:
         return []
     return [one.directory for one in reversed(found) if not one.problems]
@@ -222,26 +229,26 @@ def _copy(source: Path, file: File, target: Path, advance: Advance) -> None:
 
 
 def _copy_cached(
-    space: Workspace, release: Release, taken: Snapshot, folder: Path, progress: Progress
+    source: Source, release: Release, taken: Snapshot, folder: Path, progress: Progress
 ) -> Metadata:
     """Copy the version as a deploy does: from the DVC cache, which gets what it lacks."""
-    fetch = space.fetcher(progress=progress)
+    fetch = source.fetcher(progress=progress)
     files = content.files(taken, fetch)
     fetch(file.object for file in files)
     with progress("copying", sum(file.object.size or 0 for file in files) or None) as advance:
         copied = tuple(
-            content.copy(file, space.blobs, fetch, folder / file.path, advance) for file in files
+            content.copy(file, source.blobs, fetch, folder / file.path, advance) for file in files
         )
-    return space.describe(release, taken, copied)
+    return source.describe(release, taken, copied)
 
 
-def _tested(space: Workspace, described: Metadata, folder: Path) -> Metadata:
+def _tested(settings: Settings, described: Metadata, folder: Path) -> Metadata:
     """What the smoke test of a deploy would have found; where it cannot be run, the same."""
-    if not space.settings.smoke_test:
+    if not settings.smoke_test:
         return described
     self_test = folder / described.self_test if described.self_test else None
     try:
-        report = selftest.run(folder / described.path, self_test, space.settings.smoke_timeout)
+        report = selftest.run(folder / described.path, self_test, settings.smoke_timeout)
     except (SelfTestFailed, Refused):
         raise
     except TagshipError:  # the framework is not installed here

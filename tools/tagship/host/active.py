@@ -69,7 +69,7 @@ def resolve(model: str, start: Path | str = ".") -> Live:
 
     Raises:
         NotFound: nothing is deployed.
-        Refused: ``current`` is no link of ours.
+        Refused: ``current`` is not a link of ours.
         Corrupt: it dangles, or its directory has no readable metadata.
     """
     folder = store(model, start)

@@ -20,7 +20,7 @@ def live_place(store: Store) -> Place | None:
 
 
 def told_live(store: Store) -> Place | None:
-    """The same for whoever only tells: None also where ``current`` is no link of ours."""
+    """The same for commands that only report: None also where ``current`` is not a link of ours."""
     ours = store.link().state in (LinkState.OK, LinkState.DANGLING)
     return live_place(store) if ours else None
 

@@ -19,7 +19,7 @@ from typing import Any, Self, overload
 from tagship.disk import atomic
 from tagship.errors import Corrupt
 from tagship.host import history
-from tagship.host.history import Event
+from tagship.host.history import Event, Place
 from tagship.host.store import PRIVATE, Store
 from tagship.text import escape, json_reader
 
@@ -177,10 +177,25 @@ def events(store: Store) -> Past:
 
 
 @dataclass(frozen=True)
-class Intent:
-    """What a run was about to do: its event, and whether it makes the event's directory."""
+class _Written:
+    """An intent as its file holds it."""
 
     event: Event
+    creates: bool
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What a run was about to do.
+
+    Attributes:
+        event: what the history would have said.
+        place: the version that it would have made live, and its directory.
+        creates: whether it makes the directory.
+    """
+
+    event: Event
+    place: Place
     creates: bool
 
     @classmethod
@@ -190,10 +205,10 @@ class Intent:
         Raises:
             ValueError: a field is missing, or of another type.
         """
-        found = json_reader.read(cls, value)
-        if found.event.place is None:
+        written = json_reader.read(_Written, value)
+        if written.event.place is None:
             raise ValueError("event.directory is missing")
-        return found
+        return cls(written.event, written.event.place, written.creates)
 
 
 def intent(store: Store) -> Intent | None:

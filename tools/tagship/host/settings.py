@@ -51,12 +51,12 @@ def parse(data: bytes) -> Settings:
     """The settings that a params.yaml holds; the defaults where it has none.
 
     Raises:
-        Corrupt: the file is no YAML.
+        Corrupt: the file is not YAML.
         Refused: an unknown key, or a value of the wrong kind.
     """
     given = yaml.parse(data, PARAMS_FILE).get("deploy") or {}
     if not isinstance(given, dict):
-        raise Refused(f"deploy: in {PARAMS_FILE} is no mapping", f"mend {PARAMS_FILE}")
+        raise Refused(f"deploy: in {PARAMS_FILE} is not a mapping", f"fix {PARAMS_FILE}")
     kinds = {one.name: one.type for one in fields(Settings)}
     for key, value in given.items():
         if key not in kinds:
@@ -80,7 +80,7 @@ def require_project(start: Path) -> Path:
 
 
 def read_root(project: Path) -> Path:
-    """The folder of the models, for whoever only reads them.
+    """The folder of the models, for who only reads them.
 
     Whatever else is wrong in params.yaml does not concern a model that is live.
 

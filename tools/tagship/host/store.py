@@ -92,8 +92,7 @@ class Store:
             if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
                 raise Refused(f"{folder} cannot be written: Permission denied", f"ls -ld {folder}")
         try:
-            for folder in (self.versions, self.staging, self.trash):
-                atomic.make_folder(folder)
+            atomic.make_folders(self.versions, self.staging, self.trash)
             atomic.make_folder(self.incoming, 0o700)
         except OSError as error:
             what = f"{error.filename or self.folder} cannot be made: {error.strerror}"
@@ -111,7 +110,7 @@ class Store:
         for path in (self.versions, self.private, lock, self.staging, self.incoming, self.trash):
             if path.is_symlink():
                 raise Refused(
-                    f"{path} is a link to {path.readlink()}, and is to be tagship's own",
+                    f"{path} is a link to {path.readlink()}, and must not be a link",
                     f"remove it: rm {shlex.quote(str(path))}",
                 )
 
@@ -132,7 +131,7 @@ class Store:
         """The name below versions/ that ``current`` means; None where nothing is deployed.
 
         Raises:
-            Refused: ``current`` is no link of ours.
+            Refused: ``current`` is not a link of ours.
         """
         return self.own_link().directory
 
@@ -140,17 +139,17 @@ class Store:
         """What ``current`` is, read once, where it is ours or not there.
 
         Raises:
-            Refused: it is no link of ours.
+            Refused: it is not a link of ours.
         """
         link = self.link()
         if link.state is LinkState.FOLDER:
             raise Refused(
-                f"{self.current} is no link but a file or a folder of its own",
+                f"{self.current} is not a link but a file or a folder",
                 f"move it away: mv {self.current} {self.current}.old",
             )
         if link.state is LinkState.FOREIGN:
             raise Refused(
-                f"{self.current} leads to {link.target}, which is no version",
+                f"{self.current} leads to {link.target}, which is not a version",
                 f"remove the link and deploy again: rm {self.current}",
             )
         return link
@@ -169,8 +168,8 @@ class Store:
         """
         if directory in ("", ".", "..") or "/" in directory or "\0" in directory:
             raise Corrupt(
-                f"{directory!r} is no version directory of {self.folder}",
-                "mend the history, or move it away",
+                f"{directory!r} is not a version directory of {self.folder}",
+                "fix the history, or move it away",
             )
         return self.versions / directory
 
@@ -198,7 +197,7 @@ class Store:
     def open_to(self) -> list[tuple[Path, int]]:
         """The folders that the group (0o020) or others (0o002) can write to, and which of both.
 
-        Whoever can rename in one of them can put other bytes live, read-only as versions are.
+        Who can rename in one of them can make other bytes live, read-only as versions are.
         """
         modes = (
             (folder, folder.stat().st_mode & 0o022)
@@ -234,7 +233,7 @@ class Store:
         return True
 
     def hollow_trash(self) -> None:
-        """Delete the bytes of what was discarded; its names stay, for whoever has to tell of it."""
+        """Delete the bytes of what was discarded; its names stay, for the event in the history."""
         for entry in list(self.trash.iterdir()):
             if entry.is_dir() and not entry.is_symlink():
                 entry.chmod(0o700)
@@ -269,8 +268,7 @@ class Store:
     def sweep(self) -> list[str]:
         """Remove what a killed run left lying about; the names of what was removed."""
         left = [*self.staging.iterdir(), *self.incoming.iterdir(), *self.trash.iterdir()]
-        for folder in (self.folder, self.private):
-            left += [path for path in folder.iterdir() if atomic.is_temporary(path.name)]
+        left += [*atomic.temporaries(self.folder), *atomic.temporaries(self.private)]
         for path in left:
             atomic.remove_tree(path)
         return sorted(path.name for path in left)
@@ -281,7 +279,7 @@ class Store:
         Raises:
             Corrupt: the file of pins cannot be read.
         """
-        hint = f"mend {self._pins}"
+        hint = f"fix {self._pins}"
         try:
             found = atomic.read_json(self._pins, json_reader.array(Pin), "list of pins", hint)
         except FileNotFoundError:

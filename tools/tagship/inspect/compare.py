@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from tagship.dvc import content
@@ -9,6 +10,7 @@ from tagship.errors import Corrupt, NotFound, Unavailable
 from tagship.git import commits
 from tagship.host import history, installed, journal, link
 from tagship.host.metadata import Metadata
+from tagship.host.store import Store
 from tagship.inspect import find
 from tagship.loaders.selftest import SelfTest
 from tagship.registry import metrics
@@ -16,7 +18,7 @@ from tagship.registry.catalog import Release
 from tagship.registry.metrics import MetricChange
 from tagship.registry.refs import Ref, Wanted
 from tagship.text import clock, redact, yaml
-from tagship.workspace.workspace import Workspace
+from tagship.workspace.source import Source
 
 MOST_COMMITS = 50  # that are listed; all are counted
 
@@ -84,36 +86,43 @@ class Comparison:
 
 
 def compare(
-    space: Workspace, model: str, before: Wanted | None = None, after: Wanted | None = None
+    source: Source,
+    store: Store,
+    model: str,
+    before: Wanted | None = None,
+    after: Wanted | None = None,
+    better: Mapping[str, str] = MappingProxyType({}),
 ) -> Comparison:
     """Hold two versions against each other.
 
     Args:
-        space: the workspace.
+        source: where the versions are.
+        store: the model's folder on this host.
         model: the model.
         before: a version; None for the live one. Where neither is named and the live one is the
             latest, it is held against what was live before it.
         after: a version; None for the latest.
+        better: which way a metric is better, by its name, as the settings say.
 
     Raises:
         NotFound, Refused: there is no such version, or nothing is live.
     """
-    first = find.find(space, Ref(model, before or _live(space, model)))
-    second = find.find(space, Ref(model, after or Wanted()))
+    first = find.find(source, Ref(model, before or _live(source, store, model)))
+    second = find.find(source, Ref(model, after or Wanted()))
     if before is None and after is None and first == second:
-        first = _live_before(space, first)
-    old, new = find.describe(space, first), find.describe(space, second)
-    fewer, more = _apart(space, first, second)
+        first = _live_before(source, store, first)
+    old, new = find.describe(source, store, first), find.describe(source, store, second)
+    fewer, more = _apart(source, first, second)
     return Comparison(
         model,
-        _side(space, old),
-        _side(space, new),
-        metrics.changes(old.metrics, new.metrics, space.settings.better),
+        _side(store, old),
+        _side(store, new),
+        metrics.changes(old.metrics, new.metrics, better),
         changes(yaml.flat(old.params), yaml.flat(new.params)),
         changes(_inputs(old), _inputs(new)),
         changes(_commands(old), _commands(new)),
         _changes_of_known(old.architecture, new.architecture),
-        _changes_of_known(_form(space, first, old), _form(space, second, new)),
+        _changes_of_known(_form(source, store, first, old), _form(source, store, second, new)),
         tuple(_line(commit) for commit in (more or [])[:MOST_COMMITS]),
         None if more is None else len(more),
         None if fewer is None else len(fewer),
@@ -130,25 +139,24 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change
     )
 
 
-def _live(space: Workspace, model: str) -> Wanted:
-    live = installed.told_live(space.store(model))
+def _live(source: Source, store: Store, model: str) -> Wanted:
+    live = installed.told_live(store)
     if live is None:
-        space.catalog(model)  # a model that does not exist is told first
+        source.catalog(model)  # a model that does not exist is told first
         hint = f"name the versions: tagship compare {model} 1.0 1.1, or: tagship deploy {model}"
         raise NotFound(f"no version of {model} is live", hint)
     return Wanted.parse(live.version, model)
 
 
-def _live_before(space: Workspace, live: Release) -> Release:
+def _live_before(source: Source, store: Store, live: Release) -> Release:
     """What was live before the live version; itself where nothing was."""
     model, version = live.tag.name.model, str(live.version)
-    places = [one.place for one in history.periods(journal.events(space.store(model)))]
+    places = [one.place for one in history.periods(journal.events(store))]
     others = [place.version for place in places if place.version != version]
-    return (space.catalog(model).get(others[-1]) if others else None) or live
+    return (source.catalog(model).get(others[-1]) if others else None) or live
 
 
-def _side(space: Workspace, described: Metadata) -> Side:
-    store = space.store(described.model)
+def _side(store: Store, described: Metadata) -> Side:
     live = installed.told_live(store)
     on_disk = {link.version_of(directory) for directory in store.directories()}
     return Side(
@@ -178,27 +186,28 @@ def _changes_of_known(
     return None if before is None or after is None else changes(before, after)
 
 
-def _form(space: Workspace, release: Release, described: Metadata) -> dict[str, Any] | None:
+def _form(
+    source: Source, store: Store, release: Release, described: Metadata
+) -> dict[str, Any] | None:
     """What a version's self-test takes and gives; from its directory, or from its commit."""
     if described.self_test is None:
         return None
-    store = space.store(described.model)
     try:
         if described.deployment is not None:
             name = history.directory_name(described.version, described.deployment.id)
             return SelfTest.read(store.path(name) / described.self_test).form
-        taken = space.snapshot(release.commit, described.model)
-        data = content.content(taken.outs[1], taken.commit, space.blobs, space.cache)
+        taken = source.snapshot(release.commit, described.model)
+        data = content.content(taken.outs[1], taken.commit, source.blobs, source.cache)
         return None if data is None else SelfTest.parse(data, described.self_test).form
     except (Corrupt, OSError):
         return None
 
 
 def _apart(
-    space: Workspace, one: Release, other: Release
+    source: Source, one: Release, other: Release
 ) -> tuple[list[commits.Commit] | None, list[commits.Commit] | None]:
     try:
-        return commits.apart(space.repository, one.commit, other.commit)
+        return commits.apart(source.repository, one.commit, other.commit)
     except Unavailable:  # a shallow clone has not all of them
         return None, None
 

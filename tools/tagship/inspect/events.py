@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from urllib.parse import unquote
 
 from tagship.errors import InvalidName, Refused
@@ -13,7 +14,8 @@ from tagship.host.history import Event
 from tagship.host.journal import Past
 from tagship.registry import refs
 from tagship.text import clock
-from tagship.workspace.workspace import Workspace
+from tagship.workspace.host import Host
+from tagship.workspace.source import Source
 
 
 @dataclass(frozen=True)
@@ -25,19 +27,31 @@ class LiveThen:
     period: history.Period | None
 
 
-def known_models(space: Workspace) -> list[str]:
-    """The models that HEAD declares, and those that once were and have a history here."""
+def known_models(declared: Iterable[str], root: Path) -> list[str]:
+    """The models that HEAD declares, and those that have a history below a host's root."""
     past = {
         unquote(path.parent.name)
-        for path in space.root.glob(f"*/{history.FILE_NAME}")
+        for path in root.glob(f"*/{history.FILE_NAME}")
         if refs.is_model(unquote(path.parent.name))
     }
-    return sorted(past.union(space.artifacts()))
+    return sorted(past.union(declared))
+
+
+def past_of(source: Source, host: Host, model: str) -> Past:
+    """The history of a model on a host.
+
+    Raises:
+        NotFound: there is no such model, and nothing ever happened to it here.
+        Corrupt: the history cannot be read.
+    """
+    store = host.store(model)
+    if not (store.folder / history.FILE_NAME).exists():
+        source.declared(model)
+    return journal.events(store)
 
 
 def events(
-    space: Workspace,
-    models: Iterable[str],
+    pasts: Iterable[Past],
     limit: int | None = None,
     since: datetime | None = None,
     actions: Iterable[str] = (),
@@ -45,40 +59,30 @@ def events(
     """What happened to some models here, by time; of each model always by ``seq``.
 
     Args:
-        space: the workspace.
-        models: their names.
+        pasts: their histories.
         limit: the last so many; None for all.
         since: only events that began then or later.
         actions: only events of these actions; of all where none is named.
 
     Raises:
-        NotFound: there is no such model, and nothing ever happened to it here.
-        Corrupt: a history cannot be read, or an event has no date.
-        InvalidName: ``limit`` is no number of events.
+        Corrupt: an event has no date.
+        InvalidName: ``limit`` is not a number of events.
     """
     if limit is not None and limit < 1:
-        raise InvalidName(f"{limit} is no number of events", "give 1 or more")
-    past = [_past(space, model) for model in models]
-    newest = heapq.merge(*map(reversed, reversed(past)), key=lambda event: event.at, reverse=True)
-    found = list(itertools.islice(history.choose(newest, since, actions), limit))
-    return found[::-1]
+        raise InvalidName(f"{limit} is not a number of events", "give 1 or more")
+    backwards = [reversed(past) for past in reversed(list(pasts))]
+    newest = heapq.merge(*backwards, key=lambda event: event.at, reverse=True)
+    return list(itertools.islice(history.choose(newest, since, actions), limit))[::-1]
 
 
-def _past(space: Workspace, model: str) -> Past:
-    store = space.store(model)
-    if not (store.folder / history.FILE_NAME).exists():
-        space.declared(model)
-    return journal.events(store)
-
-
-def live_at(space: Workspace, model: str, moment: datetime) -> LiveThen:
+def live_at(past: Past, model: str, moment: datetime) -> LiveThen:
     """What was live on this host at a moment, and why.
 
     Raises:
-        NotFound, Corrupt: as for ``events``.
-        Refused: that moment has not come yet.
+        Corrupt: an event has no date.
+        Refused: that moment is in the future.
     """
     if moment > clock.now():
-        what = f"{clock.stamp(moment)} has not come yet"
+        what = f"{clock.stamp(moment)} is in the future"
         raise Refused(what, f"what is live now: tagship current {model}")
-    return LiveThen(model, moment, history.live_at(_past(space, model), moment))
+    return LiveThen(model, moment, history.live_at(past, moment))

@@ -8,48 +8,44 @@ from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.registry.catalog import Release
 from tagship.registry.refs import Ref
-from tagship.workspace.workspace import Workspace
+from tagship.workspace.source import Source
 
 
-def show(space: Workspace, ref: Ref) -> Metadata:
+def show(source: Source, store: Store, ref: Ref) -> Metadata:
     """All that is known of a version: as it was deployed, or else as its tag has it.
 
     Raises:
         NotFound, Refused: there is no such version.
     """
-    return describe(space, find(space, ref))
+    return describe(source, store, find(source, ref))
 
 
-def find(space: Workspace, ref: Ref) -> Release:
+def find(source: Source, ref: Ref) -> Release:
     """A version, deregistered ones included: what was released can be looked at.
 
     Raises:
         NotFound, Refused: there is no such version.
     """
-    known = space.catalog(ref.model)
+    known = source.catalog(ref.model)
     if ref.wanted.exact is not None and (release := known.get(str(ref.wanted.exact))):
         return release
     return known.find(ref)
 
 
-def describe(space: Workspace, release: Release) -> Metadata:
+def describe(source: Source, store: Store, release: Release) -> Metadata:
     """A version as it was deployed here, or else as its tag has it."""
-    model = release.tag.name.model
-    store = space.store(model)
     for directory in reversed(installed.by_seq(store)):
         described = installed.read_metadata(store, directory)
         if described and described.version == str(release.version):
             return described
-    taken = space.snapshot(release.commit, model)
-    return space.describe(release, taken, tracked_files(space, store, taken))
+    taken = source.snapshot(release.commit, release.tag.name.model)
+    return source.describe(release, taken, tracked_files(source, taken))
 
 
-def tracked_files(
-    space: Workspace, store: Store, taken: snapshot.Snapshot
-) -> tuple[disk_files.File, ...]:
+def tracked_files(source: Source, taken: snapshot.Snapshot) -> tuple[disk_files.File, ...]:
     """The files of a version that is not on disk: no sha256, and no list that is not here."""
     try:
-        fetch = remote.Fetcher(space.cache, store.incoming, offline=True)
+        fetch = remote.Fetcher(source.cache, source.incoming, offline=True)
         files = content.files(taken, fetch)
     except (TagshipError, OSError):
         return ()

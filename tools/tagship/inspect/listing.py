@@ -8,10 +8,12 @@ from typing import Any
 
 from tagship.errors import Corrupt, TagshipError, explain
 from tagship.host import installed, link
-from tagship.registry import artifacts, catalog, tags
+from tagship.host.store import Store
+from tagship.registry import artifacts
 from tagship.registry.catalog import Catalog, Release
 from tagship.text import clock
-from tagship.workspace.workspace import Workspace
+from tagship.workspace.host import Host
+from tagship.workspace.source import Source
 
 
 @dataclass(frozen=True)
@@ -48,17 +50,17 @@ class VersionRow:
     offered: bool
 
 
-def models(space: Workspace) -> list[ModelRow]:
+def models(source: Source, host: Host) -> list[ModelRow]:
     """One row for each model that HEAD declares."""
-    catalogs = catalog.read(tags.read(space.repository))
+    catalogs = source.catalogs()
     return [
-        _model_row(space, artifact, catalogs.get(model, Catalog(model)))
-        for model, artifact in sorted(space.artifacts().items())
+        _model_row(host.store(model), artifact, catalogs.get(model, Catalog(model)))
+        for model, artifact in sorted(source.artifacts().items())
     ]
 
 
-def _model_row(space: Workspace, artifact: artifacts.Artifact, known: Catalog) -> ModelRow:
-    store, note = space.store(artifact.model), None
+def _model_row(store: Store, artifact: artifacts.Artifact, known: Catalog) -> ModelRow:
+    note: str | None = None
     try:
         live = installed.told_live(store)
         described = installed.read_metadata(store, live.directory) if live else None
@@ -77,14 +79,13 @@ def _model_row(space: Workspace, artifact: artifacts.Artifact, known: Catalog) -
     )
 
 
-def versions(space: Workspace, model: str) -> list[VersionRow]:
+def versions(source: Source, store: Store, model: str) -> list[VersionRow]:
     """Every version that a tag carries, lowest first.
 
     Raises:
         NotFound: there is neither such a model nor a tag of it.
     """
-    known = space.catalog(model)
-    store = space.store(model)
+    known = source.catalog(model)
     live = installed.told_live(store)
     on_disk = {link.version_of(directory) for directory in store.directories()}
     pins = store.pins()
@@ -94,7 +95,7 @@ def versions(space: Workspace, model: str) -> list[VersionRow]:
             str(release.tag.name),
             clock.stamp(release.tag.at),
             release.commit,
-            *_size_and_metrics(space, model, release),
+            *_size_and_metrics(source, model, release),
             release.stages,
             str(release.version) in on_disk,
             live is not None and live.version == str(release.version),
@@ -106,16 +107,16 @@ def versions(space: Workspace, model: str) -> list[VersionRow]:
 
 
 def _size_and_metrics(
-    space: Workspace, model: str, release: Release
+    source: Source, model: str, release: Release
 ) -> tuple[int | None, dict[str, Any]]:
     """From the tag's message; from the commit where GTO or a person made the tag."""
     told = release.metrics
     if told is not None:
         return release.size, told
     try:
-        taken = space.snapshot(release.commit, model)
+        taken = source.snapshot(release.commit, model)
         sizes = [one.size for out in taken.outs for one in out.objects]
-        metrics = space.metrics(taken)
+        metrics = source.metrics(taken)
     except TagshipError:  # the tag is older than the artifact's declaration: listed all the same
         return None, {}
     return sum(size or 0 for size in sizes), metrics

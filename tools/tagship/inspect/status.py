@@ -2,7 +2,7 @@
 
 import enum
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tagship.disk import files as disk_files
@@ -12,8 +12,10 @@ from tagship.host import link as host_link
 from tagship.host.link import LinkState
 from tagship.host.store import Store
 from tagship.inspect import verify as inspect_verify
+from tagship.inspect.verify import Verification
 from tagship.registry.catalog import Catalog
-from tagship.workspace.workspace import Workspace
+from tagship.workspace.host import Host
+from tagship.workspace.source import Source
 
 
 class State(enum.IntEnum):
@@ -26,11 +28,11 @@ class State(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not in order, and the command that mends it."""
+    """One thing that is not in order, and the command that fixes it."""
 
     state: State
     what: str
-    mend: str
+    fix: str
 
 
 @dataclass(frozen=True)
@@ -48,30 +50,34 @@ class Status:
         return max((finding.state for finding in self.findings), default=State.IN_ORDER)
 
 
-def status(space: Workspace, model: str) -> Status:
-    """Whether what is live is what should be, and the commands that mend what is not.
+def status(source: Source, host: Host, model: str) -> Status:
+    """Whether the live version is the right one and intact, and the commands that fix what is not.
 
-    A model that cannot be read is broken: whoever asks for several is told of the others too.
+    A model that cannot be read is broken: the other models are reported all the same.
     """
     try:
-        return _status(space, model)
+        store, known = host.store(model), source.catalog(model)
+
+        def verify(directory: str) -> Verification:
+            return inspect_verify.verify_directory(source, host.policy, store, known, directory)
+
+        return _status(store, known, verify)
     except (Corrupt, OSError) as error:
         what, hint = explain(error)
-        mend = hint.partition(": ")[2] or hint  # it may begin with words
-        return Status(model, None, None, (Finding(State.BROKEN, what, mend),))
+        fix = hint.partition(": ")[2] or hint  # it may begin with words
+        return Status(model, None, None, (Finding(State.BROKEN, what, fix),))
 
 
-def _status(space: Workspace, model: str) -> Status:
-    store, known = space.store(model), space.catalog(model)
+def _status(store: Store, known: Catalog, verify: Callable[[str], Verification]) -> Status:
+    model = known.model
     latest = str(known.latest.version) if known.latest else None
     link = store.link()
     live = installed.told_live(store)
     good = _good(store)
-    findings = [
-        *_link_findings(store, model, latest, good),
-        *(_live_findings(space, store, known, live) if live and link.state is LinkState.OK else ()),
-        *_history_findings(store, model, live),
-    ]
+    findings = list(_link_findings(store, model, latest, good))
+    if live and link.state is LinkState.OK:
+        findings += _live_findings(store, known, live, verify(live.directory))
+    findings += _history_findings(store, model, live)
     if live and known.is_ahead_of(live.version):
         findings.append(_behind(store, model, live, str(latest)))
     findings += _open_findings(store)
@@ -108,7 +114,7 @@ def _link_findings(
     elif link.state is LinkState.NONE and latest is not None:
         yield Finding(State.DRIFTED, "nothing is deployed", again)
     elif link.state is LinkState.FOLDER:
-        what = f"{store.current} is no link"
+        what = f"{store.current} is not a link"
         yield Finding(State.DRIFTED, what, f"mv {store.current} {store.current}.old && {again}")
     elif link.state is LinkState.FOREIGN:
         what = f"{store.current} leads to {link.target}"
@@ -126,14 +132,13 @@ def _open_findings(store: Store) -> Iterable[Finding]:
     for folder, mode in store.open_to():
         who = {0o020: "its group", 0o002: "everybody"}.get(mode, "its group and everybody")
         what = f"{folder} can be written by {who}, who can so change what is live"
-        mend = "".join(letter for bit, letter in ((0o020, "g"), (0o002, "o")) if mode & bit)
-        yield Finding(State.DRIFTED, what, f"chmod {mend}-w {shlex.quote(str(folder))}")
+        fix = "".join(letter for bit, letter in ((0o020, "g"), (0o002, "o")) if mode & bit)
+        yield Finding(State.DRIFTED, what, f"chmod {fix}-w {shlex.quote(str(folder))}")
 
 
 def _live_findings(
-    space: Workspace, store: Store, known: Catalog, live: history.Place
+    store: Store, known: Catalog, live: history.Place, found: Verification
 ) -> Iterable[Finding]:
-    found = inspect_verify.verify_directory(space, store, known, live.directory)
     again = f"tagship deploy {known.model}@{live.version} --force"
     missing = any(
         problem.what == "is missing" or (problem.path == disk_files.METADATA and not found.files)
@@ -145,11 +150,11 @@ def _live_findings(
     back = back if release else "git fetch --tags"
     for problem in found.problems:
         state = State.BROKEN if missing else State.DRIFTED
-        mend = back if moved and problem.path == disk_files.METADATA else again
+        fix = back if moved and problem.path == disk_files.METADATA else again
         if problem.mode is not None:
             path = store.path(live.directory) / problem.path
-            mend = f"chmod {problem.mode} {shlex.quote(str(path))}"
-        yield Finding(state, f"{live.directory}/{problem.path} {problem.what}", mend)
+            fix = f"chmod {problem.mode} {shlex.quote(str(path))}"
+        yield Finding(state, f"{live.directory}/{problem.path} {problem.what}", fix)
 
 
 def _history_findings(store: Store, model: str, live: history.Place | None) -> Iterable[Finding]:
@@ -165,13 +170,13 @@ def _history_findings(store: Store, model: str, live: history.Place | None) -> I
         yield Finding(State.IN_ORDER, busy, f"ask again when it is done: tagship status {model}")
         return
     if intent is not None:
-        mend = f"tagship cleanup {model} --keep 1000 --yes"
-        yield Finding(State.DRIFTED, "a run was cut short; the next command mends it", mend)
+        fix = f"tagship cleanup {model} --keep 1000 --yes"
+        yield Finding(State.DRIFTED, "a run was cut short; the next command repairs it", fix)
         return
     if live is not None and live != good:
         told = f"the history says {good.directory if good else 'nothing'}"
         what = f"{store.current} was changed by hand: it means {live.directory}, {told}"
-        mend = f"tagship deploy {model}@{live.version} --force"
+        fix = f"tagship deploy {model}@{live.version} --force"
         if good is not None:
-            mend = f"tagship rollback {model} --to {good.version}"
-        yield Finding(State.DRIFTED, what, mend)
+            fix = f"tagship rollback {model} --to {good.version}"
+        yield Finding(State.DRIFTED, what, fix)

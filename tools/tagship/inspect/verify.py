@@ -1,12 +1,13 @@
 """Deployed files compared with the checksums in their tag."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from tagship.disk import files as disk_files
 from tagship.dvc import snapshot
 from tagship.errors import Corrupt, NotFound, Refused
-from tagship.host import active, installed, metadata
+from tagship.git.run import Repository
+from tagship.host import installed, metadata
 from tagship.host import link as host_link
 from tagship.host.metadata import Metadata
 from tagship.host.store import Store
@@ -16,9 +17,12 @@ from tagship.loaders.selftest import Report
 from tagship.progress import Progress, silent
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import Ref, Wanted
+from tagship.signing.policy import Policy
 from tagship.signing.statement import Signature
 from tagship.text import yaml
-from tagship.workspace.workspace import Workspace
+from tagship.workspace.find import check_deployed
+from tagship.workspace.host import Host
+from tagship.workspace.source import Source
 
 
 @dataclass(frozen=True)
@@ -33,79 +37,77 @@ class Verification:
     problems: tuple[disk_files.Problem, ...]
 
 
-def self_test(space: Workspace, model: str, wanted: Wanted | None = None) -> Report:
-    """Load the live version, or another one on disk, and ask it what it was released with.
+def self_test(directory: Path, timeout: float) -> Report:
+    """Load a version on disk, and ask it what it was released with.
 
     In a process of its own, see ``selftest.run``.
 
     Args:
-        space: the workspace.
-        model: its name.
-        wanted: a version on disk; None for the live one.
+        directory: the version directory.
+        timeout: seconds that it may take.
 
     Raises:
-        NotFound: nothing is live, or that version is not on disk here.
-        Refused, Corrupt: ``current`` is no link of ours, or what it leads to cannot be read.
+        Corrupt: its metadata cannot be read.
         SelfTestFailed: it does not load, or does not answer as it was released.
         TagshipError: an extra that it needs is not installed.
     """
-    store = space.store(model)
-    if wanted is None:
-        directory = active.resolve(model, space.project).directory
-    else:
-        directory = store.path(_directory_of(space, model, wanted))
     described = metadata.read(directory)
     asked = directory / described.self_test if described.self_test else None
-    return selftest.run(directory / described.path, asked, space.settings.smoke_timeout)
+    return selftest.run(directory / described.path, asked, timeout)
 
 
-def _directory_of(space: Workspace, model: str, wanted: Wanted) -> str:
-    """The directory on disk of a version, the one that was deployed last."""
-    version = str(inspect_find.find(space, Ref(model, wanted)).version)
-    for directory in reversed(installed.by_seq(space.store(model))):
+def directory_of(source: Source, store: Store, ref: Ref) -> Path:
+    """The directory on disk of a version, the one that was deployed last.
+
+    Raises:
+        NotFound, Refused: there is no such version, or it is not on disk here.
+    """
+    version = str(inspect_find.find(source, ref).version)
+    for directory in reversed(installed.by_seq(store)):
         if host_link.version_of(directory) == version:
-            return directory
-    name = f"{model}@{version}"
-    raise NotFound(f"{name} is not on disk here", f"tagship deploy {name}")
+            return store.path(directory)
+    raise NotFound(f"{ref} is not on disk here", f"tagship deploy {ref}")
 
 
 def verify(
-    space: Workspace, ref: Ref | None = None, progress: Progress = silent
+    source: Source, host: Host, ref: Ref | None = None, progress: Progress = silent
 ) -> list[Verification]:
-    """Hash what is on disk against its metadata, and hold the metadata against the tag.
+    """Hash what is on disk against its metadata, and compare the metadata with the tag.
 
     Args:
-        space: the workspace.
+        source: where the tags are.
+        host: where the versions are.
         ref: a model (all of its versions on disk), or one version of it; None for everything.
         progress: is told the bytes hashed.
 
     Raises:
         NotFound: there is nothing of that on disk.
     """
-    names = sorted(space.artifacts()) if ref is None else [ref.model]
+    names = sorted(source.artifacts()) if ref is None else [ref.model]
     if ref is not None:
-        space.check_deployed(ref.model)
-    found = [one for name in names for one in _verify_model(space, name, ref, progress)]
+        check_deployed(source, host, ref.model)
+    found = []
+    for name in names:
+        store, known = host.store(name), source.catalog(name)
+        for directory in _chosen(source, store, ref):
+            found.append(verify_directory(source, host.policy, store, known, directory, progress))
     if ref is not None and not found:
         raise NotFound(f"{ref} is not on disk here", f"tagship deploy {ref}")
     return found
 
 
-def _verify_model(
-    space: Workspace, model: str, ref: Ref | None, progress: Progress
-) -> Iterable[Verification]:
-    store, known = space.store(model), space.catalog(model)
+def _chosen(source: Source, store: Store, ref: Ref | None) -> list[str]:
+    """The directories of a model, or those of one version of it."""
     wanted = None
     if ref is not None and ref.wanted != Wanted():
-        wanted = str(inspect_find.find(space, ref).version)
-    for directory in installed.by_seq(store):
-        version = host_link.version_of(directory)
-        if wanted in (None, version):
-            yield verify_directory(space, store, known, directory, progress)
+        wanted = str(inspect_find.find(source, ref).version)
+    known = installed.by_seq(store)
+    return [one for one in known if wanted in (None, host_link.version_of(one))]
 
 
 def verify_directory(
-    space: Workspace,
+    source: Source,
+    policy: Policy,
     store: Store,
     known: Catalog,
     directory: str,
@@ -128,8 +130,8 @@ def verify_directory(
     problems += [
         disk_files.Problem(disk_files.METADATA, what)
         for what in (
-            *_against_tag(space, described, known),
-            *_against_policy(space, described, known),
+            *_against_tag(source, described, known),
+            *_against_policy(policy, source.repository, described, known),
         )
     ]
     return Verification(
@@ -137,7 +139,7 @@ def verify_directory(
     )
 
 
-def _against_tag(space: Workspace, described: Metadata, known: Catalog) -> list[str]:
+def _against_tag(source: Source, described: Metadata, known: Catalog) -> list[str]:
     """Where the metadata and what follows from the tag and its commit part."""
     release = known.get(described.version)
     if release is None:
@@ -147,8 +149,8 @@ def _against_tag(space: Workspace, described: Metadata, known: Catalog) -> list[
         wrong.append(f"was made from another tag object than {release.tag.name} is now")
     if described.commit.id != release.commit:
         wrong.append(f"names another commit than {release.tag.name}")
-    taken = space.snapshot(release.commit, known.model)
-    promised = _promised(space, taken)
+    taken = source.snapshot(release.commit, known.model)
+    promised = _promised(source, taken)
     for file in described.files:
         if promised.get(file.path, file.md5) != file.md5:
             wrong.append(f"names another md5 for {file.path} than {release.tag.name}")
@@ -158,15 +160,15 @@ def _against_tag(space: Workspace, described: Metadata, known: Catalog) -> list[
         return wrong
     return [
         f"has another {name} than {release.tag.name}"
-        for name in _otherwise(space, described, release, taken)
+        for name in _otherwise(source, described, release, taken)
     ]
 
 
 def _otherwise(
-    space: Workspace, described: Metadata, release: Release, taken: snapshot.Snapshot
+    source: Source, described: Metadata, release: Release, taken: snapshot.Snapshot
 ) -> list[str]:
     """The fields that follow from a tag and its commit, and are others."""
-    wanted = space.describe(release, taken, described.files)
+    wanted = source.describe(release, taken, described.files)
     found, right = (yaml.flat(one.to_json()) for one in (described, wanted))
     fields = ("model", "path", "self_test", "size", "lineage")
     groups = ("tag.", "commit.", "params.")
@@ -186,19 +188,21 @@ def _otherwise(
     ]
 
 
-def _against_policy(space: Workspace, described: Metadata, known: Catalog) -> list[str]:
+def _against_policy(
+    policy: Policy, repository: Repository, described: Metadata, known: Catalog
+) -> list[str]:
     """What this host asks for today, and the version has not: a key may have been revoked."""
     release = known.get(described.version)
     try:
         if release is not None:
-            space.policy.check_tag(space.repository, release.tag)
-        space.policy.check_files(described.statement, described.signature)
+            policy.check_tag(repository, release.tag)
+        policy.check_files(described.statement, described.signature)
     except (Refused, Corrupt) as error:
         return [f"is of a version that may not go live here: {error.message}"]
     return []
 
 
-def _promised(space: Workspace, taken: snapshot.Snapshot) -> dict[str, str]:
+def _promised(source: Source, taken: snapshot.Snapshot) -> dict[str, str]:
     """The md5 of every file that DVC promises at a commit, as far as this machine knows."""
-    files = inspect_find.tracked_files(space, space.store(taken.artifact.model), taken)
+    files = inspect_find.tracked_files(source, taken)
     return {file.path: file.md5 for file in files if file.md5}

@@ -69,7 +69,7 @@ def why(model: str, start: Path | str = ".") -> Why:
 
     Raises:
         NotFound: nothing is live, or ``start`` is not in a DVC repository.
-        Refused: ``current`` is no link of ours.
+        Refused: ``current`` is not a link of ours.
         Corrupt: it dangles, or its metadata or the history cannot be read.
     """
     live = active.resolve(model, start)

@@ -3,25 +3,26 @@
 Each method imports what it calls, so that a command does not wait for the modules of the others.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagship.errors import NotFound, TagshipError
-from tagship.manager import arguments
+from tagship.errors import InvalidName, NotFound, Refused, TagshipError
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref, TagName, Wanted, check_model
-from tagship.workspace import workspace
 
 if TYPE_CHECKING:
+    from tagship.deploy.act import Outcome
     from tagship.deploy.cleanup import Cleanup, Pinned
-    from tagship.deploy.deploy import Outcome
     from tagship.deploy.plan import Plan, RollbackPlan
     from tagship.export.export import Exported
     from tagship.host.active import Live
     from tagship.host.history import Event
     from tagship.host.metadata import Metadata
+    from tagship.host.store import Store
     from tagship.inspect.compare import Comparison
     from tagship.inspect.events import LiveThen
     from tagship.inspect.listing import VersionRow
@@ -30,9 +31,18 @@ if TYPE_CHECKING:
     from tagship.inspect.why import Why
     from tagship.loaders.selftest import Report
     from tagship.release.publish import Released, ReleasePlan
+    from tagship.workspace.host import Host
+    from tagship.workspace.source import Source
 
 
-@arguments.checked_methods
+@dataclass(frozen=True)
+class Shipped:
+    """What was released, and what its deploy did."""
+
+    released: "Released"
+    deployed: "Outcome"
+
+
 class ModelVersionManager:
     """Releases, deploys and rolls back one model.
 
@@ -43,8 +53,9 @@ class ModelVersionManager:
         tell: is told whose lock is waited for, where ``wait`` is given.
 
     Raises:
-        NotFound: ``start`` is in no Git, or in no DVC repository.
-        InvalidName: no model can be named so.
+        InvalidName: not a valid model name.
+
+    Every method raises NotFound where ``start`` is in no Git or DVC repository.
     """
 
     def __init__(
@@ -52,8 +63,33 @@ class ModelVersionManager:
     ) -> None:
         self.model = check_model(model)
         self.start = Path(start)
-        self.space = workspace.find(self.start)
         self.progress, self.tell = progress, tell
+
+    @cached_property
+    def _places(self) -> "tuple[Source, Host]":
+        """Found by the first method that needs more than what is live."""
+        from tagship.workspace import find
+
+        return find.find(self.start)
+
+    @property
+    def source(self) -> "Source":
+        """Where versions come from."""
+        return self._places[0]
+
+    @property
+    def host(self) -> "Host":
+        """Where versions go."""
+        return self._places[1]
+
+    @property
+    def _store(self) -> "Store":
+        """The model's folder on this host.
+
+        Raises:
+            Refused: on the way there Git has put a link.
+        """
+        return self.host.store(self.model)
 
     def release(
         self,
@@ -67,8 +103,9 @@ class ModelVersionManager:
         """Publish what HEAD has of the model as its next version. See ``release.release``."""
         from tagship.release import publish
 
+        _check_text(version)
         options = publish.Options(bump, version, message, push, force, self.progress)
-        return publish.release(self.space, self.model, options)
+        return publish.release(self.source, self.model, options, self.host.policy.signing_key)
 
     def release_plan(
         self, *, bump: str = "minor", version: str | None = None, push: bool = False,
@@ -81,14 +118,15 @@ class ModelVersionManager:
         """
         from tagship.release import publish
 
+        _check_text(version)
         options = publish.Options(bump, version, None, push, force)
-        return publish.plan(self.space, self.model, options)
+        return publish.plan(self.source, self.model, options)
 
     def plan(self, version: str | Ref = "latest") -> "Plan":
         """What deploying a version would change. See ``plans.of_deploy``."""
         from tagship.deploy import plan as deploy_plan
 
-        return deploy_plan.of_deploy(self.space, self._ref(version), self.progress)
+        return deploy_plan.of_deploy(self.source, self.host, self._ref(version), self.progress)
 
     def deploy(
         self,
@@ -100,11 +138,44 @@ class ModelVersionManager:
         wait: float = 0,
     ) -> "Outcome":
         """Make a version live. See ``deploy.deploy``."""
+        from tagship.deploy import act
         from tagship.deploy import deploy as deploys
 
-        options = deploys.Options(force, smoke_test, reason, wait, self.progress, tell=self.tell)
-        outcome = deploys.deploy(self.space, self._ref(version), options)
+        options = act.Options(force, smoke_test, reason, wait, self.progress, tell=self.tell)
+        outcome = deploys.deploy(self.source, self.host, self._ref(version), options)
         return self._cleaned(outcome) if outcome.event else outcome
+
+    def release_and_deploy(
+        self,
+        *,
+        bump: str = "minor",
+        version: str | None = None,
+        message: str | None = None,
+        push: bool = False,
+        force: bool = False,
+        smoke_test: bool | None = None,
+        reason: str | None = None,
+        announce: "Callable[[Released], object] | None" = None,
+    ) -> Shipped:
+        """Release what HEAD has of the model, and deploy just that.
+
+        Args:
+            bump, version, message, push, force: as for ``release``.
+            smoke_test, reason: as for ``deploy``.
+            announce: is called with the release, before the deploy begins.
+
+        Raises:
+            Interrupted: it was interrupted after the release.
+            TagshipError: as for ``release`` and ``deploy``; the release stays.
+        """
+        from tagship.deploy import act
+
+        released = self.release(bump=bump, version=version, message=message, push=push, force=force)
+        if announce is not None:
+            announce(released)
+        with act.interruptible(self._store, (self.model, str(released.version))):
+            outcome = self.deploy(str(released.version), smoke_test=smoke_test, reason=reason)
+        return Shipped(released, outcome)
 
     def deploy_model(
         self,
@@ -132,22 +203,21 @@ class ModelVersionManager:
             Refused: a stage of the pipeline writes this artifact: run ``dvc repro`` instead.
             TagshipError: as for ``release`` and ``deploy``.
         """
-        from tagship.deploy import deploy as deploys
         from tagship.release import add_model
 
         if source is None or (isinstance(source, str) and self._is_version(source)):
             return self.deploy(source or "latest", smoke_test=smoke_test, reason=reason)
         text = message or f"Train {self.model}"
-        add_model.check_in(self.space, self.model, source, text)
-        done = self.release(bump=bump, message=message, push=push)
-        with deploys.interruptible(self.space, done):
-            return self.deploy(str(done.version), smoke_test=smoke_test, reason=reason)
+        add_model.check_in(self.source, self._store, self.model, source, text)
+        return self.release_and_deploy(
+            bump=bump, message=message, push=push, smoke_test=smoke_test, reason=reason
+        ).deployed
 
     def get_current_version(self) -> "Live | None":
         """The live version; None where nothing is deployed yet.
 
         Raises:
-            Refused, Corrupt: ``current`` is no link of ours, or dangles.
+            Refused, Corrupt: ``current`` is not a link of ours, or dangles.
         """
         from tagship.host.active import resolve
 
@@ -160,51 +230,67 @@ class ModelVersionManager:
         """Every version that a tag carries, lowest first."""
         from tagship.inspect import listing
 
-        return listing.versions(self.space, self.model)
+        return listing.versions(self.source, self._store, self.model)
 
     def show(self, version: str | Ref = "latest") -> "Metadata":
         """All that is known of a version, deployed or not."""
         from tagship.inspect import find
 
-        return find.show(self.space, self._ref(version))
+        return find.show(self.source, self._store, self._ref(version))
 
     def rollback_to_version(
         self, version: str | None = None, *, reason: str | None = None, verify: bool = False,
         wait: float = 0,
     ) -> "Outcome":  # fmt: skip
-        """Make the last good version before the live one current again, or the one given.
+        """Roll back to the previous good version, or to the one given.
 
         Args:
-            version: instead of the one before.
+            version: instead of the previous good one.
             reason: why, for the history.
-            verify: hash every byte of it first; else those files alone that were touched.
+            verify: hash every byte of it first; else only the files that were touched.
             wait: seconds to wait for another act on the model.
         """
+        from tagship.deploy import act
         from tagship.deploy import deploy as deploys
 
-        wanted = None if version is None else Wanted.parse(version, self.model)
-        options = deploys.Options(
+        wanted = None if version is None else self._ref(version).wanted
+        options = act.Options(
             reason=reason, verify=verify, wait=wait, progress=self.progress, tell=self.tell
         )
-        return deploys.rollback(self.space, self.model, wanted, options)
+        self._check_deployed()
+        return deploys.rollback(self.source, self.host, self.model, wanted, options)
 
     def rollback_plan(self, version: str | None = None) -> "RollbackPlan":
         """What ``rollback_to_version`` would go back to. Touches nothing."""
         from tagship.deploy import plan as deploy_plan
 
-        wanted = None if version is None else Wanted.parse(version, self.model)
-        return deploy_plan.of_rollback(self.space, self.model, wanted)
+        wanted = None if version is None else self._ref(version).wanted
+        self._check_deployed()
+        return deploy_plan.of_rollback(self.source, self._store, self.model, wanted)
 
     def cleanup_old_versions(
-        self, keep: int | None = None, *, dry_run: bool = False, reason: str | None = None,
-        wait: float = 0,
+        self, keep: int | None = None, *, dry_run: bool = False, plan: "Cleanup | None" = None,
+        reason: str | None = None, wait: float = 0,
     ) -> "Cleanup":  # fmt: skip
-        """Remove old versions from this host. See ``cleanup.cleanup``."""
-        from tagship.deploy import cleanup
-        from tagship.deploy import deploy as deploys
+        """Remove old versions from this host. See ``cleanup.cleanup``.
 
-        options = deploys.Options(reason=reason, wait=wait, tell=self.tell)
-        return cleanup.cleanup(self.space, self.model, keep, dry_run=dry_run, options=options)
+        Args:
+            keep: good versions that stay; None for what the settings say.
+            dry_run: only the plan, of what would be removed.
+            plan: such a plan, which somebody has confirmed: nothing else is removed.
+            reason: why, for the history.
+            wait: seconds to wait for another act on the model.
+
+        Raises:
+            Refused: by now more would be removed than the plan says; nothing is.
+        """
+        from tagship.deploy import act, cleanup
+
+        self._check_deployed()
+        if plan is not None:
+            self._check_plan(plan, keep)
+        options = act.Options(reason=reason, wait=wait, tell=self.tell)
+        return cleanup.cleanup(self.host, self.model, keep, dry_run=dry_run, options=options)
 
     def export(
         self, formats: Iterable[str], version: str | Ref = "latest", *,
@@ -213,7 +299,7 @@ class ModelVersionManager:
         """Describe a version in the formats of others, and copy it with that to ``target``.
 
         Args:
-            formats: ``huggingface``, ``cyclonedx``, ``mlflow``.
+            formats: such as ``mlflow``; see ``choices.formats``.
             version: as for ``deploy``.
             target: a new folder; None for the descriptions alone.
 
@@ -224,8 +310,8 @@ class ModelVersionManager:
 
         folder = None if target is None else Path(target)
         return exports.export(
-            self.space, self._ref(version), list(formats), folder, self.progress
-        )  # fmt: skip
+            self.source, self.host, self._ref(version), list(formats), folder, self.progress
+        )
 
     def report(self, path: Path | str = "report.html") -> Path:
         """Write a page that shows the model to others: one HTML file, which loads nothing.
@@ -236,25 +322,25 @@ class ModelVersionManager:
         """
         from tagship.report import collect, page
 
-        page.write(collect.collect(self.space, [self.model]), Path(path))
+        page.write(collect.collect(self.source, self.host, [self.model]), Path(path))
         return Path(path)
 
     def pin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> "Pinned":
         """Protect a version from cleanup."""
-        from tagship.deploy import cleanup
-        from tagship.deploy import deploy as deploys
+        from tagship.deploy import act, cleanup
 
-        found = str(self.space.catalog(self.model).find(self._ref(version)).version)
-        options = deploys.Options(reason=reason, wait=wait, tell=self.tell)
-        return cleanup.pin(self.space, self.model, found, options)
+        found = str(self.source.catalog(self.model).find(self._ref(version)).version)
+        options = act.Options(reason=reason, wait=wait, tell=self.tell)
+        return cleanup.pin(self._store, self.model, found, options)
 
     def unpin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> "Pinned":
-        """Let cleanup have a version again."""
-        from tagship.deploy import cleanup
-        from tagship.deploy import deploy as deploys
+        """Remove the cleanup protection from a version."""
+        from tagship.deploy import act, cleanup
 
-        options = deploys.Options(reason=reason, wait=wait, tell=self.tell)
-        return cleanup.unpin(self.space, self._ref(version), options)
+        options = act.Options(reason=reason, wait=wait, tell=self.tell)
+        ref = self._ref(version)
+        self.source.catalog(self.model)  # a model that does not exist is told first
+        return cleanup.unpin(self._store, ref, options)
 
     def get_deployment_history(
         self,
@@ -279,7 +365,8 @@ class ModelVersionManager:
         from tagship.text import clock
 
         first = clock.moment(since) if isinstance(since, str) else since
-        return events.events(self.space, [self.model], limit or None, first, actions)
+        past = events.past_of(self.source, self.host, self.model)
+        return events.events([past], limit or None, first, actions)
 
     def live_at(self, moment: datetime | str) -> "LiveThen":
         """What was live on this host at a moment, and why; a text as in ``since`` above."""
@@ -287,38 +374,45 @@ class ModelVersionManager:
         from tagship.text import clock
 
         then = clock.moment(moment) if isinstance(moment, str) else moment
-        return events.live_at(self.space, self.model, then)
+        past = events.past_of(self.source, self.host, self.model)
+        return events.live_at(past, self.model, then)
 
-    def compare(self, before: str | None = None, after: str | None = None) -> "Comparison":
-        """Which of two versions is better, and what changed; the live one and the latest.
+    def compare(self, first: str | None = None, second: str | None = None) -> "Comparison":
+        """Which of two versions is better, and what changed.
+
+        Args:
+            first: a version. Without versions: the live one and the latest, or the one before it.
+            second: another one. With one version alone: the live one and that.
 
         Raises:
             NotFound, Refused: there is no such version, or nothing is live.
         """
         from tagship.inspect import compare as inspect_compare
 
-        sides = [None if v is None else Wanted.parse(v, self.model) for v in (before, after)]
-        return inspect_compare.compare(self.space, self.model, *sides)
+        before, after = (None, first) if second is None else (first, second)
+        old, new = (None if one is None else self._ref(one).wanted for one in (before, after))
+        better = self.host.settings.better
+        return inspect_compare.compare(self.source, self._store, self.model, old, new, better)
 
     def why(self) -> "Why":
-        """Where what is live comes from. See ``provenance.why``."""
+        """The origin of the live version: tag, commit, author, data, parameters."""
         from tagship.inspect import why as inspect_why
 
         return inspect_why.why(self.model, self.start)
 
-    def verify(self, version: str | None = None) -> "list[Verification]":
-        """Hash what is on disk against its metadata, and that against the tag."""
+    def verify(self, version: str | Ref | None = None) -> "list[Verification]":
+        """Check deployed files against the checksums in the tag; all on disk by default."""
         from tagship.inspect import verify as inspect_verify
 
         ref = Ref(self.model) if version is None else self._ref(version)
-        return inspect_verify.verify(self.space, ref, self.progress)
+        return inspect_verify.verify(self.source, self.host, ref, self.progress)
 
     def status(self) -> "Status":
-        """Whether what is live is what should be."""
+        """Whether the model is in order, and the commands that fix it."""
         from tagship.inspect import status as inspect_status
 
-        self.space.declared(self.model)
-        return inspect_status.status(self.space, self.model)
+        self.source.declared(self.model)
+        return inspect_status.status(self.source, self.host, self.model)
 
     def self_test(self, version: str | None = None) -> "Report":
         """Load the live version, or another one on disk, and run its self-test on it.
@@ -329,15 +423,37 @@ class ModelVersionManager:
             NotFound: nothing is live, or that version is not on disk here.
             SelfTestFailed: it does not load, or does not answer as it was released.
         """
+        from tagship.host.active import resolve
         from tagship.inspect import verify as inspect_verify
 
-        wanted = None if version is None else self._ref(version).wanted
-        return inspect_verify.self_test(self.space, self.model, wanted)
+        if version is None:
+            directory = resolve(self.model, self.start).directory
+        else:
+            ref = self._ref(version)
+            directory = inspect_verify.directory_of(self.source, self._store, ref)
+        return inspect_verify.self_test(directory, self.host.settings.smoke_timeout)
+
+    def _check_deployed(self) -> None:
+        from tagship.workspace import find
+
+        find.check_deployed(self.source, self.host, self.model)
 
     def _ref(self, version: str | Ref) -> Ref:
         if isinstance(version, Ref):
             return version
+        _check_text(version)
         return Ref(self.model, Wanted.parse(version, self.model))
+
+    def _check_plan(self, plan: "Cleanup", keep: int | None) -> None:
+        """Refuse a plan that is out of date."""
+        shown = {one.directory for one in plan.verdicts if not one.keep}
+        now = self.cleanup_old_versions(keep, dry_run=True).verdicts
+        more = [one.directory for one in now if not one.keep and one.directory not in shown]
+        if more:
+            raise Refused(
+                f"{', '.join(more)} would be removed by now too, so nothing was",
+                f"look again: tagship cleanup {self.model} --dry-run",
+            )
 
     def _is_version(self, text: str) -> bool:
         if TagName.parse(text):
@@ -352,6 +468,12 @@ class ModelVersionManager:
         """Step 10: a version that is live stays live, whatever becomes of the cleanup."""
         from tagship.deploy import cleanup
 
-        if not self.space.settings.auto_cleanup:
+        if not self.host.settings.auto_cleanup:
             return outcome
-        return cleanup.after(self.space, outcome)
+        return cleanup.after(self.host, outcome)
+
+
+def _check_text(version: str | None) -> None:
+    """Refuse a number: Python has read ``version=1.10`` as 1.1 before anybody sees it."""
+    if isinstance(version, int | float):
+        raise InvalidName(f"the version {version} is a number", f'put it in quotes: "{version}"')

@@ -10,7 +10,8 @@ from tagship.dvc import repo
 from tagship.dvc.pointers import Out
 from tagship.errors import NotFound, Refused
 from tagship.git import commits, worktree
-from tagship.workspace.workspace import Workspace
+from tagship.host.store import Store
+from tagship.workspace.source import Source
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,14 @@ class _Kept:
             shutil.move(self.backup, self.path)
 
 
-def check_in(space: Workspace, model: str, source: object, message: str) -> str:
+def check_in(source: Source, store: Store, model: str, trained: object, message: str) -> str:
     """Put a model where its artifact lives, and commit it; whatever else is changed stays so.
 
     Args:
-        space: the workspace.
+        source: the repository.
+        store: the model's folder here: what is replaced is kept in it until it is committed.
         model: its name under ``artifacts:``.
-        source: the path of a file or folder, or a trained model that a loader can save.
+        trained: the path of a file or folder, or a trained model that a loader can save.
         message: for the commit.
 
     Returns:
@@ -46,31 +48,31 @@ def check_in(space: Workspace, model: str, source: object, message: str) -> str:
         Refused: a stage of the pipeline writes this artifact.
         Unavailable: DVC or Git refuses it; then the files are as they were.
     """
-    artifact = space.declared(model)
-    out = _tracked(space, model)
+    artifact = source.declared(model)
+    out = _tracked(source, model)
     if out is not None and out.stage is not None:
         raise Refused(
             f"{artifact.path} is written by the stage {out.stage}",
             f"dvc repro {out.stage}, commit dvc.lock, then: tagship release {model} --deploy",
         )
-    target = space.repository.top / artifact.path
+    target = source.repository.top / artifact.path
     by_git = out is not None and bool(out.names)
     kept = [target] if by_git else [target, *repo.pointer_files(target)]
-    backups = space.store(model).private / "checkin"
+    backups = store.private / "checkin"
     shutil.rmtree(backups, ignore_errors=True)
     saved = [_keep(path, backups) for path in kept]
-    top = space.repository.top
+    top = source.repository.top
     try:
-        _save(source, target)
-        names = [target] if by_git else repo.add(space.project, target)
+        _save(trained, target)
+        names = [target] if by_git else repo.add(source.project, target)
         commit = worktree.commit_only(
-            space.repository, [str(n.relative_to(top)) for n in names if n.exists()], message
+            source.repository, [str(n.relative_to(top)) for n in names if n.exists()], message
         )
     except BaseException:
         for one in saved:
             one.restore()
         worktree.unstage(
-            space.repository, [str(path.relative_to(top)) for path in kept[0 if by_git else 1 :]]
+            source.repository, [str(path.relative_to(top)) for path in kept[0 if by_git else 1 :]]
         )
         raise
     finally:
@@ -78,10 +80,10 @@ def check_in(space: Workspace, model: str, source: object, message: str) -> str:
     return commit
 
 
-def _tracked(space: Workspace, model: str) -> Out | None:
-    head = commits.commit(space.repository, "HEAD").id
+def _tracked(source: Source, model: str) -> Out | None:
+    head = commits.commit(source.repository, "HEAD").id
     try:
-        return space.snapshot(head, model).outs[0]
+        return source.snapshot(head, model).outs[0]
     except NotFound:  # declared, and its first version is just coming
         return None
 
@@ -99,10 +101,10 @@ def _keep(path: Path, backups: Path) -> _Kept:
     return _Kept(path, backup)
 
 
-def _save(source: object, target: Path) -> None:
+def _save(trained: object, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(source, str | Path):
-        path = Path(source)
+    if isinstance(trained, str | Path):
+        path = Path(trained)
         if not path.exists():
             raise NotFound(
                 f"there is no file {path}", "give the path of the model's file or folder"
@@ -120,7 +122,7 @@ def _save(source: object, target: Path) -> None:
         else:
             shutil.copyfile(path, target)
         return
-    loader = loaders.of_model(source)
+    loader = loaders.of_model(trained)
     if target.suffix not in loader.suffixes:
         raise Refused(
             f"{target.name} cannot hold a model of {loader.framework}, which is kept as"
@@ -128,7 +130,7 @@ def _save(source: object, target: Path) -> None:
             f"declare a path that ends in {loader.suffixes[0]} in dvc.yaml",
         )
     _remove(target)
-    loader.save(source, target)
+    loader.save(trained, target)
 
 
 def _remove(path: Path) -> None:

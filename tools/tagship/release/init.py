@@ -10,7 +10,7 @@ from tagship.host.history import FILE_NAME
 from tagship.registry import artifacts, refs
 from tagship.registry.project_files import PIPELINE_FILE
 from tagship.text import paths
-from tagship.workspace.workspace import Workspace
+from tagship.workspace.source import Source
 
 HEADING = "# what tagship puts live on this host"
 
@@ -23,11 +23,14 @@ class Prepared:
     model: str | None
 
 
-def prepare(space: Workspace, model: str | None = None, path: str | None = None) -> Prepared:
+def prepare(
+    source: Source, root: str, model: str | None = None, path: str | None = None
+) -> Prepared:
     """Write ignore rules for deployed state, and an artifact's entry where one is asked for.
 
     Args:
-        space: the workspace.
+        source: the work tree.
+        root: the folder of the deployments, as the settings have it.
         model: the name of a new model; needs ``path``.
         path: its file or folder, from the DVC repository's top.
 
@@ -38,16 +41,16 @@ def prepare(space: Workspace, model: str | None = None, path: str | None = None)
     """
     added = None
     if model is not None and path is not None:
-        space.check_apart(model, space.project / path)
-        added = _declare(space.project / PIPELINE_FILE, refs.check_new_model(model), path)
-    root = space.settings.root.strip("/")
+        source.check_apart(model, source.project / path)
+        added = _declare(source.project / PIPELINE_FILE, refs.check_new_model(model), path)
+    root = root.strip("/")
     state = [
         f"/{root}/*/{name}" for name in (link.VERSIONS, link.CURRENT, FILE_NAME, store.PRIVATE)
     ]
     names = {
-        space.project / ".gitignore": _with_lines(space.project / ".gitignore", state),
-        space.project / ".dvcignore": _with_lines(space.project / ".dvcignore", state),
-        space.project / PIPELINE_FILE: added,
+        source.project / ".gitignore": _with_lines(source.project / ".gitignore", state),
+        source.project / ".dvcignore": _with_lines(source.project / ".dvcignore", state),
+        source.project / PIPELINE_FILE: added,
     }
     written = []
     for target, data in names.items():

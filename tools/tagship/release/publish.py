@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from semver import Version
@@ -24,7 +25,7 @@ from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import Action, TagName
 from tagship.signing.statement import Signature, Statement
 from tagship.text import escape, redact
-from tagship.workspace.workspace import Workspace
+from tagship.workspace.source import Source
 
 BUMPS = ("minor", "major", "patch")
 
@@ -110,18 +111,20 @@ class Released:
     warnings: tuple[str, ...] = ()
 
 
-def release(space: Workspace, model: str, options: Options = Options()) -> Released:
+def release(
+    source: Source, model: str, options: Options = Options(), signing_key: Path | None = None
+) -> Released:
     """Publish what HEAD has of a model as its next version.
 
     Raises:
         NotFound, Refused: as for ``plan``.
         Corrupt, Unavailable: the bytes cannot be pushed, or the tag; then no tag is left.
     """
-    made = plan(space, model, options)
-    return publish(space, made, options.message, options.progress)
+    made = plan(source, model, options)
+    return publish(source, made, options.message, options.progress, signing_key)
 
 
-def plan(space: Workspace, model: str, options: Options = Options()) -> ReleasePlan:
+def plan(source: Source, model: str, options: Options = Options()) -> ReleasePlan:
     """What ``release`` would publish. Touches nothing.
 
     Raises:
@@ -133,61 +136,66 @@ def plan(space: Workspace, model: str, options: Options = Options()) -> ReleaseP
     refs.check_model(model)
     if options.bump not in BUMPS:
         raise InvalidName(f"there is no bump {options.bump!r}", "there are: " + ", ".join(BUMPS))
-    head = commits.commit(space.repository, "HEAD")
-    taken = _snapshot_of_head(space, head.id, model)
-    _check_committed(space, taken)
-    _check_made(space, taken, force=options.force)
-    _check_branch(space, head.id)
-    remote, theirs, warnings = _their_tags(space, model, push=options.push)
-    known = space.catalog(model)
+    head = commits.commit(source.repository, "HEAD")
+    taken = _snapshot_of_head(source, head.id, model)
+    _check_committed(source, taken)
+    _check_made(source, taken, force=options.force)
+    _check_branch(source, head.id)
+    remote, theirs, warnings = _their_tags(source, model, push=options.push)
+    known = source.catalog(model)
     version = _next_version(known, theirs, options)
     waiting = _waiting(known, theirs, taken) if options.push and not options.version else None
     if waiting is not None:
         name, version, previous = waiting.tag.name, waiting.version, None
     else:
-        _check_new(space, known, theirs, taken, version, force=options.force)
+        _check_new(source, known, theirs, taken, version, force=options.force)
         name = TagName(model, Action.REGISTER, version)
-        tags.check_can_tag(space.repository, name)
+        tags.check_can_tag(source.repository, name)
         previous = max((v for v in known.taken if v < version), default=None)
         highest = known.latest
         if highest is not None and version < highest.version:
             warnings.append(f"{version} is lower than {highest.version}, which stays the latest")
     return ReleasePlan(
-        model, version, str(name), head.id, previous, _known_size(space, taken),
-        space.metrics(taken), waiting is not None,
+        model, version, str(name), head.id, previous, _known_size(source, taken),
+        source.metrics(taken), waiting is not None,
         redact.text(remote) if options.push and remote else None, tuple(warnings),
     )  # fmt: skip
 
 
 def publish(
-    space: Workspace, made: ReleasePlan, text: str | None = None, progress: Progress = silent
+    source: Source,
+    made: ReleasePlan,
+    text: str | None = None,
+    progress: Progress = silent,
+    signing_key: Path | None = None,
 ) -> Released:
     """Do what a plan says, with the commit that it names, whatever HEAD is by now.
 
     Args:
-        space: the workspace that the plan was made in.
+        source: the repository that the plan was made in.
         made: the plan.
         text: what is new, for the tag.
         progress: is told the bytes pushed.
+        signing_key: signs every file's digest; None for none.
 
     Raises:
         Refused: the tag exists by now.
         Corrupt, Unavailable: the bytes cannot be pushed, or the tag; then no tag is left.
     """
-    taken = space.snapshot(made.commit, made.model)
-    pushed_objects, more = _push_objects(space, taken, progress)
-    size = made.size if made.size is not None else _size(taken, space.cache, space.fetcher())
+    taken = source.snapshot(made.commit, made.model)
+    pushed_objects, more = _push_objects(source, taken, progress)
+    size = made.size if made.size is not None else _size(taken, source.cache, source.fetcher())
     name = TagName.parse(made.tag)
     if name is None:
         raise AssertionError("a plan names a tag of the grammar")
     signed: tuple[str, ...] = ()
     if not made.waiting:
-        signature = _sign_files(space, made, taken)
+        signature = _sign_files(source, made, taken, signing_key)
         words = message(made, text, taken, size, signature)
-        tag_is_signed = tags.create(space.repository, name, made.commit, words)
+        tag_is_signed = tags.create(source.repository, name, made.commit, words)
         signed = (*(("tag",) if tag_is_signed else ()), *(("files",) if signature else ()))
     if made.push_to is not None:
-        _push_tag(space, name, take_back=not made.waiting)
+        _push_tag(source, name, take_back=not made.waiting)
     return Released(
         made.model, made.version, made.tag, made.commit, made.previous, size, made.metrics,
         pushed_objects, made.push_to, signed, (*made.warnings, *more),
@@ -212,41 +220,42 @@ def message(
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
 
 
-def _sign_files(space: Workspace, made: ReleasePlan, taken: Snapshot) -> Signature | None:
-    """The signature of every file's digest as this version; None where this host has no key.
+def _sign_files(
+    source: Source, made: ReleasePlan, taken: Snapshot, key: Path | None
+) -> Signature | None:
+    """The signature of every file's digest as this version; None without a key.
 
     Raises:
         Refused: the key cannot be used.
         Corrupt, Unavailable: a file is not as the commit has it, or cannot be had.
     """
-    key = space.policy.signing_key
     if key is None:
         return None
-    fetch = space.fetcher()
+    fetch = source.fetcher()
     files = content.files(taken, fetch)
-    hashed = tuple(content.digest(file, space.blobs, fetch) for file in files)
+    hashed = tuple(content.digest(file, source.blobs, fetch) for file in files)
     statement = Statement(made.model, str(made.version), made.commit, hashed)
     from tagship.signing import keys  # cryptography, for whoever needs it
 
     return keys.sign(statement, key)
 
 
-def _snapshot_of_head(space: Workspace, head: str, model: str) -> Snapshot:
-    artifact = space.declared(model)
+def _snapshot_of_head(source: Source, head: str, model: str) -> Snapshot:
+    artifact = source.declared(model)
     try:
-        return space.snapshot(head, model)
+        return source.snapshot(head, model)
     except NotFound as error:
         pointer = f"{artifact.path}.dvc"
-        if (space.repository.top / pointer).is_file():
+        if (source.repository.top / pointer).is_file():
             hint = f'git add {pointer} && git commit -m "..."'
             raise NotFound(f"{pointer} is not committed yet", hint) from None
         raise error from None
 
 
-def _check_committed(space: Workspace, taken: Snapshot) -> None:
+def _check_committed(source: Source, taken: Snapshot) -> None:
     """The pointers are as HEAD has them, and so are the files that they point to."""
     changed = (
-        worktree.changed(space.repository, taken.pointers) if not space.repository.bare else []
+        worktree.changed(source.repository, taken.pointers) if not source.repository.bare else []
     )
     if changed:
         names = " ".join(changed)
@@ -255,7 +264,7 @@ def _check_committed(space: Workspace, taken: Snapshot) -> None:
             f'git add {names} && git commit -m "..."',
         )
     for out in taken.outs:
-        if not out.names and _is_edited(space, out):  # Git's own were compared by Git
+        if not out.names and _is_edited(source, out):  # Git's own were compared by Git
             act = f"dvc commit {out.stage}" if out.stage else f"dvc add {out.path}"
             raise Refused(
                 f"{out.path} is not what {out.pointer} says: it was changed since",
@@ -263,13 +272,13 @@ def _check_committed(space: Workspace, taken: Snapshot) -> None:
             )
 
 
-def _is_edited(space: Workspace, out: Out) -> bool:
+def _is_edited(source: Source, out: Out) -> bool:
     """Whether what lies in the work tree is not what the pointer says; nothing there is fine."""
-    top = space.repository.top / out.path
+    top = source.repository.top / out.path
     if not top.exists():
         return False
     try:
-        fetch = Fetcher(space.cache, space.incoming, offline=True)
+        fetch = Fetcher(source.cache, source.incoming, offline=True)
         files = list(content.files_of(out, fetch))
     except (Unavailable, Corrupt):  # no list of the folder here: it is compared when it is pushed
         return False
@@ -282,12 +291,12 @@ def _is_edited(space: Workspace, out: Out) -> bool:
         if not cache.matches(file.object, real, disk_files.digest(real).md5):
             return True
     extra = found - {top.parent / file.path for file in files}
-    return bool(extra) and not repo.all_ignored(space.project, extra)
+    return bool(extra) and not repo.all_ignored(source.project, extra)
 
 
-def _check_made(space: Workspace, taken: Snapshot, *, force: bool) -> None:
+def _check_made(source: Source, taken: Snapshot, *, force: bool) -> None:
     """The commit is the one that made the model: what a version's tag shows must be true."""
-    other = [] if force else snapshot.stale(taken, space.blobs)
+    other = [] if force else snapshot.stale(taken, source.blobs)
     if other:
         names = ", ".join(other[:3]) + (" and more" if len(other) > 3 else "")
         raise Refused(
@@ -297,9 +306,9 @@ def _check_made(space: Workspace, taken: Snapshot, *, force: bool) -> None:
         )
 
 
-def _check_branch(space: Workspace, commit: str) -> None:
-    if commits.is_detached(space.repository) and not commits.branches_with(
-        space.repository, commit
+def _check_branch(source: Source, commit: str) -> None:
+    if commits.is_detached(source.repository) and not commits.branches_with(
+        source.repository, commit
     ):
         raise Refused(
             f"HEAD is detached, and its commit {commit[:10]} is on no branch",
@@ -307,21 +316,21 @@ def _check_branch(space: Workspace, commit: str) -> None:
         )
 
 
-def _remote(space: Workspace) -> str | None:
-    return space.settings.git_remote or remotes.default_remote(space.repository)
+def _remote(source: Source) -> str | None:
+    return source.git_remote or remotes.default_remote(source.repository)
 
 
 def _their_tags(
-    space: Workspace, model: str, *, push: bool
+    source: Source, model: str, *, push: bool
 ) -> tuple[str | None, dict[TagName, str], list[str]]:
     """The remote's tags too: a clone without tags would begin at 1.0.0 again."""
-    remote = _remote(space)
+    remote = _remote(source)
     if remote is None:
         if push:
             raise Refused("Git has no remote to push to", "git remote add origin URL")
         return None, {}, []
     try:
-        theirs = tags.of_remote(space.repository, remote)
+        theirs = tags.of_remote(source.repository, remote)
     except Unavailable as error:
         if push:
             raise
@@ -347,7 +356,7 @@ def _waiting(known: Catalog, theirs: dict[TagName, str], taken: Snapshot) -> Rel
 
 
 def _check_new(
-    space: Workspace,
+    source: Source,
     known: Catalog,
     theirs: dict[TagName, str],
     taken: Snapshot,
@@ -381,7 +390,7 @@ def _check_new(
         )
         raise AlreadyReleased(what, hint, here.version) if here else Refused(what, hint)
     last = known.offered[-1] if known.offered else None
-    if last and not force and _identity(space, last.commit, model) == taken.identity:
+    if last and not force and _identity(source, last.commit, model) == taken.identity:
         raise AlreadyReleased(
             f"the bytes of {model} are those of {last.version}",
             "train it again, or release them once more with --force",
@@ -389,43 +398,43 @@ def _check_new(
         )
 
 
-def _identity(space: Workspace, commit: str, model: str) -> str | None:
+def _identity(source: Source, commit: str, model: str) -> str | None:
     try:
-        return space.snapshot(commit, model).identity
+        return source.snapshot(commit, model).identity
     except TagshipError:  # that version's commit does not declare the model as we do
         return None
 
 
-def _objects(space: Workspace, taken: Snapshot) -> list[cache.Object]:
-    return content.list_objects(taken, space.fetcher())
+def _objects(source: Source, taken: Snapshot) -> list[cache.Object]:
+    return content.list_objects(taken, source.fetcher())
 
 
 def _push_objects(
-    space: Workspace, taken: Snapshot, progress: Progress
+    source: Source, taken: Snapshot, progress: Progress
 ) -> tuple[int | None, list[str]]:
     if all(out.names for out in taken.outs):
         return None, []  # all of it is Git's own
     named = any(one.remote for out in taken.outs for one in out.objects)
-    if not named and not dvc_remote.has_remote(space.cache, space.settings.dvc_remote):
-        _check_cached(space, taken)
+    if not named and not dvc_remote.has_remote(source.cache, source.dvc_remote):
+        _check_cached(source, taken)
         return None, ["DVC has no remote: the bytes are on this machine alone (dvc remote add -d)"]
-    lists = _objects(space, taken)
-    return dvc_remote.push(space.cache, lists, space.settings.dvc_remote, progress), []
+    lists = _objects(source, taken)
+    return dvc_remote.push(source.cache, lists, source.dvc_remote, progress), []
 
 
-def _check_cached(space: Workspace, taken: Snapshot) -> None:
-    for one in _objects(space, taken):
-        path = space.cache.path(one)
+def _check_cached(source: Source, taken: Snapshot) -> None:
+    for one in _objects(source, taken):
+        path = source.cache.path(one)
         if not path.is_file():
             raise Unavailable(f"the DVC cache lacks {one}", "dvc commit, or dvc repro")
         if not cache.matches(one, path, disk_files.digest(path).md5):
             raise cache.bad_object(one, path)
 
 
-def _known_size(space: Workspace, taken: Snapshot) -> int | None:
+def _known_size(source: Source, taken: Snapshot) -> int | None:
     """The size in bytes, as far as it is known here."""
     try:
-        return _size(taken, space.cache, Fetcher(space.cache, space.incoming, offline=True))
+        return _size(taken, source.cache, Fetcher(source.cache, source.incoming, offline=True))
     except (Unavailable, Corrupt):  # the list of a folder is in a remote alone
         return None
 
@@ -441,19 +450,19 @@ def _size(taken: Snapshot, cache: Cache, fetch: Fetcher) -> int | None:
     return sum(size for size in sizes if size is not None)
 
 
-def _push_tag(space: Workspace, name: TagName, *, take_back: bool) -> None:
+def _push_tag(source: Source, name: TagName, *, take_back: bool) -> None:
     """Push the tag, or take a new one back: another clone would give the same version again."""
-    remote = _remote(space)
+    remote = _remote(source)
     if remote is None:
         raise AssertionError("a push without a remote was refused")
     where = redact.text(remote)
     try:
-        tags.push(space.repository, remote, name)
+        tags.push(source.repository, remote, name)
     except TagshipError as error:
         told = f"{where} did not take the tag {name}"
         if not take_back:
             raise Unavailable(f"{told}: {error.message}", f"git fetch --tags {where}") from None
-        tags.delete(space.repository, name)
+        tags.delete(source.repository, name)
         raise Unavailable(
             f"{told}, so it was taken back: {error.message}",
             f"git fetch --tags {where}, then release again",

@@ -1,7 +1,7 @@
 """All that a report shows of models: what is live, what happened, metrics, sizes, plots."""
 
 import importlib.metadata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,7 +21,8 @@ from tagship.report import charts, plots
 from tagship.report.charts import Point
 from tagship.report.plots import Plot, Side
 from tagship.text import clock, redact
-from tagship.workspace.workspace import Workspace
+from tagship.workspace.host import Host
+from tagship.workspace.source import Source
 
 NEWEST = 200  # events in the table, marks and bars on the time line, versions in a chart
 MOST_METRICS = 12  # that get a chart
@@ -123,51 +124,65 @@ class _Past:
     notes: tuple[str, ...] = ()
 
 
-def collect(space: Workspace, models: Sequence[str] = ()) -> Report:
+def collect(source: Source, host: Host, models: Sequence[str] = ()) -> Report:
     """All that is known of models here. Touches nothing, and asks no remote.
 
     Args:
-        space: the workspace.
+        source: where the versions are.
+        host: where they are deployed.
         models: their names; none for every model that is declared, or has a history here.
 
     Raises:
         NotFound: there is no such model, nor a tag of it, and nothing ever happened to it here.
         Corrupt: HEAD's dvc.yaml cannot be read.
     """
-    names = list(dict.fromkeys(models)) or events.known_models(space)
-    declared = space.artifacts()
+    declared, better = source.artifacts(), host.settings.better
+    names = list(dict.fromkeys(models)) or events.known_models(declared, host.root)
     return Report(
-        space.repository.top.name,
+        source.repository.top.name,
         process.host_name(),
         clock.now(),
         process.actor(),
         f"tagship {importlib.metadata.version('tagship')}",
-        tuple(_readable(space, name, declared.get(name)) for name in names),
+        tuple(
+            _readable(source, host.store(name), name, declared.get(name), better) for name in names
+        ),
     )
 
 
-def _readable(space: Workspace, model: str, artifact: artifacts.Artifact | None) -> ModelReport:
+def _readable(
+    source: Source,
+    store: Store,
+    model: str,
+    artifact: artifacts.Artifact | None,
+    better: Mapping[str, str],
+) -> ModelReport:
     """All that is known of a model; where its folder cannot be read, that."""
     try:
-        return _model(space, model, artifact)
+        return _model(source, store, model, artifact, better)
     except (Corrupt, OSError) as error:
         what, hint = explain(error)
-        note = _in_folder(space.store(model), f"it cannot be read here: {what}: {hint}")
+        note = _in_folder(store, f"it cannot be read here: {what}: {hint}")
         return ModelReport(
             model, "", (), None, None, None, False, None, (), 0, (), 0, (), (), 0, (), (), (), (),
             (), (note,),
         )  # fmt: skip
 
 
-def _model(space: Workspace, model: str, artifact: artifacts.Artifact | None) -> ModelReport:
-    store = space.store(model)
+def _model(
+    source: Source,
+    store: Store,
+    model: str,
+    artifact: artifacts.Artifact | None,
+    better: Mapping[str, str],
+) -> ModelReport:
     past = _past(store)
-    rows, notes = _versions(space, model, known=bool(past.events))
+    rows, notes = _versions(source, store, model, known=bool(past.events))
     live = _live(store, past)
     before = _before(live, past)
     latest = next((row for row in reversed(rows) if _is_offered(row)), None)
     shown = rows[-NEWEST:]
-    series = _series(space, shown, live, before)
+    series = _series(shown, live, before, better)
     sides = _sides(rows, live, before, latest)
     return ModelReport(
         model=model,
@@ -188,7 +203,7 @@ def _model(space: Workspace, model: str, artifact: artifacts.Artifact | None) ->
         series=tuple(series[:MOST_METRICS]),
         other_metrics=tuple(one.name for one in series[MOST_METRICS:]),
         sizes=tuple(Point(row.version, row.size, row.live) for row in shown),
-        plots=plots.read(space, model, sides),
+        plots=plots.read(source, model, sides),
         compared=tuple(side.version for side in sides),
         notes=(*past.notes, *notes, *_link_notes(store, model, live)),
     )
@@ -214,17 +229,17 @@ def _in_folder(store: Store, text: str) -> str:
 
 
 def _versions(
-    space: Workspace, model: str, *, known: bool
+    source: Source, store: Store, model: str, *, known: bool
 ) -> tuple[list[VersionRow], tuple[str, ...]]:
     """The versions; with a note where they cannot be read, or where tags and model are gone."""
     try:
-        return listing.versions(space, model), ()
+        return listing.versions(source, store, model), ()
     except NotFound:
         if not known:
             raise
         return [], ("this clone has neither the model nor a tag of it, only its history",)
     except Corrupt as error:
-        return [], (_in_folder(space.store(model), f"{error.message}: {error.hint}"),)
+        return [], (_in_folder(store, f"{error.message}: {error.hint}"),)
 
 
 def _live(store: Store, past: _Past) -> Live | None:
@@ -263,13 +278,12 @@ def _gone_back(live: Live | None) -> Event | None:
 
 
 def _series(
-    space: Workspace, rows: list[VersionRow], live: Live | None, before: str | None
+    rows: list[VersionRow], live: Live | None, before: str | None, better: Mapping[str, str]
 ) -> list[Series]:
     """One for each metric that is a finite number somewhere; the live version's come first."""
     by_version = {row.version: row.metrics for row in rows}
     now = by_version.get(live.place.version, {}) if live else {}
     then = by_version.get(before) if before else None
-    better = space.settings.better
     changes = {} if then is None else {c.name: c for c in metrics.changes(then, now, better)}
     newest_first = [now, *(row.metrics for row in reversed(rows))]
     names = dict.fromkeys(name for one in newest_first for name in one)

@@ -30,7 +30,7 @@ from tagship.report import plot_data
 from tagship.report.charts import one_line
 from tagship.report.plot_data import Row
 from tagship.text import json_reader, yaml
-from tagship.workspace.workspace import Workspace
+from tagship.workspace.source import Source as Versions
 
 LARGEST = 4_000_000  # bytes of one file
 MOST_POINTS = 1_000  # of a line; more are thinned out
@@ -126,18 +126,18 @@ class Definition:
 class _Commit:
     """One side, and what its commit declares."""
 
-    space: Workspace
+    source: Versions
     side: Side
     pipeline: list[Stage]
     definitions: list[Definition]
 
 
-def read(space: Workspace, model: str, sides: Sequence[Side]) -> tuple[Plot, ...]:
+def read(source: Versions, model: str, sides: Sequence[Side]) -> tuple[Plot, ...]:
     """The plots of a model at several versions; a definition is the first side's that has it."""
     commits, notes = [], []
     for side in sides:
         try:
-            commits.append(_commit(space, model, side))
+            commits.append(_commit(source, model, side))
         except TagshipError as error:
             notes.append(f"{side.version}: {error.message}")
     wanted: dict[tuple[str, int], Definition] = {}
@@ -152,21 +152,21 @@ def read(space: Workspace, model: str, sides: Sequence[Side]) -> tuple[Plot, ...
     return tuple(found)
 
 
-def _commit(space: Workspace, model: str, side: Side) -> _Commit:
+def _commit(source: Versions, model: str, side: Side) -> _Commit:
     try:
-        commits.commit(space.repository, side.commit)
+        commits.commit(source.repository, side.commit)
     except NotFound:
         what = f"its commit {side.commit[:10]} is not in this clone"
         raise NotFound(what, "git fetch --tags") from None
     folder, name = artifacts.pipeline_of(model)
-    data = space.blobs.read(side.commit, name) or b""
+    data = source.blobs.read(side.commit, name) or b""
     artifact = artifacts.parse(data, folder).get(model)
     if artifact is None:
         raise NotFound(f"commit {side.commit[:10]} declares no model {model}", "")
-    pipeline = pointers.pipeline_at(space.blobs, side.commit, folder, artifact.path)
+    pipeline = pointers.pipeline_at(source.blobs, side.commit, folder, artifact.path)
     related = stages.related(pipeline, artifact.path)
     declared = yaml.parse(data, name).get("plots")
-    return _Commit(space, side, pipeline, list(_definitions(related, declared, folder)))
+    return _Commit(source, side, pipeline, list(_definitions(related, declared, folder)))
 
 
 def _definitions(related: list[Stage], declared: Any, folder: str) -> Iterator[Definition]:
@@ -293,11 +293,11 @@ def _files(commit: _Commit, path: str) -> Iterator[tuple[str, bytes | TagshipErr
     """The files at or below a path at a commit: their bytes, or why they are not here."""
     if "${" in path:
         raise Refused(f"{path} is a name that DVC fills in, which is not done here", "dvc plots")
-    space = commit.space
+    source = commit.source
     out = pointers.find_out(
-        space.repository, space.blobs, commit.side.commit, commit.pipeline, path
+        source.repository, source.blobs, commit.side.commit, commit.pipeline, path
     )
-    fetch = remote.Fetcher(space.cache, space.incoming, offline=True)
+    fetch = remote.Fetcher(source.cache, source.incoming, offline=True)
     for file in content.files_of(out, fetch):
         name = posixpath.join(posixpath.dirname(path), file.path)
         try:
@@ -307,14 +307,14 @@ def _files(commit: _Commit, path: str) -> Iterator[tuple[str, bytes | TagshipErr
 
 
 def _bytes(commit: _Commit, name: str, file: content.TrackedFile) -> bytes:
-    wanted, cache = file.object, commit.space.cache
+    wanted, cache = file.object, commit.source.cache
     size = wanted.size
     if wanted.hash_name != dvc_cache.GIT and cache.holds(wanted):
         size = cache.path(wanted).stat().st_size
     if size is not None and size > LARGEST:
         raise Refused(f"{name} has more than {LARGEST // 1_000_000} MB", "write less of it")
     if wanted.hash_name == dvc_cache.GIT:
-        data = commit.space.blobs.read(commit.side.commit, name)
+        data = commit.source.blobs.read(commit.side.commit, name)
     else:
         data = content.cached(cache, wanted)
     if data is None:
@@ -421,11 +421,11 @@ def _template(definition: Definition, commits: Sequence[_Commit]) -> dict[str, A
     if name in BUILT_IN:
         return cast("dict[str, Any]", BUILT_IN[name].DEFAULT_CONTENT)
     for commit in commits:
-        space = commit.space
-        project = os.path.relpath(space.project.resolve(), space.repository.top.resolve())
+        source = commit.source
+        project = os.path.relpath(source.project.resolve(), source.repository.top.resolve())
         folder = posixpath.normpath(posixpath.join(project, ".dvc", "plots"))
         for path in (f"{folder}/{name}", f"{folder}/{name}.json", posixpath.normpath(name)):
-            data = space.blobs.read(commit.side.commit, path)
+            data = source.blobs.read(commit.side.commit, path)
             if data is not None:
                 return _own_template(data, path)
     raise NotFound(f"there is no template {name}", "dvc plots templates")

@@ -1,0 +1,245 @@
+"""The suite's budget: a pytest plugin that counts CPU seconds and processes, and can fail a run.
+
+Each run ends with what it took. A run of all tests fails where a file started another number of
+processes than ``budget.json`` says, or where the CPU seconds are over the budget by a quarter. They
+are compared in units of a short loop that is timed at the beginning of each file: machines differ.
+
+``pytest --record-budget`` writes ``budget.json``.
+"""
+
+import hashlib
+import json
+import os
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+OVER = 1.25  # of the recorded units
+LONGEST = 30  # files whose order is recorded: so many begin a run
+ALL = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.system")
+SELECTING = ("file_or_dir", "keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf",
+             "stepwise", "collectonly", "maxfail")  # fmt: skip
+
+
+@dataclass
+class Usage:
+    """What one process of pytest, or all of them, took.
+
+    Attributes:
+        seconds: of CPU, of its children too.
+        loops: CPU seconds of each calibration loop.
+        kinds: processes that tests and fixtures started, by the name of their program.
+        files: processes by file of tests. Those of fixtures of the session are in no file: each
+            process of pytest builds its own.
+        times: CPU seconds by file of tests.
+        skipped: files in which something was skipped.
+    """
+
+    seconds: float = 0.0
+    loops: list[float] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+    files: Counter[str] = field(default_factory=Counter)
+    times: Counter[str] = field(default_factory=Counter)
+    skipped: set[str] = field(default_factory=set)
+
+    def add(self, other: dict[str, Any]) -> None:
+        """Add what another process took, as ``plain`` gave it."""
+        self.seconds += other["seconds"]
+        self.loops += other["loops"]
+        self.kinds.update(other["kinds"])
+        self.files.update(other["files"])
+        self.times.update(other["times"])
+        self.skipped.update(other["skipped"])
+
+    def plain(self) -> dict[str, Any]:
+        """The same, as xdist can send it."""
+        plain: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            plain[name] = dict(value) if isinstance(value, Counter) else value
+        return {**plain, "skipped": sorted(self.skipped)}
+
+    @property
+    def unit(self) -> float:
+        """CPU seconds of one loop, on average."""
+        return sum(self.loops) / max(1, len(self.loops))
+
+    @property
+    def units(self) -> int:
+        """The CPU seconds in loops."""
+        return round(self.seconds / self.unit) if self.loops else 0
+
+    @property
+    def processes(self) -> int:
+        """The number of processes started."""
+        return sum(self.kinds.values())
+
+
+def complaints(usage: Usage, recorded: dict[str, Any]) -> list[str]:
+    """What is not as it was recorded, a line each."""
+    wanted: dict[str, int] = recorded["processes"]
+    lines = [
+        f"{file} started {usage.files[file]} processes, not {wanted.get(file, 'yet recorded')}"
+        for file in sorted(usage.files.keys() | wanted)
+        if file not in usage.skipped and usage.files[file] != wanted.get(file)
+    ]
+    if usage.units > OVER * recorded["units"]:
+        lines.append(f"{usage.units} units of CPU time are over {OVER} times {recorded['units']}")
+    return lines
+
+
+def calibrate() -> float:
+    """CPU seconds of a loop of the kind of work that tests do."""
+    began = time.process_time()
+    for number in range(400):
+        hashlib.sha256(json.dumps([{"n": n, "of": number} for n in range(20)]).encode()).hexdigest()
+    return time.process_time() - began
+
+
+def program(event: str, arguments: tuple[Any, ...]) -> str:
+    """The name of the program that an audit event starts."""
+    if event != "subprocess.Popen":
+        return event
+    words = arguments[1]
+    first = words if isinstance(words, (str, bytes)) else next(iter(words), arguments[0])
+    name = os.path.basename(os.fsdecode(first))  # noqa: PTH119 - it may be bytes
+    return "python" if name.startswith("python") else name
+
+
+class Budget:
+    """The plugin."""
+
+    def __init__(self, config: pytest.Config, record: Path) -> None:
+        self.config, self.record = config, record
+        self.worker = hasattr(config, "workerinput")  # of xdist
+        self.usage = Usage()
+        self.running = False
+        self.file = ""
+        self.told: list[str] = []
+        self.failed = self.crashed = False
+        sys.addaudithook(self._audit)
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.running and event in STARTS:
+            self.usage.kinds[program(event, arguments)] += 1
+            if self.file:
+                self.usage.files[self.file] += 1
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Begin with the files that take the longest: no process shall wait for another's last."""
+        longest = json.loads(self.record.read_bytes())["longest"] if self.record.exists() else []
+        ranks = {file: rank for rank, file in enumerate(longest)}
+        items.sort(key=lambda item: ranks.get(_file(item.nodeid), len(ranks)))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Know which file runs."""
+        file = _file(item.nodeid)
+        if file not in self.usage.files:
+            self.usage.files[file] = 0
+            self.usage.loops.append(calibrate())
+        self.file, self.running = file, True
+        before = _seconds(*ALL)
+        try:
+            return (yield)
+        finally:
+            self.running = False
+            self.usage.times[file] += _seconds(*ALL) - before  # type: ignore[assignment] # a float
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any]
+    ) -> Generator[None, object, object]:
+        """Count what a fixture of the session starts for no file."""
+        file, self.file = self.file, "" if fixturedef.scope == "session" else self.file
+        try:
+            return (yield)
+        finally:
+            self.file = file
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Know which file is skipped as a whole."""
+        if report.skipped:
+            self.usage.skipped.add(_file(report.nodeid))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Know which files were skipped in part, and whether a test failed."""
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self.usage.skipped.add(_file(report.nodeid))
+        self.failed = self.failed or report.failed
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Add what a process of xdist took."""
+        told = getattr(node, "workeroutput", {}).get("budget")
+        if told is None:
+            self.crashed = True
+        else:
+            self.usage.add(told)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Hand on what was counted; in the last process, compare it."""
+        controls = bool(getattr(self.config.option, "dist", "no") != "no") and not self.worker
+        who = (
+            [resource.RUSAGE_SELF] if controls else [resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN]
+        )
+        self.usage.seconds += sum(_seconds(one) for one in who)
+        if self.worker:
+            self.config.workeroutput["budget"] = self.usage.plain()  # type: ignore[attr-defined]
+            return
+        whole = not any(self.config.getoption(name, None) for name in SELECTING)
+        if not whole or self.failed or self.crashed or session.exitstatus != pytest.ExitCode.OK:
+            return
+        if self.config.getoption("record_budget"):
+            self.record.write_text(json.dumps(self._recorded(), indent=1) + "\n")
+        self.told = complaints(self.usage, json.loads(self.record.read_bytes()))
+        if self.told:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _recorded(self) -> dict[str, Any]:
+        """What is recorded of this run; where something was skipped, what was recorded before."""
+        before = json.loads(self.record.read_bytes())["processes"] if self.record.exists() else {}
+        of_whole = {f: n for f, n in self.usage.files.items() if f not in self.usage.skipped}
+        of_others = {f: n for f, n in before.items() if f in self.usage.skipped}
+        longest = [file for file, _ in self.usage.times.most_common(LONGEST)]
+        processes = dict(sorted((of_whole | of_others).items()))
+        return {"units": self.usage.units, "longest": longest, "processes": processes}
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what the run took."""
+        usage = self.usage
+        kinds = ", ".join(f"{name} {count}" for name, count in usage.kinds.most_common(6))
+        terminalreporter.section("budget")
+        terminalreporter.line(
+            f"CPU: {usage.seconds:.1f} s ({usage.units} units of {1000 * usage.unit:.1f} ms);"
+            f" processes: {usage.processes} ({kinds})"
+        )
+        for line in self.told:
+            terminalreporter.line(f"over budget: {line}", red=True)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """``--record-budget``."""
+    parser.addoption("--record-budget", action="store_true", help="write tests/budget.json")
+
+
+def register(config: pytest.Config, record: Path) -> None:
+    """Count from now on, and compare with what ``record`` says."""
+    config.pluginmanager.register(Budget(config, record), "budget")
+
+
+def _file(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
+def _seconds(*who: int) -> float:
+    used = [resource.getrusage(one) for one in who]
+    return sum(one.ru_utime + one.ru_stime for one in used)

@@ -1,0 +1,94 @@
+"""One run of ``tagship demo`` for all tests that need trained models; DVC's run cache shares it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from tests.workbench import run
+
+ROOT = Path(__file__).parents[1]
+SECONDS = 1200  # training both models takes about two minutes on two quiet cores
+QUICKLY = {"epochs: 25": "epochs: 12"}  # of dl.train; `make demo` trains as it is committed
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo printed, its exit code, what it left behind, and the DVC cache that it filled.
+
+    In another clone of this repository with that cache, ``dvc repro`` takes the outputs of a stage
+    from there where command, dependencies and parameters are the same (so change ``QUICKLY``).
+    """
+
+    cache: str
+    code: int
+    out: str
+    err: str
+    left: list[str]
+    tags: str
+
+    def share(self, repo: Path) -> None:
+        """Have a repository use the cache."""
+        (repo / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {self.cache}\n")
+
+
+def demo(folder: Path) -> Demo:
+    """Run the demo, or wait for the process that does, and read what it found.
+
+    Args:
+        folder: is shared by all processes of this run of the tests.
+    """
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        told = folder / "demo.json"
+        if not told.exists():
+            told.write_text(json.dumps(asdict(_run(folder))))
+        return Demo(**json.loads(told.read_bytes()))
+
+
+def clone(target: Path) -> None:
+    """Clone this repository with what is changed here and not committed yet; without tags."""
+    run(target.parent, "git", "clone", "--quiet", "--no-tags", str(ROOT), str(target))
+    changed = ("git", "ls-files", "-z", "--modified", "--others", "--exclude-standard")
+    for name in run(ROOT, *changed).split("\0"):
+        if name and (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+
+
+def set_parameters(params: Path, changes: dict[str, str]) -> None:
+    """Change lines of params.yaml, each of which is there once."""
+    text = params.read_text()
+    for old, new in changes.items():
+        assert text.count(f"    {old}\n") == 1
+        text = text.replace(f"    {old}\n", f"    {new}\n")
+    params.write_text(text)
+
+
+def _run(folder: Path) -> Demo:
+    repo, cache, home = folder / "gaia", folder / "cache", folder / "home"
+    home.mkdir()
+    clone(repo)
+    set_parameters(repo / "params.yaml", QUICKLY)
+    me = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    run(repo, "git", "add", "--all")
+    run(repo, "git", *me, "commit", "--quiet", "--message", "Train quickly")
+    (home / "config").write_text(f"[cache]\n    dir = {cache}\n")
+    own = {"TMPDIR": str(folder), "HOME": str(home), "DVC_GLOBAL_CONFIG_DIR": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-m", "tagship", "-C", str(repo), "demo"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **own},
+        timeout=SECONDS,
+    )
+    left = [path.name for path in folder.glob("tagship-demo-*")]
+    return Demo(
+        str(cache), done.returncode, done.stdout, done.stderr, left, run(repo, "git", "tag")
+    )

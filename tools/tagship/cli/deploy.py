@@ -1,0 +1,102 @@
+"""``tagship deploy``. JSON: ``Outcome``; with ``--dry-run``, ``Plan``."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tagship.cli import output
+from tagship.cli.options import (
+    Session,
+    json_option,
+    pass_session,
+    reason_option,
+    ref_argument,
+    wait_option,
+    yes_option,
+)
+from tagship.text import words
+
+if TYPE_CHECKING:
+    from tagship.deploy.act import Outcome
+    from tagship.deploy.plan import Plan
+    from tagship.registry.refs import Ref
+
+
+@click.command()
+@ref_argument
+@yes_option
+@click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
+@click.option("--force", is_flag=True, help="Deploy again what is live and intact.")
+@click.option("--smoke-test/--no-smoke-test", default=None, help="Load the model first.")
+@reason_option
+@wait_option
+@json_option
+@pass_session
+def command(
+    session: Session, ref: "Ref", yes: bool, dry_run: bool, force: bool, smoke_test: bool | None,
+    reason: str | None, wait: float, as_json: bool,
+) -> None:  # fmt: skip
+    """Deploy a version; the latest by default.
+
+    Checks it out, tests it, and makes it live.
+
+    Example: tagship deploy dl_model@1.2 --yes --reason "better on bare ground"
+    """
+    manager = session.manager(ref.model)
+    version: str | Ref = ref
+    if dry_run or not yes:
+        plan = manager.plan(ref)
+        if dry_run:
+            return output.show(plan, as_json, plan_looks(plan, again=force))
+        if not plan.live or force:
+            output.confirm(plan_looks(plan), err=as_json)
+        version = plan.version  # what was shown, whatever was released since
+    outcome = manager.deploy(version, force=force, smoke_test=smoke_test, reason=reason, wait=wait)
+    output.warn((*outcome.repaired, *outcome.warnings))
+    return output.show(outcome, as_json, looks(outcome))
+
+
+def looks(outcome: "Outcome") -> str:
+    """What a deploy or a rollback did."""
+    if outcome.event is None:
+        return f"{outcome.model} {outcome.place.version} is live and intact: nothing to do"
+    before = f" (before: {outcome.event.previous.version})" if outcome.event.previous else ""
+    lines = [f"{outcome.model} {outcome.place.version} is live{before}"]
+    lines.append(f"  deployment {outcome.event.id}, {outcome.event.duration_s:.2f} s")
+    if outcome.report is not None:
+        lines.append(f"  smoke test {outcome.report.verdict}: {outcome.report.detail}")
+    lines.append(f"  {outcome.path}")
+    return output.text(lines)
+
+
+def plan_looks(plan: "Plan", *, again: bool = False) -> str:
+    """What a deploy would change; ``again``: also where the version is live."""
+    if plan.live and not again:
+        return f"{plan.model} {plan.version} is live and intact: nothing to do"
+    source = plan.source.version if plan.source else "nothing"
+    lines = [f"{plan.model}: {source} -> {plan.version}"]
+    if plan.commits is not None:
+        lines.append(f"  commits between: {plan.commits}")
+    elif plan.source is not None:
+        lines.append("  commits between: n/a (shallow clone, or a commit is missing)")
+    to_fetch = words.count(plan.to_fetch, "object")
+    lines.append(f"  size: {words.size(plan.size)}, to fetch: {to_fetch}")
+    for name, (before, after) in plan.metrics.items():
+        change = f"{words.figure(before)} -> {words.figure(after)}{_difference(before, after)}"
+        lines.append(f"  {name}: {change}")
+    if plan.left is not None:
+        by = f"rolled back by {plan.left.actor}, {words.moment(plan.left.at)} UTC"
+        lines.append(f"  {plan.version} was {by}{output.because(plan.left)}")
+    return output.text(lines)
+
+
+def _difference(before: Any, after: Any) -> str:
+    """How much a metric changes, where both values are finite numbers."""
+    if any(isinstance(one, bool) or not isinstance(one, int | float) for one in (before, after)):
+        return ""
+    try:
+        difference = float(after) - float(before)
+    except OverflowError:  # JSON knows no largest whole number
+        return ""
+    return f" ({difference:+.4g})" if math.isfinite(difference) else ""

@@ -1,0 +1,35 @@
+"""``tagship init``. JSON: ``Prepared``."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tagship.cli import output
+from tagship.cli.options import Session, json_option, pass_session
+
+if TYPE_CHECKING:
+    from tagship.release.init import Prepared
+
+
+@click.command()
+@click.option("--model", metavar="NAME", help="Declare a model of this name in dvc.yaml.")
+@click.option("--path", metavar="PATH", help="Its file or folder.")
+@json_option
+@pass_session
+def command(session: Session, model: str | None, path: str | None, as_json: bool) -> None:
+    """Prepare a Git and DVC repository.
+
+    Adds the ignore rules, and declares a first model.
+
+    Example: tagship init --model churn --path models/churn/model.cbm
+    """
+    if (model is None) != (path is None):
+        raise click.UsageError("--model and --path go together")
+    prepared = session.workspace().init(model, path)
+    output.show(prepared, as_json, looks(prepared))
+
+
+def looks(prepared: "Prepared") -> str:
+    """What was written, and what to do next."""
+    files = " ".join(prepared.written)
+    return f"wrote {files}; now: git add {files} && git commit" if files else "nothing to do"

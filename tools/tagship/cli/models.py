@@ -1,0 +1,51 @@
+"""``tagship models``. JSON: a list of ``ModelRow``."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from tagship.cli import output
+from tagship.cli.options import Session, json_option, pass_session
+from tagship.text import words
+
+if TYPE_CHECKING:
+    from tagship.inspect.listing import ModelRow
+
+
+@click.command()
+@json_option
+@pass_session
+def command(session: Session, as_json: bool) -> None:
+    """List the models: live version, latest version, size.
+
+    Example: tagship models
+    """
+    rows = session.workspace().models()
+    output.warn(f"{row.model}: {row.note}" for row in rows if row.note)
+    output.show_table(rows, as_json, looks)
+
+
+def looks(rows: Iterable["ModelRow"]) -> output.Table:
+    """A row for each model."""
+    table = [
+        (
+            row.model,
+            row.live or "-",
+            row.latest or "-",
+            _state(row),
+            words.size(row.size),
+            row.path,
+        )
+        for row in rows
+    ]
+    return ("MODEL", "LIVE", "LATEST", "", "SIZE", "PATH"), table
+
+
+def _state(row: "ModelRow") -> str:
+    states = {
+        "cannot be read": row.note is not None,
+        "deprecated": row.deprecated,
+        "behind": row.behind,
+    }
+    return next((state for state, holds in states.items() if holds), "")

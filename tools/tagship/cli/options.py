@@ -1,0 +1,160 @@
+"""What the commands share of the command line: the session, arguments, options, types of values."""
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tagship.cli import output
+from tagship.errors import InvalidName
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tagship.manager.model import ModelVersionManager
+    from tagship.manager.workspace import Workspace
+    from tagship.registry.refs import Ref
+
+
+class Session:
+    """The options before the command's name, and what a command calls."""
+
+    def __init__(self) -> None:
+        self.folder = Path()
+        self.verbose = False
+
+    def workspace(self) -> "Workspace":
+        """All models of the workspace. On a terminal, long reads and copies show a progress bar."""
+        from tagship.manager.workspace import Workspace
+
+        return Workspace(self.folder, output.progress(), lambda line: output.warn([line]))
+
+    def manager(self, model: str) -> "ModelVersionManager":
+        """One of them."""
+        return self.workspace().model(model)
+
+
+def reference(text: str) -> "Ref":
+    """``MODEL`` or ``MODEL@VERSION``, the type of an argument.
+
+    Raises:
+        InvalidName: the text is neither.
+    """
+    from tagship.registry.refs import Ref
+
+    return Ref.parse(text)
+
+
+def exact_reference(text: str) -> "Ref":
+    """``MODEL@VERSION``: a version must be named."""
+    if "@" not in text:
+        raise click.UsageError("name the version: MODEL@VERSION")
+    return reference(text)
+
+
+def model_alone(text: str) -> str:
+    """``MODEL``, for a command that does not take a version."""
+    model = reference(text).model
+    if model != text:
+        raise click.UsageError(f"name the model alone: {model}")
+    return model
+
+
+def moment(text: str) -> "datetime":
+    """A date or a time, UTC without a time zone."""
+    from tagship.text import clock
+
+    try:
+        return clock.moment(text)
+    except InvalidName as error:
+        raise click.BadParameter(f"{error.message}; {error.hint}") from None
+
+
+class LazyChoice(click.Choice[str]):
+    """A choice between words that are read where they are defined, and only when they are needed.
+
+    ``tagship --help`` and most completions do not need them, and must not wait for that import.
+    """
+
+    def __init__(self, read: Callable[[], Iterable[str]]) -> None:  # super() would read them
+        self._read = read
+        self.case_sensitive = True
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override] # computed once, then the same
+        """The words."""
+        return tuple(self._read())
+
+
+def bumps() -> Iterable[str]:
+    """Parts of a version that ``release --bump`` increments."""
+    from tagship.manager import choices
+
+    return choices.bumps()
+
+
+def actions() -> Iterable[str]:
+    """Kinds of events in the history."""
+    from tagship.manager import choices
+
+    return choices.actions()
+
+
+def formats() -> Iterable[str]:
+    """Formats of ``export``."""
+    from tagship.manager import choices
+
+    return choices.formats()
+
+
+def _folder(ctx: click.Context) -> Path:
+    """-C, for a command line that is still being typed."""
+    return Path(ctx.find_root().params.get("folder") or ".")
+
+
+def _complete_model(ctx: click.Context, _: click.Parameter, text: str) -> list[str]:
+    from tagship.cli import complete
+
+    return [name for name in complete.models(_folder(ctx)) if name.startswith(text)]
+
+
+def _complete_reference(ctx: click.Context, _: click.Parameter, text: str) -> list[str]:
+    from tagship.cli import complete
+
+    return [name for name in complete.references(_folder(ctx), text) if name.startswith(text)]
+
+
+def complete_version(ctx: click.Context, _: click.Parameter, text: str) -> list[str]:
+    """The versions of the model that the line names already."""
+    from tagship.cli import complete
+
+    model = ctx.params.get("model") or next(iter(ctx.args), "")  # args: before an open option
+    known = complete.versions(_folder(ctx), model)
+    return [version for version in known if version.startswith(text)]
+
+
+pass_session = click.make_pass_decorator(Session)
+model_argument = click.argument("model", shell_complete=_complete_model)
+model_alone_argument = click.argument("model", type=model_alone, shell_complete=_complete_model)
+optional_model_argument = click.argument(
+    "model", type=model_alone, required=False, shell_complete=_complete_model
+)
+ref_argument = click.argument(
+    "ref", type=reference, metavar="MODEL[@VERSION]", shell_complete=_complete_reference
+)
+optional_ref_argument = click.argument(
+    "ref", type=reference, metavar="[MODEL[@VERSION]]", required=False,
+    shell_complete=_complete_reference,
+)  # fmt: skip
+exact_argument = click.argument(
+    "ref", type=exact_reference, metavar="MODEL@VERSION", shell_complete=_complete_reference
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
+reason_option = click.option("--reason", metavar="TEXT", help="Why; recorded in the history.")
+wait_option = click.option(
+    "--wait", type=click.FloatRange(0), default=0, metavar="SECONDS",
+    help="Wait for another command on the same model.",
+)  # fmt: skip

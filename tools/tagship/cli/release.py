@@ -1,0 +1,71 @@
+"""``tagship release``. JSON: ``Released``; with ``--deploy``, ``Shipped``."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tagship.cli import deploy, options, output
+from tagship.cli.options import Session, json_option, model_argument, pass_session
+from tagship.text import words
+
+if TYPE_CHECKING:
+    from tagship.release.publish import Released
+
+
+@click.command()
+@model_argument
+@click.option("--bump", type=options.LazyChoice(options.bumps), default="minor",
+              show_default=True, help="The part of the version to increment.")  # fmt: skip
+@click.option("--version", metavar="X", help="The version itself, such as 2.0.0-rc.1.")
+@click.option("-m", "--message", metavar="TEXT", help="The message of the tag: what is new.")
+@click.option("--push", is_flag=True, help="Push the tag to the Git remote.")
+@click.option("--deploy", "then_deploy", is_flag=True, help="Deploy it on this host at once.")
+@click.option("--force", is_flag=True, help="Release unchanged bytes, or the same commit, again.")
+@json_option
+@pass_session
+def command(
+    session: Session, model: str, bump: str, version: str | None, message: str | None,
+    push: bool, then_deploy: bool, force: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Release the model of the current commit as a new version.
+
+    Pushes the files to the DVC remote, then makes the tag.
+
+    Example: tagship release ml_model --bump minor -m "deeper trees" --push
+    """
+    manager = session.manager(model)
+    if not then_deploy:
+        released = manager.release(
+            bump=bump, version=version, message=message, push=push, force=force
+        )
+        output.warn(released.warnings)
+        return output.show(released, as_json, looks(released))
+
+    def announce(released: "Released") -> None:  # it is released, even if the deploy fails
+        output.warn(released.warnings)
+        if not as_json:
+            output.echo(looks(released))
+
+    shipped = manager.release_and_deploy(
+        bump=bump, version=version, message=message, push=push, force=force, reason=message,
+        announce=announce,
+    )  # fmt: skip
+    output.warn((*shipped.deployed.repaired, *shipped.deployed.warnings))
+    return output.show(shipped, as_json, deploy.looks(shipped.deployed))
+
+
+def looks(released: "Released") -> str:
+    """The version, its metrics, and what was pushed."""
+    lines = [
+        f"{released.model} {released.version} is released as {released.tag},"
+        f" commit {released.commit[:10]}"
+    ]
+    lines += [f"  {name}: {words.figure(value)}" for name, value in released.metrics.items()]
+    if released.pushed_objects is not None:
+        pushed = words.count(released.pushed_objects, "object")
+        lines.append(f"  {pushed} pushed to the DVC remote")
+    if released.signed:
+        lines.append(f"  signed: {' and '.join(released.signed)}")
+    later = f"  tag not pushed yet: tagship release {released.model} --push"
+    lines.append(f"  tag pushed to {released.pushed_to}" if released.pushed_to else later)
+    return output.text(lines)

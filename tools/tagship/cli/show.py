@@ -1,0 +1,53 @@
+"""``tagship show``. JSON: ``Metadata``, as in ``metadata.json``."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tagship.cli import output
+from tagship.cli.options import Session, json_option, pass_session, ref_argument
+from tagship.text import words
+
+if TYPE_CHECKING:
+    from tagship.host.metadata import Metadata
+    from tagship.registry.refs import Ref
+
+
+@click.command()
+@ref_argument
+@json_option
+@pass_session
+def command(session: Session, ref: "Ref", as_json: bool) -> None:
+    """Show the metadata of a version.
+
+    Example: tagship show ml_model@1.1
+    """
+    metadata = session.manager(ref.model).show(ref)
+    output.show(metadata, as_json, looks(metadata))
+
+
+def looks(metadata: "Metadata") -> str:
+    """Tag, commit, deployment, files, architecture, metrics, params, lineage."""
+    tag, commit, deployed = metadata.tag, metadata.commit, metadata.deployment
+    signature = metadata.signature
+    lines = [
+        f"{metadata.model} {metadata.version}",
+        f"  tag:          {tag.name} ({tag.object[:10]}), {words.moment(tag.at)} UTC",
+        f"  tagger:       {tag.tagger}",
+        *([f"  signed by:    {tag.signer}"] if tag.signer else ()),
+        *([f"  files signed: {signature.fingerprint}"] if signature else ()),
+        f"  commit:       {commit.id[:10]} {output.subject(commit.message)}",
+        f"  author:       {commit.author}, {words.moment(commit.at)} UTC",
+        f"  deployed:     {f'{deployed.id} by {deployed.actor}' if deployed else 'no'}",
+        f"  framework:    {metadata.framework or 'not known until it is deployed'}",
+        f"  smoke test:   {metadata.smoke_test or '-'}",
+        f"  size:         {words.size(metadata.size)}",
+    ]
+    files = {file.path: f"{words.size(file.size)}  md5 {file.md5}" for file in metadata.files}
+    stages = {stage["stage"]: stage["command"] for stage in metadata.lineage}
+    lines += output.section("files", files)
+    lines += output.section("architecture", metadata.architecture or {})
+    lines += output.section("metrics", metadata.metrics)
+    lines += output.section("params", metadata.params)
+    lines += output.section("lineage", stages)
+    return output.text(lines + output.section("tools", metadata.tools))

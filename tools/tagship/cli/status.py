@@ -1,0 +1,40 @@
+"""``tagship status``. JSON: a list of ``Status``, each with its ``state``."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from tagship.cli import output
+from tagship.cli.options import Session, json_option, optional_model_argument, pass_session
+
+if TYPE_CHECKING:
+    from tagship.inspect.status import Status
+
+
+@click.command()
+@optional_model_argument
+@json_option
+@pass_session
+def command(session: Session, model: str | None, as_json: bool) -> None:
+    """Show whether each model is in order, and what fixes it.
+
+    Exit codes: 0 in order, 3 behind or drifted, 5 broken.
+
+    Example: tagship status ml_model
+    """
+    found = session.workspace().status(None if model is None else [model])
+    values = [{**output.plain(one), "state": output.plain(one.state)} for one in found]
+    output.show(values, as_json, looks(found))
+    raise SystemExit(max((int(one.state) for one in found), default=0))
+
+
+def looks(found: Sequence["Status"]) -> str:
+    """A line for each model, and two for each finding."""
+    lines = []
+    for one in found:
+        state = one.state.name.lower().replace("_", " ")
+        lines.append(f"{one.model}: {state}, live {one.live or '-'}, latest {one.latest or '-'}")
+        for finding in one.findings:
+            lines += [f"  {finding.what}", f"    fix: {finding.fix}"]
+    return output.text(lines) or "no models are declared: tagship init --model NAME --path PATH"

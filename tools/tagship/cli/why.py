@@ -1,0 +1,66 @@
+"""``tagship why``. JSON: ``Why``."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tagship.cli import output
+from tagship.cli.options import Session, json_option, model_alone_argument, pass_session
+from tagship.text import words
+
+if TYPE_CHECKING:
+    from tagship.inspect.why import Step, Why
+
+
+@click.command()
+@model_alone_argument
+@json_option
+@pass_session
+def command(session: Session, model: str, as_json: bool) -> None:
+    """Show the origin of the live version: tag, commit, author, data, parameters.
+
+    Example: tagship why ml_model
+    """
+    found = session.manager(model).why()
+    output.show(found, as_json, looks(found))
+
+
+def looks(why: "Why") -> str:
+    """The origin, step by step, from the live version back to the data."""
+    event, tag, commit = why.event, why.tag, why.commit
+    live = "current was changed by hand: no event made it live"
+    if event is not None:
+        live = f"{words.moment(event.at)} UTC by {event.actor} on {event.host}"
+        live += f", {event.action} {event.id}{output.because(event)}"
+    lines = [
+        f"{why.model} {why.version} is live: {why.path}",
+        *(f"  {problem.path} {problem.what}" for problem in why.problems),
+        f"  made live:  {live}",
+        f"  smoke test: {why.smoke_test or '-'}",
+        f"  tag:        {tag.name} ({tag.object[:10]})",
+        f"              {words.moment(tag.at)} UTC by {tag.tagger}",
+        f"  commit:     {commit.id[:10]} {output.short(output.subject(commit.message))}",
+        f"              {words.moment(commit.at)} UTC by {commit.author}",
+    ]
+    files = {file.path: f"{words.size(file.size)}  md5 {file.md5}" for file in why.files}
+    lines += output.section("files", files)
+    lines += output.section("metrics", why.metrics)
+    for step in why.steps:
+        lines += _step(step)
+    if not why.steps:
+        lines.append("  made by:    no stage of dvc.yaml; it was tracked as it is")
+    return output.text(lines + output.section("params", why.params))
+
+
+def _step(step: "Step") -> list[str]:
+    from tagship.text.yaml import flat
+
+    read = {
+        one.path: f"written by {one.stage}" if one.stage else f"md5 {one.md5 or '-'}"
+        for one in step.inputs
+    }
+    return [
+        f"  made by:    {step.stage}: {step.command}",
+        *output.section("read", read, "    "),
+        *output.section("params", flat(step.params), "    "),
+    ]

@@ -1,0 +1,437 @@
+"""Act: one change of a model's folder, from the lock to the event in its history.
+
+``begin`` takes the lock and puts in order what a killed run left. A ``Switch`` is the part that
+makes a version live: its event is written down as the intent before anything is changed, so the
+next run can ask the link ``current`` how far a killed one came.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tagship.disk import capacity
+from tagship.errors import Interrupted, SelfTestFailed, TagshipError, Unavailable
+from tagship.host import history, installed, journal, process
+from tagship.host.history import Event, Place
+from tagship.host.journal import Intent, Past
+from tagship.host.metadata import Metadata
+from tagship.host.store import Store
+from tagship.progress import Progress, Tell, nobody, silent
+from tagship.registry.catalog import Release
+from tagship.text import clock
+
+if TYPE_CHECKING:
+    from tagship.loaders.selftest import Report
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an act is done.
+
+    Attributes:
+        force: deploy what is live and intact again.
+        smoke_test: load the model first, and run its self-test; None for what the settings say.
+        reason: why, for the history.
+        wait: seconds to wait for the lock.
+        progress: is told the bytes fetched, copied and hashed.
+        verify: a rollback hashes every file, and not only what was touched since its deploy.
+        tell: is told whose lock is waited for.
+    """
+
+    force: bool = False
+    smoke_test: bool | None = None
+    reason: str | None = None
+    wait: float = 0
+    progress: Progress = silent
+    verify: bool = False
+    tell: Tell = nobody
+
+
+PLAIN = Options()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a deploy or a rollback did.
+
+    Attributes:
+        place: what is live now.
+        path: its directory.
+        event: the event in the history; None where nothing had to be done.
+        report: of the smoke test, where one was run.
+        repaired: what a killed run had left, and was put in order first.
+        warnings: what went wrong without any harm to what is live.
+    """
+
+    model: str
+    place: Place
+    path: Path
+    event: Event | None = None
+    report: "Report | None" = None
+    repaired: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Act:
+    """An act under way: the model's lock is held, and no killed run has left anything.
+
+    Attributes:
+        past: the history as it was when the act began.
+        repaired: what a killed run had left, in words.
+    """
+
+    store: Store
+    model: str
+    options: Options
+    past: Past
+    repaired: tuple[str, ...]
+
+    @cached_property
+    def live(self) -> Place | None:
+        """What was live when the act began.
+
+        Raises:
+            Refused: ``current`` is not a link of ours.
+        """
+        return installed.live_place(self.store)
+
+    def event(
+        self,
+        action: str,
+        place: Place | None = None,
+        reason: str | None = None,
+        taken: Iterable[str] = (),
+    ) -> Event:
+        """An event of now, of an id that is not taken; it has no ``seq`` yet."""
+        reason = self.options.reason if reason is None else reason
+        return event_of_now(self.past, action, self.model, place=place, reason=reason, taken=taken)
+
+    def record(self, *events: Event) -> Past:
+        """Append to the history, durably."""
+        return journal.record(self.store, *events)
+
+    def nothing_to_do(self, place: Place) -> Outcome:
+        """The outcome where what is wanted is live and intact."""
+        path = self.store.path(place.directory)
+        return Outcome(self.model, place, path, repaired=self.repaired)
+
+    def switch_to_new(self, action: str, release: Release) -> "Switch":
+        """The switch to a version that is to be checked out into a new directory."""
+        event = self._event_of_switch(action)
+        version = str(release.version)
+        place = Place(version, history.directory_name(version, event.id))
+        tag = release.tag
+        event = replace(event, tag=str(tag.name), tag_object=tag.object_id, commit=release.commit)
+        return Switch.of(self, event, place, creates=True)
+
+    def switch_to_kept(self, action: str, place: Place, kept: Metadata) -> "Switch":
+        """The switch to a version whose directory is here and intact; nothing is read from Git."""
+        event = replace(
+            self._event_of_switch(action),
+            tag=kept.tag.name, tag_object=kept.tag.object, commit=kept.commit.id,
+        )  # fmt: skip
+        return Switch.of(self, event, place, creates=False)
+
+    def _event_of_switch(self, action: str) -> Event:
+        """An event whose id no directory has either: the history may have been lost."""
+        ids = [history.id_of(name) for name in self.store.directories()]
+        return replace(
+            event_of_now(
+                self.past, action, self.model, reason=self.options.reason, taken=ids
+            ),
+            previous=self.live,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A version on its way to being live.
+
+    Attributes:
+        event: what the history will say; until then it is the intent.
+        place: the version, and its directory below ``versions/``.
+        creates: whether the directory is made by this act.
+        started: when it began, in seconds of ``time.monotonic``.
+    """
+
+    act: Act
+    event: Event
+    place: Place
+    creates: bool
+    started: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def of(cls, act: Act, event: Event, place: Place, *, creates: bool) -> "Switch":
+        """The switch to a place; its event names it."""
+        event = replace(event, version=place.version, directory=place.directory)
+        return cls(act, event, place, creates)
+
+    def ended(self, status: str, error: str | None = None) -> Event:
+        """The event, now that the act came to an end."""
+        took = round(time.monotonic() - self.started, 3)
+        return replace(self.event, status=status, error=error, duration_s=took)
+
+    def write_intent(self) -> None:
+        """Write down, durably, what is about to be done."""
+        self.act.store.open_intent({"event": self.event.to_json(), "creates": self.creates})
+
+    @contextlib.contextmanager
+    def recorded(self) -> Iterator[None]:
+        """A failure before the switch goes into the history, and leaves nothing else behind.
+
+        Raises:
+            Unavailable: for an OSError, with what helps.
+        """
+        store, event = self.act.store, self.event
+        try:
+            yield
+        except BaseException as error:
+            if store.link().directory != self.place.directory:  # else recovery records it: live
+                with contextlib.suppress(OSError):  # a full disk: recovery does it, with room
+                    self._record_failure(error)
+            if isinstance(error, OSError):
+                raise Unavailable(
+                    f"the {event.action} of {event.model} {event.version} failed:"
+                    f" {error.strerror or error} ({error.filename or store.folder})",
+                    capacity.hint(
+                        error,
+                        f"fix the disk, then see what is live: tagship status {event.model}",
+                        event.model,
+                    ),
+                ) from error
+            raise
+
+    def _record_failure(self, error: BaseException) -> None:
+        store = self.act.store
+        if self.creates and self.place.directory in store.directories():
+            store.discard(self.place.directory)
+        interrupted = isinstance(error, KeyboardInterrupt)
+        message = "interrupted" if interrupted else str(error) or type(error).__name__
+        self.act.record(self.ended(history.FAILED, message))
+        store.close_intent()
+        store.sweep()
+
+    def go_live(self, check: Callable[[], None], report: "Report | None" = None) -> Outcome:
+        """Steps 7 to 9: the link, the history, and the check of what is now live.
+
+        Args:
+            check: raises an error where what is live is not as it should be.
+            report: of the smoke test.
+
+        Raises:
+            Unavailable: the disk; what is live is then the old version, or the new one.
+            SelfTestFailed: the check failed; what was live before is live again.
+        """
+        store = self.act.store
+        with self.recorded():
+            if not self.creates:
+                self.write_intent()
+            store.switch(self.place.directory)
+        event = self.ended(history.SUCCEEDED)
+        try:
+            past = self.act.record(event)
+            store.close_intent()
+        except OSError as error:
+            raise Unavailable(
+                f"{event.model} {event.version} is live, but the history could not be written:"
+                f" {error}",
+                "the next command repairs it, once there is room:"
+                f" tagship deploy {event.model}@{event.version}",
+            ) from None
+        try:
+            check()
+        except (TagshipError, OSError) as error:
+            message = error.message if isinstance(error, TagshipError) else str(error)
+            now = self._take_back(past, message)
+            raise SelfTestFailed(
+                f"{event.model} {event.version} failed its check once it was live: {message};"
+                f" {now}",
+                f"tagship history {event.model}",
+            ) from None
+        path = store.path(self.place.directory)
+        return Outcome(event.model, self.place, path, past[-1], report, self.act.repaired)
+
+    def _take_back(self, past: Past, message: str) -> str:
+        """Make what was live before live again, a rollback of its own; what is live, in words.
+
+        The version is rejected: no rollback returns to it unasked.
+        """
+        store, event, back = self.act.store, self.event, self.event.previous
+        rejected = event_of_now(past, history.REJECT, event.model, place=self.place, reason=message)
+        if back is None or back.directory not in store.directories():
+            store.unlink()
+            self.act.record(rejected)
+            return "nothing is live now"
+        reason = f"{event.version} failed its check once it was live"
+        again = event_of_now(
+            past, history.ROLLBACK, event.model, place=back, reason=reason, taken=[rejected.id]
+        )
+        again = replace(again, previous=self.place)
+        store.open_intent({"event": again.to_json(), "creates": False})
+        self.act.record(rejected)
+        store.switch(back.directory)
+        self.act.record(again)
+        store.close_intent()
+        return f"{back.version} is live again"
+
+
+@contextlib.contextmanager
+def begin(
+    store: Store, model: str, what: str, options: Options, *, without_room: bool = False
+) -> Iterator[Act]:
+    """Hold the model's lock for an act, once what a killed run left is in order.
+
+    Args:
+        store: the model's folder.
+        model: its name.
+        what: the act in words, for who waits for the lock.
+        options: ``wait``, ``tell`` and ``reason`` are used by every act.
+        without_room: begin on a full disk too: the act makes room, and then recovers.
+
+    Raises:
+        Locked, Refused: as for ``Store.locked``.
+        Unavailable: what a killed run left cannot be put in order.
+    """
+    with store.locked(process.owner(what), options.wait, options.tell):
+        repaired = _recovered(store, model, without_room=without_room)
+        try:
+            yield Act(store, model, options, journal.events(store), repaired)
+        except TagshipError as error:
+            error.repaired = repaired
+            raise
+
+
+@contextlib.contextmanager
+def interruptible(store: Store, released: tuple[str, str] | None) -> Iterator[None]:
+    """Around the deploy of what was just released: an interrupt tells how far it came.
+
+    Args:
+        store: the model's folder.
+        released: the model and the version; None where nothing was released.
+
+    Raises:
+        Interrupted: it was interrupted.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if released is None:
+            raise
+        model, version = released
+        live = installed.told_live(store)
+        is_live = live is not None and live.version == version
+        raise Interrupted(
+            f"{model} {version} is released, and {'is' if is_live else 'not'} live",
+            f"tagship deploy {model}@{version}",
+        ) from None
+
+
+def _recovered(store: Store, model: str, *, without_room: bool) -> tuple[str, ...]:
+    try:
+        return recover(store, model)
+    except Unavailable as error:
+        cause = error.__cause__
+        if not (without_room and isinstance(cause, OSError) and capacity.is_full(cause)):
+            raise
+        return ()
+
+
+def recover(store: Store, model: str) -> tuple[str, ...]:
+    """Put in order what a killed run left: close its intent as the link says, sweep its files.
+
+    Needs the lock. Nothing to do is the usual case.
+
+    Returns:
+        What was repaired, in words.
+
+    Raises:
+        Unavailable: the disk.
+    """
+    past, intent = journal.events(store), journal.intent(store)
+    events, repaired = ([], []) if intent is None else _closed(store, past, intent)
+    ours = [name for name in store.directories() if history.is_directory(name)]
+    opened = sorted(name for name in ours if store.seal(name))
+    if opened:  # the move of one into the trash was cut short
+        repaired.append(f"made read-only again: {', '.join(opened)}")
+    left = store.sweep()
+    if left:
+        repaired.append(f"removed leftover files: {', '.join(left)}")
+    if repaired:  # in one step: a recovery that is cut short is told by the next one
+        reason = "; ".join(repaired)
+        taken = [event.id for event in events]
+        events.append(event_of_now(past, "recover", model, reason=reason, taken=taken))
+        try:
+            journal.record(store, *events)
+        except OSError as error:
+            raise Unavailable(
+                f"what a run left cannot be put in order: {error.strerror} ({error.filename})",
+                capacity.hint(error, "fix the disk, then try again", model),
+            ) from error
+    if intent is not None:
+        store.close_intent()
+    return tuple(repaired)
+
+
+def _closed(store: Store, past: Past, intent: Intent) -> tuple[list[Event], list[str]]:
+    """The event that a killed run could not write, and what it comes to, in words."""
+    event, place = intent.event, intent.place
+    name = f"{event.action} of {event.model}@{event.version}"
+    live = store.link().directory == place.directory
+    if intent.creates and not live and place.directory in store.directories():
+        store.discard(place.directory)
+    if past.has(event.id):
+        return [], []
+    succeeded = replace(event, status=history.SUCCEEDED)
+    if live:
+        return [succeeded], [
+            f"the {name} was cut short after the switch: it is live, and in the history"
+        ]
+    if _takes_back(store, past, intent):  # what failed its check may not stay live
+        store.switch(place.directory)
+        return [succeeded], [f"the {name} was cut short before the switch: it is live now"]
+    failed = replace(event, status=history.FAILED, error="cut short before the switch")
+    return [failed], [f"the {name} was cut short before the switch: what was live is live"]
+
+
+def _takes_back(store: Store, past: Past, intent: Intent) -> bool:
+    """Whether an intent is that of ``_take_back``, which had rejected what is live still."""
+    last, live = past[-1] if past else None, store.link().directory
+    return (
+        last is not None
+        and last.action == history.REJECT
+        and last.place is not None
+        and last.place == intent.event.previous
+        and last.place.directory == live
+        and intent.place.directory in store.directories()
+    )
+
+
+def event_of_now(
+    past: Past,
+    action: str,
+    model: str,
+    *,
+    place: Place | None = None,
+    reason: str | None = None,
+    taken: Iterable[str] = (),
+) -> Event:
+    """An event of now, of an id that is neither in the past nor taken; it has no ``seq`` yet."""
+    now, others = clock.now(), set(taken)
+    return Event(
+        seq=0,
+        id=history.next_id(now, lambda identity: identity in others or past.has(identity)),
+        at=clock.stamp(now),
+        action=action,
+        status=history.SUCCEEDED,
+        model=model,
+        version=place.version if place else None,
+        directory=place.directory if place else None,
+        actor=process.actor(),
+        host=process.host_name(),
+        reason=reason,
+    )

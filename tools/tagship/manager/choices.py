@@ -1,0 +1,25 @@
+"""The words that some arguments take, read where they are defined.
+
+Each function imports what it reads: the command line asks only for the words that it needs.
+"""
+
+
+def bumps() -> tuple[str, ...]:
+    """Parts of a version that a release can increment."""
+    from tagship.release import publish
+
+    return publish.BUMPS
+
+
+def formats() -> tuple[str, ...]:
+    """Formats that a version can be exported in."""
+    from tagship.export import formats as export_formats
+
+    return tuple(export_formats.FORMATS)
+
+
+def actions() -> tuple[str, ...]:
+    """Kinds of events in the history of a model."""
+    from tagship.host import history
+
+    return history.ACTIONS

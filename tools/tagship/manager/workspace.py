@@ -1,0 +1,165 @@
+"""Workspace: all that the command line can do with all models, as methods."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tagship.errors import InvalidName
+from tagship.manager.model import ModelVersionManager
+from tagship.progress import Progress, Tell, nobody, silent
+from tagship.registry.refs import Ref
+
+if TYPE_CHECKING:
+    from tagship.host.history import Event
+    from tagship.host.journal import Past
+    from tagship.inspect.events import LiveThen
+    from tagship.inspect.listing import ModelRow
+    from tagship.inspect.status import Status
+    from tagship.inspect.verify import Verification
+    from tagship.release.init import Prepared
+    from tagship.workspace.host import Host
+    from tagship.workspace.source import Source
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report that was written: its absolute path, and the models that it shows."""
+
+    path: Path
+    models: tuple[str, ...]
+
+
+class Workspace:
+    """All models of a repository, and of this host.
+
+    Where a method takes ``models``, None means all of them.
+
+    Args:
+        start: a folder in the workspace; the working directory by default.
+        progress: is told what is fetched, copied, hashed and pushed, and the bytes of it.
+        tell: is told whose lock is waited for, where ``wait`` is given.
+
+    Every method but ``model`` raises NotFound where ``start`` is in no Git or DVC repository.
+    """
+
+    def __init__(
+        self, start: Path | str = ".", progress: Progress = silent, tell: Tell = nobody
+    ) -> None:
+        self.start = Path(start)
+        self.progress, self.tell = progress, tell
+
+    @cached_property
+    def _places(self) -> "tuple[Source, Host]":
+        """Where versions come from, and where they go."""
+        from tagship.workspace import find
+
+        return find.find(self.start)
+
+    def model(self, name: str) -> ModelVersionManager:
+        """The manager of one model.
+
+        Raises:
+            InvalidName: not a valid model name.
+        """
+        return ModelVersionManager(name, self.start, self.progress, self.tell)
+
+    def init(self, model: str | None = None, path: str | None = None) -> "Prepared":
+        """Write the ignore rules, and declare a first model in dvc.yaml.
+
+        Args:
+            model: its name.
+            path: its file or folder, from the folder of the DVC repository.
+
+        Raises:
+            InvalidName: not a valid name; or only one of the two is given.
+            Refused: another model has the name.
+            Corrupt: the path leaves the repository, or dvc.yaml cannot be read.
+        """
+        from tagship.release import init
+
+        if (model is None) != (path is None):
+            raise InvalidName("a new model needs a name and a path", "give both")
+        source, host = self._places
+        return init.prepare(source, host.settings.root, model, path)
+
+    def models(self) -> "list[ModelRow]":
+        """Each model: its live and its latest version, and the size."""
+        from tagship.inspect import listing
+
+        return listing.models(*self._places)
+
+    def status(self, models: Iterable[str] | None = None) -> "list[Status]":
+        """Whether each model is in order, and the commands that fix it.
+
+        Raises:
+            NotFound: there is no such model.
+        """
+        from tagship.inspect import status
+
+        source, host = self._places
+        names = sorted(source.artifacts()) if models is None else models
+        declared = [source.declared(name).model for name in names]
+        return [status.status(source, host, name) for name in declared]
+
+    def verify(self, ref: str | Ref | None = None) -> "list[Verification]":
+        """Check deployed files against the checksums in the tag.
+
+        Args:
+            ref: ``MODEL`` or ``MODEL@VERSION``; None for all that is on disk.
+
+        Raises:
+            NotFound: nothing of that is on disk.
+        """
+        from tagship.inspect import verify
+
+        wanted = Ref.parse(ref) if isinstance(ref, str) else ref
+        return verify.verify(*self._places, wanted, self.progress)
+
+    def history(
+        self, models: Iterable[str] | None = None, *, limit: int | None = None,
+        since: datetime | str | None = None, actions: Iterable[str] = (),
+    ) -> "list[Event]":  # fmt: skip
+        """What happened on this host, in order of time. Arguments as for ``ModelVersionManager``.
+
+        Raises:
+            NotFound, InvalidName, Corrupt: as for ``get_deployment_history``.
+        """
+        from tagship.inspect import events
+        from tagship.text import clock
+
+        first = clock.moment(since) if isinstance(since, str) else since
+        return events.events(self._pasts(models).values(), limit, first, actions)
+
+    def live_at(
+        self, moment: datetime | str, models: Iterable[str] | None = None
+    ) -> "list[LiveThen]":
+        """The version of each model that was live on this host at a moment, and why."""
+        from tagship.inspect import events
+        from tagship.text import clock
+
+        then = clock.moment(moment) if isinstance(moment, str) else moment
+        return [events.live_at(past, name, then) for name, past in self._pasts(models).items()]
+
+    def report(self, path: Path | str = "report.html", models: Iterable[str] | None = None) -> Page:
+        """Write an HTML report: one file that loads nothing from the network.
+
+        Raises:
+            Refused: ``path`` is not a file, or what draws is not installed.
+            NotFound: there is no such model, or no such folder.
+        """
+        from tagship.report import collect, page
+
+        found = collect.collect(*self._places, [] if models is None else list(models))
+        page.write(found, Path(path))
+        return Page(Path(path).absolute(), tuple(one.model for one in found.models))
+
+    def _pasts(self, models: Iterable[str] | None) -> "dict[str, Past]":
+        """The histories of models: of those that are declared, and those that have one here."""
+        from tagship.inspect import events
+
+        source, host = self._places
+        known = events.known_models(source.artifacts(), host.root) if models is None else models
+        return {name: events.past_of(source, host, name) for name in known}

@@ -1,0 +1,60 @@
+"""Host: where versions go. A folder for each model, the settings of today, and whom to trust."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tagship.errors import Refused
+from tagship.git import tree, worktree
+from tagship.host import project as host_project
+from tagship.host.settings import Settings
+from tagship.host.store import Store
+from tagship.registry import refs
+
+if TYPE_CHECKING:
+    from tagship.signing.policy import Policy
+
+
+@dataclass(frozen=True)
+class Host:
+    """A folder that versions are deployed to.
+
+    Attributes:
+        root: holds one folder for each model.
+        settings: of today, whatever is deployed.
+        within: the repository that ``root`` lies in, so that links in it, and a policy in it, may
+            have come with a commit.
+    """
+
+    root: Path
+    settings: Settings
+    within: Path
+
+    @cached_property
+    def policy(self) -> "Policy":
+        """What this host demands, and signs with; none of it from the repository.
+
+        Raises:
+            Refused: a file of it cannot be used.
+        """
+        from tagship.signing import policy
+
+        return policy.read(host_project.find_top(self.within))
+
+    def store(self, model: str) -> Store:
+        """The model's folder on this host.
+
+        Raises:
+            Refused: on the way there Git has put a link, which leads somewhere else.
+        """
+        folder = self.root / refs.folder_name(model)
+        above = folder.relative_to(self.within).parents[:-1]
+        for path in (self.within / part for part in (folder.relative_to(self.within), *above)):
+            if path.is_symlink():  # one that Git does not know is the operator's: another disk, say
+                name = path.relative_to(self.within).as_posix()
+                if worktree.index(self.within, name).get(name) == tree.LINK:
+                    raise Refused(
+                        f"{name} is a link in Git, to {path.readlink()}", f"git rm {name}"
+                    )
+        return Store(folder)

@@ -1,0 +1,190 @@
+"""Source: where versions come from. Tags, commits, and what they say of a model."""
+
+import os
+import platform
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tagship.errors import Refused
+from tagship.git import commits, tree
+from tagship.git import run as git_run
+from tagship.host import metadata
+from tagship.host.link import CURRENT, VERSIONS
+from tagship.host.metadata import Metadata
+from tagship.host.store import PRIVATE, Store
+from tagship.progress import Progress, silent
+from tagship.registry import artifacts, catalog, refs, tags
+from tagship.registry.artifacts import Artifact
+from tagship.registry.catalog import Catalog, Release
+from tagship.registry.project_files import PIPELINE_FILE
+from tagship.text import clock, redact
+
+if TYPE_CHECKING:
+    from tagship.disk.files import File
+    from tagship.dvc.cache import Cache
+    from tagship.dvc.remote import Fetcher
+    from tagship.dvc.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Source:
+    """A repository of versions.
+
+    Attributes:
+        start: a folder in the Git repository.
+        project: the DVC repository that configures the cache and the remotes.
+        deployed: the folder of this work tree that deployments live in, where no model's own files
+            may lie; None for a repository in which nothing is deployed.
+        git_remote: where tags go; None for Git's ``origin``.
+        dvc_remote: where bytes go and come from; None for DVC's default.
+    """
+
+    start: Path
+    project: Path
+    deployed: Path | None = None
+    git_remote: str | None = None
+    dvc_remote: str | None = None
+
+    @cached_property
+    def repository(self) -> git_run.Repository:
+        """Where tags and commits are read; opened when it is first asked.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return git_run.find(self.start)
+
+    @cached_property
+    def cache(self) -> "Cache":
+        """DVC's cache on this machine."""
+        from tagship.dvc import cache
+
+        return cache.of_project(self.project)
+
+    @cached_property
+    def blobs(self) -> tree.Blobs:
+        """Files at commits."""
+        return tree.Blobs(self.repository)
+
+    def catalog(self, model: str) -> Catalog:
+        """The model's versions, from the tags.
+
+        Raises:
+            NotFound: no tag is the model's, and HEAD does not declare it.
+        """
+        found = catalog.of(tags.read(self.repository, model), model)
+        if not found.releases:
+            self.declared(model)
+        return found
+
+    def catalogs(self) -> dict[str, Catalog]:
+        """The versions of every model that has tags."""
+        return catalog.read(tags.read(self.repository))
+
+    def snapshot(self, commit: str, model: str) -> "Snapshot":
+        """The model at a commit.
+
+        Raises:
+            NotFound, Corrupt: as ``dvc.snapshot.snapshot``.
+            Refused: its files lie where versions are deployed.
+        """
+        from tagship.dvc import snapshot
+
+        at_commit = snapshot.snapshot(self.repository, self.blobs, commit, model)
+        for path in at_commit.artifact.paths:
+            self.check_apart(model, self.repository.top / path)
+        return at_commit
+
+    def check_apart(self, model: str, path: Path) -> None:
+        """Refuse an artifact that holds the folder of its deployments, or lies in one of them.
+
+        DVC empties an output before its stage writes it, and with it the live version.
+        """
+        if self.deployed is None:
+            return
+        folder = self.deployed / refs.folder_name(model)
+        inside = [folder / name for name in (VERSIONS, CURRENT, PRIVATE)]
+        if folder.is_relative_to(path) or any(path.is_relative_to(one) for one in inside):
+            raise Refused(
+                f"{self._from_top(path)} is where versions of {model} are deployed",
+                f"keep the model in a folder or file below it: {self._from_top(folder)}/data",
+            )
+
+    def _from_top(self, path: Path) -> str:
+        return os.path.relpath(path, self.repository.top)
+
+    def metrics(self, at_commit: "Snapshot") -> dict[str, Any]:
+        """The model's metrics at a commit."""
+        from tagship.dvc import metric_files
+
+        return metric_files.metrics(at_commit, self.blobs, self.cache)
+
+    def artifacts(self) -> dict[str, Artifact]:
+        """Every model that HEAD declares, in any folder.
+
+        Raises:
+            NotFound: the repository has no commit yet.
+            Corrupt: a dvc.yaml cannot be read.
+        """
+        head = commits.commit(self.repository, "HEAD").id
+        declared: dict[str, Artifact] = {}
+        for path in tree.paths(self.repository, head):
+            folder, _, name = path.rpartition("/")
+            if name == PIPELINE_FILE:
+                declared.update(artifacts.parse(self.blobs.read(head, path) or b"", folder))
+        return declared
+
+    def declared(self, model: str) -> Artifact:
+        """The model as HEAD declares it.
+
+        Raises:
+            NotFound: it does not, with the nearest name; or the repository has no commit yet.
+        """
+        declared = self.artifacts()
+        if model not in declared:
+            raise artifacts.unknown_model(model, declared)
+        return declared[model]
+
+    def describe(
+        self, release: Release, at_commit: "Snapshot", files: "tuple[File, ...]"
+    ) -> Metadata:
+        """What a tag and its commit say of a version, deployed or not."""
+        from importlib.metadata import version
+
+        tag, artifact = release.tag, at_commit.artifact
+        commit = commits.commit(self.repository, release.commit)
+        return Metadata(
+            model=artifact.model,
+            version=str(release.version),
+            path=Path(artifact.path).name,
+            self_test=Path(artifact.self_test).name if artifact.self_test else None,
+            tag=metadata.TagInfo(
+                str(tag.name), tag.object_id, tag.tagger, clock.stamp(tag.at), tag.message.strip()
+            ),
+            commit=metadata.CommitInfo(
+                commit.id, commit.author, clock.stamp(commit.at), commit.message
+            ),
+            files=files,
+            size=sum(file.size for file in files),
+            metrics=redact.json(self.metrics(at_commit)),
+            params=redact.json(at_commit.params),
+            lineage=redact.json(at_commit.lineage),
+            tools={
+                "python": platform.python_version(),
+                **{name: version(name) for name in ("tagship", "dvc")},
+            },
+        )
+
+    @property
+    def incoming(self) -> Path:
+        """Where objects arrive for an act that holds no lock on a model's folder."""
+        return self.project / ".dvc" / "tmp" / "tagship"
+
+    def fetcher(self, store: Store | None = None, progress: Progress = silent) -> "Fetcher":
+        """Brings what the cache lacks, through the folder for arrivals."""
+        from tagship.dvc import remote
+
+        incoming = store.incoming if store else self.incoming
+        return remote.Fetcher(self.cache, incoming, self.dvc_remote, progress)
