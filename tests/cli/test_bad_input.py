@@ -268,8 +268,10 @@ def test_what_is_begun_is_done_though_nobody_reads_it(bench: Workbench, command:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
-def test_a_full_disk_under_the_output_is_told(shipped: Workbench) -> None:
-    done = _shell(shipped, "tagship list churn >/dev/full")
+@pytest.mark.parametrize("command", ["list churn", "list churn --json", "status", "--help"])
+def test_a_full_disk_under_the_output_is_told(shipped: Workbench, command: str) -> None:
+    shipped.monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # as in a user's shell
+    done = _shell(shipped, f"tagship {command} >/dev/full")
     hint = "make room: tagship cleanup MODEL, or dvc gc --all-tags; df -h and df -i tell of it"
     assert done == Result(1, "", f"error: No space left on device\nhint: {hint}\n")
 
