@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 import tagship
-from tagship import ModelVersionManager, TagshipError
+from tagship import ModelVersionManager, TagshipError, Workspace
 from tagship.cli.main import cli
 from tagship.host import settings as host_settings
 from tagship.loaders.selftest import SelfTest
@@ -319,14 +319,30 @@ def test_the_self_test_page_shows_a_self_test(tmp_path: Path) -> None:
 # ---- python.md
 
 
+def public_methods(kind: type) -> set[str]:
+    return {
+        name for name, value in vars(kind).items() if callable(value) and not name.startswith("_")
+    }
+
+
 def test_the_python_page_has_every_method_and_no_other() -> None:
-    places = {"source", "host"}  # values of private types
-    methods = {n for n in vars(ModelVersionManager) if not n.startswith("_")} - places
+    methods = public_methods(ModelVersionManager)
     text = page("python.md")
     titles = " ".join(headings(section(text, "## ModelVersionManager"), 3))
     assert set(re.split(r",? ", titles)) == methods
     calls = set(re.findall(r"\bmanager\.(\w+)\(", "".join(blocks(text, "python"))))
     assert calls == methods
+
+
+def test_the_python_page_has_every_method_of_a_workspace_and_no_other() -> None:
+    text = section(page("python.md"), "## Workspace")
+    calls = set(re.findall(r"\bworkspace\.(\w+)\(", "".join(blocks(text, "python"))))
+    assert calls == public_methods(Workspace)
+
+
+def test_the_python_page_has_every_public_name() -> None:
+    text = page("python.md")
+    assert [name for name in tagship.__all__ if not re.search(rf"\b{name}\b", text)] == []
 
 
 def test_the_python_page_has_every_error_and_no_other() -> None:

@@ -474,6 +474,7 @@ class ModelVersionManager:
 
 
 def _check_text(version: str | None) -> None:
-    """Refuse a number: Python has read ``version=1.10`` as 1.1 before anybody sees it."""
+    """Refuse a number: ``version=1.10`` is 1.1 before anybody sees it."""
     if isinstance(version, int | float):
-        raise InvalidName(f"the version {version} is a number", f'put it in quotes: "{version}"')
+        hint = 'put it in quotes, as in "1.10", which without quotes is 1.1'
+        raise InvalidName(f"the version {version} is a number, not text", hint)

@@ -1,0 +1,45 @@
+"""One command, one file: the commands are found by their files, and read no list twice."""
+
+import importlib
+from pathlib import Path
+
+import click
+import pytest
+
+from tagship.cli import main
+from tagship.cli.completion import SHELLS
+from tagship.export.formats import FORMATS
+from tagship.host.history import ACTIONS
+from tagship.release.publish import BUMPS
+
+FOLDER = Path(main.__file__).parent
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py")))
+def test_a_module_is_a_command_or_is_named_as_a_part(name: str) -> None:
+    module = importlib.import_module(f"tagship.cli.{name}")
+    assert hasattr(module, "command") == (name not in main.PARTS)
+    assert (name in main.cli.commands) == (name not in main.PARTS)
+
+
+def test_help_lists_every_command_in_alphabetical_order() -> None:
+    listed = main.cli.list_commands(click.Context(main.cli))
+    assert listed == sorted(listed) == list(main.cli.commands)
+    assert len(listed) == len(main.cli.commands) == 20
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "words"),
+    [
+        ("release", "bump", BUMPS),
+        ("history", "actions", ACTIONS),
+        ("export", "formats", tuple(FORMATS)),
+        ("completion", "shell", SHELLS),
+    ],
+)
+def test_choices_are_those_of_the_module_that_defines_them(
+    command: str, option: str, words: tuple[str, ...]
+) -> None:
+    (found,) = (one for one in main.cli.commands[command].params if one.name == option)
+    assert isinstance(found.type, click.Choice)
+    assert tuple(found.type.choices) == words

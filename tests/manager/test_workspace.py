@@ -1,0 +1,172 @@
+"""Workspace: what the command line can do with all models, from Python."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tagship import InvalidName, ModelVersionManager, NotFound, Refused, Workspace
+from tagship.cli import output
+from tagship.host import history
+from tagship.inspect.status import State
+from tests.workbench import Workbench
+
+
+@pytest.fixture
+def two(shipped: Workbench) -> Workbench:
+    """``churn`` with 1.0.0 and 1.1.0 deployed, and ``wine``, released but not deployed."""
+    (shipped.repo / "wine.txt").write_text("red\n")
+    (shipped.repo / "dvc.yaml").write_text(
+        "artifacts:\n  churn:\n    path: models/churn/model.bin\n  wine:\n    path: wine.txt\n"
+    )
+    shipped.commit("Declare wine")
+    ModelVersionManager("wine", shipped.repo).release()
+    return shipped
+
+
+def test_models_and_status_of_all(two: Workbench) -> None:
+    workspace = Workspace(two.repo)
+    rows = [(row.model, row.live, row.latest, row.behind) for row in workspace.models()]
+    assert rows == [("churn", "1.1.0", "1.1.0", False), ("wine", None, "1.0.0", True)]
+    found = {one.model: one.state for one in workspace.status()}
+    assert found == {"churn": State.IN_ORDER, "wine": State.DRIFTED}
+    assert [one.model for one in workspace.status(["wine"])] == ["wine"]
+    with pytest.raises(NotFound, match="there is no model win"):
+        workspace.status(["win"])
+
+
+def test_a_model_of_it_is_a_manager(two: Workbench) -> None:
+    manager = Workspace(str(two.repo)).model("churn")
+    assert isinstance(manager, ModelVersionManager)
+    assert [row.version for row in manager.list_versions()] == ["1.0.0", "1.1.0"]
+    with pytest.raises(InvalidName):
+        Workspace(two.repo).model("a b")
+
+
+def test_verify_of_all_of_a_model_and_of_a_version(two: Workbench) -> None:
+    workspace = Workspace(two.repo)
+    assert [(one.version, one.problems) for one in workspace.verify()] == [
+        ("1.0.0", ()), ("1.1.0", ()),
+    ]  # fmt: skip
+    assert [one.version for one in workspace.verify("churn@1.0")] == ["1.0.0"]
+    assert workspace.verify("churn") == workspace.model("churn").verify()
+    with pytest.raises(NotFound, match="wine was never deployed here"):
+        workspace.verify("wine")
+
+
+def test_history_and_live_at_of_all(two: Workbench) -> None:
+    workspace = Workspace(two.repo)
+    workspace.model("wine").deploy()
+    events = workspace.history()
+    assert [(event.model, event.version) for event in events] == [
+        ("churn", "1.0.0"), ("churn", "1.1.0"), ("wine", "1.0.0"),
+    ]  # fmt: skip
+    assert workspace.history(limit=1) == events[2:]
+    assert workspace.history(["churn"], since=events[0].at, actions=["deploy"]) == events[:2]
+    path = two.folder / history.FILE_NAME
+    values = json.loads(path.read_bytes())
+    for hour, value in enumerate(values):
+        value["at"] = f"2026-11-20T0{hour}:00:00Z"
+    path.write_text(json.dumps(values))
+    then = Workspace(two.repo).live_at("2026-11-20T00:30Z")
+    live = {one.model: one.period.place.version if one.period else None for one in then}
+    assert live == {"churn": "1.0.0", "wine": None}
+    assert Workspace(two.repo).live_at("2026-11-20T00:30Z", ["churn"]) == then[:1]
+
+
+def test_a_report_of_all_or_of_some(two: Workbench, tmp_path: Path) -> None:
+    pytest.importorskip("vl_convert")
+    page = Workspace(two.repo).report(tmp_path / "all.html")
+    assert (page.path, page.models) == (tmp_path / "all.html", ("churn", "wine"))
+    assert "wine" in page.path.read_text()
+    assert Workspace(two.repo).report(tmp_path / "one.html", ["churn"]).models == ("churn",)
+
+
+def test_init_declares_a_first_model(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=tmp_path, check=True)
+    workspace = Workspace(tmp_path)
+    with pytest.raises(InvalidName, match="needs a name and a path"):
+        workspace.init("wine")
+    prepared = workspace.init("wine", "models/wine/model.cbm")
+    assert prepared.written == (".gitignore", ".dvcignore", "dvc.yaml")
+    assert workspace.init("wine", "models/wine/model.cbm").written == ()
+
+
+def test_outside_a_repository_the_first_method_says_so(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    with pytest.raises(NotFound, match="is in no DVC repository"):
+        workspace.models()
+
+
+@pytest.mark.parametrize("command", ["models", "status", "verify", "history --all"])
+def test_the_command_line_prints_what_it_gives(two: Workbench, command: str) -> None:
+    workspace = Workspace(two.repo)
+    results: dict[str, Callable[[], list[Any]]] = {
+        "models": workspace.models,
+        "status": workspace.status,
+        "verify": workspace.verify,
+        "history --all": workspace.history,
+    }
+    printed = json.loads(two.cli(*command.split(), "--json").out)
+    values = results[command]()
+    states = [{"state": one.state.name.lower()} if command == "status" else {} for one in values]
+    assert printed == [
+        {**output.plain(one), **state} for one, state in zip(values, states, strict=True)
+    ]
+
+
+# ---- what ModelVersionManager decides for the command line
+
+
+def test_release_and_deploy_gives_both_and_announces_the_release(bench: Workbench) -> None:
+    announced: list[str] = []
+    shipped = bench.manager.release_and_deploy(
+        message="first", reason="try it", announce=lambda done: announced.append(done.tag)
+    )
+    assert announced == [shipped.released.tag] == ["churn@v1.0.0"]
+    assert shipped.deployed.place.version == "1.0.0"
+    assert shipped.deployed.event is not None
+    assert shipped.deployed.event.reason == "try it"
+
+
+def test_a_version_that_cannot_be_deployed_is_announced_and_stays_released(
+    bench: Workbench,
+) -> None:
+    announced: list[str] = []
+
+    def spoil(_: object) -> None:
+        announced.append("released")
+        bench.folder.joinpath("versions").write_text("in the way\n")
+
+    with pytest.raises(Exception, match="versions"):
+        bench.manager.release_and_deploy(announce=spoil)
+    assert announced == ["released"]
+    assert bench.git("tag") == "churn@v1.0.0\n"
+    assert not bench.current.exists()
+
+
+def test_one_version_is_compared_with_the_live_one(shipped: Workbench) -> None:
+    found = shipped.manager.compare("1.0")
+    assert (found.before.version, found.after.version) == ("1.1.0", "1.0.0")
+
+
+def test_a_cleanup_removes_what_its_plan_says_and_nothing_else(shipped: Workbench) -> None:
+    shipped.ship("model 3\n")
+    plan = shipped.manager.cleanup_old_versions(1, dry_run=True)
+    assert [one.version for one in plan.verdicts if not one.keep] == ["1.0.0"]
+    shipped.ship("model 4\n")
+    before = shipped.state()
+    with pytest.raises(Refused, match=r"v1\.1\.0_.* would be removed by now too") as caught:
+        shipped.manager.cleanup_old_versions(1, plan=plan)
+    assert caught.value.hint == "look again: tagship cleanup churn --dry-run"
+    assert shipped.changes(before) == set()
+    plan = shipped.manager.cleanup_old_versions(1, dry_run=True)
+    done = shipped.manager.cleanup_old_versions(1, plan=plan)
+    assert [one.directory for one in done.verdicts if not one.keep] == [
+        one.directory for one in plan.verdicts if not one.keep
+    ]
