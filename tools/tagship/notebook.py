@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from tagship.deploy import plan as deploy_plan
+from tagship.deploy import summary
 from tagship.deploy.act import Outcome, interruptible
 from tagship.deploy.plan import Plan
 from tagship.errors import Interrupted, Refused, SelfTestFailed, TagshipError
-from tagship.host import history, metadata
+from tagship.host import history
 from tagship.host.history import Event, Place
 from tagship.loaders.selftest import Report
 from tagship.manager import arguments
@@ -117,14 +118,15 @@ class Deployed:
     Attributes:
         version: of the model.
         deployment: the id of the deployment, ``YYYYMMDD_HHMMSS`` in UTC.
-        at: when it began, ISO 8601 in UTC; None where the history has lost it.
-        link: the path of ``current``, from the folder of the DVC repository.
-        points_to: the model's file or folder, from the folder of ``current``.
+        at: when it began, ISO 8601 in UTC; None if the history has lost it.
+        link: the path of ``current``, relative to the folder of the DVC repository.
+        points_to: the model's file or folder, relative to the folder of ``current``.
         readable: whether this process can read it.
-        versions: how many versions the model has, deployed here or not.
-        self_test: what the live version answered.
+        versions: how many versions are on disk here.
+        self_test: the result of the self-test on the live version.
         changed: whether it was deployed just now; False: it was live and intact.
-        tag: of the version; ``pushed_to`` is the Git remote that got it just now, if any did.
+        tag: of the version; ``pushed_to`` is the Git remote it was pushed to just now, if any.
+        before: the version that was live before, if it was deployed just now.
         notes: what the user should know.
     """
 
@@ -140,36 +142,43 @@ class Deployed:
     changed: bool
     tag: str
     pushed_to: str | None = None
+    before: str | None = None
     notes: tuple[str, ...] = ()
 
     @property
-    def rows(self) -> list[tuple[str, str]]:
-        """The state, with its names: the list of the project's first document."""
+    def rows(self) -> summary.Rows:
+        """All rows, with their names: the deployment, then the state."""
+        return self._deployment + self._state
+
+    @property
+    def _deployment(self) -> summary.Rows:
+        pushed = f", pushed to {self.pushed_to}" if self.pushed_to else ""
         return [
-            ("Version", self.version),
-            ("Deployment id", self.deployment),
-            ("Time", f"{words.moment(self.at)} UTC" if self.at else "-"),
-            ("Link", self.link),
-            ("Points to", self.points_to),
-            ("File readable", "yes" if self.readable else "no"),
-            ("Number of versions", str(self.versions)),
-            ("Self-test", f"{self.self_test.verdict}: {self.self_test.detail}"),
-            ("Tag", f"{self.tag}, pushed to {self.pushed_to}" if self.pushed_to else self.tag),
-            *(("Note", note) for note in self.notes),
+            ("time", f"{words.moment(self.at)} UTC" if self.at else "-"),
+            ("deployment id", self.deployment),
+            ("self-test", f"{self.self_test.verdict}: {self.self_test.detail}"),
+            ("tag", self.tag + pushed),
+            ("link", self.link),
         ]
+
+    @property
+    def _state(self) -> summary.Rows:
+        state = summary.State(self.version, self.versions, self.points_to, self.readable)
+        return state.rows + [("note", note) for note in self.notes]
 
     @property
     def _title(self) -> str:
         if self.changed:
-            return f"{self.model} {self.version} is live"
-        return f"{self.model} {self.version} is live and intact: nothing to do"
+            return summary.title(self.model, self.version, self.before)
+        return summary.nothing_to_do(self.model, self.version)
 
     def __repr__(self) -> str:
-        return "\n".join([self._title, *(f"  {name.lower()}: {text}" for name, text in self.rows)])
+        return "\n".join(summary.layout(self._title, self._deployment, self._state))
 
     def _repr_html_(self) -> str:
         tick = f'<span style="color:{_COLOURS[metrics.BETTER]}">&#10003;</span>'
-        return _box(f"<b>{tick} {escape(self._title)}</b>{_table([], self.rows)}")
+        rows = [(name.capitalize(), value) for name, value in self.rows]
+        return _box(f"<b>{tick} {escape(self._title)}</b>{_table([], rows)}")
 
 
 @dataclass(frozen=True)
@@ -308,22 +317,23 @@ def _state(
     outcome: Outcome,
     report: Report,
 ) -> Deployed:
-    store, place = manager.store, outcome.place
-    path = outcome.path / metadata.read(outcome.path).path
-    event = outcome.event or _event_of(manager, place)
+    store, place, event = manager.store, outcome.place, outcome.event
+    state = summary.State.of(store)
+    made_live = event or _event_of(manager, place)
     return Deployed(
         model=outcome.model,
         version=place.version,
-        deployment=event.id if event else history.id_of(place.directory),
-        at=event.at if event else None,
+        deployment=made_live.id if made_live else history.id_of(place.directory),
+        at=made_live.at if made_live else None,
         link=os.path.relpath(store.current, manager.source.project),
-        points_to=str(Path(os.readlink(store.current)) / path.name),
-        readable=os.access(path, os.R_OK),
-        versions=len(manager.list_versions()),
+        points_to=state.points_to,
+        readable=state.readable,
+        versions=state.versions,
         self_test=report,
-        changed=outcome.event is not None,
+        changed=event is not None,
         tag=plan.tag,
         pushed_to=published.pushed_to if published else None,
+        before=event.previous.version if event and event.previous else None,
         notes=(*(published.warnings if published else ()), *outcome.repaired, *outcome.warnings),
     )
 

@@ -1,215 +1,323 @@
-"""``tagship demo``: the whole story of a workspace's models, on a copy that is thrown away."""
+"""``tagship demo``: the life of each model as a user would live it, on a throw-away copy.
+
+It prints each command, and runs it as a process of its own: what follows is what the command
+prints.
+"""
 
 import contextlib
+import hashlib
+import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from tagship.cli import output
-from tagship.deploy.act import Outcome
 from tagship.disk import atomic
 from tagship.errors import NotFound, Refused, Unavailable
-from tagship.git import commits
-from tagship.manager.model import ModelVersionManager
-from tagship.registry.project_files import PARAMS_FILE
-from tagship.text import words
+from tagship.registry.project_files import PARAMS_FILE, PIPELINE_FILE
+from tagship.text import yaml
 from tagship.workspace.find import find
 from tagship.workspace.source import Source
 
-# what DVC says to whoever runs it by hand, for the next step
-ADVICE = (
-    "To track the changes",
-    "\tgit add",
-    "To enable auto staging",
-    "\tdvc config",
-    "Use `dvc push`",
-)
+EXAMPLE = "deploy: {demo: {churn: {train.depth: 6}}}, as it is in your params.yaml"
 Say = Callable[[str], object]
 
 
-def run(start: Path, *, keep: bool, say: Say) -> None:
-    """Train, release and deploy every model; change a parameter, and again; then roll back.
+@dataclass(frozen=True)
+class Change:
+    """A parameter of params.yaml: its value in the first training, and the better one.
+
+    ``first`` is None where the first training takes what params.yaml has.
+    """
+
+    name: str
+    first: Any
+    better: Any
+
+
+def run(start: Path, *, model: str | None, keep: bool, say: Say) -> None:
+    """Tell the story of one model, or of all that ``deploy: demo:`` in params.yaml names.
+
+    The first of them has the whole story: also a damaged byte, the history and the status.
 
     Args:
         start: a folder in the workspace; its HEAD is copied, and it is left as it is.
-        keep: leave the copy where it is.
-        say: is given each line of the story.
+        model: the only model; None for all.
+        keep: keep the copy.
+        say: is given each line between the output of the commands.
 
     Raises:
-        Refused: params.yaml names no parameter to change (``deploy: demo:``).
-        NotFound: the workspace declares no models.
-        TagshipError: a step failed.
+        Refused: params.yaml names no parameter to change, or not in this form.
+        NotFound: there is no such model.
+        Unavailable: a command failed.
     """
     source, host = find(start)
-    if not host.settings.demo:
-        raise Refused(
-            f"{PARAMS_FILE} names no parameter that a demo could change",
-            "deploy: {demo: {train.depth: 4}}, such as it is in your params.yaml",
+    plan = _plan(host.settings.demo)
+    if model is not None and model not in plan:
+        raise NotFound(f"deploy: demo: in {PARAMS_FILE} has no model {model}", EXAMPLE)
+    reports = []
+    with _copy(source, keep=keep, say=say) as (copy, remote):
+        declared = find(copy)[0].artifacts()
+        for number, (name, changes) in enumerate(plan.items()):
+            if model not in (None, name):
+                continue
+            if name not in declared:
+                raise NotFound(f"{PIPELINE_FILE} has no model {name}", EXAMPLE)
+            story = Story(copy, remote, name, copy / declared[name].path, say)
+            story.tell(changes, whole=number == 0)
+            reports += story.report()
+        end = f"is kept: {copy}" if keep else "is removed"
+    say(f"\nThe copy {end}. To begin with your own model: 'The first five minutes' in README.md.")
+    for report in reports:
+        say(f"Report: {report}")
+
+
+def _plan(given: Mapping[str, Any]) -> dict[str, tuple[Change, ...]]:
+    """``deploy: demo:``, parsed: for each model the parameters that change.
+
+    Raises:
+        Refused: there is none, or it has another form.
+    """
+    if not given:
+        raise Refused(f"{PARAMS_FILE} names no parameter that a demo could change", EXAMPLE)
+    plan = {}
+    for model, changes in given.items():
+        if not isinstance(changes, dict) or not changes:
+            raise Refused(f"deploy: demo: {model}: in {PARAMS_FILE} names no parameters", EXAMPLE)
+        plan[model] = tuple(
+            Change(name, *value)
+            if isinstance(value, list) and len(value) == 2
+            else Change(name, None, value)
+            for name, value in changes.items()
         )
-    with _copy(source, keep=keep, say=say) as copy:
-        _first_releases(copy, say)
-        changed = _second_releases(copy, say)
-        for model in changed:
-            say(f"\n== Roll back {model} ==")
-            say(f"$ tagship rollback {model}")
-            began = time.monotonic()
-            outcome = ModelVersionManager(model, copy).rollback_to_version(reason="demo")
-            say(f"rolled back in {time.monotonic() - began:.3f} s")
-            _say_state(copy, outcome, say)
-        if keep:
-            say(f"\nThe copy is {copy}; look around: tagship -C {copy} history {changed[0]}")
-    if not keep:
-        say("\nThe copy is removed. Your own models: 'The first five minutes' in README.md.")
+    return plan
 
 
 @contextlib.contextmanager
-def _copy(source: Source, *, keep: bool, say: Say) -> Iterator[Path]:
-    """A clone of HEAD with a DVC remote of its own, without tags and without a cache."""
+def _copy(source: Source, *, keep: bool, say: Say) -> Iterator[tuple[Path, Path]]:
+    """A clone of HEAD, without tags and without a cache, and the folder of its DVC remote."""
     folder = Path(tempfile.mkdtemp(prefix="tagship-demo-"))
-    copy = folder / source.repository.top.name
+    copy, remote = folder / source.repository.top.name, folder / "remote"
+    project = copy / os.path.relpath(source.project, source.repository.top)
     try:
-        say(f"== A throw-away copy: {copy} ==")
-        _run(folder, "git", "clone", "--quiet", "--no-tags", str(source.repository.top), str(copy))
+        say(f"A throw-away copy of the last commit, with a DVC remote of its own: {copy}")
+        _quiet(folder, "git", "clone", "--no-tags", str(source.repository.top), str(copy))
         # its versions begin at 1.0.0, whatever the workspace has released
-        _run(copy, "git", "remote", "remove", "origin")
+        _quiet(copy, "git", "remote", "remove", "origin")
         # a machine that was just set up has nobody's name in Git's configuration
-        _run(copy, "git", "config", "user.name", "tagship demo")
-        _run(copy, "git", "config", "user.email", "demo@tagship.invalid")
-        _run(copy, "dvc", "remote", "add", "--quiet", "--default", "demo", str(folder / "remote"))
-        yield copy / os.path.relpath(source.project, source.repository.top)
+        _quiet(copy, "git", "config", "user.name", "tagship demo")
+        _quiet(copy, "git", "config", "user.email", "demo@tagship.invalid")
+        _quiet(project, "dvc", "config", "--local", "core.autostage", "true")
+        _quiet(project, "dvc", "remote", "add", "--local", "--default", "demo", str(remote))
+        yield project, remote
     finally:
         if not keep:
             atomic.remove_tree(folder)
 
 
-def _first_releases(copy: Path, say: Say) -> None:
-    models = sorted(find(copy)[0].artifacts())
-    if not models:
-        raise NotFound("the workspace declares no models", "tagship init --model NAME --path PATH")
-    say("\n== Train (about two minutes on two cores) ==\n$ dvc repro")
-    _train(copy, "Train the models", say)
-    for model in models:
-        _release_and_deploy(copy, model, say)
+@dataclass(frozen=True)
+class Story:
+    """A model's story.
+
+    Attributes:
+        copy: the DVC repository that it happens in.
+        remote: the folder of its DVC remote.
+        model: the model's name.
+        path: its file or folder.
+    """
+
+    copy: Path
+    remote: Path
+    model: str
+    path: Path
+    say: Say
+
+    def tell(self, changes: tuple[Change, ...], *, whole: bool) -> None:
+        """Train, release, deploy; better parameters, release, deploy; roll back.
+
+        Args:
+            changes: the parameters.
+            whole: with a damaged byte, and with history, why and status at the end.
+        """
+        self._head("train, release and deploy the first version")
+        for change in changes:
+            if change.first is not None:
+                self._set(change.name, change.first)
+        self._train("Train the first version")
+        self._run("tagship", "release", self.model, "-m", "first version")
+        self._run("tagship", "deploy", self.model, "--yes")
+
+        self._head("train with better parameters, release and deploy")
+        what = ", ".join(self._set(change.name, change.better) for change in changes)
+        self._train(what)
+        self._run("tagship", "release", self.model, "-m", what)
+        self._run("tagship", "deploy", self.model, "--dry-run")
+        damaged = whole and self._damage()
+        self._run("tagship", "deploy", self.model, "--yes", "--reason", what)
+        if damaged:
+            self._run("tagship", "verify", self.model)
+
+        self._head("roll back")
+        reason = "wrong answers in production"
+        self._run("tagship", "rollback", self.model, "--reason", reason, "--yes")
+        if whole:
+            self._head("what happened, why, and what now")
+            self._run("tagship", "history", self.model)
+            self._run("tagship", "why", self.model)
+            self._run("tagship", "status", self.model, allowed=range(256))
+
+    def report(self) -> list[Path]:
+        """Write a report outside of the copy; none if what draws it is not installed."""
+        self._head("a report to share")
+        if not all(map(importlib.util.find_spec, ("jinja2", "vl_convert"))):
+            self.say('(no report: it needs pip install "tagship[report]")')
+            return []
+        folder = Path.cwd() if os.access(Path.cwd(), os.W_OK) else Path(tempfile.gettempdir())
+        path = folder / f"demo-{self.model}.html"
+        self._run("tagship", "report", self.model, "-o", str(path))
+        return [path]
+
+    def _head(self, text: str) -> None:
+        self.say(f"\n== {self.model}: {text} ==")
+
+    def _run(self, *command: str, allowed: range = range(1)) -> int:
+        """Print a command, and run it in the copy, with its output where ours is.
+
+        Raises:
+            Unavailable: it ends with an exit code that is not allowed.
+        """
+        shown = " ".join(f'"{part}"' if " " in part else part for part in command)
+        self.say(f"$ {shown}")
+        done = subprocess.run(
+            _found(command), cwd=self.copy, env=_environment(), stdin=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+        if done.returncode not in allowed:
+            raise _failed(command, done.returncode)
+        if done.returncode:
+            self.say(f"(exit code {done.returncode})")
+        return done.returncode
+
+    def _set(self, name: str, value: Any) -> str:
+        """Set a parameter; says what changed."""
+        before = _set_parameter(self.copy / PARAMS_FILE, name, value)
+        change = f"{name}: {before} -> {value}"
+        self.say(f"(in {PARAMS_FILE}, {change})")
+        return change
+
+    def _train(self, message: str) -> None:
+        stage = _stage_of(self.copy, self.path)
+        self._run("dvc", "repro", *(("--pipeline", stage) if stage else ()))
+        if _quiet(self.copy, "git", "status", "--porcelain"):
+            self._run("git", "commit", "--quiet", "--all", "-m", message)
+
+    def _damage(self) -> bool:
+        """A byte is damaged in the DVC remote: the deploy is refused; then it is repaired.
+
+        What is released last must not be deployed yet.
+
+        Returns:
+            False if DVC does not have the model's file.
+
+        Raises:
+            Unavailable: a command failed, or the damage was not found.
+        """
+        file = max(_files(self.path), key=lambda path: path.stat().st_size)
+        digest = hashlib.md5(file.read_bytes()).hexdigest()  # noqa: S324 - DVC's name of it
+        name = Path("files", "md5", digest[:2], digest[2:])
+        cached, stored = self.copy / ".dvc" / "cache" / name, self.remote / name
+        if not (cached.is_file() and stored.is_file()):
+            return False
+        self._head("a damaged byte is refused")
+        self.say(f"(one byte of {file.name} is changed in the DVC remote; the cache is empty, as")
+        self.say(f" on a server: {stored})")
+        aside = cached.with_name("aside")
+        cached.rename(aside)
+        _flip_byte(stored)
+        self._run("tagship", "deploy", self.model, "--yes", allowed=range(1, 2))
+        self._run("tagship", "current", self.model)
+        self.say("(now repair it as the hint says)")
+        self._run("rm", "-f", str(stored))
+        aside.rename(cached)
+        self._run("dvc", "push", os.path.relpath(self.path, self.copy))
+        cached.unlink()
+        return True
 
 
-def _second_releases(copy: Path, say: Say) -> list[str]:
-    source, host = find(copy)
-    before = _identities(source)
-    for name, value in host.settings.demo.items():
-        old = _set_parameter(copy / PARAMS_FILE, name, value)
-        say(f"\n== Change {name} from {old} to {value}, and train again ==\n$ dvc repro")
-    _train(copy, "Change " + ", ".join(host.settings.demo), say)
-    after = _identities(find(copy)[0])
-    changed = [model for model in sorted(after) if after[model] != before[model]]
-    if not changed:
-        raise Refused(
-            "training again with the changed parameters gave the same models",
-            f"name other values under deploy: demo: in {PARAMS_FILE}",
-        )
-    for model in changed:
-        _release_and_deploy(copy, model, say)
-    return changed
+def _files(path: Path) -> list[Path]:
+    return [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
 
 
-def _identities(source: Source) -> dict[str, str]:
-    head = commits.commit(source.repository, "HEAD").id
-    return {model: source.snapshot(head, model).identity for model in source.artifacts()}
+def _flip_byte(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.chmod(0o644)
+    path.write_bytes(data)
 
 
-def _release_and_deploy(copy: Path, model: str, say: Say) -> None:
-    say(f"\n== Release and deploy {model} ==")
-    manager = ModelVersionManager(model, copy)
-    say(f'$ tagship release {model} -m "tagship demo"')
-    released = manager.release(message="tagship demo")
-    say(output.released(released))
-    say(f"$ tagship deploy {model}")
-    say(f"model found: {words.size(released.size)}; deploying ...")
-    outcome = manager.deploy(reason="demo")
-    if outcome.event is None or outcome.report is None:
-        raise AssertionError("a version that was just released was not live")
-    say("deployment succeeded!")
-    say(f"   • Version: {outcome.place.version}")
-    say(f"   • Time: {words.moment(outcome.event.at)} UTC")
-    say(f"   • Deployment id: {outcome.event.id}")
-    say(f"   • Link: {_relative(copy, manager.store.current)}")
-    say(f"   • Smoke test: {outcome.report.verdict}, {outcome.report.detail}")
-    _say_state(copy, outcome, say)
-
-
-def _say_state(copy: Path, outcome: Outcome, say: Say) -> None:
-    """The state in the form of the project's first document."""
-    manager = ModelVersionManager(outcome.model, copy)
-    live = manager.get_current_version()
-    if live is None:
-        raise AssertionError("what was just deployed is live")
-    link = manager.store.current
-    say("state after this:")
-    say(f"   • Active version: {live.version}")
-    say(f"   • Number of versions: {len(manager.list_versions())}")
-    say(f"   • Symbolic link active: {'yes' if link.is_symlink() else 'no'}")
-    say(f"   • Points to: {Path(os.readlink(link)) / live.path.name}")
-    readable = live.path.is_file() and os.access(live.path, os.R_OK)
-    say(f"   • File accessible: {'yes' if readable else 'no'}")
-
-
-def _train(copy: Path, message: str, say: Say) -> None:
-    began = time.monotonic()
-    _run(copy, "dvc", "repro", say=say)
-    _run(copy, "git", "add", "--all")
-    _run(copy, "git", "commit", "--quiet", "--allow-empty", "--message", message)
-    say(f"trained in {time.monotonic() - began:.0f} s")
+def _stage_of(project: Path, path: Path) -> str | None:
+    """The stage in dvc.yaml that writes a path; None if its outputs do not name it as it is."""
+    declared = yaml.parse((project / PIPELINE_FILE).read_bytes(), PIPELINE_FILE)
+    for name, stage in (declared.get("stages") or {}).items():
+        for out in stage.get("outs") or () if isinstance(stage, dict) else ():
+            written = next(iter(out)) if isinstance(out, dict) else out
+            if project / str(written) in (path, *path.parents):
+                return str(name)
+    return None
 
 
 def _set_parameter(path: Path, dotted: str, value: Any) -> Any:
     """Set a dotted parameter; comments and order stay. Returns what it was."""
-    yaml = YAML()
-    content = yaml.load(path.read_bytes())
+    editor = YAML()
+    content = editor.load(path.read_bytes())
     *folders, name = dotted.split(".")
     place = content
     for folder in folders:
         place = place.get(folder) if isinstance(place, dict) else None
     if not isinstance(place, dict) or name not in place:
-        raise NotFound(f"{path.name} has no parameter {dotted}", "mend deploy: demo: in it")
+        raise NotFound(f"{path.name} has no parameter {dotted}", "fix deploy: demo: in it")
     old, place[name] = place[name], value
     out = BytesIO()
-    yaml.dump(content, out)
+    editor.dump(content, out)
     atomic.write(path, out.getvalue())
     return old
 
 
-def _run(folder: Path, *command: str, say: Say | None = None) -> None:
-    """Run a program of this Python's own installation, or else of the system."""
-    environment = {
-        **os.environ,
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
-        "DVC_NO_ANALYTICS": "1",
-    }
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
+def _quiet(folder: Path, *command: str) -> str:
+    """Run a command that is not part of the story; returns what it prints."""
+    done = subprocess.run(
+        _found(command), cwd=folder, env=_environment(), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, errors="replace", check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise _failed(command, done.returncode, done.stderr.strip())
+    return done.stdout
+
+
+def _failed(command: tuple[str, ...], code: int, message: str = "") -> Unavailable:
+    end = f": {message}" if message else ""
+    return Unavailable(
+        f"{' '.join(command[:2])} ended with exit code {code}{end}", "tagship demo --keep"
     )
-    last = ""
-    for line in process.stdout or ():
-        last = line.strip() or last
-        if say is not None and not line.startswith(ADVICE) and line.strip():
-            say("  " + line.rstrip())
-    if process.wait() != 0:
-        raise Unavailable(f"{' '.join(command[:2])} failed: {last}", "tagship -v demo --keep")
 
 
-def _relative(copy: Path, path: Path) -> str:
-    return os.path.relpath(path, copy)
+def _found(command: tuple[str, ...]) -> list[str]:
+    """A command with the program's path: of this Python's own installation, or of the system."""
+    name, *arguments = command
+    if name in ("tagship", "dvc"):
+        return [sys.executable, "-m", name, *arguments]
+    return [shutil.which(name) or name, *arguments]
+
+
+def _environment() -> dict[str, str]:
+    """That of this process, with the programs of this Python's own installation first."""
+    folders = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    return {**os.environ, "PATH": os.pathsep.join(folders), "DVC_NO_ANALYTICS": "1"}

@@ -600,18 +600,20 @@ def completion(shell: str) -> None:
 
 
 @cli.command()
-@click.option("--keep", is_flag=True, help="Keep the throw-away copy, and say where it is.")
+@click.option("--model", metavar="NAME", help="Only this model.", shell_complete=_complete_model)
+@click.option("--keep", is_flag=True, help="Keep the throw-away copy, and print its path.")
 @pass_session
-def demo(session: Session, keep: bool) -> None:
-    """Tell the whole story, on a throw-away copy.
+def demo(session: Session, model: str | None, keep: bool) -> None:
+    """Show everything on a throw-away copy of the last commit.
 
-    Train, release, deploy, release again, deploy, roll back.
+    Train, release, deploy, train with better parameters, release, deploy, roll back. A report is
+    left in the working directory.
 
-    Example: tagship demo
+    Example: tagship demo --model ml_model
     """
     from tagship.cli import demo as demos
 
-    demos.run(session.folder, keep=keep, say=_echo)
+    demos.run(session.folder, model=model, keep=keep, say=_echo)
 
 
 def _ref(text: str, *, exact: bool = False) -> "Ref":

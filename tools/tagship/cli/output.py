@@ -233,16 +233,10 @@ def rollback_plan(made: "RollbackPlan") -> str:
 
 
 def outcome(done: "Outcome") -> str:
-    """What a deploy or a rollback did."""
-    if done.event is None:
-        return f"{done.model} {done.place.version} is live and intact: nothing to do"
-    before = f" (before: {done.event.previous.version})" if done.event.previous else ""
-    lines = [f"{done.model} {done.place.version} is live{before}"]
-    lines.append(f"  deployment {done.event.id}, {done.event.duration_s:.2f} s")
-    if done.report is not None:
-        lines.append(f"  smoke test {done.report.verdict}: {done.report.detail}")
-    lines.append(f"  {done.path}")
-    return _text(lines)
+    """What a deploy or a rollback did, and the state after it."""
+    from tagship.deploy import summary
+
+    return _text(summary.lines(done))
 
 
 def metadata(value: "Metadata") -> str:
