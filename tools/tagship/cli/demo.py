@@ -60,13 +60,13 @@ def run(start: Path, *, model: str | None, keep: bool, say: Say) -> None:
         Unavailable: a command failed.
     """
     source, host = find(start)
-    plan = _plan(host.settings.demo)
-    if model is not None and model not in plan:
+    planned = plan(host.settings.demo)
+    if model is not None and model not in planned:
         raise NotFound(f"deploy: demo: in {PARAMS_FILE} has no model {model}", EXAMPLE)
     reports = []
     with _copy(source, keep=keep, say=say) as (copy, remote):
         declared = find(copy)[0].artifacts()
-        for number, (name, changes) in enumerate(plan.items()):
+        for number, (name, changes) in enumerate(planned.items()):
             if model not in (None, name):
                 continue
             if name not in declared:
@@ -80,7 +80,7 @@ def run(start: Path, *, model: str | None, keep: bool, say: Say) -> None:
         say(f"Report: {report}")
 
 
-def _plan(given: Mapping[str, Any]) -> dict[str, tuple[Change, ...]]:
+def plan(given: Mapping[str, Any]) -> dict[str, tuple[Change, ...]]:
     """``deploy: demo:``, parsed: for each model the parameters that change.
 
     Raises:
@@ -88,17 +88,17 @@ def _plan(given: Mapping[str, Any]) -> dict[str, tuple[Change, ...]]:
     """
     if not given:
         raise Refused(f"{PARAMS_FILE} names no parameter that a demo could change", EXAMPLE)
-    plan = {}
+    planned = {}
     for model, changes in given.items():
         if not isinstance(changes, dict) or not changes:
             raise Refused(f"deploy: demo: {model}: in {PARAMS_FILE} names no parameters", EXAMPLE)
-        plan[model] = tuple(
+        planned[model] = tuple(
             Change(name, *value)
             if isinstance(value, list) and len(value) == 2
             else Change(name, None, value)
             for name, value in changes.items()
         )
-    return plan
+    return planned
 
 
 @contextlib.contextmanager
@@ -237,8 +237,8 @@ class Story:
         if not (cached.is_file() and stored.is_file()):
             return False
         self._head("a damaged byte is refused")
-        self.say(f"(one byte of {file.name} is changed in the DVC remote; the cache is empty, as")
-        self.say(f" on a server: {stored})")
+        self.say(f"(one byte of {file.name} is damaged in the DVC remote, and this host does not")
+        self.say(f" have it in its DVC cache: {stored})")
         aside = cached.with_name("aside")
         cached.rename(aside)
         _flip_byte(stored)
