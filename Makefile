@@ -67,12 +67,12 @@ $(VENV)/bin/python:
 
 $(VENV)/.demo-ml: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Setting up in $(VENV) (DVC and CatBoost: about a minute, 1 GB) ..."
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[pipeline-ml,report]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[pipeline-ml,report]'
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.demo-ml
 	@echo "Setting up in $(VENV) (TensorFlow: about a minute, 2 GB) ..."
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[pipeline,report]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[pipeline,report]'
 	@touch $@
 
 $(VENV)/.notebook: $(VENV)/bin/python pyproject.toml constraints.txt
