@@ -416,8 +416,8 @@ class Question:
         except Exception as error:  # noqa: BLE001 - the last resort: a callback's log is not shown
             text = f"this should not have happened: {type(error).__name__}: {error}"
             shown = Notice.of_error(text, status)
-        # In the widget, for front ends that cannot update a display after its cell has ended; and as
-        # plain HTML in its place for all others, so that the saved notebook shows it.
+        # In the widget, for front ends that cannot update a display after its cell has ended; for
+        # all others as plain HTML in its place, so that the saved notebook shows it.
         self.status.value = shown._repr_html_()
         display = importlib.import_module("IPython.display")
         display.update_display(shown, display_id=self._display_id)
@@ -440,15 +440,15 @@ class Question:
     def _progress(self, doing: str, total: int | None) -> Iterator[Advance]:
         """Show the bytes so far; see ``progress.Progress``."""
         whole = f" of {words.size(total)}" if total else ""
-        lock, done, told = threading.Lock(), 0, time.monotonic()
+        lock, done, shown = threading.Lock(), 0, time.monotonic()
 
         def advance(count: int) -> None:
-            nonlocal done, told
+            nonlocal done, shown
             with lock:
                 done += count
-                if time.monotonic() - told < PAUSE:
+                if time.monotonic() - shown < PAUSE:
                     return
-                told = time.monotonic()
+                shown = time.monotonic()
             self._say(f"{doing} {words.size(done)}{whole}")
 
         yield advance
@@ -522,8 +522,8 @@ def _verdict(change: MetricChange) -> str:
 def _change(change: MetricChange) -> str:
     before, after = words.figure(change.before), words.figure(change.after)
     moved = f"{before} -> {after}" if change.before is not None else after
-    told = (moved, _difference(change), _verdict(change))
-    return f"{change.name}: {', '.join(text for text in told if text)}"
+    parts = (moved, _difference(change), _verdict(change))
+    return f"{change.name}: {', '.join(text for text in parts if text)}"
 
 
 def _difference(change: MetricChange) -> str:
