@@ -1,4 +1,4 @@
-# make demo: train, release, deploy and roll back two models, on a throw-away copy.
+# make demo: train, release, deploy and roll back two models, on a throw-away copy; leaves a report of each.
 # make notebook: JupyterLab with the notebooks of both models.
 # make test: all tests, the linters and the type checker.
 # make crash-test: kill and fail each command at each of its calls that change files (strace; ten minutes).
