@@ -231,7 +231,7 @@ def test_of_thousands_of_events_the_newest_are_shown(shipped: Workbench) -> None
     assert (len(found.periods), len(found.marks), found.earlier) == (200, 200, 2_801)
     assert found.events[0].version == "1.1.0"
     text = " ".join(page.html(of(shipped)).split())
-    assert "The newest 200 deployments are drawn; 2,801 older ones are not." in text
+    assert "The newest 200 deployments are shown; 2,801 older ones are not." in text
     assert (
         "The newest 200 of 3,001 events. <code>tagship history churn</code> has all of them."
         in text
