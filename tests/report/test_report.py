@@ -233,7 +233,7 @@ def test_of_thousands_of_events_the_newest_are_shown(shipped: Workbench) -> None
     text = " ".join(page.html(of(shipped)).split())
     assert "The newest 200 deployments are shown; 2,801 older ones are not." in text
     assert (
-        "The newest 200 of 3,001 events. <code>tagship history churn</code> has all of them."
+        "The newest 200 of 3,001 events. For all of them: <code>tagship history churn</code>."
         in text
     )
 
