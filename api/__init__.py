@@ -1,1 +1,1 @@
-"""Gaia Vision's API: what answers with the two models that tagship puts live."""
+"""Gaia Vision's API: an HTTP server for the live versions of the two models."""

@@ -1,4 +1,4 @@
-"""The two models, loaded once and loaded anew when another version is live."""
+"""The two models; each is loaded again when another version goes live."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from tagship import ActiveModel, TagshipError, load, loaders, resolve
 
 @dataclass(frozen=True)
 class Answer:
-    """Probabilities of shape (N, classes), and the version that gave them."""
+    """Probabilities of shape (N, classes), and the version that computed them."""
 
     outputs: list[list[float]]
     version: str | None
 
 
 class Model:
-    """One model by its name; asks at each request whether the version that it holds is still live.
+    """One model; each request checks whether the loaded version is still live.
 
     Args:
         name: under ``artifacts:`` in dvc.yaml.
@@ -33,7 +33,7 @@ class Model:
         """Answer a batch of inputs, shape (N, ...), with one version.
 
         Raises:
-            TagshipError: neither a live version nor the pipeline's own output can be loaded.
+            TagshipError: neither the live version nor the output of the pipeline can be loaded.
         """
         active = self._current()
         loader = loaders.of_model(active.model)
@@ -45,7 +45,7 @@ class Model:
         return self._active
 
     def _live_directory(self) -> Path | None:
-        """None where nothing is live: then the fallback is loaded, anew at each request."""
+        """None if nothing is live: then each request loads the fallback again."""
         try:
             return resolve(self.name, self.base).directory
         except TagshipError:

@@ -4,9 +4,9 @@ For example::
 
     curl http://127.0.0.1:8000/ml_model --data '{"inputs": [[0.0, 12.8, 5.0, 4.7]]}'
 
-with as many numbers in a row as the model has features (``tagship show ml_model`` lists them).
+with one number for each feature of the model (see ``tagship show ml_model``).
 ``POST /ml_model`` and ``POST /dl_model`` take ``{"inputs": [...]}`` and answer
-``{"outputs": [...], "version": "1.1.0"}``. Another version answers as soon as it is live.
+``{"outputs": [...], "version": "1.1.0"}``. A new version answers as soon as it is live.
 """
 
 import argparse
@@ -24,7 +24,7 @@ LARGEST_BODY = 16 << 20  # bytes
 
 
 def serve(address: tuple[str, int], base: Path = config.BASE_DIR) -> ThreadingHTTPServer:
-    """A server that answers with the models of a workspace, listening at ``address``."""
+    """A server for the models of a workspace, listening at ``address``."""
     models = {f"/{name}": Model(name, base) for name in ("ml_model", "dl_model")}
 
     class Handler(BaseHTTPRequestHandler):
@@ -57,13 +57,13 @@ def serve(address: tuple[str, int], base: Path = config.BASE_DIR) -> ThreadingHT
             self.wfile.write(data)
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing: whoever runs this has a log of their own."""
+            """Log nothing."""
 
     return ThreadingHTTPServer(address, Handler)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Answer with the models that are live.")
+    parser = argparse.ArgumentParser(description="Serve the live models over HTTP.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()

@@ -298,7 +298,7 @@ def test_the_settings_page_has_every_key_with_its_default_and_no_other() -> None
 def test_the_settings_pages_examples_are_read() -> None:
     examples = blocks(page("settings.md"), "yaml") + blocks(page("self_test.md"), "yaml")
     settings, *declared = (one.encode() for one in examples)
-    assert host_settings.parse(settings).demo == {"train.depth": 6}
+    assert host_settings.parse(settings).demo == {"churn": {"train.depth": 6}}
     tests = [model.self_test for one in declared for model in artifacts.parse(one).values()]
     assert tests == [None, "models/ml_model/self_test.json", "models/churn/self_test.json"]
 
@@ -418,7 +418,7 @@ def test_the_example_of_a_loader_works_from_a_package_of_its_own(
     bench.commit("Keep the model in Git")
     done = bench.process("release", "churn", "--deploy", environment={"PYTHONPATH": str(site)})
     assert (done.code, done.err) == (0, "")
-    assert "smoke test passed: 1 answers as released" in done.out
+    assert "smoke test:    passed: 1 answers as released" in done.out
     metadata = json.loads((bench.current / "metadata.json").read_bytes())
     assert metadata["framework"] == "linear"
     assert metadata["architecture"] == {"classes": 2, "features": 2}

@@ -136,15 +136,15 @@ def test_with_confirm_it_releases_deploys_tests_and_tells_the_state(bench: Workb
     event = bench.manager.get_deployment_history()[-1]
     assert repr(done) == (
         "churn 1.0.0 is live\n"
-        "  version: 1.0.0\n"
+        f"  time:          {event.at.replace('T', ' ').rstrip('Z')} UTC\n"
         f"  deployment id: {event.id}\n"
-        f"  time: {event.at.replace('T', ' ').rstrip('Z')} UTC\n"
-        "  link: models/churn/current\n"
-        f"  points to: versions/v1.0.0_{event.id}/model.bin\n"
-        "  file readable: yes\n"
-        "  number of versions: 1\n"
-        "  self-test: skipped: no loader reads model.bin\n"
-        "  tag: churn@v1.0.0"
+        "  self-test:     skipped: no loader reads model.bin\n"
+        "  tag:           churn@v1.0.0\n"
+        "  link:          models/churn/current\n"
+        "state:\n"
+        "  live version:  1.0.0, 1 version on disk\n"
+        f"  link active:   yes, points to versions/v1.0.0_{event.id}/model.bin\n"
+        "  file:          accessible"
     )
     html = done._repr_html_()
     for _, text in done.rows:
@@ -446,7 +446,7 @@ def test_a_console_needs_to_be_told(bench: Workbench, python: list[str]) -> None
     assert asking.returncode == 1
     assert (asking.stdout + asking.stderr).endswith(hint)
     assert (told.returncode, told.stderr) == (0, "")
-    assert "churn 1.0.0 is live\n  version: 1.0.0\n" in told.stdout
+    assert "churn 1.0.0 is live\n  time:          " in told.stdout
     assert bench.live() == "model 1\n"
 
 

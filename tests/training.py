@@ -14,12 +14,15 @@ from tests.workbench import run
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 1200  # training both models takes about two minutes on two quiet cores
-QUICKLY = {"epochs: 25": "epochs: 12"}  # of dl.train; `make demo` trains as it is committed
+QUICKLY = {"epochs: 25": "epochs: 10"}  # of dl.train: as many as the demo's better parameters
 
 
 @dataclass(frozen=True)
 class Demo:
     """What the demo printed, its exit code, what it left behind, and the DVC cache that it filled.
+
+    ``before`` and ``after`` are what Git says of the repository; ``folder`` is the working
+    directory, where the demo leaves its reports.
 
     In another clone of this repository with that cache, ``dvc repro`` takes the outputs of a stage
     from there where command, dependencies and parameters are the same (so change ``QUICKLY``).
@@ -30,7 +33,9 @@ class Demo:
     out: str
     err: str
     left: list[str]
-    tags: str
+    before: list[str]
+    after: list[str]
+    folder: str
 
     def share(self, repo: Path) -> None:
         """Have a repository use the cache."""
@@ -80,8 +85,10 @@ def _run(folder: Path) -> Demo:
     run(repo, "git", *me, "commit", "--quiet", "--message", "Train quickly")
     (home / "config").write_text(f"[cache]\n    dir = {cache}\n")
     own = {"TMPDIR": str(folder), "HOME": str(home), "DVC_GLOBAL_CONFIG_DIR": str(home)}
+    before = _state(repo)
     done = subprocess.run(
         [sys.executable, "-m", "tagship", "-C", str(repo), "demo"],
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
@@ -90,5 +97,18 @@ def _run(folder: Path) -> Demo:
     )
     left = [path.name for path in folder.glob("tagship-demo-*")]
     return Demo(
-        str(cache), done.returncode, done.stdout, done.stderr, left, run(repo, "git", "tag")
+        str(cache),
+        done.returncode,
+        done.stdout,
+        done.stderr,
+        left,
+        before,
+        _state(repo),
+        str(folder),
     )
+
+
+def _state(repo: Path) -> list[str]:
+    """The tags of a repository, its commit, and what differs from it."""
+    commands = (["tag"], ["rev-parse", "HEAD"], ["status", "--porcelain", "--ignored"])
+    return [run(repo, "git", *command) for command in commands]

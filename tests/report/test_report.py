@@ -91,7 +91,7 @@ def test_a_model_without_versions_and_one_that_was_never_deployed(bench: Workben
     found = one(bench)
     assert (found.live, found.latest, found.behind) == (None, "1.0.0", True)
     assert found.compared == ("1.0.0",)
-    assert "Nothing of churn is live on this host. The latest version is 1.0.0." in page.html(
+    assert "No version of churn is live on this host. The latest version is 1.0.0." in page.html(
         of(bench)
     )
 
@@ -121,7 +121,7 @@ def test_metrics_come_and_go_and_are_not_always_numbers(bench: Workbench) -> Non
     assert (loss.name, old.name) == ("val.loss", "old")
     assert accuracy.change is not None
     assert accuracy.change.note == "not a number"
-    assert "1.2.0 has nan, which is no number to draw." in page.html(of(bench))
+    assert "1.2.0: nan is not a finite number, so it is not drawn." in page.html(of(bench))
 
 
 def test_metrics_beyond_a_dozen_are_named_without_a_chart(bench: Workbench) -> None:
@@ -143,8 +143,7 @@ def test_a_history_that_cannot_be_read_is_told_and_the_rest_is_there(shipped: Wo
     assert found.notes == (
         f"{broken} is no readable history, line 1: mend it, or begin a new one:"
         f" mv {broken} {broken}.broken",
-        "the history does not tell how the live version came to be live:"
-        " tagship status churn says how to mend it",
+        "the history has no event for the live version: tagship status churn shows the fix",
     )
     assert html.escape(found.notes[0]) in page.html(of(shipped))
 
@@ -155,10 +154,10 @@ def test_an_event_without_a_date_is_in_the_table_and_there_is_no_time_line(
     rewrite_history(shipped, lambda events: [{**events[0], "at": "soon"}, *events[1:]])
     found = one(shipped)
     assert (found.periods, found.marks, len(found.events)) == ((), (), 2)
-    assert found.notes[0] == "there is no time line: event 1 has 'soon' for a date"
+    assert found.notes[0] == "no timeline: event 1 has 'soon' for a date"
     text = page.html(of(shipped))
     assert '<time datetime="soon">soon</time>' in text
-    assert "What was live when" not in text
+    assert "<h3>Timeline</h3>" not in text
 
 
 def test_a_live_version_whose_commit_is_not_in_this_clone(shipped: Workbench) -> None:
@@ -182,13 +181,11 @@ def test_a_link_that_was_changed_by_hand_is_told(shipped: Workbench) -> None:
     first, _ = sorted(path.name for path in (shipped.folder / "versions").iterdir())
     shipped.current.unlink()
     shipped.current.symlink_to(f"versions/{first}")
-    mend = "tagship status churn says how to mend it"
-    assert one(shipped).notes == (
-        f"the history does not tell how the live version came to be live: {mend}",
-    )
+    mend = "tagship status churn shows the fix"
+    assert one(shipped).notes == (f"the history has no event for the live version: {mend}",)
     shipped.current.unlink()
     shipped.current.symlink_to("/tmp")
-    assert one(shipped).notes == (f"current is no link to a version: {mend}",)
+    assert one(shipped).notes == (f"current is not a link to a version: {mend}",)
     shipped.current.unlink()
     shipped.current.symlink_to("versions/v9.0.0_20261120_120000")
     assert one(shipped).notes == (f"the files of the live version are gone: {mend}",)
@@ -201,7 +198,10 @@ def test_a_model_that_is_declared_no_more_has_its_history(shipped: Workbench) ->
     shipped.commit()
     (found,) = of(shipped).models
     assert (found.model, found.versions, len(found.events)) == ("churn", (), 2)
-    assert "this clone has neither the model nor a tag of it, only its history" in found.notes
+    assert (
+        "the model is not declared and has no tags in this clone; only its history is here"
+        in found.notes
+    )
     page.html(of(shipped))
 
 
@@ -231,9 +231,9 @@ def test_of_thousands_of_events_the_newest_are_shown(shipped: Workbench) -> None
     assert (len(found.periods), len(found.marks), found.earlier) == (200, 200, 2_801)
     assert found.events[0].version == "1.1.0"
     text = " ".join(page.html(of(shipped)).split())
-    assert "The newest 200 deployments are drawn; 2,801 older ones are not." in text
+    assert "The newest 200 deployments are shown; 2,801 older ones are not." in text
     assert (
-        "The newest 200 of 3,001 events. <code>tagship history churn</code> has all of them."
+        "The newest 200 of 3,001 events. For all of them: <code>tagship history churn</code>."
         in text
     )
 
@@ -263,11 +263,15 @@ def test_the_file_is_replaced(shipped: Workbench, tmp_path: Path) -> None:
     [
         (
             "folder",
-            "{}/folder is a folder, and a report is a file",
+            "{}/folder is a folder: a report is written to a file",
             "give another one with -o FILE",
         ),
-        ("link", "{}/link is a link, and a report is a file", "give another one with -o FILE"),
-        ("none/report.html", "there is no folder {}/none", "mkdir -p {}/none"),
+        (
+            "link",
+            "{}/link is a link: a report is written to a file",
+            "give another one with -o FILE",
+        ),
+        ("none/report.html", "no such folder: {}/none", "mkdir -p {}/none"),
     ],
 )
 def test_what_is_no_file_is_left_alone(
@@ -511,7 +515,7 @@ def test_every_chart_is_drawn_and_nothing_is_asked_for(
 def test_what_is_no_page_is_not_replaced(bench: Workbench, name: str) -> None:
     bench.ship()
     before = bench.state()
-    with pytest.raises(Refused, match="is no name for a page"):
+    with pytest.raises(Refused, match=r"does not end in \.html"):
         page.write(of(bench), bench.repo / name)
     assert bench.changes(before) == set()
 
@@ -646,7 +650,8 @@ def test_charts_and_tables_are_named_for_who_cannot_see_them(
         "[...document.querySelectorAll('.chart')].map(c => c.getAttribute('aria-label'))"
     )
     assert labels[:2] == [
-        "Time line of churn, with 4 times a version live; the history below has it in words.",
+        "Timeline of churn with 4 periods of a live version;"
+        " the same events are in the history below.",
         "accuracy of 3 versions, from 0.7 to 0.8; live is 1.1.0 with 0.75.",
     ]
     assert tab.run("[...document.querySelectorAll('thead th')].every(h => h.scope === 'col')")

@@ -1,7 +1,7 @@
-"""The deploy cell of a notebook: the plan, a question, release, deploy, self-test, the state.
+"""Deploy from a notebook cell: the plan, a question, release, deploy, self-test, the state.
 
-``deploy`` returns a value that shows itself: as HTML in a browser, as text elsewhere. Nothing is
-done before somebody said so: with a button, or with ``confirm=True``.
+``deploy`` returns a value that is shown as HTML in a browser and as text elsewhere. Nothing is
+done without confirmation: a click on a button, or ``confirm=True``.
 """
 
 import contextlib
@@ -21,9 +21,10 @@ from tagship.deploy import plan as deploy_plan
 from tagship.deploy.act import Outcome, interruptible
 from tagship.deploy.plan import Plan
 from tagship.errors import Interrupted, Refused, SelfTestFailed, TagshipError
-from tagship.host import history, metadata
+from tagship.host import history
 from tagship.host.history import Event, Place
 from tagship.loaders.selftest import Report
+from tagship.manager import summary
 from tagship.manager.model import ModelVersionManager
 from tagship.progress import Advance
 from tagship.registry import metrics
@@ -33,9 +34,9 @@ from tagship.release.publish import AlreadyReleased, Released, ReleasePlan
 from tagship.text import words
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-PAUSE = 0.2  # seconds between two reports of progress: each is a message to the browser
+PAUSE = 0.2  # seconds between two updates of the progress: each is a message to the browser
 
-Say = Callable[[str], object]  # is told what is being done
+Say = Callable[[str], object]  # shows the current step
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Proposal:
 
     Attributes:
         plan: of the deploy.
-        release: of the release that comes first; None where the version is released.
-        changes: of the metrics, from the live version to the new one.
+        release: the plan of the release that comes first; None if the version is released.
+        changes: metrics of the live version and of the new one.
     """
 
     plan: Plan
@@ -54,7 +55,7 @@ class Proposal:
 
     @property
     def done(self) -> bool:
-        """The version is live and intact, and nothing of it waits to be pushed."""
+        """The version is live and intact, and its tag needs no push."""
         return self.plan.live and self.release is None
 
     @property
@@ -116,14 +117,15 @@ class Deployed:
     Attributes:
         version: of the model.
         deployment: the id of the deployment, ``YYYYMMDD_HHMMSS`` in UTC.
-        at: when it began, ISO 8601 in UTC; None where the history has lost it.
-        link: the path of ``current``, from the folder of the DVC repository.
-        points_to: the model's file or folder, from the folder of ``current``.
+        at: when it began, ISO 8601 in UTC; None if the history has lost it.
+        link: the path of ``current``, relative to the folder of the DVC repository.
+        points_to: the model's file or folder, relative to the folder of ``current``.
         readable: whether this process can read it.
-        versions: how many versions the model has, deployed here or not.
-        self_test: what the live version answered.
+        versions: how many versions are on disk here.
+        self_test: the result of the self-test on the live version.
         changed: whether it was deployed just now; False: it was live and intact.
-        tag: of the version; ``pushed_to`` is the Git remote that got it just now, if any did.
+        tag: of the version; ``pushed_to`` is the Git remote it was pushed to just now, if any.
+        before: the version that was live before, if it was deployed just now.
         notes: what the user should know.
     """
 
@@ -139,41 +141,48 @@ class Deployed:
     changed: bool
     tag: str
     pushed_to: str | None = None
+    before: str | None = None
     notes: tuple[str, ...] = ()
 
     @property
-    def rows(self) -> list[tuple[str, str]]:
-        """The state, with its names: the list of the project's first document."""
+    def rows(self) -> summary.Rows:
+        """All rows, with their names: the deployment, then the state."""
+        return self._deployment + self._state
+
+    @property
+    def _deployment(self) -> summary.Rows:
+        pushed = f", pushed to {self.pushed_to}" if self.pushed_to else ""
         return [
-            ("Version", self.version),
-            ("Deployment id", self.deployment),
-            ("Time", f"{words.moment(self.at)} UTC" if self.at else "-"),
-            ("Link", self.link),
-            ("Points to", self.points_to),
-            ("File readable", "yes" if self.readable else "no"),
-            ("Number of versions", str(self.versions)),
-            ("Self-test", f"{self.self_test.verdict}: {self.self_test.detail}"),
-            ("Tag", f"{self.tag}, pushed to {self.pushed_to}" if self.pushed_to else self.tag),
-            *(("Note", note) for note in self.notes),
+            ("time", f"{words.moment(self.at)} UTC" if self.at else "-"),
+            ("deployment id", self.deployment),
+            ("self-test", f"{self.self_test.verdict}: {self.self_test.detail}"),
+            ("tag", self.tag + pushed),
+            ("link", self.link),
         ]
+
+    @property
+    def _state(self) -> summary.Rows:
+        state = summary.State(self.version, self.versions, self.points_to, self.readable)
+        return state.rows + [("note", note) for note in self.notes]
 
     @property
     def _title(self) -> str:
         if self.changed:
-            return f"{self.model} {self.version} is live"
-        return f"{self.model} {self.version} is live and intact: nothing to do"
+            return summary.title(self.model, self.version, self.before)
+        return summary.nothing_to_do(self.model, self.version)
 
     def __repr__(self) -> str:
-        return "\n".join([self._title, *(f"  {name.lower()}: {text}" for name, text in self.rows)])
+        return "\n".join(summary.layout(self._title, self._deployment, self._state))
 
     def _repr_html_(self) -> str:
         tick = f'<span style="color:{_COLOURS[metrics.BETTER]}">&#10003;</span>'
-        return _box(f"<b>{tick} {escape(self._title)}</b>{_table([], self.rows)}")
+        rows = [(name.capitalize(), value) for name, value in self.rows]
+        return _box(f"<b>{tick} {escape(self._title)}</b>{_table([], rows)}")
 
 
 @dataclass(frozen=True)
 class _Request:
-    """What was asked for."""
+    """The arguments of ``deploy``."""
 
     model: str
     start: Path
@@ -186,7 +195,7 @@ class _Request:
 
 @contextlib.contextmanager
 def _in_two_lines() -> Iterator[None]:
-    """Have IPython show an error as the command line does; the cell fails all the same."""
+    """Show an error in two lines in IPython, as the command line does; the cell still fails."""
     try:
         yield
     except TagshipError as error:
@@ -207,25 +216,26 @@ def deploy(
     confirm: bool | None = None,
     start: Path | str = ".",
 ) -> "Proposal | Question | Deployed":
-    """Release what HEAD has of a model, where it is not released yet, and deploy it: in one cell.
+    """Release the model at HEAD, if it is not released yet, and deploy it.
 
     Args:
         model: its name under ``artifacts:`` in dvc.yaml.
         version: a released version to deploy instead, such as ``1.1`` or ``latest``.
-        bump: what a new version goes up by: ``minor``, ``major`` or ``patch``.
-        message: what is new, for the tag of a new version; and why, where no reason is given.
-        push: push the tag of what HEAD has to Git's remote; not with ``version``.
+        bump: the part that a new version increments: ``minor``, ``major`` or ``patch``.
+        message: what is new, for the tag message; also the reason if none is given.
+        push: push the tag to the Git remote; not with ``version``.
         reason: why, for the history.
-        confirm: True acts at once, False only shows the plan, None asks with two buttons.
+        confirm: True deploys without asking, False only shows the plan, None shows two buttons.
         start: a folder in the workspace.
 
     Returns:
-        The plan, with ``confirm=False``; the question, where it is asked; or what is live now. The
-        last is also what comes back where the version is live and intact already.
+        The plan with ``confirm=False``; the question if it is asked; else the state, also if the
+        version was live and intact already.
 
     Raises:
-        Refused: with ``confirm=None`` there is nobody to ask; or as for ``release.plan``.
-        SelfTestFailed: the version is refused; or it is live, and does not answer as released.
+        Refused: ``confirm=None``, but nobody can answer; or as for ``release.plan``.
+        SelfTestFailed: the smoke test failed, and nothing changed; or the self-test of the live
+            version failed.
         TagshipError: as for ``release.publish`` and ``deploy.deploy``.
     """
     request = _Request(model, Path(start).resolve(), version, bump, message, push, reason)
@@ -236,7 +246,7 @@ def deploy(
     if confirm and not proposal.done:
         _show(proposal)
     if confirm or proposal.done:
-        return _carry_out(manager, request, proposal, _unheard)
+        return _carry_out(manager, request, proposal, _ignore)
     if not _can_ask():
         raise Refused(
             f"nobody can be asked here whether to deploy {model} {proposal.plan.version},"
@@ -247,7 +257,7 @@ def deploy(
 
 
 def _propose(manager: ModelVersionManager, request: _Request) -> Proposal:
-    """What would be done. Touches nothing."""
+    """The plan. Changes nothing."""
     first, version = None, request.version
     if version is None:
         try:
@@ -270,7 +280,7 @@ def _propose(manager: ModelVersionManager, request: _Request) -> Proposal:
 def _carry_out(
     manager: ModelVersionManager, request: _Request, proposal: Proposal, say: Say
 ) -> Deployed:
-    """Release and deploy just what was proposed, and ask the live version for its self-test."""
+    """Release and deploy exactly what was proposed, then run the self-test of the live version."""
     plan, published = proposal.plan, None
     if proposal.release is not None:
         say(f"releasing {plan.tag}")
@@ -297,8 +307,8 @@ def _carry_out(
     return _state(manager, plan, published, outcome, report)
 
 
-def _unheard(text: str) -> None:
-    """Nobody watches."""
+def _ignore(text: str) -> None:
+    """Do not show the current step."""
 
 
 def _state(
@@ -308,34 +318,35 @@ def _state(
     outcome: Outcome,
     report: Report,
 ) -> Deployed:
-    store, place = manager.host.store(manager.model), outcome.place
-    path = outcome.path / metadata.read(outcome.path).path
-    event = outcome.event or _event_of(manager, place)
+    store, place, event = manager.host.store(manager.model), outcome.place, outcome.event
+    state = summary.State.of(store)
+    made_live = event or _event_of(manager, place)
     return Deployed(
         model=outcome.model,
         version=place.version,
-        deployment=event.id if event else history.id_of(place.directory),
-        at=event.at if event else None,
+        deployment=made_live.id if made_live else history.id_of(place.directory),
+        at=made_live.at if made_live else None,
         link=os.path.relpath(store.current, manager.source.project),
-        points_to=str(Path(os.readlink(store.current)) / path.name),
-        readable=os.access(path, os.R_OK),
-        versions=len(manager.list_versions()),
+        points_to=state.points_to,
+        readable=state.readable,
+        versions=state.versions,
         self_test=report,
-        changed=outcome.event is not None,
+        changed=event is not None,
         tag=plan.tag,
         pushed_to=published.pushed_to if published else None,
+        before=event.previous.version if event and event.previous else None,
         notes=(*(published.warnings if published else ()), *outcome.repaired, *outcome.warnings),
     )
 
 
 def _event_of(manager: ModelVersionManager, place: Place) -> Event | None:
-    """The event that made a place live; None where the history has lost it."""
+    """The event that made a place live; None if the history has lost it."""
     events = [e for e in manager.get_deployment_history() if e.switched and e.place == place]
     return events[-1] if events else None
 
 
 def _what_changed(shown: Proposal, now: Proposal) -> str | None:
-    """What makes the act another one than was shown, in words; None: it is the same."""
+    """What changed since the plan was shown, in words; None if nothing did."""
     old, new = shown.plan, now.plan
     if new.source != old.source:
         return f"{new.source.version if new.source else 'nothing'} is live by now"
@@ -347,13 +358,13 @@ def _what_changed(shown: Proposal, now: Proposal) -> str | None:
 
 
 class Question:
-    """The plan and two buttons. It acts once, when a button is clicked, and shows what came of it.
+    """The plan and two buttons. It acts once, when a button is clicked, and shows the result.
 
     Attributes:
-        proposal: what is asked.
-        result: what is live now, once it was deployed.
+        proposal: the plan that was shown.
+        result: the state after the deploy; None before.
         go, cancel: the buttons.
-        status: what is being done, and what came of it, as HTML.
+        status: the current step, then the result, as HTML.
     """
 
     def __init__(self, request: _Request, proposal: Proposal) -> None:
@@ -389,8 +400,8 @@ class Question:
         display.display(bundle, raw=True, display_id=self._display_id)
 
     def _answer(self, answer: "Callable[[], Deployed | Notice]") -> None:
-        """Act on the first click alone, and show what came of it in the place of the buttons."""
-        if self._answered:  # the second click of a double click was on its way already
+        """Act on the first click only, and show the result in place of the buttons."""
+        if self._answered:  # the second click of a double click
             return
         self._answered = self.go.disabled = self.cancel.disabled = True
         status = f"see what is live: tagship status {self._request.model}"
@@ -402,11 +413,11 @@ class Question:
             shown = Notice.of_error(f"interrupted: {stop.message}", stop.hint)
         except KeyboardInterrupt:
             shown = Notice.of_error("interrupted", status)
-        except Exception as error:  # noqa: BLE001 - the last resort: nobody sees a callback's log
+        except Exception as error:  # noqa: BLE001 - the last resort: a callback's log is not shown
             text = f"this should not have happened: {type(error).__name__}: {error}"
             shown = Notice.of_error(text, status)
-        # In the widget for whoever cannot update a display after its cell has ended; plain HTML
-        # instead of the widget for all others, so that the saved notebook shows it.
+        # In the widget, for front ends that cannot update a display after its cell has ended; for
+        # all others as plain HTML in its place, so that the saved notebook shows it.
         self.status.value = shown._repr_html_()
         display = importlib.import_module("IPython.display")
         display.update_display(shown, display_id=self._display_id)
@@ -427,17 +438,17 @@ class Question:
 
     @contextlib.contextmanager
     def _progress(self, doing: str, total: int | None) -> Iterator[Advance]:
-        """Show the bytes done; see ``progress.Progress``."""
+        """Show the bytes so far; see ``progress.Progress``."""
         whole = f" of {words.size(total)}" if total else ""
-        lock, done, told = threading.Lock(), 0, time.monotonic()
+        lock, done, shown = threading.Lock(), 0, time.monotonic()
 
         def advance(count: int) -> None:
-            nonlocal done, told
+            nonlocal done, shown
             with lock:
                 done += count
-                if time.monotonic() - told < PAUSE:
+                if time.monotonic() - shown < PAUSE:
                     return
-                told = time.monotonic()
+                shown = time.monotonic()
             self._say(f"{doing} {words.size(done)}{whole}")
 
         yield advance
@@ -445,7 +456,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Notice:
-    """Lines in the place of a result: what went wrong, or that nothing was done."""
+    """Lines in place of a result: an error, or that nothing was done."""
 
     lines: tuple[str, ...]
 
@@ -462,22 +473,22 @@ class Notice:
 
 
 def _shell() -> Any:
-    """The IPython that runs this code; None for any other Python."""
+    """The IPython shell that runs this code; None outside of IPython."""
     ipython = sys.modules.get("IPython")
     return ipython.get_ipython() if ipython else None
 
 
 def _show(proposal: Proposal) -> None:
-    """Show the plan above the result, where there is something to show it in."""
+    """Show the plan above the result; only in IPython."""
     if _shell() is not None:
         importlib.import_module("IPython.display").display(proposal)
 
 
 def _can_ask() -> bool:
-    """Whether somebody looks on who can answer, as the request that runs this cell says.
+    """Whether a user can answer, according to the request that runs this cell.
 
     ``allow_stdin`` of an execute_request, in Jupyter's messaging protocol: JupyterLab, Notebook and
-    VS Code send True, nbclient and all that is built on it (nbconvert, papermill) send False.
+    VS Code send True; nbclient and the tools based on it (nbconvert, papermill) send False.
     """
     parent: Callable[[], dict[str, Any]] = getattr(
         getattr(_shell(), "kernel", None), "get_parent", dict
@@ -502,7 +513,7 @@ def _title(plan: Plan) -> str:
 
 
 def _verdict(change: MetricChange) -> str:
-    """``better (higher is better)``, or as much of it as is known, or what is odd."""
+    """``better (higher is better)``, as far as it is known; or why it is not."""
     way = f"{change.better} is better" if change.better else ""
     said = change.verdict or (change.note if change.note != "new" else "") or ""
     return f"{said} ({way})" if said and way else said or way
@@ -511,15 +522,15 @@ def _verdict(change: MetricChange) -> str:
 def _change(change: MetricChange) -> str:
     before, after = words.figure(change.before), words.figure(change.after)
     moved = f"{before} -> {after}" if change.before is not None else after
-    told = (moved, _difference(change), _verdict(change))
-    return f"{change.name}: {', '.join(text for text in told if text)}"
+    parts = (moved, _difference(change), _verdict(change))
+    return f"{change.name}: {', '.join(text for text in parts if text)}"
 
 
 def _difference(change: MetricChange) -> str:
     return f"{change.difference:+.4g}" if change.difference else ""
 
 
-# JupyterLab's own colours, light and dark; elsewhere ones that can be read on both.
+# JupyterLab's own colours, light and dark; elsewhere colours that are readable on both.
 _COLOURS = {
     metrics.BETTER: "var(--jp-success-color1, #2e9e44)",
     metrics.WORSE: "var(--jp-error-color1, #e0483e)",
@@ -537,7 +548,7 @@ def _box(content: str) -> str:
 def _table(
     heading: Sequence[str], rows: Sequence[Sequence[str]], colours: Sequence[str] = ()
 ) -> str:
-    """A table; a colour for each row is that of its last cell."""
+    """A table; ``colours`` are those of the last cell of each row."""
     lines = []
     if heading:
         cells = "".join(f'<th style="{_CELL}">{escape(text)}</th>' for text in heading)

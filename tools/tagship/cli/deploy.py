@@ -58,16 +58,10 @@ def command(
 
 
 def looks(outcome: "Outcome") -> str:
-    """What a deploy or a rollback did."""
-    if outcome.event is None:
-        return f"{outcome.model} {outcome.place.version} is live and intact: nothing to do"
-    before = f" (before: {outcome.event.previous.version})" if outcome.event.previous else ""
-    lines = [f"{outcome.model} {outcome.place.version} is live{before}"]
-    lines.append(f"  deployment {outcome.event.id}, {outcome.event.duration_s:.2f} s")
-    if outcome.report is not None:
-        lines.append(f"  smoke test {outcome.report.verdict}: {outcome.report.detail}")
-    lines.append(f"  {outcome.path}")
-    return output.text(lines)
+    """What a deploy or a rollback did, and the state after it."""
+    from tagship.manager import summary
+
+    return output.text(summary.lines(outcome))
 
 
 def plan_looks(plan: "Plan", *, again: bool = False) -> str:

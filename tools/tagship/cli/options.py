@@ -114,7 +114,8 @@ def _folder(ctx: click.Context) -> Path:
     return Path(ctx.find_root().params.get("folder") or ".")
 
 
-def _complete_model(ctx: click.Context, _: click.Parameter, text: str) -> list[str]:
+def complete_model(ctx: click.Context, _: click.Parameter, text: str) -> list[str]:
+    """Names of models that begin with a text, for the Tab key."""
     from tagship.cli import complete
 
     return [name for name in complete.models(_folder(ctx)) if name.startswith(text)]
@@ -136,10 +137,10 @@ def complete_version(ctx: click.Context, _: click.Parameter, text: str) -> list[
 
 
 pass_session = click.make_pass_decorator(Session)
-model_argument = click.argument("model", shell_complete=_complete_model)
-model_alone_argument = click.argument("model", type=model_alone, shell_complete=_complete_model)
+model_argument = click.argument("model", shell_complete=complete_model)
+model_alone_argument = click.argument("model", type=model_alone, shell_complete=complete_model)
 optional_model_argument = click.argument(
-    "model", type=model_alone, required=False, shell_complete=_complete_model
+    "model", type=model_alone, required=False, shell_complete=complete_model
 )
 ref_argument = click.argument(
     "ref", type=reference, metavar="MODEL[@VERSION]", shell_complete=_complete_reference

@@ -31,7 +31,8 @@ class Settings:
         after_switch: what is checked once the version is live: ``files`` (the link, and every
             file's size and mode) or ``self_test`` (that, and the self-test, through the link).
         git_remote, dvc_remote: where tags and bytes go; None for Git's ``origin``, DVC's default.
-        demo: dotted parameters of params.yaml, and the values that ``tagship demo`` retrains with.
+        demo: for each model, dotted parameters of params.yaml, and the values that ``tagship demo``
+            trains with: the better one, or the first and the better one.
         better: which way a metric is better, by its name: ``higher``, ``lower``, ``neither``.
     """
 

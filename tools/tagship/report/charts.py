@@ -1,8 +1,8 @@
-"""Vega-Lite specs of a model's life: what was live when, its metrics and sizes by version. Pure.
+"""Vega-Lite specs of a model: timeline of live versions, metrics and sizes by version. Pure.
 
 A spec is a dict of JSON values in the form of https://vega.github.io/schema/vega-lite/v6.json,
-without sizes (the page gives the width) and with colours as variables of the page's style sheet:
-one picture serves light, dark and print.
+without a width (the page sets it), and with colours as variables of the page's style sheet: the
+same chart is used in light mode, dark mode and print.
 """
 
 import sys
@@ -19,22 +19,22 @@ Spec = dict[str, Any]
 
 LIVE, PAST = "var(--live)", "var(--past)"
 FAILURE = "failure"
-# What a mark stands for: its shape and colour. "M..." is an SVG path in a square from -1 to 1.
+# Shape and colour of each kind of mark. "M..." is an SVG path in a square from -1 to 1.
 MARKS = {
     DEPLOY: ("circle", "var(--ink)"),
     ROLLBACK: ("triangle-left", "var(--warn)"),
     REJECT: ("diamond", "var(--bad)"),
     FAILURE: ("M-1-.6-.6-1 0-.4 .6-1 1-.6 .4 0 1 .6 .6 1 0 .4-.6 1-1 .6-.4 0Z", "var(--bad)"),
 }
-ROW, MOST_ROWS, TALLEST = 30, 14, 420  # pixels a version, versions at that height, pixels at most
-MOST_RIMS = 60  # marks
-TICK = 90  # pixels that a date needs
+ROW, MOST_ROWS, TALLEST = 30, 14, 420  # pixels per row, rows of that height, pixels at most
+MOST_RIMS = 60  # marks that are drawn with a rim
+TICK = 90  # pixels for one date label
 UNITS = (("GB", 10**9), ("MB", 10**6), ("kB", 1000), ("B", 1))
 
 
 @dataclass(frozen=True)
 class Point:
-    """A value of a version: a metric, or bytes; None where it has none."""
+    """The value of a version: a metric, or bytes; None if it has none."""
 
     version: str
     value: float | None
@@ -42,30 +42,30 @@ class Point:
 
 
 def marks(events: Iterable[Event]) -> list[Event]:
-    """The events that the time line has a mark for: those that meant a version to be live."""
+    """The events with a mark on the timeline: deploys, rollbacks, rejects and failures."""
     return [event for event in events if _kind(event) is not None and event.version]
 
 
 def _kind(event: Event) -> str | None:
-    """The mark of an event, None for events that changed nothing that was live."""
+    """The kind of mark of an event; None if it did not concern the live version."""
     if event.status != SUCCEEDED:
         return FAILURE
     return event.action if event.action in MARKS else None
 
 
 def timeline(periods: Sequence[Period], events: Sequence[Event], now: datetime) -> Spec:
-    """What was live when, a row a version, the first to come at the bottom; and what happened.
+    """The timeline: one row for each version, the first at the bottom, with marks for events.
 
     Args:
-        periods: what was live; the last one may last.
-        events: those that get a mark, see ``marks``.
-        now: until when what is live is drawn.
+        periods: when each version was live; the last may be open.
+        events: those with a mark, see ``marks``.
+        now: the end of an open period.
 
     Raises:
         Corrupt: an event has no date.
     """
     bars = [_bar(period, now) for period in periods]
-    # what is rare and bad lies on top of the deploys
+    # failures are drawn on top of deploys
     points = sorted(map(_mark, events), key=lambda mark: list(MARKS).index(mark["kind"]))
     rows = dict.fromkeys(str(row["version"]) for row in sorted(bars + points, key=_begin))
     kinds = [kind for kind in MARKS if any(point["kind"] == kind for point in points)]
@@ -97,8 +97,8 @@ def _bar(period: Period, now: datetime) -> dict[str, Any]:
     return {
         "version": period.place.version,
         "since": since,
-        "begin": since,  # of what is on the axis Vega makes a number, which no reader wants
-        "until": clock.stamp(max(until, period.since)),  # a clock may have gone back
+        "begin": since,  # for the tooltip: Vega turns the field of the axis into a number
+        "until": clock.stamp(max(until, period.since)),  # the clock may have been set back
         "lasts": lasts,
         "end": "is live" if lasts else clock.stamp(until),
         "lasted": duration((until - period.since).total_seconds()),
@@ -129,7 +129,7 @@ def _bars(bars: list[dict[str, Any]], axis: Spec) -> Spec:
     colour = {"condition": {"test": "datum.lasts", "value": LIVE}, "value": PAST}
     return {
         "data": {"values": bars},
-        # the outline is what is seen of a version that was live for seconds
+        # of a version that was live for seconds, only the outline is visible
         "mark": {"type": "bar", "cornerRadius": 2, "minBandSize": 3, "strokeWidth": 1},
         "encoding": {
             "x": axis,
@@ -150,7 +150,7 @@ def _points(points: list[dict[str, Any]], kinds: list[str], axis: Spec) -> Spec:
     legend = {"title": None, "orient": "top"}
     return {
         "data": {"values": points},
-        # a rim sets a mark off from its bar; of a crowd each would hide the one before it
+        # a rim separates a mark from its bar; with many marks, rims would hide the others
         "mark": {"type": "point", "filled": True, "size": 110 if few else 40, "opacity": 1,
                  "stroke": "var(--paper)", "strokeWidth": 1.5 if few else 0},
         "encoding": {
@@ -173,7 +173,7 @@ def _span(rows: list[dict[str, Any]]) -> timedelta:
 
 
 def _time_axis(span: timedelta) -> Spec:
-    """Moments in UTC; seconds alone for a first try, months where days would say nothing."""
+    """Times in UTC; the format depends on the span, from seconds to months."""
     form = "%-d %b, %H:%M" if span < timedelta(days=3) else "%-d %b"
     form = "%H:%M:%S" if span < timedelta(minutes=20) else form
     return {
@@ -191,21 +191,21 @@ def _time_axis(span: timedelta) -> Spec:
 
 
 def _tooltip(**titles: str) -> list[Spec]:
-    """Fields as text; a title each."""
+    """Fields as text, each with a title."""
     return [{"field": name, "type": "nominal", "title": title} for name, title in titles.items()]
 
 
 def one_line(text: str) -> str:
-    """A title as Vega takes it: in its expressions a line end ends more than the line."""
+    """A title in one line: in a Vega expression, a line end would end the expression."""
     return " ".join(text.split())
 
 
 def metric(name: str, points: Sequence[Point]) -> Spec:
-    """One metric over versions, lowest first; the live version is marked, and has its figure."""
+    """One metric by version, lowest first; the live version is marked."""
     figures = [point.value for point in points if point.value is not None]
     axis: Spec = {"tickCount": 4, "format": number_format(figures)}
     scale: Spec = {"zero": False, "padding": 8}
-    if len(set(figures)) == 1:  # a line in the middle, and its figure as it is
+    if len(set(figures)) == 1:  # a line in the middle, labelled with the exact value
         (only,) = set(figures)
         axis = {"values": [only], "format": ".4~g"}
         span = min(abs(only) or 1, sys.float_info.max - abs(only))
@@ -238,7 +238,7 @@ def metric(name: str, points: Sequence[Point]) -> Spec:
 
 
 def sizes(points: Sequence[Point]) -> Spec:
-    """Bytes over versions, lowest first; the live version is marked."""
+    """Bytes by version, lowest first; the live version is marked."""
     largest = max((point.value for point in points if point.value is not None), default=0)
     unit, one = next((u, n) for u, n in UNITS if largest >= n or n == 1)
     return {
@@ -293,7 +293,7 @@ def _figure_tooltip(name: str) -> list[Spec]:
 
 
 def number_format(values: Iterable[float]) -> str:
-    """D3's format (https://d3js.org/d3-format) for an axis: 12k and 3M where figures are large."""
+    """D3's format (https://d3js.org/d3-format) for an axis: large values as 12k and 3M."""
     largest = max((abs(value) for value in values), default=0)
     if largest >= 10_000:
         return "~s"

@@ -1,4 +1,4 @@
-"""All that a report shows of models: what is live, what happened, metrics, sizes, plots."""
+"""Collect what a report shows: the live version, the history, metrics, sizes and plots."""
 
 import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,17 +24,17 @@ from tagship.text import clock, redact
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
-NEWEST = 200  # events in the table, marks and bars on the time line, versions in a chart
-MOST_METRICS = 12  # that get a chart
+NEWEST = 200  # events in the table, marks and bars on the timeline, versions in a chart
+MOST_METRICS = 12  # charts of metrics
 
 
 @dataclass(frozen=True)
 class Live:
-    """The live version, and what made it live.
+    """The live version, and the event that made it live.
 
     Attributes:
-        period: since when, and the event; None where ``current`` was changed by hand.
-        described: its metadata; None where it cannot be read.
+        period: since when, and the event; None if ``current`` was changed by hand.
+        described: its metadata; None if it cannot be read.
     """
 
     place: Place
@@ -47,9 +47,9 @@ class Series:
     """One metric over versions, lowest first.
 
     Attributes:
-        better: ``higher`` or ``lower``; None where nobody knows.
-        change: from the version that was live before to the live one; None without the two.
-        odd: what is no finite number, by version: it is told, not drawn.
+        better: ``higher`` or ``lower``; None if unknown.
+        change: from the previously live version to the live one; None without both.
+        odd: values that are not finite numbers, by version: listed, not drawn.
     """
 
     name: str
@@ -64,16 +64,15 @@ class ModelReport:
     """One model on this host.
 
     Attributes:
-        live: None where nothing is live.
-        before: the version that was live before the live one.
-        latest: the highest version on offer.
-        behind: a later version than the live one is on offer.
-        gone_back: the rollback that made the live version live; None where a deploy did.
+        live: None if nothing is live.
+        before: the previously live version.
+        latest: the highest available version.
+        behind: a later version than the live one is available.
+        gone_back: the rollback that made the live version live; None if it was a deploy.
         versions: lowest first; the newest ``NEWEST`` of ``version_count``.
         events: newest first; ``NEWEST`` of ``event_count``.
-        periods, marks: of the time line, oldest first, ``NEWEST`` at most; ``earlier`` are left
-            out.
-        series: one a metric, ``MOST_METRICS`` at most; ``other_metrics`` are the names of the rest.
+        periods, marks: of the timeline, oldest first, at most ``NEWEST``; ``earlier`` are left out.
+        series: one for each metric, at most ``MOST_METRICS``; ``other_metrics`` names the rest.
         sizes: in bytes.
         plots: DVC's, of the versions ``compared``.
         notes: what could not be read.
@@ -104,7 +103,7 @@ class ModelReport:
 
 @dataclass(frozen=True)
 class Report:
-    """Models on a host at a moment."""
+    """Models on a host, at one time."""
 
     repository: str
     host: str
@@ -116,7 +115,7 @@ class Report:
 
 @dataclass(frozen=True)
 class _Past:
-    """The history as far as it can be read, and what is wrong with it."""
+    """The history as far as it can be read, and the problems with it."""
 
     events: tuple[Event, ...] = ()
     periods: tuple[Period, ...] = ()
@@ -125,15 +124,15 @@ class _Past:
 
 
 def collect(source: Source, host: Host, models: Sequence[str] = ()) -> Report:
-    """All that is known of models here. Touches nothing, and asks no remote.
+    """Collect all that is known of models here. Changes nothing, and uses no network.
 
     Args:
-        source: where the versions are.
+        source: where the versions come from.
         host: where they are deployed.
-        models: their names; none for every model that is declared, or has a history here.
+        models: their names; empty for all that are declared, or have a history here.
 
     Raises:
-        NotFound: there is no such model, nor a tag of it, and nothing ever happened to it here.
+        NotFound: there is no such model, no tag of it, and no history of it here.
         Corrupt: HEAD's dvc.yaml cannot be read.
     """
     declared, better = source.artifacts(), host.settings.better
@@ -157,7 +156,7 @@ def _readable(
     artifact: artifacts.Artifact | None,
     better: Mapping[str, str],
 ) -> ModelReport:
-    """All that is known of a model; where its folder cannot be read, that."""
+    """All that is known of a model; or only a note if its folder cannot be read."""
     try:
         return _model(source, store, model, artifact, better)
     except (Corrupt, OSError) as error:
@@ -180,7 +179,7 @@ def _model(
     rows, notes = _versions(source, store, model, known=bool(past.events))
     live = _live(store, past)
     before = _before(live, past)
-    latest = next((row for row in reversed(rows) if _is_offered(row)), None)
+    latest = next((row for row in reversed(rows) if _is_available(row)), None)
     shown = rows[-NEWEST:]
     series = _series(shown, live, before, better)
     sides = _sides(rows, live, before, latest)
@@ -219,25 +218,27 @@ def _past(store: Store) -> _Past:
         for event in marks:
             history.moment_of(event)
         return _Past(events, history.periods(events), tuple(marks))
-    except Corrupt as error:  # the table has it all the same
-        return _Past(events, notes=(f"there is no time line: {error.message}",))
+    except Corrupt as error:  # the table shows the events all the same
+        return _Past(events, notes=(f"no timeline: {error.message}",))
 
 
 def _in_folder(store: Store, text: str) -> str:
-    """A message without the folders above the model's: they are nobody else's business."""
+    """A message without the path of the model's folder, which is private to this host."""
     return text.replace(f"{store.folder}/", "")
 
 
 def _versions(
     source: Source, store: Store, model: str, *, known: bool
 ) -> tuple[list[VersionRow], tuple[str, ...]]:
-    """The versions; with a note where they cannot be read, or where tags and model are gone."""
+    """The versions; with a note if they cannot be read, or if tags and model are gone."""
     try:
         return listing.versions(source, store, model), ()
     except NotFound:
         if not known:
             raise
-        return [], ("this clone has neither the model nor a tag of it, only its history",)
+        return [], (
+            "the model is not declared and has no tags in this clone; only its history is here",
+        )
     except Corrupt as error:
         return [], (_in_folder(store, f"{error.message}: {error.hint}"),)
 
@@ -252,13 +253,13 @@ def _live(store: Store, past: _Past) -> Live | None:
 
 
 def _before(live: Live | None, past: _Past) -> str | None:
-    """The version that was live before the live one."""
+    """The previously live version."""
     versions = [period.place.version for period in past.periods]
     others = [version for version in versions if live and version != live.place.version]
     return others[-1] if others else None
 
 
-def _is_offered(row: VersionRow) -> bool:
+def _is_available(row: VersionRow) -> bool:
     return row.offered and Version.parse(row.version).prerelease is None
 
 
@@ -272,7 +273,7 @@ def _is_behind(rows: list[VersionRow], live: Live | None, latest: VersionRow | N
 
 
 def _gone_back(live: Live | None) -> Event | None:
-    """The rollback that made the live version live; None where a deploy did."""
+    """The rollback that made the live version live; None if it was a deploy."""
     event = live.period.event if live and live.period else None
     return event if event and event.action == history.ROLLBACK else None
 
@@ -280,7 +281,7 @@ def _gone_back(live: Live | None) -> Event | None:
 def _series(
     rows: list[VersionRow], live: Live | None, before: str | None, better: Mapping[str, str]
 ) -> list[Series]:
-    """One for each metric that is a finite number somewhere; the live version's come first."""
+    """One for each metric with a finite number; the metrics of the live version come first."""
     by_version = {row.version: row.metrics for row in rows}
     now = by_version.get(live.place.version, {}) if live else {}
     then = by_version.get(before) if before else None
@@ -319,12 +320,12 @@ def _sides(
 
 def _link_notes(store: Store, model: str, live: Live | None) -> Iterator[str]:
     state = store.link().state
-    mend = f"tagship status {model} says how to mend it"
+    fix = f"tagship status {model} shows the fix"
     if state in (LinkState.FOREIGN, LinkState.FOLDER):
-        yield f"current is no link to a version: {mend}"
+        yield f"current is not a link to a version: {fix}"
     elif state is LinkState.DANGLING:
-        yield f"the files of the live version are gone: {mend}"
+        yield f"the files of the live version are gone: {fix}"
     elif live and live.described is None:
-        yield f"the metadata of the live version cannot be read: {mend}"
+        yield f"the metadata of the live version cannot be read: {fix}"
     elif live and live.period is None:
-        yield f"the history does not tell how the live version came to be live: {mend}"
+        yield f"the history has no event for the live version: {fix}"

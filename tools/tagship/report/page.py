@@ -1,4 +1,4 @@
-"""A report as one HTML file that loads nothing: text by Jinja2, charts by Vega in the page."""
+"""A report as one self-contained HTML file: text by Jinja2, charts by Vega in the page."""
 
 import base64
 import functools
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     import jinja2
 
 TEMPLATES = Path(__file__).parent / "templates"
-PICTURE = "data:image/"  # base64, as plots makes it
+PICTURE = "data:image/"  # base64, from plots.py
 EXTRA = 'pip install "tagship[report]"'
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A place for a chart: its id in the page, its spec, and what it shows, in words."""
+    """A chart: its id in the page, its Vega-Lite spec, and a label for screen readers."""
 
     id: str
     spec: dict[str, Any]
@@ -60,20 +60,22 @@ class View:
 
 
 def write(report: Report, path: Path) -> None:
-    """Write the page; a file of that name is replaced, durably, in one step.
+    """Write the page; an existing file is replaced atomically.
 
     Raises:
-        Refused: ``path`` is a folder or a link, or not named as a page is; or what it needs is not
-            installed.
-        NotFound: its folder is not there.
+        Refused: ``path`` is a folder or a link, or does not end in .html; or Jinja2 or vl-convert
+            is not installed.
+        NotFound: its folder does not exist.
     """
     if path.is_symlink() or (path.exists() and not path.is_file()):
-        what = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "no file"
-        raise Refused(f"{path} is {what}, and a report is a file", "give another one with -o FILE")
-    if path.suffix.lower() not in (".html", ".htm"):  # it would replace what is no report
-        raise Refused(f"{path} is no name for a page", "give it one that ends in .html")
+        what = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "not a file"
+        raise Refused(
+            f"{path} is {what}: a report is written to a file", "give another one with -o FILE"
+        )
+    if path.suffix.lower() not in (".html", ".htm"):  # it could replace a file that is not a report
+        raise Refused(f"{path} does not end in .html", "give another name with -o FILE")
     if not path.parent.is_dir():
-        raise NotFound(f"there is no folder {path.parent}", f"mkdir -p {path.parent}")
+        raise NotFound(f"no such folder: {path.parent}", f"mkdir -p {path.parent}")
     data = html(report).encode()
     try:
         atomic.write(path, data)
@@ -113,10 +115,10 @@ def html(report: Report) -> str:
 
 
 def in_script(value: Any) -> str:
-    """JSON that may stand in a ``<script>``: no ``<``, ``>`` or ``&``, and ASCII alone.
+    """JSON that is safe inside ``<script>``: without ``<``, ``>`` and ``&``, and only ASCII.
 
-    So neither ``</script>`` nor ``<!--`` ends it, nor does U+2028 a line (HTML, "Restrictions for
-    contents of script elements").
+    So neither ``</script>`` nor ``<!--`` can end it, and U+2028 cannot end a line (HTML,
+    "Restrictions for contents of script elements").
 
     Raises:
         ValueError: there is a NaN or an infinity in it.
@@ -126,9 +128,9 @@ def in_script(value: Any) -> str:
 
 
 def code_in_script(text: str) -> str:
-    """JavaScript that may stand in a ``<script>``: what would end it is written otherwise.
+    """JavaScript that is safe inside ``<script>``: what would end the element is escaped.
 
-    Both stand in strings and regular expressions alone, where these escapes mean the same.
+    Both occur only in strings and regular expressions, where the escapes mean the same.
     """
     text = re.sub(r"</(?=script)", r"<\\/", text, flags=re.IGNORECASE)
     return text.replace("<!--", r"\x3C!--")
@@ -145,7 +147,7 @@ def _vega() -> str:
 
 
 def _environment(safe: dict[str, str]) -> "jinja2.Environment":
-    """The templates: all is escaped but ``safe``, which is ours."""
+    """The templates: everything is escaped except ``safe``, which is our own text."""
     try:
         import jinja2
         from markupsafe import Markup
@@ -168,7 +170,7 @@ def _environment(safe: dict[str, str]) -> "jinja2.Environment":
 
 
 def _finalize(value: Any) -> Any:
-    """What a template puts into the page: a text of somebody's, a picture, or markup of ours."""
+    """Redact and escape text; pictures and our own markup stay as they are."""
     if type(value) is not str or value.startswith(PICTURE):
         return value
     return escape.shown(redact.text(value))
@@ -179,7 +181,7 @@ def _lacking(error: ImportError) -> Refused:
 
 
 def _policy(*scripts: str) -> str:
-    """What a browser lets the page do: run these scripts, show pictures that are in it, no more.
+    """The content security policy: these scripts and embedded pictures, nothing else.
 
     Content Security Policy, https://www.w3.org/TR/CSP3/.
     """
@@ -192,7 +194,7 @@ def _policy(*scripts: str) -> str:
 
 
 def _view(identity: str, model: ModelReport, now: datetime) -> View:
-    """A model's charts, with ids that are its own in the page."""
+    """A model's charts, with unique ids in the page."""
 
     def chart(name: str, spec: dict[str, Any], label: str) -> Chart:
         return Chart(f"{identity}-{name}", spec, label)
@@ -202,7 +204,7 @@ def _view(identity: str, model: ModelReport, now: datetime) -> View:
         spec = charts.timeline(model.periods, model.marks, now)
         line = chart("timeline", spec, _timeline_label(model))
     if _is_drawn(model.sizes):
-        label = f"Size of {model.model} by version; the table of versions has the figures."
+        label = f"Size of {model.model} by version; the figures are in the table of versions."
         sizes = chart("sizes", charts.sizes(model.sizes), label)
     return View(
         identity,
@@ -226,17 +228,15 @@ def _view(identity: str, model: ModelReport, now: datetime) -> View:
 
 
 def _is_drawn(points: Sequence[charts.Point]) -> bool:
-    """Whether a chart says more than the one figure of the live version."""
+    """Whether a chart shows more than one value of the live version."""
     drawn = [point for point in points if point.value is not None]
     return len(drawn) > 1 or any(not point.live for point in drawn)
 
 
 def _timeline_label(model: ModelReport) -> str:
     count = len(model.periods)
-    what = (
-        f"Time line of {model.model}, with {count} time{'' if count == 1 else 's'} a version live"
-    )
-    return f"{what}; the history below has it in words."
+    what = f"Timeline of {model.model} with {words.count(count, 'period')} of a live version"
+    return f"{what}; the same events are in the history below."
 
 
 def _metric_label(series: Series) -> str:
@@ -248,11 +248,11 @@ def _metric_label(series: Series) -> str:
 
 
 def _plot_label(plot: Plot) -> str:
-    return f"{plot.title}: {' beside '.join(plot.versions)}"
+    return f"{plot.title}: {' and '.join(plot.versions)}"
 
 
 def day(value: str | datetime) -> str:
-    """A moment for people, in UTC: ``23 Nov 2026, 05:31``; text that is no date stays as it is."""
+    """A time for people, in UTC: ``23 Nov 2026, 05:31``; text that is not a date is unchanged."""
     moment = value
     if isinstance(moment, str):
         try:
@@ -267,20 +267,20 @@ def _stamp(value: str | datetime) -> str:
 
 
 def first_line(text: str) -> str:
-    """The first line of a message; nothing where it has none."""
+    """The first line of a message; empty if it has none."""
     return text.strip().partition("\n")[0]
 
 
 def difference(value: float) -> str:
-    """With its sign, the minus as long as the plus: ``+0.012``."""
+    """A number with its sign, and a minus sign as wide as the plus: ``+0.012``."""
     return f"{value:+.4g}".replace("-", "\N{MINUS SIGN}", 1)
 
 
 def _marks(row: VersionRow) -> str:
-    words = {
+    states = {
         "live": row.live,
         "on disk": row.on_disk and not row.live,
         "pinned": row.pinned,
-        "withdrawn": not row.offered,
+        "deprecated": not row.offered,
     }
-    return ", ".join([w for w, holds in words.items() if holds] + [f"#{s}" for s in row.stages])
+    return ", ".join([s for s, holds in states.items() if holds] + [f"#{s}" for s in row.stages])

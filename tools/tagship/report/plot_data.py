@@ -1,7 +1,7 @@
-"""The rows of a plot from the text of its file: CSV, TSV, JSON or YAML. Pure.
+"""Parse the rows of a plot from its file: CSV, TSV, JSON or YAML. Pure.
 
-How rows are found is DVC's rule (3.67, ``dvc/render/converter/vega.py``): in JSON and YAML every
-list of like mappings counts, and lists are joined row by row.
+Rows are found as DVC does (3.67, ``dvc/render/converter/vega.py``): in JSON and YAML, every list
+of mappings with the same keys counts, and lists are joined row by row.
 """
 
 import csv
@@ -19,26 +19,26 @@ from tagship.text import json_reader, safe_yaml
 Cell = str | int | float | bool | None
 Row = dict[str, Cell]
 
-MOST = 20_000  # rows of one file
-LONGEST = 200  # letters of a cell
+MOST = 20_000  # rows per file
+LONGEST = 200  # characters per cell
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 YAML_SUFFIXES = (".yaml", ".yml")
-# 007 is a name, 7 a number
+# 007 is text, 7 is a number
 _NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 _NOTHING = {"", "nan", "inf", "-inf", "+inf", "null", "none"}
 
 
 def read(data: bytes, name: str, *, header: bool = True) -> list[Row]:
-    """The rows of a file, each with a value by column.
+    """The rows of a file, each a mapping from column to value.
 
     Args:
         data: the file's content.
-        name: its path, whose suffix tells the format.
-        header: whether the first line of CSV and TSV names the columns; else they are 0, 1, 2, ...
+        name: its path; the suffix determines the format.
+        header: whether the first line of CSV and TSV has the column names; else: 0, 1, 2, ...
 
     Raises:
-        Corrupt: the text is not of its format, or has no rows in it.
-        Refused: the format is none of these, or there are more than ``MOST`` rows.
+        Corrupt: the text is not in its format, or has no rows.
+        Refused: another format, or more than ``MOST`` rows.
     """
     suffix = posixpath.splitext(name)[1].lower()
     if suffix in SEPARATORS:
@@ -71,7 +71,7 @@ def _table(data: bytes, name: str, separator: str, header: bool) -> list[Row]:
 
 
 def _column(texts: list[str]) -> list[Cell]:
-    """A column's cells: numbers where all of them are; what is missing, or not finite, is None."""
+    """The cells of a column: numbers if all are; missing and infinite ones are None."""
     stripped = [text.strip() for text in texts]
     if not all(_is_number(text) or text.lower() in _NOTHING for text in stripped):
         return [text[:LONGEST] for text in texts]
@@ -93,7 +93,7 @@ def _parse(data: bytes, name: str, suffix: str) -> Any:
 
 
 def _joined(value: Any) -> list[Row]:
-    """The rows of every list of mappings with the same keys, joined by their place in it."""
+    """The rows of every list of mappings with the same keys, joined by index."""
     rows: list[Row] = []
     for items in _lists(value):
         if len({tuple(sorted(map(str, item))) for item in items}) != 1:
@@ -108,13 +108,13 @@ def _joined(value: Any) -> list[Row]:
 def _lists(value: Any, depth: int = 0) -> Iterator[list[dict[Any, Any]]]:
     if isinstance(value, list) and all(isinstance(item, dict) for item in value):
         yield value
-    elif isinstance(value, dict) and depth < 10:  # a YAML alias may lead back to itself
+    elif isinstance(value, dict) and depth < 10:  # a YAML alias may refer to itself
         for inner in value.values():
             yield from _lists(inner, depth + 1)
 
 
 def _cell(value: Any) -> Cell:
-    """A value that JSON has and a chart can draw: numbers that are whole as ``int``."""
+    """A value for JSON that a chart can draw: whole numbers as ``int``."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float):

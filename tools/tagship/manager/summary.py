@@ -1,0 +1,104 @@
+"""What a deploy or a rollback did, and the state after it: one text for command, cell and demo.
+
+The form is that of the project's first document: time, deployment id and link, then the state.
+"""
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagship.deploy.act import Outcome
+from tagship.errors import Corrupt
+from tagship.host import history, metadata
+from tagship.host.link import LinkState, version_of
+from tagship.host.store import Store
+from tagship.text import words
+
+Rows = list[tuple[str, str]]  # names and values
+
+
+@dataclass(frozen=True)
+class State:
+    """What ``current`` points to, read from disk.
+
+    Attributes:
+        live: the live version; None if the link is not active.
+        versions: how many versions are on disk here.
+        points_to: the model's file or folder, relative to the folder of ``current``.
+        readable: whether this process can read it.
+    """
+
+    live: str | None
+    versions: int
+    points_to: str
+    readable: bool
+
+    @classmethod
+    def of(cls, store: Store) -> "State":
+        """The state of a model's folder."""
+        names = filter(history.is_directory, store.directories())
+        versions = len({version_of(name) for name in names})
+        link = store.link()
+        if link.state is not LinkState.OK or link.directory is None:
+            return cls(None, versions, link.target, readable=False)
+        path, points_to = store.path(link.directory), link.target
+        with contextlib.suppress(Corrupt):  # without its metadata: the directory itself
+            _, name = metadata.read_main(path)
+            path, points_to = path / name, f"{points_to}/{name}"
+        readable = path.exists() and os.access(path, os.R_OK)
+        return cls(version_of(link.directory), versions, points_to, readable)
+
+    @property
+    def rows(self) -> Rows:
+        """The state, with its names."""
+        here = f"{words.count(self.versions, 'version')} on disk"
+        active = f"yes, points to {self.points_to}" if self.live else "no"
+        return [
+            ("live version", f"{self.live or 'none'}, {here}"),
+            ("link active", active),
+            ("file", "accessible" if self.readable else "not accessible"),
+        ]
+
+
+def lines(outcome: Outcome) -> list[str]:
+    """An outcome, and the state after it; a single line if nothing was done.
+
+    The link is relative to the working directory if it is below it.
+    """
+    event = outcome.event
+    if event is None:
+        return [nothing_to_do(outcome.model, outcome.place.version)]
+    store, report = Store(outcome.path.parent.parent), outcome.report
+    rows = [
+        ("time", f"{words.moment(event.at)} UTC, {event.duration_s:.2f} s"),
+        ("deployment id", event.id),
+        *([("smoke test", f"{report.verdict}: {report.detail}")] if report else ()),
+        ("link", _short(store.current)),
+    ]
+    before = event.previous.version if event.previous else None
+    return layout(title(outcome.model, outcome.place.version, before), rows, State.of(store).rows)
+
+
+def title(model: str, version: str, before: str | None) -> str:
+    """The first line: what is live now, and what was live before."""
+    return f"{model} {version} is live" + (f" (before: {before})" if before else "")
+
+
+def nothing_to_do(model: str, version: str) -> str:
+    """The line if nothing was done."""
+    return f"{model} {version} is live and intact: nothing to do"
+
+
+def layout(heading: str, rows: Rows, state: Rows) -> list[str]:
+    """The lines: heading, rows, state, with all values in one column."""
+    width = max(len(name) for name, _ in (*rows, *state)) + 1
+    aligned = [
+        [f"  {name + ':':<{width}} {value}" for name, value in part] for part in (rows, state)
+    ]
+    return [heading, *aligned[0], "state:", *aligned[1]]
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
