@@ -54,7 +54,7 @@ if sys.argv.pop(1) == "questions":
             seen["questions"] += 1
             return asked(*arguments)
         return ask
-    for name in ('read', 'tree', 'write'):
+    for name in ('content', 'read', 'tree', 'write'):
         setattr(Blobs, name, counted(getattr(Blobs, name)))
 sys.argv[0] = "tagship"
 from tagship.cli import main
