@@ -49,8 +49,8 @@ def test_a_model_file_that_was_edited_since_dvc_add_is_not_released(bench: Workb
     (bench.repo / PATH).write_bytes(b"model 2\n")
     bench.refuses(
         "release churn",
-        f"{PATH} is not what {POINTER} says: it was changed since",
-        f"dvc add {PATH}, then commit {POINTER}; or bring it back: dvc checkout {PATH}",
+        f"{PATH} was changed: it differs from {POINTER}",
+        f"dvc add {PATH}, then commit {POINTER}; or undo the change: dvc checkout {PATH}",
     )
 
 
@@ -119,7 +119,7 @@ def test_the_same_bytes_are_released_again_only_by_force(bench: Workbench) -> No
     bench.refuses(
         "release churn",
         "the bytes of churn are those of 1.0.0",
-        "train it again, or release them once more with --force",
+        "train it again, or release them again with --force",
     )
     assert bench.cli("release", "churn", "--force").code == 0
 
@@ -212,7 +212,7 @@ def test_a_tag_that_the_remote_refuses_is_taken_back(bench: Workbench, words: st
     assert done == Result(
         1,
         "",
-        "error: origin did not take the tag churn@v1.0.0, so it was taken back: git:"
+        "error: origin did not accept the tag churn@v1.0.0, so it was deleted here again: git:"
         " ! [remote rejected] churn@v1.0.0 -> churn@v1.0.0 (pre-receive hook declined)"
         + (f"; {words}" if words else "")
         + "\nhint: git fetch --tags origin, then release again\n",
@@ -228,7 +228,7 @@ def test_a_git_remote_that_is_not_there_refuses_only_a_push(bench: Workbench) ->
     said = "git: '../nowhere.git' does not appear to be a git repository"
     bench.refuses("release churn --push", said, "git remote -v")
     done = bench.cli("release", "churn")
-    told = f"note: the tags of origin could not be looked at: {said}\n"
+    told = f"note: the tags of origin could not be read: {said}\n"
     assert (done.code, done.err) == (0, told)
 
 
@@ -288,11 +288,11 @@ BROKEN = [
         POINTER,
         "outs:\n- md5: ../../x\n  path: model.bin\n",
         f"{POINTER} has '../../x' for an md5",
-        "",
+        f"fix {POINTER} and commit it",
     ),
     ("params.yaml", "a: [", "params.yaml is no readable YAML, line 1", ""),
     ("metrics.json", '{"a"', "metrics.json is no readable JSON",
-     "mend it, or write it again: dvc repro"),
+     "fix it, or write it again: dvc repro"),
 ]  # fmt: skip
 
 
@@ -314,7 +314,7 @@ def test_metrics_that_cannot_be_read_are_named_whatever_their_form(bench: Workbe
     bench.refuses(
         "release churn",
         "metrics.toml is no readable TOML",
-        "mend it, or write it again: dvc repro",
+        "fix it, or write it again: dvc repro",
     )
 
 

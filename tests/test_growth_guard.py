@@ -54,7 +54,7 @@ if sys.argv.pop(1) == "questions":
             seen["questions"] += 1
             return asked(*arguments)
         return ask
-    for name in ('read', 'entries', 'write'):
+    for name in ('content', 'entries', 'read', 'write'):
         setattr(Blobs, name, counted(getattr(Blobs, name)))
 sys.argv[0] = "tagship"
 from tagship.cli.main import main

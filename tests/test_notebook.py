@@ -229,7 +229,9 @@ def test_training_that_is_not_committed_is_refused_before_anything_is_asked(
 ) -> None:
     (bench.repo / PATH).write_text("model 2\n")
     before = bench.state()
-    with pytest.raises(Refused, match=r"models/churn/model\.bin is not what .* says") as caught:
+    with pytest.raises(
+        Refused, match=r"models/churn/model\.bin was changed: it differs from .*"
+    ) as caught:
         notebook.deploy("churn", start=bench.repo, confirm=confirm)
     assert caught.value.hint.startswith("dvc add models/churn/model.bin, then commit")
     assert bench.changes(before) == set()
@@ -321,7 +323,7 @@ def test_what_is_not_as_it_was_shown_any_more_is_not_done(
         told = "1.2.0 was released or deployed by somebody else, so nothing was done"
     else:
         (shipped.repo / PATH).write_text("model 4\n")
-        told = "models/churn/model.bin is not what models/churn/model.bin.dvc says"
+        told = "models/churn/model.bin was changed: it differs from models/churn/model.bin.dvc"
     before = shipped.state()
     question.go.click()
     assert f"error: {told}" in question.status.value

@@ -311,7 +311,7 @@ def test_credentials_of_a_git_remote_are_never_shown(bench: Workbench) -> None:
     assert SECRET not in refused.err
     warned = bench.cli("release", MODEL, "--deploy")
     assert warned.code == 0
-    assert "note: the tags of origin could not be looked at" in warned.err
+    assert "note: the tags of origin could not be read" in warned.err
     assert SECRET not in warned.out + warned.err
     _check_no_secret_is_kept(bench)
 

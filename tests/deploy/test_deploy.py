@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tagship import Corrupt, ModelVersionManager, SelfTestFailed
-from tagship.dvc.cache import Object
+from tagship.dvc.pointers import Cached
 from tagship.host import history, metadata
 from tests.workbench import Workbench
 
@@ -233,7 +233,7 @@ def _cached(bench: Workbench, content: str = "model 1\n") -> Path:
 
     copy = bench.repo.parent / "content"
     copy.write_text(content)
-    return bench.manager.source.cache.path(Object("md5", files.digest(copy).md5))
+    return bench.manager.source.content().cache.path(Cached("", files.digest(copy).md5))
 
 
 def _declare(bench: Workbench, path: str) -> None:

@@ -17,7 +17,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     digest = files.digest
 
-    def spy(path: Path, *arguments: object) -> files.Digests:
+    def spy(path: Path, *arguments: object) -> files.File:
         names.append(path.name)
         return digest(path)
 

@@ -95,7 +95,7 @@ def test_a_dvc_remote_that_cannot_be_used_fails_a_deploy_and_a_release(behind: W
     shutil.rmtree(folder)
     folder.write_text("a file\n")
     place = stored(behind, SECOND, remote=True)
-    said = "the DVC remote does not do its part: [Errno 20] Not a directory:"
+    said = "DVC remote error: [Errno 20] Not a directory:"
     fails(behind, "deploy churn --yes", f"{said} '{place}'", "dvc remote list")
     behind.train("model 3\n")
     behind.refuses("release churn", f"{said} '{folder / 'files'}'", "dvc remote list")

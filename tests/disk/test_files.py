@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagship.disk import files
-from tagship.disk.files import Digests, File, Problem
+from tagship.disk.files import File, Problem
 from tagship.errors import Corrupt
 from tagship.text import paths
 
@@ -31,8 +31,8 @@ def version(tmp_path: Path) -> Path:
     return top
 
 
-def digests(data: bytes) -> Digests:
-    return Digests(len(data), hashlib.md5(data).hexdigest(), hashlib.sha256(data).hexdigest())
+def digests(data: bytes, name: str = "target") -> File:
+    return File(name, len(data), hashlib.md5(data).hexdigest(), hashlib.sha256(data).hexdigest())
 
 
 CONTENT = {"model/a": b"aaa", "model/sub/b": b"bbb", "run": b"#!/bin/sh\n", "é 1": b""}
@@ -116,7 +116,7 @@ def test_a_long_file_is_hashed_in_its_order_however_fast_the_disk_is(
     told: list[int] = []
     assert files.copy(tmp_path / "source", tmp_path / "target", told.append) == digests(data)
     assert (tmp_path / "target").read_bytes() == data
-    assert files.digest(tmp_path / "source") == digests(data)
+    assert files.digest(tmp_path / "source") == digests(data, "source")
     assert sum(told) == len(data)
 
 

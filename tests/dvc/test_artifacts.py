@@ -129,7 +129,7 @@ def test_unchanged_bytes_are_not_released_twice(bench: Workbench, kind: str) -> 
     assert (result.code, result.err) == (
         1,
         "error: the bytes of churn are those of 1.0.0\n"
-        "hint: train it again, or release them once more with --force\n",
+        "hint: train it again, or release them again with --force\n",
     )
 
 

@@ -458,7 +458,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(bench: Workbench, target: Path) 
     assert str(caught.value) == (
         f"{target} could not be written: No space left on device (somewhere)"
     )
-    assert caught.value.hint == "mend that, and export again: nothing is left of it"
+    assert caught.value.hint == "fix that, and export again: nothing is left of it"
     assert bench.changes(before) == set()
     assert not target.exists()
 

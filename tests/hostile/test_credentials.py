@@ -106,7 +106,7 @@ def test_an_address_that_only_the_repository_names_hears_nothing(
     )
     if named:  # the hint is the command that puts it right
         words = f"store {named.format(url=listener.url)}"
-        hint = f"hint: if it is right, say so on this host: dvc remote modify --local {words}\n"
+        hint = f"hint: if this is right, set it on this host: dvc remote modify --local {words}\n"
         assert refused.err.endswith(hint)
         bench.dvc(*hint.partition("dvc ")[2].split())
         bench.cli("deploy", "churn", "--yes")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from semver import Version
 
 from tagship.dvc import cache as dvc_cache
-from tagship.dvc import content, credentials, pointers, remote, stages
+from tagship.dvc import credentials, pointers, stages
 from tagship.errors import TagshipError
 from tagship.host import settings
 from tagship.registry import artifacts, catalog, refs, tags
@@ -112,7 +112,7 @@ def test_a_dvc_lock_and_a_dvc_file_of_the_right_form(content: Any, outs: Any) ->
     for out in outs:
         if out.get("md5"):
             found = _told(pointers._dvc_out, "x", "x", out, "x.dvc", None)
-            assert found is None or len(found.objects[0].digest.removesuffix(".dir")) == 32
+            assert found is None or len(found.pointers[0].digest.removesuffix(".dir")) == 32
 
 
 @given(TEXT, JSON)
@@ -149,19 +149,18 @@ def test_the_options_of_a_remote(remote: Any, host: Any) -> None:
 
 def test_lists_of_files(bench: Workbench) -> None:
     """The list is an object of the cache, so each example is written there."""
-    cache = bench.manager.source.cache
-    fetch = remote.Fetcher(cache, bench.repo / ".dvc/tmp/tagship", offline=True)
+    content = bench.manager.source.content(offline=True)
     entry = st.fixed_dictionaries({}, optional={"md5": JSON | st.just("a" * 32), "relpath": JSON})
 
     @given(st.binary(max_size=200) | JSON.map(_dump) | st.lists(entry, max_size=4).map(_dump))
     def check(data: bytes) -> None:
         import hashlib
 
-        wanted = dvc_cache.Object(dvc_cache.MD5, hashlib.md5(data).hexdigest() + ".dir")
-        cache.path(wanted).parent.mkdir(parents=True, exist_ok=True)
-        cache.path(wanted).write_bytes(data)
-        out = pointers.Out("bundle", (wanted,), "bundle.dvc")
-        for file in _told(lambda: list(content.files_of(out, fetch))) or ():
+        pointer = pointers.Cached("bundle", hashlib.md5(data).hexdigest() + ".dir")
+        path = content.cache.path(pointer)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        for file in _told(content.listing, pointer) or ():
             assert file.path == "bundle" or file.path.startswith("bundle/")
             assert paths.is_path(file.path)
 

@@ -86,7 +86,7 @@ def test_a_version_that_only_the_remote_has_is_not_given_again(bench: Workbench)
 def test_a_remote_that_does_not_answer_only_hinders_a_push(bench: Workbench) -> None:
     bench.git("remote", "set-url", "origin", "../gone.git")
     released = bench.manager.release()
-    assert "the tags of origin could not be looked at" in released.warnings[0]
+    assert "the tags of origin could not be read" in released.warnings[0]
     bench.train("model 2\n")
     with pytest.raises(Unavailable):
         bench.manager.release(push=True)
@@ -167,7 +167,7 @@ PIPELINE = (
     ("name", "content", "told"),
     [
         ("source.txt", "other\n", "source.txt"),
-        ("params.yaml", "train: {depth: 6}\n", "train.depth in params.yaml"),
+        ("params.yaml", "train: {depth: 6}\n", "parameter `train.depth`"),
     ],
 )
 def test_a_commit_that_did_not_make_the_model_is_not_released(
@@ -182,7 +182,7 @@ def test_a_commit_that_did_not_make_the_model_is_not_released(
     with pytest.raises(Refused) as caught:
         bench.manager.release()
     assert caught.value.message == (
-        f"this commit did not make churn: {told} differ from what dvc.lock was made with"
+        f"churn was not built from this commit: {told} differs from dvc.lock"
     )
     bench.dvc("repro", "--quiet")
     bench.commit()
@@ -237,7 +237,7 @@ def test_a_folder_that_was_changed_since_it_was_tracked_is_not_released(
         (folder / ("a" if change == "edited" else "c")).write_text("other")
     if change == "added":
         (folder / "a").write_text("a")
-    with pytest.raises(Refused, match=r"bundle is not what bundle\.dvc says"):
+    with pytest.raises(Refused, match=r"bundle was changed: it differs from bundle\.dvc"):
         bench.release()
     bench.track("bundle")
     bench.commit()

@@ -86,5 +86,5 @@ def test_what_a_release_would_refuse_its_plan_refuses(bench: Workbench) -> None:
     with pytest.raises(Unavailable):
         bench.manager.release_plan(push=True)
     (bench.repo / PATH).write_text("being trained\n")
-    with pytest.raises(Refused, match=r"models/churn/model\.bin is not what"):
+    with pytest.raises(Refused, match=r"models/churn/model\.bin was changed"):
         bench.manager.release_plan()

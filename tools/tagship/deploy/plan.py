@@ -71,9 +71,9 @@ def of_deploy(source: Source, host: Host, ref: Ref, progress: Progress = silent)
     past = journal.events(store)
     check_tag(host.policy, source.repository, past, release)
     version, tag = str(release.version), str(release.tag.name)
-    made = of_commit(source, store, ref.model, release.commit, version, tag)
+    plan = of_commit(source, store, ref.model, release.commit, version, tag)
     left = history.left_by_rollback(past.about(version), version)
-    return replace(made, live=is_live(store, release, progress), left=left)
+    return replace(plan, live=is_live(store, release, progress), left=left)
 
 
 def of_commit(
@@ -84,10 +84,9 @@ def of_commit(
     Raises:
         NotFound, Corrupt, Refused: as for ``Source.snapshot``.
     """
-    taken = source.snapshot(commit, model)
+    snapshot = source.snapshot(commit, model)
     place, live = installed.live_place(store), installed.live_metadata(store)
-    sizes = [one.size for out in taken.outs for one in out.objects]
-    now = source.metrics(taken)
+    now = source.metrics(snapshot)
     before = live.metrics if live else {}
     return Plan(
         model,
@@ -96,8 +95,8 @@ def of_commit(
         tag,
         commit,
         _commits_between(source, live, commit),
-        None if None in sizes else sum(size for size in sizes if size is not None),
-        sum(not source.cache.holds(one) for one in taken.dvc_objects),
+        snapshot.size,
+        len(source.content(offline=True).lacking(snapshot.pointers)),
         {name: (before.get(name), now.get(name)) for name in sorted({*before, *now})},
         live=False,
     )

@@ -63,23 +63,17 @@ class Problem:
     mode: str | None = None
 
 
-@dataclass(frozen=True)
-class Digests:
-    """Size in bytes and hex digests of a stream."""
-
-    size: int
-    md5: str
-    sha256: str
-
-
-def digest(path: Path, advance: Advance | None = None) -> Digests:
+def digest(path: Path, advance: Advance | None = None) -> File:
     """Hash a regular file; a link is not followed.
+
+    Returns:
+        The file by its own name; whoever knows its path in a version sets it.
 
     Raises:
         Unreadable: the file cannot be read, or is a link.
     """
     with _open(path) as source:
-        return _digest(source, None, advance)
+        return _digest(source, path.name, None, advance)
 
 
 def read(path: Path) -> bytes:
@@ -101,10 +95,13 @@ def create(path: Path) -> BinaryIO:
     return open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o644))
 
 
-def copy(source: Path, target: Path, advance: Advance | None = None) -> Digests:
+def copy(source: Path, target: Path, advance: Advance | None = None) -> File:
     """Copy a regular file to a new name and hash it, sharing blocks where the file system can.
 
     Never a hard or symbolic link: a write through one has corrupted a DVC cache.
+
+    Returns:
+        As ``digest`` of the target.
 
     Raises:
         Unreadable: the source cannot be read, or is a link.
@@ -116,7 +113,7 @@ def copy(source: Path, target: Path, advance: Advance | None = None) -> Digests:
             return digest(target, advance)
         large = os.fstat(reader.fileno()).st_size > BLOCK
         with _through(writer) if large else contextlib.nullcontext(writer.write) as write:
-            return _digest(reader, write, advance)
+            return _digest(reader, target.name, write, advance)
 
 
 @contextlib.contextmanager
@@ -145,7 +142,7 @@ def _raise_of(synced: Future[None] | None) -> None:
         synced.result()
 
 
-def _digest(source: FileIO, write: Write | None, advance: Advance | None) -> Digests:
+def _digest(source: FileIO, name: str, write: Write | None, advance: Advance | None) -> File:
     """Hash, and copy, in one pass: a file of several blocks with MD5 on a thread of its own."""
     md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
     expected = os.fstat(source.fileno()).st_size
@@ -169,7 +166,7 @@ def _digest(source: FileIO, write: Write | None, advance: Advance | None) -> Dig
                 write(block)
             if advance is not None:
                 advance(len(block))
-    return Digests(size, md5.hexdigest(), sha256.hexdigest())
+    return File(name, size, md5.hexdigest(), sha256.hexdigest())
 
 
 def _open(path: Path) -> FileIO:

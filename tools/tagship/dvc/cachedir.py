@@ -1,8 +1,8 @@
-"""Where DVC's cache is, by its configuration as text: to import DVC slows a small deploy.
+"""Where DVC's cache is, read from its configuration without an import of DVC.
 
-Understood is what ``dvc init``, ``dvc remote add`` and ``dvc cache dir`` write, and nothing else:
-of any other text DVC itself has to be asked. The places of the files are those of ``dvc/dirs.py``,
-their order that of ``dvc/config.py`` (3.67).
+The import takes about 90 ms of CPU time, a third of a small deploy. Only what ``dvc init``,
+``dvc remote add`` and ``dvc cache dir`` write is understood; any other text is left to DVC. The
+places of the files are those of ``dvc/dirs.py``, their order that of ``dvc/config.py`` (3.67).
 """
 
 import os
@@ -23,15 +23,15 @@ _OPTIONS = {
 
 
 @dataclass(frozen=True)
-class Told:
+class CacheDir:
     """The folder that the configuration names, and whether the host's own part of it does."""
 
     folder: Path | None
     named: bool
 
 
-def read(project: Path) -> Told | None:
-    """What is configured for a DVC repository; None where DVC has to be asked."""
+def read(project: Path) -> CacheDir | None:
+    """The cache that is configured for a DVC repository; None where DVC has to read it."""
     folder = of_host = None
     for path, is_host in _files(project):
         try:
@@ -40,13 +40,13 @@ def read(project: Path) -> Told | None:
             continue
         except (OSError, ValueError):
             return None
-        found = options(text)
-        if found is None:
+        read_options = options(text)
+        if read_options is None:
             return None
-        folder = found.get("[cache] dir", folder)
+        folder = read_options.get("[cache] dir", folder)
         if is_host:
-            of_host = found.get("[cache] dir", of_host)
-    return Told(Path(folder) if folder else None, folder is not None and folder == of_host)
+            of_host = read_options.get("[cache] dir", of_host)
+    return CacheDir(Path(folder) if folder else None, folder is not None and folder == of_host)
 
 
 def _files(project: Path) -> list[tuple[Path, bool]]:
@@ -69,23 +69,23 @@ def _files(project: Path) -> list[tuple[Path, bool]]:
 def options(text: str) -> dict[str, str] | None:
     """The options of a configuration that is understood: ``{"[cache] dir": "/srv/cache"}``.
 
-    None for any other, which may be right or wrong, as DVC will say.
+    None for any other text, which DVC itself has to read.
     """
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     head = kind = ""
-    for line in (one.strip(" \t") for one in text.split("\n")):
+    for line in (line.strip(" \t") for line in text.split("\n")):
         if not line:
             continue
         if section := _HEAD.fullmatch(line):
-            if line in found:
+            if line in values:
                 return None
             head, kind = line, section[1] or section[2]
-            found[head] = ""
+            values[head] = ""
             continue
         option = _OPTIONS[kind].fullmatch(line) if kind else None
         name = f"{head} {line.partition(' ')[0]}"
-        if option is None or name in found:
+        if option is None or name in values:
             return None
-        found[name] = line.partition(" = ")[2]
-    remotes = [name for name in found if name.endswith("\"']")]
-    return found if all(f"{remote} url" in found for remote in remotes) else None
+        values[name] = line.partition(" = ")[2]
+    remotes = [name for name in values if name.endswith("\"']")]
+    return values if all(f"{remote} url" in values for remote in remotes) else None

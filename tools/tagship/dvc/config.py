@@ -14,7 +14,7 @@ from tagship.text import redact
 
 @dataclass(frozen=True)
 class DvcConfig:
-    """DVC's configuration: all of it, as DVC merges it, and what this host says of its own."""
+    """DVC's configuration: all of it, as DVC merges it, and the part that is this host's own."""
 
     whole: dict[str, Any]
     host: dict[str, Any]
@@ -43,13 +43,13 @@ def read(project: Path) -> DvcConfig:
             merge(host, config.load_one(level))
     except (ConfigError, Invalid, OSError, TypeError, ValueError, AttributeError, RecursionError,
             SyntaxError) as error:  # fmt: skip # the last is ConfigObj's
-        told = redact.text(" ".join(str(error).split()))[:300]
-        raise Refused(f"DVC: {told}", "mend .dvc/config") from None
+        text = redact.text(" ".join(str(error).split()))[:300]
+        raise Refused(f"DVC: {text}", "fix .dvc/config") from None
     return DvcConfig(dict(config), host)
 
 
 def check_local(project: Path) -> None:
-    """Refuse a config.local that comes with the repository: what it says would count as the host's.
+    """Refuse a config.local that comes with the repository: it would count as the host's own.
 
     Raises:
         Refused: it is in Git.
@@ -57,14 +57,14 @@ def check_local(project: Path) -> None:
     name = ".dvc/config.local"
     if (project / name).exists() and worktree.index(project, name):
         raise Refused(
-            f"{name} is in Git, and is to say what this host alone decides",
+            f"{name} is in Git, but it holds what this host alone decides",
             f"git rm --cached {name}",
         )
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """DVC logs what it also raises, and advice; the error is told once, by who catches it."""
+    """Silence DVC's log: it repeats the errors that DVC raises, and gives advice."""
     loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

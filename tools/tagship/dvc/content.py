@@ -1,4 +1,4 @@
-"""The bytes of a model's files: listed, copied, hashed."""
+"""Content: the bytes of a model's files, listed, fetched, copied, read; every byte is hashed."""
 
 import contextlib
 import hashlib
@@ -6,7 +6,7 @@ import json
 import posixpath
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,117 +14,280 @@ from typing import Any
 from tagship.disk import atomic
 from tagship.disk import files as disk_files
 from tagship.disk.files import File
-from tagship.dvc import pointers, stages
-from tagship.dvc.cache import GIT, Cache, Object, bad_object, matches
-from tagship.dvc.pointers import Out
-from tagship.dvc.remote import Fetcher
-from tagship.dvc.snapshot import Snapshot
+from tagship.dvc import stages
+from tagship.dvc.cache import Cache, bad_object
+from tagship.dvc.pointers import Blob, Cached, Pointer, check_hex
+from tagship.dvc.remote import Remote
 from tagship.errors import Corrupt, NotFound, Unavailable
 from tagship.git import tree
-from tagship.progress import Advance
+from tagship.progress import Advance, Progress, silent
 from tagship.text.paths import check_path
 
 
 @dataclass(frozen=True)
-class TrackedFile:
-    """One file to be put into a version directory: its path there, and what it must be."""
+class Content:
+    """The bytes behind pointers: Git's blobs, and DVC's objects in its cache and its remote.
 
-    path: str
-    object: Object
-    executable: bool = False
-
-
-def content(out: Out, commit: str, blobs: tree.Blobs, cache: Cache) -> bytes | None:
-    """The bytes of a small file at a commit; None where neither Git nor the cache here has them."""
-    return blobs.read(commit, out.path) if out.names else cached(cache, out.objects[0])
-
-
-def cached(cache: Cache, wanted: Object) -> bytes | None:
-    """The bytes of a small object; None where the cache here has it not, or has others."""
-    path = cache.path(wanted)
-    if wanted.is_list or not path.is_file():
-        return None
-    data = path.read_bytes()
-    return data if matches(wanted, path, hashlib.md5(data).hexdigest()) else None  # noqa: S324
-
-
-def files(taken: Snapshot, fetch: Fetcher) -> tuple[TrackedFile, ...]:
-    """Every file of a version, lists of files opened; what the cache lacks is fetched.
-
-    Raises:
-        Corrupt: a list holds a path that leaves the version directory.
-        Unavailable: an object is in neither cache nor remote.
+    Attributes:
+        blobs: files that Git keeps.
+        cache: DVC's cache on this machine.
+        remote: where objects come from that the cache lacks, and where they are pushed.
+        incoming: a folder to receive objects in, which a later run empties.
+        progress: is called with the bytes fetched and pushed.
+        offline: ask no remote; then what the cache lacks is not available.
     """
-    return tuple(file for out in taken.outs for file in files_of(out, fetch))
 
+    blobs: tree.Blobs
+    cache: Cache
+    remote: Remote
+    incoming: Path
+    progress: Progress = silent
+    offline: bool = False
 
-def files_of(out: Out, fetch: Fetcher) -> Iterator[TrackedFile]:
-    """The files of one out; those of a tracked folder from its list, which is hashed."""
-    base = posixpath.basename(out.path)
-    if out.names:
-        for name, blob, executable in zip(out.names, out.objects, out.executable, strict=True):
-            yield TrackedFile(
-                check_path(posixpath.join(base, name) if name else base), blob, executable
+    def listing(self, pointer: Pointer) -> tuple[Pointer, ...]:
+        """The files of a tracked folder, from its list; of a file, itself.
+
+        Raises:
+            Corrupt: a path leads out of the version directory, or the list cannot be read.
+            NotFound: the tracked folder has no such file.
+            Unavailable: the list is in neither cache nor remote.
+        """
+        if isinstance(pointer, Blob) or not pointer.is_folder:
+            check_path(pointer.path)
+            return (pointer,)
+        files = tuple(_below(pointer, self._list(pointer)))
+        if not files:
+            name = pointer.within or pointer.path
+            raise NotFound(f"{name} is not in the tracked folder", "release the model again")
+        return files
+
+    def files(self, pointers: Iterable[Pointer]) -> tuple[Pointer, ...]:
+        """Every file, tracked folders opened.
+
+        Raises:
+            Corrupt, NotFound, Unavailable: as for ``listing``.
+        """
+        return tuple(file for pointer in pointers for file in self.listing(pointer))
+
+    def lacking(self, pointers: Iterable[Pointer]) -> tuple[Cached, ...]:
+        """The objects that the cache lacks, each once; folders are not opened."""
+        return tuple(one for one in _objects(pointers) if not self.cache.holds(one))
+
+    def fetch(self, pointers: Iterable[Pointer]) -> None:
+        """Fetch what the cache lacks.
+
+        Raises:
+            Unavailable, Corrupt, Refused: as for ``Remote.fetch``.
+        """
+        lacking = self.lacking(pointers)
+        if lacking and self.offline:
+            raise Unavailable(f"the DVC cache lacks {lacking[0]}", "dvc fetch --all-tags")
+        if lacking:
+            self.remote.fetch(lacking, self.cache, self.incoming, self.progress)
+
+    def bring(self, pointer: Pointer, target: Path, advance: Advance | None = None) -> File:
+        """Copy one file, every byte hashed and compared.
+
+        An object of the cache that has other bytes is dropped and fetched once more.
+
+        Raises:
+            Corrupt: the bytes are not what the commit says.
+            Unavailable: they are in neither cache nor remote.
+        """
+        atomic.make_folder(target.parent)
+        if isinstance(pointer, Blob):
+            file = self._write_blob(pointer, target, advance)
+        else:
+            file = self._copy_cached(pointer, target, advance)
+        if pointer.executable:
+            target.chmod(0o755)
+        return _as(pointer, file)
+
+    def digest(self, pointer: Pointer) -> File:
+        """What ``bring`` would return, without a copy of what is in the cache.
+
+        Raises:
+            Corrupt, Unavailable: as for ``bring``.
+        """
+        if isinstance(pointer, Blob):  # those of Git are small
+            with tempfile.TemporaryDirectory() as folder:
+                return self.bring(pointer, Path(folder, "blob"))
+        self.fetch([pointer])
+        path = self.cache.path(pointer)
+        return _as(pointer, self._verified(pointer, path, lambda: disk_files.digest(path)))
+
+    def read(self, pointer: Pointer) -> bytes | None:
+        """The bytes of a small file, or of a folder's list; None where none are here that match."""
+        if isinstance(pointer, Blob):
+            return self.blobs.content(pointer.digest)
+        path = self.cache.path(pointer)
+        try:
+            data = disk_files.read(path)
+        except disk_files.Unreadable:
+            return None
+        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        return data if pointer.matches(path, md5) else None
+
+    def size(self, pointer: Pointer) -> int | None:
+        """The bytes of a file in the cache; else as recorded, None where nobody did."""
+        if isinstance(pointer, Cached) and self.cache.holds(pointer):
+            return self.cache.path(pointer).stat().st_size
+        return pointer.size
+
+    def total(self, pointers: Iterable[Pointer]) -> int | None:
+        """The bytes of all files as recorded; folders are opened where that is not enough.
+
+        None where only a remote has a file whose size was not recorded.
+
+        Raises:
+            Corrupt, NotFound, Unavailable: as for ``listing``.
+        """
+        sizes: list[int | None] = []
+        for pointer in pointers:
+            if isinstance(pointer, Cached) and (pointer.size is None or pointer.within):
+                sizes += [self.size(file) for file in self.listing(pointer)]
+            else:
+                sizes.append(pointer.size)
+        return None if None in sizes else sum(size or 0 for size in sizes)
+
+    def held(self, pointers: Iterable[Pointer]) -> int:
+        """The bytes of those objects that the cache has, each counted once."""
+        paths = [self.cache.path(one) for one in _objects(pointers) if self.cache.holds(one)]
+        return sum(path.stat().st_size for path in paths)
+
+    def has_remote(self, pointers: Iterable[Pointer]) -> bool:
+        """Whether there is a remote to push to: one that a pointer names, or DVC's default."""
+        return any(one.remote for one in _objects(pointers)) or self.remote.is_configured()
+
+    def push(self, pointers: Iterable[Pointer]) -> int:
+        """Push all objects behind pointers, folders opened; see ``Remote.push``.
+
+        Returns:
+            How many the remote lacked.
+
+        Raises:
+            NotFound, Corrupt, Unavailable: as for ``Remote.push`` and ``listing``.
+        """
+        return self.remote.push(self._all_objects(pointers), self.cache, self.progress)
+
+    def check_cached(self, pointers: Iterable[Pointer]) -> None:
+        """Refuse what the cache does not have as promised, folders opened.
+
+        Raises:
+            Unavailable: an object is not in it.
+            Corrupt: it has other bytes.
+        """
+        for one in self._all_objects(pointers):
+            path = self.cache.path(one)
+            if not path.is_file():
+                raise Unavailable(f"the DVC cache lacks {one}", "dvc commit, or dvc repro")
+            if not one.matches(path, disk_files.digest(path).md5):
+                raise bad_object(one, path)
+
+    def _all_objects(self, pointers: Iterable[Pointer]) -> tuple[Cached, ...]:
+        """Every DVC object, each once: the files, then the lists of folders."""
+        pointers = tuple(pointers)
+        return _objects([*self.files(pointers), *pointers])
+
+    def _list(self, folder: Cached) -> list[tuple[str, str]]:
+        """The list of a tracked folder, hashed: path below it, and md5, of every file."""
+        self.fetch([folder])
+        data = self.read(folder)
+        if data is None:
+            if self.offline:  # a question changes no cache
+                raise bad_object(folder, self.cache.path(folder))
+            self._fetch_again(folder, f"the list of {folder.path}")
+            data = self.read(folder)
+        if data is None:
+            raise _changing(self.cache.path(folder))
+        try:
+            listed = [
+                (check_path(_text(entry["relpath"])), check_hex(entry["md5"]))
+                for entry in json.loads(data)
+            ]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise Corrupt(
+                f"the list of files {folder} cannot be read", "release the model again"
+            ) from None
+        _check_names([name for name, _ in listed], folder)
+        return listed
+
+    def _write_blob(self, pointer: Blob, target: Path, advance: Advance | None) -> File:
+        self.blobs.write(pointer.digest, target)
+        file = disk_files.digest(target, advance)
+        if not pointer.matches(target, file.md5):
+            raise Corrupt(
+                f"Git has other bytes for {pointer.path} than its commit says", "git fsck"
             )
-        return
-    wanted = out.objects[0]
-    if not wanted.is_list:
-        yield TrackedFile(check_path(base), wanted, out.executable[0])
-        return
-    listed = 0
-    for name, inner in _read_list(wanted, base, fetch):
-        if stages.holds(out.within, name) if out.within else True:
-            rest = posixpath.relpath(name, out.within) if out.within else name
-            yield TrackedFile(check_path(base if rest == "." else f"{base}/{rest}"), inner)
-            listed += 1
-    if not listed:
-        raise NotFound(f"{out.path} is not in the tracked folder", f"see {out.pointer}")
+        return file
+
+    def _copy_cached(self, pointer: Cached, target: Path, advance: Advance | None) -> File:
+        def copy() -> File:
+            target.unlink(missing_ok=True)
+            return disk_files.copy(self.cache.path(pointer), target, advance)
+
+        return self._verified(pointer, target, copy)
+
+    def _verified(self, pointer: Cached, path: Path, read: Callable[[], File]) -> File:
+        """What ``read`` hashes of an object of the cache, which is at ``path`` then.
+
+        Where the cache has other bytes, or none that can be read, it is fetched and read once more.
+        """
+        with contextlib.suppress(disk_files.Unreadable):
+            file = read()
+            if pointer.matches(path, file.md5):
+                return file
+        self._fetch_again(pointer, pointer.path)
+        file = read()
+        if not pointer.matches(path, file.md5):
+            raise _changing(self.cache.path(pointer))
+        return file
+
+    def _fetch_again(self, pointer: Cached, name: str) -> None:
+        """Drop a bad object of the cache, and fetch it once more."""
+        self.cache.drop(pointer)
+        try:
+            self.fetch([pointer])
+        except Unavailable as error:
+            raise Corrupt(
+                f"the DVC cache had other bytes for {name} than it was released with,"
+                f" and they cannot be fetched again: {error.message}",
+                "dvc push from a machine that has them, then try again",
+            ) from None
 
 
-def _read_list(wanted: Object, name: str, fetch: Fetcher) -> list[tuple[str, Object]]:
-    wanted = replace(wanted, size=None)
-    fetch([wanted])
-    path = fetch.cache.path(wanted)
-    data = _bytes_of_list(wanted, path)
-    if data is None:
-        if fetch.offline:  # who only looks changes no cache
-            raise bad_object(wanted, path)
-        _fetch_again(wanted, f"the list of {name}", fetch)
-        data = _bytes_of_list(wanted, path)
-    if data is None:
-        raise _restless(path)
-    try:
-        listed = [
-            (check_path(_text(entry["relpath"])),
-             Object(wanted.hash_name, pointers.check_hex(entry["md5"]), None, wanted.remote))
-            for entry in json.loads(data)
-        ]  # fmt: skip
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise Corrupt(
-            f"the list of files {wanted} cannot be read", "release the model again"
-        ) from None
-    _check_apart([path for path, _ in listed], wanted)
-    return listed
+def _objects(pointers: Iterable[Pointer]) -> tuple[Cached, ...]:
+    """What DVC keeps of these, each object once."""
+    return tuple({one.key: one for one in pointers if isinstance(one, Cached)}.values())
 
 
-def _check_apart(names: list[str], wanted: Object) -> None:
+def _as(pointer: Pointer, file: File) -> File:
+    return replace(file, path=pointer.path, executable=pointer.executable)
+
+
+def _below(folder: Cached, listed: Iterable[tuple[str, str]]) -> Iterator[Cached]:
+    """The files that are meant: those below ``within``, or that file itself."""
+    for name, md5 in listed:
+        if not folder.within:
+            path = f"{folder.path}/{name}"
+        elif name == folder.within:
+            path = folder.path
+        elif stages.holds(folder.within, name):
+            path = f"{folder.path}/{posixpath.relpath(name, folder.within)}"
+        else:
+            continue
+        yield Cached(check_path(path), md5, remote=folder.remote, legacy=folder.legacy)
+
+
+def _check_names(names: list[str], folder: Cached) -> None:
     """Refuse a list that names a file twice, or a file and a folder alike."""
     folders = {above for name in names for above in stages.parents(name)}
     twice = {name for name, count in Counter(names).items() if count > 1} | (folders & set(names))
     if twice:
         raise Corrupt(
-            f"the list of files {wanted} has two things of the name {min(twice)!r}",
+            f"the list of files {folder} has two things of the name {min(twice)!r}",
             "release the model again",
         )
-
-
-def _bytes_of_list(wanted: Object, path: Path) -> bytes | None:
-    """What an object of the cache holds; None where it is not what its name says."""
-    try:
-        data = disk_files.read(path)
-    except disk_files.Unreadable:
-        return None
-    return data if matches(wanted, path, hashlib.md5(data).hexdigest()) else None  # noqa: S324 - DVC's
 
 
 def _text(value: Any) -> str:
@@ -133,104 +296,7 @@ def _text(value: Any) -> str:
     return value
 
 
-def copy(
-    file: TrackedFile,
-    blobs: tree.Blobs,
-    fetch: Fetcher,
-    target: Path,
-    advance: Advance | None = None,
-) -> File:
-    """Put one file into a version directory, every byte hashed and compared.
-
-    An object of the cache that has other bytes is dropped and fetched once more.
-
-    Raises:
-        Corrupt: the bytes are not what the commit says.
-        Unavailable: they cannot be had.
-    """
-    atomic.make_folder(target.parent)
-    if file.object.hash_name == GIT:
-        blobs.write(file.object.digest, target)
-        digests = disk_files.digest(target, advance)
-        if _blob_id(target) != file.object.digest:
-            raise Corrupt(f"Git has other bytes for {file.path} than its commit says", "git fsck")
-    else:
-        digests = _copy_cached(file, fetch, target, advance)
-    if file.executable:
-        target.chmod(0o755)
-    return File(file.path, digests.size, digests.md5, digests.sha256, file.executable)
-
-
-def digest(file: TrackedFile, blobs: tree.Blobs, fetch: Fetcher) -> File:
-    """What ``copy`` would write, without a copy of what lies in the cache.
-
-    Raises:
-        Corrupt, Unavailable: as ``copy``.
-    """
-    if file.object.hash_name == GIT:  # Git's own are small
-        with tempfile.TemporaryDirectory() as folder:
-            return copy(file, blobs, fetch, Path(folder, "blob"))
-    fetch([file.object])
-    source = fetch.cache.path(file.object)
-    digests = _hashed(file, fetch, source, lambda: disk_files.digest(source))
-    return File(file.path, digests.size, digests.md5, digests.sha256, file.executable)
-
-
-def _copy_cached(
-    file: TrackedFile, fetch: Fetcher, target: Path, advance: Advance | None
-) -> disk_files.Digests:
-    def copied() -> disk_files.Digests:
-        target.unlink(missing_ok=True)
-        return disk_files.copy(fetch.cache.path(file.object), target, advance)
-
-    return _hashed(file, fetch, target, copied)
-
-
-def _hashed(
-    file: TrackedFile, fetch: Fetcher, path: Path, read: Callable[[], disk_files.Digests]
-) -> disk_files.Digests:
-    """What ``read`` hashes of an object of the cache, which is at ``path`` then.
-
-    Where the cache has other bytes, or none that can be read, it is fetched and read once more.
-    """
-    with contextlib.suppress(disk_files.Unreadable):
-        digests = read()
-        if matches(file.object, path, digests.md5):
-            return digests
-    _fetch_again(file.object, file.path, fetch)
-    digests = read()
-    if not matches(file.object, path, digests.md5):
-        raise _restless(fetch.cache.path(file.object))
-    return digests
-
-
-def _fetch_again(wanted: Object, name: str, fetch: Fetcher) -> None:
-    """Drop a bad object of the cache, and fetch it once more."""
-    fetch.cache.drop(wanted)
-    try:
-        fetch([wanted])
-    except Unavailable as error:
-        raise Corrupt(
-            f"the DVC cache had other bytes for {name} than it was released with,"
-            f" and they cannot be fetched again: {error.message}",
-            "dvc push from a machine that has them, then try again",
-        ) from None
-
-
-def _restless(path: Path) -> Corrupt:
-    return Corrupt(f"{path} changes while it is read", "look who writes into the DVC cache")
-
-
-def _blob_id(path: Path) -> str:
-    sha1 = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    with open(path, "rb") as file:
-        while block := file.read(disk_files.BLOCK):
-            sha1.update(block)
-    return sha1.hexdigest()
-
-
-def list_objects(taken: Snapshot, fetch: Fetcher) -> list[Object]:
-    """Every DVC object that a version needs: lists, and the files in them."""
-    lists = [one for out in taken.outs for one in out.objects if one.is_list]
-    inner = [file.object for file in files(taken, fetch)]
-    return [one for one in (*inner, *lists) if one.hash_name != GIT]
+def _changing(path: Path) -> Corrupt:
+    return Corrupt(
+        f"{path} changes while it is read", "find the program that writes into the DVC cache"
+    )

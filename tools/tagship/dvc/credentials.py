@@ -26,7 +26,7 @@ SECRETS = (*PROGRAMS, "password", "token", "custom_auth_header", "passphrase", "
            "oss_key_secret")  # fmt: skip
 ASKED = ("ask_password", "ask_passphrase", "kerberos", "gss_auth")
 GUARDS = ("ssl_verify", "use_ssl", "use_https", "port")  # how an address is made sure of
-# Where a library looks for credentials of its own accord: these options say that it need not.
+# A library that looks for credentials by itself does not do so with these options.
 OWN_KEYS = {
     "s3": ("access_key_id", "secret_access_key"),
     "gs": (),
@@ -70,9 +70,9 @@ def check(
     known |= {origin(v) for k, v in environment.items() if k.startswith("AWS_ENDPOINT_URL")}
     for option, address in _chosen(remote, theirs):
         if origin(address) not in known:
-            told = redact.text(address if "://" in address else f"{option} = {address}")
+            text = redact.text(address if "://" in address else f"{option} = {address}")
             raise Refused(
-                f"the remote {name} would send this host's credentials to {told}, which only"
+                f"the remote {name} would send this host's credentials to {text}, which only"
                 " .dvc/config names, and that comes with the repository",
                 _naming(name, option, address),
             )
@@ -130,4 +130,4 @@ def _scheme(remote: Options) -> str:
 
 def _naming(name: str, option: str, value: str) -> str:
     words = shlex.join([name, option, redact.text(value)])
-    return f"if it is right, say so on this host: dvc remote modify --local {words}"
+    return f"if this is right, set it on this host: dvc remote modify --local {words}"

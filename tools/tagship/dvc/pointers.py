@@ -1,21 +1,113 @@
-"""Who tracks a path at a commit: a stage, a ``.dvc`` file, or Git; and the digests they give."""
+"""Pointers: what a commit promises of a file; and who tracks a path, DVC or Git."""
 
 import contextlib
 import hashlib
 import posixpath
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from tagship.disk import files as disk_files
 from tagship.dvc import stages
-from tagship.dvc.cache import GIT, LEGACY_MD5, MD5, Object
 from tagship.dvc.stages import Stage
 from tagship.errors import Corrupt, NotFound
 from tagship.git import run, tree
 from tagship.registry.project_files import LOCK_FILE, PIPELINE_FILE
 from tagship.text import yaml
 
-# https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: the first line of a pointer; its size
+MD5, LEGACY_MD5 = "md5", "md5-dos2unix"  # DVC's names of a hash; the second is that of DVC 2
+# https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: first line and size of an LFS pointer
 LFS_HEAD, LFS_LARGEST = b"version https://git-lfs.github.com/spec/v1", 1024
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A file that Git keeps.
+
+    Attributes:
+        path: in the version directory.
+        digest: Git's id of the blob.
+        size: in bytes.
+        executable: whether the commit has it so.
+    """
+
+    path: str
+    digest: str
+    size: int
+    executable: bool = False
+
+    @property
+    def md5(self) -> str:
+        """Empty: Git records none."""
+        return ""
+
+    def matches(self, path: Path, md5: str) -> bool:  # noqa: ARG002 - as of Cached
+        """Whether the file at ``path`` has the bytes of the blob."""
+        sha1 = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+        with open(path, "rb") as file:
+            while block := file.read(disk_files.BLOCK):
+                sha1.update(block)
+        return sha1.hexdigest() == self.digest
+
+
+@dataclass(frozen=True)
+class Cached:
+    """A file or folder that DVC keeps, as an object in its cache and its remotes.
+
+    Attributes:
+        path: in the version directory.
+        digest: DVC's; that of a folder ends in ``.dir``, and its object lists the files.
+        size: in bytes, of a folder that of its files; None where DVC did not record it.
+        executable: whether DVC recorded it so.
+        remote: the only remote that has it; None for DVC's default.
+        legacy: hashed by DVC 2, which made line ends LF before, and kept elsewhere.
+        within: the part of a tracked folder that is meant; empty for all of it.
+    """
+
+    path: str
+    digest: str
+    size: int | None = None
+    executable: bool = False
+    remote: str | None = None
+    legacy: bool = False
+    within: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.hash_name}:{self.digest}"
+
+    @property
+    def hash_name(self) -> str:
+        """DVC's name of the hash."""
+        return LEGACY_MD5 if self.legacy else MD5
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """Equal for pointers to the same object, whatever their paths."""
+        return str(self), self.remote
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the object is JSON, one ``{"md5", "relpath"}`` a file."""
+        return self.digest.endswith(".dir")
+
+    @property
+    def md5(self) -> str:
+        """The plain md5 of the bytes; empty where DVC recorded another digest."""
+        return "" if self.legacy else self.digest
+
+    def matches(self, path: Path, md5: str) -> bool:
+        """Whether the file at ``path``, whose plain md5 is ``md5``, is the object."""
+        if self.is_folder or not self.legacy:
+            return md5 == self.digest.removesuffix(".dir")
+        # DVC 2 hashed text with its line ends made LF; DVC knows what it calls text
+        from dvc_data.hashfile.hash import file_md5
+        from dvc_objects.fs import LocalFileSystem
+
+        return bool(file_md5(str(path), LocalFileSystem(), name=LEGACY_MD5) == self.digest)
+
+
+Pointer = Blob | Cached
 
 
 @dataclass(frozen=True)
@@ -23,68 +115,80 @@ class Out:
     """A path that is tracked at a commit: by a stage's output, by a ``.dvc`` file, or by Git.
 
     Attributes:
-        path: what was asked for, from the repository's top.
-        within: the rest of ``path`` below a tracked folder; empty where the out is the path itself.
-        objects: one DVC object, or one blob a file with its path below ``path`` in ``names``.
-        pointer: the file in Git that holds the digest.
+        path: from the repository's top.
+        pointers: one of DVC, or one blob a file of Git.
+        recorded_in: the file in Git that holds the digest.
         stage: the stage that writes it, None for the others.
     """
 
     path: str
-    objects: tuple[Object, ...]
-    pointer: str
-    within: str = ""
-    names: tuple[str, ...] = ()
-    executable: tuple[bool, ...] = (False,)
+    pointers: tuple[Pointer, ...]
+    recorded_in: str
     stage: str | None = None
+
+    @property
+    def in_git(self) -> bool:
+        """Whether Git keeps the bytes, and not DVC."""
+        return isinstance(self.pointers[0], Blob)
+
+    @property
+    def file(self) -> Pointer | None:
+        """The pointer where the path is one file; None where it is a folder."""
+        pointer = self.pointers[0]
+        if isinstance(pointer, Cached):
+            return None if pointer.is_folder else pointer
+        return pointer if pointer.path == posixpath.basename(self.path) else None
 
     @property
     def identity(self) -> str:
         """Equal for equal bytes."""
-        if self.names:
-            text = "\n".join(
-                f"{n} {o.digest}" for n, o in zip(self.names, self.objects, strict=True)
-            )
-            return f"{GIT}:{hashlib.sha256(text.encode()).hexdigest()}"
-        return f"{self.objects[0]}" + (f"/{self.within}" if self.within else "")
+        pointer = self.pointers[0]
+        if isinstance(pointer, Cached):
+            return f"{pointer}/{pointer.within}" if pointer.within else f"{pointer}"
+        base = posixpath.basename(self.path)
+        names = [pointer.path.removeprefix(base).removeprefix("/") for pointer in self.pointers]
+        text = "\n".join(
+            f"{name} {pointer.digest}" for name, pointer in zip(names, self.pointers, strict=True)
+        )
+        return f"git:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def pipeline_at(blobs: tree.Blobs, commit: str, folder: str, path: str) -> list[Stage]:
     """The stages of every dvc.lock from the artifact's folder up, and of its dvc.yaml's folder."""
-    found: list[Stage] = []
+    pipeline: list[Stage] = []
     for where in dict.fromkeys([folder, "", *stages.parents(path)]):
         name = posixpath.join(where, LOCK_FILE)
         lock = blobs.read(commit, name)
         if lock is not None:
-            pipeline = blobs.read(commit, posixpath.join(where, PIPELINE_FILE)) or b""
-            found += stages.read(name, lock, pipeline)
-    return found
+            declared = blobs.read(commit, posixpath.join(where, PIPELINE_FILE)) or b""
+            pipeline += stages.read(name, lock, declared)
+    return pipeline
 
 
 def find_out(
     repository: run.Repository, blobs: tree.Blobs, commit: str, pipeline: list[Stage], path: str
 ) -> Out:
-    """Who tracks a path: a stage, a ``.dvc`` file near it, Git, or a DVC file anywhere.
+    """Find who tracks a path: a stage, a ``.dvc`` file near it, Git, or a DVC file anywhere.
 
     Raises:
-        NotFound: nobody does at this commit.
-        Corrupt: what says so cannot be read, or the path is a link, or kept by Git LFS.
+        NotFound: neither DVC nor Git tracks it at this commit.
+        Corrupt: the file that records it cannot be read; or it is a link, or kept by Git LFS.
     """
     near = [f"{folder}.dvc" for folder in (path, *stages.parents(path))]
-    found = _in_stages(pipeline, path) or _in_dvc_files(blobs, commit, near, path)
-    if found and blobs.read(commit, path) is None:
-        return found
+    out = _in_stages(pipeline, path) or _in_dvc_files(blobs, commit, near, path)
+    if out and blobs.read(commit, path) is None:
+        return out
     entries = blobs.entries(commit, path)
-    if entries:  # a stage's output with cache: false is Git's to keep
-        _check_no_pointers(repository, entries)
-        return replace(git_out(path, entries), stage=found.stage if found else None)
+    if entries:  # Git keeps a stage's output with cache: false
+        _check_not_lfs(repository, entries)
+        return replace(git_out(path, entries), stage=out.stage if out else None)
     names = tree.paths(repository, commit)
     dvc_files = [name for name in names if name.endswith(".dvc")]
     locks = [name for name in names if posixpath.basename(name) == LOCK_FILE]
     others = [s for name in locks for s in pipeline_at(blobs, commit, posixpath.dirname(name), "")]
-    found = _in_dvc_files(blobs, commit, dvc_files, path) or _in_stages(others, path)
-    if found:
-        return found
+    out = _in_dvc_files(blobs, commit, dvc_files, path) or _in_stages(others, path)
+    if out:
+        return out
     raise NotFound(
         f"{path} is tracked by neither DVC nor Git in commit {commit[:10]}",
         f"dvc add {path}, or dvc repro; then commit what DVC wrote",
@@ -96,16 +200,16 @@ def _in_stages(pipeline: list[Stage], path: str) -> Out | None:
     if written is None:
         return None
     stage, out_path = written
-    return _dvc_out(path, out_path, stage.outs[out_path], stage.pointer, stage.name)
+    return _dvc_out(path, out_path, stage.outs[out_path], stage.recorded_in, stage.name)
 
 
 def _in_dvc_files(blobs: tree.Blobs, commit: str, names: list[str], path: str) -> Out | None:
     for name in names:
-        # one that cannot be read, and is not the model's own, is somebody else's trouble
+        # only the model's own .dvc file has to be readable
         with contextlib.nullcontext() if name == f"{path}.dvc" else contextlib.suppress(Corrupt):
-            found = _in_dvc_file(blobs, commit, name, path)
-            if found:
-                return found
+            out = _in_dvc_file(blobs, commit, name, path)
+            if out:
+                return out
     return None
 
 
@@ -121,38 +225,43 @@ def _in_dvc_file(blobs: tree.Blobs, commit: str, name: str, path: str) -> Out | 
 
 
 def _in_outs(content: dict[str, Any], name: str, path: str) -> Out | None:
-    place = posixpath.join(posixpath.dirname(name), str(content.get("wdir") or ""))
+    folder = posixpath.join(posixpath.dirname(name), str(content.get("wdir") or ""))
     for out in content.get("outs") or ():
-        out_path = stages.join(place, str(out["path"]))
+        out_path = stages.join(folder, str(out["path"]))
         if stages.holds(out_path, path) and out.get("md5"):
             return _dvc_out(path, out_path, out, name, None)
     return None
 
 
-def _dvc_out(path: str, out_path: str, out: dict[str, Any], pointer: str, stage: str | None) -> Out:
+def _dvc_out(path: str, out_path: str, out: dict[str, Any], name: str, stage: str | None) -> Out:
     digest, size, remote = str(out["md5"]), out.get("size"), out.get("remote")
+    hint = f"fix {name} and commit it"
     try:
         check_hex(digest.removesuffix(".dir"))
     except ValueError:
-        told = digest if len(digest) < 64 else f"{digest[:64]}..."
-        raise Corrupt(
-            f"{pointer} has {told!r} for an md5", f"mend {pointer} and commit it"
-        ) from None
+        text = digest if len(digest) < 64 else f"{digest[:64]}..."
+        raise Corrupt(f"{name} has {text!r} for an md5", hint) from None
     if not isinstance(size, int | None) or not isinstance(remote, str | None) or (size or 0) < 0:
-        raise Corrupt(f"{pointer} is not of DVC's form", f"mend {pointer} and commit it")
-    hash_name = MD5 if out.get("hash") == MD5 else LEGACY_MD5
-    wanted = Object(hash_name, digest, size, remote)
-    within = "" if path == out_path else posixpath.relpath(path, out_path)
-    return Out(path, (wanted,), pointer, within, (), (bool(out.get("isexec")),), stage)
+        raise Corrupt(f"{name} is not of DVC's form", hint)
+    pointer = Cached(
+        posixpath.basename(path),
+        digest,
+        size,
+        bool(out.get("isexec")),
+        remote,
+        legacy=out.get("hash") != MD5,
+        within="" if path == out_path else posixpath.relpath(path, out_path),
+    )
+    return Out(path, (pointer,), name, stage)
 
 
-def _check_no_pointers(repository: run.Repository, entries: list[tree.Entry]) -> None:
+def _check_not_lfs(repository: run.Repository, entries: list[tree.Entry]) -> None:
     """Refuse what Git LFS keeps: the commit has a pointer of some hundred bytes, not the model."""
     small = [
         entry for entry in entries if entry.mode.startswith("100") and entry.size < LFS_LARGEST
     ]
-    found = tree.small_blobs(repository, [entry.blob for entry in small]) if small else []
-    for entry, data in zip(small, found, strict=True):
+    contents = tree.small_blobs(repository, [entry.blob for entry in small]) if small else []
+    for entry, data in zip(small, contents, strict=True):
         if data.startswith(LFS_HEAD):
             raise Corrupt(
                 f"{entry.path} is kept by Git LFS, which tagship does not read",
@@ -167,17 +276,16 @@ def git_out(path: str, entries: list[tree.Entry]) -> Out:
     Raises:
         Corrupt: one of them is a link or a submodule.
     """
+    return Out(path, tuple(_blobs(path, entries)), path)
+
+
+def _blobs(path: str, entries: list[tree.Entry]) -> Iterator[Blob]:
+    above = posixpath.dirname(path)
     for entry in entries:
         if not entry.mode.startswith("100"):
             raise Corrupt(f"{entry.path} is a link or a submodule", "release regular files")
-    return Out(
-        path,
-        tuple(Object(GIT, entry.blob, entry.size) for entry in entries),
-        path,
-        "",
-        tuple("" if e.path == path else posixpath.relpath(e.path, path) for e in entries),
-        tuple(entry.mode == "100755" for entry in entries),
-    )
+        name = entry.path.removeprefix(f"{above}/")
+        yield Blob(name, entry.blob, entry.size, entry.mode == "100755")
 
 
 def check_hex(text: Any) -> str:

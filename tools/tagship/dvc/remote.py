@@ -1,22 +1,24 @@
-"""DVC's remotes: objects brought to the cache and pushed from it, each hashed."""
+"""DVC's remotes: objects fetched into the cache and pushed from it, each hashed."""
 
 import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from tagship.disk import atomic, capacity, files
-from tagship.dvc import cache as dvc_cache
 from tagship.dvc import config as dvc_config
 from tagship.dvc import credentials
-from tagship.dvc.cache import GIT, Cache, Object
+from tagship.dvc.cache import Cache, bad_object
 from tagship.dvc.config import DvcConfig
+from tagship.dvc.pointers import Cached
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
 from tagship.progress import Advance, Progress, silent
 from tagship.text import redact
@@ -25,81 +27,116 @@ JOBS = 8  # objects in transfer at a time
 
 
 @dataclass(frozen=True)
-class Fetcher:
-    """Brings objects from the DVC remote into the cache; each is hashed before the cache gets it.
+class Remote:
+    """DVC's remote. Each object is hashed before the cache gets it, and before it leaves here.
 
     Attributes:
-        cache: where they go.
-        incoming: a folder to receive them in, which a later run sweeps.
-        remote: DVC's name of the remote; None for DVC's default.
-        progress: is told the bytes that arrived.
-        offline: ask no remote; what the cache lacks cannot be had.
+        project: the DVC repository that configures it.
+        name: DVC's name of it; None for DVC's default. A pointer's own ``remote`` comes first.
     """
 
-    cache: Cache
-    incoming: Path
-    remote: str | None = None
-    progress: Progress = silent
-    offline: bool = False
+    project: Path
+    name: str | None = None
 
-    def __call__(self, wanted: Iterable[Object]) -> int:
-        """Fetch what the cache lacks.
+    def is_configured(self) -> bool:
+        """Whether DVC has a remote for what names none."""
+        return bool(self.name or dvc_config.read(self.project).whole["core"].get("remote"))
 
-        Returns:
-            How many objects were fetched.
+    def fetch(
+        self, objects: Sequence[Cached], cache: Cache, incoming: Path, progress: Progress = silent
+    ) -> None:
+        """Fetch objects into the cache.
+
+        Args:
+            objects: what the cache lacks, each once.
+            cache: where they go.
+            incoming: a folder to receive them in, which a later run empties.
+            progress: is called with the bytes that arrived.
 
         Raises:
             Unavailable: the remote is not configured, does not answer, or lacks an object.
             Corrupt: the remote's bytes are not the object's.
             Refused: only the repository says where the cache is, or where credentials would go.
         """
-        lacking = [
-            one
-            for one in dict.fromkeys(wanted)
-            if one.hash_name != GIT and not self.cache.holds(one)
-        ]
-        if not lacking:
-            return 0
-        if self.offline:
-            raise Unavailable(f"the DVC cache lacks {lacking[0]}", "dvc fetch --all-tags")
-        for one in lacking:
-            self.cache.check_ours(one)
-        self._check_incoming()
+        for pointer in objects:
+            cache.check_ours(pointer)
+        _check_incoming(incoming)
         pool, wait = ThreadPoolExecutor(JOBS), True
-        sizes = [one.size for one in lacking]
+        # the recorded size of a folder is that of its files, not of the list
+        sizes = [None if pointer.is_folder else pointer.size for pointer in objects]
         total = None if None in sizes else sum(size or 0 for size in sizes)
         try:
             with (
-                _transport(self.cache.project) as transport,
-                self.progress("fetching", total) as advance,
+                _transport(self.project) as transport,
+                progress("fetching", total) as advance,
             ):
-                list(pool.map(lambda one: self._fetch(transport, one, advance), lacking))
+                receive = partial(self._receive, transport, cache, incoming, advance)
+                list(pool.map(receive, objects))
         except KeyboardInterrupt:
             wait = False  # for a remote that may never answer
             raise
         finally:
             pool.shutdown(wait=wait, cancel_futures=True)
-        return len(lacking)
 
-    def _check_incoming(self) -> None:
-        real = self.incoming.resolve()
-        if not real.is_relative_to(self.incoming.parents[1].resolve()):
-            raise Refused(f"{self.incoming} leads to {real}", "remove the link on the way there")
-
-    def _fetch(self, transport: "_Transport", wanted: Object, advance: Advance) -> None:
-        atomic.make_folder(self.incoming, 0o700)  # DVC makes its files by the umask
-        arrived = self.incoming / f"{wanted.digest}-{secrets.token_hex(6)}"
+    def _receive(
+        self,
+        transport: "_Transport",
+        cache: Cache,
+        incoming: Path,
+        advance: Advance,
+        pointer: Cached,
+    ) -> None:
+        atomic.make_folder(incoming, 0o700)  # DVC makes its files by the umask
+        arrived = incoming / f"{pointer.digest}-{secrets.token_hex(6)}"
         try:
-            transport.get(wanted, self.remote, arrived, advance)
-            digests = files.digest(arrived)
-            if not dvc_cache.matches(wanted, arrived, digests.md5):
+            transport.get(pointer, self.name, arrived, advance)
+            if not pointer.matches(arrived, files.digest(arrived).md5):
                 raise Corrupt(
-                    f"the DVC remote has other bytes for {wanted} than it was released with",
+                    f"the DVC remote has other bytes for {pointer} than it was released with",
                     "remove it there, then push it from a machine that has it: dvc push",
                 )
-            _into_cache(arrived, self.cache.path(wanted))
+            _into_cache(arrived, cache.path(pointer))
         finally:
             arrived.unlink(missing_ok=True)
+
+    def push(self, objects: Iterable[Cached], cache: Cache, progress: Progress = silent) -> int:
+        """Push objects of the cache, all hashed before the first one leaves; lists come last.
+
+        Args:
+            objects: each once.
+            cache: where they are.
+            progress: is called with the bytes hashed, then with those pushed.
+
+        Returns:
+            How many the remote lacked.
+
+        Raises:
+            NotFound: no remote is configured.
+            Corrupt: the cache has other bytes.
+            Unavailable: an object is not in the cache, or the remote does not accept it.
+        """
+        ordered = sorted(objects, key=lambda pointer: pointer.is_folder)
+        with _transport(self.project) as transport:
+            lacking = transport.lacking(ordered, self.name, cache)
+            for pointer in lacking:
+                if not cache.holds(pointer):
+                    raise Unavailable(f"the DVC cache lacks {pointer}", "dvc repro, or dvc commit")
+            total = sum(cache.path(pointer).stat().st_size for pointer in lacking)
+            with progress("hashing", total) as advance:
+                for pointer in lacking:
+                    path = cache.path(pointer)
+                    if not pointer.matches(path, files.digest(path, advance).md5):
+                        raise bad_object(pointer, path)
+            with progress("pushing", total) as advance:
+                for pointer in lacking:
+                    transport.put(pointer, self.name, cache.path(pointer), advance)
+        return len(lacking)
+
+
+def _check_incoming(incoming: Path) -> None:
+    real = incoming.resolve()
+    if not real.is_relative_to(incoming.parents[1].resolve()):
+        raise Refused(f"{incoming} leads to {real}", "remove the link on the way there")
 
 
 def _into_cache(arrived: Path, place: Path) -> None:
@@ -120,42 +157,6 @@ def _into_cache(arrived: Path, place: Path) -> None:
             beside.unlink(missing_ok=True)
 
 
-def push(
-    cache: Cache, objects: Iterable[Object], remote: str | None, progress: Progress = silent
-) -> int:
-    """Bring objects of the cache to the DVC remote, all hashed before one leaves; lists come last.
-
-    Returns:
-        How many the remote lacked.
-
-    Raises:
-        NotFound: no remote is configured.
-        Corrupt: the cache has other bytes.
-        Unavailable: an object is not in the cache, or the remote does not take it.
-    """
-    wanted = sorted(dict.fromkeys(objects), key=lambda one: one.is_list)
-    with _transport(cache.project) as transport:
-        lacking = transport.lacking(wanted, remote, cache)
-        for one in lacking:
-            if not cache.holds(one):
-                raise Unavailable(f"the DVC cache lacks {one}", "dvc repro, or dvc commit")
-        total = sum(cache.path(one).stat().st_size for one in lacking)
-        with progress("hashing", total) as advance:
-            for one in lacking:
-                path = cache.path(one)
-                if not dvc_cache.matches(one, path, files.digest(path, advance).md5):
-                    raise dvc_cache.bad_object(one, path)
-        with progress("pushing", total) as advance:
-            for one in lacking:
-                transport.put(one, remote, cache.path(one), advance)
-    return len(lacking)
-
-
-def has_remote(cache: Cache, remote: str | None) -> bool:
-    """Whether DVC has a remote to push to."""
-    return bool(remote or dvc_config.read(cache.project).whole["core"].get("remote"))
-
-
 class _Transport:
     """DVC's remotes: get and put an object by its digest. Nothing else of DVC is used for bytes.
 
@@ -172,9 +173,9 @@ class _Transport:
         )
         self._odbs: dict[tuple[str | None, str], Any] = {}
 
-    def _odb(self, wanted: Object, remote: str | None) -> Any:
-        name = wanted.remote or remote or self._config.whole["core"].get("remote")
-        hash_name = wanted.hash_name
+    def _odb(self, pointer: Cached, remote: str | None) -> Any:
+        name = pointer.remote or remote or self._config.whole["core"].get("remote")
+        hash_name = pointer.hash_name
         if (name, hash_name) not in self._odbs:
             if name:
                 options = self._config.remote(name)
@@ -184,78 +185,81 @@ class _Transport:
             )
         return self._odbs[name, hash_name]
 
-    def get(self, wanted: Object, remote: str | None, target: Path, advance: Advance) -> None:
-        odb, counted = self._odb(wanted, remote), _Counted(advance)
+    def get(self, pointer: Cached, remote: str | None, target: Path, advance: Advance) -> None:
+        odb, counted = self._odb(pointer, remote), _Counted(advance)
         try:
             odb.fs.get_file(
-                odb.oid_to_path(wanted.digest), str(target), callback=_of_bytes(counted)
+                odb.oid_to_path(pointer.digest), str(target), callback=_of_bytes(counted)
             )
             counted.finish(target)
         except FileNotFoundError:
             raise Unavailable(
-                f"{wanted} is in neither the DVC cache nor the DVC remote",
+                f"{pointer} is in neither the DVC cache nor the DVC remote",
                 "push it from a machine that has it: dvc push --all-tags",
             ) from None
 
-    def put(self, wanted: Object, remote: str | None, source: Path, advance: Advance) -> None:
+    def put(self, pointer: Cached, remote: str | None, source: Path, advance: Advance) -> None:
         from dvc_objects.fs import LocalFileSystem
 
-        odb = self._odb(wanted, remote)
+        odb = self._odb(pointer, remote)
         counted = _Counted(advance)
         odb.add(
-            str(source), LocalFileSystem(), wanted.digest, check_exists=False,
+            str(source), LocalFileSystem(), pointer.digest, check_exists=False,
             callback=_of_files(counted),
         )  # fmt: skip
         counted.finish(source)
         if isinstance(odb.fs, LocalFileSystem):  # DVC does not fsync what it wrote
-            place = Path(odb.oid_to_path(wanted.digest))
+            place = Path(odb.oid_to_path(pointer.digest))
             atomic.sync_file(place)
             atomic.sync_directory(place.parent)
 
-    def _is_short(self, odb: Any, wanted: Object, cache: Cache) -> bool:
+    def _is_short(self, odb: Any, pointer: Cached, cache: Cache) -> bool:
         from dvc_objects.fs import LocalFileSystem
 
-        cached = cache.path(wanted)
+        cached = cache.path(pointer)
         if not isinstance(odb.fs, LocalFileSystem) or not cached.is_file():
             return False  # a cloud store shows no half-written object
-        return Path(odb.oid_to_path(wanted.digest)).stat().st_size != cached.stat().st_size
+        return Path(odb.oid_to_path(pointer.digest)).stat().st_size != cached.stat().st_size
 
-    def lacking(self, wanted: list[Object], remote: str | None, cache: Cache) -> list[Object]:
+    def lacking(self, pointers: list[Cached], remote: str | None, cache: Cache) -> list[Cached]:
         """What the remote has not, or has in another size: DVC trusts a file of mode 0444."""
-        found: list[Object] = []
-        for hash_name in {one.hash_name for one in wanted}:
-            for name in {one.remote for one in wanted}:
-                here = [o for o in wanted if o.hash_name == hash_name and o.remote == name]
-                if here:
-                    odb = self._odb(here[0], remote)
-                    odb.fs.makedirs(odb.path, exist_ok=True)
-                    there = set(odb.oids_exist([one.digest for one in here]))
-                    found += [
-                        one
-                        for one in here
-                        if one.digest not in there or self._is_short(odb, one, cache)
-                    ]
-        return [one for one in wanted if one in found]
+        lacking: set[Cached] = set()
+        for _, group in groupby(sorted(pointers, key=_place), key=_place):
+            here = list(group)
+            odb = self._odb(here[0], remote)
+            odb.fs.makedirs(odb.path, exist_ok=True)
+            there = set(odb.oids_exist([pointer.digest for pointer in here]))
+            lacking |= {
+                pointer
+                for pointer in here
+                if pointer.digest not in there or self._is_short(odb, pointer, cache)
+            }
+        return [pointer for pointer in pointers if pointer in lacking]
+
+
+def _place(pointer: Cached) -> tuple[str, str]:
+    """Objects of the same hash and remote are asked for together."""
+    return pointer.hash_name, pointer.remote or ""
 
 
 @dataclass
 class _Counted:
-    """Passes on what is told of one file's bytes; and in the end what was not told of them."""
+    """Counts the bytes of one file on their way to ``advance``, and adds the rest at its end."""
 
     advance: Advance
-    told: int = 0
+    counted: int = 0
 
     def __call__(self, count: int) -> None:
-        self.told += count
+        self.counted += count
         self.advance(count)
 
     def finish(self, file: Path) -> None:
-        """A file system may link or copy a file, and tell nothing."""
-        self(file.stat().st_size - self.told)
+        """A file system may link or copy a file without reporting any bytes."""
+        self(file.stat().st_size - self.counted)
 
 
 def _of_bytes(advance: Advance) -> Any:
-    """The bytes that fsspec moved of one file, told to ``advance``."""
+    """A callback for the bytes that fsspec moved of one file."""
     from fsspec import Callback
 
     class Bytes(Callback):  # type: ignore[misc] # fsspec has no types
@@ -278,7 +282,7 @@ def _of_files(advance: Advance) -> Any:
 
 @contextlib.contextmanager
 def _transport(project: Path) -> Iterator[_Transport]:
-    """DVC's remotes for a transfer, their errors put into our words."""
+    """DVC's remotes for a transfer; their errors become ours."""
     from dvc.config import NoRemoteError
     from dvc.exceptions import DvcException
 
@@ -296,6 +300,4 @@ def _transport(project: Path) -> Iterator[_Transport]:
             where = f" ({error.filename})" if error.filename else ""
             raise Unavailable(f"{error.strerror}{where}", capacity.make_room("MODEL")) from None
         text = redact.text(str(error)) or type(error).__name__
-        raise Unavailable(
-            f"the DVC remote does not do its part: {text}", "dvc remote list"
-        ) from None
+        raise Unavailable(f"DVC remote error: {text}", "dvc remote list") from None

@@ -13,8 +13,7 @@ from typing import Any
 
 from tagship.disk import files as disk_files
 from tagship.dvc import pointers, stages
-from tagship.dvc.cache import GIT, Object
-from tagship.dvc.pointers import Out
+from tagship.dvc.pointers import Out, Pointer
 from tagship.dvc.stages import Stage
 from tagship.errors import Corrupt, NotFound
 from tagship.git import run, tree
@@ -25,7 +24,14 @@ from tagship.text import yaml
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A model at a commit: what to release or deploy, and where it came from."""
+    """A model at a commit: what to release or deploy, and its origin.
+
+    Attributes:
+        outs: the model, and its self-test where it has one.
+        makers: the stages that made the model, first things first.
+        metric_outs: the files of its metrics.
+        params: of the stages, or else all of params.yaml.
+    """
 
     artifact: artifacts.Artifact
     commit: str
@@ -40,15 +46,21 @@ class Snapshot:
         return self.outs[0].identity
 
     @property
-    def dvc_objects(self) -> list[Object]:
-        """What DVC keeps of the model: a list for each folder, and what lies in none."""
-        return [one for out in self.outs for one in out.objects if one.hash_name != GIT]
+    def pointers(self) -> tuple[Pointer, ...]:
+        """The bytes that the commit promises; tracked folders are not opened."""
+        return tuple(pointer for out in self.outs for pointer in out.pointers)
 
     @property
-    def pointers(self) -> list[str]:
-        """The files in Git that say what the model's bytes are, and dvc.yaml, which names it."""
+    def size(self) -> int | None:
+        """In bytes, as recorded; None where the size of one was not."""
+        sizes = [pointer.size for pointer in self.pointers]
+        return None if None in sizes else sum(size or 0 for size in sizes)
+
+    @property
+    def recorded_in(self) -> list[str]:
+        """The files in Git that hold the digests, and dvc.yaml, which names the model."""
         pipeline = artifacts.pipeline_of(self.artifact.model)[1]
-        return sorted({pipeline, *(out.pointer for out in (*self.outs, *self.metric_outs))})
+        return sorted({pipeline, *(out.recorded_in for out in (*self.outs, *self.metric_outs))})
 
     @property
     def lineage(self) -> list[dict[str, Any]]:
@@ -61,7 +73,7 @@ def snapshot(repository: run.Repository, blobs: tree.Blobs, commit: str, model: 
 
     Raises:
         NotFound: the commit declares no such model, or does not track its path.
-        Corrupt: one of the files that say so cannot be read.
+        Corrupt: a file that records it cannot be read.
     """
     folder, name = artifacts.pipeline_of(model)
     data = blobs.read(commit, name)
@@ -87,7 +99,7 @@ def snapshot(repository: run.Repository, blobs: tree.Blobs, commit: str, model: 
 
 
 def _check_names(artifact: artifacts.Artifact) -> None:
-    """The model and its self-test lie side by side in a version directory, with our own files."""
+    """The model and its self-test are in one version directory, with tagship's own files."""
     names = [posixpath.basename(path) for path in artifact.paths]
     if len(set(names)) < len(names):
         raise Corrupt(
@@ -111,14 +123,14 @@ def _metric_paths(
 ) -> dict[str, None]:
     """The metric files of the related stages, and those on dvc.yaml's top level that are theirs.
 
-    Where no stage is related (a model from ``dvc add``), all of the top level's are taken if the
-    model is alone in its dvc.yaml; else those that name it, or lie beside it.
+    Where no stage is related (a model from ``dvc add``): all on the top level if the model is alone
+    in its dvc.yaml; else those that name it, or are beside it.
     """
     folder, name = artifacts.pipeline_of(artifact.model)
     top = yaml.parse(blobs.read(commit, name) or b"", name).get("metrics")
     paths = {path: None for stage in related for path in stage.metrics}
     outs = {path for stage in related for path in stage.outs}
-    for path in (stages.join(folder, one) for one in stages.metric_files(top)):
+    for path in (stages.join(folder, name) for name in stages.metric_files(top)):
         if any(stages.holds(out, path) for out in outs) or (
             not related and (alone or _is_named(artifact, path))
         ):
@@ -157,22 +169,25 @@ def _params(blobs: tree.Blobs, commit: str, related: list[Stage]) -> Any:
     return yaml.plain({key: value for key, value in whole.items() if key != "deploy"})
 
 
-def stale(taken: Snapshot, blobs: tree.Blobs) -> list[str]:
-    """What the commit has otherwise than when its stages made the model: files, and parameters.
+def changed_inputs(snapshot: Snapshot, blobs: tree.Blobs) -> list[str]:
+    """Inputs that differ between the commit and dvc.lock: the model was not built from the commit.
 
     Compared are the files that Git keeps, and params.yaml, with what dvc.lock recorded.
+
+    Returns:
+        Paths of files, and parameters as ``parameter `NAME```.
     """
-    params = yaml.parse(blobs.read(taken.commit, PARAMS_FILE) or b"", PARAMS_FILE)
-    found: dict[str, None] = {}
-    for stage in taken.makers:
+    params = yaml.parse(blobs.read(snapshot.commit, PARAMS_FILE) or b"", PARAMS_FILE)
+    changed: dict[str, None] = {}
+    for stage in snapshot.makers:
         for path, md5 in stage.deps.items():
-            data = None if md5 is None else blobs.read(taken.commit, path)
+            data = None if md5 is None else blobs.read(snapshot.commit, path)
             if data is not None and md5 not in _md5s(data):
-                found[path] = None
+                changed[path] = None
         for name, value in stage.params.items():
             if ":" not in name and _parameter(params, name) != value:
-                found[f"{name} in {PARAMS_FILE}"] = None
-    return list(found)
+                changed[f"parameter `{name}`"] = None
+    return list(changed)
 
 
 def _md5s(data: bytes) -> set[str]:

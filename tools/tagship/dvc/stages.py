@@ -23,7 +23,7 @@ class Stage:
         outs: DVC's entry (``md5``, ``size``, ...) by path.
         params: value by name; those of another file than params.yaml are ``file:name``.
         metrics: paths of its metric files.
-        pointer: the dvc.lock that says so.
+        recorded_in: the path of its dvc.lock.
         plots: paths of its plots, and their options (``template``, ``x``, ``y``, ...).
     """
 
@@ -33,7 +33,7 @@ class Stage:
     outs: dict[str, dict[str, Any]]
     params: dict[str, Any]
     metrics: tuple[str, ...]
-    pointer: str
+    recorded_in: str
     plots: tuple[tuple[str, dict[str, Any]], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -47,40 +47,40 @@ class Stage:
         }
 
 
-def read(pointer: str, lock: bytes, pipeline: bytes) -> list[Stage]:
+def read(name: str, lock: bytes, pipeline: bytes) -> list[Stage]:
     """The stages of one dvc.lock.
 
     Args:
-        pointer: its path.
+        name: its path.
         lock: its content.
         pipeline: the content of the dvc.yaml beside it.
 
     Raises:
         Corrupt: one of the two cannot be read, or is not of DVC's form.
     """
-    folder = posixpath.dirname(pointer)
+    folder = posixpath.dirname(name)
     declared = yaml.parse(pipeline, posixpath.join(folder, PIPELINE_FILE))
-    locked = yaml.parse(lock, pointer)
+    locked = yaml.parse(lock, name)
     try:
-        found = list(_stages(pointer, folder, locked, declared))
+        locked_stages = list(_stages(name, folder, locked, declared))
         # DVC leaves the entry of a stage that was renamed or removed in the lock
         known = declared.get("stages") or {}
-        return [stage for stage in found if stage.name.partition("@")[0] in known]
+        return [stage for stage in locked_stages if stage.name.partition("@")[0] in known]
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise Corrupt(f"{pointer} is not of DVC's form", "write it again: dvc repro") from None
+        raise Corrupt(f"{name} is not of DVC's form", "write it again: dvc repro") from None
 
 
 def _stages(
-    pointer: str, folder: str, locked: dict[str, Any], written: dict[str, Any]
+    name: str, folder: str, locked: dict[str, Any], written: dict[str, Any]
 ) -> Iterator[Stage]:
-    for name, stage in (locked.get("stages") or {}).items():
-        declared = (written.get("stages") or {}).get(name.partition("@")[0]) or {}
+    for stage_name, stage in (locked.get("stages") or {}).items():
+        declared = (written.get("stages") or {}).get(stage_name.partition("@")[0]) or {}
         # an item of foreach or matrix is "name@item" in the lock, and its declaration is in do:
         declared = declared.get("do", declared)
         place = posixpath.join(folder, str(declared.get("wdir") or ""))
         command = stage.get("cmd") or ""
         yield Stage(
-            name,
+            stage_name,
             " && ".join(command) if isinstance(command, list) else str(command),
             {join(place, dep["path"]): dep.get("md5") for dep in stage.get("deps") or ()},
             {join(place, out["path"]): dict(out) for out in stage.get("outs") or ()},
@@ -90,8 +90,8 @@ def _stages(
                 for key, value in (values or {}).items()
             },
             tuple(join(place, path) for path in metric_files(declared.get("metrics"))),
-            pointer,
-            tuple((join(place, path), one) for path, one in plots(declared.get("plots"))),
+            name,
+            tuple((join(place, path), options) for path, options in plots(declared.get("plots"))),
         )
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tagship.deploy import plan
 from tagship.disk import atomic, files
-from tagship.disk.files import Digests, File
-from tagship.dvc import content
+from tagship.disk.files import File
+from tagship.dvc.content import Content
 from tagship.dvc.snapshot import Snapshot
 from tagship.errors import Corrupt, NotFound, Refused, SelfTestFailed, TagshipError, Unavailable
 from tagship.export import formats as export_formats
@@ -68,36 +68,47 @@ def export(
         ref: the version; deregistered ones can be exported too.
         formats: names in ``descriptions.FORMATS``.
         target: a folder that does not exist, or is empty; None for the texts alone.
-        progress: is told the bytes hashed, fetched and copied.
+        progress: is called with the bytes hashed, fetched and copied.
 
     Raises:
         NotFound: there is no such version, or no such format.
-        Refused: the tag was moved, a format does not take the model, ``target`` may not be
+        Refused: the tag was moved, a format cannot describe the model, ``target`` may not be
             written, or the file is not what its name says. Nothing is left behind.
-        Corrupt, Unavailable: the bytes cannot be had as they were released, or not be written.
-        SelfTestFailed: a version that was never deployed does not answer as it was released.
+        Corrupt, Unavailable: the bytes are not available as they were released, or cannot be
+            written.
+        SelfTestFailed: the answers of a version that was never deployed are not those that it was
+            released with.
     """
     release, store = find.find(source, ref), host.store(ref.model)
     plan.check_not_moved(journal.events(store), release)
-    taken = source.snapshot(release.commit, ref.model)
-    wanted = tuple(dict.fromkeys(formats))
+    snapshot = source.snapshot(release.commit, ref.model)
+    names = tuple(dict.fromkeys(formats))
     described = find.describe(source, store, release)
-    export_formats.check(wanted, described)
+    export_formats.check(names, described)
     if target is None:
-        texts = export_formats.write(wanted, described, taken.artifact)
-        return _exported(release, wanted, texts)
-    _check_names(taken, wanted)
-    place = _check_target(target, host.root, source.cache.folder)
+        texts = export_formats.write(names, described, snapshot.artifact)
+        return _exported(release, names, texts)
+    _check_names(snapshot, names)
+    content = source.content(progress=progress)
+    place = _check_target(target, host.root, content.cache.folder)
     try:
         intact = _intact(source, host, release, progress)
-        return _export(
-            source, store, host.settings, release, taken, wanted, place, intact, progress
-        )
+        with _new_folder(place) as folder:
+            described = _copy_kept(store, intact, folder, progress) or source.describe(
+                release, snapshot, _copy_tracked(content, snapshot, folder)
+            )
+            if described.architecture is None:
+                described = _tested(host.settings, described, folder)
+            texts = export_formats.write(names, described, snapshot.artifact)
+            for name, text in texts.items():
+                (folder / name).write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise Unavailable(
             f"{target} could not be written: {error.strerror or error} ({error.filename})",
-            "mend that, and export again: nothing is left of it",
+            "fix that, and export again: nothing is left of it",
         ) from None
+    exported = _exported(release, names, texts)
+    return replace(exported, directory=place, files=described.files)
 
 
 def _exported(release: Release, formats: tuple[str, ...], texts: dict[str, str]) -> Exported:
@@ -105,14 +116,14 @@ def _exported(release: Release, formats: tuple[str, ...], texts: dict[str, str])
     return Exported(name.model, str(release.version), str(name), release.commit, formats, texts)
 
 
-def _check_names(taken: Snapshot, formats: tuple[str, ...]) -> None:
-    """Refuse a model whose file would be a description's; a Mac takes ``readme.md`` for both."""
+def _check_names(snapshot: Snapshot, formats: tuple[str, ...]) -> None:
+    """Refuse a model file with the name of a description; on a Mac, case does not count."""
     own = {name.casefold(): name for name in export_formats.names(formats)}
-    for path in taken.artifact.paths:
+    for path in snapshot.artifact.paths:
         name = Path(path).name
         if name.casefold() in own:
             raise Refused(
-                f"{name} of {taken.artifact.model} would lie where"
+                f"{name} of {snapshot.artifact.model} would lie where"
                 f" {own[name.casefold()]} of the export goes",
                 "choose another format, or rename the model's file and release it again",
             )
@@ -123,10 +134,10 @@ def _check_target(target: Path, *reserved: Path) -> Path:
 
     Raises:
         NotFound: the folder that it would be made in is not there.
-        Refused: it holds something, one stands in it, or it lies where versions, Git's or DVC's own
-            files are.
+        Refused: it is not empty, it is the working directory, or it is where versions or the own
+            files of Git or DVC are.
     """
-    place, *others = (Path(os.path.realpath(one)) for one in (target, *reserved))
+    place, *others = (Path(os.path.realpath(path)) for path in (target, *reserved))
     if any(folder in others or _is_reserved(folder) for folder in (place, *place.parents)):
         raise Refused(
             f"{target} lies where models are deployed, or where Git or DVC keep their own",
@@ -134,7 +145,7 @@ def _check_target(target: Path, *reserved: Path) -> Path:
         )
     if not place.parent.is_dir():
         raise NotFound(f"there is no folder {target.parent}", f"mkdir -p {target.parent}")
-    if place == Path.cwd().resolve():  # it would be another one's name, and this one gone
+    if place == Path.cwd().resolve():  # the rename would replace it
         raise Refused(f"{target} is the folder that you are in", "give a new one: -o ./export")
     if place.exists() and not _is_empty(place):
         raise Refused(
@@ -154,33 +165,9 @@ def _is_empty(folder: Path) -> bool:
     return folder.is_dir() and not any(folder.iterdir())
 
 
-def _export(
-    source: Source,
-    store: Store,
-    settings: Settings,
-    release: Release,
-    taken: Snapshot,
-    formats: tuple[str, ...],
-    place: Path,
-    intact: Sequence[str],
-    progress: Progress,
-) -> Exported:
-    with _new_folder(place) as folder:
-        described = _copy_kept(store, intact, folder, progress)
-        if described is None:
-            described = _copy_cached(source, release, taken, folder, progress)
-        if described.architecture is None:
-            described = _tested(settings, described, folder)
-        texts = export_formats.write(formats, described, taken.artifact)
-        for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    done = _exported(release, formats, texts)
-    return replace(done, directory=place, files=described.files)
-
-
 @contextlib.contextmanager
 def _new_folder(place: Path) -> Iterator[Path]:
-    """A folder to fill, which gets its name when all is in it; else it is gone."""
+    """A folder to fill, which gets its name when it is complete; after an error it is removed."""
     temporary = atomic.temporary_name(place)
     try:
         temporary.mkdir()
@@ -214,36 +201,32 @@ def _intact(source: Source, host: Host, release: Release, progress: Progress) ->
     """The directories whose bytes are as their metadata say, and their metadata as the tag says."""
     model, version = release.tag.name.model, str(release.version)
     try:
-        found = verify.verify(source, host, Ref(model, Wanted.parse(version, model)), progress)
+        verified = verify.verify(source, host, Ref(model, Wanted.parse(version, model)), progress)
     except NotFound:
         return []
-    return [one.directory for one in reversed(found) if not one.problems]
+    return [checked.directory for checked in reversed(verified) if not checked.problems]
 
 
 def _copy(source: Path, file: File, target: Path, advance: Advance) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    if files.copy(source, target, advance) != Digests(file.size, file.md5, file.sha256):
-        raise Corrupt(f"{source} changes while it is read", "look who writes there: tagship verify")
+    copied = files.copy(source, target, advance)
+    if replace(copied, path=file.path, executable=file.executable) != file:
+        raise Corrupt(f"{source} changes while it is read", "tagship verify")
     if file.executable:
         target.chmod(0o755)
 
 
-def _copy_cached(
-    source: Source, release: Release, taken: Snapshot, folder: Path, progress: Progress
-) -> Metadata:
-    """Copy the version as a deploy does: from the DVC cache, which gets what it lacks."""
-    fetch = source.fetcher(progress=progress)
-    files = content.files(taken, fetch)
-    fetch(file.object for file in files)
-    with progress("copying", sum(file.object.size or 0 for file in files) or None) as advance:
-        copied = tuple(
-            content.copy(file, source.blobs, fetch, folder / file.path, advance) for file in files
-        )
-    return source.describe(release, taken, copied)
+def _copy_tracked(content: Content, snapshot: Snapshot, folder: Path) -> tuple[File, ...]:
+    """Copy the version as a deploy does: from the DVC cache, after fetching what it lacks."""
+    pointers = content.files(snapshot.pointers)
+    content.fetch(pointers)
+    total = sum(pointer.size or 0 for pointer in pointers) or None
+    with content.progress("copying", total) as advance:
+        return tuple(content.bring(pointer, folder / pointer.path, advance) for pointer in pointers)
 
 
 def _tested(settings: Settings, described: Metadata, folder: Path) -> Metadata:
-    """What the smoke test of a deploy would have found; where it cannot be run, the same."""
+    """The metadata with the result of a deploy's smoke test; unchanged where it cannot be run."""
     if not settings.smoke_test:
         return described
     self_test = folder / described.self_test if described.self_test else None

@@ -43,6 +43,13 @@ class Blobs:
             return None
         return data if kind in ("blob", b"blob") else None
 
+    def content(self, blob: str) -> bytes | None:
+        """The content of a blob by its id, or None where Git lacks it."""
+        try:
+            return bytes(self._git.get_object_data(blob)[3])
+        except ValueError:
+            return None
+
     def entries(self, commit_id: str, path: str) -> list[Entry]:
         """Every file at or below ``path`` in a commit. Only a folder needs another process.
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from tagship.dvc import content
 from tagship.errors import Corrupt, NotFound, Unavailable
 from tagship.git import commits
 from tagship.host import history, installed, journal, link
@@ -189,15 +188,15 @@ def _changes_of_known(
 def _form(
     source: Source, store: Store, release: Release, described: Metadata
 ) -> dict[str, Any] | None:
-    """What a version's self-test takes and gives; from its directory, or from its commit."""
+    """Inputs and outputs of a version's self-test; from its directory, or from its commit."""
     if described.self_test is None:
         return None
     try:
         if described.deployment is not None:
             name = history.directory_name(described.version, described.deployment.id)
             return SelfTest.read(store.path(name) / described.self_test).form
-        taken = source.snapshot(release.commit, described.model)
-        data = content.content(taken.outs[1], taken.commit, source.blobs, source.cache)
+        pointer = source.snapshot(release.commit, described.model).outs[1].file
+        data = source.content(offline=True).read(pointer) if pointer else None
         return None if data is None else SelfTest.parse(data, described.self_test).form
     except (Corrupt, OSError):
         return None

@@ -1,7 +1,7 @@
-"""One version: its tag, and all that is known of it."""
+"""One version: its tag and its metadata."""
 
-from tagship.disk import files as disk_files
-from tagship.dvc import cache, content, remote, snapshot
+from tagship.disk.files import File
+from tagship.dvc.snapshot import Snapshot
 from tagship.errors import TagshipError
 from tagship.host import installed
 from tagship.host.metadata import Metadata
@@ -12,7 +12,7 @@ from tagship.workspace.source import Source
 
 
 def show(source: Source, store: Store, ref: Ref) -> Metadata:
-    """All that is known of a version: as it was deployed, or else as its tag has it.
+    """The metadata of a version: as it was deployed, or else as its tag has it.
 
     Raises:
         NotFound, Refused: there is no such version.
@@ -21,7 +21,7 @@ def show(source: Source, store: Store, ref: Ref) -> Metadata:
 
 
 def find(source: Source, ref: Ref) -> Release:
-    """A version, deregistered ones included: what was released can be looked at.
+    """A version; deregistered ones too, since they were released.
 
     Raises:
         NotFound, Refused: there is no such version.
@@ -38,22 +38,17 @@ def describe(source: Source, store: Store, release: Release) -> Metadata:
         described = installed.read_metadata(store, directory)
         if described and described.version == str(release.version):
             return described
-    taken = source.snapshot(release.commit, release.tag.name.model)
-    return source.describe(release, taken, tracked_files(source, taken))
+    snapshot = source.snapshot(release.commit, release.tag.name.model)
+    return source.describe(release, snapshot, promised_files(source, snapshot))
 
 
-def tracked_files(source: Source, taken: snapshot.Snapshot) -> tuple[disk_files.File, ...]:
-    """The files of a version that is not on disk: no sha256, and no list that is not here."""
+def promised_files(source: Source, snapshot: Snapshot) -> tuple[File, ...]:
+    """The files that a commit promises, without sha256; none where a folder's list is not here."""
     try:
-        fetch = remote.Fetcher(source.cache, source.incoming, offline=True)
-        files = content.files(taken, fetch)
+        pointers = source.content(offline=True).files(snapshot.pointers)
     except (TagshipError, OSError):
         return ()
     return tuple(
-        disk_files.File(file.path, file.object.size or 0, _md5(file), "", file.executable)
-        for file in files
+        File(pointer.path, pointer.size or 0, pointer.md5, "", pointer.executable)
+        for pointer in pointers
     )
-
-
-def _md5(file: content.TrackedFile) -> str:
-    return file.object.digest if file.object.hash_name == cache.MD5 else ""

@@ -110,13 +110,11 @@ def _size_and_metrics(
     source: Source, model: str, release: Release
 ) -> tuple[int | None, dict[str, Any]]:
     """From the tag's message; from the commit where GTO or a person made the tag."""
-    told = release.metrics
-    if told is not None:
-        return release.size, told
+    if release.metrics is not None:
+        return release.size, release.metrics
     try:
-        taken = source.snapshot(release.commit, model)
-        sizes = [one.size for out in taken.outs for one in out.objects]
-        metrics = source.metrics(taken)
+        snapshot = source.snapshot(release.commit, model)
+        metrics = source.metrics(snapshot)
     except TagshipError:  # the tag is older than the artifact's declaration: listed all the same
         return None, {}
-    return sum(size or 0 for size in sizes), metrics
+    return sum(pointer.size or 0 for pointer in snapshot.pointers), metrics

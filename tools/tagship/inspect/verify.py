@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagship.disk import files as disk_files
-from tagship.dvc import snapshot
+from tagship.dvc.snapshot import Snapshot
 from tagship.errors import Corrupt, NotFound, Refused
 from tagship.git.run import Repository
 from tagship.host import installed, metadata
@@ -27,7 +27,7 @@ from tagship.workspace.source import Source
 
 @dataclass(frozen=True)
 class Verification:
-    """What hashing one version directory found; no problems: it is as it was released."""
+    """The result of hashing one version directory; no problems: it is as it was released."""
 
     model: str
     version: str
@@ -52,8 +52,8 @@ def self_test(directory: Path, timeout: float) -> Report:
         TagshipError: an extra that it needs is not installed.
     """
     described = metadata.read(directory)
-    asked = directory / described.self_test if described.self_test else None
-    return selftest.run(directory / described.path, asked, timeout)
+    file = directory / described.self_test if described.self_test else None
+    return selftest.run(directory / described.path, file, timeout)
 
 
 def directory_of(source: Source, store: Store, ref: Ref) -> Path:
@@ -78,7 +78,7 @@ def verify(
         source: where the tags are.
         host: where the versions are.
         ref: a model (all of its versions on disk), or one version of it; None for everything.
-        progress: is told the bytes hashed.
+        progress: is called with the bytes hashed.
 
     Raises:
         NotFound: there is nothing of that on disk.
@@ -86,23 +86,25 @@ def verify(
     names = sorted(source.artifacts()) if ref is None else [ref.model]
     if ref is not None:
         check_deployed(source, host, ref.model)
-    found = []
+    verifications = []
     for name in names:
         store, known = host.store(name), source.catalog(name)
         for directory in _chosen(source, store, ref):
-            found.append(verify_directory(source, host.policy, store, known, directory, progress))
-    if ref is not None and not found:
+            verifications.append(
+                verify_directory(source, host.policy, store, known, directory, progress)
+            )
+    if ref is not None and not verifications:
         raise NotFound(f"{ref} is not on disk here", f"tagship deploy {ref}")
-    return found
+    return verifications
 
 
 def _chosen(source: Source, store: Store, ref: Ref | None) -> list[str]:
     """The directories of a model, or those of one version of it."""
-    wanted = None
+    version = None
     if ref is not None and ref.wanted != Wanted():
-        wanted = str(inspect_find.find(source, ref).version)
-    known = installed.by_seq(store)
-    return [one for one in known if wanted in (None, host_link.version_of(one))]
+        version = str(inspect_find.find(source, ref).version)
+    directories = installed.by_seq(store)
+    return [name for name in directories if version in (None, host_link.version_of(name))]
 
 
 def verify_directory(
@@ -124,9 +126,9 @@ def verify_directory(
         )
         return Verification(known.model, version, directory, 0, 0, (problem,))
     problems = metadata.verify(store.path(directory), described, progress=progress)
-    told = {problem.path for problem in problems}
+    named = {problem.path for problem in problems}
     modes = disk_files.modes(store.path(directory), described.files)
-    problems += [problem for problem in modes if problem.path not in told]
+    problems += [problem for problem in modes if problem.path not in named]
     problems += [
         disk_files.Problem(disk_files.METADATA, what)
         for what in (
@@ -140,7 +142,7 @@ def verify_directory(
 
 
 def _against_tag(source: Source, described: Metadata, known: Catalog) -> list[str]:
-    """Where the metadata and what follows from the tag and its commit part."""
+    """Where the metadata differ from the tag and its commit."""
     release = known.get(described.version)
     if release is None:
         return [f"names the tag {described.tag.name}, which this clone has not"]
@@ -149,8 +151,8 @@ def _against_tag(source: Source, described: Metadata, known: Catalog) -> list[st
         wrong.append(f"was made from another tag object than {release.tag.name} is now")
     if described.commit.id != release.commit:
         wrong.append(f"names another commit than {release.tag.name}")
-    taken = source.snapshot(release.commit, known.model)
-    promised = _promised(source, taken)
+    snapshot = source.snapshot(release.commit, known.model)
+    promised = _promised(source, snapshot)
     for file in described.files:
         if promised.get(file.path, file.md5) != file.md5:
             wrong.append(f"names another md5 for {file.path} than {release.tag.name}")
@@ -160,38 +162,38 @@ def _against_tag(source: Source, described: Metadata, known: Catalog) -> list[st
         return wrong
     return [
         f"has another {name} than {release.tag.name}"
-        for name in _otherwise(source, described, release, taken)
+        for name in _differing(source, described, release, snapshot)
     ]
 
 
-def _otherwise(
-    source: Source, described: Metadata, release: Release, taken: snapshot.Snapshot
+def _differing(
+    source: Source, described: Metadata, release: Release, snapshot: Snapshot
 ) -> list[str]:
-    """The fields that follow from a tag and its commit, and are others."""
-    wanted = source.describe(release, taken, described.files)
-    found, right = (yaml.flat(one.to_json()) for one in (described, wanted))
+    """The names of fields that follow from a tag and its commit, and differ."""
+    expected = source.describe(release, snapshot, described.files)
+    on_disk, at_tag = (yaml.flat(value.to_json()) for value in (described, expected))
     fields = ("model", "path", "self_test", "size", "lineage")
     groups = ("tag.", "commit.", "params.")
     names = [
         name
-        for name in {**right, **found}
+        for name in {**at_tag, **on_disk}
         if name in fields or (name.startswith(groups) and name != "tag.signer")
     ]
-    wrong = [name for name in names if found.get(name) != right.get(name)]
-    # of metrics that DVC keeps, the cache may hold others today than when it was deployed
-    whole = all(out.names for out in taken.metric_outs)
-    return wrong + [
+    differing = [name for name in names if on_disk.get(name) != at_tag.get(name)]
+    # metrics that DVC keeps may be missing from the cache today, or were so when it was deployed
+    complete = all(out.in_git for out in snapshot.metric_outs)
+    return differing + [
         f"metrics.{name}"
-        for name in {**wanted.metrics, **described.metrics}
-        if (whole or (name in wanted.metrics and name in described.metrics))
-        and described.metrics.get(name) != wanted.metrics.get(name)
+        for name in {**expected.metrics, **described.metrics}
+        if (complete or (name in expected.metrics and name in described.metrics))
+        and described.metrics.get(name) != expected.metrics.get(name)
     ]
 
 
 def _against_policy(
     policy: Policy, repository: Repository, described: Metadata, known: Catalog
 ) -> list[str]:
-    """What this host asks for today, and the version has not: a key may have been revoked."""
+    """What this host requires today, and the version lacks: a key may have been revoked."""
     release = known.get(described.version)
     try:
         if release is not None:
@@ -202,7 +204,7 @@ def _against_policy(
     return []
 
 
-def _promised(source: Source, taken: snapshot.Snapshot) -> dict[str, str]:
+def _promised(source: Source, snapshot: Snapshot) -> dict[str, str]:
     """The md5 of every file that DVC promises at a commit, as far as this machine knows."""
-    files = inspect_find.tracked_files(source, taken)
+    files = inspect_find.promised_files(source, snapshot)
     return {file.path: file.md5 for file in files if file.md5}

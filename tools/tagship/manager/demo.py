@@ -233,8 +233,8 @@ class Story:
         """
         file = max(_files(self.path), key=lambda path: path.stat().st_size)
         digest = hashlib.md5(file.read_bytes()).hexdigest()  # noqa: S324 - DVC's name of it
-        cached = cache.of_project(self.copy).path(cache.Object(cache.MD5, digest))
-        stored = self.remote / "files" / "md5" / digest[:2] / digest[2:]
+        name = Path("files", "md5", digest[:2], digest[2:])
+        cached, stored = cache.of_project(self.copy).folder / name, self.remote / name
         if not (cached.is_file() and stored.is_file()):
             return False
         self._head("a damaged byte is refused")

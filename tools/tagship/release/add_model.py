@@ -56,7 +56,7 @@ def check_in(source: Source, store: Store, model: str, trained: object, message:
             f"dvc repro {out.stage}, commit dvc.lock, then: tagship release {model} --deploy",
         )
     target = source.repository.top / artifact.path
-    by_git = out is not None and bool(out.names)
+    by_git = out is not None and out.in_git
     kept = [target] if by_git else [target, *repo.pointer_files(target)]
     backups = store.private / "checkin"
     shutil.rmtree(backups, ignore_errors=True)

@@ -3,7 +3,7 @@
 Which files are plots, and how, stands in dvc.yaml, in the form that DVC 3.67 reads
 (``dvc/schema.py``, ``dvc/repo/plots``). Everything is read from the commits with Git, and from
 DVC's cache here: no remote is asked, and no file of the work tree is opened. What cannot be drawn
-is told in words, never an error.
+gets a note, never an error.
 """
 
 import base64
@@ -20,8 +20,9 @@ import dvc_render
 from dvc_render.exceptions import DvcRenderError
 from dvc_render.vega_templates import Template
 
-from tagship.dvc import cache as dvc_cache
-from tagship.dvc import content, pointers, remote, stages
+from tagship.dvc import pointers, stages
+from tagship.dvc.content import Content
+from tagship.dvc.pointers import Pointer
 from tagship.dvc.stages import Stage
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
 from tagship.git import commits
@@ -30,7 +31,7 @@ from tagship.report import plot_data
 from tagship.report.charts import one_line
 from tagship.report.plot_data import Row
 from tagship.text import json_reader, yaml
-from tagship.workspace.source import Source as Versions
+from tagship.workspace.source import Source
 
 LARGEST = 4_000_000  # bytes of one file
 MOST_POINTS = 1_000  # of a line; more are thinned out
@@ -97,7 +98,7 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Source:
+class Series:
     """A column of a file over a column of another, or the same; None: the last, and the index."""
 
     path: str
@@ -111,7 +112,7 @@ class Definition:
     """A plot as dvc.yaml declares it, paths from the repository's top."""
 
     name: str
-    sources: tuple[Source, ...]
+    series: tuple[Series, ...]
     template: str
     labels: dict[str, str]
     header: bool = True
@@ -126,33 +127,34 @@ class Definition:
 class _Commit:
     """One side, and what its commit declares."""
 
-    source: Versions
+    source: Source
+    content: Content
     side: Side
     pipeline: list[Stage]
     definitions: list[Definition]
 
 
-def read(source: Versions, model: str, sides: Sequence[Side]) -> tuple[Plot, ...]:
-    """The plots of a model at several versions; a definition is the first side's that has it."""
+def read(source: Source, model: str, sides: Sequence[Side]) -> tuple[Plot, ...]:
+    """The plots of a model at several versions; the first side that has a definition decides."""
     commits, notes = [], []
     for side in sides:
         try:
             commits.append(_commit(source, model, side))
         except TagshipError as error:
             notes.append(f"{side.version}: {error.message}")
-    wanted: dict[tuple[str, int], Definition] = {}
+    definitions: dict[tuple[str, int], Definition] = {}
     for commit in commits:
         count: Counter[str] = Counter()
-        for one in commit.definitions:
-            wanted.setdefault((one.name, count[one.name]), one)
-            count[one.name] += 1
-    found = [plot for one in wanted.values() for plot in _plots(one, commits)]
+        for definition in commit.definitions:
+            definitions.setdefault((definition.name, count[definition.name]), definition)
+            count[definition.name] += 1
+    plots = [plot for definition in definitions.values() for plot in _plots(definition, commits)]
     if notes:
-        found.append(Plot(model, model, notes=tuple(notes)))
-    return tuple(found)
+        plots.append(Plot(model, model, notes=tuple(notes)))
+    return tuple(plots)
 
 
-def _commit(source: Versions, model: str, side: Side) -> _Commit:
+def _commit(source: Source, model: str, side: Side) -> _Commit:
     try:
         commits.commit(source.repository, side.commit)
     except NotFound:
@@ -166,7 +168,8 @@ def _commit(source: Versions, model: str, side: Side) -> _Commit:
     pipeline = pointers.pipeline_at(source.blobs, side.commit, folder, artifact.path)
     related = stages.related(pipeline, artifact.path)
     declared = yaml.parse(data, name).get("plots")
-    return _Commit(source, side, pipeline, list(_definitions(related, declared, folder)))
+    definitions = list(_definitions(related, declared, folder))
+    return _Commit(source, source.content(offline=True), side, pipeline, definitions)
 
 
 def _definitions(related: list[Stage], declared: Any, folder: str) -> Iterator[Definition]:
@@ -179,17 +182,18 @@ def _definitions(related: list[Stage], declared: Any, folder: str) -> Iterator[D
             yield _definition(path, "", options)
     outs = {path for stage in related for path in stage.outs}
     for name, options in stages.plots(declared):
-        one = _definition(name, folder, options)
-        if not related or any(stages.holds(out, s.path) for s in one.sources for out in outs):
-            yield one
+        definition = _definition(name, folder, options)
+        paths = [series.path for series in definition.series]
+        if not related or any(stages.holds(out, path) for path in paths for out in outs):
+            yield definition
 
 
 def _definition(name: str, folder: str, options: dict[str, Any]) -> Definition:
     x, y = options.get("x"), options.get("y")
     texts = {key: value for key, value in options.items() if isinstance(value, str)}
     by_file = y if isinstance(y, dict) and y else {name: None if y == {} else y}
-    sources = [
-        Source(
+    series = [
+        Series(
             stages.join(folder, str(path)),
             column,
             stages.join(folder, str(_first(x)) if isinstance(x, dict) and x else str(path)),
@@ -201,12 +205,12 @@ def _definition(name: str, folder: str, options: dict[str, Any]) -> Definition:
     path = name if isinstance(y, dict) else stages.join(folder, name)
     labels = {key: texts[key] for key in ("title", "x_label", "y_label") if texts.get(key)}
     template = texts.get("template") or "linear"
-    return Definition(path, tuple(sources), template, labels, options.get("header") is not False)
+    return Definition(path, tuple(series), template, labels, options.get("header") is not False)
 
 
 def _columns(value: Any) -> list[str | None]:
     many = value if isinstance(value, list) and value else [value]
-    return [_column(one) for one in many]
+    return [_column(name) for name in many]
 
 
 def _column(value: Any) -> str | None:
@@ -221,7 +225,7 @@ def _plots(definition: Definition, commits: Sequence[_Commit]) -> Iterator[Plot]
     """One plot; of a folder, one for each file that is in it on either side."""
     files: dict[str, dict[str, bytes | TagshipError]] = {}
     notes: list[str] = []
-    paths = {path for source in definition.sources for path in (source.path, source.x_path)}
+    paths = {path for series in definition.series for path in (series.path, series.x_path)}
     for commit in commits:
         for path in sorted(paths):
             try:
@@ -229,7 +233,7 @@ def _plots(definition: Definition, commits: Sequence[_Commit]) -> Iterator[Plot]
                     files.setdefault(name, {})[commit.side.version] = data
             except TagshipError as error:
                 notes.append(f"{commit.side.version}: {error.message}")
-    if len(definition.sources) == 1 and definition.sources[0].path not in files and files:
+    if len(definition.series) == 1 and definition.series[0].path not in files and files:
         yield from _folder(definition, commits, files, notes)
         return
     yield _plot(definition, commits, files, notes)
@@ -242,11 +246,12 @@ def _folder(
     notes: list[str],
 ) -> Iterator[Plot]:
     names = sorted(files)
-    (source,) = definition.sources
+    (series,) = definition.series
     for name in names[:MOST_FILES]:
-        inner = dataclasses.replace(source, path=name, x_path=name)
-        one = dataclasses.replace(definition, name=name, sources=(inner,))
-        yield _plot(one, commits, files, [])
+        of_file = dataclasses.replace(series, path=name, x_path=name)
+        yield _plot(
+            dataclasses.replace(definition, name=name, series=(of_file,)), commits, files, []
+        )
     if len(names) > MOST_FILES:
         notes = [*notes, f"{len(names) - MOST_FILES} more files in it are left out"]
     if notes:
@@ -265,7 +270,7 @@ def _plot(
     for version in versions:
         there = {name: files[name][version] for name in files if version in files[name]}
         try:
-            suffix = posixpath.splitext(definition.sources[0].path)[1].lower()
+            suffix = posixpath.splitext(definition.series[0].path)[1].lower()
             if suffix in PICTURES:
                 pictures += _pictures(definition, there, version, PICTURES[suffix])
             else:
@@ -297,26 +302,19 @@ def _files(commit: _Commit, path: str) -> Iterator[tuple[str, bytes | TagshipErr
     out = pointers.find_out(
         source.repository, source.blobs, commit.side.commit, commit.pipeline, path
     )
-    fetch = remote.Fetcher(source.cache, source.incoming, offline=True)
-    for file in content.files_of(out, fetch):
-        name = posixpath.join(posixpath.dirname(path), file.path)
+    for pointer in commit.content.files(out.pointers):
+        name = posixpath.join(posixpath.dirname(path), pointer.path)
         try:
-            yield name, _bytes(commit, name, file)
+            yield name, _bytes(commit.content, name, pointer)
         except TagshipError as error:
             yield name, error
 
 
-def _bytes(commit: _Commit, name: str, file: content.TrackedFile) -> bytes:
-    wanted, cache = file.object, commit.source.cache
-    size = wanted.size
-    if wanted.hash_name != dvc_cache.GIT and cache.holds(wanted):
-        size = cache.path(wanted).stat().st_size
+def _bytes(content: Content, name: str, pointer: Pointer) -> bytes:
+    size = content.size(pointer)
     if size is not None and size > LARGEST:
         raise Refused(f"{name} has more than {LARGEST // 1_000_000} MB", "write less of it")
-    if wanted.hash_name == dvc_cache.GIT:
-        data = commit.source.blobs.read(commit.side.commit, name)
-    else:
-        data = content.cached(cache, wanted)
+    data = content.read(pointer)
     if data is None:
         raise Unavailable(f"{name} is not in the DVC cache here (dvc fetch)", "dvc fetch")
     return data
@@ -334,7 +332,7 @@ def _data(files: dict[str, bytes | TagshipError], path: str) -> bytes:
 def _pictures(
     definition: Definition, files: dict[str, bytes | TagshipError], version: str, kind: str
 ) -> list[Picture]:
-    path = definition.sources[0].path
+    path = definition.series[0].path
     text = base64.b64encode(_data(files, path)).decode()
     return [Picture(version, path, f"data:{kind};base64,{text}")]
 
@@ -348,37 +346,37 @@ def _rows(
     """The rows of one version, under the names that ``_fields`` gives."""
     x_name, y_name = _fields(definition)
     keep = definition.template not in BUILT_IN  # a template of one's own may name any column
-    found: list[Row] = []
-    for source in definition.sources:
-        rows = plot_data.read(_data(files, source.path), source.path, header=definition.header)
-        y = source.y if source.y is not None else list(rows[0])[-1]
-        others = rows
-        if source.x_path != source.path:
-            data = _data(files, source.x_path)
-            others = plot_data.read(data, source.x_path, header=definition.header)
-        _check_columns(rows, y, source.path)
-        if source.x is not None:
-            _check_columns(others, source.x, source.x_path)
-            if len(others) != len(rows):
-                what = f"{source.x_path} and {source.path} have not as many rows"
+    rows: list[Row] = []
+    for series in definition.series:
+        of_file = plot_data.read(_data(files, series.path), series.path, header=definition.header)
+        y = series.y if series.y is not None else list(of_file[0])[-1]
+        x_rows = of_file
+        if series.x_path != series.path:
+            data = _data(files, series.x_path)
+            x_rows = plot_data.read(data, series.x_path, header=definition.header)
+        _check_columns(of_file, y, series.path)
+        if series.x is not None:
+            _check_columns(x_rows, series.x, series.x_path)
+            if len(x_rows) != len(of_file):
+                what = f"{series.x_path} and {series.path} have not as many rows"
                 raise Corrupt(what, "write them again: dvc repro")
-        label = {REV: version, FILE: source.path, FIELD: y}
-        made: list[Row] = [
+        label = {REV: version, FILE: series.path, FIELD: y}
+        points: list[Row] = [
             {
                 **(row if keep else {}),
-                x_name: index if source.x is None else other.get(source.x),
+                x_name: index if series.x is None else x_row.get(series.x),
                 y_name: row.get(y),
                 **label,
             }
-            for index, (row, other) in enumerate(zip(rows, others, strict=False))
+            for index, (row, x_row) in enumerate(zip(of_file, x_rows, strict=False))
         ]
-        found += _thinned(definition, made, source.path, version, notes)
-    return found
+        rows += _thinned(definition, points, series.path, version, notes)
+    return rows
 
 
 def _check_columns(rows: list[Row], column: str, path: str) -> None:
     if not any(column in row for row in rows):
-        raise Corrupt(f"{path} has no column {column}", "mend plots: in dvc.yaml")
+        raise Corrupt(f"{path} has no column {column}", "fix plots: in dvc.yaml")
 
 
 def _thinned(
@@ -394,9 +392,9 @@ def _thinned(
 
 
 def _fields(definition: Definition) -> tuple[str, str]:
-    """The names that x and y have in the rows: their own, where no expression trips over them."""
-    xs = {source.x for source in definition.sources}
-    ys = {source.y for source in definition.sources}
+    """The names of x and y in the rows: their own, where they are plain names for an expression."""
+    xs = {series.x for series in definition.series}
+    ys = {series.y for series in definition.series}
     x = xs.pop() if len(xs) == 1 else None
     y = ys.pop() if len(ys) == 1 else None
     x_name = x if x and _is_plain(x) else "x" if x else STEP
@@ -435,9 +433,9 @@ def _own_template(data: bytes, path: str) -> dict[str, Any]:
     try:
         content = json_reader.parse(data)
     except ValueError:
-        raise Corrupt(f"the template {path} is no readable JSON", f"mend {path}") from None
+        raise Corrupt(f"the template {path} is no readable JSON", f"fix {path}") from None
     if not isinstance(content, dict):
-        raise Corrupt(f"the template {path} is no JSON object", f"mend {path}")
+        raise Corrupt(f"the template {path} is no JSON object", f"fix {path}")
     if "/schema/vega/" in str(content.get("$schema")):
         raise Refused(f"the template {path} is Vega, and only Vega-Lite is drawn", "see dvc plots")
     if _names(content, path) & {"url", "href"}:
@@ -448,19 +446,19 @@ def _own_template(data: bytes, path: str) -> dict[str, Any]:
 
 def _names(content: dict[str, Any], path: str) -> set[str]:
     """Every key of a template, of whatever object in it."""
-    found: set[str] = set()
+    names: set[str] = set()
     level: list[Any] = [content]
     for _ in range(DEEPEST):
-        found.update(*(one for one in level if isinstance(one, dict)))
+        names.update(*(node for node in level if isinstance(node, dict)))
         level = [
             inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
+            for node in level
+            if isinstance(node, dict | list)
+            for inner in (node.values() if isinstance(node, dict) else node)
         ]
     if level:
-        raise Corrupt(f"the template {path} is nested too deeply", f"mend {path}")
-    return found
+        raise Corrupt(f"the template {path} is nested too deeply", f"fix {path}")
+    return names
 
 
 def _spec(
@@ -483,7 +481,7 @@ def _spec(
         title="",
         x=x,
         y=y,
-        x_label=one_line(definition.labels.get("x_label") or definition.sources[0].x or STEP),
+        x_label=one_line(definition.labels.get("x_label") or definition.series[0].x or STEP),
         y_label=one_line(definition.labels.get("y_label") or column),
         anchors_y_definitions=[{FILE: path, FIELD: column} for path, column in pairs],
         revs_with_datapoints=list(versions),
@@ -494,29 +492,29 @@ def _spec(
 def _tamed(content: Any, versions: Sequence[str], dropped: frozenset[str]) -> Any:
     """A template without what a page for readers has no use for.
 
-    Gone are wheel and drag (on a phone the page could not be scrolled over a chart), boxes to tick
-    and sliders (a box counts as ticked), fixed sizes and the title, which the page has itself.
-    Versions and text have the page's colours, which know of the dark.
+    Removed are wheel and drag (on a phone they would catch the page's scrolling), boxes to tick and
+    sliders (a box counts as ticked), fixed sizes, and the title, which the page has itself.
+    Versions and text get the page's colours, which follow its dark mode.
     """
     if isinstance(content, list):
-        kept = [one for one in content if not _is_dropped("", one, dropped)]
-        return [_tamed(one, versions, dropped) for one in kept]
+        kept = [item for item in content if not _is_dropped("", item, dropped)]
+        return [_tamed(item, versions, dropped) for item in kept]
     if not isinstance(content, dict):
         if content == Template.anchor("color"):
             scale = {"domain": list(versions), "range": list(COLOURS[: len(versions)])}
             return {"field": REV, "type": "nominal", "scale": scale, "title": None}
         return content
-    found = {
+    tamed = {
         key: _tamed(value, versions, dropped)
         for key, value in content.items()
         if not _is_dropped(key, value, dropped)
     }
     bind = content.get("bind")
     if isinstance(bind, dict) and bind.get("input") == "checkbox":
-        found["value"] = True
+        tamed["value"] = True
     if content.get("value") == "black":
-        found["value"] = INK
-    return found
+        tamed["value"] = INK
+    return tamed
 
 
 def _is_dropped(key: str, value: Any, dropped: frozenset[str]) -> bool:

@@ -13,7 +13,7 @@ from tagship.git import run as git_run
 from tagship.host import metadata
 from tagship.host.link import CURRENT, VERSIONS
 from tagship.host.metadata import Metadata
-from tagship.host.store import PRIVATE, Store
+from tagship.host.store import PRIVATE
 from tagship.progress import Progress, silent
 from tagship.registry import artifacts, catalog, refs, tags
 from tagship.registry.artifacts import Artifact
@@ -24,7 +24,7 @@ from tagship.text import clock, redact
 if TYPE_CHECKING:
     from tagship.disk.files import File
     from tagship.dvc.cache import Cache
-    from tagship.dvc.remote import Fetcher
+    from tagship.dvc.content import Content
     from tagship.dvc.snapshot import Snapshot
 
 
@@ -55,13 +55,6 @@ class Source:
             NotFound: there is none.
         """
         return git_run.find(self.start)
-
-    @cached_property
-    def cache(self) -> "Cache":
-        """DVC's cache on this machine."""
-        from tagship.dvc import cache
-
-        return cache.of_project(self.project)
 
     @cached_property
     def blobs(self) -> tree.Blobs:
@@ -119,7 +112,7 @@ class Source:
         """The model's metrics at a commit."""
         from tagship.dvc import metric_files
 
-        return metric_files.metrics(at_commit, self.blobs, self.cache)
+        return metric_files.metrics(at_commit, self.content(offline=True))
 
     def artifacts(self) -> dict[str, Artifact]:
         """Every model that HEAD declares, in any folder.
@@ -177,14 +170,37 @@ class Source:
             },
         )
 
-    @property
-    def incoming(self) -> Path:
-        """Where objects arrive for an act that holds no lock on a model's folder."""
-        return self.project / ".dvc" / "tmp" / "tagship"
+    def content(
+        self,
+        incoming: Path | None = None,
+        progress: Progress = silent,
+        *,
+        offline: bool = False,
+    ) -> "Content":
+        """The bytes of the versions: listed, fetched, copied, read.
 
-    def fetcher(self, store: Store | None = None, progress: Progress = silent) -> "Fetcher":
-        """Brings what the cache lacks, through the folder for arrivals."""
-        from tagship.dvc import remote
+        Args:
+            incoming: where objects arrive; None for an act that holds no lock on a model's folder.
+            progress: is called with the bytes fetched and pushed.
+            offline: ask no remote.
 
-        incoming = store.incoming if store else self.incoming
-        return remote.Fetcher(self.cache, incoming, self.dvc_remote, progress)
+        Raises:
+            Refused: DVC's configuration cannot be read, or its local part is in Git.
+        """
+        from tagship.dvc.content import Content
+        from tagship.dvc.remote import Remote
+
+        return Content(
+            self.blobs,
+            self._cache,
+            Remote(self.project, self.dvc_remote),
+            incoming or self.project / ".dvc" / "tmp" / "tagship",
+            progress,
+            offline,
+        )
+
+    @cached_property
+    def _cache(self) -> "Cache":
+        from tagship.dvc import cache
+
+        return cache.of_project(self.project)
