@@ -11,7 +11,7 @@ from tagship.disk import atomic, capacity
 from tagship.disk import files as disk_files
 from tagship.disk.files import File
 from tagship.dvc.content import Content
-from tagship.dvc.pointers import Cached, Pointer
+from tagship.dvc.pointers import Pointer
 from tagship.dvc.snapshot import Snapshot
 from tagship.host import metadata
 from tagship.host.settings import Settings
@@ -116,15 +116,12 @@ def _check_space(
     Raises:
         Unavailable: a disk has too few bytes, or too few inodes.
     """
-    lacking = content.lacking(pointers)
     needed = sum(pointer.size or 0 for pointer in snapshot.pointers)
-    kept_by_dvc = sum(p.size or 0 for p in snapshot.pointers if isinstance(p, Cached))
-    fetched = max(0, kept_by_dvc - content.held(pointers)) if lacking else 0
+    cache, fetched, objects = content.room(snapshot.pointers, pointers)
     folders = {parent for pointer in pointers for parent in PurePosixPath(pointer.path).parents}
     inodes = len(pointers) + len(folders) + SPARE
-    cache = content.cache.folder
-    disks = [(store.folder, needed + MARGIN, inodes), (cache, fetched, len(lacking))]
+    disks = [(store.folder, needed + MARGIN, inodes), (cache, fetched, objects)]
     if capacity.same_disk(store.folder, cache):
-        disks = [(store.folder, needed + MARGIN + fetched, inodes + len(lacking))]
+        disks = [(store.folder, needed + MARGIN + fetched, inodes + objects)]
     for folder, size, count in disks:
         capacity.check(folder, size, count, snapshot.artifact.model)

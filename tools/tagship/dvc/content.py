@@ -71,7 +71,7 @@ class Content:
 
     def lacking(self, pointers: Iterable[Pointer]) -> tuple[Cached, ...]:
         """The objects that the cache lacks, each once; folders are not opened."""
-        return tuple(one for one in _objects(pointers) if not self.cache.holds(one))
+        return tuple(pointer for pointer in _objects(pointers) if not self.cache.holds(pointer))
 
     def fetch(self, pointers: Iterable[Pointer]) -> None:
         """Fetch what the cache lacks.
@@ -150,14 +150,30 @@ class Content:
                 sizes.append(pointer.size)
         return None if None in sizes else sum(size or 0 for size in sizes)
 
-    def held(self, pointers: Iterable[Pointer]) -> int:
-        """The bytes of those objects that the cache has, each counted once."""
-        paths = [self.cache.path(one) for one in _objects(pointers) if self.cache.holds(one)]
-        return sum(path.stat().st_size for path in paths)
+    def room(self, pointers: Iterable[Pointer], files: Iterable[Pointer]) -> tuple[Path, int, int]:
+        """What a fetch of the files writes: into which folder, and how many bytes and files.
+
+        Args:
+            pointers: what the commit promises; the size of a folder is recorded there.
+            files: the same, folders opened.
+        """
+        objects = _objects(files)
+        present = [pointer for pointer in objects if self.cache.holds(pointer)]
+        if len(present) == len(objects):
+            return self.cache.folder, 0, 0
+        size = sum(pointer.size or 0 for pointer in pointers if isinstance(pointer, Cached))
+        size -= sum(self.cache.path(pointer).stat().st_size for pointer in present)
+        return self.cache.folder, max(0, size), len(objects) - len(present)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where the objects are: no place for any other file."""
+        return (self.cache.folder,)
 
     def has_remote(self, pointers: Iterable[Pointer]) -> bool:
         """Whether there is a remote to push to: one that a pointer names, or DVC's default."""
-        return any(one.remote for one in _objects(pointers)) or self.remote.is_configured()
+        named = any(pointer.remote for pointer in _objects(pointers))
+        return named or self.remote.is_configured()
 
     def push(self, pointers: Iterable[Pointer]) -> int:
         """Push all objects behind pointers, folders opened; see ``Remote.push``.
@@ -177,12 +193,12 @@ class Content:
             Unavailable: an object is not in it.
             Corrupt: it has other bytes.
         """
-        for one in self._all_objects(pointers):
-            path = self.cache.path(one)
+        for pointer in self._all_objects(pointers):
+            path = self.cache.path(pointer)
             if not path.is_file():
-                raise Unavailable(f"the DVC cache lacks {one}", "dvc commit, or dvc repro")
-            if not one.matches(path, disk_files.digest(path).md5):
-                raise bad_object(one, path)
+                raise Unavailable(f"the DVC cache lacks {pointer}", "dvc commit, or dvc repro")
+            if not pointer.matches(path, disk_files.digest(path).md5):
+                raise bad_object(pointer, path)
 
     def _all_objects(self, pointers: Iterable[Pointer]) -> tuple[Cached, ...]:
         """Every DVC object, each once: the files, then the lists of folders."""
@@ -258,7 +274,8 @@ class Content:
 
 def _objects(pointers: Iterable[Pointer]) -> tuple[Cached, ...]:
     """What DVC keeps of these, each object once."""
-    return tuple({one.key: one for one in pointers if isinstance(one, Cached)}.values())
+    by_key = {pointer.key: pointer for pointer in pointers if isinstance(pointer, Cached)}
+    return tuple(by_key.values())
 
 
 def _as(pointer: Pointer, file: File) -> File:

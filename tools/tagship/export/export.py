@@ -90,7 +90,7 @@ def export(
         return _exported(release, names, texts)
     _check_names(snapshot, names)
     content = source.content(progress=progress)
-    place = _check_target(target, host.root, content.cache.folder)
+    place = _check_target(target, host.root, *content.folders)
     try:
         intact = _intact(source, host, release, progress)
         with _new_folder(place) as folder:

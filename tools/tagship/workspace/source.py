@@ -5,7 +5,7 @@ import platform
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tagship.errors import Refused
 from tagship.git import commits, tree
@@ -19,7 +19,7 @@ from tagship.registry import artifacts, catalog, refs, tags
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.project_files import PIPELINE_FILE
-from tagship.text import clock, redact
+from tagship.text import clock
 
 if TYPE_CHECKING:
     from tagship.disk.files import File
@@ -161,9 +161,9 @@ class Source:
             ),
             files=files,
             size=sum(file.size for file in files),
-            metrics=redact.json(self.metrics(at_commit)),
-            params=redact.json(at_commit.params),
-            lineage=redact.json(at_commit.lineage),
+            metrics=self.metrics(at_commit),
+            params=at_commit.params,
+            lineage=cast("list[metadata.Made]", at_commit.lineage),
             tools={
                 "python": platform.python_version(),
                 **{name: version(name) for name in ("tagship", "dvc")},
