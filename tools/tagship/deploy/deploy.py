@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from tagship.deploy import act, checkout, plan
+from tagship.deploy import act, plan
 from tagship.deploy.act import PLAIN, Options, Outcome
 from tagship.errors import Corrupt
 from tagship.host import history, installed, metadata
@@ -22,6 +22,8 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
         Corrupt, Unavailable: its bytes cannot be had as they were released.
         SelfTestFailed: it does not answer as it was released. What was live is live.
     """
+    from tagship.deploy import checkout
+
     release = source.catalog(ref.model).find(ref)
     at_commit = source.snapshot(release.commit, ref.model)
     store = host.store(ref.model)
@@ -62,6 +64,8 @@ def rollback(
             return deed.nothing_to_do(target)
         report = None
         if broken:
+            from tagship.deploy import checkout  # a directory that is intact needs none of it
+
             release = source.catalog(model).find(Ref(model, Wanted.parse(target.version, model)))
             signer = plan.check_tag(host.policy, source.repository, deed.past, release)
             at_commit = source.snapshot(release.commit, model)

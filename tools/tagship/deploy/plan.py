@@ -1,13 +1,12 @@
 """What a deploy or a rollback would change. Touches nothing."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semver import Version
 
 from tagship.errors import NotFound, Refused, Unavailable
 from tagship.git import commits
-from tagship.git.run import Repository
 from tagship.host import history, installed, journal
 from tagship.host.history import Event, Place
 from tagship.host.journal import Past
@@ -17,9 +16,12 @@ from tagship.host.store import Store
 from tagship.progress import Progress, silent
 from tagship.registry.catalog import Release
 from tagship.registry.refs import Ref, Wanted
-from tagship.signing.policy import Policy
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
+
+if TYPE_CHECKING:
+    from tagship.git.run import Repository
+    from tagship.signing.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def of_rollback(
     return RollbackPlan(model, live, target, on_disk)
 
 
-def check_tag(policy: Policy, repository: Repository, past: Past, release: Release) -> str:
+def check_tag(policy: "Policy", repository: "Repository", past: Past, release: Release) -> str:
     """Whether a tag may go live: it was not moved, and is signed where this host asks for it.
 
     Returns:
@@ -141,7 +143,7 @@ def check_not_moved(past: Past, release: Release) -> None:
         )
 
 
-def check_kept(source: Source, policy: Policy, past: Past, kept: Metadata) -> None:
+def check_kept(source: Source, policy: "Policy", past: Past, kept: Metadata) -> None:
     """Whether a version that is on disk may be live again: as ``check_tag``, and its files too.
 
     Raises:
