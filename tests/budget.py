@@ -25,6 +25,7 @@ OVER = 1.25  # of the recorded units
 LONGEST = 30  # files whose order is recorded: so many begin a run
 ALL = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.system")
+ONCE = ("fc-list", "uname")  # libraries run these when a test first imports them, whichever it is
 SELECTING = ("file_or_dir", "keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf",
              "stepwise", "collectonly", "maxfail")  # fmt: skip
 
@@ -127,10 +128,12 @@ class Budget:
         sys.addaudithook(self._audit)
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self.running and event in STARTS:
-            self.usage.kinds[program(event, arguments)] += 1
-            if self.file:
-                self.usage.files[self.file] += 1
+        if not self.running or event not in STARTS:
+            return
+        name = program(event, arguments)
+        self.usage.kinds[name] += 1
+        if self.file and name not in ONCE:
+            self.usage.files[self.file] += 1
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Begin with the files that take the longest: no process shall wait for another's last."""
