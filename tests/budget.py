@@ -25,6 +25,7 @@ OVER = 1.25  # of the recorded units
 LONGEST = 30  # files whose order is recorded: so many begin a run
 ALL = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.system")
+ONCE = ("fc-list", "uname")  # libraries run these when a test first imports them, whichever it is
 SELECTING = ("file_or_dir", "keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf",
              "stepwise", "collectonly", "maxfail")  # fmt: skip
 
@@ -117,7 +118,7 @@ class Budget:
     """The plugin."""
 
     def __init__(self, config: pytest.Config, record: Path) -> None:
-        self.config, self.record = config, record
+        self.config, self.file_of_record = config, record
         self.worker = hasattr(config, "workerinput")  # of xdist
         self.usage = Usage()
         self.running = False
@@ -127,15 +128,16 @@ class Budget:
         sys.addaudithook(self._audit)
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self.running and event in STARTS:
-            self.usage.kinds[program(event, arguments)] += 1
-            if self.file:
-                self.usage.files[self.file] += 1
+        if not self.running or event not in STARTS:
+            return
+        name = program(event, arguments)
+        self.usage.kinds[name] += 1
+        if self.file and name not in ONCE:
+            self.usage.files[self.file] += 1
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Begin with the files that take the longest: no process shall wait for another's last."""
-        longest = json.loads(self.record.read_bytes())["longest"] if self.record.exists() else []
-        ranks = {file: rank for rank, file in enumerate(longest)}
+        ranks = {file: rank for rank, file in enumerate(self._record()["longest"])}
         items.sort(key=lambda item: ranks.get(_file(item.nodeid), len(ranks)))
 
     @pytest.hookimpl(wrapper=True)
@@ -187,11 +189,8 @@ class Budget:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Hand on what was counted; in the last process, compare it."""
-        controls = bool(getattr(self.config.option, "dist", "no") != "no") and not self.worker
-        who = (
-            [resource.RUSAGE_SELF] if controls else [resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN]
-        )
-        self.usage.seconds += sum(_seconds(one) for one in who)
+        controls = not self.worker and self.config.getoption("dist", "no") != "no"
+        self.usage.seconds += _seconds(resource.RUSAGE_SELF) if controls else _seconds(*ALL)
         if self.worker:
             self.config.workeroutput["budget"] = self.usage.plain()  # type: ignore[attr-defined]
             return
@@ -199,14 +198,20 @@ class Budget:
         if not whole or self.failed or self.crashed or session.exitstatus != pytest.ExitCode.OK:
             return
         if self.config.getoption("record_budget"):
-            self.record.write_text(json.dumps(self._recorded(), indent=1) + "\n")
-        self.told = complaints(self.usage, json.loads(self.record.read_bytes()))
+            self.file_of_record.write_text(json.dumps(self._new_record(), indent=1) + "\n")
+        self.told = complaints(self.usage, self._record())
         if self.told:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def _recorded(self) -> dict[str, Any]:
+    def _record(self) -> dict[str, Any]:
+        if not self.file_of_record.exists():
+            return {"units": 0, "longest": [], "processes": {}}
+        record: dict[str, Any] = json.loads(self.file_of_record.read_bytes())
+        return record
+
+    def _new_record(self) -> dict[str, Any]:
         """What is recorded of this run; where something was skipped, what was recorded before."""
-        before = json.loads(self.record.read_bytes())["processes"] if self.record.exists() else {}
+        before = self._record()["processes"]
         of_whole = {f: n for f, n in self.usage.files.items() if f not in self.usage.skipped}
         of_others = {f: n for f, n in before.items() if f in self.usage.skipped}
         longest = [file for file, _ in self.usage.times.most_common(LONGEST)]

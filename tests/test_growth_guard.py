@@ -20,6 +20,7 @@ from benchmarks import workspaces
 from benchmarks.timing import tell
 from benchmarks.workspaces import TAGSHIP
 from tagship.disk import atomic
+from tests import workbench
 
 FEW, MANY = 3, 300
 FEW_MODELS, MANY_MODELS = 2, 6
@@ -150,17 +151,15 @@ def over_tags_of_gto(folder: Path, count: int) -> Costs:
 
 def over_files(folder: Path, count: int) -> Costs:
     """A folder that DVC tracks."""
-    return of_folder(
-        folder, count, lambda repo: tell(repo, workspaces.DVC, "add", "-q", "models/m/data")
-    )
+    return of_folder(folder, count, lambda repo: workbench.track(repo, "models/m/data"))
 
 
 def over_files_of_git(folder: Path, count: int) -> Costs:
     """A folder that Git itself keeps."""
-    return of_folder(folder, count, lambda _: "")
+    return of_folder(folder, count, lambda _: None)
 
 
-def of_folder(folder: Path, count: int, track: Callable[[Path], str]) -> Costs:
+def of_folder(folder: Path, count: int, track: Callable[[Path], None]) -> Costs:
     repo = workspaces.trained(folder, {}).repo
     (repo / "dvc.yaml").write_text("artifacts:\n  m:\n    path: models/m/data\n")
     data = repo / "models" / "m" / "data"

@@ -37,8 +37,11 @@ def deployed(bench: Workbench, **options: Any) -> Deployed:
 
 
 @pytest.fixture
-def ask(bench: Workbench) -> Iterator[Any]:
-    """Asks in this process, as in a notebook that a person looks at."""
+def ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Any]:
+    """Asks in this process, as in a notebook that a person looks at: a test of either workspace."""
+    bench = Workbench(tmp_path / "repo", monkeypatch, capsys)
     bench.monkeypatch.setattr(notebook, "_can_ask", lambda: True)
 
     def asked(**options: Any) -> Question:
