@@ -44,7 +44,7 @@ def read(project: Path) -> DvcConfig:
     except (ConfigError, Invalid, OSError, TypeError, ValueError, AttributeError, RecursionError,
             SyntaxError) as error:  # fmt: skip # the last is ConfigObj's
         told = redact.text(" ".join(str(error).split()))[:300]
-        raise Refused(f"DVC: {told}", "mend .dvc/config") from None
+        raise Refused(f"DVC: {told}", "fix .dvc/config") from None
     return DvcConfig(dict(config), host)
 
 

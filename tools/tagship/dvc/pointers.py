@@ -136,10 +136,10 @@ def _dvc_out(path: str, out_path: str, out: dict[str, Any], pointer: str, stage:
     except ValueError:
         told = digest if len(digest) < 64 else f"{digest[:64]}..."
         raise Corrupt(
-            f"{pointer} has {told!r} for an md5", f"mend {pointer} and commit it"
+            f"{pointer} has {told!r} for an md5", f"fix {pointer} and commit it"
         ) from None
     if not isinstance(size, int | None) or not isinstance(remote, str | None) or (size or 0) < 0:
-        raise Corrupt(f"{pointer} is not of DVC's form", f"mend {pointer} and commit it")
+        raise Corrupt(f"{pointer} is not of DVC's form", f"fix {pointer} and commit it")
     hash_name = MD5 if out.get("hash") == MD5 else LEGACY_MD5
     wanted = Object(hash_name, digest, size, remote)
     within = "" if path == out_path else posixpath.relpath(path, out_path)
