@@ -255,9 +255,9 @@ def test_a_release_needs_a_name_for_the_tagger(bench: Workbench) -> None:
 
 
 BROKEN = [
-    ("dvc.yaml", "a: [", "dvc.yaml is no readable YAML, line 1", ""),
-    ("dvc.yaml", "- a\n", "dvc.yaml is no YAML mapping", ""),
-    ("dvc.yaml", "artifacts: 3\n", "artifacts: in dvc.yaml is no mapping", ""),
+    ("dvc.yaml", "a: [", "dvc.yaml is not valid YAML, line 1", ""),
+    ("dvc.yaml", "- a\n", "dvc.yaml is not a YAML mapping", ""),
+    ("dvc.yaml", "artifacts: 3\n", "artifacts: in dvc.yaml is not a mapping", ""),
     (
         "dvc.yaml",
         "artifacts:\n  churn: 3\n",
@@ -267,20 +267,20 @@ BROKEN = [
     (
         "dvc.yaml",
         "artifacts:\n  churn:\n    path: ../model.bin\n",
-        "artifacts: churn in dvc.yaml: '../model.bin' is no path in the repository",
+        "artifacts: churn in dvc.yaml: '../model.bin' is not a path in the repository",
         "",
     ),
     (
         "dvc.yaml",
         "artifacts:\n  churn:\n    path: x\n    labels: 3\n",
-        "artifacts: churn in dvc.yaml: labels is no list",
+        "artifacts: churn in dvc.yaml: labels is not a list",
         "",
     ),
-    ("dvc.lock", "a: [", "dvc.lock is no readable YAML, line 1", ""),
+    ("dvc.lock", "a: [", "dvc.lock is not valid YAML, line 1", ""),
     ("dvc.lock", "stages: 3\n", "dvc.lock is not of DVC's form", "write it again: dvc repro"),
     ("dvc.lock", "stages:\n  a:\n    outs:\n    - md5: 5\n", "dvc.lock is not of DVC's form",
      "write it again: dvc repro"),
-    (POINTER, "a: [", f"{POINTER} is no readable YAML, line 1", ""),
+    (POINTER, "a: [", f"{POINTER} is not valid YAML, line 1", ""),
     (POINTER, "outs: 3\n", f"{POINTER} is not of DVC's form", f"write it again: dvc add {PATH}"),
     (POINTER, "outs:\n- 3\n", f"{POINTER} is not of DVC's form",
      f"write it again: dvc add {PATH}"),
@@ -290,8 +290,8 @@ BROKEN = [
         f"{POINTER} has '../../x' for an md5",
         f"fix {POINTER} and commit it",
     ),
-    ("params.yaml", "a: [", "params.yaml is no readable YAML, line 1", ""),
-    ("metrics.json", '{"a"', "metrics.json is no readable JSON",
+    ("params.yaml", "a: [", "params.yaml is not valid YAML, line 1", ""),
+    ("metrics.json", '{"a"', "metrics.json is not valid JSON",
      "fix it, or write it again: dvc repro"),
 ]  # fmt: skip
 
@@ -302,7 +302,7 @@ def test_a_release_names_the_file_that_cannot_be_read(
 ) -> None:
     (bench.repo / name).write_text(text)
     bench.commit()
-    bench.refuses("release churn", error, hint or f"mend {name} and commit it")
+    bench.refuses("release churn", error, hint or f"fix {name} and commit it")
 
 
 def test_metrics_that_cannot_be_read_are_named_whatever_their_form(bench: Workbench) -> None:
@@ -313,7 +313,7 @@ def test_metrics_that_cannot_be_read_are_named_whatever_their_form(bench: Workbe
     bench.commit()
     bench.refuses(
         "release churn",
-        "metrics.toml is no readable TOML",
+        "metrics.toml is not valid TOML",
         "fix it, or write it again: dvc repro",
     )
 
@@ -324,15 +324,15 @@ def test_a_broken_dvc_yaml_does_not_hinder_what_was_released(shipped: Workbench)
         assert shipped.cli(*command.split()).code == 0
     shipped.refuses(
         "status churn",
-        "dvc.yaml is no readable YAML, line 1",
-        "mend dvc.yaml and commit it",
+        "dvc.yaml is not valid YAML, line 1",
+        "fix dvc.yaml and commit it",
     )
 
 
 @pytest.mark.parametrize(
     ("text", "error", "hint"),
     [
-        ("a: [", "params.yaml is no readable YAML, line 1", "fix params.yaml and commit it"),
+        ("a: [", "params.yaml is not valid YAML, line 1", "fix params.yaml and commit it"),
         ("deploy: 3\n", "deploy: in params.yaml is not a mapping", "fix params.yaml"),
         (
             "deploy:\n  kep: 3\n",

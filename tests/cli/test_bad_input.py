@@ -56,7 +56,7 @@ def test_an_unknown_model_is_refused_with_the_nearest_name(bench: Workbench, com
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_illegal_model_name_is_wrong_usage(bench: Workbench, command: str) -> None:
     for name in ("Churn!", "../churn", "a/../b", "churn ", ""):
-        bench.refuses(command.format(model=f"'{name}'"), f"{name!r} is no model name", NAMES, 2)
+        bench.refuses(command.format(model=f"'{name}'"), f"{name!r} is not a model name", NAMES, 2)
 
 
 @pytest.mark.parametrize("command", VERSIONED)
@@ -72,7 +72,7 @@ def test_an_unknown_version_is_refused(shipped: Workbench, command: str) -> None
 def test_what_no_version_can_be_is_wrong_usage(shipped: Workbench, command: str) -> None:
     for text in ("abc", "1.0.0.0", "01.2.3", "1.0.0-01", "v1.0.0!", ""):
         shipped.refuses(
-            command.format(version=f"'{text}'"), f"{text!r} is no version of churn", VERSIONS, 2
+            command.format(version=f"'{text}'"), f"{text!r} is not a version of churn", VERSIONS, 2
         )
 
 
@@ -81,7 +81,7 @@ def test_a_tag_of_another_model_is_no_version(shipped: Workbench, command: str) 
     shipped.git("tag", "--annotate", "--message=x", "other@v1.0.0")
     shipped.refuses(
         command.format(version="other@v1.0.0"),
-        "'other@v1.0.0' is no version of churn",
+        "'other@v1.0.0' is not a version of churn",
         VERSIONS,
         2,
     )
@@ -91,7 +91,7 @@ def test_release_takes_only_a_semantic_version(bench: Workbench) -> None:
     for text in ("abc", "1.0.0.0", "01.2.3", "churn@v1.0.0", ""):
         bench.refuses(
             f"release churn --version '{text}'",
-            f"{text!r} is no SemVer 2.0.0 version",
+            f"{text!r} is not a SemVer 2.0.0 version",
             "such as 1.2.0",
             2,
         )
@@ -277,7 +277,7 @@ def test_a_full_disk_under_the_output_is_told(
     if unbuffered:
         shipped.monkeypatch.setenv("PYTHONUNBUFFERED", "1")
     done = _shell(shipped, f"tagship {command} >/dev/full")
-    hint = "make room: tagship cleanup MODEL, or dvc gc --all-tags; df -h and df -i tell of it"
+    hint = "make room: tagship cleanup MODEL, or dvc gc --all-tags; check with df -h and df -i"
     assert done == Result(1, "", f"error: No space left on device\nhint: {hint}\n")
 
 

@@ -269,7 +269,7 @@ DEPLOYED: dict[str, tuple[Damage, str, str, int]] = {
     "0 bytes": (_on(NAME, empty), NAME, "has 0 bytes instead of 21", DRIFTED),
     "longer": (_on(NAME, grow), NAME, "has 25 bytes instead of 21", DRIFTED),
     "missing": (_on(NAME, remove), NAME, "is missing", BROKEN),
-    "a link": (_on(NAME, link), NAME, "is no regular file", DRIFTED),
+    "a link": (_on(NAME, link), NAME, "is not a regular file", DRIFTED),
     "a folder": (_on(NAME, folder), NAME, "is missing", BROKEN),
     "an extra file": (_extra, "net/sub/extra.bin", "is not of this version", DRIFTED),
     "an extra folder": (_extra_folder, "net/more", "is not of this version", DRIFTED),

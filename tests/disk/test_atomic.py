@@ -30,8 +30,8 @@ OWNER = {
 HOLDER = """
 import json, sys
 from pathlib import Path
-from tagship import atomic
-with atomic.locked(Path(sys.argv[1]), json.loads(sys.argv[2])):
+from tagship.disk import lock
+with lock.locked(Path(sys.argv[1]), json.loads(sys.argv[2])):
     print("holds it", flush=True)
     sys.stdin.read()
 """

@@ -176,9 +176,9 @@ CHANGING = ("deploy churn@1.0.0 --yes", "rollback churn --yes", "cleanup churn -
     [
         ('[{"seq": 1', ", line 1"),
         ("", ", line 1"),
-        ("{}", ": it is {}, no array"),
-        ("3", ": it is 3, no array"),
-        ("[3]", ": [0] is 3, no object"),
+        ("{}", ": it is {}, not an array"),
+        ("3", ": it is 3, not an array"),
+        ("[3]", ": [0] is 3, not an object"),
         ('[{"seq": 1}]', ": [0].action is missing"),
     ],
 )
@@ -187,9 +187,9 @@ def test_a_history_that_cannot_be_read_stops_what_would_write_it(
 ) -> None:
     file = shipped.folder / "deployment_history.json"
     file.write_text(text)
-    error, aside = f"{file} is no readable history{where}", f"mv {file} {file}.broken"
+    error, aside = f"{file} is not a valid history file{where}", f"mv {file} {file}.broken"
     for command in (*CHANGING, "history churn"):
-        shipped.refuses(command, error, f"mend it, or begin a new one: {aside}")
+        shipped.refuses(command, error, f"fix it, or start a new one: {aside}")
     told = f"churn: drifted, live 1.1.0, latest 1.1.0\n  {error}\n    fix: {aside}\n"
     assert shipped.cli("status", "churn") == Result(3, told, "")
     assert shipped.cli("current", "churn") == Result(0, "1.1.0\n", "")
@@ -201,8 +201,8 @@ def test_a_history_with_a_seq_that_is_no_number_is_no_history(shipped: Workbench
     for command in (*CHANGING, "history churn"):
         shipped.refuses(
             command,
-            f"{file} is no readable history: [1].seq is '2', no whole number",
-            f"mend it, or begin a new one: mv {file} {file}.broken",
+            f"{file} is not a valid history file: [1].seq is '2', not a whole number",
+            f"fix it, or start a new one: mv {file} {file}.broken",
         )
 
 
@@ -210,9 +210,9 @@ def test_a_history_with_a_seq_that_is_no_number_is_no_history(shipped: Workbench
     ("text", "where"),
     [
         ("[", ", line 1"),
-        ("{}", ": it is {}, no array"),
-        ("3", ": it is 3, no array"),
-        ("[3]", ": [0] is 3, no object"),
+        ("{}", ": it is {}, not an array"),
+        ("3", ": it is 3, not an array"),
+        ("[3]", ": [0] is 3, not an object"),
     ],
 )
 def test_pins_that_cannot_be_read_stop_a_cleanup(shipped: Workbench, text: str, where: str) -> None:
@@ -221,7 +221,7 @@ def test_pins_that_cannot_be_read_stop_a_cleanup(shipped: Workbench, text: str, 
     file.write_text(text)
     for command in ("cleanup churn --keep 1 --yes", "cleanup churn --dry-run", "pin churn@1.1.0",
                     "unpin churn@1.0.0", "list churn"):  # fmt: skip
-        shipped.refuses(command, f"{file} is no readable list of pins{where}", f"mend {file}")
+        shipped.refuses(command, f"{file} is not a valid pins file{where}", f"fix {file}")
     assert shipped.cli("rollback", "churn", "--yes").code == 0
 
 
@@ -229,9 +229,9 @@ def test_pins_that_cannot_be_read_stop_a_cleanup(shipped: Workbench, text: str, 
     ("text", "where"),
     [
         ("[", ", line 1"),
-        ("3", ": it is 3, no object"),
+        ("3", ": it is 3, not an object"),
         ("{}", ": creates is missing"),
-        ('{"event": 3, "creates": true}', ": event is 3, no object"),
+        ('{"event": 3, "creates": true}', ": event is 3, not an object"),
     ],
 )
 def test_an_intent_that_cannot_be_read_stops_what_would_recover_it(
@@ -240,9 +240,11 @@ def test_an_intent_that_cannot_be_read_stops_what_would_recover_it(
     file = shipped.folder / ".tagship" / "intent.json"
     file.write_text(text)
     for command in CHANGING:
-        shipped.refuses(command, f"{file} is no readable intent{where}", f"remove it: rm {file}")
+        shipped.refuses(
+            command, f"{file} is not a valid intent file{where}", f"remove it: rm {file}"
+        )
     told = (
-        f"churn: drifted, live 1.1.0, latest 1.1.0\n  {file} is no readable intent{where}\n"
+        f"churn: drifted, live 1.1.0, latest 1.1.0\n  {file} is not a valid intent file{where}\n"
         f"    fix: rm {file}\n"
     )
     assert shipped.cli("status", "churn") == Result(3, told, "")
@@ -507,9 +509,9 @@ def test_a_history_that_is_a_folder_hides_no_other_model(several: Workbench) -> 
 @pytest.mark.parametrize(
     ("code", "hint"),
     [
-        (errno.EACCES, "see who may: namei -l /a"),
+        (errno.EACCES, "check the permissions: namei -l /a"),
         (errno.EROFS, "it is mounted read-only: findmnt --target /a"),
-        (errno.ENOTDIR, "a part of the path is no folder: namei -l /a"),
+        (errno.ENOTDIR, "a part of the path is not a folder: namei -l /a"),
         (errno.ELOOP, "links lead to each other: namei -l /a"),
         (errno.EMFILE, "this process may open more files with: ulimit -n 4096"),
         (errno.EXDEV, "tagship status"),

@@ -78,7 +78,7 @@ def test_a_path_below_the_version_is_fine(path: str) -> None:
 def test_no_other_path_is(path: str) -> None:
     with pytest.raises(Corrupt) as caught:
         paths.check_path(path)
-    assert caught.value.message == f"{path!r} is no path for a file of a version"
+    assert caught.value.message == f"{path!r} is not a valid path in a version"
     assert caught.value.hint == "rename it and release again"
 
 
@@ -226,7 +226,7 @@ def remove_all(top: Path) -> None:
         (truncate, {"model/sub/b": "has 0 bytes instead of 3"}),
         (remove, {"model/a": "is missing"}),
         (add, {"model/metadata.json": "is not of this version"}),
-        (link, {"model/a": "is no regular file"}),
+        (link, {"model/a": "is not a regular file"}),
         (
             link_a_folder,
             {
@@ -236,7 +236,7 @@ def remove_all(top: Path) -> None:
             },
         ),
         (make_a_folder, {"run": "is missing"}),
-        (make_a_fifo, {"run": "is no regular file"}),
+        (make_a_fifo, {"run": "is not a regular file"}),
         (make_executable, {"model/a": "has another executable bit"}),
         (make_not_executable, {"run": "has another executable bit"}),
         (remove_all, dict.fromkeys(sorted(CONTENT), "is missing")),

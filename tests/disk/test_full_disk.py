@@ -23,7 +23,7 @@ from tests.workbench import MODEL, Result, Workbench
 PAGE = 4096  # bytes; tmpfs gives no less
 HINT = (
     "hint: make room: tagship cleanup (churn|MODEL), or dvc gc --all-tags;"
-    " df -h and df -i tell of it\n"
+    " check with df -h and df -i\n"
 )
 TOLD = re.compile(f"error: .+\n({HINT}|hint: the next command mends it, once there is room: .+\n)")
 FRESH = ("deploy", "rollback", "cleanup")

@@ -190,13 +190,13 @@ def test_a_forged_mark_makes_no_event_of_what_is_none(file: Path) -> None:
         (file.parent / ".tagship" / journal.MARK).write_text(f"{digest}  ../{file.name}\n")
         past = journal.read(file)
         for ask_for in (lambda past: past[0], list, lambda past: past.about("i")):
-            with pytest.raises(Corrupt, match=f"{file} is no readable history: an event: "):
+            with pytest.raises(Corrupt, match=f"{file} is not a valid history file: an event: "):
                 ask_for(past)
         file.unlink()
     file.write_text("[1]")
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     (file.parent / ".tagship" / journal.MARK).write_text(f"{digest}  ../{file.name}\n")
-    with pytest.raises(Corrupt, match="is 1, no object"):
+    with pytest.raises(Corrupt, match="is 1, not an object"):
         journal.read(file)
 
 
@@ -282,25 +282,25 @@ def test_fields_of_a_later_release_are_passed_over(tmp_path: Path) -> None:
         pytest.param(b"", ", line 1", id="empty"),
         pytest.param(b'[\n  {\n    "seq": 1,\n', ", line 4", id="cut short"),
         pytest.param(b"[\n\xff]", ": it is not UTF-8", id="no UTF-8"),
-        pytest.param(b"{}", ": it is {}, no array", id="no array"),
-        pytest.param(b'""', ": it is '', no array", id="a text"),
-        pytest.param(b"null", ": it is None, no array", id="null"),
-        pytest.param(b"[1]", ": [0] is 1, no object", id="no objects"),
+        pytest.param(b"{}", ": it is {}, not an array", id="no array"),
+        pytest.param(b'""', ": it is '', not an array", id="a text"),
+        pytest.param(b"null", ": it is None, not an array", id="null"),
+        pytest.param(b"[1]", ": [0] is 1, not an object", id="no objects"),
         pytest.param(b"[{}]", ": [0].action is missing", id="an object without fields"),
         pytest.param(
             json.dumps([{**EVENT, "previous": "1"}]).encode(),
-            ": [0].previous is '1', no object",
+            ": [0].previous is '1', not an object",
             id="no place",
         ),
         pytest.param(
             json.dumps([{**EVENT, "seq": "1"}]).encode(),
-            ": [0].seq is '1', no whole number",
+            ": [0].seq is '1', not a whole number",
             id="no number",
         ),
         *(
             pytest.param(
                 json.dumps([{**EVENT, "directory": name}]).encode(),
-                f": [0].directory is {name!r}, no name of a folder",
+                f": [0].directory is {name!r}, not a folder name",
                 id=ascii(name),
             )
             for name in ("", "..", "a/b", "a\0", "\ud800")
@@ -314,8 +314,8 @@ def test_an_unreadable_history_is_told_and_left_alone(
     path.write_bytes(data)
     with pytest.raises(Corrupt) as caught:
         journal.read(path)
-    assert caught.value.message == f"{path} is no readable history{where}"
-    assert caught.value.hint == f"mend it, or begin a new one: mv {path} {path}.broken"
+    assert caught.value.message == f"{path} is not a valid history file{where}"
+    assert caught.value.hint == f"fix it, or start a new one: mv {path} {path}.broken"
     assert path.read_bytes() == data
 
 

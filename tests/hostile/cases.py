@@ -252,7 +252,7 @@ rows(
     ["../x", "/etc/passwd", "a/../../x", ".git/config", ".dvc/config", ".GIT/config", ".git./x",
      ".git ./config", ".g\u200cit/config", "git~1/config", ".git::$INDEX_ALLOCATION/config", "",
      ".", "/", "C:/x", "\\\\host\\x", "a\0b", "a\nb", "a\x1b[2Jb", "a\x9bb", "x" * 256, "${HOME}"],
-    _placed, refused="is no path in the repository|has no path|is a template", reads=None,
+    _placed, refused="is not a path in the repository|has no path|is a template", reads=None,
 )  # fmt: skip
 rows(
     "an artifact at",
@@ -261,7 +261,7 @@ rows(
      "models/wine/versions/v1.0.0_20261120_120000/model.bin", "*", ":(glob)**", "--help"],
     _placed,
     refused="is where versions of churn are deployed|is tracked by neither|is a link or a sub"
-    "|is no path", reads=None,
+    "|is not a path", reads=None,
 )  # fmt: skip
 rows(
     "an artifact whose entry is",
@@ -269,7 +269,8 @@ rows(
      {"path": PATH, "meta": {"self_test": 7}}, {"path": PATH, "meta": {"self_test": "../x"}},
      {"path": PATH, "meta": {"self_test": "/dev/zero"}}],
     _declared,
-    refused="has no path|labels is no list|self_test is no path|is no path in the", reads=None,
+    refused="has no path|labels is not a list|self_test is not a path|is not a path in",
+    reads=None,
 )  # fmt: skip
 
 
@@ -314,7 +315,7 @@ def _(box: Sandbox) -> None:
     _placed(box, "x/metadata.json")
 
 
-@case("a name in Git that is no UTF-8", "is no path for a file of a version", reads=None)
+@case("a name in Git that is no UTF-8", "is not a valid path in a version", reads=None)
 def _(box: Sandbox) -> None:
     (box.repo / "plain").mkdir()
     name = box.repo / "plain" / b"\xff\xfe".decode("utf-8", "surrogateescape")
@@ -332,7 +333,7 @@ rows(
      "a//b", "a/", "a\0b", "a\nb", "\x1b]0;x\x07", "\x9b2J", "\ud800", "y" * 256, "z/" * 3000,
      "C:\\x", None, 7, ["x"], {"a": 1}],
     lambda box, path: box.listed([box.entry("good"), box.entry(path)]),
-    refused="is no path for a file of a version|cannot be read", reads=None,
+    refused="is not a valid path in a version|cannot be read", reads=None,
 )  # fmt: skip
 rows(
     "a list of the bytes",
@@ -412,7 +413,7 @@ def _yaml(name: str) -> Callable[[Sandbox, Any], None]:
     return spoil
 
 
-_UNREADABLE = "is no readable YAML|is no YAML mapping|is not of DVC's form|declares no model"
+_UNREADABLE = "is not valid YAML|is not a YAML mapping|is not of DVC's form|declares no model"
 rows("dvc.yaml is", YAMLS, _yaml("dvc.yaml"), refused=_UNREADABLE, reads=None)
 rows("the model's .dvc is", YAMLS[:9], _yaml(f"{PATH}.dvc"), refused=_UNREADABLE + "|is tracked by"
      " neither", reads=None)  # fmt: skip
@@ -448,37 +449,37 @@ def _(box: Sandbox) -> None:
     box.release()
 
 
-@case("dvc.yaml has aliases upon aliases (a billion laughs)", "is no readable YAML", reads=None)
+@case("dvc.yaml has aliases upon aliases (a billion laughs)", "is not valid YAML", reads=None)
 def _(box: Sandbox) -> None:
     box.write("dvc.yaml", BOMB + (box.repo / "dvc.yaml").read_text())
     box.release()
 
 
-@case("params.yaml has aliases upon aliases", "params.yaml is no readable YAML", reads=None)
+@case("params.yaml has aliases upon aliases", "params.yaml is not valid YAML", reads=None)
 def _(box: Sandbox) -> None:
     box.write("params.yaml", BOMB)
     box.release()
 
 
-@case("params.yaml merges upon merges", "params.yaml is no readable YAML", reads=None)
+@case("params.yaml merges upon merges", "params.yaml is not valid YAML", reads=None)
 def _(box: Sandbox) -> None:
     box.write("params.yaml", MERGE_BOMB)
     box.release()
 
 
-@case("params.yaml has a number of 20,000 digits", "params.yaml is no readable YAML", reads=None)
+@case("params.yaml has a number of 20,000 digits", "params.yaml is not valid YAML", reads=None)
 def _(box: Sandbox) -> None:
     box.write("params.yaml", "train:\n  depth: 0x" + "f" * 20_000 + "\n")
     box.release()
 
 
-@case("metrics.json has 100,000 brackets", "is no readable JSON", reads=None)
+@case("metrics.json has 100,000 brackets", "is not valid JSON", reads=None)
 def _(box: Sandbox) -> None:
     box.write("metrics.json", "[" * 100_000)
     box.release()
 
 
-@case("dvc.yaml of 50 MB", "dvc.yaml is no readable YAML", reads=None)
+@case("dvc.yaml of 50 MB", "dvc.yaml is not valid YAML", reads=None)
 def _(box: Sandbox) -> None:
     with open(box.repo / "dvc.yaml", "ab") as file:
         file.write(b"x: [" + b"1,\n" * 17_000_000 + b"]\n")
@@ -495,7 +496,7 @@ rows(
      "{smoke_timeout: .nan}", "{keep: 0}", "{keep: true}", "{better: {a: [1]}}", "{after_switch: "
      "[x]}", "7", "[x]", "{__class__: 1}", "{7: 1}"],
     _committed("params.yaml", "deploy: {}\n"),
-    refused="may not be|is no mapping|unknown key", reads=None,
+    refused="may not be|is not a mapping|unknown key", reads=None,
 )  # fmt: skip
 rows(
     "params.yaml names the DVC remote",
@@ -819,7 +820,9 @@ def _(box: Sandbox) -> None:
     box.commit("models/churn/deployment_history.json")
 
 
-@case("the intent in Git names a directory that leads out", "is no readable intent", reads=None)
+@case(
+    "the intent in Git names a directory that leads out", "is not a valid intent file", reads=None
+)
 def _(box: Sandbox) -> None:
     event = json.loads((box.repo / "models/churn/deployment_history.json").read_text())[0]
     event |= {"id": "20990101_000000", "directory": "../../../victim"}
@@ -835,7 +838,7 @@ MODULES = ("tagship", "dvc", "git", "click", "catboost", "json", "ctypes", "site
 
 @case(
     "modules of every name lie in the work tree",
-    "is no CatBoost model|is not",
+    "is not a CatBoost model|is not",
     reads=None,
     process=True,
 )

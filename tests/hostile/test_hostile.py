@@ -131,7 +131,7 @@ def test_a_deploy_executes_git_and_python_alone(box: Sandbox) -> None:
         _case(name).spoil(box)
     log = box.top / "strace.log"
     done = box.deploy(trace=("strace", "-f", "-qq", "-e", "trace=execve", "-o", str(log)))
-    assert "is no CatBoost model" in done.err  # the smoke test ran
+    assert "is not a CatBoost model" in done.err  # the smoke test ran
     executed = set(re.findall(r'execve\("([^"]+)".*\) = 0', log.read_text()))
     git = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True)
     allowed = {sys.executable, shutil.which("git"), f"{git.stdout.strip()}/git"}

@@ -124,13 +124,13 @@ def test_a_moment_is_utc_where_it_names_no_zone(text: str, moment: datetime) -> 
 def test_what_is_no_moment_is_told(text: str) -> None:
     with pytest.raises(InvalidName) as caught:
         clock.moment(text)
-    assert caught.value.message == f"{text!r} is no date"
+    assert caught.value.message == f"{text!r} is not a date"
     assert caught.value.hint == "give it as 2026-11-20 or 2026-11-20T12:00Z"
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-12:00"])
 def test_a_moment_that_utc_does_not_have_is_told(text: str) -> None:
-    with pytest.raises(InvalidName, match="is no date in UTC"):
+    with pytest.raises(InvalidName, match="is not a date in UTC"):
         clock.moment(text)
 
 
@@ -245,8 +245,8 @@ USAGE = [
     (("history", "churn", "--at", "2026-11-20", "--limit", "1"), "--at goes with no other"),
     (("history", "churn", "--at", "2026-11-20", "--since", "2026-11-20"), "--at goes with no"),
     (("history", "churn", "--at", "2026-11-20", "--action", "pin"), "--at goes with no other"),
-    (("history", "churn", "--at", "noon"), "'noon' is no date"),
-    (("history", "churn", "--since", "noon"), "'noon' is no date"),
+    (("history", "churn", "--at", "noon"), "'noon' is not a date"),
+    (("history", "churn", "--since", "noon"), "'noon' is not a date"),
     (("history", "churn", "--action", "undo"), "'undo' is not one of"),
 ]
 

@@ -98,8 +98,8 @@ DISGUISES = {
     "protocol 0 of a list": (pickle.dumps([Trap()], 0), A_PICKLE),
     **{name: (data, COMPRESSED) for name, data in PACKED.items()},
     "HDF5": (HDF5, "HDF5"),
-    "another text": (b"import os\n", "none"),
-    "random bytes": (b"\x00\x01\x02\x03" * 9, "none"),
+    "another text": (b"import os\n", "nothing known"),
+    "random bytes": (b"\x00\x01\x02\x03" * 9, "nothing known"),
 }
 
 
@@ -113,8 +113,8 @@ def test_a_file_that_is_not_what_its_name_says_reaches_no_framework(
     path.write_bytes(data)
     error = refusal(path)
     kind = {".cbm": "CatBoost model", ".keras": "Keras 3 model"}[suffix]
-    assert error.message == f"{path.name} is no {kind}: it begins like {what}"
-    assert isinstance(error, Corrupt if what == "none" else Refused)
+    assert error.message == f"{path.name} is not a {kind}: it begins like {what}"
+    assert isinstance(error, Corrupt if what == "nothing known" else Refused)
     assert error.hint.startswith("save the model in that format: model.save")
     assert not (blocked / "trap").exists()
 
@@ -123,11 +123,11 @@ def test_a_file_that_is_not_what_its_name_says_reaches_no_framework(
     ("name", "data", "message"),
     [
         ("model.cbm", _zipped("data.pkl", PICKLES["protocol 4"]),
-         "model.cbm is no CatBoost model: it begins like a zip archive"),
+         "model.cbm is not a CatBoost model: it begins like a zip archive"),
         ("model.keras", _zipped("data.pkl", PICKLES["protocol 4"]),
-         "model.keras is not as Keras 3 writes a model: 'data.pkl' is no member of it"),
+         "model.keras is not as Keras 3 writes a model: 'data.pkl' does not belong in it"),
         ("model.keras", b"CBM1\x00\x00\x00\x00",
-         "model.keras is no Keras 3 model: it begins like a CatBoost model"),
+         "model.keras is not a Keras 3 model: it begins like a CatBoost model"),
         ("model.cbm", b"", "model.cbm is empty"),
         ("model.keras", b"", "model.keras is empty"),
         ("model.cbm", b"CBM1", "model.cbm is cut short"),
@@ -148,7 +148,7 @@ def test_a_folder_is_no_model_file(blocked: Path, name: str) -> None:
     """Keras would load a folder with a config.json in it."""
     (blocked / name).mkdir()
     (blocked / name / "config.json").write_text("{}")
-    assert refusal(blocked / name).message == f"{name} is no regular file"
+    assert refusal(blocked / name).message == f"{name} is not a regular file"
 
 
 # --- archives that are nearly a Keras model
@@ -204,7 +204,7 @@ def test_a_member_of_another_name_is_refused(blocked: Path, name: str) -> None:
     path = pack(blocked / "model.keras", *GOOD, (name, b"x"))
     error = refusal(path)
     assert error.message == (
-        f"model.keras is not as Keras 3 writes a model: {name!r} is no member of it"
+        f"model.keras is not as Keras 3 writes a model: {name!r} does not belong in it"
     )
     assert error.hint == HINT
 
@@ -247,10 +247,10 @@ ARCHIVES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a name with a NUL": (
         lambda p: renamed(pack(p, METADATA, ("config.jsonXpkl", b"{}"), WEIGHTS),
                           b"config.jsonXpkl", b"config.json\0pkl"),
-        "'config.json\\x00pkl' is no member of it",
+        "'config.json\\x00pkl' does not belong in it",
     ),
-    "a link": (lambda p: pack(p, *GOOD, change=_link), "'config.json' is no regular file"),
-    "a pipe": (lambda p: pack(p, *GOOD, change=_device), "'config.json' is no regular file"),
+    "a link": (lambda p: pack(p, *GOOD, change=_link), "'config.json' is not a regular file"),
+    "a pipe": (lambda p: pack(p, *GOOD, change=_device), "'config.json' is not a regular file"),
     "packed by bzip2": (
         lambda p: pack(p, *GOOD, method=zipfile.ZIP_BZIP2), f"'metadata.json' {TOO}"
     ),
@@ -466,7 +466,7 @@ def test_a_pickle_in_disguise_never_goes_live_and_is_never_loaded(
     live = bench.current.readlink()
     _release(bench, PACKED["zlib"], name)
     kind = {"model.cbm": "CatBoost model", "model.keras": "Keras 3 model"}[name]
-    said = f"{name} is no {kind}: it begins like {COMPRESSED}"
+    said = f"{name} is not a {kind}: it begins like {COMPRESSED}"
     with pytest.raises(Refused) as caught:
         bench.manager.deploy()
     assert caught.value.message == said

@@ -75,7 +75,7 @@ def test_exit_code_0_survives_a_power_cut(
 @pytest.mark.parametrize(("trial", "shown"), [
     (TRIALS[3], "current is not as the command left it"),
     (TRIALS[4], "versions/: versions/v1.1.0_ID/metadata.json "),
-    (TRIALS[5], "deployment_history.json is no readable history, line 1"),
+    (TRIALS[5], "deployment_history.json is not a valid history file, line 1"),
 ], ids=["folders on btrfs", "files on ext4", "history on xfs"])  # fmt: skip
 def test_a_copy_shows_what_was_not_synced(
     tried: dict[Trial, list[Moment] | str], trial: Trial, shown: str

@@ -18,7 +18,7 @@ from tagship.registry.artifacts import Artifact
 from tagship.text import safe_yaml, yaml
 from tests.workbench import Workbench
 
-MEND = "mend dvc.yaml and commit it"
+MEND = "fix dvc.yaml and commit it"
 
 
 @pytest.mark.parametrize(
@@ -39,23 +39,23 @@ def test_a_yaml_mapping_is_read(text: str, value: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        pytest.param(b"a: 1\nb: [1\n", "dvc.yaml is no readable YAML, line 3", id="unfinished"),
-        pytest.param(b"a: 1\na: 2\n", "dvc.yaml is no readable YAML, line 2", id="twice"),
-        pytest.param(b"a: {{ b }}\n", "dvc.yaml is no readable YAML, line 1", id="a template"),
+        pytest.param(b"a: 1\nb: [1\n", "dvc.yaml is not valid YAML, line 3", id="unfinished"),
+        pytest.param(b"a: 1\na: 2\n", "dvc.yaml is not valid YAML, line 2", id="twice"),
+        pytest.param(b"a: {{ b }}\n", "dvc.yaml is not valid YAML, line 1", id="a template"),
         pytest.param(
-            b"a: !!python/name:os.system\n", "dvc.yaml is no readable YAML, line 1", id="code"
+            b"a: !!python/name:os.system\n", "dvc.yaml is not valid YAML, line 1", id="code"
         ),
-        pytest.param(b"a: \xff\n", "dvc.yaml is no readable YAML", id="no UTF-8"),
-        pytest.param(b"a: \x00\n", "dvc.yaml is no readable YAML", id="NUL"),
+        pytest.param(b"a: \xff\n", "dvc.yaml is not valid YAML", id="no UTF-8"),
+        pytest.param(b"a: \x00\n", "dvc.yaml is not valid YAML", id="NUL"),
         pytest.param(
-            b"a: 2026-13-45\n", "dvc.yaml is no readable YAML, month must be in 1..12", id="no date"
+            b"a: 2026-13-45\n", "dvc.yaml is not valid YAML, month must be in 1..12", id="no date"
         ),
-        pytest.param(b"a: !!bool perhaps\n", "dvc.yaml is no readable YAML", id="no truth"),
+        pytest.param(b"a: !!bool perhaps\n", "dvc.yaml is not valid YAML", id="no truth"),
         pytest.param(
-            b"[" * 1000, "dvc.yaml is no readable YAML, it is nested too deeply", id="too deep"
+            b"[" * 1000, "dvc.yaml is not valid YAML, it is nested too deeply", id="too deep"
         ),
-        pytest.param(b"- a\n", "dvc.yaml is no YAML mapping", id="a list"),
-        pytest.param(b"a\n", "dvc.yaml is no YAML mapping", id="a text"),
+        pytest.param(b"- a\n", "dvc.yaml is not a YAML mapping", id="a list"),
+        pytest.param(b"a\n", "dvc.yaml is not a YAML mapping", id="a text"),
     ],
 )
 def test_any_other_yaml_is_refused_with_its_line(data: bytes, message: str) -> None:
@@ -118,7 +118,7 @@ def test_a_pipeline_may_declare_no_model(text: bytes) -> None:
 
 
 PATH_HINT = "give it the path of the model's file or folder"
-NO_PATH = "artifacts: m in dvc.yaml: {!r} is no path in the repository"
+NO_PATH = "artifacts: m in dvc.yaml: {!r} is not a path in the repository"
 
 
 @pytest.mark.parametrize(
@@ -130,17 +130,17 @@ NO_PATH = "artifacts: m in dvc.yaml: {!r} is no path in the repository"
         ("[path]", "artifacts: m in dvc.yaml has no path", PATH_HINT),
         (
             "{path: a, meta: {self_test: 1}}",
-            "artifacts: m in dvc.yaml: self_test is no path",
+            "artifacts: m in dvc.yaml: self_test is not a path",
             "give it the path of the self-test's file",
         ),
         (
             "{path: a, labels: 1}",
-            "artifacts: m in dvc.yaml: labels is no list",
+            "artifacts: m in dvc.yaml: labels is not a list",
             MEND,
         ),
         (
             "{path: a, labels: tree}",
-            "artifacts: m in dvc.yaml: labels is no list",
+            "artifacts: m in dvc.yaml: labels is not a list",
             MEND,
         ),
         (
@@ -176,8 +176,8 @@ def test_a_model_that_is_not_declared_as_dvc_has_it_is_refused(
 def test_artifacts_that_are_no_mapping_are_refused() -> None:
     with pytest.raises(Corrupt) as caught:
         artifacts.parse(b"artifacts: [m]", "sub")
-    assert caught.value.message == "artifacts: in sub/dvc.yaml is no mapping"
-    assert caught.value.hint == "mend sub/dvc.yaml and commit it"
+    assert caught.value.message == "artifacts: in sub/dvc.yaml is not a mapping"
+    assert caught.value.hint == "fix sub/dvc.yaml and commit it"
 
 
 def test_a_name_that_gto_could_not_read_hinders_no_other_model() -> None:
@@ -348,7 +348,7 @@ TOO_MUCH = f"its aliases stand for more than {safe_yaml.MOST_VALUES:,} values"
 def test_aliases_that_stand_for_too_much_are_refused(text: str, why: str) -> None:
     with pytest.raises(Corrupt) as caught:
         yaml.parse(text.encode(), "params.yaml")
-    assert caught.value.message == f"params.yaml is no readable YAML, {why}"
+    assert caught.value.message == f"params.yaml is not valid YAML, {why}"
     assert caught.value.hint == "fix params.yaml and commit it"
 
 
@@ -380,5 +380,5 @@ def test_no_command_hangs_on_aliases(bench: Workbench, file: str) -> None:
         [sys.executable, "-c", program, "release", "churn"],
         cwd=bench.repo, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    told = f"error: {file} is no readable YAML, {TOO_MUCH}\nhint: mend {file} and commit it\n"
+    told = f"error: {file} is not valid YAML, {TOO_MUCH}\nhint: fix {file} and commit it\n"
     assert (done.returncode, done.stderr) == (1, told)

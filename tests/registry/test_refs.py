@@ -181,23 +181,23 @@ VERSION_HINT = "give 1.2.0, 1.2, 1, latest, or a tag such as m@v1.2.0"
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("", "'' is no model name", NAME_HINT),
-        ("my model", "'my model' is no model name", NAME_HINT),
-        ("_m", "'_m' is no model name", NAME_HINT),
-        ("m/", "'m/' is no model name", NAME_HINT),
-        ("../m", "'../m' is no model name", NAME_HINT),
-        ("a/../b:m", "'a/../b:m' is no model name", NAME_HINT),
-        ("m.x@1", "'m.x' is no model name", NAME_HINT),
-        ("m\n", "'m\\n' is no model name", NAME_HINT),
-        ("m@", "'' is no version of m", VERSION_HINT),
-        ("m@newest", "'newest' is no version of m", VERSION_HINT),
-        ("m@01", "'01' is no version of m", VERSION_HINT),
-        ("m@1.2.3.4", "'1.2.3.4' is no version of m", VERSION_HINT),
-        ("m@1.0.0\n", "'1.0.0\\n' is no version of m", VERSION_HINT),
-        (f"m@1{DIGIT}", f"'1{DIGIT}' is no version of m", VERSION_HINT),
-        ("m@v1.0.0!", "'v1.0.0!' is no version of m", VERSION_HINT),
-        ("m@deprecated", "'deprecated' is no version of m", VERSION_HINT),
-        ("m@x@v1.0.0", "'x@v1.0.0' is no version of m", VERSION_HINT),
+        ("", "'' is not a model name", NAME_HINT),
+        ("my model", "'my model' is not a model name", NAME_HINT),
+        ("_m", "'_m' is not a model name", NAME_HINT),
+        ("m/", "'m/' is not a model name", NAME_HINT),
+        ("../m", "'../m' is not a model name", NAME_HINT),
+        ("a/../b:m", "'a/../b:m' is not a model name", NAME_HINT),
+        ("m.x@1", "'m.x' is not a model name", NAME_HINT),
+        ("m\n", "'m\\n' is not a model name", NAME_HINT),
+        ("m@", "'' is not a version of m", VERSION_HINT),
+        ("m@newest", "'newest' is not a version of m", VERSION_HINT),
+        ("m@01", "'01' is not a version of m", VERSION_HINT),
+        ("m@1.2.3.4", "'1.2.3.4' is not a version of m", VERSION_HINT),
+        ("m@1.0.0\n", "'1.0.0\\n' is not a version of m", VERSION_HINT),
+        (f"m@1{DIGIT}", f"'1{DIGIT}' is not a version of m", VERSION_HINT),
+        ("m@v1.0.0!", "'v1.0.0!' is not a version of m", VERSION_HINT),
+        ("m@deprecated", "'deprecated' is not a version of m", VERSION_HINT),
+        ("m@x@v1.0.0", "'x@v1.0.0' is not a version of m", VERSION_HINT),
     ],
 )
 def test_a_reference_that_cannot_be_is_refused(text: str, message: str, hint: str) -> None:
@@ -281,7 +281,7 @@ def test_a_version_for_a_release_is_a_whole_one(text: str, version: str) -> None
 def test_no_other_text_is_a_version_for_a_release(text: str) -> None:
     with pytest.raises(InvalidName) as caught:
         refs.check_version(text)
-    assert caught.value.message == f"{text!r} is no SemVer 2.0.0 version"
+    assert caught.value.message == f"{text!r} is not a SemVer 2.0.0 version"
     assert caught.value.hint == "such as 1.2.0"
 
 
@@ -294,7 +294,7 @@ def test_a_new_model_has_a_plain_name(text: str) -> None:
 def test_a_new_model_has_no_other_name(text: str) -> None:
     with pytest.raises(InvalidName) as caught:
         refs.check_new_model(text)
-    assert caught.value.message == f"{text!r} is no name for a new model"
+    assert caught.value.message == f"{text!r} is not a valid name for a new model"
     assert caught.value.hint == "use lower-case letters, digits, '-' and '_', such as ml_model"
 
 

@@ -141,7 +141,7 @@ def test_a_history_that_cannot_be_read_is_told_and_the_rest_is_there(shipped: Wo
     assert [row.version for row in found.versions] == ["1.0.0", "1.1.0"]
     broken = "deployment_history.json"
     assert found.notes == (
-        f"{broken} is no readable history, line 1: mend it, or begin a new one:"
+        f"{broken} is not a valid history file, line 1: fix it, or start a new one:"
         f" mv {broken} {broken}.broken",
         "the history has no event for the live version: tagship status churn shows the fix",
     )

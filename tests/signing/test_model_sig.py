@@ -327,8 +327,8 @@ def test_a_version_whose_signature_was_edited_into_its_metadata_is_found(host: H
 @pytest.mark.parametrize(
     ("options", "mode", "error"),
     [
-        (("-t", "ed25519"), 0o600, "cannot be used: it is no ECDSA key"),
-        (("-t", "rsa"), 0o600, "cannot be used: it is no ECDSA key"),
+        (("-t", "ed25519"), 0o600, "cannot be used: it is not an ECDSA key"),
+        (("-t", "rsa"), 0o600, "cannot be used: it is not an ECDSA key"),
         (("-t", "ecdsa"), 0o644, "others can read the signing key"),
         (("-t", "ecdsa", "-N", "secret"), 0o600, "cannot be used: "),
     ],

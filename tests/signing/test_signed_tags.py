@@ -277,8 +277,8 @@ def test_a_file_of_signers_in_the_repository_is_refused(how: str, signers: Signe
         ("requires_signed = true\n", "has an unknown key 'requires_signed'"),
         ('require_signed = "yes"\n', "require_signed in {file} may not be 'yes'"),
         ('allowed_signers = ["a"]\n', "allowed_signers in {file} may not be ['a']"),
-        ("require_signed = \n", "is no TOML"),
-        ('require_signed = true\nallowed_signers = "gone"\n', "gone is no file"),
+        ("require_signed = \n", "is not valid TOML"),
+        ('require_signed = true\nallowed_signers = "gone"\n', "gone is not a file"),
     ],
 )
 def test_a_policy_that_cannot_be_kept_refuses_everything(

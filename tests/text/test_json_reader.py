@@ -26,7 +26,7 @@ class Pair(TypedDict):
 class Inner:
     """What lies in another."""
 
-    name: Annotated[str, Is(str.islower, "lower-case name")]
+    name: Annotated[str, Is(str.islower, "a lower-case name")]
 
 
 @dataclass(frozen=True)
@@ -65,25 +65,25 @@ def test_an_object_becomes_its_dataclass(value: object, outer: Outer) -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (3, "it is 3, no object"),
+        (3, "it is 3, not an object"),
         ({}, "text is missing"),
-        ({"text": 3}, "text is 3, no text"),
-        ({"text": None}, "text is None, no text"),
-        ({"text": "a", "count": "3"}, "count is '3', no whole number"),
-        ({"text": "a", "count": True}, "count is True, no whole number"),
-        ({"text": "a", "count": 3.0}, "count is 3.0, no whole number"),
-        ({"text": "a", "count": 2**63}, "count is 9223372036854775808, no whole number"),
-        ({"text": "a", "size": "1"}, "size is '1', no number"),
-        ({"text": "a", "size": -(2**64)}, "size is -18446744073709551616, no number"),
-        ({"text": "a", "yes": 1}, "yes is 1, no true or false"),
-        ({"text": "a", "maybe": {"name": "B"}}, "maybe.name is 'B', no lower-case name"),
-        ({"text": "a", "maybe": []}, "maybe is [], no object"),
-        ({"text": "a", "many": {}}, "many is {}, no array"),
+        ({"text": 3}, "text is 3, not a text"),
+        ({"text": None}, "text is None, not a text"),
+        ({"text": "a", "count": "3"}, "count is '3', not a whole number"),
+        ({"text": "a", "count": True}, "count is True, not a whole number"),
+        ({"text": "a", "count": 3.0}, "count is 3.0, not a whole number"),
+        ({"text": "a", "count": 2**63}, "count is 9223372036854775808, not a whole number"),
+        ({"text": "a", "size": "1"}, "size is '1', not a number"),
+        ({"text": "a", "size": -(2**64)}, "size is -18446744073709551616, not a number"),
+        ({"text": "a", "yes": 1}, "yes is 1, not true or false"),
+        ({"text": "a", "maybe": {"name": "B"}}, "maybe.name is 'B', not a lower-case name"),
+        ({"text": "a", "maybe": []}, "maybe is [], not an object"),
+        ({"text": "a", "many": {}}, "many is {}, not an array"),
         ({"text": "a", "many": [{"name": "b"}, {}]}, "many[1].name is missing"),
         ({"text": "a", "pairs": [{"left": "b"}]}, "pairs[0].right is missing"),
-        ({"text": "a", "pairs": [{"left": 3, "right": None}]}, "pairs[0].left is 3, no text"),
-        ({"text": "a", "names": {"c": 3}}, "names.c is 3, no text"),
-        ({"text": "a", "names": []}, "names is [], no object"),
+        ({"text": "a", "pairs": [{"left": 3, "right": None}]}, "pairs[0].left is 3, not a text"),
+        ({"text": "a", "names": {"c": 3}}, "names.c is 3, not a text"),
+        ({"text": "a", "names": []}, "names is [], not an object"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_named_with_its_place(value: object, words: str) -> None:
@@ -104,9 +104,9 @@ def deep(levels: int) -> bytes:
         (b'"\xed\xa0\x80"', "it is not UTF-8"),
         ('"a"'.encode("utf-16"), "it is not UTF-8"),
         (b'{"a": 1, "b": 2, "a": 3}', "a is there twice"),
-        (b"[NaN]", "NaN is no finite number"),
-        (b"[-Infinity]", "-Infinity is no finite number"),
-        (b"[1e999]", "1e999 is no finite number"),
+        (b"[NaN]", "NaN is not a finite number"),
+        (b"[-Infinity]", "-Infinity is not a finite number"),
+        (b"[1e999]", "1e999 is not a finite number"),
         (deep(json_reader.DEEPEST + 1), "it is nested too deeply"),
         (deep(5_000), "it is nested too deeply"),
         (b'{"a":' * 200_000, "it is nested too deeply"),

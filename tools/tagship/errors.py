@@ -64,16 +64,16 @@ def hint_of(error: OSError) -> str:
     """What helps against an error of the operating system that nobody else has foreseen."""
     where = shlex.quote(os.fspath(error.filename)) if isinstance(error.filename, str) else "."
     hints = {
-        errno.EACCES: f"see who may: namei -l {where}",
-        errno.EPERM: f"see who may, and lsattr -d {where}",
+        errno.EACCES: f"check the permissions: namei -l {where}",
+        errno.EPERM: f"check the permissions, and lsattr -d {where}",
         errno.EROFS: f"it is mounted read-only: findmnt --target {where}",
-        errno.ENOTDIR: f"a part of the path is no folder: namei -l {where}",
+        errno.ENOTDIR: f"a part of the path is not a folder: namei -l {where}",
         errno.EISDIR: f"a folder lies where a file should: ls -ld {where}",
         errno.ELOOP: f"links lead to each other: namei -l {where}",
         errno.ENAMETOOLONG: "use shorter names",
         errno.EMFILE: "this process may open more files with: ulimit -n 4096",
         errno.ENFILE: "close other programs: the system has too many files open",
-        errno.EIO: "look after the disk: dmesg | tail",
+        errno.EIO: "check the disk: dmesg | tail",
         errno.ESTALE: f"mount the network's folder again: findmnt --target {where}",
     }
     return hints.get(error.errno or 0, "tagship status")

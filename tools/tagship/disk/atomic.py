@@ -135,7 +135,7 @@ def read_file(path: Path, read: Callable[[bytes], T], what: str, hint: str) -> T
         return read(data)
     except ValueError as error:
         why = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else f": {error}"
-        raise Corrupt(f"{path} is no readable {what}{why}", hint) from None
+        raise Corrupt(f"{path} is not a valid {what} file{why}", hint) from None
 
 
 def read_json(path: Path, read: Callable[[Any], T], what: str, hint: str) -> T:

@@ -22,7 +22,7 @@ def hint(error: OSError, otherwise: str, model: str = "MODEL") -> str:
 
 def make_room(model: str) -> str:
     """What frees bytes and inodes."""
-    return f"make room: tagship cleanup {model}, or dvc gc --all-tags; df -h and df -i tell of it"
+    return f"make room: tagship cleanup {model}, or dvc gc --all-tags; check with df -h and df -i"
 
 
 def check(folder: Path, needed: int, files: int, model: str) -> None:

@@ -33,14 +33,14 @@ Write = Callable[[memoryview], object]
 
 
 class Unreadable(OSError):
-    """A file that is there, and cannot be read: forbidden, no regular file, or on a bad disk."""
+    """A file that is there, and cannot be read: forbidden, not a regular file, or on a bad disk."""
 
 
 def _is_hex(text: str) -> bool:
     return re.fullmatch(r"(?:[0-9a-f]{2})*", text) is not None
 
 
-HexText = Annotated[str, Is(_is_hex, "digest")]  # empty where it is not known
+HexText = Annotated[str, Is(_is_hex, "a digest")]  # empty where it is not known
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def _open(path: Path) -> FileIO:
         raise Unreadable(error.errno, error.strerror, str(path)) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise Unreadable(errno.EINVAL, "no regular file", str(path))
+        raise Unreadable(errno.EINVAL, "not a regular file", str(path))
     return FileIO(descriptor)
 
 
@@ -240,7 +240,7 @@ def _difference(path: Path, file: File, untouched: str | None, hashed: Advance |
     """What is another thing than it should be; the bytes are read where somebody is told of it."""
     found = path.stat(follow_symlinks=False)
     if not stat.S_ISREG(found.st_mode):
-        return "is no regular file"
+        return "is not a regular file"
     if found.st_size != file.size:
         return f"has {found.st_size} bytes instead of {file.size}"
     if bool(found.st_mode & stat.S_IXUSR) != file.executable:

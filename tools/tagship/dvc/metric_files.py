@@ -29,14 +29,14 @@ def _values(data: bytes, name: str) -> Any:
             return tomllib.loads(data.decode())
         except ValueError:
             raise Corrupt(
-                f"{name} is no readable TOML", "fix it, or write it again: dvc repro"
+                f"{name} is not valid TOML", "fix it, or write it again: dvc repro"
             ) from None
     if name.endswith(".json"):
         try:
             return json_reader.parse(data, strict=False)
         except ValueError:
             raise Corrupt(
-                f"{name} is no readable JSON", "fix it, or write it again: dvc repro"
+                f"{name} is not valid JSON", "fix it, or write it again: dvc repro"
             ) from None
     return yaml.parse(data, name)
 

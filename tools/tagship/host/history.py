@@ -30,7 +30,7 @@ def _is_name(text: str) -> bool:
     return not (text in ("", ".", "..") or "/" in text or "\0" in text or halves)
 
 
-DirectoryText = Annotated[str, Is(_is_name, "name of a folder")]
+DirectoryText = Annotated[str, Is(_is_name, "a folder name")]
 
 
 @dataclass(frozen=True)
@@ -236,20 +236,20 @@ def moment_of(event: Event) -> datetime:
     """When an event took effect: ``at`` is when it began.
 
     Raises:
-        Corrupt: ``at`` is no date, or ``duration_s`` no number of seconds.
+        Corrupt: ``at`` is not a date, or ``duration_s`` no number of seconds.
     """
     try:
         return _began(event) + timedelta(seconds=event.duration_s)
     except (TypeError, ValueError, OverflowError):
         what = f"event {event.seq} has {event.duration_s!r} for a duration in seconds"
-        raise Corrupt(what, "mend its duration_s") from None
+        raise Corrupt(what, "fix its duration_s") from None
 
 
 def _began(event: Event) -> datetime:
     try:
         return clock.moment(event.at)
     except InvalidName:
-        raise Corrupt(f"event {event.seq} has {event.at!r} for a date", "mend its at") from None
+        raise Corrupt(f"event {event.seq} has {event.at!r} for a date", "fix its at") from None
 
 
 def rollback_target(events: Sequence[Event], live: Place | None) -> Place | None:

@@ -83,7 +83,7 @@ class Past(Sequence[Event]):
                 raise ValueError("it is several")
         except ValueError as error:  # who can change the file can change its digest too
             raise Corrupt(
-                f"{self._path} is no readable history: an event: {error}", _hint(self._path)
+                f"{self._path} is not a valid history file: an event: {error}", _hint(self._path)
             ) from None
         return events
 
@@ -127,7 +127,7 @@ def _parse(path: Path, data: bytes) -> Past:
 
 
 def _hint(path: Path) -> str:
-    return f"mend it, or begin a new one: mv {path} {path}.broken"
+    return f"fix it, or start a new one: mv {path} {path}.broken"
 
 
 def append(path: Path, *new: Event) -> Past:

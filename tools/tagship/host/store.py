@@ -281,7 +281,7 @@ class Store:
         """
         hint = f"fix {self._pins}"
         try:
-            found = atomic.read_json(self._pins, json_reader.array(Pin), "list of pins", hint)
+            found = atomic.read_json(self._pins, json_reader.array(Pin), "pins", hint)
         except FileNotFoundError:
             return {}
         return {pin.version: pin for pin in found}

@@ -204,7 +204,7 @@ def load(loader: Loader, path: Path) -> Any:
     check = getattr(loader, "check", None)  # a Checker's: isinstance() takes longer than it
     if check is not None:
         if not path.is_file():
-            raise Refused(f"{path.name} is no regular file", "save the model as one file")
+            raise Refused(f"{path.name} is not a regular file", "save the model as one file")
         check(path)
     return loader.load(path)
 
@@ -216,8 +216,8 @@ def unlike(path: Path, head: bytes, kind: str, save: str) -> TagshipError:
         return Corrupt(f"{path.name} is empty", "train and release it again")
     what = _looks_like(head)
     if what is None:
-        return Corrupt(f"{path.name} is no {kind}: it begins like none", hint)
-    return Refused(f"{path.name} is no {kind}: it begins like {what}", hint)
+        return Corrupt(f"{path.name} is not a {kind}: it begins like nothing known", hint)
+    return Refused(f"{path.name} is not a {kind}: it begins like {what}", hint)
 
 
 def _looks_like(head: bytes) -> str | None:

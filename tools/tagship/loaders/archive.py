@@ -90,7 +90,7 @@ def names(found: Iterable[str]) -> str:
     counted = Counter(found)
     for name, times in counted.items():
         if name not in BEGINNINGS and not (VOCABULARY.fullmatch(name) and paths.is_path(name)):
-            return f"{name!r} is no member of it"
+            return f"{name!r} does not belong in it"
         if times > 1:
             return f"{name!r} is in it {times} times"
     if len({name.casefold() for name in counted}) < len(counted):
@@ -118,7 +118,7 @@ def sizes(members: Iterable[zipfile.ZipInfo], size: int) -> str:
 def kind(member: zipfile.ZipInfo) -> str:
     """What is wrong with a member's kind: a link, a device, encrypted, packed in another way."""
     if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
-        return f"{member.filename!r} is no regular file"
+        return f"{member.filename!r} is not a regular file"
     if member.filename != member.orig_filename:
         return f"{member.orig_filename!r} has another name too"
     plain = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)

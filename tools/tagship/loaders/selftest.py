@@ -83,10 +83,10 @@ class SelfTest:
             )
         except (ValueError, TypeError, KeyError) as error:
             raise Corrupt(
-                f"{name} is no readable self-test ({error})", "see docs/self_test.md"
+                f"{name} is not a valid self-test ({error})", "see docs/self_test.md"
             ) from None
         if value.get("schema") != 1 or not test.inputs or len(test.inputs) != len(test.outputs):
-            raise Corrupt(f"{name} is no self-test of schema 1", "see docs/self_test.md")
+            raise Corrupt(f"{name} is not a self-test of schema 1", "see docs/self_test.md")
         return test
 
     @property

@@ -49,7 +49,7 @@ def parse(data: bytes, folder: str = "") -> dict[str, Artifact]:
     name = posixpath.join(folder, PIPELINE_FILE)
     declared = yaml.parse(data, name).get("artifacts") or {}
     if not isinstance(declared, dict):
-        raise Corrupt(f"artifacts: in {name} is no mapping", f"mend {name} and commit it")
+        raise Corrupt(f"artifacts: in {name} is not a mapping", f"fix {name} and commit it")
     found = {}
     for key, entry in declared.items():
         model = f"{folder}:{key}" if folder else str(key)
@@ -65,9 +65,11 @@ def _artifact(model: str, entry: Any, folder: str, where: str) -> Artifact:
     meta = entry.get("meta")
     self_test = meta.get("self_test") if isinstance(meta, dict) else None
     if self_test is not None and not isinstance(self_test, str):
-        raise Corrupt(f"{where}: self_test is no path", "give it the path of the self-test's file")
+        raise Corrupt(
+            f"{where}: self_test is not a path", "give it the path of the self-test's file"
+        )
     if not isinstance(entry.get("labels") or [], list):
-        raise Corrupt(f"{where}: labels is no list", "mend dvc.yaml and commit it")
+        raise Corrupt(f"{where}: labels is not a list", "fix dvc.yaml and commit it")
     return Artifact(
         model,
         _from_top(folder, entry["path"], where),
@@ -84,7 +86,7 @@ def _from_top(folder: str, path: str, where: str) -> str:
         return check_path(posixpath.normpath(posixpath.join(folder, path)))
     except Corrupt:
         raise Corrupt(
-            f"{where}: {path!r} is no path in the repository", "mend dvc.yaml and commit it"
+            f"{where}: {path!r} is not a path in the repository", "fix dvc.yaml and commit it"
         ) from None
 
 

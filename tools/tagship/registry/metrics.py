@@ -34,7 +34,7 @@ class MetricChange:
 
     Attributes:
         before, after: as DVC has them; None where a version lacks the metric.
-        difference: after - before; None where one of the two is no finite number.
+        difference: after - before; None where one of the two is not a finite number.
         better: ``higher`` or ``lower``; None where nobody knows.
         verdict: ``better``, ``worse`` or ``same``; None where it cannot be told.
         note: what is odd: ``new``, ``gone``, ``not a number``, ``another type``.

@@ -109,7 +109,7 @@ def is_version(text: str) -> bool:
     return Version.is_valid(text)
 
 
-VersionText = Annotated[str, Is(is_version, "version")]
+VersionText = Annotated[str, Is(is_version, "a version")]
 
 
 @functools.lru_cache(1 << 10)
@@ -120,7 +120,7 @@ def is_model(text: str) -> bool:
     return found is not None and not leads_out and len(folder_name(text)) <= LONGEST
 
 
-ModelText = Annotated[str, Is(is_model, "model name")]
+ModelText = Annotated[str, Is(is_model, "a model name")]
 
 
 def check_model(text: str) -> str:
@@ -131,7 +131,7 @@ def check_model(text: str) -> str:
     """
     if not is_model(text):
         raise InvalidName(
-            f"{text!r} is no model name",
+            f"{text!r} is not a model name",
             "a name has letters, digits, '-' and '_', and starts and ends with a letter or a digit",
         )
     return text
@@ -145,7 +145,7 @@ def check_new_model(text: str) -> str:
     """
     if not re.fullmatch(OUR_NAME, text):
         raise InvalidName(
-            f"{text!r} is no name for a new model",
+            f"{text!r} is not a valid name for a new model",
             "use lower-case letters, digits, '-' and '_', such as ml_model",
         )
     return text
@@ -188,7 +188,7 @@ class Wanted:
             return cls(exact=Version.parse(text.removeprefix("v")))
         except ValueError:
             raise InvalidName(
-                f"{text!r} is no version of {model}",
+                f"{text!r} is not a version of {model}",
                 "give 1.2.0, 1.2, 1, latest, or a tag such as " + f"{model}@v1.2.0",
             ) from None
 
@@ -262,12 +262,12 @@ def check_version(text: str) -> Version:
     """A whole version for a new release: ``1.2.0`` or ``v1.2.0``; ``1.2`` is 1.2.0.
 
     Raises:
-        InvalidName: the text is no SemVer 2.0.0 version.
+        InvalidName: the text is not a SemVer 2.0.0 version.
     """
     try:
         return Version.parse(text.removeprefix("v"), optional_minor_and_patch=True)
     except ValueError:
-        raise InvalidName(f"{text!r} is no SemVer 2.0.0 version", "such as 1.2.0") from None
+        raise InvalidName(f"{text!r} is not a SemVer 2.0.0 version", "such as 1.2.0") from None
 
 
 def no_such_version(ref: Ref, known: Iterable[Version] = ()) -> NotFound:

@@ -185,7 +185,7 @@ def check_signed(
     """
     for path in (allowed_signers, revoked_keys):
         if path is not None and not path.is_file():
-            raise Refused(f"{path} is no file", "name the file of keys in host.toml")
+            raise Refused(f"{path} is not a file", "name the file of keys in host.toml")
     # the repository's own configuration may name other files, and programs to run
     trust = {
         "gpg.ssh.allowedSignersFile": allowed_signers,

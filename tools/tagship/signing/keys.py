@@ -105,7 +105,7 @@ def _private(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = load(data, password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise ValueError("it is no ECDSA key")
+            raise ValueError("it is not an ECDSA key")
         _usable(key.public_key())
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: it has a passphrase
         what = f"the signing key {path} cannot be used: {error}"
@@ -115,7 +115,7 @@ def _private(path: Path) -> ec.EllipticCurvePrivateKey:
 
 def _usable(key: Any) -> ec.EllipticCurvePublicKey:
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in _HASHES:
-        raise ValueError("it is no ECDSA key of P-256, P-384 or P-521")
+        raise ValueError("it is not an ECDSA key of P-256, P-384 or P-521")
     return key
 
 

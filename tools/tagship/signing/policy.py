@@ -130,7 +130,7 @@ def _values(file: Path, top: Path) -> dict[str, Any]:
     try:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise Refused(f"{file} is no TOML: {error}", "see docs/signing.md") from None
+        raise Refused(f"{file} is not valid TOML: {error}", "see docs/signing.md") from None
     known = [one.name for one in fields_of(Policy)]
     for key, value in given.items():
         if key not in known:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 
 DEEPEST = 100  # levels of arrays and objects in one another; ours have less than ten
 LARGEST = 2**63  # of whole numbers
-_NOUNS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+_NOUNS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ def parse(data: bytes, *, strict: bool = True, shallow: bool = True) -> Any:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is no finite number")
+        raise ValueError(f"{text} is not a finite number")
     return number
 
 
@@ -109,7 +109,7 @@ class _Wrong(ValueError):
 
 
 def _no(value: Any, noun: str) -> _Wrong:
-    return _Wrong(f"is {reprlib.repr(value)}, no {noun}")
+    return _Wrong(f"is {reprlib.repr(value)}, not {noun}")
 
 
 def read(kind: type[T], value: Any) -> T:
@@ -160,7 +160,7 @@ def _or_none(read_one: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _array(kind: Any, read_one: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def reader(value: Any) -> Any:
         if not isinstance(value, list):
-            raise _no(value, "array")
+            raise _no(value, "an array")
         found: list[Any] = []
         try:
             for one in value:
@@ -175,7 +175,7 @@ def _array(kind: Any, read_one: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _mapping(read_one: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def reader(value: Any) -> Any:
         if not isinstance(value, dict):
-            raise _no(value, "object")
+            raise _no(value, "an object")
         found = {}
         for name, one in value.items():
             try:
@@ -231,7 +231,7 @@ def _members(kind: Any) -> Callable[[Any], Any]:
 
     def reader(value: Any) -> Any:
         if not isinstance(value, dict):
-            raise _no(value, "object")
+            raise _no(value, "an object")
         found = {}
         name = ""
         try:

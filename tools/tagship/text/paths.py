@@ -40,7 +40,7 @@ def _folded(part: str) -> str:
     return kept.partition(":")[0].rstrip(". ").lower()
 
 
-PathText = Annotated[str, Is(is_path, "path of a version's file")]
+PathText = Annotated[str, Is(is_path, "a valid path in a version")]
 
 
 def check_path(path: str) -> str:
@@ -53,7 +53,7 @@ def check_path(path: str) -> str:
     """
     if not is_path(path):
         raise Corrupt(
-            f"{reprlib.repr(path)} is no path for a file of a version",
+            f"{reprlib.repr(path)} is not a valid path in a version",
             "rename it and release again",
         )
     return path

@@ -19,11 +19,11 @@ def parse(data: bytes, name: str) -> dict[str, Any]:
         value = safe_yaml.values(data)
     except ValueError as error:
         where = f", {error}" if str(error) else ""
-        raise Corrupt(f"{name} is no readable YAML{where}", f"mend {name} and commit it") from None
+        raise Corrupt(f"{name} is not valid YAML{where}", f"fix {name} and commit it") from None
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise Corrupt(f"{name} is no YAML mapping", f"mend {name} and commit it")
+        raise Corrupt(f"{name} is not a YAML mapping", f"fix {name} and commit it")
     return value
 
 
