@@ -25,7 +25,7 @@ def test_a_module_is_a_command_or_is_named_as_a_part(name: str) -> None:
 def test_help_lists_every_command_in_alphabetical_order() -> None:
     listed = main.cli.list_commands(click.Context(main.cli))
     assert listed == sorted(listed) == list(main.cli.commands)
-    assert len(listed) == len(main.cli.commands) == 20
+    assert len(listed) == len(main.cli.commands) > 15
 
 
 @pytest.mark.parametrize(
