@@ -74,7 +74,7 @@ def test_a_detached_head_needs_a_branch(bench: Workbench) -> None:
     bench.refuses(
         "release churn",
         f"HEAD is detached, and its commit {head} is on no branch",
-        "give it one first: git switch -c NAME",
+        "create a branch first: git switch -c NAME",
     )
 
 

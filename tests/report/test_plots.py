@@ -324,7 +324,7 @@ def test_what_cannot_be_drawn_is_told_in_words(
         ("1.0.0: out/d.npy is no CSV, TSV, JSON or YAML",),
         ("1.0.0: out/e.csv has more than 1 MB",),
         ("1.0.0: out/f.csv has no rows",),
-        ("1.0.0: out/${kind}.csv is a name that DVC fills in, which is not done here",),
+        ("1.0.0: out/${kind}.csv is a template that DVC fills in, which tagship does not",),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Which address may be given this host's credentials: DVC's options of a remote, judged. Pure.
+"""Which address may be given this host's credentials: DVC's options of a remote, checked. Pure.
 
 ``.dvc/config`` comes with the repository: whoever can push to it chooses an address, or a program.
 ``.dvc/config.local``, the user's and the system's configuration are this host's own. The options
@@ -25,7 +25,7 @@ SECRETS = (*PROGRAMS, "password", "token", "custom_auth_header", "passphrase", "
            "connection_string", "sas_token", "client_secret", "oss_key_id",
            "oss_key_secret")  # fmt: skip
 ASKED = ("ask_password", "ask_passphrase", "kerberos", "gss_auth")
-GUARDS = ("ssl_verify", "use_ssl", "use_https", "port")  # how an address is made sure of
+GUARDS = ("ssl_verify", "use_ssl", "use_https", "port")  # how an address is verified
 # A library that looks for credentials by itself does not do so with these options.
 OWN_KEYS = {
     "s3": ("access_key_id", "secret_access_key"),
@@ -55,7 +55,7 @@ def check(
     Raises:
         Refused: with the command that names the address on this host.
     """
-    own = {(option, _text(value)) for one in host.values() for option, value in one.items()}
+    own = {(option, _text(value)) for values in host.values() for option, value in values.items()}
     theirs = {o: _text(v) for o, v in remote.items() if (o, _text(v)) not in own}
     for option in PROGRAMS:
         if option in theirs:
@@ -66,7 +66,7 @@ def check(
             )
     if not _uses_secrets(remote, theirs):
         return
-    known = {origin(str(one[o])) for one in host.values() for o in ADDRESSES if o in one}
+    known = {origin(str(own[name])) for own in host.values() for name in ADDRESSES if name in own}
     known |= {origin(v) for k, v in environment.items() if k.startswith("AWS_ENDPOINT_URL")}
     for option, address in _chosen(remote, theirs):
         if origin(address) not in known:

@@ -1,7 +1,7 @@
 """What a commit has of a model: its files, metrics, parameters and lineage.
 
 Everything is read from the commit with Git: opening a DVC repository at a revision is linear in its
-``.dvc`` files, and one that cannot be read breaks it.
+``.dvc`` files, and fails where one of them cannot be read.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ class Snapshot:
 
     Attributes:
         outs: the model, and its self-test where it has one.
-        makers: the stages that made the model, first things first.
+        makers: the stages that made the model, in the order of a run.
         metric_outs: the files of its metrics.
         params: of the stages, or else all of params.yaml.
     """
@@ -64,7 +64,7 @@ class Snapshot:
 
     @property
     def lineage(self) -> list[dict[str, Any]]:
-        """The stages that made the model, first things first."""
+        """The stages that made the model, in the order of a run."""
         return [yaml.plain(stage.to_json()) for stage in self.makers]
 
 

@@ -1,4 +1,4 @@
-"""The stages of dvc.lock as values, and which of them made or judge a model. Pure.
+"""The stages of dvc.lock as values, and which of them made or evaluate a model. Pure.
 
 The format is DVC's (dvc 3.67, ``dvc/schema.py``). Paths in a lock are relative to the stage's
 ``wdir``, which only dvc.yaml tells; here they are from the repository's top.
@@ -105,37 +105,38 @@ def writer(stages: list[Stage], path: str) -> tuple[Stage, str] | None:
 
 
 def makers(stages: list[Stage], path: str) -> list[Stage]:
-    """The stage that writes ``path`` and all that it stands on, first things first."""
-    found: list[Stage] = []
+    """The stage that writes ``path`` and all stages upstream of it, in the order of a run."""
+    ordered: list[Stage] = []
 
     def visit(stage: Stage, above: tuple[Stage, ...]) -> None:
         for other in stages:
-            if other not in (*found, *above, stage) and _feeds(other, stage):
+            if other not in (*ordered, *above, stage) and _feeds(other, stage):
                 visit(other, (*above, stage))
-        if stage not in found:
-            found.append(stage)
+        if stage not in ordered:
+            ordered.append(stage)
 
     last = writer(stages, path)
     if last is not None:
         visit(last[0], ())
-    return found
+    return ordered
 
 
 def related(stages: list[Stage], path: str) -> list[Stage]:
-    """The makers of ``path``, and the stages that judge it: they read it, or what it became."""
-    found = makers(stages, path)
+    """The makers of ``path``, and the stages downstream: they evaluate it, or what it became."""
+    stages_of_path = makers(stages, path)
     last = writer(stages, path)
-    made = {path} | set(last[0].outs if last else ())
+    outs = {path} | set(last[0].outs if last else ())
     while True:
         more = [
             stage
             for stage in stages
-            if stage not in found and any(_touch(dep, one) for dep in stage.deps for one in made)
+            if stage not in stages_of_path
+            and any(_touch(dep, out) for dep in stage.deps for out in outs)
         ]
         if not more:
-            return found
-        found += more
-        made.update(out for stage in more for out in stage.outs)
+            return stages_of_path
+        stages_of_path += more
+        outs.update(out for stage in more for out in stage.outs)
 
 
 def metric_files(declared: Any) -> Iterator[str]:
@@ -157,7 +158,9 @@ def plots(declared: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def join(folder: str, path: str) -> str:
     """A path that is relative to ``folder``, from the repository's top."""
-    if "://" in path:  # of a dependency outside: its URL stays one, for ``redact`` to know it
+    if (
+        "://" in path
+    ):  # a dependency outside keeps its URL as it is, so that ``redact`` recognizes it
         return path
     return posixpath.normpath(posixpath.join(folder, path))
 
@@ -169,15 +172,15 @@ def holds(outer: str, inner: str) -> bool:
 
 def parents(path: str) -> list[str]:
     """The folders above a path, nearest first, without the top."""
-    found = []
+    folders = []
     while (path := posixpath.dirname(path)) not in ("", "/"):
-        found.append(path)
-    return found
+        folders.append(path)
+    return folders
 
 
-def _feeds(one: Stage, other: Stage) -> bool:
-    return any(_touch(out, dep) for out in one.outs for dep in other.deps)
+def _feeds(upstream: Stage, downstream: Stage) -> bool:
+    return any(_touch(out, dep) for out in upstream.outs for dep in downstream.deps)
 
 
-def _touch(one: str, other: str) -> bool:
-    return holds(one, other) or holds(other, one)
+def _touch(left: str, right: str) -> bool:
+    return holds(left, right) or holds(right, left)

@@ -314,7 +314,7 @@ def _check_branch(source: Source, commit: str) -> None:
     ):
         raise Refused(
             f"HEAD is detached, and its commit {commit[:10]} is on no branch",
-            "give it one first: git switch -c NAME",
+            "create a branch first: git switch -c NAME",
         )
 
 
@@ -430,7 +430,7 @@ def _known_size(content: Content, snapshot: Snapshot) -> int | None:
 
 
 def _push_tag(source: Source, name: TagName, *, take_back: bool) -> None:
-    """Push the tag, or take a new one back: another clone would give the same version again."""
+    """Push the tag, or delete a new one: another clone could give the same version again."""
     remote = _remote(source)
     if remote is None:  # it was removed since the plan was made
         raise _no_remote()

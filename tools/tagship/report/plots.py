@@ -61,7 +61,7 @@ REV, FILE, FIELD = "rev", "filename", "field"  # dvc-render's names
 
 @dataclass(frozen=True)
 class Side:
-    """A version whose plots are wanted, and its commit."""
+    """A version whose plots are shown, and its commit."""
 
     version: str
     commit: str
@@ -173,9 +173,9 @@ def _commit(source: Source, model: str, side: Side) -> _Commit:
 
 
 def _definitions(related: list[Stage], declared: Any, folder: str) -> Iterator[Definition]:
-    """Of the stages that made or judge the model; and dvc.yaml's top level's that are theirs.
+    """The plots of the stages that made or evaluate the model, and theirs on dvc.yaml's top level.
 
-    Where no stage is related (a model from ``dvc add``), all of the top level's are taken.
+    Where no stage is related (a model from ``dvc add``): all on the top level.
     """
     for stage in related:
         for path, options in stage.plots:
@@ -297,7 +297,9 @@ def _plot(
 def _files(commit: _Commit, path: str) -> Iterator[tuple[str, bytes | TagshipError]]:
     """The files at or below a path at a commit: their bytes, or why they are not here."""
     if "${" in path:
-        raise Refused(f"{path} is a name that DVC fills in, which is not done here", "dvc plots")
+        raise Refused(
+            f"{path} is a template that DVC fills in, which tagship does not", "dvc plots"
+        )
     source = commit.source
     out = pointers.find_out(
         source.repository, source.blobs, commit.side.commit, commit.pipeline, path
@@ -345,7 +347,7 @@ def _rows(
 ) -> list[Row]:
     """The rows of one version, under the names that ``_fields`` gives."""
     x_name, y_name = _fields(definition)
-    keep = definition.template not in BUILT_IN  # a template of one's own may name any column
+    keep = definition.template not in BUILT_IN  # the repository's own template may name any column
     rows: list[Row] = []
     for series in definition.series:
         of_file = plot_data.read(_data(files, series.path), series.path, header=definition.header)

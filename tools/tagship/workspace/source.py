@@ -67,10 +67,10 @@ class Source:
         Raises:
             NotFound: no tag is the model's, and HEAD does not declare it.
         """
-        found = catalog.of(tags.read(self.repository, model), model)
-        if not found.releases:
+        versions = catalog.of(tags.read(self.repository, model), model)
+        if not versions.releases:
             self.declared(model)
-        return found
+        return versions
 
     def catalogs(self) -> dict[str, Catalog]:
         """The versions of every model that has tags."""
@@ -91,7 +91,7 @@ class Source:
         return at_commit
 
     def check_apart(self, model: str, path: Path) -> None:
-        """Refuse an artifact that holds the folder of its deployments, or lies in one of them.
+        """Refuse an artifact that contains the folder of its deployments, or is inside of it.
 
         DVC empties an output before its stage writes it, and with it the live version.
         """
@@ -99,7 +99,7 @@ class Source:
             return
         folder = self.deployed / refs.folder_name(model)
         inside = [folder / name for name in (VERSIONS, CURRENT, PRIVATE)]
-        if folder.is_relative_to(path) or any(path.is_relative_to(one) for one in inside):
+        if folder.is_relative_to(path) or any(path.is_relative_to(own) for own in inside):
             raise Refused(
                 f"{self._from_top(path)} is where versions of {model} are deployed",
                 f"keep the model in a folder or file below it: {self._from_top(folder)}/data",
