@@ -115,6 +115,7 @@ def cleanup(
     keep: int | None = None,
     *,
     dry_run: bool = False,
+    plan: Cleanup | None = None,
     options: Options = PLAIN,
 ) -> Cleanup:
     """Remove old versions from this host; the tags and DVC's objects stay, so each can come back.
@@ -124,10 +125,12 @@ def cleanup(
         model: the model.
         keep: good versions that stay; None for what the settings say.
         dry_run: decide, and remove nothing.
+        plan: what was decided, shown and confirmed before: nothing else is removed.
         options: ``reason`` and ``wait`` are used.
 
     Raises:
         Locked: another process works on the model.
+        Refused: by now more would be removed than the plan says; nothing is.
     """
     store = host.store(model)
     keep = host.settings.keep if keep is None else keep
@@ -136,6 +139,8 @@ def cleanup(
     with act.begin(store, model, f"cleanup of {model}", options, without_room=True) as deed:
         verdicts = _verdicts(store, keep)
         gone = [verdict for verdict in verdicts if not verdict.keep]
+        if plan is not None:
+            _check_shown(plan, gone)
         for verdict in gone:
             store.discard(verdict.directory)
         if gone:
@@ -144,6 +149,17 @@ def cleanup(
         store.empty_trash()
         repaired = deed.repaired or act.recover(store, model)
     return Cleanup(model, verdicts, False, repaired)
+
+
+def _check_shown(plan: Cleanup, gone: Sequence[Verdict]) -> None:
+    """Refuse to remove what a plan did not show."""
+    shown = {verdict.directory for verdict in plan.verdicts if not verdict.keep}
+    more = [verdict.directory for verdict in gone if verdict.directory not in shown]
+    if more:
+        raise Refused(
+            f"{', '.join(more)} would be removed by now too, so nothing was",
+            f"look again: tagship cleanup {plan.model} --dry-run",
+        )
 
 
 def _record(deed: Act, gone: Sequence[Verdict]) -> None:

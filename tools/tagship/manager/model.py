@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagship.errors import InvalidName, NotFound, Refused, TagshipError
+from tagship.errors import InvalidName, NotFound, TagshipError
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref, TagName, Wanted, check_model
 
@@ -287,10 +287,10 @@ class ModelVersionManager:
         from tagship.deploy import act, cleanup
 
         self._check_deployed()
-        if plan is not None:
-            self._check_plan(plan, keep)
         options = act.Options(reason=reason, wait=wait, tell=self.tell)
-        return cleanup.cleanup(self.host, self.model, keep, dry_run=dry_run, options=options)
+        return cleanup.cleanup(
+            self.host, self.model, keep, dry_run=dry_run, plan=plan, options=options
+        )
 
     def export(
         self, formats: Iterable[str], version: str | Ref = "latest", *,
@@ -443,17 +443,6 @@ class ModelVersionManager:
             return version
         _check_text(version)
         return Ref(self.model, Wanted.parse(version, self.model))
-
-    def _check_plan(self, plan: "Cleanup", keep: int | None) -> None:
-        """Refuse a plan that is out of date."""
-        shown = {one.directory for one in plan.verdicts if not one.keep}
-        now = self.cleanup_old_versions(keep, dry_run=True).verdicts
-        more = [one.directory for one in now if not one.keep and one.directory not in shown]
-        if more:
-            raise Refused(
-                f"{', '.join(more)} would be removed by now too, so nothing was",
-                f"look again: tagship cleanup {self.model} --dry-run",
-            )
 
     def _is_version(self, text: str) -> bool:
         if TagName.parse(text):
