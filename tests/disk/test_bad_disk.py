@@ -348,14 +348,14 @@ def mistaken(request: Any, shipped: Workbench) -> tuple[Workbench, str, str]:
         current.symlink_to("/etc" if request.param == "foreign" else "versions")
     back = "tagship rollback churn --to 1.1.0"
     if request.param in ("folder", "file"):
-        return shipped, "is no link", f"mv {current} {current}.old && {back}"
+        return shipped, "is not a link", f"mv {current} {current}.old && {back}"
     return shipped, f"leads to {current.readlink()}", f"rm {current} && {back}"
 
 
 def test_a_current_that_is_not_ours_is_not_touched(mistaken: tuple[Workbench, str, str]) -> None:
     bench, what, mend = mistaken
     current = bench.current
-    if what == "is no link":
+    if what == "is not a link":
         error = f"{current} is not a link but a file or a folder"
         hint = f"move it away: mv {current} {current}.old"
     else:

@@ -25,7 +25,9 @@ HINT = (
     "hint: make room: tagship cleanup (churn|MODEL), or dvc gc --all-tags;"
     " check with df -h and df -i\n"
 )
-TOLD = re.compile(f"error: .+\n({HINT}|hint: the next command mends it, once there is room: .+\n)")
+TOLD = re.compile(
+    f"error: .+\n({HINT}|hint: the next command repairs it, once there is room: .+\n)"
+)
 FRESH = ("deploy", "rollback", "cleanup")
 
 

@@ -1,4 +1,4 @@
-"""The few errors that a caller tells apart; each carries the command that helps."""
+"""The errors of tagship: few, for callers to tell apart; each has a hint that helps."""
 
 import errno
 import os
@@ -10,17 +10,17 @@ class TagshipError(Exception):
 
     Args:
         message: what is wrong, naming the thing.
-        hint: the command or the act that helps; may be empty.
+        hint: a command or an action that helps; may be empty.
     """
 
-    repaired: tuple[str, ...] = ()  # what a killed run had left, and was put in order before
+    repaired: tuple[str, ...] = ()  # what an interrupted run had left, and was repaired first
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         if hint:
-            self.add_note(f"hint: {hint}")  # for who sees a traceback, in a notebook
+            self.add_note(f"hint: {hint}")  # shown with a traceback, in a notebook
 
 
 class InvalidName(TagshipError):
@@ -32,7 +32,7 @@ class NotFound(TagshipError):
 
 
 class Refused(TagshipError):
-    """The state of the repository or of the models folder forbids the act."""
+    """The state of the repository or of the models folder does not allow it."""
 
 
 class Locked(TagshipError):
@@ -40,11 +40,11 @@ class Locked(TagshipError):
 
 
 class Corrupt(TagshipError):
-    """Bytes that differ from what their digest promises, or a file that cannot be parsed."""
+    """Bytes that do not match their digest, or a file that cannot be parsed."""
 
 
 class Unavailable(TagshipError):
-    """Something outside (a remote, Git, DVC, the disk) did not do its part; a retry may help."""
+    """A remote, Git, DVC or the disk failed; a retry may help."""
 
 
 class SelfTestFailed(TagshipError):
@@ -52,7 +52,7 @@ class SelfTestFailed(TagshipError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Somebody stopped an act of which a part was done: what was, and the command that goes on."""
+    """An operation was interrupted halfway: what is done, and the command that continues."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(f"{message}; go on with: {hint}")
@@ -61,7 +61,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def hint_of(error: OSError) -> str:
-    """What helps against an error of the operating system that nobody else has foreseen."""
+    """A hint for an error of the operating system that has none of its own."""
     where = shlex.quote(os.fspath(error.filename)) if isinstance(error.filename, str) else "."
     hints = {
         errno.EACCES: f"check the permissions: namei -l {where}",
@@ -80,7 +80,7 @@ def hint_of(error: OSError) -> str:
 
 
 def explain(error: TagshipError | OSError) -> tuple[str, str]:
-    """What is wrong, and what helps, in words."""
+    """The message and the hint of an error."""
     if isinstance(error, TagshipError):
         return error.message, error.hint
     where = f": {error.filename}" if error.filename else ""

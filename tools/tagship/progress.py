@@ -1,24 +1,24 @@
-"""What a long read, copy or transfer tells whoever watches it."""
+"""How long reads, copies and transfers report their progress."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
-Advance = Callable[[int], object]  # is told the bytes done since it was last told, by any thread
+Advance = Callable[[int], object]  # called with the bytes done since the last call, by any thread
 
-# Begins to tell of something that may take long: what it is (``copying``, ``hashing``,
-# ``fetching``, ``pushing``), and its bytes in all, None where nobody knows.
+# Starts to report an operation that may take long: its name (``copying``, ``hashing``,
+# ``fetching``, ``pushing``), and its total bytes, None if unknown.
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
 
 
-Tell = Callable[[str], object]  # is told one thing in words: whose lock is waited for
+Tell = Callable[[str], object]  # called with a message: whose lock is waited for
 
 
 def nobody(text: str) -> None:
-    """Nobody is told."""
+    """Show no message."""
 
 
 @contextlib.contextmanager
 def silent(doing: str, total: int | None) -> Iterator[Advance]:  # noqa: ARG001 - a Progress
-    """Nobody watches."""
+    """Show no progress."""
     yield lambda _: None

@@ -1,6 +1,6 @@
-"""Durable changes to files: nothing half-written is ever visible, and what returned stays.
+"""Durable changes to files: never half-written, and on disk when a function returns.
 
-The order is always: build beside the target, fsync, rename, fsync the directory.
+The order is always: write beside the target, fsync, rename, fsync the directory.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ from tagship.text import escape, json_reader
 
 T = TypeVar("T")
 
-MANY, SYNCS = 16, 8  # files that are worth it to be synced by so many threads
+MANY, SYNCS = 16, 8  # from so many files on, they are synced by so many threads
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file's name is one of ``temporary_name``: nothing else may be swept away."""
+    """Whether a name is from ``temporary_name``: nothing else may be removed."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
@@ -36,12 +36,12 @@ def temporaries(folder: Path) -> list[Path]:
 
 
 def temporary_name(path: Path) -> Path:
-    """A random hidden name beside ``path``: a fixed one could publish a crashed run's file."""
+    """A random hidden name beside ``path``: a fixed one could publish the file of a crashed run."""
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable (a rename is not, until then)."""
+    """Make the names in a directory durable; until then a rename is not."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -67,25 +67,25 @@ def make_folders(*paths: Path) -> None:
 def make_folder(path: Path, mode: int = 0o755) -> None:
     """Make a folder, and those above it that are missing: only its owner may write, at any umask.
 
-    Path.mkdir gives the folders above whatever the umask leaves of 0777. The names are durable:
-    else btrfs lost versions/ in a power cut, and kept what was synced beside it.
+    Path.mkdir makes the folders above with 0777 and the umask. The names are made durable: without
+    that, btrfs lost versions/ in a power cut, and kept what was synced beside it.
     """
     if path.is_dir():
         return
-    for folder in reversed([one for one in (path, *path.parents) if not one.exists()]):
+    for folder in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=mode if folder == path else 0o755)
         sync_directory(folder.parent)
 
 
 def write(path: Path, data: bytes, mode: int = 0o644, *, durable: bool = True) -> None:
-    """Replace ``path`` by ``data``, durably: afterwards it holds the old bytes or the new.
+    """Replace ``path`` by ``data``, durably: at any time it has the old bytes or the new.
 
     Args:
         path: the file.
         data: its bytes.
         mode: its mode.
-        durable: whether it must outlive a power cut; else it may hold anything after one.
+        durable: whether it must survive a power cut; else it can have any bytes after one.
     """
     temporary = temporary_name(path)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -112,17 +112,17 @@ def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
 
 
 def read_file(path: Path, read: Callable[[bytes], T], what: str, hint: str) -> T:
-    """What ``read`` makes of the bytes of a file that anybody may have edited.
+    """Parse a file that users may have edited.
 
     Args:
         path: the file.
-        read: raises ValueError where they are not as they should be.
-        what: the file's noun, for the error.
-        hint: for a file that is there and is no such thing.
+        read: parses the bytes; raises ValueError if they are wrong.
+        what: the noun for the file in the error.
+        hint: for a file whose content is wrong.
 
     Raises:
-        FileNotFoundError: there is none.
-        Corrupt: it cannot be read, or is no such thing.
+        FileNotFoundError: there is no such file.
+        Corrupt: it cannot be read, or its content is wrong.
     """
     try:
         data = path.read_bytes()
@@ -165,7 +165,7 @@ def sync_tree(top: Path) -> None:
     if len(files) < MANY:
         for path in files:
             sync_file(path)
-    else:  # a file system makes durable in one go what is asked for at once
+    else:  # a file system combines syncs that come at the same time
         with ThreadPoolExecutor(SYNCS) as pool:
             list(pool.map(sync_file, files))
     for path in folders:
@@ -188,7 +188,7 @@ def protect_file(path: Path) -> None:
 
 
 def _set_mode(path: Path, mode: int) -> None:
-    """Give a mode where it is another: only an owner may, even where nothing changes."""
+    """Set a mode if it differs: only the owner may, even if nothing changes."""
     if stat.S_IMODE(path.stat(follow_symlinks=False).st_mode) != mode:
         path.chmod(mode)
 

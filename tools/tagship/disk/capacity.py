@@ -1,4 +1,4 @@
-"""Free space on a disk: what is needed, what is free, and what helps where it is full."""
+"""Free space: what is needed, what is free, and a hint if the disk is full."""
 
 import errno
 import os
@@ -16,28 +16,28 @@ def is_full(error: OSError) -> bool:
 
 
 def hint(error: OSError, otherwise: str, model: str = "MODEL") -> str:
-    """What helps against an error of the disk: room where it is full, else ``otherwise``."""
+    """A hint for an error of the disk: how to make room if it is full, else ``otherwise``."""
     return make_room(model) if is_full(error) else otherwise
 
 
 def make_room(model: str) -> str:
-    """What frees bytes and inodes."""
+    """A hint that says how to free bytes and inodes."""
     return f"make room: tagship cleanup {model}, or dvc gc --all-tags; check with df -h and df -i"
 
 
 def check(folder: Path, needed: int, files: int, model: str) -> None:
-    """Refuse what does not fit on the disk of a folder, which need not be there yet.
+    """Check that something fits on the disk of a folder, which need not exist yet.
 
     Args:
         folder: where it is to go.
         needed: bytes.
-        files: files and folders; not counted where the file system has no number of inodes (btrfs).
-        model: whose versions may go, for the hint.
+        files: number of files and folders; ignored if the file system has no inode count (btrfs).
+        model: for the hint: cleaning up its versions makes room.
 
     Raises:
         Unavailable: there are fewer bytes, or fewer inodes.
     """
-    free = os.statvfs(_there(folder))
+    free = os.statvfs(_nearest(folder))
     free_bytes = free.f_bavail * free.f_frsize
     if needed > free_bytes:
         what = f"{words.of_bytes(needed)} are needed, and {words.of_bytes(free_bytes)} are free"
@@ -48,11 +48,11 @@ def check(folder: Path, needed: int, files: int, model: str) -> None:
     raise Unavailable(f"{folder} has no room for {model}: {what}", make_room(model))
 
 
-def same_disk(one: Path, other: Path) -> bool:
-    """Whether two folders, which need not be there yet, are on one file system."""
-    return _there(one).stat().st_dev == _there(other).stat().st_dev
+def same_disk(first: Path, second: Path) -> bool:
+    """Whether two folders, which need not exist yet, are on the same file system."""
+    return _nearest(first).stat().st_dev == _nearest(second).stat().st_dev
 
 
-def _there(folder: Path) -> Path:
+def _nearest(folder: Path) -> Path:
     """The folder, or the nearest above it that exists."""
-    return next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())

@@ -1,4 +1,4 @@
-"""Files with their sizes and digests: what a version directory must hold, and whether it does."""
+"""Files with their sizes and digests: what a version directory must contain, and does."""
 
 import contextlib
 import errno
@@ -23,24 +23,24 @@ from tagship.text.json_reader import Is
 from tagship.text.paths import PathText
 
 BLOCK = 1 << 20  # bytes hashed and copied at a time
-AHEAD = 4  # blocks that are read before the slower digest has had the first of them
+AHEAD = 4  # blocks that can be read before the slower digest has had the first
 FICLONE = 0x40049409  # ioctl of Linux, <linux/fs.h>: share the blocks of another file
 METADATA = "metadata.json"
 SIGNATURE = "model.sig"
-OWN = (METADATA, SIGNATURE)  # what tagship writes beside the files of a version
+OWN = (METADATA, SIGNATURE)  # files that tagship adds to those of a version
 T = TypeVar("T")
 Write = Callable[[memoryview], object]
 
 
 class Unreadable(OSError):
-    """A file that is there, and cannot be read: forbidden, not a regular file, or on a bad disk."""
+    """An existing file that cannot be read: forbidden, not a regular file, or a bad disk."""
 
 
 def _is_hex(text: str) -> bool:
     return re.fullmatch(r"(?:[0-9a-f]{2})*", text) is not None
 
 
-HexText = Annotated[str, Is(_is_hex, "a digest")]  # empty where it is not known
+HexText = Annotated[str, Is(_is_hex, "a digest")]  # empty if unknown
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class File:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one file of a version directory; ``mode``: where chmod mends it."""
+    """What is wrong with one file of a version directory; ``mode``: the one that chmod must set."""
 
     path: str
     what: str
@@ -67,7 +67,7 @@ def digest(path: Path, advance: Advance | None = None) -> File:
     """Hash a regular file; a link is not followed.
 
     Returns:
-        The file by its own name; whoever knows its path in a version sets it.
+        The file by its own name; the caller sets its path in the version.
 
     Raises:
         Unreadable: the file cannot be read, or is a link.
@@ -83,14 +83,14 @@ def read(path: Path) -> bytes:
         Unreadable: the file cannot be read, or is a link.
     """
     with _open(path) as source:
-        return _told(source.readall)
+        return _reading(source.readall)
 
 
 def create(path: Path) -> BinaryIO:
-    """A new file that only its owner can write, at any umask: it becomes a version's.
+    """Create a file that only its owner can write, under any umask.
 
     Raises:
-        FileExistsError: there is one.
+        FileExistsError: it exists.
     """
     return open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o644))
 
@@ -98,7 +98,7 @@ def create(path: Path) -> BinaryIO:
 def copy(source: Path, target: Path, advance: Advance | None = None) -> File:
     """Copy a regular file to a new name and hash it, sharing blocks where the file system can.
 
-    Never a hard or symbolic link: a write through one has corrupted a DVC cache.
+    Never a hard or symbolic link: a write through one would corrupt the DVC cache.
 
     Returns:
         As ``digest`` of the target.
@@ -107,7 +107,7 @@ def copy(source: Path, target: Path, advance: Advance | None = None) -> File:
         Unreadable: the source cannot be read, or is a link.
     """
     with _open(source) as reader, create(target) as writer:
-        # ENOTTY, EOPNOTSUPP, EXDEV, EINVAL: this file system cannot, or not from there
+        # ENOTTY, EOPNOTSUPP, EXDEV, EINVAL: not possible on or between these file systems
         with contextlib.suppress(OSError):
             fcntl.ioctl(writer.fileno(), FICLONE, reader.fileno())
             return digest(target, advance)
@@ -118,9 +118,9 @@ def copy(source: Path, target: Path, advance: Advance | None = None) -> File:
 
 @contextlib.contextmanager
 def _through(target: BinaryIO) -> Iterator[Write]:
-    """Write blocks, and have the disk take them meanwhile: else a sync takes as long as the copy.
+    """Write blocks, and sync them meanwhile: a sync at the end would take as long as the copy.
 
-    One sync at a time, of what there is by then.
+    One sync at a time, of all that is written by then.
     """
     synced: Future[None] | None = None
     with ThreadPoolExecutor(1) as pool:
@@ -137,7 +137,7 @@ def _through(target: BinaryIO) -> Iterator[Write]:
 
 
 def _raise_of(synced: Future[None] | None) -> None:
-    """A disk says once, and to whoever syncs first, what it could not write."""
+    """Raise the error of a sync: the kernel reports a failed write only once."""
     if synced is not None:
         synced.result()
 
@@ -148,12 +148,12 @@ def _digest(source: FileIO, name: str, write: Write | None, advance: Advance | N
     expected = os.fstat(source.fileno()).st_size
     buffers = (bytearray(min(expected + 1, BLOCK)) for _ in range(AHEAD))
     behind: deque[Future[None]] = deque()
-    # a single thread: MD5 has to have the blocks in their order
+    # a single thread: MD5 needs the blocks in order
     with ThreadPoolExecutor(1) if expected > BLOCK else contextlib.nullcontext() as pool:
         for buffer in itertools.cycle(buffers):
             if len(behind) == AHEAD:
-                behind.popleft().result()  # it has this very buffer
-            block = memoryview(buffer)[: _told(functools.partial(source.readinto, buffer))]
+                behind.popleft().result()  # this buffer is still in use
+            block = memoryview(buffer)[: _reading(functools.partial(source.readinto, buffer))]
             if not block:
                 break
             if pool is None:
@@ -180,8 +180,8 @@ def _open(path: Path) -> FileIO:
     return FileIO(descriptor)
 
 
-def _told(read: Callable[[], T]) -> T:
-    """What a file says; EIO of a bad disk is no error of whoever writes what was read."""
+def _reading(read: Callable[[], T]) -> T:
+    """Read; an error (EIO of a bad disk) is one of the source, and not of the copy's target."""
     try:
         return read()
     except OSError as error:
@@ -196,14 +196,14 @@ def verify(
     untouched: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = silent,
 ) -> list[Problem]:
-    """Compare a version directory with what it must hold, beside tagship's own files.
+    """Compare a version directory with the files that it must contain, besides tagship's own.
 
     Args:
         directory: the version directory.
-        files: what it must hold.
-        deep: hash every byte; else compare names, kinds, sizes and executable bits alone.
-        untouched: files that need no hashing as long as they have this ``stamp``.
-        progress: is told the bytes hashed.
+        files: those that it must contain.
+        deep: hash every byte; else compare only names, kinds, sizes and executable bits.
+        untouched: stamps by path: a file that still has its ``stamp`` is not hashed.
+        progress: reports the bytes hashed.
     """
     expected = {file.path: file for file in files}
     folders = {".", *(str(above) for path in expected for above in PurePosixPath(path).parents)}
@@ -225,27 +225,27 @@ def verify(
 
 
 def stamp(path: Path) -> str:
-    """What changes when a file is touched: its inode number and times, in nanoseconds.
+    """A text that changes when the file is touched: inode number and times, in nanoseconds.
 
-    No program can set the second time, that of the last change of anything (``st_ctime``).
+    No program can set the second time, ``st_ctime``.
     """
     return _stamp(path.stat(follow_symlinks=False))
 
 
-def _stamp(found: os.stat_result) -> str:
-    return f"{found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}"
+def _stamp(status: os.stat_result) -> str:
+    return f"{status.st_ino} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def _difference(path: Path, file: File, untouched: str | None, hashed: Advance | None) -> str:
-    """What is another thing than it should be; the bytes are read where somebody is told of it."""
-    found = path.stat(follow_symlinks=False)
-    if not stat.S_ISREG(found.st_mode):
+    """How a file differs from ``file``; empty if it does not. Bytes are hashed with ``hashed``."""
+    status = path.stat(follow_symlinks=False)
+    if not stat.S_ISREG(status.st_mode):
         return "is not a regular file"
-    if found.st_size != file.size:
-        return f"has {found.st_size} bytes instead of {file.size}"
-    if bool(found.st_mode & stat.S_IXUSR) != file.executable:
+    if status.st_size != file.size:
+        return f"has {status.st_size} bytes instead of {file.size}"
+    if bool(status.st_mode & stat.S_IXUSR) != file.executable:
         return "has another executable bit"
-    if hashed is not None and untouched == _stamp(found):
+    if hashed is not None and untouched == _stamp(status):
         hashed(file.size)
         hashed = None
     try:
@@ -256,17 +256,17 @@ def _difference(path: Path, file: File, untouched: str | None, hashed: Advance |
 
 
 def modes(directory: Path, files: Iterable[File]) -> list[Problem]:
-    """What of a version is not read-only: files are 0444, folders and what is executable 0555."""
+    """The parts of a version that are not read-only: files 0444, folders and executables 0555."""
     executable = {file.path for file in files if file.executable}
     problems = []
     for path, entry in _scan(directory):
-        found = entry.stat(follow_symlinks=False).st_mode
-        if not stat.S_ISLNK(found):
-            wanted = 0o555 if stat.S_ISDIR(found) or path in executable else 0o444
-            mode = stat.S_IMODE(found) & 0o777  # setgid is no matter
-            if mode != wanted:
-                what = f"has the mode {mode:04o} instead of {wanted:04o}"
-                problems.append(Problem(path, what, f"{wanted:04o}"))
+        status = entry.stat(follow_symlinks=False).st_mode
+        if not stat.S_ISLNK(status):
+            expected = 0o555 if stat.S_ISDIR(status) or path in executable else 0o444
+            mode = stat.S_IMODE(status) & 0o777  # setgid does not matter
+            if mode != expected:
+                what = f"has the mode {mode:04o} instead of {expected:04o}"
+                problems.append(Problem(path, what, f"{expected:04o}"))
     return sorted(problems, key=lambda problem: problem.path)
 
 

@@ -11,12 +11,12 @@ from tagship.errors import Locked
 from tagship.progress import Tell, nobody
 from tagship.text import json_reader
 
-GLANCE = 0.2  # seconds for which somebody may look who holds a lock
+GLANCE = 0.2  # seconds: ``holder`` takes a lock for a moment
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Who holds a lock, as the file beside it tells."""
+    """The holder of a lock, from the file beside it."""
 
     what: str
     actor: str
@@ -32,18 +32,18 @@ def locked(
     """Hold ``path`` with flock(2), which the kernel releases when its holder dies.
 
     Args:
-        path: the lock file; who holds it stands beside it, in ``<path>.json``.
-        owner: what the loser is told: ``what``, ``actor``, ``host``, ``pid``, ``since``.
+        path: the lock file; its holder is written to ``<path>.json``.
+        owner: what other processes are told: ``what``, ``actor``, ``host``, ``pid``, ``since``.
         wait: how long to wait for it, in seconds.
-        tell: is told who is waited for.
+        tell: called with a message if it must wait: who holds the lock.
 
     Raises:
-        Locked: somebody else holds it.
+        Locked: another process holds it.
     """
     from filelock import FileLock, Timeout
 
     card = path.with_name(path.name + ".json")
-    lock = FileLock(path, mode=0o644)  # else by the umask
+    lock = FileLock(path, mode=0o644)  # else the umask decides
     try:
         try:
             lock.acquire(timeout=GLANCE)
@@ -57,7 +57,7 @@ def locked(
     try:
         try:
             atomic.write_json(card, owner)
-        except OSError:  # a full disk: the lock holds all the same, and nobody is named
+        except OSError:  # a full disk: the lock works all the same, without a name
             card.unlink(missing_ok=True)
         yield
     finally:
@@ -66,7 +66,7 @@ def locked(
 
 
 def holder(path: Path) -> str | None:
-    """Who holds the lock at ``path``, in words; None where nobody does. Never waits."""
+    """Who holds the lock at ``path``, in words; None if it is free. Never waits."""
     from filelock import FileLock, Timeout
 
     if not path.exists():
@@ -82,7 +82,7 @@ def _locked_by(card: Path) -> Locked:
     try:
         by = json_reader.read(Owner, json_reader.parse(card.read_bytes()))
     except (OSError, ValueError):
-        # the holder has not written it yet, or is just leaving
+        # the holder has not written it yet, or is about to release the lock
         return Locked("another process works on this model", "try again when it is done")
     return Locked(
         f"{by.what} is under way: {by.actor}@{by.host}, process {by.pid}, since {by.since}",

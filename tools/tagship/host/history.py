@@ -1,7 +1,7 @@
-"""deployment_history.json: what happened to a model here, oldest first, one object an event.
+"""deployment_history.json: the events of a model on this host, oldest first.
 
-The link ``current`` is the truth of what is live; the history explains it. What may be rolled back
-to is decided here, from values alone.
+The link ``current`` says what is live; the history explains why. The functions here decide, from
+the events alone, what a rollback goes back to.
 """
 
 import re
@@ -19,15 +19,15 @@ FILE_NAME = "deployment_history.json"
 ID_FORM = "%Y%m%d_%H%M%S"
 DEPLOY, ROLLBACK = "deploy", "rollback"
 SWITCHES = (DEPLOY, ROLLBACK)
-REJECT = "reject"  # a version that failed its check once it was live
+REJECT = "reject"  # of a version that failed its check after the switch
 ACTIONS = (*SWITCHES, REJECT, "recover", "cleanup", "pin", "unpin")
 SUCCEEDED, FAILED = "succeeded", "failed"
-RECENT = 64  # events that are looked at first, from the end
+RECENT = 64  # events at the end that are read first
 
 
 def _is_name(text: str) -> bool:
-    halves = not text.isascii() and text != text.encode(errors="ignore").decode()  # of characters
-    return not (text in ("", ".", "..") or "/" in text or "\0" in text or halves)
+    surrogates = not text.isascii() and text != text.encode(errors="ignore").decode()
+    return not (text in ("", ".", "..") or "/" in text or "\0" in text or surrogates)
 
 
 DirectoryText = Annotated[str, Is(_is_name, "a folder name")]
@@ -35,7 +35,7 @@ DirectoryText = Annotated[str, Is(_is_name, "a folder name")]
 
 @dataclass(frozen=True)
 class Place:
-    """A version and the directory below ``versions/`` that holds it."""
+    """A version and its directory below ``versions/``."""
 
     version: VersionText
     directory: DirectoryText
@@ -68,34 +68,35 @@ class Event:
 
     @property
     def place(self) -> Place | None:
-        """Where the event's version lies, if it has one."""
+        """The event's version and directory, if it has both."""
         if self.version is None or self.directory is None:
             return None
         return Place(self.version, self.directory)
 
     @property
     def switched(self) -> bool:
-        """Whether this event made its version live, for good."""
+        """Whether this event made its version live."""
         return self.action in SWITCHES and self.status == SUCCEEDED
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
-        """Read one object; fields that a later release may have added are passed over.
+        """Parse one object; unknown fields, perhaps of a later release, are ignored.
 
         Raises:
-            ValueError: a field is missing, or of another type.
+            ValueError: a field is missing, or has the wrong type.
         """
         return json_reader.read(cls, value)
 
     def to_json(self) -> dict[str, Any]:
-        """The object as the file holds it."""
+        """The object as in the file."""
         return cast("dict[str, Any]", redact.json(asdict(self)))
 
 
 def next_id(now: datetime, is_taken: Callable[[str], bool]) -> str:
-    """A deployment id, ``YYYYMMDD_HHMMSS`` in UTC, that is not taken.
+    """A new deployment id, ``YYYYMMDD_HHMMSS`` in UTC.
 
-    Two in one second, or a clock that went back, get the next free second; ``seq`` is the order.
+    If the id exists (two in one second, a clock that went back), the next free second is used; the
+    order is always by ``seq``.
     """
     moment = now.astimezone(UTC)
     while is_taken(moment.strftime(ID_FORM)):
@@ -104,22 +105,22 @@ def next_id(now: datetime, is_taken: Callable[[str], bool]) -> str:
 
 
 def directory_name(version: str, identity: str) -> str:
-    """The name below versions/ of a version: ``v1.2.0_20261123_053122``."""
+    """The name of a version's directory: ``v1.2.0_20261123_053122``."""
     return f"v{version}_{identity}"
 
 
 def is_directory(name: str) -> bool:
-    """Whether a name below versions/ is one of ours."""
+    """Whether a name is that of a version directory."""
     return re.fullmatch(r"v[0-9]+\.[0-9]+\.[0-9]+\S*_[0-9]{8}_[0-9]{6}", name) is not None
 
 
 def id_of(directory: str) -> str:
-    """The deployment id in a directory's name."""
+    """The deployment id in the name of a version directory."""
     return directory[-15:]
 
 
 def deployed(events: Iterable[Event]) -> tuple[Place, ...]:
-    """Every place that was ever live and was not rejected, by when it was last made live."""
+    """Every place that was live and not rejected, in the order in which they last went live."""
     places: dict[Place, None] = {}
     for event in events:
         if event.place is not None and (event.switched or event.action == REJECT):
@@ -130,17 +131,17 @@ def deployed(events: Iterable[Event]) -> tuple[Place, ...]:
 
 
 def good(events: Iterable[Event]) -> tuple[Place, ...]:
-    """The line of good versions that leads to the live one: oldest first, the live one last.
+    """The good versions up to the live one: oldest first, the live one last.
 
-    A deploy adds to the line, a rollback cuts it back to its target, a rejection takes its version
-    out. So rolling back again goes further back, and what was left behind, or failed, is never come
-    back to unasked.
+    A deploy adds to this line, a rollback cuts it back to its target, a rejection removes its
+    version. So a second rollback goes further back, and never returns by itself to a version that
+    was rolled back or has failed.
     """
     return tuple(_line(events, whole=True))
 
 
 def _line(events: Iterable[Event], *, whole: bool) -> list[Place]:
-    """The line that events tell; of the last events alone, the end of it that is sure."""
+    """The line of good versions; from the last events alone, the certain end of it."""
     line: list[Place] = []
     for event in events:
         place = event.place
@@ -150,19 +151,19 @@ def _line(events: Iterable[Event], *, whole: bool) -> list[Place]:
             continue
         if event.action == ROLLBACK:
             at = _last(line, place.version)
-            # not to be found: it was left behind, or comes before these events
+            # not in the line: it was rolled back, or was deployed before these events
             line = line[:at] if at is not None else line if whole else []
         line.append(place)
     return line
 
 
 def _last(line: Sequence[Place], version: str) -> int | None:
-    found = [index for index, place in enumerate(line) if place.version == version]
-    return found[-1] if found else None
+    indices = [index for index, place in enumerate(line) if place.version == version]
+    return indices[-1] if indices else None
 
 
 def _ends(events: Sequence[Event]) -> Iterator[tuple[list[Place], bool]]:
-    """What the last events tell of the end of the line, then more of them; whether it is all."""
+    """The end of the line from the last events, then from more; and whether it is the whole."""
     count = RECENT
     while count < len(events):
         yield _line(events[-count:], whole=False), False
@@ -171,17 +172,17 @@ def _ends(events: Sequence[Event]) -> Iterator[tuple[list[Place], bool]]:
 
 
 def last_good(events: Sequence[Event]) -> Place | None:
-    """The last of the line of good versions: what should be live."""
+    """The last good version: it should be live."""
     return next((line[-1] for line, _ in _ends(events) if line), None)
 
 
 @dataclass(frozen=True)
 class Period:
-    """What was live for a while, and the event that made it live.
+    """A time in which a version was live, and the event that made it live.
 
     Attributes:
-        since: when it went live: the event's beginning and its duration.
-        until: when another version, or none, took its place; None while it is live.
+        since: when it went live: the start of the event plus its duration.
+        until: when it was replaced; None while it is live.
     """
 
     place: Place
@@ -191,25 +192,25 @@ class Period:
 
 
 def periods(events: Iterable[Event]) -> tuple[Period, ...]:
-    """What was live when, in the order of the events.
+    """Which version was live when, in the order of the events.
 
-    A version that was rejected was live until its rejection. A clock that went back gives a period
-    that ends before it begins; the order is that of ``seq`` all the same.
+    A rejected version was live until its rejection. If the clock went back, a period can end before
+    it begins; the order is still that of ``seq``.
     """
-    found: list[Period] = []
+    result: list[Period] = []
     for event in events:
         ends = event.switched or (
-            event.action == REJECT and found and found[-1].place == event.place
+            event.action == REJECT and result and result[-1].place == event.place
         )
-        if ends and found and found[-1].until is None:
-            found[-1] = replace(found[-1], until=moment_of(event))
+        if ends and result and result[-1].until is None:
+            result[-1] = replace(result[-1], until=moment_of(event))
         if event.switched and event.place is not None:
-            found.append(Period(event.place, event, moment_of(event)))
-    return tuple(found)
+            result.append(Period(event.place, event, moment_of(event)))
+    return tuple(result)
 
 
 def live_at(events: Iterable[Event], moment: datetime) -> Period | None:
-    """What was live at a moment: the last to go live by then, unless it had ended by then too."""
+    """What was live at a moment; None if nothing was."""
     begun = [period for period in periods(events) if period.since <= moment]
     if not begun or (begun[-1].until is not None and begun[-1].until <= moment):
         return None
@@ -219,16 +220,16 @@ def live_at(events: Iterable[Event], moment: datetime) -> Period | None:
 def choose(
     events: Iterable[Event], since: datetime | None = None, actions: Iterable[str] = ()
 ) -> Iterator[Event]:
-    """The events that began at ``since`` or later, of these actions (of all where none is named).
+    """The events that began at ``since`` or later, of these actions (default: all).
 
     Raises:
-        Corrupt: an event has no date.
+        Corrupt: an event has no valid date.
     """
-    wanted = set(actions)
+    chosen = set(actions)
     return (
         event
         for event in events
-        if (not wanted or event.action in wanted) and (since is None or _began(event) >= since)
+        if (not chosen or event.action in chosen) and (since is None or _began(event) >= since)
     )
 
 
@@ -253,11 +254,11 @@ def _began(event: Event) -> datetime:
 
 
 def rollback_target(events: Sequence[Event], live: Place | None) -> Place | None:
-    """The last good version before the live one; None where there is none.
+    """The last good version before the live one; None if there is none.
 
     Args:
         events: the history.
-        live: what ``current`` points at, which somebody may have changed by hand.
+        live: what ``current`` points to, which can have been changed by hand.
     """
     for line, whole in _ends(events):
         before = _before(line, live, whole=whole)
@@ -267,7 +268,7 @@ def rollback_target(events: Sequence[Event], live: Place | None) -> Place | None
 
 
 def _before(line: list[Place], live: Place | None, *, whole: bool) -> list[Place]:
-    """What of a line, or of its end, comes before the live version."""
+    """The part of a line, or of its end, before the live version."""
     if live is None:
         return line
     at = _last(line, live.version)
@@ -277,19 +278,19 @@ def _before(line: list[Place], live: Place | None, *, whole: bool) -> list[Place
 
 
 def left_by_rollback(events: Iterable[Event], version: str) -> Event | None:
-    """The rollback that left ``version``; None where it was deployed again since, or never left."""
-    found = None
+    """The rollback away from ``version``; None if there is none, or it was deployed again."""
+    rollback = None
     for event in events:
         if not event.switched:
             continue
         if event.version == version:
-            found = None
+            rollback = None
         elif event.action == ROLLBACK and event.previous and event.previous.version == version:
-            found = event
-    return found
+            rollback = event
+    return rollback
 
 
 def tag_object_of(events: Iterable[Event], version: str) -> str | None:
-    """The tag object that a version had when it was last deployed here."""
+    """The id of the tag object of a version when it was last deployed here."""
     ids = [e.tag_object for e in events if e.version == version and e.switched and e.tag_object]
     return ids[-1] if ids else None

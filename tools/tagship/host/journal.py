@@ -178,7 +178,7 @@ def events(store: Store) -> Past:
 
 @dataclass(frozen=True)
 class _Written:
-    """An intent as its file holds it."""
+    """An intent as in its file."""
 
     event: Event
     creates: bool
@@ -186,10 +186,10 @@ class _Written:
 
 @dataclass(frozen=True)
 class Intent:
-    """What a run was about to do.
+    """What an interrupted run was going to do.
 
     Attributes:
-        event: what the history would have said.
+        event: the event that it would have recorded.
         place: the version that it would have made live, and its directory.
         creates: whether it makes the directory.
     """
@@ -212,7 +212,7 @@ class Intent:
 
 
 def intent(store: Store) -> Intent | None:
-    """What a killed run was about to do with a model on this host; usually None.
+    """What an interrupted run was going to do with a model on this host; usually None.
 
     Raises:
         Corrupt: it cannot be read.

@@ -1,4 +1,4 @@
-"""The link ``current``, and the version that it leads to; with the standard library alone."""
+"""The link ``current``, and the version that it points to; only with the standard library."""
 
 import enum
 import errno
@@ -12,16 +12,16 @@ VERSIONS, CURRENT = "versions", "current"
 class LinkState(enum.StrEnum):
     """What ``current`` is."""
 
-    NONE = "none"  # nothing was deployed yet
+    NONE = "none"  # there is none: nothing was deployed yet
     OK = "ok"
     DANGLING = "dangling"  # its directory is gone
-    FOREIGN = "foreign"  # it leads somewhere else than below versions/
-    FOLDER = "folder"  # it is no link at all
+    FOREIGN = "foreign"  # it points outside of versions/
+    FOLDER = "folder"  # it is not a link
 
 
 @dataclass(frozen=True)
 class Link:
-    """``current`` as it is on disk: its state, its text, the name below versions/ that it means."""
+    """``current`` on disk: its state, its target, and the name of the version directory."""
 
     state: LinkState
     target: str = ""
@@ -29,11 +29,11 @@ class Link:
 
 
 def read(folder: Path) -> Link:
-    """What ``current`` in a model's folder is; read again where a cleanup was faster than we."""
-    found = _look(folder)
-    while found.state is LinkState.DANGLING and (now := _look(folder)).target != found.target:
-        found = now
-    return found
+    """The link in the folder of a model; read again if its target was removed meanwhile."""
+    link = _look(folder)
+    while link.state is LinkState.DANGLING and (again := _look(folder)).target != link.target:
+        link = again
+    return link
 
 
 def _look(folder: Path) -> Link:
@@ -42,7 +42,7 @@ def _look(folder: Path) -> Link:
     except FileNotFoundError:
         return Link(LinkState.NONE)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # the folder itself cannot be read
+        if error.errno != errno.EINVAL:  # not "is not a link": the folder cannot be read
             raise
         return Link(LinkState.FOLDER)
     place = Path(os.path.normpath(folder / target))

@@ -1,4 +1,4 @@
-"""metadata.json: all that is known of a version. Its schema: docs/schemas/metadata.schema.json."""
+"""metadata.json: all that is known about a version (docs/schemas/metadata.schema.json)."""
 
 import functools
 import os
@@ -27,9 +27,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class TagInfo:
-    """The tag that carries the version; ``object`` is the tag object's id.
+    """The tag of the version; ``object`` is the id of the tag object.
 
-    ``signer``: whose signature was asked for and found, when it was deployed; empty where none was.
+    ``signer``: who signed it, if the host that deployed it requires signatures; else empty.
     """
 
     name: str
@@ -42,7 +42,7 @@ class TagInfo:
 
 @dataclass(frozen=True)
 class CommitInfo:
-    """The commit that the tag points at."""
+    """The commit that the tag points to."""
 
     id: HexText
     author: str
@@ -52,9 +52,9 @@ class CommitInfo:
 
 @dataclass(frozen=True)
 class DeploymentInfo:
-    """The deploy that put the files here; None in a version that was not deployed.
+    """The deploy that made this directory; None for a version that is not deployed.
 
-    ``stamps``: ``manifest.stamp`` of each file, as this host's file system gave it.
+    ``stamps``: ``disk.files.stamp`` of each file, on this host.
     """
 
     id: str
@@ -66,14 +66,14 @@ class DeploymentInfo:
 
 
 class Tracked(TypedDict):
-    """A path that a stage read or wrote; its md5, where DVC gives one."""
+    """A path that a stage read or wrote; its md5, if DVC has one."""
 
     path: str
     md5: str | None
 
 
 class Made(TypedDict):
-    """A stage that made the model, as ``lineage`` has it."""
+    """A stage that made the model, in ``lineage``."""
 
     stage: str
     command: str
@@ -84,15 +84,15 @@ class Made(TypedDict):
 
 @dataclass(frozen=True)
 class Metadata:
-    """All that is known of a version.
+    """All that is known about a version.
 
     Attributes:
         path: the model's file or folder, below the version directory.
         files: every file, with size in bytes and hex digests.
         size: of all files together, in bytes.
-        architecture: what the framework says of the model; None where it was not loaded.
-        metrics, params: as DVC has them at the tag.
-        lineage: the stages that made the model, first things first.
+        architecture: from the framework; None if the model was not loaded.
+        metrics, params: of DVC at the tag.
+        lineage: the stages that made the model, in the order of their runs.
         tools: versions of tagship, DVC, Python and the framework.
     """
 
@@ -115,22 +115,22 @@ class Metadata:
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
-        """Cut what may be secret out of all text that others wrote: no copy ever holds it."""
+        """Cut possible secrets out of all free text: no copy ever has them."""
         for name in _FREE_TEXT:
             object.__setattr__(self, name, _redacted(getattr(self, name)))
 
     @property
     def statement(self) -> Statement:
-        """What a signature of the files would sign."""
+        """What a signature of the files signs."""
         return Statement(self.model, self.version, self.commit.id, self.files)
 
     @property
     def signature(self) -> Signature | None:
-        """The signature of the files, which the tag's message has; None where it has none."""
+        """The signature of the files, from the message of the tag; None if it has none."""
         return Signature.of_tag(refs.trailers(self.tag.message))
 
     def tested(self, report: "Report") -> Self:
-        """The same, with what a smoke test found."""
+        """A copy with the result of a smoke test."""
         return replace(
             self,
             framework=report.framework,
@@ -140,15 +140,15 @@ class Metadata:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The object as the file holds it."""
+        """The object as in the file."""
         return {"schema": self.schema, **asdict(self)}
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
-        """Read the object; fields that a later release may have added are passed over.
+        """Parse the object; unknown fields, perhaps of a later release, are ignored.
 
         Raises:
-            ValueError: a field is missing, or of another type.
+            ValueError: a field is missing, or has the wrong type.
         """
         return json_reader.read(cls, value)
 
@@ -168,7 +168,7 @@ def read(directory: Path) -> Metadata:
     """The metadata of a version directory.
 
     Raises:
-        Corrupt: it has none, or none that can be read.
+        Corrupt: it is missing, or not valid.
     """
     return _read(directory, _of_bytes)
 
@@ -176,7 +176,7 @@ def read(directory: Path) -> Metadata:
 def read_main(directory: Path) -> tuple[str, str]:
     """The version of a version directory, and the model's path in it.
 
-    The whole file is read each time, and held to its form: the same bytes once in a process.
+    The whole file is read each time, and checked; the same bytes are checked once in a process.
 
     Raises:
         Corrupt: as ``read``.
@@ -197,14 +197,14 @@ def _of_bytes(data: bytes) -> Metadata:
     return Metadata.from_json(json_reader.parse(data, shallow=False))
 
 
-@functools.lru_cache(8)  # files; a program serves few models
+@functools.lru_cache(8)  # files; a program serves few models at a time
 def _main(data: bytes) -> tuple[str, str]:
-    found = _of_bytes(data)
-    return found.version, found.path
+    metadata = _of_bytes(data)
+    return metadata.version, metadata.path
 
 
 def write(directory: Path, value: Metadata) -> None:
-    """Write the metadata of a version that is being staged, and model.sig where it is signed."""
+    """Write the metadata of a version that is being staged, and model.sig if it is signed."""
     text = escape.json(value.to_json())
     with files.create(directory / METADATA) as file:
         file.write(text.encode() + b"\n")
@@ -226,12 +226,14 @@ def verify(
     Args:
         directory: the version directory.
         value: its metadata.
-        deep: hash every byte; else compare names, kinds, sizes and executable bits alone.
-        touched: hash only what was touched since it was deployed, by its inode number and times.
-        progress: is told the bytes hashed.
+        deep: hash every byte; else compare only names, kinds, sizes and executable bits.
+        touched: hash only files that changed since the deploy, by inode number and times.
+        progress: reports the bytes hashed.
     """
     untouched = value.deployment.stamps if touched and value.deployment else {}
-    found = files.verify(directory, value.files, deep=deep, untouched=untouched, progress=progress)
+    problems = files.verify(
+        directory, value.files, deep=deep, untouched=untouched, progress=progress
+    )
     path = directory / SIGNATURE
     if value.signature is None:
         wrong = "is not of this version" if os.path.lexists(path) else ""
@@ -239,12 +241,12 @@ def verify(
         wrong = "is missing"
     else:
         wrong = _not_bundle(path, statement.bundle(value.statement, value.signature))
-    return [*found, Problem(SIGNATURE, wrong)] if wrong else found
+    return [*problems, Problem(SIGNATURE, wrong)] if wrong else problems
 
 
-def _not_bundle(path: Path, wanted: bytes) -> str:
+def _not_bundle(path: Path, expected: bytes) -> str:
     try:
-        same = files.read(path) == wanted
+        same = files.read(path) == expected
     except files.Unreadable as error:
         return f"cannot be read: {error.strerror}"
     return "" if same else "is not the signature of this version"

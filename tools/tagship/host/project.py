@@ -1,6 +1,6 @@
-"""The DVC repository that a folder lies in; with the standard library alone, since prompts ask.
+"""The DVC repository that contains a folder; only with the standard library, for speed.
 
-A shell that shows the live version in its prompt waits for it at each line.
+A shell prompt that shows the live version waits for this at each line.
 """
 
 from itertools import chain
@@ -10,24 +10,24 @@ from tagship.host import link as host_link
 from tagship.host.link import VERSIONS, LinkState
 from tagship.registry.project_files import PARAMS_FILE
 
-ROOT = "models"  # where params.yaml does not say otherwise
+ROOT = "models"  # unless params.yaml says otherwise
 
 
 def find_project(start: Path) -> Path | None:
-    """The folder, from ``start`` up, that is a DVC repository: it has ``.dvc``."""
+    """The nearest folder from ``start`` upwards with a ``.dvc``."""
     top = start.resolve()
-    return next((one for one in chain([top], top.parents) if (one / ".dvc").is_dir()), None)
+    return next((path for path in chain([top], top.parents) if (path / ".dvc").is_dir()), None)
 
 
 def find_top(project: Path) -> Path:
-    """The work tree's top, found without Git: the nearest folder with ``.git``, or the project."""
+    """The top of the work tree, found without Git: the nearest folder with ``.git``."""
     return next((f for f in (project, *project.parents) if (f / ".git").exists()), project)
 
 
 def is_usual(project: Path) -> bool:
-    """Whether params.yaml leaves the models in their usual folder; False where it may not.
+    """Whether the models are certainly in the default folder, by params.yaml.
 
-    Read without a parser of YAML, which takes a prompt's time.
+    This needs no YAML parser, which would be too slow for a prompt.
     """
     try:
         params = (project / PARAMS_FILE).read_bytes()
@@ -35,13 +35,13 @@ def is_usual(project: Path) -> bool:
         return True
     except OSError:
         return False
-    return b"root" not in params and b"\\" not in params  # as it stands, or spelt by escapes
+    return b"root" not in params and b"\\" not in params  # plainly, or with escapes
 
 
 def glance(model: str, start: Path) -> tuple[str, Path] | None:
-    """The live version and its directory; None where anything is out of the ordinary.
+    """The live version and its directory; None if anything is unusual.
 
-    Then ``active.current`` looks closer, and says what it is.
+    Then ``active.current`` looks closer.
     """
     project = find_project(start)
     if project is None or not model.replace("_", "").replace("-", "").isalnum():
@@ -49,7 +49,7 @@ def glance(model: str, start: Path) -> tuple[str, Path] | None:
     if not is_usual(project):
         return None
     folder = project / ROOT / model
-    found = host_link.read(folder)
-    if found.state is not LinkState.OK or found.directory is None:
+    link = host_link.read(folder)
+    if link.state is not LinkState.OK or link.directory is None:
         return None
-    return host_link.version_of(found.directory), (folder / VERSIONS / found.directory).resolve()
+    return host_link.version_of(link.directory), (folder / VERSIONS / link.directory).resolve()

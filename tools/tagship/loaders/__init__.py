@@ -19,13 +19,13 @@ GROUP = "tagship.loaders"
 
 
 class Loader(Protocol):
-    """What tagship asks of a framework. Heavy imports belong inside the methods.
+    """A framework, as tagship uses it. Heavy imports belong inside the methods.
 
     Attributes:
-        framework: the name that metadata.json gets.
+        framework: its name in metadata.json.
         suffixes: of the files that this loader reads, with the dot.
-        safe: whether loading a file can run code that is in the file.
-        requirement: what to install where it is missing, as pip takes it.
+        safe: False if loading a file can run code that is in the file.
+        requirement: what pip must install if the framework is missing.
     """
 
     framework: str
@@ -37,13 +37,13 @@ class Loader(Protocol):
         """Load a model from its file."""
 
     def describe(self, model: Any) -> dict[str, Any]:
-        """The architecture: JSON values that tell it from another one."""
+        """The architecture: JSON values that distinguish it from another one."""
 
     def predict(self, model: Any, inputs: Sequence[Any]) -> Any:
         """Answers for a batch: inputs of shape (N, ...), an array of shape (N, ...)."""
 
     def accepts(self, model: object) -> bool:
-        """Whether a trained model is of this framework; must not import it."""
+        """Whether a trained model is of this framework; must not import the framework."""
 
     def save(self, model: Any, path: Path) -> None:
         """Write a trained model to its file."""
@@ -155,19 +155,19 @@ class Describer(Protocol):
 
 @cache
 def known() -> tuple[Loader, ...]:
-    """The loaders of this installation."""
-    from importlib.metadata import entry_points  # 15 ms, and only for those who load
+    """The installed loaders."""
+    from importlib.metadata import entry_points  # takes 15 ms
 
     return tuple(entry.load()() for entry in entry_points(group=GROUP))
 
 
 def find(path: Path) -> Loader | None:
-    """The loader for a file, by its suffix; None where there is none."""
+    """The loader for a file, by its suffix; None if there is none."""
     return next((loader for loader in known() if path.suffix in loader.suffixes), None)
 
 
 def of_framework(name: str) -> Loader | None:
-    """The loader of a framework; None where there is none."""
+    """The loader of a framework; None if there is none."""
     return next((loader for loader in known() if loader.framework == name), None)
 
 
@@ -176,11 +176,11 @@ def need(path: Path, *, allow_unsafe: bool = False) -> Loader:
 
     Raises:
         NotFound: no loader reads such files.
-        Refused: loading such a file may run code that is in it, and nobody allowed that.
+        Refused: loading the file may run code that is in it, and ``allow_unsafe`` is not given.
     """
     loader = find(path)
     if loader is None:
-        suffixes = sorted({suffix for one in known() for suffix in one.suffixes})
+        suffixes = sorted({suffix for other in known() for suffix in other.suffixes})
         near = difflib.get_close_matches(path.suffix, suffixes, 1)
         hint = (
             f"did you mean {near[0]}?" if near else "there are loaders for " + ", ".join(suffixes)
@@ -195,13 +195,13 @@ def need(path: Path, *, allow_unsafe: bool = False) -> Loader:
 
 
 def load(loader: Loader, path: Path) -> Any:
-    """Load a file: the one place where that is done, so that no framework gets what is refused.
+    """Load a file, after the loader's ``check``: nothing else calls the ``load`` of a loader.
 
     Raises:
         Refused, Corrupt: the loader's ``check`` says so.
         Exception: the framework's own.
     """
-    check = getattr(loader, "check", None)  # a Checker's: isinstance() takes longer than it
+    check = getattr(loader, "check", None)  # of a Checker; isinstance() would be slow
     if check is not None:
         if not path.is_file():
             raise Refused(f"{path.name} is not a regular file", "save the model as one file")
@@ -210,7 +210,7 @@ def load(loader: Loader, path: Path) -> Any:
 
 
 def unlike(path: Path, head: bytes, kind: str, save: str) -> TagshipError:
-    """The error for a file that does not begin as a ``kind`` begins, which ``save`` writes."""
+    """The error for a file that is not a ``kind`` by its first bytes; ``save`` would write one."""
     hint = f"save the model in that format: {save}"
     if not head:
         return Corrupt(f"{path.name} is empty", "train and release it again")
@@ -221,7 +221,7 @@ def unlike(path: Path, head: bytes, kind: str, save: str) -> TagshipError:
 
 
 def _looks_like(head: bytes) -> str | None:
-    """What a file that begins so is called, by the loader whose expression matches most of it."""
+    """What a file is by its first bytes: the longest match among all loaders."""
     beginnings = [item for loader in known() for item in getattr(loader, "beginnings", {}).items()]
     matches = [
         (match.end(), what)
@@ -235,7 +235,7 @@ def of_model(model: object) -> Loader:
     """The loader that can save a trained model.
 
     Raises:
-        NotFound: no loader knows its type.
+        NotFound: no loader accepts it.
     """
     for loader in known():
         if loader.accepts(model):

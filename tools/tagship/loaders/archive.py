@@ -1,7 +1,8 @@
-"""A ``.keras`` archive, looked at before Keras sees it: the members of Keras 3's format alone.
+"""A ``.keras`` archive, checked before Keras reads it: only what Keras 3 writes is accepted.
 
 The members are those of ``keras/src/saving/saving_lib.py``, the numbers and offsets those of
-APPNOTE.TXT 6.3 (4.3 to 4.5). Nothing is extracted, and no more unpacked than a member says it has.
+APPNOTE.TXT 6.3 (4.3 to 4.5). Nothing is written, and no member is unpacked
+beyond the size that it declares.
 """
 
 import os
@@ -39,10 +40,10 @@ _BLOCK = 1 << 16
 
 
 def check(path: Path) -> None:
-    """Hold an archive to Keras's format.
+    """Check that an archive is in the format of Keras 3.
 
     Raises:
-        Refused, Corrupt: it is something else, has other members, or unpacks to more than it says.
+        Refused, Corrupt: it is something else, has other members, or larger ones than it declares.
     """
     with open(path, "rb") as file:
         head = file.read(16)
@@ -69,7 +70,7 @@ def _wrong(file: BinaryIO, size: int) -> str:
     if wrong:
         return wrong
     place = 0
-    for member in sorted(members, key=lambda one: one.header_offset):
+    for member in sorted(members, key=lambda member: member.header_offset):
         if member.header_offset != place:
             return f"{member.filename!r} does not lie where the one before it ends"
         wrong = kind(member)
@@ -82,12 +83,12 @@ def _wrong(file: BinaryIO, size: int) -> str:
     return "" if place == end else "there are bytes between its members"
 
 
-def names(found: Iterable[str]) -> str:
-    """What is wrong with the names of the members; pure.
+def names(filenames: Iterable[str]) -> str:
+    """What is wrong with the names of the members; empty for nothing.
 
-    A name that differs in case, that has a NUL, ``..`` or a drive, is simply none of Keras's.
+    Only the names that Keras writes are accepted: so none with a NUL, ``..`` or a drive.
     """
-    counted = Counter(found)
+    counted = Counter(filenames)
     for name, times in counted.items():
         if name not in BEGINNINGS and not (VOCABULARY.fullmatch(name) and paths.is_path(name)):
             return f"{name!r} does not belong in it"
@@ -102,7 +103,7 @@ def names(found: Iterable[str]) -> str:
 
 
 def sizes(members: Iterable[zipfile.ZipInfo], size: int) -> str:
-    """What is wrong with the sizes that the members say they have; pure."""
+    """What is wrong with the sizes that the members declare; empty for nothing."""
     total = 0
     for member in members:
         total += member.file_size
@@ -116,7 +117,7 @@ def sizes(members: Iterable[zipfile.ZipInfo], size: int) -> str:
 
 
 def kind(member: zipfile.ZipInfo) -> str:
-    """What is wrong with a member's kind: a link, a device, encrypted, packed in another way."""
+    """What is wrong with a member's kind: a link, a device, encrypted, another compression."""
     if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
         return f"{member.filename!r} is not a regular file"
     if member.filename != member.orig_filename:
@@ -128,7 +129,7 @@ def kind(member: zipfile.ZipInfo) -> str:
 
 
 def _header(file: BinaryIO, member: zipfile.ZipInfo) -> int:
-    """Where a member's bytes begin; 0 where its own header and the directory's differ."""
+    """Where the bytes of a member begin; 0 if its header and the central directory differ."""
     file.seek(member.header_offset)
     magic, _, _, method, _, _, crc, packed, size, name, extra = _LOCAL.unpack(
         file.read(_LOCAL.size)
@@ -157,7 +158,7 @@ def _zip64(extra: bytes) -> tuple[int, int]:
 
 
 def _content(file: BinaryIO, member: zipfile.ZipInfo, start: int) -> str:
-    """What is wrong with a member's bytes: another beginning, or more or fewer than it says."""
+    """What is wrong with a member's bytes: the first ones, or their number."""
     file.seek(start)
     beginning = BEGINNINGS.get(member.filename, b"")
     if member.compress_type == zipfile.ZIP_STORED:
@@ -172,7 +173,7 @@ def _content(file: BinaryIO, member: zipfile.ZipInfo, start: int) -> str:
 
 
 def _unpacked(file: BinaryIO, member: zipfile.ZipInfo) -> tuple[bytes, int]:
-    """The first bytes that a member unpacks to, and how many there are: at most one too many."""
+    """The first bytes of an unpacked member, and its size: counted to one byte too many at most."""
     unpacker, left = zlib.decompressobj(-zlib.MAX_WBITS), member.compress_size
     head, length = b"", 0
     while left and not unpacker.eof and length <= member.file_size:

@@ -11,7 +11,7 @@ from tagship.loaders import Architecture, Column, Description, Flavor, Tensor, c
 
 MAGIC = b"CBM1"
 CLASSES = b"class_params"  # the metadata that a classifier has
-LONG = 0xFFFFFFFF  # a length of 4 GiB and more follows in 8 bytes
+LONG = 0xFFFFFFFF  # then the length (4 GiB and more) follows in 8 bytes
 # NumPy's name of the type that ``predict`` gives, by the type of a class's label
 LABELS = {bool: "bool", int: "int64", float: "float64", str: "object"}
 
@@ -49,9 +49,9 @@ class CatBoostLoader:
         return catboost.CatBoost().load_model(str(path), format="cbm")  # a feature has that name
 
     def describe(self, model: Any) -> dict[str, Any]:
-        """Trees, depth of the deepest tree, features and classes, as the file has them.
+        """Trees, depth of the deepest tree, features and classes.
 
-        Features that are no numbers are named once more: categorical, text, embedding.
+        Features that are not numbers are also listed as categorical, text or embedding.
         """
         depths = [len(splits) for splits in _tree_splits(model)]
         return {
@@ -129,13 +129,13 @@ def _holds(path: Path, text: bytes) -> bool:
 
 
 def _special_features(model: Any) -> dict[str, list[str]]:
-    found = {
+    indices_of = {
         "categorical": model.get_cat_feature_indices(),
         "text": model.get_text_feature_indices(),
         "embedding": model.get_embedding_feature_indices(),
     }
     names = model.feature_names_
-    return {kind: [names[i] for i in indices] for kind, indices in found.items() if indices}
+    return {kind: [names[i] for i in indices] for kind, indices in indices_of.items() if indices}
 
 
 def _tree_splits(model: Any) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""Pickles, as scikit-learn's users write them: code, so loaded only where somebody says so."""
+"""Pickles, the usual files of scikit-learn models. They can run code: loaded only on request."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ class JoblibLoader:
         return joblib.load(path)
 
     def describe(self, model: Any) -> dict[str, Any]:
-        """The class, and scikit-learn's ``n_features_in_`` and ``classes_`` where it has them."""
+        """The class, and scikit-learn's ``n_features_in_`` and ``classes_`` if it has them."""
         classes = [str(name) for name in getattr(model, "classes_", ())]
         return {
             "class": f"{type(model).__module__}.{type(model).__qualname__}",
@@ -37,7 +37,7 @@ class JoblibLoader:
         }
 
     def predict(self, model: Any, inputs: Sequence[Any]) -> Any:
-        """Probabilities where the model gives them, else predictions; shape (N, ...)."""
+        """Probabilities if the model has them, else predictions; shape (N, ...)."""
         return getattr(model, "predict_proba", model.predict)(list(inputs))
 
     def accepts(self, model: object) -> bool:

@@ -9,7 +9,11 @@ from typing import Any
 from tagship.errors import Refused
 from tagship.loaders import Architecture, Description, Flavor, Tensor, archive, counts, is_of
 
-SAFE = (3, 13, 2)  # before it, files could run code in safe mode: CVE-2026-1462, -1669, 2025-8747
+SAFE = (
+    3,
+    13,
+    2,
+)  # older ones could run code of a file in safe mode: CVE-2026-1462, -1669, 2025-8747
 
 
 class KerasLoader:
@@ -32,7 +36,7 @@ class KerasLoader:
         """The model; one with code in it (a Lambda layer) is refused by Keras.
 
         Raises:
-            Refused: this Keras is too old to be given a file.
+            Refused: this version of Keras is too old to be safe.
         """
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports its CPU otherwise
         import keras
@@ -51,7 +55,7 @@ class KerasLoader:
     def describe(self, model: Any) -> dict[str, Any]:
         """Layers, parameters and shapes; None in a shape is the batch, or another open axis.
 
-        Types where one is not float32, and names where there is more than one tensor.
+        Types if one is not float32, and names if there is more than one tensor.
         """
         return {
             "layers": len(model.layers),
@@ -111,9 +115,9 @@ class KerasLoader:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """The numbers that a version begins with; a release candidate counts as its release."""
-    found = re.match(r"\d+(?:\.\d+)*", version)
-    return tuple(int(part) for part in found[0].split(".")) if found else ()
+    """The numbers at the start of a version; a release candidate counts as its release."""
+    match = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(int(part) for part in match[0].split(".")) if match else ()
 
 
 def _types(side: str, tensors: Sequence[Any]) -> dict[str, list[str]]:

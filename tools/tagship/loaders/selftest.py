@@ -1,10 +1,10 @@
-"""The smoke test: load a model in a process of its own, and ask what it was released with.
+"""The smoke test: load a model in a separate process, and compare its answers with the released.
 
-A self-test is JSON, written by whoever trains the model and tracked with it (docs/self_test.md)::
+A self-test is JSON, written by the training and tracked with the model (docs/self_test.md)::
 
     {"schema": 1, "inputs": [...], "outputs": [...], "tolerance": {"absolute": 1e-6, "relative": 0}}
 
-A process of its own, because a broken model may take the interpreter down with it, or never answer.
+A separate process, because a broken model can crash the interpreter, or never answer.
 """
 
 import contextlib
@@ -31,10 +31,10 @@ KINDS = {"SelfTestFailed": SelfTestFailed, "Corrupt": SelfTestFailed, "Refused":
 
 @dataclass(frozen=True)
 class Report:
-    """What a smoke test found.
+    """The result of a smoke test.
 
     Attributes:
-        verdict: ``passed``, or ``skipped`` where nothing could be loaded safely.
+        verdict: ``passed``, or ``skipped`` if the model cannot be loaded safely.
         detail: in words.
         framework, architecture: of the loaded model.
         versions: of the framework and of Python.
@@ -49,7 +49,7 @@ class Report:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """Inputs and the answers that the released model gave, with the difference that is allowed."""
+    """Inputs, the answers of the released model, and the allowed difference."""
 
     inputs: list[Any]
     outputs: list[Any]
@@ -91,7 +91,7 @@ class SelfTest:
 
     @property
     def form(self) -> dict[str, Any]:
-        """What the model takes and gives: the shape of one input and of one output, and the rest.
+        """The number of samples, the shapes of one input and one output, and the tolerances.
 
         A single number has the shape ``[]``.
         """
@@ -104,7 +104,7 @@ class SelfTest:
         }
 
     def differences(self, answers: Any) -> list[str]:
-        """Where the answers are not the released ones; empty where they are."""
+        """How the answers differ from the released ones; empty if they do not."""
         got, expected = list(_numbers(answers)), list(_numbers(self.outputs))
         if len(got) != len(expected):
             return [f"{len(got)} numbers instead of {len(expected)}"]
@@ -131,7 +131,7 @@ def _numbers(value: Any) -> Iterator[float]:
 
 
 def check(model: Path, self_test: Path | None, *, allow_pickle: bool = False) -> Report:
-    """Load and ask a model in this process.
+    """Load a model in this process, and compare its answers.
 
     Raises:
         Refused, Corrupt: the file is not what its name says, or this framework is not safe.
@@ -174,7 +174,7 @@ def check(model: Path, self_test: Path | None, *, allow_pickle: bool = False) ->
 
 
 def run(model: Path, self_test: Path | None, timeout: float) -> Report:
-    """The same in a process of its own, killed with its children after ``timeout`` seconds.
+    """The same in a separate process, killed with its children after ``timeout`` seconds.
 
     Raises:
         SelfTestFailed: it does not load, does not answer as released, crashes, or takes too long.
@@ -232,11 +232,11 @@ def _first_line(error: Exception) -> str:
 
 
 def _versions(framework: str) -> dict[str, str]:
-    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
     module = sys.modules.get(framework)
     if module is not None and hasattr(module, "__version__"):
-        found[framework] = str(module.__version__)
-    return found
+        versions[framework] = str(module.__version__)
+    return versions
 
 
 def _main(answer: Path, model: Path, self_test: Path | None) -> None:
@@ -248,7 +248,7 @@ def _main(answer: Path, model: Path, self_test: Path | None) -> None:
 
 
 def _die_with_parent() -> None:
-    """Ask Linux to end this process when a deploy is killed: it has a session of its own."""
+    """Have Linux kill this process if the deploy is killed: it is in another session."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 

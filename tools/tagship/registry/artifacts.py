@@ -37,26 +37,26 @@ class Artifact:
 
 
 def parse(data: bytes, folder: str = "") -> dict[str, Artifact]:
-    """The models that one dvc.yaml declares.
+    """The models that a dvc.yaml declares.
 
     Args:
         data: the file's content.
         folder: its folder, relative to the repository's top; empty for the top itself.
 
     Raises:
-        Corrupt: the file, or an entry, is not of DVC's form.
+        Corrupt: the file or an entry is not valid.
     """
     name = posixpath.join(folder, PIPELINE_FILE)
     declared = yaml.parse(data, name).get("artifacts") or {}
     if not isinstance(declared, dict):
         raise Corrupt(f"artifacts: in {name} is not a mapping", f"fix {name} and commit it")
-    found = {}
+    models = {}
     for key, entry in declared.items():
         model = f"{folder}:{key}" if folder else str(key)
         if not is_model(model):
-            continue  # DVC warns of such a name and reads on; no tag can be made of it
-        found[model] = _artifact(model, entry, folder, f"artifacts: {key} in {name}")
-    return found
+            continue  # DVC only warns about such a name; a tag cannot have it
+        models[model] = _artifact(model, entry, folder, f"artifacts: {key} in {name}")
+    return models
 
 
 def _artifact(model: str, entry: Any, folder: str, where: str) -> Artifact:
@@ -97,7 +97,7 @@ def pipeline_of(model: str) -> tuple[str, str]:
 
 
 def unknown_model(model: str, known: Mapping[str, Artifact]) -> NotFound:
-    """The error for a model that no dvc.yaml declares, with the nearest name."""
+    """The error for a model that no dvc.yaml declares; it suggests the nearest name."""
     near = difflib.get_close_matches(model, known, 1)
     if near:
         hint = f"did you mean {near[0]}?"

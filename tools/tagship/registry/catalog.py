@@ -1,4 +1,4 @@
-"""The versions that the tags of a repository make: GTO's rules, applied to values alone."""
+"""The versions of each model, from the tags of a repository, by the rules of GTO."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -20,8 +20,8 @@ class Release(NamedTuple):
     """One version of a model, and the tag that carries it.
 
     Attributes:
-        active: False once it was deregistered, or its model deprecated: it is not offered any more.
-        stages: the stages that it holds (``prod``), as GTO assigns them.
+        active: False if it was withdrawn (deregistered), or its model deprecated.
+        stages: those that it is assigned to (``prod``).
     """
 
     version: Version
@@ -56,33 +56,33 @@ class Catalog:
 
     @property
     def taken(self) -> list[Version]:
-        """Every version that has a tag, cancelled ones included: none is given twice."""
+        """Every version that has a tag, withdrawn ones too: a new release must have another."""
         return [release.version for release in self.releases]
 
     @property
     def offered(self) -> list[Release]:
-        """The versions that may be deployed."""
+        """The available versions: neither withdrawn nor deprecated."""
         return [release for release in self.releases if release.active]
 
     @property
     def latest(self) -> Release | None:
-        """The highest version on offer that is no pre-release."""
+        """The highest available version that is not a pre-release."""
         final = [release for release in self.offered if not release.version.prerelease]
         return final[-1] if final else None
 
     def is_ahead_of(self, live: str | None) -> bool:
-        """Whether there is a version that what is live is behind of."""
+        """Whether the latest version is higher than the live one, or none is live."""
         if self.latest is None:
             return False
         release = self.get(live) if live else None
         return release is None or release.version < self.latest.version
 
     def find(self, ref: Ref) -> Release:
-        """The version that ``ref`` asks for.
+        """The version that a reference names.
 
         Raises:
-            NotFound: no tag carries it.
-            Refused: it was deregistered, or the model deprecated.
+            NotFound: there is no such version.
+            Refused: it was withdrawn, or the model is deprecated.
         """
         if ref.wanted.stage is not None:
             return self._holder(ref.wanted.stage)
@@ -101,7 +101,7 @@ class Catalog:
         raise Refused(what, f"release a new version: tagship release {self.model}")
 
     def get(self, version: str) -> Release | None:
-        """The version of exactly this text, cancelled or not."""
+        """The version with exactly this text, withdrawn or not."""
         return next((r for r in self.releases if str(r.version) == version), None)
 
     def _holder(self, stage: str) -> Release:
@@ -118,17 +118,16 @@ def read(tags: Iterable[registry_tags.Tag]) -> dict[str, Catalog]:
     by_model: dict[str, list[registry_tags.Tag]] = defaultdict(list)
     for tag in tags:
         by_model[tag.name.model].append(tag)
-    return {model: _catalog(model, found) for model, found in by_model.items()}
+    return {model: _catalog(model, tags) for model, tags in by_model.items()}
 
 
 def of(tags: Iterable[registry_tags.Tag], model: str) -> Catalog:
-    """The catalog of one model; an empty one where it has no tag."""
-    found = [tag for tag in tags if tag.name.model == model]
-    return _catalog(model, found)
+    """The catalog of one model; empty if it has no tag."""
+    return _catalog(model, [tag for tag in tags if tag.name.model == model])
 
 
 def _catalog(model: str, tags: list[registry_tags.Tag]) -> Catalog:
-    # GTO orders by the tag's time; in one second the cancelling tag wins
+    # GTO orders by the time of the tag; in the same second, the cancelling tag wins
     ordered = sorted(tags, key=lambda tag: (tag.at, tag.name.action in CANCELLING))
     deprecated = bool(ordered) and ordered[-1].name.action is Action.DEPRECATE
     registered: dict[str, registry_tags.Tag] = {}
@@ -139,8 +138,8 @@ def _catalog(model: str, tags: list[registry_tags.Tag]) -> Catalog:
             registered[version], active[version] = tag, True
         elif tag.name.action is Action.DEREGISTER:
             active[version] = False
-    on_offer = {tag.commit for version, tag in registered.items() if active[version]}
-    cancelled = {tag.commit for tag in registered.values()} - on_offer
+    available = {tag.commit for version, tag in registered.items() if active[version]}
+    cancelled = {tag.commit for tag in registered.values()} - available
     stages = {} if deprecated else _stages(ordered, cancelled)
     releases = [
         Release(
@@ -152,14 +151,14 @@ def _catalog(model: str, tags: list[registry_tags.Tag]) -> Catalog:
         for version, tag in registered.items()
         if tag.name.version is not None
     ]
-    releases.sort(key=lambda one: refs.precedence(one.version))
+    releases.sort(key=lambda release: refs.precedence(release.version))
     return Catalog(model, tuple(releases), deprecated)
 
 
 def _stages(
     ordered: Iterable[registry_tags.Tag], cancelled: set[str]
 ) -> dict[str, tuple[str, ...]]:
-    """The stages of each commit: of those not unassigned since, the last one assigned holds one."""
+    """The stages of each commit: a stage belongs to the last commit that is assigned to it."""
     assigned: dict[str, dict[str, registry_tags.Tag]] = defaultdict(dict)
     for tag in ordered:
         if tag.name.stage is None or tag.commit in cancelled:

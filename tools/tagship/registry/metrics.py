@@ -1,4 +1,4 @@
-"""Metrics of two versions held against each other, and which way each is better. Pure."""
+"""The metrics of two versions compared, and whether higher or lower is better."""
 
 import math
 import re
@@ -10,8 +10,8 @@ HIGHER, LOWER, NEITHER = "higher", "lower", "neither"
 DIRECTIONS = (HIGHER, LOWER, NEITHER)
 BETTER, WORSE, SAME = "better", "worse", "same"
 
-# Words in a metric's name. An error is low even where its name has another word too, and the
-# figure of a baseline tells of the data, not of the model.
+# Words in the name of a metric. A word for an error counts more than other words; and the score of
+# a baseline is about the data, not the model.
 _NEITHER = {"baseline", "chance", "dummy", "support", "threshold"}
 _LOWER = {
     "brier", "bytes", "cer", "cost", "deviance", "distance", "divergence", "duration", "ece",
@@ -33,11 +33,11 @@ class MetricChange:
     """One metric of two versions.
 
     Attributes:
-        before, after: as DVC has them; None where a version lacks the metric.
+        before, after: from DVC; None if a version does not have the metric.
         difference: after - before; None where one of the two is not a finite number.
-        better: ``higher`` or ``lower``; None where nobody knows.
-        verdict: ``better``, ``worse`` or ``same``; None where it cannot be told.
-        note: what is odd: ``new``, ``gone``, ``not a number``, ``another type``.
+        better: ``higher`` or ``lower``; None if unknown.
+        verdict: ``better``, ``worse`` or ``same``; None if unknown.
+        note: what is unusual: ``new``, ``gone``, ``not a number``, ``another type``.
     """
 
     name: str
@@ -56,7 +56,7 @@ def changes(
 
     Args:
         before, after: value by dotted name.
-        better: what the user said of a metric (``higher``, ``lower``, ``neither``), by its name.
+        better: the user's setting by name: ``higher``, ``lower`` or ``neither``.
     """
     names = [*after, *(name for name in before if name not in after)]
     return tuple(_change(name, before, after, better) for name in names)
@@ -73,7 +73,7 @@ def _change(
         verdict = SAME if note is None and old == new else None
         return MetricChange(name, old, new, None, way, verdict, note)
     difference = number(second - first)
-    if difference is None:  # two huge figures of different signs
+    if difference is None:  # two huge numbers of different signs
         return MetricChange(name, old, new, None, way, None, note)
     return MetricChange(name, old, new, difference, way, _verdict(difference, way), note)
 
@@ -98,32 +98,32 @@ def _note(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str
 
 
 def number(value: Any) -> float | None:
-    """A finite number that can be drawn and subtracted; None for all else, ``True`` included."""
+    """A finite number that can be drawn and subtracted; None for any other value, also ``True``."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        found = float(value)
-    except OverflowError:  # JSON and YAML know no largest whole number
+        result = float(value)
+    except OverflowError:  # JSON and YAML have whole numbers of any size
         return None
-    return found if math.isfinite(found) else None
+    return result if math.isfinite(result) else None
 
 
 def is_not_a_number(value: Any) -> bool:
-    """NaN or an infinity: JSON has neither, so they are kept as the texts ``nan``, ``inf``."""
+    """NaN or an infinity: JSON has neither, so they are stored as the texts ``nan``, ``inf``."""
     return value in ("nan", "inf", "-inf") or (
         isinstance(value, float) and not math.isfinite(value)
     )
 
 
 def direction(name: str, better: Mapping[str, str]) -> str | None:
-    """Which way a metric is better: as the user says, or else as its name tells.
+    """Whether higher or lower is better: by the user's setting, or else by the metric's name.
 
     The words of ``valid.log_loss``'s last part are ``log`` and ``loss``: lower is better.
     """
     last = name.rpartition(".")[2]
-    told = better.get(name, better.get(last))
-    if told is not None:
-        return None if told == NEITHER else told
+    setting = better.get(name, better.get(last))
+    if setting is not None:
+        return None if setting == NEITHER else setting
     camel = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", last)
     words = {word.rstrip("0123456789") for word in re.split(r"[^A-Za-z0-9]+", camel.lower())}
     if words & _NEITHER:

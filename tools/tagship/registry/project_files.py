@@ -1,4 +1,4 @@
-"""The names of the files in which a DVC repository says what it holds."""
+"""The names of the files that describe a DVC repository."""
 
 PIPELINE_FILE = "dvc.yaml"
 LOCK_FILE = "dvc.lock"

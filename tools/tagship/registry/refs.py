@@ -1,4 +1,4 @@
-"""Names: models, versions and the tags that carry them. Pure text, no Git.
+"""Names of models, versions and tags, parsed from text and written as text.
 
 The tag grammar is GTO's (gto 1.10.1, ``gto/constants.py``), so that GTO, DVC and DVC Studio read
 our tags and we read theirs::
@@ -21,7 +21,7 @@ from semver import Version
 from tagship.errors import InvalidName, NotFound
 from tagship.text.json_reader import Is
 
-LONGEST = 255  # bytes of a folder's name
+LONGEST = 255  # bytes in the name of a folder
 NAME = r"[a-zA-Z0-9](?:[a-zA-Z0-9/_-]*[a-zA-Z0-9])?"
 FOLDER = r"[a-zA-Z0-9._/-]+"
 OUR_NAME = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?"
@@ -40,7 +40,7 @@ _PART = re.compile(r"v?(?P<major>0|[1-9]\d*)(?:\.(?P<minor>0|[1-9]\d*))?", re.AS
 
 
 class Action(enum.StrEnum):
-    """What a tag says of its model, in GTO's words."""
+    """What a tag does, in the words of GTO."""
 
     REGISTER = "register"
     DEREGISTER = "deregister"
@@ -51,7 +51,7 @@ class Action(enum.StrEnum):
 
 
 class TagName(NamedTuple):
-    """One tag of the grammar, taken apart. ``str()`` puts it together again."""
+    """The parts of a tag's name. ``str()`` gives the name back."""
 
     model: str
     action: Action
@@ -61,11 +61,11 @@ class TagName(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Take ``text`` apart, or return None where it is no tag of this grammar."""
-        found = _TAG.fullmatch(text)
-        if not found:
+        """Parse ``text``; None if it is not in this grammar."""
+        match = _TAG.fullmatch(text)
+        if not match:
             return None
-        model, number, stage, cancel, word, counter = found.groups()
+        model, number, stage, cancel, word, counter = match.groups()
         version = None
         if number:
             try:
@@ -92,20 +92,20 @@ class TagName(NamedTuple):
         return self.model.replace(":", "=") + what + counter
 
 
-@functools.lru_cache(1 << 14)  # the models of a repository have many versions in common
+@functools.lru_cache(1 << 14)  # the models of a repository share many versions
 def _version(text: str) -> Version:
     return Version.parse(text)
 
 
 def trailers(message: str) -> dict[str, str]:
-    """The last paragraph's ``Key: value`` lines (as git-interpret-trailers reads them)."""
+    """The last paragraph's ``Key: value`` lines (see git-interpret-trailers(1))."""
     last = message.rstrip().rpartition("\n\n")[2]
     return dict(_TRAILER.findall(last))
 
 
-@functools.lru_cache(1 << 14)  # a history names each version more than once
+@functools.lru_cache(1 << 14)  # a history has each version more than once
 def is_version(text: str) -> bool:
-    """Whether a text is a whole SemVer 2.0.0 version, as tags carry it."""
+    """Whether a text is a complete SemVer 2.0.0 version, as in a tag."""
     return Version.is_valid(text)
 
 
@@ -114,20 +114,21 @@ VersionText = Annotated[str, Is(is_version, "a version")]
 
 @functools.lru_cache(1 << 10)
 def is_model(text: str) -> bool:
-    """Whether GTO could name a model so, and a folder be named for it; none may lead out."""
-    found = _MODEL.fullmatch(text)
-    leads_out = found is not None and ".." in (found["folder"] or "").split("/")
-    return found is not None and not leads_out and len(folder_name(text)) <= LONGEST
+    """Whether GTO accepts a name for a model, and a folder can have it; ``..`` is refused."""
+    match = _MODEL.fullmatch(text)
+    if match is None or ".." in (match["folder"] or "").split("/"):
+        return False
+    return len(folder_name(text)) <= LONGEST
 
 
 ModelText = Annotated[str, Is(is_model, "a model name")]
 
 
 def check_model(text: str) -> str:
-    """Return ``text`` if GTO could name a model so.
+    """Return ``text`` if GTO accepts it as the name of a model.
 
     Raises:
-        InvalidName: for anything else.
+        InvalidName: it does not.
     """
     if not is_model(text):
         raise InvalidName(
@@ -138,10 +139,10 @@ def check_model(text: str) -> str:
 
 
 def check_new_model(text: str) -> str:
-    """Return ``text`` if we would name a new model so: one path component, lower case.
+    """Return ``text`` if a new model may have this name: one path component, lower case.
 
     Raises:
-        InvalidName: for anything else.
+        InvalidName: it may not.
     """
     if not re.fullmatch(OUR_NAME, text):
         raise InvalidName(
@@ -151,15 +152,15 @@ def check_new_model(text: str) -> str:
     return text
 
 
-@functools.lru_cache(1 << 10)  # asked at each load by a program that serves
+@functools.lru_cache(1 << 10)  # called at each load by a program that serves
 def folder_name(model: str) -> str:
-    """One path component for ``model``, however many its name has (``a/b`` is ``a%2Fb``)."""
+    """The folder of a model, one path component (``a/b`` becomes ``a%2Fb``)."""
     return quote(model, safe="")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a user asked for: ``1.2.0``, ``1.2``, ``1``, ``latest``, ``#prod``: a stage's holder.
+    """A version as a user names it: ``1.2.0``, ``1.2``, ``1``, ``latest``, or a stage, ``#prod``.
 
     ``str()`` gives the text that follows the model's name.
     """
@@ -170,7 +171,7 @@ class Wanted:
 
     @classmethod
     def parse(cls, text: str, model: str) -> Self:
-        """Read a version given by a user; a whole tag must be one of ``model``; ``#`` is a stage.
+        """Parse a version or a stage (``#prod``); a whole tag must be one of ``model``.
 
         Raises:
             InvalidName: the text is neither a version, nor ``latest``, nor a tag of the model.
@@ -200,9 +201,9 @@ class Wanted:
         return "@" + (".".join(map(str, self.prefix)) or "latest")
 
     def select(self, versions: Iterable[Version]) -> Version | None:
-        """The highest version that was asked for; a pre-release only when named exactly."""
+        """The highest version that matches; a pre-release only if it is named exactly."""
         if self.exact is not None:
-            # str(): two builds of one version are equal in SemVer, and yet two tags
+            # str(): two builds of a version are equal in SemVer, but are two tags
             return next((v for v in versions if str(v) == str(self.exact)), None)
         fitting = (
             v
@@ -221,7 +222,7 @@ class Ref:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a reference as the command line takes it.
+        """Parse a reference from the command line.
 
         Raises:
             InvalidName: the text is not of that form.
@@ -238,20 +239,20 @@ class Ref:
 
 
 def precedence(version: Version) -> tuple[int, int, int, bool, Version]:
-    """A key that sorts as versions do: semver itself is asked for pre-releases alone.
+    """A sort key for versions that uses semver only for pre-releases.
 
-    Of ten thousand versions a person waits for the difference.
+    It is much faster, which matters for 10,000 versions.
     """
     return (version.major, version.minor, version.patch, version.prerelease is None, version)
 
 
 def next_version(taken: Iterable[Version], bump: str) -> Version:
-    """The version after the highest one ever taken; 1.0.0 where none was.
+    """The version after the highest one so far; 1.0.0 if there is none.
 
     A pre-release is followed by its own final version: 2.0.0-rc.1, then 2.0.0.
 
     Args:
-        taken: every version that has or had a tag, cancelled ones included.
+        taken: every version that has or had a tag, withdrawn ones too.
         bump: ``major``, ``minor`` or ``patch``.
     """
     highest = max(taken, default=None)
@@ -259,7 +260,7 @@ def next_version(taken: Iterable[Version], bump: str) -> Version:
 
 
 def check_version(text: str) -> Version:
-    """A whole version for a new release: ``1.2.0`` or ``v1.2.0``; ``1.2`` is 1.2.0.
+    """The version of a new release: ``1.2.0`` or ``v1.2.0``; ``1.2`` is 1.2.0.
 
     Raises:
         InvalidName: the text is not a SemVer 2.0.0 version.
@@ -271,10 +272,10 @@ def check_version(text: str) -> Version:
 
 
 def no_such_version(ref: Ref, known: Iterable[Version] = ()) -> NotFound:
-    """The error for a version that no tag carries, with the nearest one."""
-    wanted = str(ref.wanted).lstrip("@")
-    if wanted == "latest":
+    """The error for a version that no tag has; it suggests the nearest one."""
+    version = str(ref.wanted).lstrip("@")
+    if version == "latest":
         return NotFound(f"{ref.model} has no released version", f"tagship release {ref.model}")
-    near = difflib.get_close_matches(wanted, [str(version) for version in known], 1)
+    near = difflib.get_close_matches(version, map(str, known), 1)
     hint = f"tagship list {ref.model}" + (f"; did you mean {near[0]}?" if near else "")
-    return NotFound(f"{ref.model} has no version {wanted}", hint)
+    return NotFound(f"{ref.model} has no version {version}", hint)

@@ -1,4 +1,4 @@
-"""Annotated tags of GTO's grammar: read, created, checked, pushed."""
+"""Annotated tags in the grammar of GTO: read, created, verified, pushed."""
 
 import re
 from datetime import datetime
@@ -14,7 +14,7 @@ from tagship.registry.refs import TagName
 
 IDENTIFY = 'git config user.name "Your Name" && git config user.email you@example.com'
 SSH_SIGNATURE = "-----BEGIN SSH SIGNATURE-----"
-# What tags() asks for; NUL ends a field: a name or a message may hold anything else.
+# What ``read`` asks for. Fields end in NUL: names and messages can contain anything else.
 TAG_FORM = (
     "%(refname:strip=2)%00%(objectname)%00%(*objectname)%00%(*objecttype)%00%(taggerdate:unix)%00"
     "%(taggername)%00%(taggeremail)%00%(tag)%00%(contents)%00%(contents:signature)%00"
@@ -22,14 +22,14 @@ TAG_FORM = (
 
 
 class Tag(NamedTuple):
-    """An annotated tag of GTO's grammar. No dataclass: of those, ten thousand take a blink.
+    """An annotated tag in the grammar of GTO. Not a dataclass: 10,000 of those are slow to make.
 
     Attributes:
-        name: the ref's.
+        name: of the ref.
         object_id: the tag object's.
         commit: what it points at.
         message: without the signature.
-        own_name: the name in the tag object: a ref may hold the object of another tag.
+        own_name: in the tag object: a ref can point to the object of another tag.
         signature: as the tag object has it, unchecked; empty where it is not signed.
     """
 
@@ -44,33 +44,33 @@ class Tag(NamedTuple):
 
     @property
     def trailers(self) -> dict[str, str]:
-        """The ``Key: value`` lines that end its message."""
+        """The ``Key: value`` lines at the end of the message."""
         return refs.trailers(self.message)
 
 
 def read(repository: Repository, model: str | None = None) -> list[Tag]:
-    """Every annotated tag of GTO's grammar, of one model or of all.
+    """Every annotated tag in the grammar of GTO, of one model or of all.
 
-    Others, and broken ones, are passed over.
+    Other tags, and broken ones, are ignored.
     """
     answer = run.read_fields(repository, "for-each-ref", f"--format={TAG_FORM}", *patterns(model))
     parts = chain.from_iterable(answer)
-    found = []
+    tags = []
     for name, object_id, commit, kind, at, tagger, email, own_name, message, signature in zip(
         *[parts] * 10, strict=True
     ):
-        tag = TagName.parse(name.removeprefix("\n"))
-        if not tag or kind != "commit":  # a lightweight tag peels to nothing
+        tag_name = TagName.parse(name.removeprefix("\n"))
+        if not tag_name or kind != "commit":  # a lightweight tag peels to nothing
             continue
         try:
             when = run.time_of(at)
-        except (ValueError, OverflowError, OSError):  # no date, or one that no calendar has
+        except (ValueError, OverflowError, OSError):  # no date, or out of range
             continue
         text = message.removesuffix(signature)
-        found.append(
-            Tag(tag, object_id, commit, f"{tagger} {email}", when, text, own_name, signature)
+        tags.append(
+            Tag(tag_name, object_id, commit, f"{tagger} {email}", when, text, own_name, signature)
         )
-    return found
+    return tags
 
 
 def patterns(model: str | None) -> list[str]:
@@ -78,14 +78,14 @@ def patterns(model: str | None) -> list[str]:
     if model is None:
         return ["refs/tags/"]
     name = f"refs/tags/{model.replace(':', '=')}"
-    return [f"{name}@*", f"{name}#*", f"{name}#*/**"]  # a stage may have slashes in its name
+    return [f"{name}@*", f"{name}#*", f"{name}#*/**"]  # the name of a stage can have slashes
 
 
 def of_remote(repository: Repository, remote: str) -> dict[TagName, str]:
-    """The tags that ``remote`` has, each with the commit that it points at.
+    """The tags of ``remote``, each with the commit that it points to.
 
     Raises:
-        Refused: Git's configuration here has no remote of that name.
+        Refused: Git has no remote of that name.
         Unavailable: the remote does not answer.
     """
     remotes.check_remote(repository, remote)
@@ -100,10 +100,10 @@ def of_remote(repository: Repository, remote: str) -> dict[TagName, str]:
 
 
 def check_can_tag(repository: Repository, name: TagName) -> None:
-    """Refuse, before anything is pushed, what ``create_tag`` would refuse.
+    """Check, before anything is pushed, that ``create`` can make the tag.
 
     Raises:
-        Refused: a tag has the name, or Git does not know who you are.
+        Refused: the tag exists, or Git does not know who you are.
     """
     ref = f"refs/tags/{name}"
     kind = run.ask(repository, "for-each-ref", "--format=%(refname) %(objecttype)", ref)
@@ -120,7 +120,7 @@ def check_can_tag(repository: Repository, name: TagName) -> None:
 
 
 def create(repository: Repository, name: TagName, commit_id: str, message: str) -> bool:
-    """Make an annotated tag, and make it durable: ``git tag`` alone does not fsync.
+    """Create an annotated tag, durably: ``git tag`` alone does not fsync.
 
     Returns:
         Whether it is signed, as Git's ``tag.gpgSign`` or ``tag.forceSignAnnotated`` asks for.
@@ -143,7 +143,7 @@ def create(repository: Repository, name: TagName, commit_id: str, message: str) 
         if "unable to sign the tag" in error.stderr:
             raise _cannot_sign(name, run.failure(error).message) from None
         raise run.failure(error) from None
-    # Git 2.39 makes a tag without a signature, and exits with 0, where ssh-keygen has failed
+    # Git 2.39 makes a tag without a signature, and exits with 0, if ssh-keygen fails
     if sign and not run.ask(
         repository, "for-each-ref", "--format=%(contents:signature)", f"refs/tags/{name}"
     ).strip():  # fmt: skip
@@ -155,10 +155,10 @@ def create(repository: Repository, name: TagName, commit_id: str, message: str) 
 def _signs_tags(repository: Repository) -> bool:
     pattern = r"^tag\.(gpgsign|forcesignannotated)$"
     try:
-        told = run.ask(repository, "config", "--type=bool", "--get-regexp", pattern)
+        settings = run.ask(repository, "config", "--type=bool", "--get-regexp", pattern)
     except Unavailable:  # neither is set
         return False
-    values = dict(line.split() for line in told.splitlines())  # the last value of each counts
+    values = dict(line.split() for line in settings.splitlines())  # the last value of each counts
     return "true" in values.values()
 
 
@@ -172,21 +172,21 @@ def _cannot_sign(name: TagName, why: str) -> Refused:
 def check_signed(
     repository: Repository, tag: Tag, allowed_signers: Path, revoked_keys: Path | None
 ) -> str:
-    """Have Git check a tag's SSH signature against these files, and no others.
+    """Verify the SSH signature of a tag with Git, with these files and no others.
 
-    Git takes the time that the tag says for that of the signature: a key that has leaked is to be
-    revoked, it does not help that it has expired.
+    Git trusts the tag for the time of the signature. So a leaked key must be revoked: it is not
+    enough that it has expired.
 
     Returns:
         Who signed it: the principal of ``allowed_signers``, and the key's fingerprint.
 
     Raises:
-        Refused: no key signed it that these files allow.
+        Refused: it is not signed by a key that these files allow.
     """
     for path in (allowed_signers, revoked_keys):
         if path is not None and not path.is_file():
             raise Refused(f"{path} is not a file", "name the file of keys in host.toml")
-    # the repository's own configuration may name other files, and programs to run
+    # the configuration of the repository could name other files, and programs to run
     trust = {
         "gpg.ssh.allowedSignersFile": allowed_signers,
         "gpg.ssh.revocationFile": revoked_keys or "",
@@ -198,7 +198,7 @@ def check_signed(
     }
     options = [part for key, value in trust.items() for part in ("-c", f"{key}={value}")]
     try:
-        _, _, told = run.execute(
+        _, _, result = run.execute(
             repository.git,
             ["git", *QUIET, *options, "verify-tag", "--raw", tag.object_id],
             with_extended_output=True,
@@ -211,9 +211,9 @@ def check_signed(
             f"the tag {tag.name} is not signed by a key that counts here: {why}",
             f"who may sign is in {allowed_signers}",
         ) from None
-    signer = re.search(r'^Good "git" signature for (.+) with \S+ key (\S+)', told, re.MULTILINE)
+    signer = re.search(r'^Good "git" signature for (.+) with \S+ key (\S+)', result, re.MULTILINE)
     if not signer:
-        why = run.as_utf8(told.strip())
+        why = run.as_utf8(result.strip())
         raise Refused(
             f"the tag {tag.name} is not signed by a key that counts here: {why}",
             f"who may sign is in {allowed_signers}",
@@ -222,15 +222,15 @@ def check_signed(
 
 
 def delete(repository: Repository, name: TagName) -> None:
-    """Take a local tag back."""
+    """Delete a local tag."""
     run.act(repository, "tag", "--delete", "--", str(name))
 
 
 def push(repository: Repository, remote: str, name: TagName) -> None:
-    """Push one tag, and with it the commits that it needs.
+    """Push one tag, with the commits that it needs.
 
     Raises:
-        Refused: Git's configuration here has no remote of that name.
+        Refused: Git has no remote of that name.
         Unavailable: the remote refuses it or does not answer.
     """
     remotes.check_remote(repository, remote)

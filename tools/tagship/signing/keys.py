@@ -1,6 +1,6 @@
-"""ECDSA keys: sign a statement, check a signature, read the keys that a host trusts.
+"""ECDSA keys: sign a statement, verify a signature, read the keys that a host trusts.
 
-Keys of the NIST curves alone: what else OpenSSF Model Signing's own verifier does not take.
+Only keys of the NIST curves: the verifier of OpenSSF Model Signing takes no others.
 """
 
 import re
@@ -50,10 +50,10 @@ def sign(statement: Statement, key: Path) -> Signature:
 
 
 def check(statement: Statement, signature: Signature) -> None:
-    """Whether the signature is of this very statement: this version, and these bytes.
+    """Verify that the signature is of this statement: of this version, and these bytes.
 
     Raises:
-        Corrupt: it is of another version, of other bytes, or none that can be read.
+        Corrupt: it is of another version, of other bytes, or cannot be read.
     """
     try:
         public = _usable(load_der_public_key(signing_statement.decoded(signature.key)))
@@ -70,10 +70,10 @@ def check(statement: Statement, signature: Signature) -> None:
 def trusted(file: Path) -> frozenset[str]:
     """The public keys in a file, as ``Signature.key`` has them.
 
-    PEM blocks, or lines of OpenSSH's; ``#`` begins a comment.
+    PEM blocks, or lines in the format of OpenSSH; ``#`` starts a comment.
 
     Raises:
-        Refused: the file cannot be read, holds none, or one of another kind than ECDSA.
+        Refused: the file cannot be read, has no key, or a key that is not ECDSA.
     """
     try:
         data = file.read_bytes()
@@ -81,11 +81,11 @@ def trusted(file: Path) -> frozenset[str]:
         raise Refused(f"{file} cannot be read: {error.strerror}", "see docs/signing.md") from None
     lines = [line.strip() for line in _PEM.sub(b"", data).splitlines()]
     try:
-        found = [
+        public_keys = [
             *(load_pem_public_key(block) for block in _PEM.findall(data)),
             *(load_ssh_public_key(line) for line in lines if line and not line.startswith(b"#")),
         ]
-        keys = frozenset(signing_statement.encoded(_der(_usable(key))) for key in found)
+        keys = frozenset(signing_statement.encoded(_der(_usable(key))) for key in public_keys)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise Refused(f"{file} has a key that cannot be used: {error}", f"{MAKE} KEY") from None
     if not keys:

@@ -1,7 +1,7 @@
-"""What this host demands of a release, and the key that it signs with: host.toml.
+"""host.toml: which signatures this host requires, and the key that it signs with.
 
-A repository's own files never say whom to trust. The file lies in the user's configuration
-(``~/.config/tagship/host.toml``), and in ``/etc/tagship/host.toml``, whose values win.
+A file of the repository never says whom to trust. host.toml is in the user's configuration
+(``~/.config/tagship/host.toml``) and in ``/etc/tagship``, whose values take precedence.
 """
 
 import os
@@ -25,10 +25,10 @@ class Policy:
     """The values of host.toml. A relative path is relative to the file that has it.
 
     Attributes:
-        require_signed: every tag that goes live is signed by a key of ``allowed_signers``.
+        require_signed: a tag is deployed only if a key of ``allowed_signers`` signed it.
         allowed_signers: who may sign, in the form of ssh-keygen(1).
-        revoked_keys: keys that count no more: public keys, or a revocation list of ssh-keygen.
-        model_keys: public keys; the files of each version that goes live are signed by one.
+        revoked_keys: public keys, or a revocation list of ssh-keygen.
+        model_keys: public keys; a version is deployed only if one of them signed its files.
         signing_key: the private key that ``release`` signs a version's files with.
     """
 
@@ -40,18 +40,18 @@ class Policy:
 
     @property
     def asks(self) -> bool:
-        """Whether anything has to be signed."""
+        """Whether a signature is required."""
         return self.require_signed or self.model_keys is not None
 
     def check_tag(self, repository: run.Repository, tag: tags.Tag) -> str:
-        """Whether a tag may go live here.
+        """Check that a tag may be deployed on this host.
 
         Returns:
-            Who signed it, as ``allowed_signers`` names them; empty where nobody asks for it.
+            Who signed it, by the name in ``allowed_signers``; empty if no signature is required.
 
         Raises:
-            Refused: it holds the tag object of another name; or it has to be signed, and is not,
-                or not by a key that counts here.
+            Refused: it points to the tag object of another tag; or it must be signed, and is not,
+                or not by an accepted key.
         """
         if tag.own_name != str(tag.name):
             raise Refused(
@@ -69,11 +69,11 @@ class Policy:
         return tags.check_signed(repository, tag, self.allowed_signers, self.revoked_keys)
 
     def check_files(self, statement: Statement, signature: Signature | None) -> None:
-        """Whether the files of a version may go live here. A signature that is there must fit.
+        """Check that the files of a version may be deployed here. A signature must always match.
 
         Raises:
             Corrupt: the signature is of another version, or of other bytes.
-            Refused: they have to be signed, and are not, or by a key that does not count here.
+            Refused: they must be signed, and are not, or not by an accepted key.
         """
         name = f"{statement.model} {statement.version}"
         if signature is None:
@@ -83,7 +83,7 @@ class Policy:
                 f"the files of {name} are not signed, and this host asks for it",
                 "release them with a signing_key, see docs/signing.md",
             )
-        from tagship.signing import keys  # cryptography, for whoever needs it
+        from tagship.signing import keys  # imports cryptography: only if there is a signature
 
         keys.check(statement, signature)
         if self.model_keys is not None and signature.key not in keys.trusted(self.model_keys):
@@ -98,21 +98,21 @@ def read(top: Path) -> Policy:
     """This host's policy.
 
     Args:
-        top: the repository's work tree, from which no file of a policy may come.
+        top: the work tree of the repository: no file of the policy may be in it.
 
     Raises:
-        Refused: a file of it cannot be read, has an unknown key or a value of the wrong kind, or
-            lies in the repository.
+        Refused: host.toml cannot be read, is in the repository, or has an unknown key or a wrong
+            value.
     """
-    found = Policy()
+    policy = Policy()
     for folder in (_of_user(), SYSTEM):
-        found = replace(found, **_values(folder / FILE, top))
-    if found.require_signed and found.allowed_signers is None:
+        policy = replace(policy, **_values(folder / FILE, top))
+    if policy.require_signed and policy.allowed_signers is None:
         raise Refused(
             f"require_signed needs allowed_signers, and {FILE} has none",
             "name a file of keys: see docs/signing.md",
         )
-    return found
+    return policy
 
 
 def _of_user() -> Path:
@@ -131,13 +131,13 @@ def _values(file: Path, top: Path) -> dict[str, Any]:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise Refused(f"{file} is not valid TOML: {error}", "see docs/signing.md") from None
-    known = [one.name for one in fields_of(Policy)]
+    known = [field.name for field in fields_of(Policy)]
     for key, value in given.items():
         if key not in known:
             raise Refused(f"{file} has an unknown key {key!r}", "there are: " + ", ".join(known))
-        wanted = bool if get_type_hints(Policy)[key] is bool else str
-        if not isinstance(value, wanted) or value == "":
-            what = "true or false" if wanted is bool else "the path of a file"
+        kind = bool if get_type_hints(Policy)[key] is bool else str
+        if not isinstance(value, kind) or value == "":
+            what = "true or false" if kind is bool else "the path of a file"
             raise Refused(f"{key} in {file} may not be {value!r}", f"it is {what}")
     return {
         key: value if isinstance(value, bool) else _path(value, file, top)
@@ -152,7 +152,7 @@ def _path(text: str, file: Path, top: Path) -> Path:
 
 
 def _check_outside(path: Path, top: Path) -> None:
-    """A file of the repository is what others sent: it may not say whom to trust."""
+    """Files of the repository come from others: they must not say whom to trust."""
     if path.resolve().is_relative_to(top.resolve()):
         raise Refused(
             f"{path} lies in the repository: it cannot say whom this host trusts",

@@ -1,10 +1,10 @@
-"""model.sig: the files of a version, signed together with the version that they are.
+"""model.sig: a signature of the files of a version, and of their being this version.
 
-The signature is made when a version is released and stands in its tag: the statement that it
-signs follows from the tag's commit and the files alone, so a deploy makes it anew from the bytes
-that it has just hashed. Beside them it writes ``model.sig``, for whoever verifies without tagship.
+A release signs, and stores the signature in the message of the tag. The signed statement follows
+from the commit and the files alone, so a deploy makes it again from the bytes that it has just
+hashed. It also writes ``model.sig``, to verify the files without tagship.
 
-The form is that of OpenSSF Model Signing 1.0 (github.com/ossf/model-signing-spec): a Sigstore
+The format is that of OpenSSF Model Signing 1.0 (github.com/ossf/model-signing-spec): a Sigstore
 bundle 0.3 around a DSSE envelope around an in-toto statement 1.0, signed by ECDSA.
 """
 
@@ -25,7 +25,7 @@ _BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
 @dataclass(frozen=True)
 class Statement:
-    """What is signed: that these files are this version of this model, made by this commit."""
+    """What is signed: these files are this version of this model, from this commit."""
 
     model: str
     version: str
@@ -35,7 +35,7 @@ class Statement:
     def payload(self) -> bytes:
         """The in-toto statement; the same bytes for the same statement, on any machine.
 
-        ``release`` is ours: Model Signing 1.0 has verifiers pass over fields that they do not know.
+        ``release`` is our addition: verifiers of Model Signing 1.0 ignore unknown fields.
         """
         files = sorted(self.files, key=lambda file: file.path)
         whole = hashlib.sha256(b"".join(bytes.fromhex(file.sha256) for file in files))
@@ -69,14 +69,14 @@ class Statement:
 
 @dataclass(frozen=True)
 class Signature:
-    """A statement's signature: the public key (DER), and what the private one made, in base64."""
+    """The signature of a statement: the public key (DER) and the signature, both in base64."""
 
     key: str
     value: str
 
     @classmethod
     def of_tag(cls, trailers: dict[str, str]) -> Self | None:
-        """The signature in a tag's message; None where the tag has none."""
+        """The signature in the message of a tag; None if it has none."""
         if SIGNED_BY not in trailers and SIGNED_WITH not in trailers:
             return None
         return cls(trailers.get(SIGNED_WITH, ""), trailers.get(SIGNED_BY, ""))
@@ -125,10 +125,10 @@ def encoded(data: bytes) -> str:
 
 
 def decoded(text: str) -> bytes:
-    """What ``encoded`` took.
+    """The bytes of a base64 text.
 
     Raises:
-        ValueError: the text is no base64.
+        ValueError: it is not valid base64.
     """
     try:
         return base64.b64decode(text, validate=True)

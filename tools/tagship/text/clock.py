@@ -6,24 +6,24 @@ from tagship.errors import InvalidName
 
 
 def moment(text: str) -> datetime:
-    """A moment as ISO 8601 gives it, a date alone being its beginning; UTC where no zone is given.
+    """Parse ISO 8601; a date alone is its beginning, and the default zone is UTC.
 
     Raises:
         InvalidName: the text is not a date.
     """
     try:
-        found = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         hint = "give it as 2026-11-20 or 2026-11-20T12:00Z"
         raise InvalidName(f"{text!r} is not a date", hint) from None
     try:
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except OverflowError:  # before the year 1, or after 9999
         raise InvalidName(f"{text!r} is not a date in UTC", "give a year of our time") from None
 
 
 def now() -> datetime:
-    """The time in UTC; the one clock of tagship."""
+    """The time in UTC. All of tagship uses this clock."""
     return datetime.now(UTC)
 
 

@@ -1,46 +1,46 @@
-"""Characters that a terminal obeys instead of showing them, made visible. Pure.
+"""Control characters made visible, so that a terminal shows them and does not obey them.
 
-Else whoever names a metric, a commit or a file could move the cursor, recolour an error, set the
-title of the window, or have a line read in another order than it has.
+Else the name of a metric, a commit or a file could move the cursor, recolour an error, set the
+title of the window, or reverse the order in which a line is shown.
 """
 
 import re
 from typing import Any
 
-# C0 but tab and line feed, DEL, C1; what overrides the direction of text (Unicode's UAX #9); and
-# halves of surrogate pairs, which UTF-8 has not
+# C0 without tab and line feed, DEL, C1; direction overrides (Unicode's UAX #9); and halves of
+# surrogate pairs, which UTF-8 cannot hold
 _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _BREAKS = re.compile(r"[\t\n\r]+")
 
 
 def shown(text: str) -> str:
-    r"""``text`` with each of them as ``\x1b`` or ``\u202e``; tabs and line ends stay."""
+    r"""``text`` with control characters as ``\x1b`` or ``\u202e``; tabs and line ends stay."""
     return _OBEYED.sub(_escape, text)
 
 
 def line(text: str) -> str:
-    """The same in one line, as a cell of a table must be: tabs and line ends are blanks."""
-    if text.isprintable():  # as most are, by Unicode's own table, which has all of these
+    """The same on one line, as for a cell of a table: tabs and line ends become blanks."""
+    if text.isprintable():  # the usual case; control characters are not printable
         return text
     return shown(_BREAKS.sub(" ", text))
 
 
 def escaped(text: str) -> str:
-    r"""JSON or YAML with each of them as ``\u009b``, which in quotes means the same."""
-    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    r"""JSON or YAML with control characters as ``\u009b``, which means the same in quotes."""
+    return _OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def json(value: Any, indent: int | None = 2) -> str:
     """A JSON value as text for people and terminals.
 
     Raises:
-        ValueError: there is a NaN or an infinity in it, which JSON has not.
+        ValueError: it has a NaN or an infinity, which JSON does not have.
     """
     from json import dumps
 
     return escaped(dumps(value, indent=indent, ensure_ascii=False, allow_nan=False))
 
 
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

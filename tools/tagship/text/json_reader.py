@@ -1,7 +1,7 @@
-"""JSON that anybody may have edited, read into dataclasses by the types of their fields.
+"""Strict JSON, read into dataclasses by the types of their fields: users may edit our files.
 
-Fields that a later release may have added are passed over. Whatever else is not as it should be is
-a ValueError, whose words can follow the name of the file.
+Unknown fields are ignored: a later release may have added them. Everything else that is wrong is a
+ValueError, with a message that can follow the name of the file.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-DEEPEST = 100  # levels of arrays and objects in one another; ours have less than ten
+DEEPEST = 100  # levels of nested arrays and objects; ours have less than ten
 LARGEST = 2**63  # of whole numbers
 _NOUNS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Is:
-    """What a text must be, for ``Annotated[str, Is(...)]``."""
+    """A rule for a text, for ``Annotated[str, Is(...)]``; ``noun`` is used in the error."""
 
     holds: Callable[[str], bool]
     noun: str
@@ -35,12 +35,11 @@ def parse(data: bytes, *, strict: bool = True, shallow: bool = True) -> Any:
 
     Args:
         data: the text.
-        strict: refuse what others read otherwise: NaN and infinities, and a key that an object has
-            twice.
-        shallow: refuse what is nested too deeply; ``read`` does so itself, where it may be.
+        strict: refuse what parsers disagree on: NaN and infinities, and duplicate keys.
+        shallow: refuse what is nested too deeply; ``read`` does so itself, where that can be.
 
     Raises:
-        ValueError: it is no such text, or is nested too deeply.
+        ValueError: it is not valid JSON, or is nested too deeply.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -61,15 +60,15 @@ def _finite(text: str) -> float:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    value = dict(pairs)
+    if len(value) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"{twice} is there twice")
-    return found
+    return value
 
 
-# json.loads makes one anew for each text
+# json.loads would make a new decoder for each text
 _LENIENT = json.JSONDecoder()
 _STRICT = json.JSONDecoder(
     parse_constant=_finite, parse_float=_finite, object_pairs_hook=_object
@@ -82,8 +81,8 @@ def _shallow(value: Any) -> Any:
         level = (
             [
                 inner
-                for one in level
-                for inner in (one.values() if isinstance(one, dict) else one)
+                for outer in level
+                for inner in (outer.values() if isinstance(outer, dict) else outer)
                 if isinstance(inner, dict | list)
             ]
             if isinstance(value, dict | list)
@@ -95,7 +94,7 @@ def _shallow(value: Any) -> Any:
 
 
 class _Wrong(ValueError):
-    """A value that is not what it should be; ``where`` is completed on the way out to the top."""
+    """A wrong value; ``where`` is completed while the error passes through its containers."""
 
     def __init__(self, what: str, where: str = "") -> None:
         super().__init__(what)
@@ -115,12 +114,12 @@ def _no(value: Any, noun: str) -> _Wrong:
 def read(kind: type[T], value: Any) -> T:
     """A dataclass from a JSON object.
 
-    Its fields may be JSON values, other dataclasses and TypedDicts, lists, tuples and mappings of
-    such, each or None, and ``Annotated[str, Is(...)]``.
+    Its fields can be JSON values, other dataclasses and TypedDicts, lists, tuples and mappings of
+    these, each also with None, and ``Annotated[str, Is(...)]``.
 
     Args:
         kind: the dataclass.
-        value: what ``parse`` gave.
+        value: from ``parse``.
 
     Raises:
         ValueError: a field is missing, or of another type.
@@ -135,12 +134,12 @@ def array(kind: type[T]) -> Callable[[Any], list[T]]:
 
 @functools.cache
 def _reader(hint: Any) -> Callable[[Any], Any]:
-    """What reads a value of a type: made once, for a history has ten thousand of its events."""
+    """The function that reads a value of a type: made once, and used for thousands of events."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return _shallow
     if origin in (types.UnionType, typing.Union):
-        (only,) = (one for one in inner if one is not types.NoneType)
+        (only,) = (kind for kind in inner if kind is not types.NoneType)
         return _or_none(_reader(only))
     if origin in (list, tuple):
         return _array(origin, _reader(inner[0]))
@@ -161,13 +160,13 @@ def _array(kind: Any, read_one: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def reader(value: Any) -> Any:
         if not isinstance(value, list):
             raise _no(value, "an array")
-        found: list[Any] = []
+        items: list[Any] = []
         try:
-            for one in value:
-                found.append(read_one(one))
+            for item in value:
+                items.append(read_one(item))
         except _Wrong as wrong:
-            raise wrong.below(f"[{len(found)}]") from None
-        return kind(found)
+            raise wrong.below(f"[{len(items)}]") from None
+        return kind(items)
 
     return reader
 
@@ -176,13 +175,13 @@ def _mapping(read_one: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def reader(value: Any) -> Any:
         if not isinstance(value, dict):
             raise _no(value, "an object")
-        found = {}
-        for name, one in value.items():
+        items = {}
+        for name, item in value.items():
             try:
-                found[name] = read_one(one)
+                items[name] = read_one(item)
             except _Wrong as wrong:
                 raise wrong.below(f".{name}") from None
-        return found
+        return items
 
     return reader
 
@@ -218,32 +217,33 @@ def _plain(kind: type) -> Callable[[Any], Any]:
 
 
 def _members(kind: Any) -> Callable[[Any], Any]:
-    """Of a dataclass, or a TypedDict, whose value is checked and given back as it is."""
+    """A reader of a dataclass, or of a TypedDict, whose value is checked and returned as it is."""
     hints = typing.get_type_hints(kind, include_extras=True)
     readers = [(name, _reader(hint)) for name, hint in hints.items()]
     of_fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
     defaults = {
-        one.name
-        for one in of_fields
-        if one.default is not dataclasses.MISSING or one.default_factory is not dataclasses.MISSING
+        item.name
+        for item in of_fields
+        if item.default is not dataclasses.MISSING
+        or item.default_factory is not dataclasses.MISSING
     }
     needed = sorted(set(hints) - defaults)
 
     def reader(value: Any) -> Any:
         if not isinstance(value, dict):
             raise _no(value, "an object")
-        found = {}
+        members = {}
         name = ""
         try:
             for name, read_one in readers:
                 if name in value:
-                    found[name] = read_one(value[name])
+                    members[name] = read_one(value[name])
         except _Wrong as wrong:
             raise wrong.below(f".{name}") from None
-        if len(found) < len(readers):
+        if len(members) < len(readers):
             for name in needed:
-                if name not in found:
+                if name not in members:
                     raise _Wrong("is missing", f".{name}")
-        return kind(**found) if of_fields else value
+        return kind(**members) if of_fields else value
 
     return reader

@@ -1,4 +1,4 @@
-"""Paths that anybody may have written: whether one stays inside of a version's folder. Pure."""
+"""Paths from a repository or a bucket: whether one stays in the folder of a version."""
 
 import functools
 import reprlib
@@ -8,15 +8,15 @@ from typing import Annotated
 from tagship.errors import Corrupt
 from tagship.text.json_reader import Is
 
-NAME_MAX, PATH_MAX = 255, 2048  # bytes; Linux takes 4096, and what is above the file counts too
+NAME_MAX, PATH_MAX = 255, 2048  # bytes; Linux allows 4096, with the folders above
 
 
-@functools.lru_cache(1 << 14)  # asked of each file of a version by all who name it
+@functools.lru_cache(1 << 14)  # called for each file of a version, several times
 def is_path(path: str) -> bool:
-    """Whether ``path`` stays below the folder that it is relative to, under any system's rules.
+    """Whether ``path`` stays below the folder that it is relative to, on any system.
 
-    Not absolute, leaving, of a drive's form, through ``.git`` or ``.dvc``, nor with control codes,
-    nor what no file can be named: longer than 255 bytes a part, or no text of UTF-8.
+    Refused are absolute paths, ``..``, drives, ``.git``, ``.dvc``, control characters, and names
+    that no file can have: more than 255 bytes a part, or not UTF-8.
     """
     parts = path.split("/")
     return not (
@@ -31,10 +31,10 @@ def is_path(path: str) -> bool:
 
 
 def _folded(part: str) -> str:
-    """What another file system may take a name for.
+    """The name that another file system may read.
 
-    HFS+ passes over format characters, NTFS over dots and blanks at the end and a stream after
-    ``:``, and knows ``.git`` by its short name too (fsck.hasDotgit in git-fsck(1)).
+    HFS+ ignores format characters, NTFS dots and blanks at the end and a stream after ``:``, and
+    NTFS knows ``.git`` by its short name too (fsck.hasDotgit in git-fsck(1)).
     """
     kept = "".join(letter for letter in part if unicodedata.category(letter) != "Cf")
     return kept.partition(":")[0].rstrip(". ").lower()
@@ -49,7 +49,7 @@ def check_path(path: str) -> str:
     A ``.dir`` object is data from a bucket: DVC 3.67 follows ``../`` in it out of the workspace.
 
     Raises:
-        Corrupt: it may not.
+        Corrupt: it may not be written there.
     """
     if not is_path(path):
         raise Corrupt(

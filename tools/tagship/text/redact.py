@@ -1,9 +1,9 @@
-"""What may be a secret is cut out of everything that is kept or shown."""
+"""Possible secrets are cut out of everything that is stored or shown."""
 
 import re
 from typing import Any
 
-# each reads a letter once: a text may be long, and nobody's friend
+# each reads a letter once: a text may be long, and written to slow us down
 _WORD = re.compile(r"[^\s'\"]+")
 _BEGIN = re.compile(r"(?<=\w)://")
 _USER = re.compile(r"(?<=\w://)[^/]*@")

@@ -1,4 +1,4 @@
-"""YAML that anybody may have written, as DVC reads it, within bounds of time and memory."""
+"""YAML as DVC reads it, from a source that is not trusted: bounded in time and memory."""
 
 import re
 from io import StringIO
@@ -9,16 +9,16 @@ from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 
-# What is read of YAML: ruamel needs 4 s for a megabyte, and 2 s for 3,000 brackets in one another.
+# Limits: ruamel needs 4 s for a megabyte, and 2 s for 3,000 nested brackets.
 LARGEST, DEEPEST, MOST_DIGITS = 4 << 20, 500, 2_000  # characters; levels; of a whole number
 _BRACKETS = re.compile(r"[\[\]{}]")
 _INDICATORS = re.compile(r"(?:[-?:] +){500}")
 INT = "tag:yaml.org,2002:int"
-MOST_VALUES = 1_000_000  # of a YAML document, aliases written out
+MOST_VALUES = 1_000_000  # of a document, with its aliases expanded
 
 
 class _Constructor(SafeConstructor):
-    """Makes no value of aliases that stand for more than fits into memory."""
+    """Refuses aliases that would expand to more than fits into memory."""
 
     def get_single_data(self) -> Any:
         node = self.composer.get_single_node()
@@ -30,15 +30,15 @@ class _Constructor(SafeConstructor):
 
 
 def _written_out(node: Node, known: dict[int, int | None]) -> int:
-    """How many values a node has where each alias is written out; ``known``: of nodes, by id."""
+    """The number of values of a node with its aliases expanded; ``known``: those by id of node."""
     if id(node) not in known:
-        if node.tag == INT and len(node.value) > MOST_DIGITS:  # hexadecimal, that is
+        if node.tag == INT and len(node.value) > MOST_DIGITS:  # a hexadecimal one
             raise ValueError("a number in it has more digits than anybody would write")
         known[id(node)] = None  # its own values are still being counted
         inner = node.value if isinstance(node, CollectionNode) else []
         if isinstance(node, MappingNode):
-            inner = [one for pair in inner for one in pair]
-        known[id(node)] = 1 + sum(_written_out(one, known) for one in inner)
+            inner = [part for pair in inner for part in pair]
+        known[id(node)] = 1 + sum(_written_out(part, known) for part in inner)
     count = known[id(node)]
     if count is None:
         raise ValueError("an alias in it holds itself")
@@ -49,8 +49,8 @@ def values(data: bytes) -> Any:
     """The values of a YAML document, as DVC reads it (YAML 1.2).
 
     Raises:
-        ValueError: it is none, in words that follow the file's name, or in none; or it holds itself
-            or too much, by aliases.
+        ValueError: it is not valid, with a message that can follow the name of the file, or an
+            empty one; or its aliases hold themselves, or too much.
     """
     yaml = YAML(typ="safe")
     yaml.Constructor = _Constructor
@@ -66,11 +66,11 @@ def values(data: bytes) -> Any:
 
 
 def _check_text(text: str) -> None:
-    """Refuse what would take minutes to read: its time grows with the square of the depth."""
+    """Refuse what would take minutes to parse: the time grows with the square of the depth."""
     if len(text) > LARGEST or _INDICATORS.search(text):
         raise ValueError("it is too large, or nested too deeply")
     depth = 0
-    for found in _BRACKETS.finditer(text):
-        depth = depth + 1 if found[0] in "[{" else max(depth - 1, 0)
+    for bracket in _BRACKETS.finditer(text):
+        depth = depth + 1 if bracket[0] in "[{" else max(depth - 1, 0)
         if depth > DEEPEST:
             raise ValueError("it is nested too deeply")

@@ -1,10 +1,10 @@
-"""Sizes, counts, times and figures in words."""
+"""Sizes, counts, times and numbers as text for people."""
 
 from typing import Any
 
 
 def size(total: int | None) -> str:
-    """Bytes for people, in the units of the seed (1 MB is 10^6 bytes); ``-`` where unknown."""
+    """Bytes for people, (1 MB is 10^6 bytes); ``-`` if unknown."""
     return "-" if total is None else of_bytes(total)
 
 

@@ -1,4 +1,4 @@
-"""YAML mappings from text: parsed once, at the edge, into plain values."""
+"""YAML mappings, parsed into plain values."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ def parse(data: bytes, name: str) -> dict[str, Any]:
     """Read a YAML mapping.
 
     Raises:
-        Corrupt: the text is no YAML, or no mapping.
+        Corrupt: it is not valid YAML, or not a mapping.
     """
     from tagship.text import safe_yaml  # 20 ms, and only where there is YAML to read
 
@@ -29,15 +29,15 @@ def parse(data: bytes, name: str) -> dict[str, Any]:
 
 def flat(value: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings under dotted names: ``{"train": {"depth": 4}}`` is ``{"train.depth": 4}``."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, inner in value.items():
         name = f"{prefix}{key}"
-        found.update(flat(inner, f"{name}.") if isinstance(inner, Mapping) else {name: inner})
-    return found
+        values.update(flat(inner, f"{name}.") if isinstance(inner, Mapping) else {name: inner})
+    return values
 
 
 def plain(value: Any) -> Any:
-    """YAML's values as JSON's: dates, NaN and infinities, and what else JSON has not, are texts."""
+    """YAML's values as JSON's: dates, NaN, infinities and other values become texts."""
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
