@@ -87,7 +87,8 @@ def test_a_run_can_be_recorded_and_is_then_within_its_budget(suite: Path) -> Non
     assert run(suite, "--record-budget")[0::2] == (0, [])
     recorded = json.loads((suite / "budget.json").read_bytes())
     assert recorded["units"] > 0
-    assert recorded["processes"] == {"test_none.py": 0, "test_three.py": 3}
+    assert recorded["processes"] == {"test_none.py": 0, "test_three.py": 3,
+                                     "test_tool.py": None, "test_module.py": None}  # fmt: skip
     assert recorded["longest"][0] == "test_three.py"
 
 
@@ -95,6 +96,14 @@ def test_a_run_can_be_recorded_and_is_then_within_its_budget(suite: Path) -> Non
 def test_a_selection_of_tests_is_held_to_nothing(suite: Path, selection: tuple[str, ...]) -> None:
     (suite / "budget.json").write_text('{"units": 0, "longest": [], "processes": {}}')
     assert run(suite, *selection)[0::2] == (0, [])
+
+
+def test_what_was_skipped_when_it_was_recorded_is_not_compared() -> None:
+    usage = Usage(1.0, [1.0], files=Counter(a=1, b=2))
+    assert complaints(usage, {"units": 1, "processes": {"a": None, "b": 2}}) == []
+    assert complaints(usage, {"units": 1, "processes": {"b": 2}}) == [
+        "a started 1 processes, not yet recorded"
+    ]
 
 
 def test_a_failed_run_tells_no_more_than_that(suite: Path) -> None:
