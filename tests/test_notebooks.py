@@ -104,7 +104,7 @@ def test_the_machine_learning_notebook_trains_and_deploys(clone: Path) -> None:
     plan, state = done.outputs["deploy-it"]
     assert plan.startswith("ml_model: nothing -> 1.0.0\n")
     assert state.startswith("ml_model 1.0.0 is live\n")
-    assert "\n  self-test: passed: 5 answers as released\n" in state
+    assert "\n  self-test:     passed: 5 answers as released\n" in state
     assert run(clone, "git", "status", "--porcelain") == ""
 
     again = play(book, True, clone)  # from the top, as a script would start it
@@ -124,7 +124,7 @@ def test_the_vision_notebook_trains_and_deploys(clone: Path) -> None:
     assert done.error == ""
     plan, state = done.outputs["deploy-it"]
     assert plan.startswith("dl_model: nothing -> 1.0.0\n")
-    assert "\n  self-test: passed: 6 answers as released\n" in state
+    assert "\n  self-test:     passed: 6 answers as released\n" in state
     manager = ModelVersionManager("dl_model", clone)
     live = manager.get_current_version()
     assert live is not None

@@ -99,7 +99,7 @@ def test_init_declares_a_first_model(tmp_path: Path) -> None:
 
 def test_outside_a_repository_the_first_method_says_so(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
-    with pytest.raises(NotFound, match="is in no DVC repository"):
+    with pytest.raises(NotFound, match="not a DVC repository"):
         workspace.models()
 
 
