@@ -48,8 +48,12 @@ def dvc(folder: Path, *arguments: str) -> str:
         return run(folder, sys.executable, "-m", "dvc", *arguments)
     from dvc.cli import main
 
-    with contextlib.chdir(folder):
-        code = main(list(arguments))
+    ours, sys.argv = sys.argv, ["dvc"]  # DVC looks for its debugging flags there
+    try:
+        with contextlib.chdir(folder):
+            code = main(list(arguments))
+    finally:
+        sys.argv = ours
     assert code == 0, f"dvc {shlex.join(arguments)} exited with {code}"
     return ""
 

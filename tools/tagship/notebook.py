@@ -233,7 +233,7 @@ def deploy(
         version was live and intact already.
 
     Raises:
-        Refused: ``confirm=None``, but nobody can answer; or as for ``release.plan``.
+        Refused: ``confirm=None``, but nobody can answer; or as for ``publish.plan``.
         SelfTestFailed: the smoke test failed, and nothing changed; or the self-test of the live
             version failed.
         TagshipError: as for ``release.publish`` and ``deploy.deploy``.

@@ -66,7 +66,7 @@ def export(
         source: where the version is.
         host: where it may be deployed.
         ref: the version; deregistered ones can be exported too.
-        formats: names in ``descriptions.FORMATS``.
+        formats: names in ``formats.FORMATS``.
         target: a folder that does not exist, or is empty; None for the texts alone.
         progress: is called with the bytes hashed, fetched and copied.
 

@@ -1,6 +1,6 @@
 """Rows of ``list`` and ``models``: what the tags carry, and which of it is on this host.
 
-Apart from ``inspection``: a person waits for them, and they need fewer modules.
+They import little: a person waits for them.
 """
 
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ class Loader(Protocol):
     """A framework, as tagship uses it. Heavy imports belong inside the methods.
 
     Attributes:
-        framework: its name in metadata.json.
+        framework: its name in metadata.json, and of the module whose version is recorded there.
         suffixes: of the files that this loader reads, with the dot.
         safe: False if loading a file can run code that is in the file.
         requirement: what pip must install if the framework is missing.

@@ -100,7 +100,7 @@ class ModelVersionManager:
         push: bool = False,
         force: bool = False,
     ) -> "Released":
-        """Publish what HEAD has of the model as its next version. See ``release.release``."""
+        """Publish what HEAD has of the model as its next version. See ``publish.release``."""
         from tagship.release import publish
 
         _check_text(version)
@@ -111,7 +111,7 @@ class ModelVersionManager:
         self, *, bump: str = "minor", version: str | None = None, push: bool = False,
         force: bool = False,
     ) -> "ReleasePlan":  # fmt: skip
-        """What ``release`` would publish. Touches nothing. See ``release.plan``.
+        """What ``release`` would publish. Touches nothing. See ``publish.plan``.
 
         Raises:
             AlreadyReleased: nothing; its ``version`` says which one has what HEAD has.
@@ -123,7 +123,7 @@ class ModelVersionManager:
         return publish.plan(self.source, self.model, options)
 
     def plan(self, version: str | Ref = "latest") -> "Plan":
-        """What deploying a version would change. See ``plans.of_deploy``."""
+        """What deploying a version would change. See ``plan.of_deploy``."""
         from tagship.deploy import plan as deploy_plan
 
         return deploy_plan.of_deploy(self.source, self.host, self._ref(version), self.progress)
