@@ -3,7 +3,7 @@
 # make test: all tests, the linters and the type checker.
 # make crash-test: kill and fail each command at each of its calls that change files (strace; ten minutes).
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
-# make bench: time and memory beside GTO, DVC and what nothing can beat (BENCH=--quick: small, in two minutes).
+# make bench: time and memory beside GTO, DVC and the limit of the machine (BENCH=--quick: small, in two minutes).
 # make bench-growth: the same over tags, sizes, files and events; draws docs/images/growth-*.svg (BENCH=--quick for less).
 # All set up what they need first, in .venv, from a new clone.
 

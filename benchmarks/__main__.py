@@ -1,7 +1,7 @@
 """tagship beside its rivals and its limits: ``python -m benchmarks``, or ``make bench``.
 
 It builds its own repositories and data below a folder that is gone afterwards, runs the sides of
-each row in turn, and prints a table. A ratio that misses its reach is marked; it fails nothing.
+each row in turn, and prints a table. A ratio that misses its target is marked; it fails nothing.
 """
 
 import argparse
@@ -124,7 +124,7 @@ def _bench(chosen: argparse.Namespace, found: Machine, folder: Path) -> None:
     missed = sum(line.kept is False for line in measured)
     kept = sum(line.kept is True for line in measured)
     size = ", QUICK: small sizes" if chosen.quick else ""
-    print(f"\n{kept} kept, {missed} missed; medians (least..most) of {runs} runs{size}")
+    print(f"\n{kept} met, {missed} missed; medians (least..most) of {runs} runs{size}")
 
 
 def _growth(chosen: argparse.Namespace, found: Machine, folder: Path) -> None:

@@ -26,7 +26,7 @@ class Measure(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class Reach:
+class Target:
     """How far the comparison may go: a ratio, or seconds more; and in words."""
 
     most: float
@@ -34,33 +34,33 @@ class Reach:
     more: bool = False
 
 
-def at_most(ratio: float) -> Reach:
+def at_most(ratio: float) -> Target:
     """At most so many times the other."""
-    return Reach(ratio, f"at most {ratio} x")
+    return Target(ratio, f"at most {ratio} x")
 
 
-def faster(times: float) -> Reach:
+def faster(times: float) -> Target:
     """At least so many times as fast as the other."""
-    return Reach(1 / times, f"{times:g} x faster")
+    return Target(1 / times, f"{times:g} x faster")
 
 
-def below() -> Reach:
+def below() -> Target:
     """Less than the other."""
-    return Reach(1.0, "below it")
+    return Target(1.0, "below it")
 
 
-def seconds_more(seconds: float) -> Reach:
+def seconds_more(seconds: float) -> Target:
     """At most so many seconds more than the other."""
-    return Reach(seconds, f"at most {seconds} s more", more=True)
+    return Target(seconds, f"at most {seconds} s more", more=True)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One side of a case held against another; without a reach for information alone."""
+    """One side of a case held against another; without a target for information alone."""
 
     ours: str
     theirs: str
-    reach: Reach | None = None
+    target: Target | None = None
     measure: Measure = Measure.TIME
 
 
@@ -84,8 +84,8 @@ class Line:
 
     Attributes:
         our_runs, their_runs: seconds or bytes, in the order of the runs.
-        value: ours divided by theirs, run by run; or ours less theirs, where the reach says so.
-        kept: whether the median keeps to the reach; None where there is none.
+        value: ours divided by theirs, run by run; or ours less theirs, where the target says so.
+        kept: whether the median keeps to the target; None where there is none.
     """
 
     row: str
@@ -95,7 +95,7 @@ class Line:
     our_runs: tuple[float, ...]
     their_runs: tuple[float, ...]
     value: Spread
-    reach: str | None = None
+    target: str | None = None
     more: bool = False
     kept: bool | None = None
 
@@ -125,19 +125,19 @@ def lines(case: Case, runs: int) -> list[Line]:
 def _line(row: str, claim: Claim, found: Runs) -> Line:
     ours = [claim.measure.of(run) for run in found[claim.ours]]
     theirs = [claim.measure.of(run) for run in found[claim.theirs]]
-    reach = claim.reach
-    more = reach is not None and reach.more
+    target = claim.target
+    more = target is not None and target.more
     if more:
         value = figures.spread([one - other for one, other in zip(ours, theirs, strict=True)])
     else:
         value = figures.ratio(ours, theirs)
     return Line(
         row, claim.measure, claim.ours, claim.theirs, tuple(ours), tuple(theirs), value,
-        reach.words if reach else None, more, value.median <= reach.most if reach else None,
+        target.words if target else None, more, value.median <= target.most if target else None,
     )  # fmt: skip
 
 
-HEADING = ("row", "what", "held against", "what takes", "the other takes", "in short", "reach", "")
+HEADING = ("row", "what", "compared with", "tagship", "baseline", "ratio", "target", "")
 
 
 def cells(line: Line) -> tuple[str, ...]:
@@ -149,8 +149,8 @@ def cells(line: Line) -> tuple[str, ...]:
         _figure(line.measure, line.our_runs),
         _figure(line.measure, line.their_runs),
         _value(line),
-        line.reach or "-",
-        {None: "", True: "kept", False: "missed"}[line.kept],
+        line.target or "-",
+        {None: "", True: "met", False: "missed"}[line.kept],
     )
 
 
@@ -163,7 +163,7 @@ def _value(line: Line) -> str:
     value = line.value
     if line.more:
         return f"{value.median:+.2f} s ({value.least:+.2f}..{value.most:+.2f})"
-    if line.reach and line.reach.endswith("faster"):
+    if line.target and line.target.endswith("faster"):
         turned = [figures.times(1 / one) for one in (value.median, value.most, value.least)]
         return f"{turned[0]} x faster ({turned[1]}..{turned[2]})"
     shown = [figures.times(one) for one in (value.median, value.least, value.most)]

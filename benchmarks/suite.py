@@ -35,7 +35,7 @@ class Scale:
 
     Attributes:
         loads: of a model, for each run.
-        real: whether the tags are so many, and Keras's model such, as the reaches mean.
+        real: whether the tags are so many, and Keras's model such, as the targets mean.
         runs: of each side, where nobody says.
     """
 
@@ -116,8 +116,8 @@ def start_up(site: Site) -> Iterator[Case]:
             ),
         ]
         limit = Side('python -c "import click"', (NOTHING,), done.repo)
-        reach = rows.at_most(2.0)
-        claims = [Claim(side.name, limit.name, reach) for side in ours]
+        target = rows.at_most(2.0)
+        claims = [Claim(side.name, limit.name, target) for side in ours]
         yield _case("start-up", [*ours, limit], claims)
 
 
@@ -333,8 +333,8 @@ def past(site: Site) -> Iterator[Case]:
         done = workspaces.trained(folder, {name: [Version(KB)] for name in names})
         deploys = [deploy_with_past(done, *one) for one in zip(names[:2], counts, strict=True)]
         shows = [history_shown(done, *one) for one in zip(names[2:], counts, strict=True)]
-        reach = rows.at_most(1.3)
-        claims = [Claim(pair[0].name, pair[1].name, reach) for pair in (deploys, shows)]
+        target = rows.at_most(1.3)
+        claims = [Claim(pair[0].name, pair[1].name, target) for pair in (deploys, shows)]
         yield _case("history", [*deploys, *shows], claims)
 
 

@@ -69,22 +69,22 @@ def _line(claim: Claim, ours: list[float], theirs: list[float]) -> Line:
 
 
 @pytest.mark.parametrize(
-    ("reach", "ours", "told", "kept"),
+    ("target", "ours", "told", "result"),
     [
-        (rows.at_most(2.0), 2.0, "2.00 x (2.00..2.00)", "kept"),
+        (rows.at_most(2.0), 2.0, "2.00 x (2.00..2.00)", "met"),
         (rows.at_most(2.0), 2.1, "2.10 x (2.10..2.10)", "missed"),
-        (rows.faster(60), 0.01, "100 x faster (100..100)", "kept"),
+        (rows.faster(60), 0.01, "100 x faster (100..100)", "met"),
         (rows.faster(60), 0.02, "50.0 x faster (50.0..50.0)", "missed"),
-        (rows.seconds_more(0.3), 1.25, "+0.25 s (+0.25..+0.25)", "kept"),
+        (rows.seconds_more(0.3), 1.25, "+0.25 s (+0.25..+0.25)", "met"),
         (rows.seconds_more(0.3), 1.35, "+0.35 s (+0.35..+0.35)", "missed"),
         (None, 0.5, "0.50 x (0.50..0.50)", ""),
     ],
 )
-def test_a_row_tells_whether_its_reach_is_kept(
-    reach: rows.Reach | None, ours: float, told: str, kept: str
+def test_a_row_tells_whether_its_target_is_met(
+    target: rows.Target | None, ours: float, told: str, result: str
 ) -> None:
-    line = _line(Claim("ours", "theirs", reach), [ours], [1.0])
-    assert rows.cells(line)[5:] == (told, reach.words if reach else "-", kept)
+    line = _line(Claim("ours", "theirs", target), [ours], [1.0])
+    assert rows.cells(line)[5:] == (told, target.words if target else "-", result)
     assert Line.from_json(json.loads(json.dumps(line.to_json()))) == line
 
 
@@ -92,7 +92,7 @@ def test_memory_is_held_against_memory() -> None:
     line = _line(Claim("ours", "theirs", rows.below(), Measure.MEMORY), [50e6], [100e6])
     assert rows.cells(line) == (
         "a case", "ours: peak memory", "theirs", "50.0 MB (50.0 MB..50.0 MB)",
-        "100 MB (100 MB..100 MB)", "0.50 x (0.50..0.50)", "below it", "kept",
+        "100 MB (100 MB..100 MB)", "0.50 x (0.50..0.50)", "below it", "met",
     )  # fmt: skip
 
 

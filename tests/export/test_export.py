@@ -303,7 +303,7 @@ def test_what_is_there_is_never_written_over(bench: Workbench, target: Path, kin
     before = bench.state()
     with pytest.raises(Refused) as caught:
         run(bench, target=target)
-    assert str(caught.value) == f"{target} exists and is no empty folder"
+    assert str(caught.value) == f"{target} exists and is not an empty folder"
     assert caught.value.hint == "give a folder that does not exist"
     assert bench.changes(before) == set()
 

@@ -58,10 +58,10 @@ def test_a_long_text_is_cut() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.json", b"{", "a.json is no readable JSON"),
-        ("a.json", b"[" * 100_000, "a.json is no readable JSON"),
-        ("a.yaml", b"a: [", "a.yaml is no readable YAML"),
-        ("a.csv", b"\xff\xfe\x00", "a.csv is no readable table"),
+        ("a.json", b"{", "a.json is not valid JSON"),
+        ("a.json", b"[" * 100_000, "a.json is not valid JSON"),
+        ("a.yaml", b"a: [", "a.yaml is not valid YAML"),
+        ("a.csv", b"\xff\xfe\x00", "a.csv is not a valid table"),
         ("a.csv", b"", "a.csv has no rows"),
         ("a.csv", b"x,y\n", "a.csv has no rows"),
         ("a.json", b'{"x": 1}', "a.json has no rows"),
@@ -74,7 +74,7 @@ def test_what_has_no_rows_is_told(name: str, text: bytes, message: str) -> None:
 
 
 def test_another_format_and_too_many_rows_are_refused() -> None:
-    with pytest.raises(Refused, match=r"a\.npy is no CSV, TSV, JSON or YAML"):
+    with pytest.raises(Refused, match=r"a\.npy is not CSV, TSV, JSON or YAML"):
         plot_data.read(b"", "a.npy")
     text = b"x\n" + b"1\n" * (plot_data.MOST + 1)
     with pytest.raises(Refused, match=r"a\.csv has more than 20,000 rows"):
@@ -83,7 +83,7 @@ def test_another_format_and_too_many_rows_are_refused() -> None:
 
 
 def test_yaml_that_leads_back_to_itself_is_none() -> None:
-    with pytest.raises(Corrupt, match="no readable YAML"):
+    with pytest.raises(Corrupt, match="not valid YAML"):
         plot_data.read(b"a: &a\n  b: *a\n", "a.yaml")
 
 

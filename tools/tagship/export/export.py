@@ -149,7 +149,7 @@ def _check_target(target: Path, *reserved: Path) -> Path:
         raise Refused(f"{target} is the folder that you are in", "give a new one: -o ./export")
     if place.exists() and not _is_empty(place):
         raise Refused(
-            f"{target} exists and is no empty folder", "give a folder that does not exist"
+            f"{target} exists and is not an empty folder", "give a folder that does not exist"
         )
     return place
 

@@ -46,7 +46,7 @@ def read(data: bytes, name: str, *, header: bool = True) -> list[Row]:
     elif suffix == ".json" or suffix in YAML_SUFFIXES:
         rows = _joined(_parse(data, name, suffix))
     else:
-        raise Refused(f"{name} is no CSV, TSV, JSON or YAML", "see dvc plots")
+        raise Refused(f"{name} is not CSV, TSV, JSON or YAML", "see dvc plots")
     if not rows:
         raise Corrupt(f"{name} has no rows", "see dvc plots show")
     if len(rows) > MOST:
@@ -59,7 +59,7 @@ def _table(data: bytes, name: str, separator: str, header: bool) -> list[Row]:
         reader = csv.reader(StringIO(data.decode("utf-8-sig"), newline=""), delimiter=separator)
         lines = list(itertools.islice((line for line in reader if line), MOST + 2))
     except (csv.Error, ValueError):
-        raise Corrupt(f"{name} is no readable table", "write it again: dvc repro") from None
+        raise Corrupt(f"{name} is not a valid table", "write it again: dvc repro") from None
     if not lines:
         return []
     names = lines[0] if header else [str(index) for index in range(len(lines[0]))]
@@ -89,7 +89,7 @@ def _parse(data: bytes, name: str, suffix: str) -> Any:
         return safe_yaml.values(data)
     except ValueError:
         kind = "JSON" if suffix == ".json" else "YAML"
-        raise Corrupt(f"{name} is no readable {kind}", "write it again: dvc repro") from None
+        raise Corrupt(f"{name} is not valid {kind}", "write it again: dvc repro") from None
 
 
 def _joined(value: Any) -> list[Row]:

@@ -435,9 +435,9 @@ def _own_template(data: bytes, path: str) -> dict[str, Any]:
     try:
         content = json_reader.parse(data)
     except ValueError:
-        raise Corrupt(f"the template {path} is no readable JSON", f"fix {path}") from None
+        raise Corrupt(f"the template {path} is not valid JSON", f"fix {path}") from None
     if not isinstance(content, dict):
-        raise Corrupt(f"the template {path} is no JSON object", f"fix {path}")
+        raise Corrupt(f"the template {path} is not a JSON object", f"fix {path}")
     if "/schema/vega/" in str(content.get("$schema")):
         raise Refused(f"the template {path} is Vega, and only Vega-Lite is drawn", "see dvc plots")
     if _names(content, path) & {"url", "href"}:
