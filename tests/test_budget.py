@@ -69,7 +69,7 @@ def test_a_run_says_what_it_took_and_is_held_to_its_record(
 ) -> None:
     recorded = {"test_three.py": 2, "test_gone.py": 1, "test_tool.py": 7, "test_module.py": 7}
     (suite / "budget.json").write_text(
-        json.dumps({"units": 10**6, "longest": [], "processes": recorded})
+        json.dumps({"seconds": 10**6, "units": 10**6, "longest": [], "processes": recorded})
     )
     code, took, over = run(suite, *how)
     assert re.fullmatch(
@@ -93,28 +93,32 @@ def test_a_run_can_be_recorded_and_is_then_within_its_budget(suite: Path) -> Non
 
 @pytest.mark.parametrize("selection", [("test_three.py",), ("-k", "one")])
 def test_a_selection_of_tests_is_held_to_nothing(suite: Path, selection: tuple[str, ...]) -> None:
-    (suite / "budget.json").write_text('{"units": 0, "longest": [], "processes": {}}')
+    (suite / "budget.json").write_text('{"seconds": 0, "units": 0, "longest": [], "processes": {}}')
     assert run(suite, *selection)[0::2] == (0, [])
 
 
 def test_what_was_skipped_when_it_was_recorded_is_not_compared() -> None:
     usage = Usage(1.0, [1.0], files=Counter(a=1, b=2))
-    assert complaints(usage, {"units": 1, "processes": {"a": None, "b": 2}}) == []
-    assert complaints(usage, {"units": 1, "processes": {"b": 2}}) == [
+    assert complaints(usage, {"seconds": 1, "units": 1, "processes": {"a": None, "b": 2}}) == []
+    assert complaints(usage, {"seconds": 1, "units": 1, "processes": {"b": 2}}) == [
         "a started 1 processes, none are recorded"
     ]
 
 
 def test_a_failed_run_tells_no_more_than_that(suite: Path) -> None:
-    (suite / "budget.json").write_text('{"units": 0, "longest": [], "processes": {}}')
+    (suite / "budget.json").write_text('{"seconds": 0, "units": 0, "longest": [], "processes": {}}')
     (suite / "test_none.py").write_text("def test_it(): assert False\n")
     assert run(suite)[0::2] == (1, [])
 
 
 @pytest.mark.parametrize(
     ("seconds", "told"),
-    [(100.0, []), (125.0, []), (125.2, ["1252 units of CPU time are over 1.25 times 1000"])],
+    [
+        (100.0, []),
+        (125.0, []),
+        (125.2, ["125 s of CPU time, 1252 units, are over 1.25 times 100 s and 1000 units"]),
+    ],
 )
 def test_cpu_time_may_be_a_quarter_over_the_budget(seconds: float, told: list[str]) -> None:
     usage = Usage(seconds, [0.05, 0.15], files=Counter(a=1))
-    assert complaints(usage, {"units": 1000, "processes": {"a": 1}}) == told
+    assert complaints(usage, {"seconds": 100, "units": 1000, "processes": {"a": 1}}) == told
