@@ -26,10 +26,14 @@ def commit(repository: Repository, name: str) -> Commit:
     """
     form = "--format=%H%x00%an <%ae>%x00%at%x00%B"
     try:
+        # not "show": it needs the tree too, which a treeless clone lacks
         answer = run.ask(
-            repository, "show", "--no-patch", form, "--end-of-options", f"{name}^{{commit}}"
-        )
-    except Unavailable:
+            repository, "log", "--no-walk", "--no-patch", form, "--end-of-options",
+            f"{name}^{{commit}}",
+        )  # fmt: skip
+    except Unavailable as error:
+        if "unknown revision" not in error.message:
+            raise
         if name == "HEAD":
             raise NotFound("the repository has no commit yet", "git commit") from None
         raise NotFound(f"there is no commit {name}", "git fetch --tags") from None

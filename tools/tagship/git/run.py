@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -143,9 +144,22 @@ def read_fields(repository: Repository, *arguments: str) -> Iterator[list[str]]:
         unfinished.append(rest)
     listener.join()
     try:
-        _call(process.wait, stderr=messages[0])
+        wait(process, messages[0])
     except CommandFailed as error:
         raise failure(error) from None
+
+
+def wait(process: Any, stderr: bytes = b"") -> None:
+    """Wait for the end of a process of ``execute``.
+
+    Args:
+        process: with ``as_process``.
+        stderr: what it wrote there, as far as it was read.
+
+    Raises:
+        CommandFailed: it ended with an error.
+    """
+    _call(process.wait, stderr=stderr)
 
 
 def act(repository: Repository, *arguments: str) -> str:
@@ -210,7 +224,7 @@ def _plain_runner(folder: Path) -> "Git":
 def failure(error: CommandFailed) -> TagshipError:
     """The error to raise for a failed command, in Git's own words."""
     lines = [line for line in error.stderr.splitlines() if line.strip()]
-    lines = lines or [f"exit code {error.status}"]
+    lines = lines or [_ending(error.status)]
     errors = [line for line in lines if line.startswith(("fatal:", "error:", " ! "))] or lines
     message = redact.text(errors[0].removeprefix("fatal: ").strip())
     # a hook of the remote explains itself in these lines
@@ -219,10 +233,28 @@ def failure(error: CommandFailed) -> TagshipError:
     hint = "git remote -v" if "does not appear to be a git repository" in message else ""
     if "missing object" in message:
         hint = "git fetch --tags --force; if that does not help: git fsck"
+    if "from promisor remote" in message:
+        return Unavailable(f"this partial clone lacks an object: {reason}", refetch())
     lock = re.search(r"Unable to create '([^']+\.lock)': File exists", message)
     if lock:
         hint = f"if no git command is running, remove its stale lock: rm {shlex.quote(lock[1])}"
     return Unavailable(f"git: {reason}", hint)
+
+
+def _ending(status: object) -> str:
+    """How a process ended that said nothing: its exit code, or the signal that killed it."""
+    if isinstance(status, int) and status < 0:
+        name = signal.Signals(-status).name
+        return f"the process was killed by {name}; the system may be out of memory"
+    return f"exit code {status}"
+
+
+def refetch(git: "Git | None" = None) -> str:
+    """The command that makes a partial clone whole, in this version of Git."""
+    version = (git or runner(Path())).version_info
+    if version >= (2, 36):  # which brought --refetch
+        return "git fetch --refetch --no-filter --tags"
+    return "clone it again, without --filter"
 
 
 def as_utf8(raw: str) -> str:

@@ -1,16 +1,14 @@
 """Files in a commit: their paths, modes and bytes."""
 
-import contextlib
 import posixpath
-import shutil
 import tempfile
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 from tagship.disk import files
-from tagship.errors import Unavailable
-from tagship.git import run
+from tagship.git import batch, run
+from tagship.git.batch import Batch
 from tagship.git.run import QUIET, CommandFailed, Repository
 
 LINK, FOLDER, SUBMODULE = "120000", "040000", "160000"  # modes, as ls-tree has them
@@ -27,76 +25,94 @@ class Entry:
 
 
 class Blobs:
-    """Reads files of commits, all through one ``git cat-file --batch`` process."""
+    """Reads files of commits, all through one ``git cat-file --batch`` process.
+
+    Every method raises Unavailable where Git's process ended, or an object is missing that the
+    commit has.
+    """
 
     def __init__(self, repository: Repository) -> None:
-        self._repository, self._git = repository, repository.git
+        self._repository = repository
+        self._objects, self._headers = Batch(repository), Batch(repository, "--batch-check")
 
     def read(self, commit_id: str, path: str) -> bytes | None:
         """The content of a file at a commit; None if the commit has no such file."""
         # a question is one line; and a path outside of the repository would end Git's process
         if "\n" in path or not _is_inside(path):
             return None
-        try:
-            _, kind, _, data = self._git.get_object_data(f"{commit_id}:{path}")
-        except ValueError:
+        answer = self._objects.read(f"{commit_id}:{path}")
+        if answer is None:
+            self._check_absent(commit_id, path)
             return None
-        return data if kind in ("blob", b"blob") else None
+        header, data = answer
+        return data if header.kind == "blob" else None
+
+    def _check_absent(self, commit_id: str, path: str) -> None:
+        """Check that the commit has no such file: Git's answer is the same where it lacks the blob.
+
+        Raises:
+            Unavailable: a tree of the commit has the path, or Git lacks the tree.
+        """
+        folder, name = posixpath.split(path)
+        answer = self._objects.read(f"{commit_id}:{folder}")
+        if answer is None and not folder:
+            raise batch.lacks(self._repository, f"the files of commit {commit_id[:10]}")
+        if answer is None:
+            return self._check_absent(commit_id, folder)
+        header, data = answer
+        entry = _find(data, name) if header.kind == "tree" else None
+        if entry is not None and entry[1] != SUBMODULE:
+            raise batch.lacks(self._repository, f"{path} of commit {commit_id[:10]}")
+        return None
 
     def content(self, blob: str) -> bytes | None:
         """The content of a blob by its id, or None where Git lacks it."""
-        try:
-            return bytes(self._git.get_object_data(blob)[3])
-        except ValueError:
-            return None
+        answer = self._objects.read(blob)
+        return answer[1] if answer else None
 
     def entries(self, commit_id: str, path: str) -> list[Entry]:
-        """Every file at or below ``path`` in a commit. Only a folder needs another process.
-
-        Raises:
-            Unavailable: Git cannot read the commit's files.
-        """
+        """Every file at or below ``path`` in a commit. Only a folder needs another process."""
         if not _is_inside(path):
             return []
         if "\n" not in path and posixpath.basename(path) not in ("", ".", ".."):
-            with contextlib.suppress(ValueError):  # ls-tree below gives the error
-                entry = self._entry(commit_id, path)
+            folder, name = posixpath.split(path)
+            answer = self._objects.read(f"{commit_id}:{folder}")
+            if answer and answer[0].kind == "tree":  # the bytes of a file could look like a tree's
+                entry = self._entry(path, _find(answer[1], name))
                 if entry is None or entry.mode != FOLDER:
                     return [entry] if entry else []
         return entries(self._repository, commit_id, path)
 
-    def _entry(self, commit_id: str, path: str) -> Entry | None:
-        """The entry of ``path`` in the folder that contains it; None if there is none.
-
-        Raises:
-            ValueError: the commit has no such folder, or an object is missing.
-        """
-        from git.objects.fun import tree_entries_from_data
-
-        folder, name = posixpath.split(path)
-        _, kind, _, data = self._git.get_object_data(f"{commit_id}:{folder}")
-        if kind not in ("tree", b"tree"):  # the bytes of a file could look like a tree's
-            raise ValueError(f"{folder} is a {kind!r}")
-        for object_id, number, entry_name in tree_entries_from_data(data):
-            if entry_name == name:
-                mode, blob = f"{number:06o}", object_id.hex()
-                is_file = mode not in (FOLDER, SUBMODULE)
-                size = self._git.get_object_header(blob)[2] if is_file else 0
-                return Entry(path, mode, blob, size)
-        return None
+    def _entry(self, path: str, found: tuple[str, str] | None) -> Entry | None:
+        """An entry of a tree, with the size of its blob."""
+        if found is None:
+            return None
+        blob, mode = found
+        if mode in (FOLDER, SUBMODULE):
+            return Entry(path, mode, blob, 0)
+        header = self._headers.header(blob)
+        if header is None:
+            raise batch.lacks(self._repository, f"{path}, the blob {blob[:10]}")
+        return Entry(path, mode, blob, header.size)
 
     def write(self, blob: str, target: Path) -> None:
-        """Write the content of a blob to a new file, as it is stored: without filters.
-
-        Raises:
-            Unavailable: it is missing, or Git cannot read it.
-        """
+        """Write the content of a blob to a new file, as it is stored: without filters."""
         with files.create(target) as file:
-            try:
-                *_, stream = self._git.stream_object_data(blob)
-            except (ValueError, BrokenPipeError):
-                raise Unavailable(f"Git cannot read the blob {blob[:10]}", "git fsck") from None
-            shutil.copyfileobj(stream, file, files.BLOCK)
+            if self._objects.copy(blob, file) is None:
+                raise batch.lacks(self._repository, f"the blob {blob[:10]}")
+
+
+def _find(tree: bytes, name: str) -> tuple[str, str] | None:
+    """The id and the mode of an entry of a tree: ``<mode> <name>\\0<20 bytes of id>`` for each."""
+    encoded, start = name.encode("utf-8", "surrogateescape"), 0
+    if b" %b\0" % encoded not in tree:  # a large one is slow to walk through
+        return None
+    while (end := tree.find(b"\0", start)) >= 0:
+        mode, _, entry_name = tree[start:end].partition(b" ")
+        if entry_name == encoded:
+            return tree[end + 1 : end + 21].hex(), mode.decode("ascii", "replace").rjust(6, "0")
+        start = end + 21
+    return None
 
 
 def small_blobs(repository: Repository, ids: list[str]) -> list[bytes]:
@@ -118,7 +134,7 @@ def small_blobs(repository: Repository, ids: list[str]) -> list[bytes]:
     for blob in ids:  # a line "<id> blob <size>", the bytes, a line end
         head = answer.readline().split()
         if len(head) != 3:
-            raise Unavailable(f"Git cannot read the blob {blob[:10]}", "git fsck")
+            raise batch.lacks(repository, f"the blob {blob[:10]}")
         contents.append(answer.read(int(head[2])))
         answer.read(1)
     return contents

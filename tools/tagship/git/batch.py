@@ -1,0 +1,99 @@
+"""Objects, asked for one after the other: ``git cat-file``, as one process for all of them."""
+
+import re
+import subprocess
+from typing import Any, BinaryIO, NamedTuple
+
+from tagship.errors import TagshipError, Unavailable
+from tagship.git import clone, run
+from tagship.git.run import NO_HOOKS, QUIET, CommandFailed, Repository
+
+BLOCK = 1 << 20  # bytes copied at a time
+_HEAD = re.compile(rb"([0-9a-f]{40}) ([a-z]+) (\d+)\n")  # git-cat-file(1), "BATCH OUTPUT"
+
+
+class Header(NamedTuple):
+    """What an object is; ``size`` is in bytes."""
+
+    id: str
+    kind: str
+    size: int
+
+
+class Batch:
+    """A process that answers for one object after the other; started by the first question.
+
+    Where it dies (a missing object of a partial clone ends it, as does a damaged pack, or the
+    system), the question fails in Git's own words, and the next one starts another process.
+
+    Args:
+        repository: whose objects.
+        option: ``--batch``, or ``--batch-check`` for headers alone.
+    """
+
+    def __init__(self, repository: Repository, option: str = "--batch") -> None:
+        self._repository, self._option = repository, option
+        self._process: Any = None
+
+    def header(self, name: str) -> Header | None:
+        """What ``name`` is, an id or ``COMMIT:PATH`` on one line; None where Git has no such thing.
+
+        Raises:
+            Unavailable: Git's process ended.
+        """
+        process = self._running()
+        try:
+            process.stdin.write(name.encode("utf-8", "surrogateescape") + b"\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            raise self._last_words() from None
+        line = process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise self._last_words()
+        head = _HEAD.fullmatch(line)
+        return Header(head[1].decode(), head[2].decode(), int(head[3])) if head else None
+
+    def read(self, name: str) -> tuple[Header, bytes] | None:
+        """An object and its content; as ``header`` else."""
+        header = self.header(name)
+        if header is None:
+            return None
+        content = self._process.stdout.read(header.size + 1)
+        if len(content) <= header.size:
+            raise self._last_words()
+        return header, content[:-1]
+
+    def copy(self, name: str, target: BinaryIO) -> Header | None:
+        """Write the content of an object, of any size, into a file; as ``header`` else."""
+        header = self.header(name)
+        if header is None:
+            return None
+        missing = header.size
+        while missing and (block := self._process.stdout.read(min(missing, BLOCK))):
+            target.write(block)
+            missing -= len(block)
+        if missing or not self._process.stdout.read(1):
+            raise self._last_words()
+        return header
+
+    def _running(self) -> Any:
+        if self._process is None:
+            command = ["git", *QUIET, "-c", NO_HOOKS, "cat-file", self._option]
+            self._process = run.execute(
+                self._repository.git, command, as_process=True, istream=subprocess.PIPE
+            )
+        return self._process
+
+    def _last_words(self) -> TagshipError:
+        """The error of a process that closed its output."""
+        process, self._process = self._process, None
+        try:
+            run.wait(process)
+        except CommandFailed as error:
+            return run.failure(error)
+        return Unavailable("git cat-file ended without an answer", "git fsck")
+
+
+def lacks(repository: Repository, what: str) -> Unavailable:
+    """The error for an object that Git should have."""
+    return Unavailable(f"Git lacks {what}", clone.fetch_objects(repository))
