@@ -68,7 +68,7 @@ def of_deploy(source: Source, host: Host, ref: Ref, progress: Progress = silent)
     Raises:
         NotFound, Refused: there is no such version, or it was withdrawn or deprecated.
     """
-    release = source.catalog(ref.model).find(ref)
+    release = source.release(ref)
     store = host.store(ref.model)
     past = journal.events(store)
     check_tag(host.policy, source.repository, past, release)
@@ -184,7 +184,7 @@ def rollback_target(
     version = wanted.select(Version.parse(name) for name in known)
     if version is not None and not wanted.stage:
         return known[str(version)]
-    release = source.catalog(model).find(Ref(model, wanted))
+    release = source.release(Ref(model, wanted))
     return known.get(str(release.version), Place(str(release.version), ""))
 
 

@@ -9,9 +9,11 @@ from typing import Any
 from tagship.errors import Corrupt, TagshipError, explain
 from tagship.host import installed, link
 from tagship.host.store import Store
+from tagship.progress import Tell, nobody
 from tagship.registry import artifacts
 from tagship.registry.catalog import Catalog, Release
 from tagship.text import clock
+from tagship.workspace import absent
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
@@ -54,18 +56,23 @@ def models(source: Source, host: Host) -> list[ModelRow]:
     """One row for each model that HEAD declares."""
     catalogs = source.catalogs()
     return [
-        _model_row(host.store(model), artifact, catalogs.get(model, Catalog(model)))
+        _model_row(source, host.store(model), artifact, catalogs.get(model, Catalog(model)))
         for model, artifact in sorted(source.artifacts().items())
     ]
 
 
-def _model_row(store: Store, artifact: artifacts.Artifact, known: Catalog) -> ModelRow:
+def _model_row(
+    source: Source, store: Store, artifact: artifacts.Artifact, known: Catalog
+) -> ModelRow:
     note: str | None = None
     try:
         live = installed.told_live(store)
         described = installed.read_metadata(store, live.directory) if live else None
     except (Corrupt, OSError) as error:  # one model's trouble is not the others'
         live, described, (note, _) = None, None, explain(error)
+    lacking = source.lacking(known)
+    if note is None and lacking is not None:
+        note = ": ".join(lacking)
     latest = str(known.latest.version) if known.latest else None
     return ModelRow(
         artifact.model,
@@ -79,13 +86,20 @@ def _model_row(store: Store, artifact: artifacts.Artifact, known: Catalog) -> Mo
     )
 
 
-def versions(source: Source, store: Store, model: str) -> list[VersionRow]:
+def versions(source: Source, store: Store, model: str, tell: Tell = nobody) -> list[VersionRow]:
     """Every version that a tag carries, lowest first.
+
+    Args:
+        source: where the tags are.
+        store: where the versions are.
+        model: its name.
+        tell: is told of versions that are not here, and the command that fetches them.
 
     Raises:
         NotFound: there is neither such a model nor a tag of it.
     """
     known = source.catalog(model)
+    _tell_lacking(source, known, tell)
     live = installed.told_live(store)
     on_disk = {link.version_of(directory) for directory in store.directories()}
     pins = store.pins()
@@ -104,6 +118,15 @@ def versions(source: Source, store: Store, model: str) -> list[VersionRow]:
         )
         for release in known.releases
     ]
+
+
+def _tell_lacking(source: Source, known: Catalog, tell: Tell) -> None:
+    lacking = source.lacking(known)
+    if lacking is not None:
+        tell(": ".join(lacking))
+    elif not known.releases:
+        hint = absent.hint(source.repository, f"tagship release {known.model}")
+        tell(f"nothing is released yet: {hint}")
 
 
 def _size_and_metrics(

@@ -3,7 +3,7 @@
 import enum
 import shlex
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tagship.disk import files as disk_files
 from tagship.errors import Corrupt, explain
@@ -61,11 +61,19 @@ def status(source: Source, host: Host, model: str) -> Status:
         def verify(directory: str) -> Verification:
             return inspect_verify.verify_directory(source, host.policy, store, known, directory)
 
-        return _status(store, known, verify)
+        found = _status(store, known, verify)
+        return replace(found, findings=(*found.findings, *_clone_findings(source, known)))
     except (Corrupt, OSError) as error:
         what, hint = explain(error)
         fix = hint.partition(": ")[2] or hint  # it may begin with words
         return Status(model, None, None, (Finding(State.BROKEN, what, fix),))
+
+
+def _clone_findings(source: Source, known: Catalog) -> Iterable[Finding]:
+    """Versions whose tags are not in this clone as they should be."""
+    lacking = source.lacking(known)
+    if lacking is not None:
+        yield Finding(State.DRIFTED, *lacking)
 
 
 def _status(store: Store, known: Catalog, verify: Callable[[str], Verification]) -> Status:

@@ -50,7 +50,7 @@ class ModelVersionManager:
         model: its name under ``artifacts:`` in dvc.yaml.
         start: a folder in the workspace; the working directory by default.
         progress: is told what is fetched, copied, hashed and pushed, and the bytes of it.
-        tell: is told whose lock is waited for, where ``wait`` is given.
+        tell: is told whom is waited for, such as who holds a lock; and what this clone may lack.
 
     Raises:
         InvalidName: not a valid model name.
@@ -230,7 +230,7 @@ class ModelVersionManager:
         """Every version that a tag carries, lowest first."""
         from tagship.inspect import listing
 
-        return listing.versions(self.source, self._store, self.model)
+        return listing.versions(self.source, self._store, self.model, self.tell)
 
     def show(self, version: str | Ref = "latest") -> "Metadata":
         """All that is known of a version, deployed or not."""
@@ -329,7 +329,7 @@ class ModelVersionManager:
         """Protect a version from cleanup."""
         from tagship.deploy import act, cleanup
 
-        found = str(self.source.catalog(self.model).find(self._ref(version)).version)
+        found = str(self.source.release(self._ref(version)).version)
         options = act.Options(reason=reason, wait=wait, tell=self.tell)
         return cleanup.pin(self._store, self.model, found, options)
 

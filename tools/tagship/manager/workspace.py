@@ -40,7 +40,7 @@ class Workspace:
     Args:
         start: a folder in the workspace; the working directory by default.
         progress: is told what is fetched, copied, hashed and pushed, and the bytes of it.
-        tell: is told whose lock is waited for, where ``wait`` is given.
+        tell: is told whom is waited for, such as who holds a lock; and what this clone may lack.
 
     Every method but ``model`` raises NotFound where ``start`` is in no Git or DVC repository.
     """

@@ -53,14 +53,27 @@ def read(repository: Repository, model: str | None = None) -> list[Tag]:
 
     Other tags, and broken ones, are ignored.
     """
+    return read_all(repository, model)[0]
+
+
+def read_all(repository: Repository, model: str | None = None) -> tuple[list[Tag], list[TagName]]:
+    """What ``read`` returns, and the names of the lightweight tags in the grammar of GTO.
+
+    Those do not count. A person made them, or a checkout: actions/checkout of a tag fetches its
+    commit to the name of the tag.
+    """
     answer = run.read_fields(repository, "for-each-ref", f"--format={TAG_FORM}", *patterns(model))
     parts = chain.from_iterable(answer)
-    tags = []
+    tags, lightweight = [], []
     for name, object_id, commit, kind, at, tagger, email, own_name, message, signature in zip(
         *[parts] * 10, strict=True
     ):
         tag_name = TagName.parse(name.removeprefix("\n"))
-        if not tag_name or kind != "commit":  # a lightweight tag peels to nothing
+        if not tag_name:
+            continue
+        if kind != "commit":
+            if not kind:  # a lightweight tag peels to nothing
+                lightweight.append(tag_name)
             continue
         try:
             when = run.time_of(at)
@@ -70,7 +83,7 @@ def read(repository: Repository, model: str | None = None) -> list[Tag]:
         tags.append(
             Tag(tag_name, object_id, commit, f"{tagger} {email}", when, text, own_name, signature)
         )
-    return tags
+    return tags, lightweight
 
 
 def patterns(model: str | None) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tagship.errors import Refused
-from tagship.git import commits, tree
+from tagship.git import clone, commits, tree
 from tagship.git import run as git_run
 from tagship.host import metadata
 from tagship.host.link import CURRENT, VERSIONS
@@ -19,7 +19,9 @@ from tagship.registry import artifacts, catalog, refs, tags
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.project_files import PIPELINE_FILE
+from tagship.registry.refs import Ref
 from tagship.text import clock
+from tagship.workspace import absent
 
 if TYPE_CHECKING:
     from tagship.disk.files import File
@@ -67,14 +69,32 @@ class Source:
         Raises:
             NotFound: no tag is the model's, and HEAD does not declare it.
         """
-        versions = catalog.of(tags.read(self.repository, model), model)
+        annotated, lightweight = tags.read_all(self.repository, model)
+        versions = catalog.of(annotated, model, lightweight)
         if not versions.releases:
             self.declared(model)
         return versions
 
     def catalogs(self) -> dict[str, Catalog]:
         """The versions of every model that has tags."""
-        return catalog.read(tags.read(self.repository))
+        return catalog.read(*tags.read_all(self.repository))
+
+    def release(self, ref: Ref) -> Release:
+        """The version that a reference names.
+
+        Raises:
+            NotFound: there is no such model or version here; with the command that fetches it.
+            Refused: it was withdrawn, or the model is deprecated.
+        """
+        return absent.find(self.repository, self.catalog(ref.model), ref)
+
+    def lacking(self, known: Catalog) -> tuple[str, str] | None:
+        """What this clone evidently lacks of a model's tags, and the command that fetches it."""
+        return absent.lacking(self.repository, known, lambda: self._is_without_tags)
+
+    @cached_property
+    def _is_without_tags(self) -> bool:
+        return clone.is_without_tags(self.repository)
 
     def snapshot(self, commit: str, model: str) -> "Snapshot":
         """The model at a commit.
