@@ -63,9 +63,15 @@ def test_an_illegal_model_name_is_wrong_usage(bench: Workbench, command: str) ->
 def test_an_unknown_version_is_refused(shipped: Workbench, command: str) -> None:
     for version in ("9.9.9", "v9.9.9", "churn@v9.9.9"):
         shipped.refuses(
-            command.format(version=version), "churn has no version 9.9.9", "tagship list churn"
+            command.format(version=version),
+            "churn has no version 9.9.9",
+            "git fetch --tags; or: tagship list churn",
         )
-    shipped.refuses(command.format(version="9"), "churn has no version 9", "tagship list churn")
+    shipped.refuses(
+        command.format(version="9"),
+        "churn has no version 9",
+        "git fetch --tags; or: tagship list churn",
+    )
 
 
 @pytest.mark.parametrize("command", VERSIONED)
@@ -99,7 +105,11 @@ def test_release_takes_only_a_semantic_version(bench: Workbench) -> None:
 
 def test_before_the_first_release_there_is_no_version(bench: Workbench) -> None:
     for command in ("deploy churn --yes", "show churn"):
-        bench.refuses(command, "churn has no released version", "tagship release churn")
+        bench.refuses(
+            command,
+            "churn has no released version",
+            "git fetch --tags; or: tagship release churn",
+        )
 
 
 def test_before_the_first_deploy_there_is_nothing_to_act_on(bench: Workbench) -> None:
@@ -295,7 +305,7 @@ def _shell(bench: Workbench, line: str) -> Result:
 
 
 def test_an_error_shows_a_traceback_only_where_it_is_asked_for(bench: Workbench) -> None:
-    told = "error: churn has no released version\nhint: tagship release churn\n"
+    told = "error: churn has no released version\nhint: git fetch --tags; or: tagship release churn\n"
     assert bench.cli("show", MODEL) == Result(1, "", told)
     asked = bench.cli("-v", "show", MODEL)
     assert (asked.code, asked.out) == (1, "")

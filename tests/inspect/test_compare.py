@@ -285,9 +285,13 @@ def test_bad_input_is_told(two: Workbench, bench: Workbench) -> None:
     two.refuses(
         "compare churn 1.0 1.11.0",
         "churn has no version 1.11.0",
-        "tagship list churn; did you mean 1.1.0?",
+        "git fetch --tags; or: tagship list churn; did you mean 1.1.0?",
     )
-    two.refuses("compare churn 1.0 9", "churn has no version 9", "tagship list churn")
+    two.refuses(
+        "compare churn 1.0 9",
+        "churn has no version 9",
+        "git fetch --tags; or: tagship list churn",
+    )
     result = two.cli("compare", "churn", "--json", "--markdown")
     assert result.code == 2
     assert "--json and --markdown do not go together" in result.err

@@ -1,7 +1,7 @@
 """What a clone may lack of its remote, and the command that fetches it."""
 
 from tagship.errors import Unavailable
-from tagship.git import run
+from tagship.git import remotes, run
 from tagship.git.run import Repository
 
 
@@ -9,25 +9,29 @@ def fetch_objects(repository: Repository) -> str:
     """The command that brings an object which a commit here refers to."""
     if _settings(repository, r"^remote\..*\.promisor$"):
         return run.refetch(repository.git)
-    if _remotes(repository):
+    if remotes.names(repository):
         return "git fetch --refetch --tags; if that does not help: git fsck"
     return "git fsck"
 
 
 def fetch_tags(repository: Repository) -> str | None:
     """The command that brings tags from the remote, or from all of them; None without a remote."""
-    remotes = _remotes(repository)
-    if not remotes:
+    names = remotes.names(repository)
+    if not names:
         return None
-    return "git fetch --tags" if remotes == ["origin"] else "git fetch --all --tags"
+    return "git fetch --tags" if names == ["origin"] else "git fetch --all --tags"
 
 
 def is_without_tags(repository: Repository) -> bool:
     """Whether this clone was made without the tags of its remote, or with few commits."""
-    if not _remotes(repository):
+    if not remotes.names(repository):
         return False
-    shallow = run.ask(repository, "rev-parse", "--is-shallow-repository").strip() == "true"
-    return shallow or "--no-tags" in _settings(repository, r"^remote\..*\.tagopt$")
+    return is_shallow(repository) or "--no-tags" in _settings(repository, r"^remote\..*\.tagopt$")
+
+
+def is_shallow(repository: Repository) -> bool:
+    """Whether this clone has only the last commits of its branches."""
+    return run.ask(repository, "rev-parse", "--is-shallow-repository").strip() == "true"
 
 
 def has(repository: Repository, object_id: str) -> bool:
@@ -37,10 +41,6 @@ def has(repository: Repository, object_id: str) -> bool:
     except Unavailable:
         return False
     return True
-
-
-def _remotes(repository: Repository) -> list[str]:
-    return run.ask(repository, "remote").splitlines()
 
 
 def _settings(repository: Repository, pattern: str) -> list[str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tagship.errors import Corrupt, NotFound, Unavailable
-from tagship.git import run
+from tagship.git import clone, run
 from tagship.git.run import Repository
 
 
@@ -77,7 +77,7 @@ def apart(repository: Repository, left: str, right: str) -> tuple[list[Commit], 
             Commit(object_id, run.as_utf8(author), date(object_id, at), run.as_utf8(subject))
         )
     # a shallow clone ends here: what both or one of them have beyond it is not known
-    if has_root and run.ask(repository, "rev-parse", "--is-shallow-repository").strip() == "true":
+    if has_root and clone.is_shallow(repository):
         raise Unavailable("this clone is shallow", "git fetch --unshallow --tags")
     return sides["<"], sides[">"]
 

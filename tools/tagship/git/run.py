@@ -1,9 +1,12 @@
 """Git as a process: find a repository, ask it something, change something in it."""
 
+import contextlib
 import os
 import re
 import shlex
 import signal
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,6 +40,7 @@ LOCAL_ENVIRONMENT = (
     "GIT_COMMON_DIR",
     "GIT_NAMESPACE",
 )
+SLOW = 2.0  # seconds after which a person is told what is waited for
 BLOCK = 1 << 16  # bytes of an answer that are read at a time: the size of a pipe in Linux
 # A repository's own configuration may name programs (githooks(5), gitattributes(5), and in
 # git-config(1) core.fsmonitor, gpg.program, remote helpers), and change what is printed.
@@ -169,6 +173,63 @@ def act(repository: Repository, *arguments: str) -> str:
     return output(git, *arguments)
 
 
+def act_within(
+    repository: Repository, remote: str, limit: float | None, is_slow: Callable[[], object],
+    *arguments: str,
+) -> str:  # fmt: skip
+    """``act``, where a remote may be silent for ever.
+
+    Args:
+        repository: the clone.
+        remote: the name of its remote.
+        limit: seconds; None for no end.
+        is_slow: is called when it has taken ``SLOW`` seconds.
+        arguments: of Git.
+
+    Raises:
+        Unavailable: it ended with an error, or not within ``limit``.
+    """
+    command = ["git", *QUIET, *arguments]
+    environment = {**os.environ, "LANGUAGE": "C", "LC_ALL": "C", **ENVIRONMENT}
+    # not pipes: a program that Git started could hold them open when Git itself has ended
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        try:
+            process = subprocess.Popen(
+                command, cwd=repository.top, env=environment,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise Unavailable("git is not installed", "install it first") from None
+        try:
+            with process:
+                status = _status_within(process, limit, is_slow)
+        except subprocess.TimeoutExpired:
+            name = redact.text(remote)
+            raise Unavailable(
+                f"{name} did not answer within {limit:.0f} seconds", f"git ls-remote {name}"
+            ) from None
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode(errors="surrogateescape"))
+    if status != 0:
+        raise failure(CommandFailed(status, texts[1]))
+    return texts[0]
+
+
+def _status_within(
+    process: "subprocess.Popen[bytes]", limit: float | None, is_slow: Callable[[], object]
+) -> int:
+    try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(SLOW if limit is None else min(SLOW, limit))
+        is_slow()
+        return process.wait(None if limit is None else max(limit - SLOW, 0))
+    finally:
+        if process.poll() is None:
+            process.terminate()  # Git ends the programs that it started
+
+
 def output(git: "Git", *arguments: str) -> str:
     """Run Git, and return what it prints.
 
@@ -235,6 +296,8 @@ def failure(error: CommandFailed) -> TagshipError:
         hint = "git fetch --tags --force; if that does not help: git fsck"
     if "from promisor remote" in message:
         return Unavailable(f"this partial clone lacks an object: {reason}", refetch())
+    if "terminal prompts disabled" in message:  # an address https:// that asks for a password
+        hint = "log in with a credential helper: git config credential.helper cache && git fetch"
     lock = re.search(r"Unable to create '([^']+\.lock)': File exists", message)
     if lock:
         hint = f"if no git command is running, remove its stale lock: rm {shlex.quote(lock[1])}"

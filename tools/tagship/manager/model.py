@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagship.errors import InvalidName, NotFound, TagshipError
+from tagship.errors import Corrupt, InvalidName, NotFound, TagshipError
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref, TagName, Wanted, check_model
 
@@ -104,8 +104,19 @@ class ModelVersionManager:
         from tagship.release import publish
 
         _check_text(version)
-        options = publish.Options(bump, version, message, push, force, self.progress)
+        options = publish.Options(
+            bump, version, message, push, force, self.progress, self._known_versions(), self.tell
+        )
         return publish.release(self.source, self.model, options, self.host.policy.signing_key)
+
+    def _known_versions(self) -> tuple[str, ...]:
+        """The versions that the history of this host names; none where it cannot be read."""
+        from tagship.host import journal
+
+        try:
+            return tuple(sorted(journal.events(self._store).versions()))
+        except (Corrupt, OSError):  # a release does not need this host
+            return ()
 
     def release_plan(
         self, *, bump: str = "minor", version: str | None = None, push: bool = False,
@@ -119,7 +130,9 @@ class ModelVersionManager:
         from tagship.release import publish
 
         _check_text(version)
-        options = publish.Options(bump, version, None, push, force)
+        options = publish.Options(
+            bump, version, None, push, force, deployed=self._known_versions(), tell=self.tell
+        )
         return publish.plan(self.source, self.model, options)
 
     def plan(self, version: str | Ref = "latest") -> "Plan":

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tagship.errors import Refused, Unavailable
-from tagship.git import remotes, run, worktree
+from tagship.git import clone, remotes, run, worktree
 from tagship.git.run import NO_HOOKS, QUIET, CommandFailed, Repository
+from tagship.progress import Tell, nobody
 from tagship.registry import refs
 from tagship.registry.refs import TagName
 
 IDENTIFY = 'git config user.name "Your Name" && git config user.email you@example.com'
+LONGEST_FETCH = 60.0  # seconds, for one tag and its commit
 SSH_SIGNATURE = "-----BEGIN SSH SIGNATURE-----"
 # What ``read`` asks for. Fields end in NUL: names and messages can contain anything else.
 TAG_FORM = (
@@ -94,22 +96,62 @@ def patterns(model: str | None) -> list[str]:
     return [f"{name}@*", f"{name}#*", f"{name}#*/**"]  # the name of a stage can have slashes
 
 
-def of_remote(repository: Repository, remote: str) -> dict[TagName, str]:
-    """The tags of ``remote``, each with the commit that it points to.
+class RemoteTag(NamedTuple):
+    """What a remote says of a tag of its own; ``annotated`` as it points to a tag object."""
+
+    object_id: str
+    commit: str
+    annotated: bool
+
+
+def of_remote(repository: Repository, remote: str, tell: Tell = nobody) -> dict[TagName, RemoteTag]:
+    """The tags of ``remote``; ``tell`` is told whom is waited for.
 
     Raises:
         Refused: Git has no remote of that name.
         Unavailable: the remote does not answer.
     """
     remotes.check_remote(repository, remote)
-    answer = run.act(repository, "-c", NO_HOOKS, "ls-remote", "--tags", "--end-of-options", remote)
-    commits: dict[TagName, str] = {}
+    question = ("-c", NO_HOOKS, "ls-remote", "--tags", "--end-of-options", remote)
+    answer = remotes.ask(repository, remote, question, tell)
+    tags: dict[TagName, RemoteTag] = {}
     for line in answer.splitlines():
         object_id, _, ref = line.partition("\t")
         name = TagName.parse(ref.removeprefix("refs/tags/").removesuffix("^{}"))
-        if name:
-            commits[name] = object_id  # the peeled line, ref^{}, follows the tag object's own
-    return commits
+        if not name:
+            continue
+        if ref.endswith("^{}"):  # the peeled line follows the tag object's own
+            tags[name] = RemoteTag(tags[name].object_id, object_id, annotated=True)
+        else:
+            tags[name] = RemoteTag(object_id, object_id, annotated=False)
+    return tags
+
+
+def fetch_trailers(
+    repository: Repository, remote: str, name: TagName, object_id: str, tell: Tell = nobody
+) -> dict[str, str]:
+    """The trailers of a tag of ``remote`` that is not here. It is fetched into no ref.
+
+    Args:
+        repository: the clone. A shallow one gets the tag's commit alone.
+        remote: the name of the remote.
+        name: the tag's.
+        object_id: the tag object's.
+        tell: is told whom is waited for.
+
+    Raises:
+        Unavailable: the remote does not answer.
+    """
+    if not clone.has(repository, object_id):
+        depth = ["--depth=1"] if clone.is_shallow(repository) else []
+        question = (
+            "-c", NO_HOOKS, "fetch", "--quiet", "--no-tags", "--no-prune", "--refmap=", *depth,
+            "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance",
+            "--end-of-options", remote, f"refs/tags/{name}",
+        )  # fmt: skip
+        remotes.ask(repository, remote, question, tell, LONGEST_FETCH)
+    text = run.ask(repository, "cat-file", "tag", object_id).partition("\n\n")[2]
+    return refs.trailers(text.partition("\n-----BEGIN ")[0])  # a signature follows the message
 
 
 def check_can_tag(repository: Repository, name: TagName) -> None:
@@ -124,9 +166,11 @@ def check_can_tag(repository: Repository, name: TagName) -> None:
         if line == f"{ref} tag":
             raise Refused(f"the tag {name} exists", "release another version")
         if line.startswith(f"{ref} "):
+            fetch = clone.fetch_tags(repository)
+            other = f"{fetch} --force" if fetch else "release another version"
             raise Refused(
                 f"the tag {name} exists, and is not annotated",
-                f"release another version, or remove it: git tag -d {name}",
+                f"{other}; or remove it: git tag -d {name}",
             )
     if not worktree.identity(repository):
         raise Refused("Git does not know who you are", IDENTIFY)
@@ -239,15 +283,13 @@ def delete(repository: Repository, name: TagName) -> None:
     run.act(repository, "tag", "--delete", "--", str(name))
 
 
-def push(repository: Repository, remote: str, name: TagName) -> None:
-    """Push one tag, with the commits that it needs.
+def push(repository: Repository, remote: str, name: TagName, tell: Tell = nobody) -> None:
+    """Push one tag, with the commits that it needs; ``tell`` is told whom is waited for.
 
     Raises:
         Refused: Git has no remote of that name.
         Unavailable: the remote refuses it or does not answer.
     """
     remotes.check_remote(repository, remote)
-    run.act(
-        repository, "push", "--quiet", "--end-of-options", remote,
-        f"refs/tags/{name}:refs/tags/{name}",
-    )  # fmt: skip
+    command = ("push", "--quiet", "--end-of-options", remote, f"refs/tags/{name}:refs/tags/{name}")
+    remotes.ask(repository, remote, command, tell, limit=None)

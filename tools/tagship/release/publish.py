@@ -3,7 +3,6 @@
 ``plan`` checks and changes nothing, ``publish`` carries the plan out.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,11 @@ from tagship.dvc.pointers import Out
 from tagship.dvc.snapshot import Snapshot, changed_inputs
 from tagship.errors import Corrupt, InvalidName, NotFound, Refused, TagshipError, Unavailable
 from tagship.git import commits, remotes, worktree
-from tagship.progress import Progress, silent
+from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry import refs, tags
-from tagship.registry.catalog import Catalog, Release
 from tagship.registry.project_files import LOCK_FILE
 from tagship.registry.refs import Action, TagName
+from tagship.release import numbers
 from tagship.signing.statement import Signature, Statement
 from tagship.text import escape, redact
 from tagship.workspace.source import Source
@@ -40,6 +39,8 @@ class Options:
         push: push the tag to Git's remote.
         force: release bytes that equal the last version's, or a commit that carries a version.
         progress: is called with the bytes pushed.
+        deployed: the versions that this host's history names: their numbers are not given again.
+        tell: is told whom is waited for.
     """
 
     bump: str = "minor"
@@ -48,14 +49,8 @@ class Options:
     push: bool = False
     force: bool = False
     progress: Progress = silent
-
-
-class AlreadyReleased(Refused):
-    """There is nothing to release: ``version`` has what HEAD has of the model."""
-
-    def __init__(self, message: str, hint: str, version: Version) -> None:
-        super().__init__(message, hint)
-        self.version = version
+    deployed: tuple[str, ...] = ()
+    tell: Tell = nobody
 
 
 @dataclass(frozen=True)
@@ -126,15 +121,17 @@ def release(
         Corrupt, Unavailable: the bytes cannot be pushed, or the tag; then no tag is left.
     """
     release_plan = plan(source, model, options)
-    return publish(source, release_plan, options.message, options.progress, signing_key)
+    return publish(
+        source, release_plan, options.message, options.progress, signing_key, options.tell
+    )
 
 
 def plan(source: Source, model: str, options: Options = Options()) -> ReleasePlan:
-    """What ``release`` would publish. Touches nothing.
+    """What ``release`` would publish. Touches no ref and no file.
 
     Raises:
         NotFound: there is no such model, or no commit, or neither DVC nor Git tracks the model.
-        Refused: its files are not committed, or the version exists.
+        Refused: its files are not committed, or the version exists, here or on the remote.
         AlreadyReleased: the commit carries a version already, or the bytes are the last version's.
         Unavailable: with ``push``, the Git remote does not answer.
     """
@@ -148,24 +145,28 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
     if not options.force:
         _check_inputs(source, snapshot)
     _check_branch(source, head.id)
-    remote, theirs, warnings = _their_tags(source, model, push=options.push)
-    known = source.catalog(model)
-    version = _next_version(known, theirs, options)
-    waiting = _waiting(known, theirs, snapshot) if options.push and not options.version else None
+    known = numbers.known(
+        source, model, push=options.push, deployed=options.deployed, tell=options.tell
+    )
+    version, warnings = _version(source, known, options)
+    waiting = numbers.waiting(known, snapshot) if options.push and not options.version else None
     if waiting is not None:
-        name, version, previous = waiting.tag.name, waiting.version, None
+        name, version, previous, warnings = waiting.tag.name, waiting.version, None, []
     else:
-        _check_new(source, known, theirs, snapshot, version, force=options.force)
+        numbers.check_number(source, known, version)
+        if not options.force:
+            numbers.check_new(source, known, snapshot, options.tell)
         name = TagName(model, Action.REGISTER, version)
         tags.check_can_tag(source.repository, name)
-        previous = max((v for v in known.taken if v < version), default=None)
-        highest = known.latest
+        previous = max((v for v in known.here.taken if v < version), default=None)
+        highest = known.here.latest
         if highest is not None and version < highest.version:
             warnings.append(f"{version} is lower than {highest.version}, which stays the latest")
+    remote = known.remote
     return ReleasePlan(
         model, version, name, head.id, previous, _known_size(content, snapshot),
         source.metrics(snapshot), waiting is not None,
-        redact.text(remote) if options.push and remote else None, tuple(warnings),
+        redact.text(remote) if options.push and remote else None, (*known.warnings, *warnings),
     )  # fmt: skip
 
 
@@ -175,6 +176,7 @@ def publish(
     text: str | None = None,
     progress: Progress = silent,
     signing_key: Path | None = None,
+    tell: Tell = nobody,
 ) -> Released:
     """Publish the version of a plan, with the commit that it names, whatever HEAD is by now.
 
@@ -184,6 +186,7 @@ def publish(
         text: what is new, for the tag.
         progress: is called with the bytes fetched and pushed.
         signing_key: signs every file's digest; None for none.
+        tell: is told whom is waited for.
 
     Raises:
         Refused: the tag exists by now.
@@ -200,7 +203,7 @@ def publish(
         tag_is_signed = tags.create(source.repository, plan.tag_name, plan.commit, words)
         signed = (*(("tag",) if tag_is_signed else ()), *(("files",) if signature else ()))
     if plan.push_to is not None:
-        _push_tag(source, plan.tag_name, take_back=not plan.waiting)
+        _push_tag(source, plan.tag_name, tell, take_back=not plan.waiting)
     return Released(
         plan.model, plan.version, plan.tag, plan.commit, plan.previous, size, plan.metrics,
         pushed_objects, plan.push_to, signed, (*plan.warnings, *warnings),
@@ -318,97 +321,16 @@ def _check_branch(source: Source, commit: str) -> None:
         )
 
 
+def _version(source: Source, known: numbers.Known, options: Options) -> tuple[Version, list[str]]:
+    if options.version is not None:
+        return refs.check_version(options.version), []
+    if not options.force:
+        numbers.check_not_a_fork(source, known, options.tell)
+    return numbers.next_version(known, options.bump)
+
+
 def _remote(source: Source) -> str | None:
     return source.git_remote or remotes.default_remote(source.repository)
-
-
-def _no_remote() -> Refused:
-    return Refused("Git has no remote to push to", "git remote add origin URL")
-
-
-def _their_tags(
-    source: Source, model: str, *, push: bool
-) -> tuple[str | None, dict[TagName, str], list[str]]:
-    """The remote's tags too: a clone without tags would begin at 1.0.0 again."""
-    remote = _remote(source)
-    if remote is None:
-        if push:
-            raise _no_remote()
-        return None, {}, []
-    try:
-        theirs = tags.of_remote(source.repository, remote)
-    except Unavailable as error:
-        if push:
-            raise
-        return (
-            remote,
-            {},
-            [f"the tags of {redact.text(remote)} could not be read: {error.message}"],
-        )
-    return remote, {name: at for name, at in theirs.items() if name.model == model}, []
-
-
-def _next_version(known: Catalog, theirs: Iterable[TagName], options: Options) -> Version:
-    if options.version is not None:
-        return refs.check_version(options.version)
-    versions = [*known.taken, *(name.version for name in theirs if name.version is not None)]
-    return refs.next_version(versions, options.bump)
-
-
-def _waiting(known: Catalog, theirs: dict[TagName, str], snapshot: Snapshot) -> Release | None:
-    """A version of this very commit that was released without --push."""
-    here = [r for r in known.offered if r.commit == snapshot.commit and r.tag.name not in theirs]
-    return here[-1] if here else None
-
-
-def _check_new(
-    source: Source,
-    known: Catalog,
-    theirs: dict[TagName, str],
-    snapshot: Snapshot,
-    version: Version,
-    *,
-    force: bool,
-) -> None:
-    model = known.model
-    on_remote = any(
-        name.action is Action.REGISTER and str(name.version) == str(version) for name in theirs
-    )
-    if known.get(str(version)) or on_remote:
-        there = f"tagship show {model}@{version}"
-        raise Refused(
-            f"{model} {version} exists", there if known.get(str(version)) else "git fetch --tags"
-        )
-    carried = [str(r.version) for r in known.offered if r.commit == snapshot.commit]
-    carried += [
-        str(name.version)
-        for name, at in theirs.items()
-        if at == snapshot.commit
-        and name.action is Action.REGISTER
-        and not known.get(str(name.version))
-    ]
-    if carried and not force:
-        here = known.get(carried[0])
-        what = f"this commit carries {model} {carried[0]} already"
-        hint = (
-            f"commit a change first, or deploy it: {'' if here else 'git fetch --tags && '}"
-            f"tagship deploy {model}@{carried[0]}"
-        )
-        raise AlreadyReleased(what, hint, here.version) if here else Refused(what, hint)
-    last = known.offered[-1] if known.offered else None
-    if last and not force and _identity(source, last.commit, model) == snapshot.identity:
-        raise AlreadyReleased(
-            f"the bytes of {model} are those of {last.version}",
-            "train it again, or release them again with --force",
-            last.version,
-        )
-
-
-def _identity(source: Source, commit: str, model: str) -> str | None:
-    try:
-        return source.snapshot(commit, model).identity
-    except TagshipError:  # that version's commit does not declare the model as we do
-        return None
 
 
 def _push_objects(content: Content, snapshot: Snapshot) -> tuple[int | None, list[str]]:
@@ -429,14 +351,14 @@ def _known_size(content: Content, snapshot: Snapshot) -> int | None:
         return None
 
 
-def _push_tag(source: Source, name: TagName, *, take_back: bool) -> None:
+def _push_tag(source: Source, name: TagName, tell: Tell, *, take_back: bool) -> None:
     """Push the tag, or delete a new one: another clone could give the same version again."""
     remote = _remote(source)
     if remote is None:  # it was removed since the plan was made
-        raise _no_remote()
+        raise numbers.no_remote()
     where = redact.text(remote)
     try:
-        tags.push(source.repository, remote, name)
+        tags.push(source.repository, remote, name, tell)
     except TagshipError as error:
         what = f"{where} did not accept the tag {name}"
         if not take_back:
