@@ -232,7 +232,7 @@ def test_a_git_remote_that_is_not_there_refuses_only_a_push(bench: Workbench) ->
     said = "git: '../nowhere.git' does not appear to be a git repository"
     bench.refuses("release churn --push", said, "git remote -v")
     done = bench.cli("release", "churn")
-    told = f"note: the tags of origin could not be read: {said}\n"
+    told = f"note: the tags of origin could not be read: {said} (git remote -v)\n"
     assert (done.code, done.err) == (0, told)
 
 

@@ -305,7 +305,8 @@ def _shell(bench: Workbench, line: str) -> Result:
 
 
 def test_an_error_shows_a_traceback_only_where_it_is_asked_for(bench: Workbench) -> None:
-    told = "error: churn has no released version\nhint: git fetch --tags; or: tagship release churn\n"
+    hint = "git fetch --tags; or: tagship release churn"
+    told = f"error: churn has no released version\nhint: {hint}\n"
     assert bench.cli("show", MODEL) == Result(1, "", told)
     asked = bench.cli("-v", "show", MODEL)
     assert (asked.code, asked.out) == (1, "")

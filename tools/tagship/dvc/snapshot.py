@@ -18,7 +18,7 @@ from tagship.dvc.stages import Stage
 from tagship.errors import Corrupt, NotFound
 from tagship.git import run, tree
 from tagship.registry import artifacts
-from tagship.registry.project_files import PARAMS_FILE
+from tagship.registry.project_files import OLD_FILE, PARAMS_FILE
 from tagship.text import yaml
 
 
@@ -79,6 +79,7 @@ def snapshot(repository: run.Repository, blobs: tree.Blobs, commit: str, model: 
     data = blobs.read(commit, name)
     declared = artifacts.parse(data, folder) if data is not None else {}
     if model not in declared:
+        artifacts.check_not_old(blobs.read(commit, OLD_FILE), model)
         raise NotFound(f"commit {commit[:10]} declares no model {model}", f"tagship list {model}")
     artifact = declared[model]
     _check_names(artifact)

@@ -86,6 +86,7 @@ def find(start: Path) -> Repository:
     Raises:
         NotFound: ``start`` is not in a Git repository.
     """
+    git_dir = os.environ.get("GIT_DIR")
     for name in LOCAL_ENVIRONMENT:
         os.environ.pop(name, None)
     try:
@@ -95,7 +96,11 @@ def find(start: Path) -> Repository:
         if "must be run in a work tree" not in error.stderr:
             if "not a git repository" not in error.stderr:
                 raise failure(error) from None  # "dubious ownership", which Git explains
-            raise NotFound(f"not a Git repository: {start}", "git init && dvc init") from None
+            hint = "git init && dvc init"
+            if git_dir is not None:  # a hook that checks files out here, with GIT_WORK_TREE
+                place = shlex.quote(str(Path(git_dir).absolute()))
+                hint = f"GIT_DIR is not used; work in a clone: git clone {place} FOLDER"
+            raise NotFound(f"not a Git repository: {start}", hint) from None
         object_format, top = _rev_parse(start, "--show-object-format", "--absolute-git-dir")
         bare = True
     if object_format != "sha1":
@@ -298,6 +303,9 @@ def failure(error: CommandFailed) -> TagshipError:
         return Unavailable(f"this partial clone lacks an object: {reason}", refetch())
     if "terminal prompts disabled" in message:  # an address https:// that asks for a password
         hint = "log in with a credential helper: git config credential.helper cache && git fetch"
+    trust = re.search(r"\t(git config --global --add safe\.directory .+)", error.stderr)
+    if trust:  # Git's own remedy
+        hint = trust[1]
     lock = re.search(r"Unable to create '([^']+\.lock)': File exists", message)
     if lock:
         hint = f"if no git command is running, remove its stale lock: rm {shlex.quote(lock[1])}"

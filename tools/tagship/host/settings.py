@@ -76,7 +76,10 @@ def require_project(start: Path) -> Path:
     """
     project = host_project.find_project(start)
     if project is None:
-        raise NotFound(f"not a DVC repository: {start}", "git init && dvc init && tagship init")
+        hint = "git init && dvc init && tagship init"
+        if host_project.is_sparse(start):
+            hint = "git sparse-checkout add .dvc; or, where DVC is new: dvc init && tagship init"
+        raise NotFound(f"not a DVC repository: {start}", hint)
     return project
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 from tagship.disk import files as disk_files
 from tagship.errors import Corrupt, explain
+from tagship.git import clone
 from tagship.host import history, installed, journal
 from tagship.host import link as host_link
 from tagship.host.link import LinkState
+from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.inspect import verify as inspect_verify
 from tagship.inspect.verify import Verification
@@ -61,7 +63,7 @@ def status(source: Source, host: Host, model: str) -> Status:
         def verify(directory: str) -> Verification:
             return inspect_verify.verify_directory(source, host.policy, store, known, directory)
 
-        found = _status(store, known, verify)
+        found = _status(source, store, known, verify)
         return replace(found, findings=(*found.findings, *_clone_findings(source, known)))
     except (Corrupt, OSError) as error:
         what, hint = explain(error)
@@ -76,7 +78,9 @@ def _clone_findings(source: Source, known: Catalog) -> Iterable[Finding]:
         yield Finding(State.DRIFTED, *lacking)
 
 
-def _status(store: Store, known: Catalog, verify: Callable[[str], Verification]) -> Status:
+def _status(
+    source: Source, store: Store, known: Catalog, verify: Callable[[str], Verification]
+) -> Status:
     model = known.model
     latest = str(known.latest.version) if known.latest else None
     link = store.link()
@@ -84,7 +88,7 @@ def _status(store: Store, known: Catalog, verify: Callable[[str], Verification])
     good = _good(store)
     findings = list(_link_findings(store, model, latest, good))
     if live and link.state is LinkState.OK:
-        findings += _live_findings(store, known, live, verify(live.directory))
+        findings += _live_findings(source, store, known, live, verify(live.directory))
     findings += _history_findings(store, model, live)
     if live and known.is_ahead_of(live.version):
         findings.append(_behind(store, model, live, str(latest)))
@@ -145,7 +149,7 @@ def _open_findings(store: Store) -> Iterable[Finding]:
 
 
 def _live_findings(
-    store: Store, known: Catalog, live: history.Place, found: Verification
+    source: Source, store: Store, known: Catalog, live: history.Place, found: Verification
 ) -> Iterable[Finding]:
     again = f"tagship deploy {known.model}@{live.version} --force"
     missing = any(
@@ -154,8 +158,7 @@ def _live_findings(
     )
     described, release = installed.read_metadata(store, live.directory), known.get(live.version)
     moved = bool(described and (not release or described.tag.object != release.tag.object_id))
-    back = f"git tag -f {described.tag.name} {described.tag.object}" if described else again
-    back = back if release else "git fetch --tags"
+    back = _back(source, known, described) if moved and described else again
     for problem in found.problems:
         state = State.BROKEN if missing else State.DRIFTED
         fix = back if moved and problem.path == disk_files.METADATA else again
@@ -163,6 +166,15 @@ def _live_findings(
             path = store.path(live.directory) / problem.path
             fix = f"chmod {problem.mode} {shlex.quote(str(path))}"
         yield Finding(state, f"{live.directory}/{problem.path} {problem.what}", fix)
+
+
+def _back(source: Source, known: Catalog, live: Metadata) -> str:
+    """The command that brings the tag of the live version back, or a version in its place."""
+    if known.get(live.version) is None:
+        return clone.fetch_tags(source.repository) or f"tagship release {known.model}"
+    if clone.has(source.repository, live.tag.object):
+        return f"git tag -f {live.tag.name} {live.tag.object}"
+    return f"tagship release {known.model} --force && tagship deploy {known.model}"
 
 
 def _history_findings(store: Store, model: str, live: history.Place | None) -> Iterable[Finding]:

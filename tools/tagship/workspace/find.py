@@ -5,6 +5,7 @@ from pathlib import Path
 from tagship.errors import NotFound
 from tagship.host import journal
 from tagship.host import settings as host_settings
+from tagship.workspace import checkout
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
@@ -13,11 +14,15 @@ def find(start: Path) -> tuple[Source, Host]:
     """Where versions come from, and where they go, for a folder in a work tree.
 
     Raises:
-        NotFound: there is no such folder, or not in a DVC repository.
+        NotFound: there is no such folder, or it is not in a DVC repository; or the clone has one,
+            and did not check it out.
     """
     if not start.is_dir():
         raise NotFound(f"not a folder: {start}", "give one with -C DIR")
-    project = host_settings.require_project(start)
+    try:
+        project = host_settings.require_project(start)
+    except NotFound as error:
+        raise checkout.why_no_project(start, error) from None
     settings = host_settings.read(project)
     root = project / settings.root
     source = Source(start, project, root, settings.git_remote, settings.dvc_remote)

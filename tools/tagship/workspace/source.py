@@ -18,7 +18,7 @@ from tagship.progress import Progress, silent
 from tagship.registry import artifacts, catalog, refs, tags
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
-from tagship.registry.project_files import PIPELINE_FILE
+from tagship.registry.project_files import OLD_FILE, PIPELINE_FILE
 from tagship.registry.refs import Ref
 from tagship.text import clock
 from tagship.workspace import absent
@@ -157,6 +157,7 @@ class Source:
         """
         declared = self.artifacts()
         if model not in declared:
+            artifacts.check_not_old(self.blobs.read("HEAD", OLD_FILE), model)
             raise artifacts.unknown_model(model, declared)
         return declared[model]
 
