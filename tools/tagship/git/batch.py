@@ -94,6 +94,21 @@ class Batch:
         return Unavailable("git cat-file ended without an answer", "git fsck")
 
 
-def lacks(repository: Repository, what: str) -> Unavailable:
-    """The error for an object that Git should have."""
+def lacks(repository: Repository, what: str, name: str) -> TagshipError:
+    """The error for an object that Git should have: it is missing, or its bytes are damaged.
+
+    Args:
+        repository: the clone.
+        what: the object, for a person.
+        name: the object, for Git.
+    """
+    try:
+        run.ask(repository, "cat-file", "-t", name)
+    except Unavailable as error:
+        if "promisor" in error.message:
+            return error
+        if re.search("inflate|unpack|corrupt", error.message):
+            words = error.message.removeprefix("git: error: ")
+            hint = "clone it again; git fsck shows what else is damaged"
+            return Unavailable(f"Git cannot read {what}: {words}", hint)
     return Unavailable(f"Git lacks {what}", clone.fetch_objects(repository))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tagship.errors import Refused
 from tagship.git import run
 from tagship.git.run import Repository
-from tagship.progress import Tell, nobody
+from tagship.progress import Tell
 from tagship.text import redact
 
 LIMIT = 15.0  # seconds in which a remote must list its tags
@@ -30,8 +30,8 @@ def ask(
     repository: Repository,
     remote: str,
     arguments: Sequence[str],
-    tell: Tell = nobody,
-    limit: float | None = LIMIT,
+    tell: Tell,
+    limit: float | None,
 ) -> str:
     """Run Git where it talks to a remote, which may never answer.
 

@@ -99,7 +99,7 @@ def find(start: Path) -> Repository:
             hint = "git init && dvc init"
             if git_dir is not None:  # a hook that checks files out here, with GIT_WORK_TREE
                 place = shlex.quote(str(Path(git_dir).absolute()))
-                hint = f"GIT_DIR is not used; work in a clone: git clone {place} FOLDER"
+                hint = f"GIT_DIR is not used, so work in a clone: git clone {place} FOLDER"
             raise NotFound(f"not a Git repository: {start}", hint) from None
         object_format, top = _rev_parse(start, "--show-object-format", "--absolute-git-dir")
         bare = True
@@ -211,7 +211,7 @@ def act_within(
         except subprocess.TimeoutExpired:
             name = redact.text(remote)
             raise Unavailable(
-                f"{name} did not answer within {limit:.0f} seconds", f"git ls-remote {name}"
+                f"{name} did not answer within {limit:g} seconds", f"git ls-remote {name}"
             ) from None
         texts = []
         for file in (out, err):
@@ -232,7 +232,21 @@ def _status_within(
         return process.wait(None if limit is None else max(limit - SLOW, 0))
     finally:
         if process.poll() is None:
-            process.terminate()  # Git ends the programs that it started
+            for pid in (*_descendants(process.pid), process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+
+
+def _descendants(pid: int) -> list[int]:
+    """The processes that a process started, and theirs: Git leaves its helper for a remote behind.
+
+    A process group of its own would be simpler; but then ssh could not ask for a passphrase.
+    """
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:  # it has just ended, or this is no Linux: there they end with their connection
+        return []
+    return [one for child in map(int, children) for one in (*_descendants(child), child)]
 
 
 def output(git: "Git", *arguments: str) -> str:

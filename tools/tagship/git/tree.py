@@ -54,15 +54,17 @@ class Blobs:
             Unavailable: a tree of the commit has the path, or Git lacks the tree.
         """
         folder, name = posixpath.split(path)
-        answer = self._objects.read(f"{commit_id}:{folder}")
+        tree_name = f"{commit_id}:{folder}"
+        answer = self._objects.read(tree_name)
         if answer is None and not folder:
-            raise batch.lacks(self._repository, f"the files of commit {commit_id[:10]}")
+            raise batch.lacks(self._repository, f"the files of commit {commit_id[:10]}", tree_name)
         if answer is None:
             return self._check_absent(commit_id, folder)
         header, data = answer
         entry = _find(data, name) if header.kind == "tree" else None
         if entry is not None and entry[1] != SUBMODULE:
-            raise batch.lacks(self._repository, f"{path} of commit {commit_id[:10]}")
+            what = f"{path} of commit {commit_id[:10]}"
+            raise batch.lacks(self._repository, what, entry[0])
         return None
 
     def content(self, blob: str) -> bytes | None:
@@ -92,14 +94,14 @@ class Blobs:
             return Entry(path, mode, blob, 0)
         header = self._headers.header(blob)
         if header is None:
-            raise batch.lacks(self._repository, f"{path}, the blob {blob[:10]}")
+            raise batch.lacks(self._repository, f"{path}, the blob {blob[:10]}", blob)
         return Entry(path, mode, blob, header.size)
 
     def write(self, blob: str, target: Path) -> None:
         """Write the content of a blob to a new file, as it is stored: without filters."""
         with files.create(target) as file:
             if self._objects.copy(blob, file) is None:
-                raise batch.lacks(self._repository, f"the blob {blob[:10]}")
+                raise batch.lacks(self._repository, f"the blob {blob[:10]}", blob)
 
 
 def _find(tree: bytes, name: str) -> tuple[str, str] | None:
@@ -134,7 +136,7 @@ def small_blobs(repository: Repository, ids: list[str]) -> list[bytes]:
     for blob in ids:  # a line "<id> blob <size>", the bytes, a line end
         head = answer.readline().split()
         if len(head) != 3:
-            raise batch.lacks(repository, f"the blob {blob[:10]}")
+            raise batch.lacks(repository, f"the blob {blob[:10]}", blob)
         contents.append(answer.read(int(head[2])))
         answer.read(1)
     return contents

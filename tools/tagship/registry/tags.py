@@ -113,7 +113,7 @@ def of_remote(repository: Repository, remote: str, tell: Tell = nobody) -> dict[
     """
     remotes.check_remote(repository, remote)
     question = ("-c", NO_HOOKS, "ls-remote", "--tags", "--end-of-options", remote)
-    answer = remotes.ask(repository, remote, question, tell)
+    answer = remotes.ask(repository, remote, question, tell, remotes.LIMIT)
     tags: dict[TagName, RemoteTag] = {}
     for line in answer.splitlines():
         object_id, _, ref = line.partition("\t")
