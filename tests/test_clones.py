@@ -261,7 +261,8 @@ def test_a_clone_answers_as_a_full_one_or_names_the_command_that_fixes_it(
         ANSWERS.update({command: answer(whole, command) for command in COMMANDS})
         assert SAME_BYTES in ANSWERS["release churn"].err
         assert {told.code for told in ANSWERS.values()} == {0, 1, 3}, ANSWERS
-    bench, fixes = kind(at), []
+    bench = kind(at)
+    fixes: list[str] = []
     for command in COMMANDS:
         told = answer(bench, command)
         for _ in range(2):  # at most two things are wrong with a clone

@@ -56,15 +56,14 @@ def test_a_damaged_object_is_told_on_the_command_line(bench: Workbench) -> None:
     damaged = object_of(bench, "HEAD:dvc.yaml")
     damaged.chmod(0o644)
     damaged.write_bytes(b"not what Git wrote")
-    commands = ("show churn", "deploy churn --yes", "models", "status", "release churn")
-    hint = "hint: git fetch --refetch --tags; if that does not help: git fsck\n"
-    for command in commands:
+    what = f"Git cannot read dvc.yaml of commit {head(bench)[:10]}"
+    for command in ("show churn", "deploy churn --yes", "models", "status", "release churn"):
         told = bench.cli(*command.split())
         assert (told.code, told.out) == (1, ""), command
-        assert told.err == f"error: Git lacks dvc.yaml of commit {head(bench)[:10]}\n{hint}"
-    bench.git("push", "--quiet", "origin", "--tags")
-    bench.git("fetch", "--quiet", "--refetch", "--tags")
-    assert bench.cli("deploy", "churn", "--yes").code == 0
+        assert told.err == (
+            f"error: {what}: inflate: data stream error (incorrect header check)\n"
+            "hint: clone it again; git fsck shows what else is damaged\n"
+        )
 
 
 @pytest.mark.parametrize(
@@ -107,4 +106,4 @@ def test_a_partial_clone_that_answers_missing_is_made_whole(bench: Workbench) ->
     """Newer versions of Git say that the object is missing, where Git 2.39 ends."""
     bench.git("config", "remote.origin.promisor", "true")
     repository = run.find(bench.repo)
-    assert batch.lacks(repository, "it").hint == "git fetch --refetch --no-filter --tags"
+    assert batch.lacks(repository, "it", "a" * 40).hint == "git fetch --refetch --no-filter --tags"
