@@ -1,8 +1,23 @@
 """What a clone may lack of its remote, and the command that fetches it."""
 
+from dataclasses import dataclass
+
 from tagship.errors import Unavailable
 from tagship.git import remotes, run
 from tagship.git.run import Repository
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What a clone has of the tags of its remotes.
+
+    Attributes:
+        fetch: the command that brings them; None where there is no remote.
+        are_left_out: the clone was made without them, or with few commits.
+    """
+
+    fetch: str | None
+    are_left_out: bool
 
 
 def fetch_objects(repository: Repository) -> str:
@@ -22,11 +37,13 @@ def fetch_tags(repository: Repository) -> str | None:
     return "git fetch --tags" if names == ["origin"] else "git fetch --all --tags"
 
 
-def is_without_tags(repository: Repository) -> bool:
-    """Whether this clone was made without the tags of its remote, or with few commits."""
-    if not remotes.names(repository):
-        return False
-    return is_shallow(repository) or "--no-tags" in _settings(repository, r"^remote\..*\.tagopt$")
+def tags(repository: Repository) -> Tags:
+    """What this clone has of the tags of its remotes."""
+    fetch = fetch_tags(repository)
+    if fetch is None:
+        return Tags(None, are_left_out=False)
+    left_out = "--no-tags" in _settings(repository, r"^remote\..*\.tagopt$")
+    return Tags(fetch, left_out or is_shallow(repository))
 
 
 def is_shallow(repository: Repository) -> bool:

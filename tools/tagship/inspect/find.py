@@ -8,7 +8,6 @@ from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.registry.catalog import Release
 from tagship.registry.refs import Ref
-from tagship.workspace import absent
 from tagship.workspace.source import Source
 
 
@@ -30,7 +29,7 @@ def find(source: Source, ref: Ref) -> Release:
     known = source.catalog(ref.model)
     if ref.wanted.exact is not None and (release := known.get(str(ref.wanted.exact))):
         return release
-    return absent.find(source.repository, known, ref)
+    return source.find(known, ref)
 
 
 def describe(source: Source, store: Store, release: Release) -> Metadata:

@@ -3,6 +3,7 @@
 They import little: a person waits for them.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,6 @@ from tagship.progress import Tell, nobody
 from tagship.registry import artifacts
 from tagship.registry.catalog import Catalog, Release
 from tagship.text import clock
-from tagship.workspace import absent
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
@@ -52,27 +52,23 @@ class VersionRow:
     offered: bool
 
 
-def models(source: Source, host: Host) -> list[ModelRow]:
-    """One row for each model that HEAD declares."""
-    catalogs = source.catalogs()
+def models(source: Source, host: Host, tell: Tell = nobody) -> list[ModelRow]:
+    """One row for each model that HEAD declares; ``tell`` as for ``versions``."""
+    catalogs, declared = source.catalogs(), source.artifacts()
+    known = {model: catalogs.get(model, Catalog(model)) for model in sorted(declared)}
+    _tell_lacking(source, known.values(), tell)
     return [
-        _model_row(source, host.store(model), artifact, catalogs.get(model, Catalog(model)))
-        for model, artifact in sorted(source.artifacts().items())
+        _model_row(host.store(model), declared[model], catalog) for model, catalog in known.items()
     ]
 
 
-def _model_row(
-    source: Source, store: Store, artifact: artifacts.Artifact, known: Catalog
-) -> ModelRow:
+def _model_row(store: Store, artifact: artifacts.Artifact, known: Catalog) -> ModelRow:
     note: str | None = None
     try:
         live = installed.told_live(store)
         described = installed.read_metadata(store, live.directory) if live else None
     except (Corrupt, OSError) as error:  # one model's trouble is not the others'
         live, described, (note, _) = None, None, explain(error)
-    lacking = source.lacking(known)
-    if note is None and lacking is not None:
-        note = ": ".join(lacking)
     latest = str(known.latest.version) if known.latest else None
     return ModelRow(
         artifact.model,
@@ -99,7 +95,7 @@ def versions(source: Source, store: Store, model: str, tell: Tell = nobody) -> l
         NotFound: there is neither such a model nor a tag of it.
     """
     known = source.catalog(model)
-    _tell_lacking(source, known, tell)
+    _tell_lacking(source, [known], tell)
     live = installed.told_live(store)
     on_disk = {link.version_of(directory) for directory in store.directories()}
     pins = store.pins()
@@ -120,13 +116,18 @@ def versions(source: Source, store: Store, model: str, tell: Tell = nobody) -> l
     ]
 
 
-def _tell_lacking(source: Source, known: Catalog, tell: Tell) -> None:
-    lacking = source.lacking(known)
-    if lacking is not None:
-        tell(": ".join(lacking))
-    elif not known.releases:
-        hint = absent.hint(source.repository, f"tagship release {known.model}")
-        tell(f"nothing is released yet: {hint}")
+def _tell_lacking(source: Source, catalogs: Collection[Catalog], tell: Tell) -> None:
+    """Tell which versions may not be in this clone; in one line what several models have."""
+    models: dict[str, list[str]] = {}
+    for known in catalogs:
+        lacking = source.lacking(known)
+        if lacking is not None:
+            line = ": ".join(lacking)
+            if len(catalogs) > 1:
+                line = line.replace(f"tagship release {known.model}", "tagship release MODEL")
+            models.setdefault(line, []).append(known.model)
+    for line, names in models.items():
+        tell(f"{', '.join(names)}: {line}")
 
 
 def _size_and_metrics(

@@ -64,18 +64,23 @@ def status(source: Source, host: Host, model: str) -> Status:
             return inspect_verify.verify_directory(source, host.policy, store, known, directory)
 
         found = _status(source, store, known, verify)
-        return replace(found, findings=(*found.findings, *_clone_findings(source, known)))
+        of_clone = _clone_findings(source, known, found.live)
+        return replace(found, findings=(*found.findings, *of_clone))
     except (Corrupt, OSError) as error:
         what, hint = explain(error)
         fix = hint.partition(": ")[2] or hint  # it may begin with words
         return Status(model, None, None, (Finding(State.BROKEN, what, fix),))
 
 
-def _clone_findings(source: Source, known: Catalog) -> Iterable[Finding]:
+def _clone_findings(source: Source, known: Catalog, live: str | None) -> Iterable[Finding]:
     """Versions whose tags are not in this clone as they should be."""
     lacking = source.lacking(known)
-    if lacking is not None:
+    if lacking is None:
+        return
+    if known.lightweight or source.clone_tags.are_left_out:
         yield Finding(State.DRIFTED, *lacking)
+    elif live is None:  # else the tag of the live version is missing, which is told
+        yield Finding(State.IN_ORDER, *lacking)
 
 
 def _status(

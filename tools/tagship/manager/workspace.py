@@ -89,7 +89,7 @@ class Workspace:
         """Each model: its live and its latest version, and the size."""
         from tagship.inspect import listing
 
-        return listing.models(*self._places)
+        return listing.models(*self._places, self.tell)
 
     def status(self, models: Iterable[str] | None = None) -> "list[Status]":
         """Whether each model is in order, and the commands that fix it.

@@ -155,7 +155,7 @@ def check_number(source: Source, versions: Known, version: Version) -> None:
     if version in versions.deployed:
         raise Refused(
             f"{model} {version} was deployed here, from a tag that is not in this clone",
-            absent.hint(source.repository, "release another version"),
+            absent.hint(source.clone_tags, "release another version"),
         )
 
 

@@ -86,15 +86,20 @@ class Source:
             NotFound: there is no such model or version here; with the command that fetches it.
             Refused: it was withdrawn, or the model is deprecated.
         """
-        return absent.find(self.repository, self.catalog(ref.model), ref)
+        return self.find(self.catalog(ref.model), ref)
+
+    def find(self, known: Catalog, ref: Ref) -> Release:
+        """``release``, where the versions were read already."""
+        return absent.find(lambda: self.clone_tags, known, ref)
 
     def lacking(self, known: Catalog) -> tuple[str, str] | None:
-        """What this clone evidently lacks of a model's tags, and the command that fetches it."""
-        return absent.lacking(self.repository, known, lambda: self._is_without_tags)
+        """What this clone lacks of a model's tags, or may lack, and the command that fetches it."""
+        return absent.lacking(lambda: self.clone_tags, known)
 
     @cached_property
-    def _is_without_tags(self) -> bool:
-        return clone.is_without_tags(self.repository)
+    def clone_tags(self) -> clone.Tags:
+        """What this clone has of the tags of its remotes; asked once."""
+        return clone.tags(self.repository)
 
     def snapshot(self, commit: str, model: str) -> "Snapshot":
         """The model at a commit.
