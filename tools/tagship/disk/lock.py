@@ -1,15 +1,18 @@
 """A lock on a folder, which the kernel releases when its holder dies."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tagship.disk import atomic
 from tagship.errors import Locked
 from tagship.progress import Tell, nobody
 from tagship.text import json_reader
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 GLANCE = 0.2  # seconds: ``holder`` takes a lock for a moment
 
@@ -27,7 +30,11 @@ class Owner:
 
 @contextlib.contextmanager
 def locked(
-    path: Path, owner: dict[str, Any], wait: float = 0, tell: Tell = nobody
+    path: Path,
+    owner: dict[str, Any],
+    wait: float = 0,
+    tell: Tell = nobody,
+    prepare: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
     """Hold ``path`` with flock(2), which the kernel releases when its holder dies.
 
@@ -36,25 +43,15 @@ def locked(
         owner: what other processes are told: ``what``, ``actor``, ``host``, ``pid``, ``since``.
         wait: how long to wait for it, in seconds.
         tell: called with a message if it must wait: who holds the lock.
+        prepare: makes the folders; called again if the last holder has removed them.
 
     Raises:
         Locked: another process holds it.
     """
-    from filelock import FileLock, Timeout
-
-    card = path.with_name(path.name + ".json")
-    lock = FileLock(path, mode=0o644)  # else the umask decides
+    card = _card(path)
+    lock = _acquire(path, wait, tell, prepare)
     try:
-        try:
-            lock.acquire(timeout=GLANCE)
-        except Timeout:
-            if wait <= GLANCE:
-                raise
-            tell(f"waiting up to {wait:g} s: {_locked_by(card).message}")
-            lock.acquire(timeout=wait - GLANCE)
-    except Timeout:
-        raise _locked_by(card) from None
-    try:
+        prepare()  # the last holder may have removed some while this one waited
         try:
             atomic.write_json(card, owner)
         except OSError:  # a full disk: the lock works all the same, without a name
@@ -63,6 +60,51 @@ def locked(
     finally:
         card.unlink(missing_ok=True)
         lock.release()
+
+
+def _acquire(path: Path, wait: float, tell: Tell, prepare: Callable[[], None]) -> "BaseFileLock":
+    """Acquire the lock; again if its file was removed meanwhile: that one keeps nobody out."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, mode=0o644)  # else the umask decides
+    while True:
+        prepare()
+        before = _identity(path)
+        try:
+            try:
+                lock.acquire(timeout=GLANCE)
+            except Timeout:
+                if wait <= GLANCE:
+                    raise
+                tell(f"waiting up to {wait:g} s: {_locked_by(_card(path)).message}")
+                lock.acquire(timeout=wait - GLANCE)
+        except Timeout:
+            raise _locked_by(_card(path)) from None
+        except FileNotFoundError:  # with its folder
+            continue
+        after = _identity(path)
+        if after is not None and before in (None, after):
+            return lock
+        lock.release()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of its name; None if there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def remove(path: Path) -> None:
+    """Remove the file of a lock that this process holds, and the file that names the holder."""
+    _card(path).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def _card(path: Path) -> Path:
+    return path.with_name(path.name + ".json")
 
 
 def holder(path: Path) -> str | None:
@@ -74,8 +116,10 @@ def holder(path: Path) -> str | None:
     try:
         with FileLock(path, timeout=0):
             return None
+    except FileNotFoundError:  # removed meanwhile
+        return None
     except Timeout:
-        return _locked_by(path.with_name(path.name + ".json")).message
+        return _locked_by(_card(path)).message
 
 
 def _locked_by(card: Path) -> Locked:
