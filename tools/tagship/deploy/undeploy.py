@@ -94,9 +94,9 @@ def undeploy(
         Unavailable: the disk, or a directory that cannot be removed; the others are.
     """
     store = host.store(model)
-    with_history = with_history and _history(store).exists()
-    if not with_history and not _is_here(store):
-        if not _history(store).exists():
+    past = _history(store).exists()
+    if not (_is_here(store) or (with_history and past)):
+        if not past:
             source.declared(model)
         return Undeployed(model, None, (), False, (), dry_run)
     if dry_run:

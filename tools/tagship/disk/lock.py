@@ -48,17 +48,17 @@ def locked(
     Raises:
         Locked: another process holds it.
     """
-    card = _card(path)
+    named = card(path)
     lock = _acquire(path, wait, tell, prepare)
     try:
         prepare()  # the last holder may have removed some while this one waited
         try:
-            atomic.write_json(card, owner)
+            atomic.write_json(named, owner)
         except OSError:  # a full disk: the lock works all the same, without a name
-            card.unlink(missing_ok=True)
+            named.unlink(missing_ok=True)
         yield
     finally:
-        card.unlink(missing_ok=True)
+        named.unlink(missing_ok=True)
         lock.release()
 
 
@@ -76,10 +76,10 @@ def _acquire(path: Path, wait: float, tell: Tell, prepare: Callable[[], None]) -
             except Timeout:
                 if wait <= GLANCE:
                     raise
-                tell(f"waiting up to {wait:g} s: {_locked_by(_card(path)).message}")
+                tell(f"waiting up to {wait:g} s: {_locked_by(card(path)).message}")
                 lock.acquire(timeout=wait - GLANCE)
         except Timeout:
-            raise _locked_by(_card(path)) from None
+            raise _locked_by(card(path)) from None
         except FileNotFoundError:  # with its folder
             continue
         after = _identity(path)
@@ -97,13 +97,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def remove(path: Path) -> None:
-    """Remove the file of a lock that this process holds, and the file that names the holder."""
-    _card(path).unlink(missing_ok=True)
-    path.unlink(missing_ok=True)
-
-
-def _card(path: Path) -> Path:
+def card(path: Path) -> Path:
+    """The file that names the holder of a lock."""
     return path.with_name(path.name + ".json")
 
 
@@ -119,12 +114,12 @@ def holder(path: Path) -> str | None:
     except FileNotFoundError:  # removed meanwhile
         return None
     except Timeout:
-        return _locked_by(_card(path)).message
+        return _locked_by(card(path)).message
 
 
-def _locked_by(card: Path) -> Locked:
+def _locked_by(named: Path) -> Locked:
     try:
-        by = json_reader.read(Owner, json_reader.parse(card.read_bytes()))
+        by = json_reader.read(Owner, json_reader.parse(named.read_bytes()))
     except (OSError, ValueError):
         # the holder has not written it yet, or is about to release the lock
         return Locked("another process works on this model", "try again when it is done")

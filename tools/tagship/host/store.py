@@ -281,11 +281,11 @@ class Store:
 
         Needs the lock, whose file goes last: who waits for it makes a new one.
         """
-        for path in (self._pins, *files):
+        for path in (lock.card(self._lock), self._pins, *files):
             path.unlink(missing_ok=True)
         for folder in (self.staging, self.incoming, self.trash, self.versions):
             atomic.remove_empty(folder)
-        lock.remove(self._lock)
+        self._lock.unlink(missing_ok=True)
         atomic.remove_empty(self.private)
         atomic.sync_directory(self.folder)
         atomic.remove_empty(self.folder)
