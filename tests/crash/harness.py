@@ -36,6 +36,8 @@ HARMLESS = (
     (".*: link .*objects/.*", "Git renames what it cannot link"),
     (".*: (unlink|rmdir) .*objects/.*tmp_.*", "Git leaves a temporary file; git gc removes it"),
     (r"undeploy.*: \w+ .*/\.intent\.json\.tmp.* ENOSPC", "it makes room, so it needs none"),
+    (r"recovery of an undeploy: \w+ .*/(trash|versions)(/.*| \w+)",
+     "what cannot be removed stops no other command: a note and the history tell it"),
     (r"recovery .*: \w+ .*/(\.?deployment_history.json.*|churn) ENOSPC",
      "the next command is a cleanup: it makes room first, and recovers then"),
 )  # fmt: skip
