@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,13 +166,12 @@ def test_what_a_link_among_the_versions_leads_to_is_not_touched(
 
 def test_a_directory_of_another_user_stays_and_stops_no_other(
     shipped: Workbench,
-    tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> None:
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("only root can give a folder to another user")
-    folder = tmp_path_factory.getbasetemp().parent.parent / f"undeploy-{os.getpid()}"
-    folder.mkdir(mode=0o755)  # those of pytest are for their owner alone
+    folder = Path(tempfile.mkdtemp())  # those of pytest are for their owner alone, from the top
+    folder.chmod(0o755)
     request.addfinalizer(lambda: atomic.remove_tree(folder))
     workbench.copy(shipped.repo.parent, folder)
     shipped = replace(shipped, repo=folder / "repo")
