@@ -19,6 +19,7 @@ COMMANDS = (
     "show {model}",
     "history {model}",
     "cleanup {model} --yes",
+    "undeploy {model} --yes",
     "pin {model}@1.0.0",
     "unpin {model}@1.0.0",
     "verify {model}",
@@ -240,7 +241,9 @@ def test_without_a_commit_there_is_no_model(bench: Workbench, command: str) -> N
 
 
 @pytest.mark.parametrize("options", ["", " --json"])
-@pytest.mark.parametrize("command", ["deploy churn@1.0.0", "rollback churn", "cleanup churn"])
+@pytest.mark.parametrize(
+    "command", ["deploy churn@1.0.0", "rollback churn", "cleanup churn", "undeploy churn"]
+)
 def test_where_nobody_can_answer_yes_must_be_said(
     shipped: Workbench, command: str, options: str
 ) -> None:
