@@ -222,6 +222,7 @@ def test_without_git_installed_a_command_says_so(bench: Workbench) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_outside_a_dvc_repository_a_command_is_refused(bench: Workbench, command: str) -> None:
     atomic.remove_tree(bench.repo / ".dvc")
+    bench.git("commit", "--quiet", "--all", "--message", "Without DVC")
     bench.refuses(
         command.format(model=MODEL),
         f"not a DVC repository: {bench.repo}",

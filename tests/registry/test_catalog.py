@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from tagship.git import run as git_run
 from tagship.registry import catalog
 from tagship.registry import tags as registry_tags
 from tagship.registry.catalog import Catalog
-from tagship.registry.refs import Ref
+from tagship.registry.refs import Ref, TagName, Wanted
+from tagship.registry.tags import Tag
 from tests.workbench import Workbench, run
 
 # What follows the model's name in a tag, and the commit; one a minute, in this order. Then the
