@@ -66,12 +66,12 @@ def _names(text: str) -> set[str] | None:
 
     To import a parser of YAML takes longer than a person waits for the Tab key.
     """
-    found = re.search(
+    section = re.search(
         r"^artifacts:[ \t]*(?:#.*)?\n((?:(?:[ \t].*|#.*)?\n)*)", text + "\n", re.MULTILINE
     )
-    if not found:
+    if not section:
         return set() if "artifacts" not in text else None
-    lines = [line for line in found[1].splitlines() if line.strip() and line.strip()[0] != "#"]
+    lines = [line for line in section[1].splitlines() if line.strip() and line.strip()[0] != "#"]
     indent = min((len(line) - len(line.lstrip(" ")) for line in lines), default=0)
     keys = [line[indent:] for line in lines if line[indent] != " "]
     names = [re.fullmatch(r"([\w/-]+):[ \t]*(?:#.*)?", key) for key in keys]
@@ -85,7 +85,7 @@ def versions(folder: Path, model: str) -> list[str]:
     prefix = model.replace(":", "=")
     command = ["git", "-c", "core.fsmonitor=false", "for-each-ref", "--format=%(refname:strip=2)"]
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             [*command, f"refs/tags/{prefix}@v*"],
             cwd=folder,
             capture_output=True,
@@ -96,10 +96,10 @@ def versions(folder: Path, model: str) -> list[str]:
         )
     except (OSError, subprocess.TimeoutExpired):
         return []
-    tags = [tag for tag in map(TagName.parse, done.stdout.splitlines()) if tag]
+    tags = [tag for tag in map(TagName.parse, result.stdout.splitlines()) if tag]
     gone = {str(tag.version) for tag in tags if tag.action is Action.DEREGISTER}
-    found = {tag.version for tag in tags if tag.version and str(tag.version) not in gone}
-    return [str(version) for version in sorted(found, reverse=True)]
+    existing = {tag.version for tag in tags if tag.version and str(tag.version) not in gone}
+    return [str(version) for version in sorted(existing, reverse=True)]
 
 
 def references(folder: Path, text: str) -> list[str]:

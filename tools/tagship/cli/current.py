@@ -19,11 +19,11 @@ def command(session: Session, model: str, path: bool, as_json: bool) -> None:
     # A prompt waits for it: it asks the host's folder at once, and the manager is not imported.
     from tagship.host import project
 
-    found = project.glance(model, session.folder)
-    if found is None:
+    live = project.glance(model, session.folder)
+    if live is None:
         from tagship.host import active
 
-        found = active.current(model, session.folder)
-    version, directory = found
+        live = active.current(model, session.folder)
+    version, directory = live
     value = {"model": model, "version": version, "directory": directory}
     output.show(value, as_json, str(directory) if path else version)

@@ -87,7 +87,9 @@ def plan_looks(plan: "Plan", *, again: bool = False) -> str:
 
 def _difference(before: Any, after: Any) -> str:
     """How much a metric changes, where both values are finite numbers."""
-    if any(isinstance(one, bool) or not isinstance(one, int | float) for one in (before, after)):
+    if any(
+        isinstance(value, bool) or not isinstance(value, int | float) for value in (before, after)
+    ):
         return ""
     try:
         difference = float(after) - float(before)

@@ -32,7 +32,7 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, str):
         return value
     if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -109,7 +109,7 @@ def show(value: Any, json: bool, content: str) -> None:
 
 def show_table(value: Any, json: bool, table: Callable[[Any], Table]) -> None:
     """Print a result: JSON where it is asked for, else the table."""
-    show_document(value, json, lambda one: [table(one)])
+    show_document(value, json, lambda content: [table(content)])
 
 
 def show_document(value: Any, json: bool, document: Callable[[Any], Document]) -> None:

@@ -42,7 +42,7 @@ def rollback(
     source: Source,
     host: Host,
     model: str,
-    wanted: Wanted | None = None,
+    selector: Wanted | None = None,
     options: Options = PLAIN,
 ) -> Outcome:
     """Make the last good version before the live one current again, or the one that is wanted.
@@ -55,7 +55,7 @@ def rollback(
     """
     store = host.store(model)
     with act.begin(store, model, f"rollback of {model}", options) as deed:
-        target = plan.rollback_target(source, model, deed.past, deed.live, wanted)
+        target = plan.rollback_target(source, model, deed.past, deed.live, selector)
         broken = installed.is_broken(
             store, target.directory, deep=True, touched=not options.verify,
             progress=options.progress,

@@ -105,7 +105,7 @@ def of_commit(
 
 
 def of_rollback(
-    source: Source, store: Store, model: str, wanted: Wanted | None = None
+    source: Source, store: Store, model: str, selector: Wanted | None = None
 ) -> RollbackPlan:
     """What a rollback would go back to. Touches nothing.
 
@@ -113,7 +113,7 @@ def of_rollback(
         NotFound: there is nothing to go back to.
     """
     live = installed.live_place(store)
-    target = rollback_target(source, model, journal.events(store), live, wanted)
+    target = rollback_target(source, model, journal.events(store), live, selector)
     on_disk = not installed.is_broken(store, target.directory, deep=False)
     return RollbackPlan(model, live, target, on_disk)
 
@@ -167,24 +167,24 @@ def rollback_target(
     model: str,
     past: Past,
     live: Place | None,
-    wanted: Wanted | None,
+    selector: Wanted | None,
 ) -> Place:
     """Where a rollback goes; a place without a directory is a tag that was never deployed here.
 
     Raises:
         NotFound: there is nothing to go back to, or no such version.
     """
-    if wanted is None:
+    if selector is None:
         target = history.rollback_target(past, live)
         if target is None:
             raise NotFound(f"{model} has no good version to go back to", f"tagship list {model}")
         return target
-    told = past.about(str(wanted.exact)) if wanted.exact else past
-    known = {place.version: place for place in history.deployed(told)}
-    version = wanted.select(Version.parse(name) for name in known)
-    if version is not None and not wanted.stage:
+    events = past.about(str(selector.exact)) if selector.exact else past
+    known = {place.version: place for place in history.deployed(events)}
+    version = selector.select(Version.parse(name) for name in known)
+    if version is not None and not selector.stage:
         return known[str(version)]
-    release = source.catalog(model).find(Ref(model, wanted))
+    release = source.catalog(model).find(Ref(model, selector))
     return known.get(str(release.version), Place(str(release.version), ""))
 
 

@@ -46,7 +46,7 @@ def files(metadata: Metadata, artifact: Artifact) -> dict[str, str]:
 
 
 def _model(metadata: Metadata, artifact: Artifact) -> dict[str, Any]:
-    found = facts.model_files(metadata)
+    files = facts.model_files(metadata)
     license_name = facts.license_name(artifact)
     properties = {
         "git:commit": metadata.commit.id,
@@ -60,7 +60,7 @@ def _model(metadata: Metadata, artifact: Artifact) -> dict[str, Any]:
         version=metadata.version,
         description=artifact.description,
         # of a folder each file has its own
-        hashes=_hashes(found[0]) if len(found) == 1 else None,
+        hashes=_hashes(files[0]) if len(files) == 1 else None,
         # a name, and no SPDX id: a label may hold anything
         licenses=[{"license": {"name": license_name}}] if license_name else None,
         modelCard=_card(metadata, artifact),
@@ -72,8 +72,8 @@ def _model(metadata: Metadata, artifact: Artifact) -> dict[str, Any]:
 def _dvc_md5(metadata: Metadata, artifact: Artifact) -> str | None:
     """DVC's digest of the model: of a folder the one of its list, which ends with ``.dir``."""
     outs = {out["path"]: out["md5"] for stage in metadata.lineage for out in stage["outs"]}
-    found = facts.model_files(metadata)
-    return outs.get(artifact.path) or (found[0].md5 if len(found) == 1 else None)
+    files = facts.model_files(metadata)
+    return outs.get(artifact.path) or (files[0].md5 if len(files) == 1 else None)
 
 
 def _card(metadata: Metadata, artifact: Artifact) -> dict[str, Any]:
@@ -96,8 +96,8 @@ def _card(metadata: Metadata, artifact: Artifact) -> dict[str, Any]:
 
 
 def _files(metadata: Metadata) -> Iterator[dict[str, Any]]:
-    for one in metadata.files:
-        yield _component("file", f"file:{one.path}", one.path, hashes=_hashes(one))
+    for file in metadata.files:
+        yield _component("file", f"file:{file.path}", file.path, hashes=_hashes(file))
 
 
 def _data(metadata: Metadata) -> Iterator[dict[str, Any]]:
@@ -118,7 +118,11 @@ def _datasets(metadata: Metadata) -> list[str]:
 
 
 def _read(metadata: Metadata) -> dict[str, str | None]:
-    return {one["path"]: one["md5"] for stage in metadata.lineage for one in stage["deps"]}
+    return {
+        dependency["path"]: dependency["md5"]
+        for stage in metadata.lineage
+        for dependency in stage["deps"]
+    }
 
 
 def _kind(path: str) -> str:

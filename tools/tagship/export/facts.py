@@ -34,8 +34,8 @@ def framework_name(metadata: Metadata) -> str | None:
     """The framework that loaded the model; if none did, the one for its suffix."""
     if metadata.framework is not None:
         return metadata.framework
-    found = loader(metadata)
-    return found.framework if found else None
+    model_loader = loader(metadata)
+    return model_loader.framework if model_loader else None
 
 
 def description(metadata: Metadata) -> Description:
@@ -43,15 +43,17 @@ def description(metadata: Metadata) -> Description:
     describe = getattr(loader(metadata), "description", None)  # of a Describer
     if describe is None:
         return Description()
-    found: Description = describe(metadata.path, metadata.architecture or {})
-    return found
+    described: Description = describe(metadata.path, metadata.architecture or {})
+    return described
 
 
 def model_files(metadata: Metadata) -> list[File]:
     """The files of the model itself: not its self-test."""
     folder = f"{metadata.path}/"
     return [
-        one for one in metadata.files if one.path == metadata.path or one.path.startswith(folder)
+        file
+        for file in metadata.files
+        if file.path == metadata.path or file.path.startswith(folder)
     ]
 
 
@@ -61,7 +63,7 @@ def task(labels: Iterable[str], architecture: Architecture | None) -> str | None
     ``image`` and ``classification`` together are ``image-classification``.
     """
     words = [label.lower() for label in labels]
-    pairs = [f"{one}-{other}" for one in words for other in words]
+    pairs = [f"{word}-{other}" for word in words for other in words]
     named = [name for name in (*words, *pairs) if name in TASKS]
     # of those of this package that know of classes, all take tables
     return named[0] if named else "tabular-classification" if _has_classes(architecture) else None

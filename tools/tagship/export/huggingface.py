@@ -51,13 +51,13 @@ def _front_matter(metadata: Metadata, artifact: Artifact) -> dict[str, Any]:
         "metrics": metrics,
     }
     described = facts.description(metadata)
-    found = {
+    fields = {
         "license": facts.license_name(artifact),
         "library_name": described.library,
         "tags": facts.tags(artifact, described.tags),
         "model-index": [{"name": metadata.model, "results": [result]}] if metrics else None,
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in fields.items() if value}
 
 
 def _is_finite(value: Any) -> bool:
@@ -77,7 +77,7 @@ def _body(metadata: Metadata, artifact: Artifact) -> Iterator[str]:
     architecture = metadata.architecture or {}
     yield from _section("Architecture", _table(("what", "value"), architecture.items()))
     yield from _section("How it was made", "\n\n".join(map(_stage, metadata.lineage)))
-    rows = [(one.path, one.size, one.sha256 or "-") for one in metadata.files]
+    rows = [(file.path, file.size, file.sha256 or "-") for file in metadata.files]
     yield from _section("Files", _table(("file", "bytes", "SHA-256"), rows))
 
 
@@ -108,9 +108,9 @@ def _load(metadata: Metadata) -> str:
 
 def _stage(stage: Made) -> str:
     rows = [
-        (what, one["path"], one["md5"] or "-")
+        (what, file["path"], file["md5"] or "-")
         for what, side in (("read", stage["deps"]), ("wrote", stage["outs"]))
-        for one in side
+        for file in side
     ]
     return f"{_paragraph('{stage}: {command}'.format(**stage))}\n\n" + _table(
         ("", "path", "MD5"), rows

@@ -58,7 +58,7 @@ def parse(data: bytes) -> Settings:
     given = yaml.parse(data, PARAMS_FILE).get("deploy") or {}
     if not isinstance(given, dict):
         raise Refused(f"deploy: in {PARAMS_FILE} is not a mapping", f"fix {PARAMS_FILE}")
-    kinds = {one.name: one.type for one in fields(Settings)}
+    kinds = {field.name: field.type for field in fields(Settings)}
     for key, value in given.items():
         if key not in kinds:
             near = difflib.get_close_matches(str(key), kinds, 1)

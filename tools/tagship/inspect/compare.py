@@ -150,7 +150,7 @@ def _live(source: Source, store: Store, model: str) -> Wanted:
 def _live_before(source: Source, store: Store, live: Release) -> Release:
     """What was live before the live version; itself where nothing was."""
     model, version = live.tag.name.model, str(live.version)
-    places = [one.place for one in history.periods(journal.events(store))]
+    places = [period.place for period in history.periods(journal.events(store))]
     others = [place.version for place in places if place.version != version]
     return (source.catalog(model).get(others[-1]) if others else None) or live
 
@@ -203,10 +203,10 @@ def _form(
 
 
 def _apart(
-    source: Source, one: Release, other: Release
+    source: Source, release: Release, other: Release
 ) -> tuple[list[commits.Commit] | None, list[commits.Commit] | None]:
     try:
-        return commits.apart(source.repository, one.commit, other.commit)
+        return commits.apart(source.repository, release.commit, other.commit)
     except Unavailable:  # a shallow clone has not all of them
         return None, None
 
