@@ -27,7 +27,7 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
 
     What the machine did meanwhile slowed both, and so is in neither ratio nor median.
     """
-    return spread([one / other for one, other in zip(ours, theirs, strict=True)])
+    return spread([our / other for our, other in zip(ours, theirs, strict=True)])
 
 
 def exponent(points: Sequence[tuple[float, float]]) -> float | None:
@@ -53,9 +53,9 @@ def seconds(value: float) -> str:
 
 def size(value: float) -> str:
     """Bytes for people, in powers of ten: ``71.9 MB``."""
-    for one, unit in UNITS:
-        if value >= one:
-            return f"{_three(value / one)} {unit}"
+    for base, unit in UNITS:
+        if value >= base:
+            return f"{_three(value / base)} {unit}"
     return f"{value:.0f} B"
 
 

@@ -57,17 +57,17 @@ def describe(folder: Path) -> Machine:
 def file_system(folder: Path) -> str:
     """The kind of file system that a folder lies on (``ext4``), as proc(5) has it."""
     text = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
-    place, found, longest = folder.resolve(), "unknown", -1
+    place, kind, longest = folder.resolve(), "unknown", -1
     for line in text.splitlines():
         facts, _, source = line.partition(" - ")
         mount = Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), facts.split()[4]))
         # a later line lies over an earlier one
         if place.is_relative_to(mount) and len(mount.parts) >= longest:
-            found, longest = source.split()[0], len(mount.parts)
-    return found
+            kind, longest = source.split()[0], len(mount.parts)
+    return kind
 
 
 def _cpu() -> str:
     text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return found[1].strip() if found else platform.machine()
+    name = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return name[1].strip() if name else platform.machine()

@@ -42,7 +42,9 @@ def both_halves(package: Path = PACKAGE) -> list[str]:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
                 names = {
-                    ast.unparse(one.annotation).strip("'\"") for one in arguments if one.annotation
+                    ast.unparse(argument.annotation).strip("'\"")
+                    for argument in arguments
+                    if argument.annotation
                 }
                 if {"Source", "Host"} <= names or "Workspace" in names:
                     takers.append(f"{path.relative_to(package)}:{node.name}")
@@ -179,8 +181,8 @@ def main() -> None:
                 str(repository),
                 name,
             ]
-            done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-            print(done.stdout, end="")
+            result = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+            print(result.stdout, end="")
     finally:
         atomic.remove_tree(scratch)
 
