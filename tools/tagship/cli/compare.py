@@ -47,7 +47,7 @@ def command(
 
 
 def looks(value: "Comparison") -> output.Document:
-    """What differs, in tables; what is the same, in a line; what cannot be compared."""
+    """The differences as tables, a line of what is equal, and what cannot be compared."""
     before, after = value.before, value.after
     tables: list[tuple[str, output.Table | None]] = [
         ("metrics", _metric_table(value)),
@@ -163,7 +163,7 @@ def _commit_table(value: "Comparison") -> output.Table | None:
 
 
 def as_markdown(content: output.Document) -> str:
-    """The same for a pull request: the first line is the title, tables are Markdown's."""
+    """The comparison as Markdown, for a pull request; its first line is the title."""
     parts = []
     for place, block in enumerate(content):
         if isinstance(block, str):
@@ -180,7 +180,7 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 
 def _plain_markdown(text: str) -> str:
-    """Text that Markdown takes for nothing else."""
+    """Text with Markdown's special characters escaped."""
     text = escape.shown(" ".join(text.split()))
     for letter in "&\\`*_~[]<|":
         escaped = {"<": "&lt;", "&": "&amp;"}.get(letter, "\\" + letter)

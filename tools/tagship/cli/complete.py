@@ -1,6 +1,6 @@
-"""Names for the shell's Tab key: quick, silent, and never wrong enough to stop a person typing.
+"""Names for the shell's Tab key: fast, and without error messages.
 
-Git is asked here for once without ``git``, whose GitPython takes longer to import than the answer.
+Git is run directly, not by ``tagship.git``: importing GitPython takes longer than the answer.
 """
 
 import re
@@ -62,9 +62,9 @@ def models(folder: Path) -> list[str]:
 
 
 def _names(text: str) -> set[str] | None:
-    """The names under ``artifacts:``, where they are written as everybody does; None else.
+    """The names under ``artifacts:`` if they are written in the usual way; else None.
 
-    To import a parser of YAML takes longer than a person waits for the Tab key.
+    Importing a YAML parser takes longer than a person waits for the Tab key.
     """
     section = re.search(
         r"^artifacts:[ \t]*(?:#.*)?\n((?:(?:[ \t].*|#.*)?\n)*)", text + "\n", re.MULTILINE
@@ -79,7 +79,7 @@ def _names(text: str) -> set[str] | None:
 
 
 def versions(folder: Path, model: str) -> list[str]:
-    """The versions of a model that tags here carry and no tag took back, the highest first."""
+    """The versions of a model that have a tag and are not deregistered, highest first."""
     if not refs.is_model(model):
         return []
     prefix = model.replace(":", "=")

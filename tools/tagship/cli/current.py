@@ -16,7 +16,7 @@ def command(session: Session, model: str, path: bool, as_json: bool) -> None:
 
     Example: tagship current ml_model --path
     """
-    # A prompt waits for it: it asks the host's folder at once, and the manager is not imported.
+    # A shell prompt waits for this: read the host's folder, and do not import the manager.
     from tagship.host import project
 
     live = project.glance(model, session.folder)

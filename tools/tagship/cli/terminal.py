@@ -18,7 +18,7 @@ from tagship.text import escape
 if TYPE_CHECKING:
     from rich.table import Table
 
-# rich is imported by what draws: an error's two lines must not pay for it.
+# rich is imported only where it is used: an error's two lines must not wait for it.
 
 # Words that a table or a line may end in or hold, and their colours on a terminal.
 COLOURS = {

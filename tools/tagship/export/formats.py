@@ -70,7 +70,7 @@ def names(formats: Sequence[str]) -> tuple[str, ...]:
 def write(formats: Sequence[str], metadata: Metadata, artifact: Artifact) -> dict[str, str]:
     """Describe a version: text by file name, in the order of the formats, main files first.
 
-    Secrets in URLs are cut out, and what UTF-8 has not (half a surrogate pair) becomes ``?``.
+    Secrets in URLs are cut out; what UTF-8 cannot encode (half a surrogate pair) becomes ``?``.
 
     Raises:
         NotFound, Refused: as for ``check``, or as the format itself says.
@@ -86,7 +86,7 @@ def write(formats: Sequence[str], metadata: Metadata, artifact: Artifact) -> dic
         try:
             texts.update(FORMATS[name].files(described, declared))
         except (TypeError, ValueError, LookupError, AttributeError) as error:
-            raise Corrupt(  # it is whatever a loader said, or somebody wrote
+            raise Corrupt(  # the architecture is from a loader, or was edited
                 f"{name} cannot describe {metadata.model} {metadata.version}, as its architecture"
                 f" stands in {METADATA}: {error}",
                 f"tagship deploy {metadata.model}@{metadata.version} --force writes it again",

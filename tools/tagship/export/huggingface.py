@@ -14,7 +14,7 @@ from tagship.registry.artifacts import Artifact
 from tagship.text import escape, yaml
 
 README = "README.md"
-OTHER_TASK = "other"  # the Hub takes no result without a task
+OTHER_TASK = "other"  # the Hub requires a task for each result
 _BLOCKS = re.compile(r"[#>+=~-]")  # what begins a heading, a list, a quotation or a rule
 _CONTROLS = re.compile(
     r"[\x00-\x1f\x7f]"
@@ -46,7 +46,7 @@ def _front_matter(metadata: Metadata, artifact: Artifact) -> dict[str, Any]:
     task = facts.task(artifact.labels, metadata.architecture) or OTHER_TASK
     result = {
         "task": {"type": task},
-        # which data that was stands in the commit
+        # the commit records which data it was
         "dataset": {"type": "dvc", "name": metadata.tag.name, "revision": metadata.commit.id},
         "metrics": metrics,
     }
@@ -133,12 +133,12 @@ def _cell(value: Any) -> str:
 
 
 def _paragraph(text: str) -> str:
-    """A text as one paragraph, and not as the block that its first letters would begin."""
+    """A text as one paragraph, even if its first letters would begin another block."""
     plain = _plain(text)
     return f"\\{plain}" if _BLOCKS.match(plain) else plain
 
 
 def _plain(text: str) -> str:
-    """A text on one line that Markdown takes for nothing else."""
+    """A text on one line, with Markdown's special characters escaped."""
     line = escape.shown(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", line)

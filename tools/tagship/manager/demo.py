@@ -1,7 +1,6 @@
 """``tagship demo``: the life of each model as a user would live it, on a throw-away copy.
 
-It prints each command, and runs it as a process of its own: what follows is what the command
-prints.
+It prints each command and runs it in a separate process, whose output follows.
 """
 
 import contextlib
