@@ -1,7 +1,7 @@
-"""tagship beside its rivals and its limits: ``python -m benchmarks``, or ``make bench``.
+"""tagship compared with other tools and with limits: ``python -m benchmarks``, ``make bench``.
 
-It builds its own repositories and data below a folder that is gone afterwards, runs the sides of
-each row in turn, and prints a table. A ratio that misses its target is marked; it fails nothing.
+It builds its own repositories and data in a temporary folder, runs the sides of each row in turn,
+and prints a table. A ratio that misses its target is marked; the exit code does not depend on it.
 """
 
 import argparse
@@ -29,7 +29,7 @@ SCHEMA = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, or tell what was measured; the exit code."""
+    """Measure, or print what was measured. Returns the exit code."""
     chosen = _parser().parse_args(arguments)
     if chosen.act == "report":
         return _report()
@@ -88,9 +88,9 @@ def _runs(text: str) -> int:
 
 @contextlib.contextmanager
 def _working_folder(parent: Path) -> Iterator[Path]:
-    """A folder of our own, which goes away whatever happens, kill -9 alone excepted."""
+    """A temporary folder, removed at the end in every case except kill -9."""
     parent.mkdir(parents=True, exist_ok=True)
-    # a shell starts what it runs in the background deaf to Ctrl-C
+    # a shell starts background jobs with SIGINT ignored
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     os.umask(0o022)
@@ -117,7 +117,7 @@ def _bench(chosen: argparse.Namespace, host: Machine, folder: Path) -> None:
         print(f"{name} ...", file=sys.stderr, flush=True)
         with case(site) as prepared:
             measured += rows.lines(prepared, runs)
-        # a run that is stopped keeps what it has
+        # a run that is interrupted keeps its results
         value = {"scale": asdict(scale), "lines": [line.to_json() for line in measured]}
         _write(chosen.output or BUILD / "bench.json", chosen, host, runs, value)
     print(tables.plain(tables.bench(measured)))
@@ -160,7 +160,7 @@ def _write(
 
 
 def _report() -> int:
-    """The tables of the last runs in Markdown, so that no figure has to be typed."""
+    """Print the tables of the last runs in Markdown, to copy into the documentation."""
     there = [path for path in (BUILD / "bench.json", BUILD / "growth.json") if path.exists()]
     for path in there:
         value = json.loads(path.read_bytes())

@@ -23,9 +23,9 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
-    """The spread of our values, each divided by the one that was measured next to it.
+    """The spread of our values, each divided by the other side's value of the same turn.
 
-    What the machine did meanwhile slowed both, and so is in neither ratio nor median.
+    Other load on the machine slowed both, so it does not change the ratio.
     """
     return spread([our / other for our, other in zip(ours, theirs, strict=True)])
 
@@ -34,7 +34,7 @@ def exponent(points: Sequence[tuple[float, float]]) -> float | None:
     """How y grows with x: the slope of log y over log x, by least squares, in the upper half.
 
     0 means not at all, 1 in proportion, 2 with the square. The upper half is that of log x: below
-    it lies what is paid once, whatever x is. None where it has fewer than two points.
+    it, costs that do not depend on x dominate. None if it has fewer than two points.
     """
     if not points:
         return None
@@ -65,7 +65,7 @@ def times(value: float) -> str:
 
 
 def _three(value: float) -> str:
-    """Three digits that count, two below 1; never an exponent."""
+    """Three significant digits, two below 1; never an exponent."""
     if value >= 100:
         return f"{value:.0f}"
     if value >= 10:

@@ -92,7 +92,7 @@ def _files(folder: Path, count: int) -> Iterator[list[Curve]]:
 
 @contextlib.contextmanager
 def _bytes(folder: Path, size: int, files: int) -> Iterator[tuple[list[Curve], Path]]:
-    """Deploy, rollback, verify and dvc get of files of a size; and where such a version lies."""
+    """Deploy, rollback, verify and dvc get of files of a size; and the folder of such a version."""
     models = {"new": [Version(size, files)], "back": suite.back_to(size, files)}
     workspace = workspaces.trained(folder, models)
     back = suite.rolled_back(workspace, "back", "")
@@ -140,7 +140,7 @@ AXES = {
 def measure(
     name: str, folder: Path, runs: int, *, quick: bool, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Measure along an axis; the object that build/growth.json holds of it.
+    """Measure along an axis. Returns the object for build/growth.json.
 
     Seconds are ``seconds``, bytes ``peak``, see ``timing.Run``; the exponents are those of the
     medians, see ``figures.exponent``.

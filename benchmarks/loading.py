@@ -17,7 +17,7 @@ SUFFIXES = {"catboost": ".cbm", "keras": ".keras"}
 
 
 def make(framework: str, path: Path, *, small: bool) -> None:
-    """Write a real model: a classifier as the pipeline of this repository trains it, untaught.
+    """Write a real model: a classifier as the pipeline of this repository defines it, untrained.
 
     ``small``: one that takes no time to make.
     """
@@ -53,7 +53,7 @@ def _make_keras(path: Path, *, small: bool) -> None:
 
 
 def _own(framework: str, path: Path) -> Callable[[], Any]:
-    """The framework's own load, as its manual has it."""
+    """The framework's own load, as in its manual."""
     if framework == "catboost":
         import catboost
 

@@ -18,7 +18,7 @@ PANELS = (("seconds", "time", "s"), ("peak", "peak memory", "B"))
 
 
 def draw(axis: dict[str, Any], folder: Path) -> Path:
-    """Draw what ``growth.measure`` found along an axis into ``folder``; the file."""
+    """Draw the result of ``growth.measure`` into ``folder``. Returns the file."""
     path = folder / f"growth-{axis['axis']}.svg"
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(vl_convert.vegalite_to_svg(spec(axis), vl_version=VERSION), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Rows of the table: what is held against what, how near it should come, and what was measured."""
+"""Rows of the table: what is compared, the target, and what was measured."""
 
 import enum
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ class Measure(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """How far the comparison may go: a ratio, or seconds more; and in words."""
+    """The target of a comparison: a ratio, or a difference in seconds; and in words."""
 
     most: float
     words: str
@@ -56,7 +56,7 @@ def seconds_more(seconds: float) -> Target:
 
 @dataclass(frozen=True)
 class Claim:
-    """One side of a case held against another; without a target for information alone."""
+    """One side of a case compared with another; without a target it is only for information."""
 
     ours: str
     theirs: str
@@ -85,7 +85,7 @@ class Line:
     Attributes:
         our_runs, their_runs: seconds or bytes, in the order of the runs.
         value: ours divided by theirs, run by run; or ours less theirs, where the target says so.
-        kept: whether the median keeps to the target; None where there is none.
+        kept: whether the median meets the target; None if there is none.
     """
 
     row: str

@@ -18,7 +18,7 @@ from tagship.disk import atomic
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tools" / "tagship"
-# What reads and writes text for everybody: counted apart, since every value passes through it.
+# Modules that read and write text: counted apart, because every value passes through them.
 READERS = ("text/", "fields.py", "redact.py", "document.py", "controls.py", "arguments.py")
 COMMANDS = {
     "current": ["current", "churn"],
@@ -34,7 +34,7 @@ def both_halves(package: Path = PACKAGE) -> list[str]:
     """The functions that take both a Source and a Host: ``file:function``.
 
     Methods of a class that has both as attributes (the facades of ``manager``) are not counted:
-    what they are for is to hold the two.
+    holding both is their purpose.
     """
     takers = []
     for path in sorted(package.rglob("*.py")):
@@ -69,7 +69,7 @@ class Walk:
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def follow(self, frame: FrameType, event: str, _: Any) -> None:
-        """A profile function (sys.setprofile): takes note of each call into the package."""
+        """A profile function (sys.setprofile) that records each call into the package."""
         if event != "call":
             return
         here = _name(frame)

@@ -1,4 +1,4 @@
-"""The cases: what tagship does, beside GTO and DVC, and beside what nothing can beat."""
+"""The cases: tagship's commands, compared with GTO, with DVC and with lower limits."""
 
 import contextlib
 import fcntl
@@ -35,8 +35,8 @@ class Scale:
 
     Attributes:
         loads: of a model, for each run.
-        real: whether the tags are so many, and Keras's model such, as the targets mean.
-        runs: of each side, where nobody says.
+        real: whether the number of tags and Keras's model are those that the targets are for.
+        runs: of each side, by default.
     """
 
     models: int
@@ -75,7 +75,7 @@ class Site:
 
     @contextlib.contextmanager
     def own(self, name: str) -> Iterator[Path]:
-        """A folder for one case; gone afterwards."""
+        """A temporary folder for one case."""
         folder = self.folder / name
         folder.mkdir()
         try:
@@ -137,7 +137,7 @@ def models(site: Site) -> Iterator[Case]:
 
 
 def all_tags(model: str | None = None) -> Command:
-    """What Git has to be asked for all tags, or for one model's."""
+    """The Git command that reads all tags, or those of one model."""
     return ("git", "for-each-ref", f"--format={tags.TAG_FORM}", *tags.patterns(model))
 
 
@@ -278,7 +278,7 @@ def _size(count: int) -> str:
 
 
 def _object(workspace: Trained) -> Path:
-    """The one large object of the cache."""
+    """The largest object of the cache."""
     paths = (workspace.repo / ".dvc" / "cache" / "files" / "md5").rglob("*")
     return max((path for path in paths if path.is_file()), key=lambda path: path.stat().st_size)
 

@@ -1,4 +1,4 @@
-"""Tables, for a terminal and in Markdown, out of what was measured or what a run wrote."""
+"""Tables, for a terminal and in Markdown, of measured values or of a file of a run."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any

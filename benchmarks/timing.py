@@ -1,4 +1,4 @@
-"""Programs on the clock: each in processes of its own, sides in turn."""
+"""Time programs: each in its own processes, the sides in turn."""
 
 import json
 import os
@@ -78,7 +78,7 @@ def run(side: Side) -> Run:
 
 
 def in_turn(sides: Sequence[Side], runs: int) -> Runs:
-    """Run the sides A B A B ..., so that what else the machine does falls on all of them.
+    """Run the sides A B A B ..., so that other load on the machine affects all of them.
 
     Raises:
         Failed: one of them did.
@@ -94,7 +94,7 @@ def in_turn(sides: Sequence[Side], runs: int) -> Runs:
 
 
 def tell(folder: Path, *command: str) -> str:
-    """Run a program to its end, off the clock, and return what it says.
+    """Run a program to its end, without timing it, and return its output.
 
     Raises:
         Failed: it did.
@@ -106,7 +106,7 @@ def tell(folder: Path, *command: str) -> str:
 
 
 def feed(folder: Path, data: Iterable[bytes], *command: str) -> None:
-    """Run a program to its end, off the clock, with ``data`` on its standard input.
+    """Run a program to its end, without timing it, with ``data`` on its standard input.
 
     Raises:
         Failed: it did.
