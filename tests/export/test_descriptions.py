@@ -674,9 +674,9 @@ def test_what_comes_out_is_of_the_type_of_the_labels(
     ids=["one", "integers", "two with names", "texts"],
 )  # fmt: skip
 def test_a_tensor_has_keras_own_type_and_shape(changes: dict[str, Any], inputs: Any) -> None:
-    columns = signature(replace(NETWORK, architecture={**KERAS, **changes}))
-    assert columns.get("inputs") == inputs
-    assert columns["outputs"] == [tensor("float32", -1, 5)]
+    sides = signature(replace(NETWORK, architecture={**KERAS, **changes}))
+    assert sides.get("inputs") == inputs
+    assert sides["outputs"] == [tensor("float32", -1, 5)]
 
 
 @odd
