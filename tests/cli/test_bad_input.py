@@ -137,9 +137,9 @@ def test_what_is_pinned_is_not_pinned_again_and_what_is_not_is_not_unpinned(
     ("command", "told"),
     [
         (
-            "cleanup churn --keep 0",
+            "cleanup churn --keep -1",
             usage("cleanup", "[OPTIONS] MODEL",
-                  "Invalid value for '--keep': 0 is not in the range x>=1."),
+                  "Invalid value for '--keep': -1 is not in the range x>=0."),
         ),
         (
             "history churn --limit 0",
