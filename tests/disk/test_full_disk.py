@@ -268,8 +268,8 @@ def test_a_cleanup_needs_no_room(mount: Callable[..., Disk], kind: str) -> None:
 def test_an_undeploy_needs_no_room(mount: Callable[..., Disk], kind: str) -> None:
     disk = mount("undeploy")
     disk.fill(kind, 0)
-    done = disk.run(disk.case.command)
-    assert (done.code, done.err) == (0, "")
+    result = disk.run(disk.case.command)
+    assert (result.code, result.err) == (0, "")
     assert disk.actions()[2:] == [("undeploy", "succeeded", None)]
     assert list(disk.place.disorder()) == []
     disk.clear()

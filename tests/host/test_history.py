@@ -160,9 +160,9 @@ def test_what_was_ever_good_stands_by_when_it_was_last_live(story: str, deployed
 def test_after_an_undeploy_nothing_should_be_live_and_a_rollback_returns_to_what_was(
     story: str, good: str, target: str
 ) -> None:
-    told = events(story)
-    assert short([history.last_good(told)]) == good
-    assert short([history.rollback_target(told, None)]) == target
+    past = events(story)
+    assert short([history.last_good(past)]) == good
+    assert short([history.rollback_target(past, None)]) == target
 
 
 steps = st.tuples(
