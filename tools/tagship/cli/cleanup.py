@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @model_argument
-@click.option("--keep", type=click.IntRange(1), metavar="N", help="How many good versions stay.")
+@click.option("--keep", type=click.IntRange(0), metavar="N", help="How many good versions stay.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, and remove nothing.")
 @yes_option
 @reason_option

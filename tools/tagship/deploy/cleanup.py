@@ -73,7 +73,8 @@ def decide(
         target: where a rollback would go.
         pinned: versions that somebody protects.
         open_directories: names below versions/ that a process has open.
-        keep: how many good versions stay, the live one among them.
+        keep: how many good versions stay, the live one among them; 0: only those with a reason of
+            their own.
     """
     told = {event.directory for event in events}
     # what a lost history does not mention was good when it was deployed
@@ -106,7 +107,7 @@ def _newest(good: Sequence[Place], keep: int) -> list[Place]:
     for place in good:
         by_version.pop(place.version, None)
         by_version[place.version] = place
-    return list(by_version.values())[-keep:]
+    return list(by_version.values())[-keep:] if keep else []
 
 
 def cleanup(
@@ -233,8 +234,8 @@ def unpin(store: Store, ref: Ref, options: Options) -> Pinned:
 
 
 def _verdicts(store: Store, keep: int) -> tuple[Verdict, ...]:
-    if keep < 1:
-        raise Refused("cleanup keeps at least one version", "--keep 1")
+    if keep < 0:
+        raise Refused(f"cleanup cannot keep {keep} versions", "--keep 0")
     places = [place_of(store, directory) for directory in installed.by_seq(store)]
     past, live = journal.events(store), installed.live_place(store)
     decided = decide(
