@@ -63,9 +63,9 @@ def status(source: Source, host: Host, model: str) -> Status:
         def verify(directory: str) -> Verification:
             return inspect_verify.verify_directory(source, host.policy, store, known, directory)
 
-        found = _status(source, store, known, verify)
-        of_clone = _clone_findings(source, known, found.live)
-        return replace(found, findings=(*found.findings, *of_clone))
+        result = _status(source, store, known, verify)
+        of_clone = _clone_findings(source, known, result.live)
+        return replace(result, findings=(*result.findings, *of_clone))
     except (Corrupt, OSError) as error:
         what, hint = explain(error)
         fix = hint.partition(": ")[2] or hint  # it may begin with words
