@@ -212,6 +212,8 @@ def failure(error: CommandFailed) -> TagshipError:
     lines = [line for line in error.stderr.splitlines() if line.strip()]
     lines = lines or [f"exit code {error.status}"]
     errors = [line for line in lines if line.startswith(("fatal:", "error:", " ! "))] or lines
+    # of an atomic push: the others failed because of one, and that one has the reason
+    errors = [line for line in errors if "(atomic " not in line] or errors
     message = redact.text(errors[0].removeprefix("fatal: ").strip())
     # a hook of the remote explains itself in these lines
     hook = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]

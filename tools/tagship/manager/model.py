@@ -98,18 +98,30 @@ class ModelVersionManager:
         version: str | None = None,
         message: str | None = None,
         push: bool = False,
+        push_branch: bool = False,
         force: bool = False,
     ) -> "Released":
-        """Publish what HEAD has of the model as its next version. See ``publish.release``."""
+        """Publish what HEAD has of the model as its next version. See ``publish.release``.
+
+        Args:
+            bump: ``minor``, ``major`` or ``patch``.
+            version: the version itself, instead of a bump.
+            message: what is new, for the tag.
+            push: push the tag to Git's remote.
+            push_branch: push the tag, and HEAD's branch where the remote has not the commit on it.
+            force: release bytes that equal the last version's, or a commit that carries a version.
+        """
         from tagship.release import publish
 
         _check_text(version)
-        options = publish.Options(bump, version, message, push, force, self.progress)
+        options = publish.Options(
+            bump, version, message, push or push_branch, force, self.progress, push_branch
+        )
         return publish.release(self.source, self.model, options, self.host.policy.signing_key)
 
     def release_plan(
         self, *, bump: str = "minor", version: str | None = None, push: bool = False,
-        force: bool = False,
+        push_branch: bool = False, force: bool = False,
     ) -> "ReleasePlan":  # fmt: skip
         """What ``release`` would publish. Touches nothing. See ``publish.plan``.
 
@@ -119,7 +131,9 @@ class ModelVersionManager:
         from tagship.release import publish
 
         _check_text(version)
-        options = publish.Options(bump, version, None, push, force)
+        options = publish.Options(
+            bump, version, None, push or push_branch, force, push_branch=push_branch
+        )
         return publish.plan(self.source, self.model, options)
 
     def plan(self, version: str | Ref = "latest") -> "Plan":
@@ -152,6 +166,7 @@ class ModelVersionManager:
         version: str | None = None,
         message: str | None = None,
         push: bool = False,
+        push_branch: bool = False,
         force: bool = False,
         smoke_test: bool | None = None,
         reason: str | None = None,
@@ -160,7 +175,7 @@ class ModelVersionManager:
         """Release what HEAD has of the model, and deploy just that.
 
         Args:
-            bump, version, message, push, force: as for ``release``.
+            bump, version, message, push, push_branch, force: as for ``release``.
             smoke_test, reason: as for ``deploy``.
             announce: is called with the release, before the deploy begins.
 
@@ -170,7 +185,10 @@ class ModelVersionManager:
         """
         from tagship.deploy import act
 
-        released = self.release(bump=bump, version=version, message=message, push=push, force=force)
+        released = self.release(
+            bump=bump, version=version, message=message, push=push, push_branch=push_branch,
+            force=force,
+        )  # fmt: skip
         if announce is not None:
             announce(released)
         with act.interruptible(self._store, (self.model, str(released.version))):
@@ -184,6 +202,7 @@ class ModelVersionManager:
         bump: str = "minor",
         message: str | None = None,
         push: bool = False,
+        push_branch: bool = False,
         smoke_test: bool | None = None,
         reason: str | None = None,
     ) -> "Outcome":
@@ -195,7 +214,7 @@ class ModelVersionManager:
                 committed (just that), released, and deployed.
             bump: ``minor``, ``major`` or ``patch``.
             message: what is new, for the commit and the tag.
-            push: push the tag to Git's remote.
+            push, push_branch: as for ``release``.
             smoke_test: load the model before it goes live; None for what the settings say.
             reason: why, for the history.
 
@@ -210,8 +229,9 @@ class ModelVersionManager:
         text = message or f"Train {self.model}"
         add_model.check_in(self.source, self._store, self.model, source, text)
         return self.release_and_deploy(
-            bump=bump, message=message, push=push, smoke_test=smoke_test, reason=reason
-        ).deployed
+            bump=bump, message=message, push=push, push_branch=push_branch, smoke_test=smoke_test,
+            reason=reason,
+        ).deployed  # fmt: skip
 
     def get_current_version(self) -> "Live | None":
         """The live version; None where nothing is deployed yet.

@@ -22,6 +22,7 @@ from tagship.registry import refs, tags
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.project_files import LOCK_FILE
 from tagship.registry.refs import Action, TagName
+from tagship.release import remotes as release_remotes
 from tagship.signing.statement import Signature, Statement
 from tagship.text import escape, redact
 from tagship.workspace.source import Source
@@ -38,6 +39,7 @@ class Options:
         version: the version itself, instead of a bump.
         message: what is new, for the tag.
         push: push the tag to Git's remote.
+        push_branch: push HEAD's branch with it, where the remote does not have the commit.
         force: release bytes that equal the last version's, or a commit that carries a version.
         progress: is called with the bytes pushed.
     """
@@ -48,6 +50,7 @@ class Options:
     push: bool = False
     force: bool = False
     progress: Progress = silent
+    push_branch: bool = False
 
 
 class AlreadyReleased(Refused):
@@ -71,6 +74,7 @@ class ReleasePlan:
         waiting: this commit was released as that version, and only the push is left to do.
         push_to: Git's remote that would get the tag; None where it would not be pushed.
         warnings: what the user should know.
+        push_branch: the branch there that would get the commit; None where none would be pushed.
     """
 
     model: str
@@ -83,6 +87,7 @@ class ReleasePlan:
     waiting: bool
     push_to: str | None
     warnings: tuple[str, ...] = ()
+    push_branch: str | None = None
 
     @property
     def tag(self) -> str:
@@ -101,6 +106,7 @@ class Released:
         pushed_to: Git's remote that has the tag; None where it was not pushed.
         signed: ``tag``, where Git signs tags; ``files``, where there is a key.
         warnings: what the user should know.
+        pushed_branch: the branch of that remote that was pushed too; None for none.
     """
 
     model: str
@@ -114,6 +120,7 @@ class Released:
     pushed_to: str | None
     signed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    pushed_branch: str | None = None
 
 
 def release(
@@ -147,6 +154,7 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
     _check_committed(source, content, snapshot)
     if not options.force:
         _check_inputs(source, snapshot)
+    release_remotes.check_bytes(content, snapshot, push=options.push)
     _check_branch(source, head.id)
     remote, theirs, warnings = _their_tags(source, model, push=options.push)
     known = source.catalog(model)
@@ -162,10 +170,15 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
         highest = known.latest
         if highest is not None and version < highest.version:
             warnings.append(f"{version} is lower than {highest.version}, which stays the latest")
+    branch, notes = None, list[str]()
+    if options.push and remote:
+        branch, notes = release_remotes.branch_to_push(
+            source.repository, remote, head.id, push_branch=options.push_branch
+        )
     return ReleasePlan(
         model, version, name, head.id, previous, _known_size(content, snapshot),
         source.metrics(snapshot), waiting is not None,
-        redact.text(remote) if options.push and remote else None, tuple(warnings),
+        redact.text(remote) if options.push and remote else None, (*warnings, *notes), branch,
     )  # fmt: skip
 
 
@@ -191,7 +204,7 @@ def publish(
     """
     snapshot = source.snapshot(plan.commit, plan.model)
     content = source.content(progress=progress)
-    pushed_objects, warnings = _push_objects(content, snapshot)
+    pushed_objects, warnings = _push_objects(content, snapshot, push=plan.push_to is not None)
     size = plan.size if plan.size is not None else content.total(snapshot.pointers)
     signed: tuple[str, ...] = ()
     if not plan.waiting:
@@ -200,10 +213,10 @@ def publish(
         tag_is_signed = tags.create(source.repository, plan.tag_name, plan.commit, words)
         signed = (*(("tag",) if tag_is_signed else ()), *(("files",) if signature else ()))
     if plan.push_to is not None:
-        _push_tag(source, plan.tag_name, take_back=not plan.waiting)
+        _push_tag(source, plan)
     return Released(
         plan.model, plan.version, plan.tag, plan.commit, plan.previous, size, plan.metrics,
-        pushed_objects, plan.push_to, signed, (*plan.warnings, *warnings),
+        pushed_objects, plan.push_to, signed, (*plan.warnings, *warnings), plan.push_branch,
     )  # fmt: skip
 
 
@@ -411,14 +424,16 @@ def _identity(source: Source, commit: str, model: str) -> str | None:
         return None
 
 
-def _push_objects(content: Content, snapshot: Snapshot) -> tuple[int | None, list[str]]:
-    """Push what DVC keeps; how many objects the remote lacked, and warnings."""
+def _push_objects(
+    content: Content, snapshot: Snapshot, *, push: bool
+) -> tuple[int | None, list[str]]:
+    """Push what DVC keeps; how many objects the remotes lacked, and warnings."""
     if all(out.in_git for out in snapshot.outs):
         return None, []
-    if not content.has_remote(snapshot.pointers):
+    if not release_remotes.check_bytes(content, snapshot, push=push):
         content.check_cached(snapshot.pointers)
-        return None, ["DVC has no remote: the bytes are on this machine alone (dvc remote add -d)"]
-    return content.push(snapshot.pointers), []
+        return None, [release_remotes.NO_REMOTE]
+    return content.push((*snapshot.pointers, *release_remotes.metrics(content, snapshot))), []
 
 
 def _known_size(content: Content, snapshot: Snapshot) -> int | None:
@@ -429,20 +444,11 @@ def _known_size(content: Content, snapshot: Snapshot) -> int | None:
         return None
 
 
-def _push_tag(source: Source, name: TagName, *, take_back: bool) -> None:
-    """Push the tag, or delete a new one: another clone could give the same version again."""
+def _push_tag(source: Source, plan: ReleasePlan) -> None:
     remote = _remote(source)
     if remote is None:  # it was removed since the plan was made
         raise _no_remote()
-    where = redact.text(remote)
-    try:
-        tags.push(source.repository, remote, name)
-    except TagshipError as error:
-        what = f"{where} did not accept the tag {name}"
-        if not take_back:
-            raise Unavailable(f"{what}: {error.message}", f"git fetch --tags {where}") from None
-        tags.delete(source.repository, name)
-        raise Unavailable(
-            f"{what}, so it was deleted here again: {error.message}",
-            f"git fetch --tags {where}, then release again",
-        ) from None
+    branch = (plan.commit, plan.push_branch) if plan.push_branch else None
+    release_remotes.push(
+        source.repository, remote, plan.tag_name, branch, take_back=not plan.waiting
+    )

@@ -4,7 +4,7 @@ import os
 import platform
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from tagship.errors import Refused
@@ -193,11 +193,18 @@ class Source:
         return Content(
             self.blobs,
             self._cache,
-            Remote(self.project, self.dvc_remote),
+            Remote(self.project, self.dvc_remote, self._within),
             incoming or self.project / ".dvc" / "tmp" / "tagship",
             progress,
             offline,
         )
+
+    @property
+    def _within(self) -> PurePosixPath:
+        """The folder of the DVC repository, from Git's top."""
+        top = self.repository.top
+        inside = self.project.is_relative_to(top)  # ``dvc init --subdir``
+        return PurePosixPath(self.project.relative_to(top).as_posix() if inside else "")
 
     @cached_property
     def _cache(self) -> "Cache":
