@@ -120,7 +120,7 @@ class Remote:
 
         Raises:
             NotFound: no remote is configured.
-            Refused: ``push: false``, or ``dvc push`` has to bring them, as for ``Routes.check_push``.
+            Refused: as for ``Routes.check_push``.
             Corrupt: the cache has other bytes.
             Unavailable: an object is not in the cache, or the remote does not accept it.
         """

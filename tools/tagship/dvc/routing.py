@@ -42,10 +42,10 @@ class Routes:
         if name is None:
             raise self._no_default()
         if name.lower() not in self.versioned:
-            what = f"{pointer.path} names" if pointer.remote else "is the default"
+            what = f"{pointer.path} names it" if pointer.remote else "it would be the default"
             shown = redact.text(name)
             raise NotFound(
-                f"DVC has no remote {shown}, which {what}",
+                f"the DVC remote '{shown}' doesn't exist; {what}",
                 f"dvc remote add {shlex.quote(shown)} URL",
             )
         return name
@@ -120,6 +120,6 @@ def _is_versioned(config: DvcConfig, name: str) -> bool:
 
     try:
         options = config.remote(name)
-    except (ConfigError, KeyError):  # it builds on a remote that is not there: told once it is used
+    except (ConfigError, KeyError):  # it builds on a remote that is not there: told when it is used
         return False
     return bool(options.get("version_aware") or options.get("worktree"))

@@ -72,6 +72,13 @@ class ModelVersionManager:
 
         return find.find(self.start)
 
+    @cached_property
+    def _view(self) -> "tuple[Source, Host]":
+        """The same for methods that change nothing: they answer while params.yaml is merged."""
+        from tagship.workspace import find
+
+        return find.look(self.start, self.tell)
+
     @property
     def source(self) -> "Source":
         """Where versions come from."""
@@ -250,13 +257,15 @@ class ModelVersionManager:
         """Every version that a tag carries, lowest first."""
         from tagship.inspect import listing
 
-        return listing.versions(self.source, self._store, self.model)
+        source, host = self._view
+        return listing.versions(source, host.store(self.model), self.model)
 
     def show(self, version: str | Ref = "latest") -> "Metadata":
         """All that is known of a version, deployed or not."""
         from tagship.inspect import find
 
-        return find.show(self.source, self._store, self._ref(version))
+        source, host = self._view
+        return find.show(source, host.store(self.model), self._ref(version))
 
     def rollback_to_version(
         self, version: str | None = None, *, reason: str | None = None, verify: bool = False,
@@ -385,7 +394,7 @@ class ModelVersionManager:
         from tagship.text import clock
 
         first = clock.moment(since) if isinstance(since, str) else since
-        past = events.past_of(self.source, self.host, self.model)
+        past = events.past_of(*self._view, self.model)
         return events.events([past], limit or None, first, actions)
 
     def live_at(self, moment: datetime | str) -> "LiveThen":
@@ -394,7 +403,7 @@ class ModelVersionManager:
         from tagship.text import clock
 
         then = clock.moment(moment) if isinstance(moment, str) else moment
-        past = events.past_of(self.source, self.host, self.model)
+        past = events.past_of(*self._view, self.model)
         return events.live_at(past, self.model, then)
 
     def compare(self, first: str | None = None, second: str | None = None) -> "Comparison":
@@ -425,14 +434,15 @@ class ModelVersionManager:
         from tagship.inspect import verify as inspect_verify
 
         ref = Ref(self.model) if version is None else self._ref(version)
-        return inspect_verify.verify(self.source, self.host, ref, self.progress)
+        return inspect_verify.verify(*self._view, ref, self.progress)
 
     def status(self) -> "Status":
         """Whether the model is in order, and the commands that fix it."""
         from tagship.inspect import status as inspect_status
 
-        self.source.declared(self.model)
-        return inspect_status.status(self.source, self.host, self.model)
+        source, host = self._view
+        source.declared(self.model)
+        return inspect_status.status(source, host, self.model)
 
     def self_test(self, version: str | None = None) -> "Report":
         """Load the live version, or another one on disk, and run its self-test on it.

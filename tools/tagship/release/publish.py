@@ -22,6 +22,7 @@ from tagship.registry import refs, tags
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.project_files import LOCK_FILE
 from tagship.registry.refs import Action, TagName
+from tagship.release import merges
 from tagship.release import remotes as release_remotes
 from tagship.signing.statement import Signature, Statement
 from tagship.text import escape, redact
@@ -149,7 +150,9 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
     if options.bump not in BUMPS:
         raise InvalidName(f"there is no bump {options.bump!r}", "there are: " + ", ".join(BUMPS))
     head = commits.commit(source.repository, "HEAD")
+    merges.check(source, head.id, model)
     snapshot = _snapshot_of_head(source, head.id, model)
+    merges.check_markers(source, snapshot)
     content = source.content(offline=True)
     _check_committed(source, content, snapshot)
     if not options.force:

@@ -20,6 +20,7 @@ from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.project_files import PIPELINE_FILE
 from tagship.text import clock
+from tagship.text.conflicts import Conflicted
 
 if TYPE_CHECKING:
     from tagship.disk.files import File
@@ -186,13 +187,14 @@ class Source:
 
         Raises:
             Refused: DVC's configuration cannot be read, or its local part is in Git.
+            Conflicted: it has conflict markers, and not ``offline``.
         """
         from tagship.dvc.content import Content
         from tagship.dvc.remote import Remote
 
         return Content(
             self.blobs,
-            self._cache,
+            self._look_into_cache if offline else self._cache,
             Remote(self.project, self.dvc_remote, self._within),
             incoming or self.project / ".dvc" / "tmp" / "tagship",
             progress,
@@ -205,6 +207,16 @@ class Source:
         top = self.repository.top
         inside = self.project.is_relative_to(top)  # ``dvc init --subdir``
         return PurePosixPath(self.project.relative_to(top).as_posix() if inside else "")
+
+    @cached_property
+    def _look_into_cache(self) -> "Cache":
+        """The cache for who changes nothing: while DVC's configuration is merged, the usual one."""
+        from tagship.dvc import cache
+
+        try:
+            return self._cache
+        except Conflicted:
+            return cache.usual(self.project)
 
     @cached_property
     def _cache(self) -> "Cache":
