@@ -197,7 +197,7 @@ def test_outputs_of_a_stage_are_deployed_from_their_versions(bench: Workbench, a
     clone = elsewhere(bench)
     clone.manager.deploy()
     assert clone.live() == "model\n"
-    assert clone.manager.show().lineage[0]["outs"][0]["md5"].endswith(".dir")
+    assert str(clone.manager.show().lineage[0]["outs"][0]["md5"]).endswith(".dir")
 
 
 def test_a_model_of_a_dvc_repository_in_a_folder_is_found_by_its_path_there(

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
@@ -42,6 +42,7 @@ class Remote:
     name: str | None = None
     within: PurePosixPath = PurePosixPath()
 
+    @cached_property
     def routes(self) -> Routes:
         """Which remote each object goes to and comes from.
 

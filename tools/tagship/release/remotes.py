@@ -37,7 +37,7 @@ def check_bytes(content: Content, snapshot: Snapshot, *, push: bool) -> bool:
     ]
     if not kept:
         return False
-    routes = content.remote.routes()
+    routes = content.remote.routes
     if not push and not routes.exist(pointer for _, pointer in kept):
         return False
     for out, pointer in kept:
@@ -50,7 +50,7 @@ def metrics(content: Content, snapshot: Snapshot) -> tuple[Cached, ...]:
 
     A version can be deployed without them: the tag's message has their values.
     """
-    routes = content.remote.routes()
+    routes = content.remote.routes
     here = [
         pointer
         for out in snapshot.metric_outs
