@@ -7,7 +7,7 @@ from typing import Any
 from tagship.dvc.content import Content
 from tagship.dvc.snapshot import Snapshot
 from tagship.errors import Corrupt
-from tagship.text import json_reader, yaml
+from tagship.text import conflicts, json_reader, yaml
 
 
 def metrics(snapshot: Snapshot, content: Content) -> dict[str, Any]:
@@ -24,6 +24,8 @@ def metrics(snapshot: Snapshot, content: Content) -> dict[str, Any]:
 
 
 def _values(data: bytes, name: str) -> Any:
+    if (number := conflicts.line(data)) is not None:
+        raise conflicts.error(name, number)
     if name.endswith(".toml"):
         try:
             return tomllib.loads(data.decode())

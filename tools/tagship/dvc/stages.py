@@ -4,6 +4,8 @@ The format is DVC's (dvc 3.67, ``dvc/schema.py``). Paths in a lock are relative 
 ``wdir``, which only dvc.yaml tells; here they are from the repository's top.
 """
 
+import hashlib
+import json
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ class Stage:
 
     Attributes:
         deps: md5 by path; None where DVC gives none (a dependency outside, say).
-        outs: DVC's entry (``md5``, ``size``, ...) by path.
+        outs: DVC's entry (``md5``, ``size``, ...) by path, with dvc.yaml's ``remote`` and ``push``.
         params: value by name; those of another file than params.yaml are ``file:name``.
         metrics: paths of its metric files.
         recorded_in: the path of its dvc.lock.
@@ -42,7 +44,7 @@ class Stage:
             "stage": self.name,
             "command": self.command,
             "deps": [{"path": path, "md5": md5} for path, md5 in self.deps.items()],
-            "outs": [{"path": path, "md5": out.get("md5")} for path, out in self.outs.items()],
+            "outs": [{"path": path, "md5": digest(out)} for path, out in self.outs.items()],
             "params": self.params,
         }
 
@@ -79,11 +81,16 @@ def _stages(
         declared = declared.get("do", declared)
         place = posixpath.join(folder, str(declared.get("wdir") or ""))
         command = stage.get("cmd") or ""
+        flags = out_flags(declared, place)
         yield Stage(
             stage_name,
             " && ".join(command) if isinstance(command, list) else str(command),
-            {join(place, dep["path"]): dep.get("md5") for dep in stage.get("deps") or ()},
-            {join(place, out["path"]): dict(out) for out in stage.get("outs") or ()},
+            {join(place, dep["path"]): digest(dep) for dep in stage.get("deps") or ()},
+            {
+                path: {**out, **flags.get(path, {})}
+                for out in stage.get("outs") or ()
+                for path in (join(place, out["path"]),)
+            },
             {
                 (key if file == PARAMS_FILE else f"{file}:{key}"): value
                 for file, values in (stage.get("params") or {}).items()
@@ -95,11 +102,47 @@ def _stages(
         )
 
 
+def out_flags(declared: dict[str, Any], place: str) -> dict[str, dict[str, Any]]:
+    """``remote`` and ``push`` of a stage's outputs, by path: dvc.yaml has them, dvc.lock has not.
+
+    Args:
+        declared: the stage as dvc.yaml defines it, with what a template stands for.
+        place: its working directory, from the repository's top.
+    """
+    flags: dict[str, dict[str, Any]] = {}
+    for kind in ("outs", "metrics", "plots"):
+        items = declared.get(kind) or ()
+        for item in [items] if isinstance(items, dict) else items:
+            for path, given in item.items() if isinstance(item, dict) else ():
+                if isinstance(given, dict):
+                    chosen = {key: given[key] for key in ("remote", "push") if key in given}
+                    flags.setdefault(join(place, str(path)), {}).update(chosen)
+    return flags
+
+
+def digest(entry: dict[str, Any]) -> str | None:
+    """The md5 of an entry of DVC's; None where it has none (a dependency outside, say).
+
+    ``dvc push`` to a ``version_aware`` remote writes ``files:`` instead of a folder's digest. It is
+    the one that their list has as an object (``dvc_data/hashfile/tree.py``).
+    """
+    if not entry.get("files"):
+        return entry.get("md5")
+    members = [{"md5": file["md5"], "relpath": file["relpath"]} for file in listed(entry)]
+    md5 = hashlib.md5(json.dumps(members, sort_keys=True).encode(), usedforsecurity=False)
+    return f"{md5.hexdigest()}.dir"
+
+
+def listed(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """What ``files:`` of an entry of DVC's lists, in the order of the list's digest."""
+    return sorted(entry.get("files") or (), key=lambda file: str(file["relpath"]))
+
+
 def writer(stages: list[Stage], path: str) -> tuple[Stage, str] | None:
     """The stage that writes ``path``, and its output that holds it; None where there is none."""
     for stage in stages:
         for out_path, out in stage.outs.items():
-            if holds(out_path, path) and out.get("md5"):
+            if holds(out_path, path) and digest(out):
                 return stage, out_path
     return None
 

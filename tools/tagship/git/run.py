@@ -66,6 +66,9 @@ ENVIRONMENT = {
 # works in every version of Git, the first gives the better error (2.39.4, 2.45).
 OFFLINE = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
 
+# What Git says too where a push is not accepted; another line has the reason.
+FOLLOWS = ("atomic push failed", "atomic push failure", "the remote end hung up unexpectedly")
+
 
 @dataclass(frozen=True)
 class Repository:
@@ -306,6 +309,7 @@ def failure(error: CommandFailed) -> TagshipError:
     lines = [line for line in error.stderr.splitlines() if line.strip()]
     lines = lines or [_ending(error.status)]
     errors = [line for line in lines if line.startswith(("fatal:", "error:", " ! "))] or lines
+    errors = [line for line in errors if not any(text in line for text in FOLLOWS)] or errors
     message = redact.text(errors[0].removeprefix("fatal: ").strip())
     # a hook of the remote explains itself in these lines
     hook = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]

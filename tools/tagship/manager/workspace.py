@@ -58,6 +58,13 @@ class Workspace:
 
         return find.find(self.start)
 
+    @cached_property
+    def _view(self) -> "tuple[Source, Host]":
+        """The same for methods that change nothing: they answer while params.yaml is merged."""
+        from tagship.workspace import find
+
+        return find.look(self.start, self.tell)
+
     def model(self, name: str) -> ModelVersionManager:
         """The manager of one model.
 
@@ -89,7 +96,7 @@ class Workspace:
         """Each model: its live and its latest version, and the size."""
         from tagship.inspect import listing
 
-        return listing.models(*self._places, self.tell)
+        return listing.models(*self._view, self.tell)
 
     def status(self, models: Iterable[str] | None = None) -> "list[Status]":
         """Whether each model is in order, and the commands that fix it.
@@ -99,7 +106,7 @@ class Workspace:
         """
         from tagship.inspect import status
 
-        source, host = self._places
+        source, host = self._view
         names = sorted(source.artifacts()) if models is None else models
         declared = [source.declared(name).model for name in names]
         return [status.status(source, host, name) for name in declared]
@@ -116,7 +123,7 @@ class Workspace:
         from tagship.inspect import verify
 
         wanted = Ref.parse(ref) if isinstance(ref, str) else ref
-        return verify.verify(*self._places, wanted, self.progress)
+        return verify.verify(*self._view, wanted, self.progress)
 
     def history(
         self, models: Iterable[str] | None = None, *, limit: int | None = None,
@@ -160,6 +167,6 @@ class Workspace:
         """The histories of models: of those that are declared, and those that have one here."""
         from tagship.inspect import events
 
-        source, host = self._places
+        source, host = self._view
         known = events.known_models(source.artifacts(), host.root) if models is None else models
         return {name: events.past_of(source, host, name) for name in known}

@@ -283,13 +283,22 @@ def delete(repository: Repository, name: TagName) -> None:
     run.act(repository, "tag", "--delete", "--", str(name))
 
 
-def push(repository: Repository, remote: str, name: TagName, tell: Tell = nobody) -> None:
-    """Push one tag, with the commits that it needs; ``tell`` is told whom is waited for.
+def push(
+    repository: Repository, remote: str, name: TagName, branch: tuple[str, str] | None = None,
+    tell: Tell = nobody,
+) -> None:  # fmt: skip
+    """Push one tag, with the commits that it needs; and a branch with it.
+
+    Args:
+        repository: has the tag.
+        remote: Git's name of it.
+        name: of the tag.
+        branch: a commit, and the branch of the remote that is to have it.
+        tell: is told whom is waited for.
 
     Raises:
         Refused: Git has no remote of that name.
-        Unavailable: the remote refuses it or does not answer.
+        Unavailable: the remote refuses one of the two, or does not answer.
     """
-    remotes.check_remote(repository, remote)
-    command = ("push", "--quiet", "--end-of-options", remote, f"refs/tags/{name}:refs/tags/{name}")
-    remotes.ask(repository, remote, command, tell, limit=None)
+    refspecs = [f"{branch[0]}:refs/heads/{branch[1]}"] if branch else []
+    remotes.push(repository, remote, [*refspecs, f"refs/tags/{name}:refs/tags/{name}"], tell)

@@ -14,13 +14,14 @@ from tagship.dvc import repo
 from tagship.dvc.content import Content
 from tagship.dvc.pointers import Out
 from tagship.dvc.snapshot import Snapshot, changed_inputs
-from tagship.errors import Corrupt, InvalidName, NotFound, Refused, TagshipError, Unavailable
+from tagship.errors import Corrupt, InvalidName, NotFound, Refused, Unavailable
 from tagship.git import commits, remotes, worktree
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry import refs, tags
 from tagship.registry.project_files import LOCK_FILE
 from tagship.registry.refs import Action, TagName
-from tagship.release import numbers
+from tagship.release import merges, numbers
+from tagship.release import remotes as release_remotes
 from tagship.signing.statement import Signature, Statement
 from tagship.text import escape, redact
 from tagship.workspace.source import Source
@@ -37,6 +38,7 @@ class Options:
         version: the version itself, instead of a bump.
         message: what is new, for the tag.
         push: push the tag to Git's remote.
+        push_branch: push HEAD's branch with it, where the remote does not have the commit.
         force: release bytes that equal the last version's, or a commit that carries a version.
         progress: is called with the bytes pushed.
         deployed: the versions that this host's history names: their numbers are not given again.
@@ -51,6 +53,7 @@ class Options:
     progress: Progress = silent
     deployed: tuple[str, ...] = ()
     tell: Tell = nobody
+    push_branch: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class ReleasePlan:
         waiting: this commit was released as that version, and only the push is left to do.
         push_to: Git's remote that would get the tag; None where it would not be pushed.
         warnings: what the user should know.
+        push_branch: the branch there that would get the commit; None where none would be pushed.
     """
 
     model: str
@@ -78,6 +82,7 @@ class ReleasePlan:
     waiting: bool
     push_to: str | None
     warnings: tuple[str, ...] = ()
+    push_branch: str | None = None
 
     @property
     def tag(self) -> str:
@@ -96,6 +101,7 @@ class Released:
         pushed_to: Git's remote that has the tag; None where it was not pushed.
         signed: ``tag``, where Git signs tags; ``files``, where there is a key.
         warnings: what the user should know.
+        pushed_branch: the branch of that remote that was pushed too; None for none.
     """
 
     model: str
@@ -109,6 +115,7 @@ class Released:
     pushed_to: str | None
     signed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    pushed_branch: str | None = None
 
 
 def release(
@@ -139,11 +146,14 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
     if options.bump not in BUMPS:
         raise InvalidName(f"there is no bump {options.bump!r}", "there are: " + ", ".join(BUMPS))
     head = commits.commit(source.repository, "HEAD")
+    merges.check(source, head.id, model)
     snapshot = _snapshot_of_head(source, head.id, model)
+    merges.check_markers(source, snapshot)
     content = source.content(offline=True)
     _check_committed(source, content, snapshot)
     if not options.force:
         _check_inputs(source, snapshot)
+    release_remotes.check_bytes(content, snapshot, push=options.push)
     _check_branch(source, head.id)
     known = numbers.known(
         source, model, push=options.push, deployed=options.deployed, tell=options.tell
@@ -162,11 +172,16 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
         highest = known.here.latest
         if highest is not None and version < highest.version:
             warnings.append(f"{version} is lower than {highest.version}, which stays the latest")
-    remote = known.remote
+    remote, branch, notes = known.remote, None, list[str]()
+    if options.push and remote:
+        branch, notes = release_remotes.branch_to_push(
+            source.repository, remote, head.id, options.tell, push_branch=options.push_branch
+        )
     return ReleasePlan(
         model, version, name, head.id, previous, _known_size(content, snapshot),
         source.metrics(snapshot), waiting is not None,
-        redact.text(remote) if options.push and remote else None, (*known.warnings, *warnings),
+        redact.text(remote) if options.push and remote else None,
+        (*known.warnings, *warnings, *notes), branch,
     )  # fmt: skip
 
 
@@ -194,7 +209,7 @@ def publish(
     """
     snapshot = source.snapshot(plan.commit, plan.model)
     content = source.content(progress=progress)
-    pushed_objects, warnings = _push_objects(content, snapshot)
+    pushed_objects, warnings = _push_objects(content, snapshot, push=plan.push_to is not None)
     size = plan.size if plan.size is not None else content.total(snapshot.pointers)
     signed: tuple[str, ...] = ()
     if not plan.waiting:
@@ -203,10 +218,10 @@ def publish(
         tag_is_signed = tags.create(source.repository, plan.tag_name, plan.commit, words)
         signed = (*(("tag",) if tag_is_signed else ()), *(("files",) if signature else ()))
     if plan.push_to is not None:
-        _push_tag(source, plan.tag_name, tell, take_back=not plan.waiting)
+        _push_tag(source, plan, tell)
     return Released(
         plan.model, plan.version, plan.tag, plan.commit, plan.previous, size, plan.metrics,
-        pushed_objects, plan.push_to, signed, (*plan.warnings, *warnings),
+        pushed_objects, plan.push_to, signed, (*plan.warnings, *warnings), plan.push_branch,
     )  # fmt: skip
 
 
@@ -333,14 +348,16 @@ def _remote(source: Source) -> str | None:
     return source.git_remote or remotes.default_remote(source.repository)
 
 
-def _push_objects(content: Content, snapshot: Snapshot) -> tuple[int | None, list[str]]:
-    """Push what DVC keeps; how many objects the remote lacked, and warnings."""
+def _push_objects(
+    content: Content, snapshot: Snapshot, *, push: bool
+) -> tuple[int | None, list[str]]:
+    """Push what DVC keeps; how many objects the remotes lacked, and warnings."""
     if all(out.in_git for out in snapshot.outs):
         return None, []
-    if not content.has_remote(snapshot.pointers):
+    if not release_remotes.check_bytes(content, snapshot, push=push):
         content.check_cached(snapshot.pointers)
-        return None, ["DVC has no remote: the bytes are on this machine alone (dvc remote add -d)"]
-    return content.push(snapshot.pointers), []
+        return None, [release_remotes.NO_REMOTE]
+    return content.push((*snapshot.pointers, *release_remotes.metrics(content, snapshot))), []
 
 
 def _known_size(content: Content, snapshot: Snapshot) -> int | None:
@@ -351,20 +368,11 @@ def _known_size(content: Content, snapshot: Snapshot) -> int | None:
         return None
 
 
-def _push_tag(source: Source, name: TagName, tell: Tell, *, take_back: bool) -> None:
-    """Push the tag, or delete a new one: another clone could give the same version again."""
+def _push_tag(source: Source, plan: ReleasePlan, tell: Tell) -> None:
     remote = _remote(source)
     if remote is None:  # it was removed since the plan was made
         raise numbers.no_remote()
-    where = redact.text(remote)
-    try:
-        tags.push(source.repository, remote, name, tell)
-    except TagshipError as error:
-        what = f"{where} did not accept the tag {name}"
-        if not take_back:
-            raise Unavailable(f"{what}: {error.message}", f"git fetch --tags {where}") from None
-        tags.delete(source.repository, name)
-        raise Unavailable(
-            f"{what}, so it was deleted here again: {error.message}",
-            f"git fetch --tags {where}, then release again",
-        ) from None
+    branch = (plan.commit, plan.push_branch) if plan.push_branch else None
+    release_remotes.push(
+        source.repository, remote, plan.tag_name, branch, tell, take_back=not plan.waiting
+    )

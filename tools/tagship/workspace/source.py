@@ -4,7 +4,7 @@ import os
 import platform
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from tagship.errors import Refused
@@ -21,6 +21,7 @@ from tagship.registry.catalog import Catalog, Release
 from tagship.registry.project_files import OLD_FILE, PIPELINE_FILE
 from tagship.registry.refs import Ref
 from tagship.text import clock
+from tagship.text.conflicts import Conflicted
 from tagship.workspace import absent
 
 if TYPE_CHECKING:
@@ -212,18 +213,36 @@ class Source:
 
         Raises:
             Refused: DVC's configuration cannot be read, or its local part is in Git.
+            Conflicted: it has conflict markers, and not ``offline``.
         """
         from tagship.dvc.content import Content
         from tagship.dvc.remote import Remote
 
         return Content(
             self.blobs,
-            self._cache,
-            Remote(self.project, self.dvc_remote),
+            self._look_into_cache if offline else self._cache,
+            Remote(self.project, self.dvc_remote, self._within),
             incoming or self.project / ".dvc" / "tmp" / "tagship",
             progress,
             offline,
         )
+
+    @property
+    def _within(self) -> PurePosixPath:
+        """The folder of the DVC repository, from Git's top."""
+        top = self.repository.top
+        inside = self.project.is_relative_to(top)  # ``dvc init --subdir``
+        return PurePosixPath(self.project.relative_to(top).as_posix() if inside else "")
+
+    @cached_property
+    def _look_into_cache(self) -> "Cache":
+        """The cache for who changes nothing: while DVC's configuration is merged, the usual one."""
+        from tagship.dvc import cache
+
+        try:
+            return self._cache
+        except Conflicted:
+            return cache.usual(self.project)
 
     @cached_property
     def _cache(self) -> "Cache":
