@@ -180,9 +180,9 @@ def find_out(
         return out
     entries = blobs.entries(commit, path)
     if entries:  # Git keeps a stage's output with cache: false
-        _check_not_lfs(repository, entries)
+        _check_not_lfs(blobs, entries)
         return replace(git_out(path, entries), stage=out.stage if out else None)
-    names = tree.paths(repository, commit)
+    names = [named.path for named in blobs.ending(commit, ".dvc", LOCK_FILE)]
     dvc_files = [name for name in names if name.endswith(".dvc")]
     locks = [name for name in names if posixpath.basename(name) == LOCK_FILE]
     others = [s for name in locks for s in pipeline_at(blobs, commit, posixpath.dirname(name), "")]
@@ -255,14 +255,13 @@ def _dvc_out(path: str, out_path: str, out: dict[str, Any], name: str, stage: st
     return Out(path, (pointer,), name, stage)
 
 
-def _check_not_lfs(repository: run.Repository, entries: list[tree.Entry]) -> None:
+def _check_not_lfs(blobs: tree.Blobs, entries: list[tree.Entry]) -> None:
     """Refuse what Git LFS keeps: the commit has a pointer of some hundred bytes, not the model."""
     small = [
         entry for entry in entries if entry.mode.startswith("100") and entry.size < LFS_LARGEST
     ]
-    contents = tree.small_blobs(repository, [entry.blob for entry in small]) if small else []
-    for entry, data in zip(small, contents, strict=True):
-        if data.startswith(LFS_HEAD):
+    for entry in small:
+        if (blobs.content(entry.blob) or b"").startswith(LFS_HEAD):
             raise Corrupt(
                 f"{entry.path} is kept by Git LFS, which tagship does not read",
                 f"git lfs untrack {entry.path} && git rm --cached {entry.path}"

@@ -2,18 +2,25 @@
 
 import contextlib
 import posixpath
+import re
 import shutil
-import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 from tagship.disk import files
 from tagship.errors import Unavailable
 from tagship.git import run
-from tagship.git.run import QUIET, CommandFailed, Repository
+from tagship.git.run import Repository
+from tagship.text.recent import Recent
 
 LINK, FOLDER, SUBMODULE = "120000", "040000", "160000"  # modes, as ls-tree has them
+# An entry of a tree object (git-mktree(1) writes them): mode, name, and the 20 bytes of the id.
+_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
+# Bytes of folders and of files that are kept: commits share most of them.
+MOST_FOLDERS, MOST_CONTENT = 4 << 20, 8 << 20
+LARGEST = 1 << 20  # bytes of a file that is worth keeping
 
 
 @dataclass(frozen=True)
@@ -26,14 +33,44 @@ class Entry:
     size: int
 
 
+class Named(NamedTuple):
+    """A path in a commit, and what has it: Git's mode, and the id of the object."""
+
+    path: str
+    mode: str
+    id: str
+
+
 class Blobs:
-    """Reads files of commits, all through one ``git cat-file --batch`` process."""
+    """Reads files of commits, all through one ``git cat-file --batch`` process.
+
+    A folder or a small file that many commits share is read once: an id of Git stands for the same
+    bytes forever.
+    """
 
     def __init__(self, repository: Repository) -> None:
         self._repository, self._git = repository, repository.git
+        self._roots: dict[str, str] = {}  # the id of the top folder, by commit
+        self._folders: Recent[str, dict[str, Named]] = Recent(MOST_FOLDERS)
+        self._contents: Recent[str, bytes | None] = Recent(MOST_CONTENT)
+        self._endings: Recent[tuple[str, str, tuple[str, ...]], tuple[Named, ...]] = Recent(
+            MOST_FOLDERS
+        )
 
     def read(self, commit_id: str, path: str) -> bytes | None:
         """The content of a file at a commit; None if the commit has no such file."""
+        if not _is_plain(path):
+            return self._ask(commit_id, path)
+        try:
+            named = self._find(commit_id, path)
+        except ValueError:  # Git may find a file where not every folder on the way can be read
+            return self._ask(commit_id, path)
+        if named is None or named.mode in (FOLDER, SUBMODULE):
+            return None
+        return self.content(named.id)
+
+    def _ask(self, commit_id: str, path: str) -> bytes | None:
+        """The same, by Git's own walk through the folders."""
         # a question is one line; and a path outside of the repository would end Git's process
         if "\n" in path or not _is_inside(path):
             return None
@@ -45,45 +82,118 @@ class Blobs:
 
     def content(self, blob: str) -> bytes | None:
         """The content of a blob by its id, or None where Git lacks it."""
+
+        def read() -> tuple[bytes | None, int]:
+            data = self._read_blob(blob)
+            # neither a large one is kept, nor that it is missing: a fetch may bring it
+            if data is None or len(data) > LARGEST:
+                return data, MOST_CONTENT + 1
+            return data, len(data)
+
+        return self._contents.get(blob, read)
+
+    def _read_blob(self, blob: str) -> bytes | None:
         try:
             return bytes(self._git.get_object_data(blob)[3])
         except ValueError:
             return None
 
     def entries(self, commit_id: str, path: str) -> list[Entry]:
-        """Every file at or below ``path`` in a commit. Only a folder needs another process.
+        """Every file at or below ``path`` in a commit.
 
         Raises:
             Unavailable: Git cannot read the commit's files.
         """
-        if not _is_inside(path):
-            return []
-        if "\n" not in path and posixpath.basename(path) not in ("", ".", ".."):
+        if _is_plain(path):
             with contextlib.suppress(ValueError):  # ls-tree below gives the error
-                entry = self._entry(commit_id, path)
-                if entry is None or entry.mode != FOLDER:
-                    return [entry] if entry else []
+                named = self._find(commit_id, path)
+                return [self._entry(file) for file in self._files(named)] if named else []
         return entries(self._repository, commit_id, path)
 
-    def _entry(self, commit_id: str, path: str) -> Entry | None:
-        """The entry of ``path`` in the folder that contains it; None if there is none.
+    def _entry(self, named: Named) -> Entry:
+        """A file with its size.
 
         Raises:
-            ValueError: the commit has no such folder, or an object is missing.
+            ValueError: the object is missing.
         """
-        from git.objects.fun import tree_entries_from_data
+        is_file = named.mode != SUBMODULE
+        size = self._git.get_object_header(named.id)[2] if is_file else 0
+        return Entry(named.path, named.mode, named.id, size)
 
-        folder, name = posixpath.split(path)
-        _, kind, _, data = self._git.get_object_data(f"{commit_id}:{folder}")
-        if kind not in ("tree", b"tree"):  # the bytes of a file could look like a tree's
-            raise ValueError(f"{folder} is a {kind!r}")
-        for object_id, number, entry_name in tree_entries_from_data(data):
-            if entry_name == name:
-                mode, blob = f"{number:06o}", object_id.hex()
-                is_file = mode not in (FOLDER, SUBMODULE)
-                size = self._git.get_object_header(blob)[2] if is_file else 0
-                return Entry(path, mode, blob, size)
-        return None
+    def ending(self, commit_id: str, *endings: str) -> tuple[Named, ...]:
+        """Every file of a commit whose name ends so, in Git's order.
+
+        Raises:
+            Unavailable: Git cannot read the commit's files.
+        """
+        try:
+            return self._ending(self._root(commit_id), "", endings)
+        except ValueError:
+            files = entries(self._repository, commit_id, ".")
+            return tuple(
+                Named(file.path, file.mode, file.blob)
+                for file in files
+                if file.path.endswith(endings)
+            )
+
+    def _ending(self, folder: str, path: str, endings: tuple[str, ...]) -> tuple[Named, ...]:
+        def find() -> tuple[tuple[Named, ...], int]:
+            chosen: list[Named] = []
+            for named in self._below(folder, path):
+                if named.mode == FOLDER:
+                    chosen += self._ending(named.id, named.path, endings)
+                elif named.path.endswith(endings):
+                    chosen.append(named)
+            return tuple(chosen), 100 * (1 + len(chosen))
+
+        return self._endings.get((folder, path, endings), find)
+
+    def _find(self, commit_id: str, path: str) -> Named | None:
+        """What a commit has at a path; None if there is nothing.
+
+        Raises:
+            ValueError: Git lacks an object on the way, or it is not of Git's form.
+        """
+        object_id, mode = self._root(commit_id), FOLDER
+        for name in path.split("/"):
+            named = self._folder(object_id).get(name) if mode == FOLDER else None
+            if named is None:
+                return None
+            object_id, mode = named.id, named.mode
+        return Named(path, mode, object_id)
+
+    def _files(self, named: Named) -> Iterator[Named]:
+        """A file itself; of a folder every file below it."""
+        if named.mode != FOLDER:
+            yield named
+            return
+        for inner in self._below(named.id, named.path):
+            yield from self._files(inner)
+
+    def _below(self, folder: str, path: str) -> Iterator[Named]:
+        """What is in a folder, with the path from the top."""
+        above = f"{path}/" if path else ""
+        for name, named in self._folder(folder).items():
+            yield Named(above + name, named.mode, named.id)
+
+    def _root(self, commit_id: str) -> str:
+        """The id of a commit's top folder; ValueError where Git lacks it."""
+        if commit_id not in self._roots:
+            object_id, _, _, data = self._git.get_object_data(f"{commit_id}^{{tree}}")
+            self._roots[commit_id] = object_id
+            self._folders.get(object_id, lambda: (_parse_folder(data), len(data)))
+        return self._roots[commit_id]
+
+    def _folder(self, object_id: str) -> dict[str, Named]:
+        """The entries of a folder by name; ValueError where Git lacks it, or it is none."""
+
+        def read() -> tuple[dict[str, Named], int]:
+            _, kind, _, data = self._git.get_object_data(object_id)
+            if kind not in ("tree", b"tree"):
+                raise ValueError(f"{object_id} is a {kind!r}")
+            return _parse_folder(data), len(data)
+
+        return self._folders.get(object_id, read)
 
     def write(self, blob: str, target: Path) -> None:
         """Write the content of a blob to a new file, as it is stored: without filters.
@@ -99,29 +209,29 @@ class Blobs:
             shutil.copyfileobj(stream, file, files.BLOCK)
 
 
-def small_blobs(repository: Repository, ids: list[str]) -> list[bytes]:
-    """The contents of small blobs, all read by one process.
+def _parse_folder(data: bytes) -> dict[str, Named]:
+    """The entries of a tree object.
 
     Raises:
-        Unavailable: one of them is missing, or Git cannot read it.
+        ValueError: it is not of Git's form.
     """
-    with tempfile.TemporaryFile() as questions:
-        questions.write("".join(f"{blob}\n" for blob in ids).encode())
-        questions.seek(0)
-        command = ["git", *QUIET, "cat-file", "--batch"]
-        as_bytes = {"stdout_as_string": False, "strip_newline_in_stdout": False}
-        try:
-            answer = BytesIO(run.execute(repository.git, command, istream=questions, **as_bytes))
-        except CommandFailed as error:
-            raise run.failure(error) from None
-    contents = []
-    for blob in ids:  # a line "<id> blob <size>", the bytes, a line end
-        head = answer.readline().split()
-        if len(head) != 3:
-            raise Unavailable(f"Git cannot read the blob {blob[:10]}", "git fsck")
-        contents.append(answer.read(int(head[2])))
-        answer.read(1)
-    return contents
+    folder: dict[str, Named] = {}
+    end = 0
+    for entry in _ENTRY.finditer(data):
+        if entry.start() != end:
+            break
+        end = entry.end()
+        mode, raw, object_id = entry.groups()
+        name = raw.decode(errors="surrogateescape")
+        folder[name] = Named(name, mode.decode().zfill(6), object_id.hex())
+    if end != len(data):
+        raise ValueError("not the form of a folder")
+    return folder
+
+
+def _is_plain(path: str) -> bool:
+    """Whether the words between the slashes are names: Git reads ``.`` and ``..`` otherwise."""
+    return "\0" not in path and not {"", ".", ".."}.intersection(path.split("/"))
 
 
 def _is_inside(path: str) -> bool:
