@@ -12,7 +12,7 @@ from tagship.disk import files as disk_files
 from tagship.dvc import stages
 from tagship.dvc.stages import Stage
 from tagship.errors import Corrupt, NotFound
-from tagship.git import run, tree
+from tagship.git import tree
 from tagship.registry.project_files import LOCK_FILE, PIPELINE_FILE
 from tagship.text import yaml
 
@@ -165,9 +165,7 @@ def pipeline_at(blobs: tree.Blobs, commit: str, folder: str, path: str) -> list[
     return pipeline
 
 
-def find_out(
-    repository: run.Repository, blobs: tree.Blobs, commit: str, pipeline: list[Stage], path: str
-) -> Out:
+def find_out(blobs: tree.Blobs, commit: str, pipeline: list[Stage], path: str) -> Out:
     """Find who tracks a path: a stage, a ``.dvc`` file near it, Git, or a DVC file anywhere.
 
     Raises:

@@ -176,6 +176,13 @@ class Blobs:
         for name, named in self._folder(folder).items():
             yield Named(above + name, named.mode, named.id)
 
+    def has(self, commit_id: str) -> bool:
+        """Whether this clone has a commit, and the list of its files."""
+        try:
+            return bool(self._root(commit_id))
+        except ValueError:
+            return False
+
     def _root(self, commit_id: str) -> str:
         """The id of a commit's top folder; ValueError where Git lacks it."""
         if commit_id not in self._roots:
@@ -262,9 +269,3 @@ def _parse_entry(line: str) -> Entry:
     facts, _, path = line.partition("\t")
     mode, _, blob, size = facts.split()
     return Entry(path, mode, blob, 0 if size == "-" else int(size))
-
-
-def paths(repository: Repository, commit_id: str) -> list[str]:
-    """The path of every file in a commit."""
-    answer = run.ask(repository, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id)
-    return answer.split("\0")[:-1]
