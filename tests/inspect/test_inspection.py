@@ -101,6 +101,16 @@ def test_a_model_that_left_dvc_yaml_and_is_not_live_is_in_no_list(bench: Workben
     assert bench.cli("status", "churn").code == 1
 
 
+def test_the_command_that_status_names_for_a_model_that_left_dvc_yaml_ends_it(
+    bench: Workbench,
+) -> None:
+    bench.ship()
+    _rename(bench)
+    assert bench.cli("undeploy", "churn", "--yes").code == 0
+    assert bench.cli("status").out == "attrition: in order, live -, latest -\n"
+    assert [row.model for row in Workspace(bench.repo).models()] == ["attrition"]
+
+
 def test_a_damaged_model_stops_the_status_of_no_other(bench: Workbench) -> None:
     bench.ship()
     _rename(bench)
