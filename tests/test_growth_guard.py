@@ -58,6 +58,7 @@ atexit.register(write)
 if sys.argv.pop(1) == "questions":
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     from git import Git
+    from tagship.git import tree
     from tagship.text import safe_yaml
     def counted(what, asked):
         def ask(*arguments):
@@ -66,6 +67,7 @@ if sys.argv.pop(1) == "questions":
         return ask
     for name in ("stream_object_data", "get_object_header"):
         setattr(Git, name, counted("questions", getattr(Git, name)))
+    tree._Batch._ask = counted("questions", tree._Batch._ask)
     safe_yaml._parse = counted("parses", safe_yaml._parse)
 sys.argv[0] = "tagship"
 from tagship.cli.main import main

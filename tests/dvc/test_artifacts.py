@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tagship import Corrupt, ModelVersionManager
+from tagship import Corrupt, ModelVersionManager, Unavailable
 from tagship.git import run, tree
 from tests.workbench import Workbench
 
@@ -280,6 +280,20 @@ def test_what_a_fetch_brings_is_found_by_who_asked_before(bench: Workbench) -> N
     assert blobs.content(blob) is None
     bench.git("hash-object", "-w", str(path))
     assert blobs.content(blob) == b"later\n"
+
+
+def test_after_a_missing_object_the_next_answers_are_of_the_next_questions(
+    bench: Workbench,
+) -> None:
+    (bench.repo / "a.txt").write_text("first\n")
+    (bench.repo / "b.txt").write_text("the second\n")
+    bench.commit()
+    ids = [bench.git("rev-parse", f"HEAD:{name}.txt").strip() for name in "ab"]
+    blobs = tree.Blobs(run.find(bench.repo))
+    with pytest.raises(Unavailable, match="Git cannot read all of 3 files"):
+        blobs.small(["0" * 40, *ids])
+    assert blobs.small(ids) == [b"first\n", b"the second\n"]
+    assert blobs.small(ids * 400) == [b"first\n", b"the second\n"] * 400
 
 
 def test_a_link_in_git_is_not_released(bench: Workbench) -> None:

@@ -258,8 +258,9 @@ def _check_not_lfs(blobs: tree.Blobs, entries: list[tree.Entry]) -> None:
     small = [
         entry for entry in entries if entry.mode.startswith("100") and entry.size < LFS_LARGEST
     ]
-    for entry in small:
-        if (blobs.content(entry.blob) or b"").startswith(LFS_HEAD):
+    contents = blobs.small([entry.blob for entry in small]) if small else []
+    for entry, data in zip(small, contents, strict=True):
+        if data.startswith(LFS_HEAD):
             raise Corrupt(
                 f"{entry.path} is kept by Git LFS, which tagship does not read",
                 f"git lfs untrack {entry.path} && git rm --cached {entry.path}"

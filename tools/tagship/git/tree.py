@@ -4,15 +4,17 @@ import contextlib
 import posixpath
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from subprocess import PIPE
+from typing import Any, NamedTuple
 
 from tagship.disk import files
 from tagship.errors import Unavailable
 from tagship.git import run
-from tagship.git.run import Repository
+from tagship.git.run import NO_HOOKS, QUIET, Repository
 from tagship.text.recent import Recent
 
 LINK, FOLDER, SUBMODULE = "120000", "040000", "160000"  # modes, as ls-tree has them
@@ -20,6 +22,7 @@ LINK, FOLDER, SUBMODULE = "120000", "040000", "160000"  # modes, as ls-tree has 
 _ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
 # Bytes of folders and of files that are kept: commits share most of them.
 MOST_FOLDERS, MOST_CONTENT = 4 << 20, 8 << 20
+AT_ONCE = 300  # questions, of 41 bytes: as many as any pipe holds while nobody reads
 LARGEST = 1 << 20  # bytes of a file that is worth keeping
 
 
@@ -39,6 +42,48 @@ class Named(NamedTuple):
     path: str
     mode: str
     id: str
+
+
+class _Batch:
+    """A ``git cat-file`` process that is asked for many objects at once.
+
+    Args:
+        repository: where the objects are.
+        option: ``--batch``, or ``--batch-check`` for the sizes alone.
+    """
+
+    def __init__(self, repository: Repository, option: str) -> None:
+        self._repository, self._option = repository, option
+
+    @cached_property
+    def _process(self) -> Any:
+        command = ["git", *QUIET, "-c", NO_HOOKS, "cat-file", self._option]
+        return run.execute(self._repository.git, command, as_process=True, istream=PIPE)
+
+    def ask(self, ids: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+        """The size of each object, and its content with ``--batch``.
+
+        Raises:
+            ValueError: one of them is missing, or Git ended.
+        """
+        for start in range(0, len(ids), AT_ONCE):
+            yield from self._ask(ids[start : start + AT_ONCE])
+
+    def _ask(self, ids: Sequence[str]) -> list[tuple[int, bytes]]:
+        try:
+            self._process.stdin.write("".join(f"{name}\n" for name in ids).encode())
+            self._process.stdin.flush()
+            return [self._answer() for _ in ids]
+        except (BrokenPipeError, ValueError):
+            del self._process  # the other answers were not read: the next question has a new one
+            raise ValueError("Git lacks an object, or ended") from None
+
+    def _answer(self) -> tuple[int, bytes]:
+        """A line ``<id> <type> <size>``; then the bytes and a line end."""
+        _, _, size = self._process.stdout.readline().split()
+        if self._option != "--batch":
+            return int(size), b""
+        return int(size), self._process.stdout.read(int(size) + 1)[:-1]
 
 
 class Blobs:
@@ -107,18 +152,35 @@ class Blobs:
         if _is_plain(path):
             with contextlib.suppress(ValueError):  # ls-tree below gives the error
                 named = self._find(commit_id, path)
-                return [self._entry(file) for file in self._files(named)] if named else []
+                return self._with_sizes(list(self._files(named))) if named else []
         return entries(self._repository, commit_id, path)
 
-    def _entry(self, named: Named) -> Entry:
-        """A file with its size.
+    def _with_sizes(self, files: list[Named]) -> list[Entry]:
+        """The files with their sizes; ValueError where Git lacks one."""
+        sizes = self._batch_check.ask([file.id for file in files if file.mode != SUBMODULE])
+        return [
+            Entry(file.path, file.mode, file.id, 0 if file.mode == SUBMODULE else next(sizes)[0])
+            for file in files
+        ]
+
+    @cached_property
+    def _batch_check(self) -> _Batch:
+        return _Batch(self._repository, "--batch-check")
+
+    @cached_property
+    def _batch(self) -> _Batch:
+        return _Batch(self._repository, "--batch")
+
+    def small(self, ids: list[str]) -> list[bytes]:
+        """The contents of small blobs.
 
         Raises:
-            ValueError: the object is missing.
+            Unavailable: Git lacks one of them.
         """
-        is_file = named.mode != SUBMODULE
-        size = self._git.get_object_header(named.id)[2] if is_file else 0
-        return Entry(named.path, named.mode, named.id, size)
+        try:
+            return [data for _, data in self._batch.ask(ids)]
+        except ValueError:
+            raise Unavailable(f"Git cannot read all of {len(ids)} files", "git fsck") from None
 
     def ending(self, commit_id: str, *endings: str) -> tuple[Named, ...]:
         """Every file of a commit whose name ends so, in Git's order.
