@@ -12,7 +12,7 @@ from tagship.disk import files as disk_files
 from tagship.dvc import stages
 from tagship.dvc.stages import Stage
 from tagship.errors import Corrupt, NotFound
-from tagship.git import run, tree
+from tagship.git import tree
 from tagship.registry.project_files import LOCK_FILE, PIPELINE_FILE
 from tagship.text import yaml
 from tagship.text.paths import check_path
@@ -181,9 +181,7 @@ def pipeline_at(blobs: tree.Blobs, commit: str, folder: str, path: str) -> list[
     return pipeline
 
 
-def find_out(
-    repository: run.Repository, blobs: tree.Blobs, commit: str, pipeline: list[Stage], path: str
-) -> Out:
+def find_out(blobs: tree.Blobs, commit: str, pipeline: list[Stage], path: str) -> Out:
     """Find who tracks a path: a stage, a ``.dvc`` file near it, Git, or a DVC file anywhere.
 
     Raises:
@@ -196,9 +194,9 @@ def find_out(
         return out
     entries = blobs.entries(commit, path)
     if entries:  # Git keeps a stage's output with cache: false
-        _check_not_lfs(repository, entries)
+        _check_not_lfs(blobs, entries)
         return replace(git_out(path, entries), stage=out.stage if out else None)
-    names = tree.paths(repository, commit)
+    names = [named.path for named in blobs.ending(commit, ".dvc", LOCK_FILE)]
     dvc_files = [name for name in names if name.endswith(".dvc")]
     locks = [name for name in names if posixpath.basename(name) == LOCK_FILE]
     others = [s for name in locks for s in pipeline_at(blobs, commit, posixpath.dirname(name), "")]
@@ -307,12 +305,12 @@ def _members(out: dict[str, Any], name: str) -> tuple[Cached, ...]:
     )
 
 
-def _check_not_lfs(repository: run.Repository, entries: list[tree.Entry]) -> None:
+def _check_not_lfs(blobs: tree.Blobs, entries: list[tree.Entry]) -> None:
     """Refuse what Git LFS keeps: the commit has a pointer of some hundred bytes, not the model."""
     small = [
         entry for entry in entries if entry.mode.startswith("100") and entry.size < LFS_LARGEST
     ]
-    contents = tree.small_blobs(repository, [entry.blob for entry in small]) if small else []
+    contents = blobs.small([entry.blob for entry in small]) if small else []
     for entry, data in zip(small, contents, strict=True):
         if data.startswith(LFS_HEAD):
             raise Corrupt(

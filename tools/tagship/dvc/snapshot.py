@@ -16,7 +16,7 @@ from tagship.dvc import pointers, stages
 from tagship.dvc.pointers import Out, Pointer
 from tagship.dvc.stages import Stage
 from tagship.errors import Corrupt, NotFound
-from tagship.git import run, tree
+from tagship.git import tree
 from tagship.registry import artifacts
 from tagship.registry.project_files import OLD_FILE, PARAMS_FILE
 from tagship.text import yaml
@@ -68,7 +68,7 @@ class Snapshot:
         return [yaml.plain(stage.to_json()) for stage in self.makers]
 
 
-def snapshot(repository: run.Repository, blobs: tree.Blobs, commit: str, model: str) -> Snapshot:
+def snapshot(blobs: tree.Blobs, commit: str, model: str) -> Snapshot:
     """A model at a commit.
 
     Raises:
@@ -84,9 +84,7 @@ def snapshot(repository: run.Repository, blobs: tree.Blobs, commit: str, model: 
     artifact = declared[model]
     _check_names(artifact)
     pipeline = pointers.pipeline_at(blobs, commit, folder, artifact.path)
-    outs = tuple(
-        pointers.find_out(repository, blobs, commit, pipeline, path) for path in artifact.paths
-    )
+    outs = tuple(pointers.find_out(blobs, commit, pipeline, path) for path in artifact.paths)
     related = stages.related(pipeline, artifact.path)
     metric_paths = _metric_paths(blobs, commit, artifact, related, alone=len(declared) == 1)
     return Snapshot(
@@ -94,7 +92,7 @@ def snapshot(repository: run.Repository, blobs: tree.Blobs, commit: str, model: 
         commit,
         outs,
         tuple(stages.makers(pipeline, artifact.path)),
-        tuple(_metric_outs(repository, blobs, commit, pipeline, metric_paths)),
+        tuple(_metric_outs(blobs, commit, pipeline, metric_paths)),
         _params(blobs, commit, related),
     )
 
@@ -148,11 +146,7 @@ def _is_named(artifact: artifacts.Artifact, path: str) -> bool:
 
 
 def _metric_outs(
-    repository: run.Repository,
-    blobs: tree.Blobs,
-    commit: str,
-    pipeline: list[Stage],
-    paths: Iterable[str],
+    blobs: tree.Blobs, commit: str, pipeline: list[Stage], paths: Iterable[str]
 ) -> Iterator[Out]:
     for path in paths:
         entries = blobs.entries(commit, path)
@@ -160,7 +154,7 @@ def _metric_outs(
             yield pointers.git_out(path, entries)
         else:
             with contextlib.suppress(NotFound):  # declared, and not there at this commit
-                yield pointers.find_out(repository, blobs, commit, pipeline, path)
+                yield pointers.find_out(blobs, commit, pipeline, path)
 
 
 def _params(blobs: tree.Blobs, commit: str, related: list[Stage]) -> Any:

@@ -2,14 +2,18 @@
 
 import re
 import subprocess
-from typing import Any, BinaryIO, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from tagship.errors import TagshipError, Unavailable
 from tagship.git import clone, run
 from tagship.git.run import NO_HOOKS, QUIET, CommandFailed, Repository
 
 BLOCK = 1 << 20  # bytes copied at a time
+AT_ONCE = 300  # questions, of 41 bytes: as many as any pipe holds while nobody reads
 _HEAD = re.compile(rb"([0-9a-f]{40}) ([a-z]+) (\d+)\n")  # git-cat-file(1), "BATCH OUTPUT"
+
+T = TypeVar("T")
 
 
 class Header(NamedTuple):
@@ -41,21 +45,46 @@ class Batch:
         Raises:
             Unavailable: Git's process ended.
         """
+        self._ask([name])
+        return self._header()
+
+    def headers(self, names: Sequence[str]) -> Iterator[Header | None]:
+        """The same of many, asked at once. All of them must be taken."""
+        return self._each(names, self._header)
+
+    def read(self, name: str) -> tuple[Header, bytes] | None:
+        """An object and its content; as ``header`` else."""
+        self._ask([name])
+        return self._object()
+
+    def objects(self, names: Sequence[str]) -> Iterator[tuple[Header, bytes] | None]:
+        """The same of many, asked at once. All of them must be taken."""
+        return self._each(names, self._object)
+
+    def _each(self, names: Sequence[str], answer: Callable[[], T]) -> Iterator[T]:
+        for start in range(0, len(names), AT_ONCE):
+            part = names[start : start + AT_ONCE]
+            self._ask(part)
+            for _ in part:
+                yield answer()
+
+    def _ask(self, names: Sequence[str]) -> None:
         process = self._running()
         try:
-            process.stdin.write(name.encode("utf-8", "surrogateescape") + b"\n")
+            process.stdin.write("".join(f"{n}\n" for n in names).encode("utf-8", "surrogateescape"))
             process.stdin.flush()
         except BrokenPipeError:
             raise self._last_words() from None
-        line = process.stdout.readline()
+
+    def _header(self) -> Header | None:
+        line = self._process.stdout.readline()
         if not line.endswith(b"\n"):
             raise self._last_words()
         head = _HEAD.fullmatch(line)
         return Header(head[1].decode(), head[2].decode(), int(head[3])) if head else None
 
-    def read(self, name: str) -> tuple[Header, bytes] | None:
-        """An object and its content; as ``header`` else."""
-        header = self.header(name)
+    def _object(self) -> tuple[Header, bytes] | None:
+        header = self._header()
         if header is None:
             return None
         content = self._process.stdout.read(header.size + 1)

@@ -10,6 +10,7 @@ from typing import Any
 from tagship.errors import Corrupt, TagshipError, explain
 from tagship.host import installed, link
 from tagship.host.store import Store
+from tagship.inspect import find
 from tagship.progress import Tell, nobody
 from tagship.registry import artifacts
 from tagship.registry.catalog import Catalog, Release
@@ -22,11 +23,13 @@ from tagship.workspace.source import Source
 class ModelRow:
     """One model: what is live, what is the latest, and the live version's bytes.
 
-    ``note`` says what of it cannot be read here; None where all can.
+    Attributes:
+        path: as HEAD declares it; None for a model that is deployed here and left dvc.yaml.
+        note: what of it cannot be read here, or that HEAD declares it no more; None otherwise.
     """
 
     model: str
-    path: str
+    path: str | None
     live: str | None
     latest: str | None
     behind: bool
@@ -53,29 +56,34 @@ class VersionRow:
 
 
 def models(source: Source, host: Host, tell: Tell = nobody) -> list[ModelRow]:
-    """One row for each model that HEAD declares; ``tell`` as for ``versions``."""
-    catalogs, declared = source.catalogs(), source.artifacts()
-    known = {model: catalogs.get(model, Catalog(model)) for model in sorted(declared)}
+    """One row for each model that HEAD declares, or that is deployed here; ``tell`` as for
+    ``versions``."""
+    declared, catalogs = source.artifacts(), source.catalogs()
+    known = {
+        model: catalogs.get(model, Catalog(model)) for model in sorted(find.models(declared, host))
+    }
     _tell_lacking(source, known.values(), tell)
     return [
-        _model_row(host.store(model), declared[model], catalog) for model, catalog in known.items()
+        _model_row(host.store(model), declared.get(model), catalog)
+        for model, catalog in known.items()
     ]
 
 
-def _model_row(store: Store, artifact: artifacts.Artifact, known: Catalog) -> ModelRow:
-    note: str | None = None
+def _model_row(store: Store, artifact: artifacts.Artifact | None, known: Catalog) -> ModelRow:
+    note = None if artifact else ": ".join(find.undeclared(known.model))
+    is_readable = True
     try:
         live = installed.told_live(store)
         described = installed.read_metadata(store, live.directory) if live else None
     except (Corrupt, OSError) as error:  # one model's trouble is not the others'
-        live, described, (note, _) = None, None, explain(error)
+        live, described, (note, _), is_readable = None, None, explain(error), False
     latest = str(known.latest.version) if known.latest else None
     return ModelRow(
-        artifact.model,
-        artifact.path,
+        known.model,
+        artifact.path if artifact else None,
         live.version if live else None,
         latest,
-        note is None and known.is_ahead_of(live.version if live else None),
+        is_readable and known.is_ahead_of(live.version if live else None),
         described.size if described else None,
         known.deprecated,
         note,
@@ -96,6 +104,11 @@ def versions(source: Source, store: Store, model: str, tell: Tell = nobody) -> l
     """
     known = source.catalog(model)
     _tell_lacking(source, [known], tell)
+    return rows(source, store, known)
+
+
+def rows(source: Source, store: Store, known: Catalog) -> list[VersionRow]:
+    """The same, of a catalog."""
     live = installed.told_live(store)
     on_disk = {link.version_of(directory) for directory in store.directories()}
     pins = store.pins()
@@ -105,7 +118,7 @@ def versions(source: Source, store: Store, model: str, tell: Tell = nobody) -> l
             str(release.tag.name),
             clock.stamp(release.tag.at),
             release.commit,
-            *_size_and_metrics(source, model, release),
+            *_size_and_metrics(source, known.model, release),
             release.stages,
             str(release.version) in on_disk,
             live is not None and live.version == str(release.version),

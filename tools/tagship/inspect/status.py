@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from tagship.disk import files as disk_files
-from tagship.errors import Corrupt, explain
+from tagship.errors import Corrupt, NotFound, explain
 from tagship.git import clone
 from tagship.host import history, installed, journal
 from tagship.host import link as host_link
 from tagship.host.link import LinkState
 from tagship.host.metadata import Metadata
 from tagship.host.store import Store
+from tagship.inspect import find
 from tagship.inspect import verify as inspect_verify
 from tagship.inspect.verify import Verification
 from tagship.registry.catalog import Catalog
@@ -55,21 +56,47 @@ class Status:
 def status(source: Source, host: Host, model: str) -> Status:
     """Whether the live version is the right one and intact, and the commands that fix what is not.
 
-    A model that cannot be read is broken: the other models are reported all the same.
+    Raises:
+        NotFound: HEAD declares no such model, and it is not deployed here.
     """
     try:
-        store, known = host.store(model), source.catalog(model)
+        source.declared(model)
+        is_declared = True
+    except NotFound:
+        if not find.is_deployed(host, model):
+            raise
+        is_declared = False
+    return _of(source, host, source.versions(model), is_declared=is_declared)
+
+
+def of_all(source: Source, host: Host) -> list[Status]:
+    """The status of every model that HEAD declares, or that is deployed here."""
+    declared, catalogs = source.artifacts(), source.catalogs()
+    known = [catalogs.get(model, Catalog(model)) for model in find.models(declared, host)]
+    inspect_verify.foresee(source, host, known)
+    return [_of(source, host, one, is_declared=one.model in declared) for one in known]
+
+
+def _of(source: Source, host: Host, known: Catalog, *, is_declared: bool) -> Status:
+    """A model that cannot be read is broken: the other models are reported all the same."""
+    model = known.model
+    try:
+        store = host.store(model)
 
         def verify(directory: str) -> Verification:
             return inspect_verify.verify_directory(source, host.policy, store, known, directory)
 
-        result = _status(source, store, known, verify)
-        of_clone = _clone_findings(source, known, result.live)
-        return replace(result, findings=(*result.findings, *of_clone))
+        status = _status(source, store, known, verify)
+        of_clone = _clone_findings(source, known, status.live)
+        status = replace(status, findings=(*status.findings, *of_clone))
     except (Corrupt, OSError) as error:
         what, hint = explain(error)
         fix = hint.partition(": ")[2] or hint  # it may begin with words
-        return Status(model, None, None, (Finding(State.BROKEN, what, fix),))
+        status = Status(model, None, None, (Finding(State.BROKEN, what, fix),))
+    if is_declared:
+        return status
+    undeclared = Finding(State.DRIFTED, *find.undeclared(model))
+    return replace(status, findings=(undeclared, *status.findings))
 
 
 def _clone_findings(source: Source, known: Catalog, live: str | None) -> Iterable[Finding]:

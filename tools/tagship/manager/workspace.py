@@ -107,9 +107,9 @@ class Workspace:
         from tagship.inspect import status
 
         source, host = self._view
-        names = sorted(source.artifacts()) if models is None else models
-        declared = [source.declared(name).model for name in names]
-        return [status.status(source, host, name) for name in declared]
+        if models is None:
+            return status.of_all(source, host)
+        return [status.status(source, host, name) for name in models]
 
     def verify(self, ref: str | Ref | None = None) -> "list[Verification]":
         """Check deployed files against the checksums in the tag.
@@ -165,8 +165,11 @@ class Workspace:
 
     def _pasts(self, models: Iterable[str] | None) -> "dict[str, Past]":
         """The histories of models: of those that are declared, and those that have one here."""
+        from tagship.host import journal
         from tagship.inspect import events
 
         source, host = self._view
-        known = events.known_models(source.artifacts(), host.root) if models is None else models
-        return {name: events.past_of(source, host, name) for name in known}
+        if models is None:
+            known = events.known_models(source.artifacts(), host)
+            return {name: journal.events(host.store(name)) for name in known}
+        return {name: events.past_of(source, host, name) for name in models}

@@ -4,6 +4,7 @@ import difflib
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from tagship.errors import Corrupt, NotFound
@@ -46,6 +47,11 @@ def parse(data: bytes, folder: str = "") -> dict[str, Artifact]:
     Raises:
         Corrupt: the file or an entry is not valid.
     """
+    return dict(_parse(data, folder))
+
+
+@lru_cache(maxsize=16)  # all models of a dvc.yaml are asked for one by one, and at many commits
+def _parse(data: bytes, folder: str) -> dict[str, Artifact]:
     name = posixpath.join(folder, PIPELINE_FILE)
     declared = yaml.parse(data, name).get("artifacts") or {}
     if not isinstance(declared, dict):

@@ -25,7 +25,6 @@ from tagship.dvc.content import Content
 from tagship.dvc.pointers import Pointer
 from tagship.dvc.stages import Stage
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
-from tagship.git import commits
 from tagship.registry import artifacts
 from tagship.report import plot_data
 from tagship.report.charts import one_line
@@ -154,11 +153,9 @@ def read(source: Source, model: str, sides: Sequence[Side]) -> tuple[Plot, ...]:
 
 
 def _commit(source: Source, model: str, side: Side) -> _Commit:
-    try:
-        commits.commit(source.repository, side.commit)
-    except NotFound:
+    if not source.blobs.has(side.commit):
         what = f"its commit {side.commit[:10]} is not in this clone"
-        raise NotFound(what, "git fetch --tags") from None
+        raise NotFound(what, "git fetch --tags")
     folder, name = artifacts.pipeline_of(model)
     data = source.blobs.read(side.commit, name) or b""
     artifact = artifacts.parse(data, folder).get(model)
@@ -300,9 +297,7 @@ def _files(commit: _Commit, path: str) -> Iterator[tuple[str, bytes | TagshipErr
             f"{path} is a template that DVC fills in, which tagship does not", "dvc plots"
         )
     source = commit.source
-    out = pointers.find_out(
-        source.repository, source.blobs, commit.side.commit, commit.pipeline, path
-    )
+    out = pointers.find_out(source.blobs, commit.side.commit, commit.pipeline, path)
     for pointer in commit.content.files(out.pointers):
         name = posixpath.join(posixpath.dirname(path), pointer.path)
         try:

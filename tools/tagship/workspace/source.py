@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -70,11 +71,15 @@ class Source:
         Raises:
             NotFound: it has no tag, and HEAD does not declare it.
         """
-        annotated, lightweight = tags.read_all(self.repository, model)
-        versions = catalog.of(annotated, model, lightweight)
+        versions = self.versions(model)
         if not versions.releases:
             self.declared(model)
         return versions
+
+    def versions(self, model: str) -> Catalog:
+        """The same, empty where no tag is the model's, declared or not."""
+        annotated, lightweight = tags.read_all(self.repository, model)
+        return catalog.of(annotated, model, lightweight)
 
     def catalogs(self) -> dict[str, Catalog]:
         """The versions of every model that has tags."""
@@ -111,7 +116,7 @@ class Source:
         """
         from tagship.dvc import snapshot
 
-        at_commit = snapshot.snapshot(self.repository, self.blobs, commit, model)
+        at_commit = snapshot.snapshot(self.blobs, commit, model)
         for path in at_commit.artifact.paths:
             self.check_apart(model, self.repository.top / path)
         return at_commit
@@ -149,10 +154,10 @@ class Source:
         """
         head = commits.commit(self.repository, "HEAD").id
         declared: dict[str, Artifact] = {}
-        for path in tree.paths(self.repository, head):
-            folder, _, name = path.rpartition("/")
+        for file in self.blobs.ending(head, PIPELINE_FILE):
+            folder, _, name = file.path.rpartition("/")
             if name == PIPELINE_FILE:
-                declared.update(artifacts.parse(self.blobs.read(head, path) or b"", folder))
+                declared.update(artifacts.parse(self.blobs.content(file.id) or b"", folder))
         return declared
 
     def declared(self, model: str) -> Artifact:
@@ -161,11 +166,28 @@ class Source:
         Raises:
             NotFound: it does not, with the nearest name; or the repository has no commit yet.
         """
-        declared = self.artifacts()
-        if model not in declared:
-            artifacts.check_not_old(self.blobs.read("HEAD", OLD_FILE), model)
-            raise artifacts.unknown_model(model, declared)
-        return declared[model]
+        head = commits.commit(self.repository, "HEAD").id
+        folder, name = artifacts.pipeline_of(model)
+        known = artifacts.parse(self.blobs.read(head, name) or b"", folder)
+        if model not in known:
+            artifacts.check_not_old(self.blobs.read(head, OLD_FILE), model)
+            raise artifacts.unknown_model(model, self.artifacts())
+        return known[model]
+
+    def foresee(self, releases: Iterable[Release]) -> None:
+        """Read the commits of versions that will be described, in one process."""
+        ids = [release.commit for release in releases if release.commit not in self._commits]
+        self._commits.update(commits.read(self.repository, ids))
+
+    def _commit(self, commit_id: str) -> commits.Commit:
+        if commit_id not in self._commits:
+            self._commits[commit_id] = commits.commit(self.repository, commit_id)
+        return self._commits[commit_id]
+
+    @cached_property
+    def _commits(self) -> dict[str, commits.Commit]:
+        """Commits that were read, by id: an id stands for the same commit forever."""
+        return {}
 
     def describe(
         self, release: Release, at_commit: "Snapshot", files: "tuple[File, ...]"
@@ -174,7 +196,7 @@ class Source:
         from importlib.metadata import version
 
         tag, artifact = release.tag, at_commit.artifact
-        commit = commits.commit(self.repository, release.commit)
+        commit = self._commit(release.commit)
         return Metadata(
             model=artifact.model,
             version=str(release.version),
