@@ -157,7 +157,7 @@ class Source:
         for file in self.blobs.ending(head, PIPELINE_FILE):
             folder, _, name = file.path.rpartition("/")
             if name == PIPELINE_FILE:
-                declared.update(artifacts.parse(self.blobs.content(file.id) or b"", folder))
+                declared.update(artifacts.parse(self.blobs.read(head, file.path) or b"", folder))
         return declared
 
     def declared(self, model: str) -> Artifact:
