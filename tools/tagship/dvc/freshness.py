@@ -30,21 +30,21 @@ class Difference:
         stage: as ``dvc repro`` takes it, in the folder of ``.dvc``.
         what: what differs, a phrase each; empty where the stage never ran.
         recorded_in: the file with the recorded values, from Git's top.
-        skipped: DVC skips the stage: it is frozen, or only frozen stages depend on it.
+        frozen: the stage is frozen, or only frozen stages depend on it: ``dvc repro`` skips it.
         data: paths of data from ``dvc add`` or an import that were changed since.
     """
 
     stage: str
     what: tuple[str, ...]
     recorded_in: str
-    skipped: bool = False
+    frozen: bool = False
     data: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         what = self.data or self.what
         verb = "differ" if len(what) > 1 else "differs"
         stage = f"stage {self.stage}" + (
-            " (frozen, or above a frozen stage)" if self.skipped else ""
+            " (frozen, or above a frozen stage)" if self.frozen else ""
         )
         if not what:
             return f"{stage} was never run"
@@ -80,7 +80,7 @@ class _Plan:
         makers: the stages whose outputs hold the model and its self-test.
         outs: those outputs.
         upstream: what feeds each stage directly.
-        skipped: stages that DVC does not look at because of a frozen one.
+        skipped: the frozen stages, and those that only they depend on.
         frozen: the stages that are frozen, imports aside.
         notes: what cannot be compared.
     """
@@ -276,7 +276,7 @@ def _uncommitted(repository: Repository, plan: _Plan, ignored: Any) -> list[str]
 def _fix(plan: _Plan, top: Path, project: Path, differences: list[Difference]) -> str:
     """The commands to run at Git's top."""
     commands = [] if project == top else [f"cd {shlex.quote(os.path.relpath(project, top))}"]
-    if any(difference.skipped for difference in differences):
+    if any(difference.frozen for difference in differences):
         commands += [f"dvc unfreeze {shlex.quote(_address(stage))}" for stage in plan.frozen]
     data = [stage for stage in plan.upstream if not _is_pipeline(stage)]
     for stage in data:
