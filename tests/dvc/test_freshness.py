@@ -25,7 +25,7 @@ def ask(repo: Path, form: Form) -> freshness.Answer:
 
 def tagship_says(repo: Path, form: Form) -> set[str]:
     """The stages that differ, without those that DVC skips."""
-    return {d.stage for d in ask(repo, form).differences if not d.frozen}
+    return {d.stage for d in ask(repo, form).differences if d.kind == "stage"}
 
 
 def dvc_would_run(repo: Path, form: Form) -> set[str]:
