@@ -16,8 +16,8 @@ ONE, TWO, THREE, FOUR, FIVE = (place(f"{number}.0.0") for number in range(1, 6))
 
 def deploys(*places: Place, action: str = "deploy", status: str = "succeeded") -> list[Event]:
     return [
-        Event(0, "", "", action, status, "m", one.version, directory=one.directory)
-        for one in places
+        Event(0, "", "", action, status, "m", place.version, directory=place.directory)
+        for place in places
     ]
 
 
@@ -35,8 +35,8 @@ def decide(
     target = history.rollback_target(events, live)
     decided = cleanup.decide(there, events, live, target, pinned, opened, keep)
     return [
-        f"{one.directory.removesuffix('_20261120_120000')[1:]}: {why or 'goes'}"
-        for one, why in decided
+        f"{place.directory.removesuffix('_20261120_120000')[1:]}: {why or 'goes'}"
+        for place, why in decided
     ]
 
 
@@ -81,6 +81,19 @@ def test_a_pinned_version_and_one_that_a_process_has_open_stay() -> None:
         "4.0.0: rollback target",
         "5.0.0: live",
     ]
+
+
+def test_keep_0_keeps_what_is_live_the_rollback_target_and_the_pinned() -> None:
+    every = deploys(ONE, TWO, THREE, FOUR, FIVE)
+    assert decide(every, live=FIVE, keep=0, pinned=("1.0.0",)) == [
+        "1.0.0: pinned",
+        "2.0.0: goes",
+        "3.0.0: goes",
+        "4.0.0: rollback target",
+        "5.0.0: live",
+    ]
+    lost = decide([], live=None, keep=0, places=[ONE, TWO])
+    assert lost == ["1.0.0: goes", "2.0.0: goes"]
 
 
 def test_a_pin_keeps_every_directory_of_its_version() -> None:
