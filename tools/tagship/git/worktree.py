@@ -66,6 +66,15 @@ def conflict(repository: Repository) -> Conflict | None:
     return Conflict(tuple(paths), *under_way)
 
 
+def tracked(repository: Repository, names: Iterable[str]) -> set[str]:
+    """The files in the index at or below ``names``; none where no name is given."""
+    names = tuple(names)
+    if not names:
+        return set()
+    answer = run.ask(repository, "--literal-pathspecs", "ls-files", "-z", "--", *names)
+    return set(answer.split("\0")[:-1])
+
+
 def index(folder: Path, name: str) -> dict[str, str]:
     """Mode by path of the files in the index at or below ``name``; relative to ``folder``."""
     arguments = ("--literal-pathspecs", "ls-files", "--stage", "-z", "--", name)

@@ -3,25 +3,28 @@
 ``plan`` checks and changes nothing, ``publish`` carries the plan out.
 """
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from semver import Version
 
-from tagship.disk import files as disk_files
-from tagship.dvc import repo
+from tagship.dvc import freshness, stages
 from tagship.dvc.content import Content
-from tagship.dvc.pointers import Out
-from tagship.dvc.snapshot import Snapshot, changed_inputs
-from tagship.errors import Corrupt, InvalidName, NotFound, Refused, Unavailable
+from tagship.dvc.freshness import Answer
+from tagship.dvc.snapshot import Snapshot
+from tagship.errors import Corrupt, InvalidName, Locked, NotFound, Refused, Unavailable
 from tagship.git import commits, remotes, worktree
+from tagship.host import project
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry import refs, tags
 from tagship.registry.project_files import LOCK_FILE
 from tagship.registry.refs import Action, TagName
 from tagship.release import merges, numbers
 from tagship.release import remotes as release_remotes
+from tagship.release.numbers import Known
 from tagship.signing.statement import Signature, Statement
 from tagship.text import escape, redact
 from tagship.workspace.source import Source
@@ -124,7 +127,7 @@ def release(
     """Publish what HEAD has of a model as its next version.
 
     Raises:
-        NotFound, Refused: as for ``plan``.
+        NotFound, Refused, Locked: as for ``plan``.
         Corrupt, Unavailable: the bytes cannot be pushed, or the tag; then no tag is left.
     """
     release_plan = plan(source, model, options)
@@ -138,51 +141,85 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
 
     Raises:
         NotFound: there is no such model, or no commit, or neither DVC nor Git tracks the model.
-        Refused: its files are not committed, or the version exists, here or on the remote.
+        Refused: its files are not committed, the commit did not build it, or the version exists,
+            here or on the remote.
+        Locked: another DVC process works on the stages that make it.
         AlreadyReleased: the commit carries a version already, or the bytes are the last version's.
         Unavailable: with ``push``, the Git remote does not answer.
     """
     refs.check_model(model)
     if options.bump not in BUMPS:
         raise InvalidName(f"there is no bump {options.bump!r}", "there are: " + ", ".join(BUMPS))
-    head = commits.commit(source.repository, "HEAD")
-    merges.check(source, head.id, model)
-    snapshot = _snapshot_of_head(source, head.id, model)
-    merges.check_markers(source, snapshot)
-    content = source.content(offline=True)
-    _check_committed(source, content, snapshot)
-    if not options.force:
-        _check_inputs(source, snapshot)
-    release_remotes.check_bytes(content, snapshot, push=options.push)
-    _check_branch(source, head.id)
+    head = commits.commit(source.repository, "HEAD").id
+    snapshot, notes = _releasable(source, head, model, options)
     known = numbers.known(
         source, model, push=options.push, deployed=options.deployed, tell=options.tell
     )
-    version, warnings = _version(source, known, options)
-    waiting = numbers.waiting(known, snapshot) if options.push and not options.version else None
-    if waiting is not None:
-        name, version, previous, warnings = waiting.tag.name, waiting.version, None, []
-    else:
-        numbers.check_number(source, known, version)
-        if not options.force:
-            numbers.check_new(source, known, snapshot, options.tell)
-        name = TagName(model, Action.REGISTER, version)
-        tags.check_can_tag(source.repository, name)
-        previous = max((v for v in known.here.taken if v < version), default=None)
-        highest = known.here.latest
-        if highest is not None and version < highest.version:
-            warnings.append(f"{version} is lower than {highest.version}, which stays the latest")
-    remote, branch, notes = known.remote, None, list[str]()
-    if options.push and remote:
-        branch, notes = release_remotes.branch_to_push(
-            source.repository, remote, head.id, options.tell, push_branch=options.push_branch
+    number = _number(source, known, snapshot, options)
+    push_to, branch, on_no_branch = None, None, list[str]()
+    if options.push and known.remote:
+        push_to = redact.text(known.remote)
+        branch, on_no_branch = release_remotes.branch_to_push(
+            source.repository, known.remote, head, options.tell, push_branch=options.push_branch
         )
     return ReleasePlan(
-        model, version, name, head.id, previous, _known_size(content, snapshot),
-        source.metrics(snapshot), waiting is not None,
-        redact.text(remote) if options.push and remote else None,
-        (*known.warnings, *warnings, *notes), branch,
+        model, number.version, number.tag, head, number.previous,
+        _known_size(source.content(offline=True), snapshot), source.metrics(snapshot),
+        number.waiting, push_to,
+        (*notes, *known.warnings, *number.notes, *on_no_branch), branch,
     )  # fmt: skip
+
+
+def _releasable(
+    source: Source, head: str, model: str, options: Options
+) -> tuple[Snapshot, tuple[str, ...]]:
+    """What HEAD has of the model, checked; and what could not be compared.
+
+    Raises:
+        NotFound, Refused, Locked: as for ``plan``.
+    """
+    merges.check(source, head, model)
+    snapshot = _snapshot_of_head(source, head, model)
+    merges.check_markers(source, snapshot)
+    _check_committed(source, snapshot.recorded_in)
+    notes = _check_built(source, snapshot, force=options.force)
+    release_remotes.check_bytes(source.content(offline=True), snapshot, push=options.push)
+    _check_branch(source, head)
+    return snapshot, notes
+
+
+@dataclass(frozen=True)
+class _Number:
+    """The number of a version.
+
+    Attributes:
+        previous: the highest version before it.
+        waiting: the commit was released as that version, and only the push is left to do.
+        notes: what the user should know.
+    """
+
+    version: Version
+    tag: TagName
+    previous: Version | None = None
+    waiting: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def _number(source: Source, known: Known, snapshot: Snapshot, options: Options) -> _Number:
+    version, notes = _version(source, known, options)
+    waiting = numbers.waiting(known, snapshot) if options.push and not options.version else None
+    if waiting is not None:
+        return _Number(waiting.version, waiting.tag.name, waiting=True)
+    numbers.check_number(source, known, version)
+    if not options.force:
+        numbers.check_new(source, known, snapshot, options.tell)
+    tag = TagName(known.here.model, Action.REGISTER, version)
+    tags.check_can_tag(source.repository, tag)
+    highest = known.here.latest
+    if highest is not None and version < highest.version:
+        notes.append(f"{version} is lower than {highest.version}, which stays the latest")
+    previous = max((v for v in known.here.taken if v < version), default=None)
+    return _Number(version, tag, previous, notes=tuple(notes))
 
 
 def publish(
@@ -273,56 +310,61 @@ def _snapshot_of_head(source: Source, head: str, model: str) -> Snapshot:
         raise error from None
 
 
-def _check_committed(source: Source, content: Content, snapshot: Snapshot) -> None:
-    """Refuse where the work tree differs from HEAD: in what holds the digests, or in the bytes."""
-    recorded_in = snapshot.recorded_in
-    changed = worktree.changed(source.repository, recorded_in) if not source.repository.bare else []
+def _check_committed(source: Source, names: list[str]) -> None:
+    """Refuse where these files differ from HEAD in index or work tree, or are not in it."""
+    changed = worktree.changed(source.repository, names) if not source.repository.bare else []
     if changed:
-        names = " ".join(changed)
-        raise Refused(
-            f"{names} differ{'s' if len(changed) == 1 else ''} from the last commit",
-            f'git add {names} && git commit -m "..."',
-        )
-    for out in snapshot.outs:
-        if not out.in_git and _is_edited(source, content, out):  # Git itself compared its own
-            command = f"dvc commit {out.stage}" if out.stage else f"dvc add {out.path}"
-            raise Refused(
-                f"{out.path} was changed: it differs from {out.recorded_in}",
-                f"{command}, then commit {out.recorded_in};"
-                f" or undo the change: dvc checkout {out.path}",
-            )
+        raise _not_committed(changed)
 
 
-def _is_edited(source: Source, content: Content, out: Out) -> bool:
-    """Whether the work tree has other bytes than the pointer promises; nothing there is fine."""
-    top = source.repository.top / out.path
-    if not top.exists():
-        return False
+def _not_committed(names: Sequence[str], fix: str = "") -> Refused:
+    what = f"{' '.join(names)} differ{'s' if len(names) == 1 else ''} from the last commit"
+    if fix:
+        return Refused(what, f"undo the change; or {fix}, and commit all that you changed")
+    return Refused(what, f'git add {shlex.join(names)} && git commit -m "..."')
+
+
+def _check_built(source: Source, snapshot: Snapshot, *, force: bool) -> tuple[str, ...]:
+    """Refuse a commit that the model was not built from: its tag would show the wrong inputs.
+
+    Returns:
+        What could not be compared.
+    """
+    paths = snapshot.artifact.paths
+    place = (source.repository.top / paths[0]).parent
     try:
-        files = content.files(out.pointers)
-    except (Unavailable, Corrupt):  # no list of the folder here: it is compared when it is pushed
-        return False
-    present = {path for path in [top, *top.rglob("*")] if path.is_file()}
-    for file in files:
-        path = top.parent / file.path
-        if path not in present:
-            return True
-        real = path.resolve()  # DVC may have linked it to its cache
-        if not file.matches(real, disk_files.digest(real).md5):
-            return True
-    extra = present - {top.parent / file.path for file in files}
-    return bool(extra) and not repo.all_ignored(source.project, extra)
+        nearest = project.find_project(place) or source.project
+        answer = freshness.ask(source.repository, nearest, paths, snapshot.recorded_in)
+    except (Locked, Refused) as error:
+        if not force:
+            raise
+        return (f"not compared with {LOCK_FILE}: {error.message}",)
+    _check_unedited(snapshot, answer)
+    if not force:
+        _check_inputs(snapshot.artifact.model, answer)
+    return answer.notes
 
 
-def _check_inputs(source: Source, snapshot: Snapshot) -> None:
-    """Refuse a commit that the model was not built from: its tag would show the wrong inputs."""
-    changed = changed_inputs(snapshot, source.blobs)
-    if changed:
-        names = ", ".join(changed[:3]) + (" and more" if len(changed) > 3 else "")
+def _check_unedited(snapshot: Snapshot, answer: Answer) -> None:
+    """Refuse a model whose files in the work tree have other bytes than the release would."""
+    for path in answer.edited:
+        out = next((o for o in snapshot.outs if stages.holds(path, o.path)), snapshot.outs[0])
+        command = f"dvc commit {out.stage}" if out.stage else f"dvc add {path}"
         raise Refused(
-            f"{snapshot.artifact.model} was not built from this commit:"
-            f" {names} differ{'s' if len(changed) == 1 else ''} from {LOCK_FILE}",
-            "dvc repro, and commit all that you changed; or release it anyway with --force",
+            f"{path} was changed: it differs from {out.recorded_in}",
+            f"{command}, then commit {out.recorded_in}; or undo the change: dvc checkout {path}",
+        )
+
+
+def _check_inputs(model: str, answer: Answer) -> None:
+    differences = [str(difference) for difference in answer.differences]
+    if answer.uncommitted:
+        raise _not_committed(answer.uncommitted, answer.fix if differences else "")
+    if differences:
+        more = f"; and {len(differences) - 3} more" if len(differences) > 3 else ""
+        raise Refused(
+            f"{model} was not built from this commit: {'; '.join(differences[:3])}{more}",
+            f"{answer.fix}, and commit all that you changed; or release it anyway with --force",
         )
 
 
