@@ -54,22 +54,23 @@ def models(source: Source, host: Host) -> list[ModelRow]:
     """One row for each model that HEAD declares."""
     catalogs = source.catalogs()
     return [
-        _model_row(host.store(model), artifact, catalogs.get(model, Catalog(model)))
-        for model, artifact in sorted(source.artifacts().items())
+        _model_row(host.store(model), entry, catalogs.get(model, Catalog(model)))
+        for model, entry in sorted(source.artifacts().items())
     ]
 
 
-def _model_row(store: Store, artifact: artifacts.Artifact, known: Catalog) -> ModelRow:
-    note: str | None = None
+def _model_row(store: Store, entry: artifacts.Artifact | Corrupt, known: Catalog) -> ModelRow:
+    note = path = None
     try:
+        path = artifacts.readable(entry).path
         live = installed.told_live(store)
         described = installed.read_metadata(store, live.directory) if live else None
     except (Corrupt, OSError) as error:  # one model's trouble is not the others'
         live, described, (note, _) = None, None, explain(error)
     latest = str(known.latest.version) if known.latest else None
     return ModelRow(
-        artifact.model,
-        artifact.path,
+        known.model,
+        path or "",
         live.version if live else None,
         latest,
         note is None and known.is_ahead_of(live.version if live else None),

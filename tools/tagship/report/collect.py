@@ -153,12 +153,12 @@ def _readable(
     source: Source,
     store: Store,
     model: str,
-    artifact: artifacts.Artifact | None,
+    entry: artifacts.Artifact | Corrupt | None,
     better: Mapping[str, str],
 ) -> ModelReport:
     """All that is known of a model; or only a note if its folder cannot be read."""
     try:
-        return _model(source, store, model, artifact, better)
+        return _model(source, store, model, entry, better)
     except (Corrupt, OSError) as error:
         what, hint = explain(error)
         note = _in_folder(store, f"it cannot be read here: {what}: {hint}")
@@ -172,11 +172,14 @@ def _model(
     source: Source,
     store: Store,
     model: str,
-    artifact: artifacts.Artifact | None,
+    entry: artifacts.Artifact | Corrupt | None,
     better: Mapping[str, str],
 ) -> ModelReport:
+    artifact = None if isinstance(entry, Corrupt) else entry
     past = _past(store)
     rows, notes = _versions(source, store, model, known=bool(past.events))
+    if isinstance(entry, Corrupt):
+        notes = (*notes, entry.message)
     live = _live(store, past)
     before = _before(live, past)
     latest = next((row for row in reversed(rows) if _is_available(row)), None)

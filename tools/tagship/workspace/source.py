@@ -1,5 +1,6 @@
 """Source: where versions come from. Tags, commits, and what they say of a model."""
 
+import functools
 import os
 import platform
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from tagship.errors import Refused
+from tagship.errors import Corrupt, Refused
 from tagship.git import commits, tree
 from tagship.git import run as git_run
 from tagship.host import metadata
@@ -108,25 +109,36 @@ class Source:
     def _from_top(self, path: Path) -> str:
         return os.path.relpath(path, self.repository.top)
 
+    def unread(self, at_commit: "Snapshot") -> tuple[str, ...]:
+        """What of a model at a commit is left out, and why: in the words of a note."""
+        from tagship.dvc import metric_files
+
+        missing = metric_files.missing(at_commit, self.content(offline=True))
+        notes = (f"the metrics in {path} are not here (dvc fetch {path})" for path in missing)
+        return (*at_commit.notes, *notes)
+
     def metrics(self, at_commit: "Snapshot") -> dict[str, Any]:
         """The model's metrics at a commit."""
         from tagship.dvc import metric_files
 
         return metric_files.metrics(at_commit, self.content(offline=True))
 
-    def artifacts(self) -> dict[str, Artifact]:
-        """Every model that HEAD declares, in any folder.
+    def artifacts(self) -> dict[str, Artifact | Corrupt]:
+        """Every model that HEAD declares, in any folder; an error for an entry that is not valid.
 
         Raises:
             NotFound: the repository has no commit yet.
             Corrupt: a dvc.yaml cannot be read.
         """
+        from tagship.dvc import pipeline
+
         head = commits.commit(self.repository, "HEAD").id
-        declared: dict[str, Artifact] = {}
+        declared: dict[str, Artifact | Corrupt] = {}
         for path in tree.paths(self.repository, head):
             folder, _, name = path.rpartition("/")
             if name == PIPELINE_FILE:
-                declared.update(artifacts.parse(self.blobs.read(head, path) or b"", folder))
+                read = functools.partial(self.blobs.read, head)
+                declared.update(pipeline.models(read, folder))
         return declared
 
     def declared(self, model: str) -> Artifact:
@@ -134,11 +146,12 @@ class Source:
 
         Raises:
             NotFound: it does not, with the nearest name; or the repository has no commit yet.
+            Corrupt: its entry is not valid.
         """
         declared = self.artifacts()
         if model not in declared:
             raise artifacts.unknown_model(model, declared)
-        return declared[model]
+        return artifacts.readable(declared[model])
 
     def describe(
         self, release: Release, at_commit: "Snapshot", files: "tuple[File, ...]"
