@@ -36,6 +36,9 @@ class Definition:
     problem: Corrupt | None = None
 
 
+NOWHERE = Definition("", {})
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """A dvc.yaml, resolved.
@@ -120,11 +123,12 @@ def read(name: str, lock: bytes, pipeline: Pipeline) -> list[Stage]:
 def _stages(name: str, locked: dict[str, Any], pipeline: Pipeline) -> Iterator[Stage]:
     for stage_name, entry in locked.items():
         definition = pipeline.definitions.get(stage_name)
+        stage = _stage(name, stage_name, entry, definition or NOWHERE)
+        # DVC leaves the entry of a stage that was renamed or removed in the lock
         if definition is not None:
-            yield _stage(name, stage_name, entry, definition)
+            yield stage
         elif (problem := pipeline.problem(stage_name)) is not None:
             yield Stage(stage_name, "", {}, {}, {}, (), name, problem=problem)
-        # DVC leaves the entry of a stage that was renamed or removed in the lock
 
 
 def _stage(lock: str, name: str, entry: dict[str, Any], definition: Definition) -> Stage:
