@@ -19,6 +19,7 @@ from dvc.stage import PipelineStage
 from tagship.dvc import pipeline
 from tagship.dvc.snapshot import Snapshot
 from tagship.git import commits
+from tagship.registry.artifacts import Artifact
 from tagship.text import yaml
 from tagship.workspace.find import find
 from tagship.workspace.source import Source
@@ -204,6 +205,24 @@ def _options(plot: Any) -> dict[str, Any]:
     """The options of a plot alone, not those of its file."""
     kept = plot if isinstance(plot, dict) else {}
     return {key: value for key, value in kept.items() if key in ("x", "y", "template")}
+
+
+@pytest.mark.parametrize("form", ALL, ids=str)
+def test_the_models_of_a_commit_are_those_that_dvc_has(ask: Ask, form: Form) -> None:
+    with _opened(ask(form).repo, form) as opened:
+        declared = opened.artifacts.read()
+    theirs = {}
+    for path, entries in declared.items():
+        folder = posixpath.dirname(posixpath.join(form.project, path))
+        for name, entry in entries.items():
+            model = f"{folder}:{name}" if folder else name
+            theirs[model] = (posixpath.join(folder, entry.path), entry.desc or "")
+    ours = {
+        model: (entry.path, entry.description)
+        for model, entry in ask(form).source.artifacts().items()
+        if isinstance(entry, Artifact)
+    }
+    assert ours == theirs
 
 
 @pytest.mark.parametrize("form", ALL, ids=str)

@@ -16,17 +16,17 @@ from tagship.dvc import config as dvc_config
 from tagship.dvc import values
 from tagship.errors import Corrupt
 from tagship.registry.project_files import PIPELINE_FILE
-from tagship.text import safe_yaml
 from tagship.text.paths import is_path
 
 if TYPE_CHECKING:
     from dvc.parsing import DataResolver, ForeachDefinition, MatrixDefinition
 
 MOST_STAGES = 10_000  # of one foreach or matrix
-MOST_VALUES = 1_000_000  # that are looked at while one dvc.yaml is resolved
+MOST_VALUES = 200_000  # that are looked at while one dvc.yaml is resolved; DVC needs 20 us each
+MOST_KNOWN = 50_000  # values that references may stand for
 MOST_REFERENCES = 20_000  # ``${...}``: DVC needs 50 microseconds for each
 MOST_TEXT = 32_000_000  # characters of what they stand for
-MOST_READ = safe_yaml.LARGEST  # bytes of all files that it reads
+MOST_READ = 1 << 20  # bytes of all files that it reads
 LONGEST_ERROR = 200  # characters; DVC's may hold all values
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -39,13 +39,17 @@ T = TypeVar("T")
 class TooMuch(ValueError):
     """What would be resolved is more than anybody would write."""
 
+    def __init__(self, why: str = "it expands to more than tagship resolves") -> None:
+        super().__init__(why)
+
 
 class _Budget:
     """What the entries of one dvc.yaml may take together; it is spent before it is taken."""
 
     def __init__(self) -> None:
-        self._values, self._references, self._text = MOST_VALUES, MOST_REFERENCES, MOST_TEXT
-        self._read, self._longest, self._pending = MOST_READ, 0, 0
+        self._left = {"values": MOST_VALUES, "references": MOST_REFERENCES, "text": MOST_TEXT,
+                      "known": MOST_KNOWN, "bytes": MOST_READ}  # fmt: skip
+        self._longest = self._pending = 0
 
     def parse(self, template: Any) -> None:
         """Count the references of an entry: DVC checks the syntax of each once.
@@ -53,36 +57,33 @@ class _Budget:
         Raises:
             TooMuch: all together are more than is resolved.
         """
-        self._references -= measure(template)[1]
-        if self._references < 0:
-            raise TooMuch(f"it has more than {MOST_REFERENCES:,} references")
+        self._spend("references", measure(template)[1])
 
     def fill(self, template: Any) -> None:
         """Count what filling a template in takes, once; raises TooMuch as ``parse``."""
         size, self._pending = measure(template)
-        self._values -= size
-        self._text -= self._pending * self._longest
-        self._check()
-
-    def know(self, data: Any) -> None:
-        """Count values that references may stand for; raises TooMuch as ``parse``."""
-        self._longest = max(self._longest, longest(data))
-        if self._pending * self._longest > self._text:  # a file that one template reads
-            self._text = -1
-        self._check()
+        self._spend("values", size)
+        self._spend("text", self._pending * self._longest)
 
     def read(self, data: bytes) -> None:
         """Count a file before it is parsed; raises TooMuch as ``parse``."""
-        self._read -= len(data)
-        self._check()
+        self._spend("bytes", len(data))
+
+    def know(self, data: Any) -> None:
+        """Count values that references may stand for; raises TooMuch as ``parse``."""
+        self._spend("known", measure(data)[0])
+        self._longest = max(self._longest, longest(data))
+        if self._pending * self._longest > self._left["text"]:  # a file that one template reads
+            raise TooMuch
 
     def fail(self, context: Any) -> None:
         """Count an error: DVC makes it of all values that it knows."""
-        self._values -= measure(context)[0]
+        self._left["values"] -= measure(context)[0]
 
-    def _check(self) -> None:
-        if min(self._values, self._text, self._read) < 0:
-            raise TooMuch("it expands to more than tagship resolves")
+    def _spend(self, what: str, count: int) -> None:
+        if count > self._left[what]:
+            raise TooMuch
+        self._left[what] -= count
 
 
 class _Files:

@@ -149,6 +149,7 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
         _check_inputs(source, snapshot)
     _check_branch(source, head.id)
     remote, theirs, warnings = _their_tags(source, model, push=options.push)
+    warnings += source.unread(snapshot)
     known = source.catalog(model)
     version = _next_version(known, theirs, options)
     waiting = _waiting(known, theirs, snapshot) if options.push and not options.version else None
