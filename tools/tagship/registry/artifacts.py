@@ -36,6 +36,8 @@ class Artifact:
         return (self.path,) if self.self_test is None else (self.path, self.self_test)
 
 
+LONGEST = 200  # characters of a path in an error
+
 Resolve = Callable[[str, Any], tuple[str, Any]]
 """Fills in the templates of an entry under ``artifacts:``: its name, and what it has."""
 
@@ -132,7 +134,8 @@ def _from_top(folder: str, path: str, where: str) -> str:
         return check_path(posixpath.normpath(posixpath.join(folder, path)))
     except Corrupt:
         raise Corrupt(
-            f"{where}: {path!r} is not a path in the repository", "fix dvc.yaml and commit it"
+            f"{where}: {path[:LONGEST]!r} is not a path in the repository",
+            "fix dvc.yaml and commit it",
         ) from None
 
 
