@@ -6,7 +6,6 @@ Everything is read from the commit with Git: opening a DVC repository at a revis
 
 import contextlib
 import functools
-import hashlib
 import posixpath
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -189,39 +188,3 @@ def _params(read: Read, folder: str, related: list[Stage]) -> Any:
             file = stages.join(stage.wdir, PARAMS_FILE)
             values[name if is_first else f"{file}:{name}"] = value
     return yaml.plain(values)
-
-
-def changed_inputs(snapshot: Snapshot, blobs: tree.Blobs) -> list[str]:
-    """Inputs that differ between the commit and dvc.lock: the model was not built from the commit.
-
-    Compared are the files that Git keeps, and params.yaml, with what dvc.lock recorded.
-
-    Returns:
-        Paths of files, and parameters as ``parameter `NAME```.
-    """
-    params = yaml.parse(blobs.read(snapshot.commit, PARAMS_FILE) or b"", PARAMS_FILE)
-    changed: dict[str, None] = {}
-    for stage in snapshot.makers:
-        for path, md5 in stage.deps.items():
-            data = None if md5 is None else blobs.read(snapshot.commit, path)
-            if data is not None and md5 not in _md5s(data):
-                changed[path] = None
-        for name, value in stage.params.items():
-            if ":" not in name and _parameter(params, name) != value:
-                changed[f"parameter `{name}`"] = None
-    return list(changed)
-
-
-def _md5s(data: bytes) -> set[str]:
-    """DVC 3's digest of a file, and DVC 2's, which knew one kind of line end."""
-    return {
-        hashlib.md5(text, usedforsecurity=False).hexdigest()
-        for text in (data, data.replace(b"\r\n", b"\n"))
-    }
-
-
-def _parameter(params: dict[str, Any], dotted: str) -> Any:
-    value: Any = params
-    for part in dotted.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value

@@ -24,6 +24,15 @@ def changed(repository: Repository, names: Iterable[str]) -> list[str]:
     return [line[3:] for line in answer.split("\0")[:-1]]
 
 
+def tracked(repository: Repository, names: Iterable[str]) -> set[str]:
+    """The files in the index at or below ``names``; none where no name is given."""
+    names = tuple(names)
+    if not names:
+        return set()
+    answer = run.ask(repository, "--literal-pathspecs", "ls-files", "-z", "--", *names)
+    return set(answer.split("\0")[:-1])
+
+
 def index(folder: Path, name: str) -> dict[str, str]:
     """Mode by path of the files in the index at or below ``name``; relative to ``folder``."""
     arguments = ("--literal-pathspecs", "ls-files", "--stage", "-z", "--", name)

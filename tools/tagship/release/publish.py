@@ -3,20 +3,29 @@
 ``plan`` checks and changes nothing, ``publish`` carries the plan out.
 """
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from semver import Version
 
-from tagship.disk import files as disk_files
-from tagship.dvc import repo
+from tagship.dvc import freshness, stages
 from tagship.dvc.content import Content
-from tagship.dvc.pointers import Out
-from tagship.dvc.snapshot import Snapshot, changed_inputs
-from tagship.errors import Corrupt, InvalidName, NotFound, Refused, TagshipError, Unavailable
+from tagship.dvc.freshness import Answer
+from tagship.dvc.snapshot import Snapshot
+from tagship.errors import (
+    Corrupt,
+    InvalidName,
+    Locked,
+    NotFound,
+    Refused,
+    TagshipError,
+    Unavailable,
+)
 from tagship.git import commits, remotes, worktree
+from tagship.host import project
 from tagship.progress import Progress, silent
 from tagship.registry import refs, tags
 from tagship.registry.catalog import Catalog, Release
@@ -144,12 +153,11 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
     head = commits.commit(source.repository, "HEAD")
     snapshot = _snapshot_of_head(source, head.id, model)
     content = source.content(offline=True)
-    _check_committed(source, content, snapshot)
-    if not options.force:
-        _check_inputs(source, snapshot)
+    _check_committed(source, snapshot.recorded_in)
+    notes = _check_built(source, snapshot, force=options.force)
     _check_branch(source, head.id)
     remote, theirs, warnings = _their_tags(source, model, push=options.push)
-    warnings += source.unread(snapshot)
+    warnings += [*notes, *source.unread(snapshot)]
     known = source.catalog(model)
     version = _next_version(known, theirs, options)
     waiting = _waiting(known, theirs, snapshot) if options.push and not options.version else None
@@ -256,56 +264,62 @@ def _snapshot_of_head(source: Source, head: str, model: str) -> Snapshot:
         raise error from None
 
 
-def _check_committed(source: Source, content: Content, snapshot: Snapshot) -> None:
-    """Refuse where the work tree differs from HEAD: in what holds the digests, or in the bytes."""
-    recorded_in = snapshot.recorded_in
-    changed = worktree.changed(source.repository, recorded_in) if not source.repository.bare else []
+def _check_committed(source: Source, names: list[str]) -> None:
+    """Refuse where these files differ from HEAD in index or work tree, or are not in it."""
+    changed = worktree.changed(source.repository, names) if not source.repository.bare else []
     if changed:
-        names = " ".join(changed)
-        raise Refused(
-            f"{names} differ{'s' if len(changed) == 1 else ''} from the last commit",
-            f'git add {names} && git commit -m "..."',
-        )
-    for out in snapshot.outs:
-        if not out.in_git and _is_edited(source, content, out):  # Git itself compared its own
-            command = f"dvc commit {out.stage}" if out.stage else f"dvc add {out.path}"
-            raise Refused(
-                f"{out.path} was changed: it differs from {out.recorded_in}",
-                f"{command}, then commit {out.recorded_in};"
-                f" or undo the change: dvc checkout {out.path}",
-            )
+        raise _not_committed(changed)
 
 
-def _is_edited(source: Source, content: Content, out: Out) -> bool:
-    """Whether the work tree has other bytes than the pointer promises; nothing there is fine."""
-    top = source.repository.top / out.path
-    if not top.exists():
-        return False
+def _not_committed(names: Sequence[str], fix: str = "") -> Refused:
+    what = f"{' '.join(names)} differ{'s' if len(names) == 1 else ''} from the last commit"
+    if fix:
+        return Refused(what, f"undo the change; or {fix}, and commit all that you changed")
+    return Refused(what, f'git add {shlex.join(names)} && git commit -m "..."')
+
+
+def _check_built(source: Source, snapshot: Snapshot, *, force: bool) -> tuple[str, ...]:
+    """Refuse a commit that the model was not built from: its tag would show the wrong inputs.
+
+    Returns:
+        What could not be compared.
+    """
+    paths = snapshot.artifact.paths
+    place = (source.repository.top / paths[0]).parent
     try:
-        files = content.files(out.pointers)
-    except (Unavailable, Corrupt):  # no list of the folder here: it is compared when it is pushed
-        return False
-    present = {path for path in [top, *top.rglob("*")] if path.is_file()}
-    for file in files:
-        path = top.parent / file.path
-        if path not in present:
-            return True
-        real = path.resolve()  # DVC may have linked it to its cache
-        if not file.matches(real, disk_files.digest(real).md5):
-            return True
-    extra = present - {top.parent / file.path for file in files}
-    return bool(extra) and not repo.all_ignored(source.project, extra)
+        answer = freshness.ask(
+            source.repository, project.find_project(place) or source.project, paths
+        )
+    except (Locked, Refused) as error:
+        if not force:
+            raise
+        return (f"not compared with {LOCK_FILE}: {error.message}",)
+    _check_unedited(snapshot, answer)
+    if not force:
+        _check_inputs(snapshot.artifact.model, answer)
+    return answer.notes
 
 
-def _check_inputs(source: Source, snapshot: Snapshot) -> None:
-    """Refuse a commit that the model was not built from: its tag would show the wrong inputs."""
-    changed = changed_inputs(snapshot, source.blobs)
-    if changed:
-        names = ", ".join(changed[:3]) + (" and more" if len(changed) > 3 else "")
+def _check_unedited(snapshot: Snapshot, answer: Answer) -> None:
+    """Refuse a model whose files in the work tree have other bytes than the release would."""
+    for path in answer.edited:
+        out = next((o for o in snapshot.outs if stages.holds(path, o.path)), snapshot.outs[0])
+        command = f"dvc commit {out.stage}" if out.stage else f"dvc add {path}"
         raise Refused(
-            f"{snapshot.artifact.model} was not built from this commit:"
-            f" {names} differ{'s' if len(changed) == 1 else ''} from {LOCK_FILE}",
-            "dvc repro, and commit all that you changed; or release it anyway with --force",
+            f"{path} was changed: it differs from {out.recorded_in}",
+            f"{command}, then commit {out.recorded_in}; or undo the change: dvc checkout {path}",
+        )
+
+
+def _check_inputs(model: str, answer: Answer) -> None:
+    differences = [str(difference) for difference in answer.differences]
+    if answer.uncommitted:
+        raise _not_committed(answer.uncommitted, answer.fix if differences else "")
+    if differences:
+        more = f"; and {len(differences) - 3} more" if len(differences) > 3 else ""
+        raise Refused(
+            f"{model} was not built from this commit: {'; '.join(differences[:3])}{more}",
+            f"{answer.fix}, and commit all that you changed; or release it anyway with --force",
         )
 
 
