@@ -7,16 +7,19 @@ import. An entry that cannot be resolved hides no other one.
 import functools
 import posixpath
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tagship.dvc import stages
-from tagship.dvc.resolver import Read, Resolver, is_template
 from tagship.dvc.stages import Definition, Pipeline, Plots
+from tagship.dvc.templates import Read, is_template
 from tagship.errors import Corrupt
 from tagship.registry import artifacts
 from tagship.registry.artifacts import Artifact
 from tagship.registry.project_files import PIPELINE_FILE
 from tagship.text import yaml
+
+if TYPE_CHECKING:
+    from tagship.dvc.resolver import Resolver
 
 OUTS = ("outs", "metrics", "plots")
 # All of a stage that is resolved; dvc.lock has its command, dependencies and parameters
@@ -24,6 +27,8 @@ KEPT = (*OUTS, "wdir", "vars")
 MOST_KNOWN, MOST_STATES = 256, 4  # files of dvc.yaml; states of what each of them reads
 
 T = TypeVar("T")
+Opened = Callable[[], "Resolver"]
+"""Gives DVC's resolver of one dvc.yaml, which is opened when it is first asked."""
 Known = dict[tuple[str, str, bytes], list[tuple[dict[str, bytes | None], Any]]]
 _known: Known = {}
 
@@ -81,17 +86,27 @@ def _declared(data: bytes, name: str) -> dict[str, Any]:
     return yaml.parse(data, name)
 
 
+def _opened(read: Read, folder: str, declared: dict[str, Any]) -> Opened:
+    @functools.cache
+    def open_once() -> "Resolver":
+        from tagship.dvc.resolver import Resolver
+
+        return Resolver(folder, declared, read)
+
+    return open_once
+
+
 def _models(read: Read, folder: str, declared: dict[str, Any]) -> dict[str, Artifact | Corrupt]:
-    resolver = Resolver(folder, declared, read)
+    resolver = _opened(read, folder, declared)
 
     def resolve(name: str, entry: Any) -> tuple[str, Any]:
-        return resolver.artifact(name, entry) if is_template([name, entry]) else (name, entry)
+        return resolver().artifact(name, entry) if is_template([name, entry]) else (name, entry)
 
     return artifacts.read(declared, folder, resolve)
 
 
 def _pipeline(read: Read, folder: str, declared: dict[str, Any]) -> Pipeline:
-    resolver = Resolver(folder, declared, read)
+    resolver = _opened(read, folder, declared)
     try:
         definitions: dict[str, Definition] = {}
         problems: dict[str, Corrupt] = {}
@@ -116,7 +131,7 @@ def _pipeline(read: Read, folder: str, declared: dict[str, Any]) -> Pipeline:
 
 
 def _definitions(
-    resolver: Resolver, folder: str, name: str, entry: Any
+    resolver: Opened, folder: str, name: str, entry: Any
 ) -> Iterator[tuple[str, Definition]]:
     """The stages that an entry stands for, by their names in dvc.lock."""
     needed = _needed(entry or {})
@@ -124,7 +139,7 @@ def _definitions(
         yield name, _definition(folder, needed)
         return
     try:
-        for stage, resolved in resolver.stages(name, needed).items():
+        for stage, resolved in resolver().stages(name, needed).items():
             yield stage, _definition(folder, resolved)
     except Corrupt as error:
         if not set(needed) <= set(KEPT) or is_template(needed.get("wdir")):
@@ -155,12 +170,12 @@ def _definition(
     return Definition(wdir, dict([*outs, *metrics, *plots]), paths, tuple(plots), problem)
 
 
-def _tops(resolver: Resolver, where: str, declared: dict[str, Any], notes: list[str]) -> list[Any]:
+def _tops(resolver: Opened, where: str, declared: dict[str, Any], notes: list[str]) -> list[Any]:
     """What ``metrics:`` or ``plots:`` on the top level has; of what cannot be resolved, a note."""
     given, resolved = declared.get(where), []
     for item in [given] if isinstance(given, dict) else given or ():
         try:
-            resolved.append(resolver.top(where, item) if is_template(item) else item)
+            resolved.append(resolver().top(where, item) if is_template(item) else item)
         except Corrupt as error:
             notes.append(error.message)
     return resolved

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tagship.dvc import config as dvc_config
 from tagship.dvc import values
+from tagship.dvc.templates import Read, longest, measure
 from tagship.errors import Corrupt
 from tagship.registry.project_files import PIPELINE_FILE
 from tagship.text.paths import is_path
@@ -29,9 +30,6 @@ MOST_TEXT = 32_000_000  # characters of what they stand for
 MOST_READ = 1 << 20  # bytes of all files that it reads
 LONGEST_ERROR = 200  # characters; DVC's may hold all values
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-
-Read = Callable[[str], bytes | None]
-"""The content of a file at a commit by its path from the top; None where there is none."""
 
 T = TypeVar("T")
 
@@ -231,44 +229,3 @@ class Resolver:
             only = {"vars": self._vars}
             self._resolver = DataResolver(repository, self._folder, only)
         return self._resolver
-
-
-def is_template(value: Any) -> bool:
-    """Whether DVC would fill something in."""
-    return measure(value)[1] > 0
-
-
-def measure(value: Any) -> tuple[int, int]:
-    """How many values there are in a value, and references; what aliases repeat counts again."""
-    return _measure(value, {})
-
-
-def _measure(value: Any, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
-    if isinstance(value, str):
-        if id(value) not in known:
-            known[id(value)] = 1, value.count("${")
-        return known[id(value)]
-    if not isinstance(value, dict | list):
-        return 1, 0
-    if id(value) not in known:
-        inner = [*value, *value.values()] if isinstance(value, dict) else value
-        pairs = [_measure(item, known) for item in inner]
-        known[id(value)] = 1 + sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
-    return known[id(value)]
-
-
-def longest(value: Any) -> int:
-    """The characters of the longest text in a value."""
-    seen, level, most = set[int](), [value], 0
-    while level:
-        node = level.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, str):
-            most = max(most, len(node))
-        elif isinstance(node, dict):
-            level += [*node, *node.values()]
-        elif isinstance(node, list | tuple):
-            level += node
-    return most

@@ -14,8 +14,8 @@ from typing import Any
 from tagship.disk import files as disk_files
 from tagship.dvc import pipeline, pointers, stages
 from tagship.dvc.pointers import Out, Pointer
-from tagship.dvc.resolver import Read
 from tagship.dvc.stages import Stage
+from tagship.dvc.templates import Read
 from tagship.errors import Corrupt, NotFound
 from tagship.git import run, tree
 from tagship.registry import artifacts

@@ -1,7 +1,6 @@
 """Files of parameters and metrics, as DVC reads them: YAML, JSON, TOML or Python by their names."""
 
 import posixpath
-import tomllib
 from typing import Any
 
 from tagship.errors import Corrupt
@@ -37,6 +36,8 @@ def _json(data: bytes) -> Any:
 
 
 def _toml(data: bytes) -> Any:
+    import tomllib
+
     if len(data) > LARGEST_TOML:
         raise ValueError
     try:
