@@ -93,7 +93,7 @@ def test_params_that_cannot_be_read_concern_what_is_a_template_alone() -> None:
     assert known.metrics == ("m.json",)
     why = "cannot be resolved: params.yaml is not valid YAML, line 2"
     assert str(known.definitions["train"].problem) == f"stage train in dvc.yaml {why}"
-    assert known.notes == (f"metrics: an item in dvc.yaml {why}",)
+    assert known.notes == (f"metrics: item 0 in dvc.yaml {why}",)
 
 
 @pytest.mark.parametrize("path", ["/etc/hostname", "../up.yaml", ".git/config", ".dvc/config", "."])

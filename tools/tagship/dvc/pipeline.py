@@ -173,9 +173,9 @@ def _definition(
 def _tops(resolver: Opened, where: str, declared: dict[str, Any], notes: list[str]) -> list[Any]:
     """What ``metrics:`` or ``plots:`` on the top level has; of what cannot be resolved, a note."""
     given, resolved = declared.get(where), []
-    for item in [given] if isinstance(given, dict) else given or ():
+    for index, item in enumerate([given] if isinstance(given, dict) else given or ()):
         try:
-            resolved.append(resolver().top(where, item) if is_template(item) else item)
+            resolved.append(resolver().top(where, index, item) if is_template(item) else item)
         except Corrupt as error:
             notes.append(error.message)
     return resolved

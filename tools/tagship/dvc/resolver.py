@@ -157,7 +157,7 @@ class Resolver:
 
         return self._guarded(f"artifacts: {name}", resolve)
 
-    def top(self, where: str, item: Any) -> Any:
+    def top(self, where: str, index: int, item: Any) -> Any:
         """An item of ``metrics:`` or ``plots:`` on the top level."""
 
         def resolve(resolver: "DataResolver") -> Any:
@@ -165,9 +165,9 @@ class Resolver:
 
             self._budget.parse(item)
             self._budget.fill(item)
-            return TopDefinition(resolver, resolver.context, "", item, where).resolve()
+            return TopDefinition(resolver, resolver.context, str(index), item, where).resolve()
 
-        return self._guarded(f"{where}: an item", resolve)
+        return self._guarded(f"{where}: item {index}", resolve)
 
     def stages(self, name: str, definition: dict[str, Any]) -> dict[str, Any]:
         """The stages that an entry of ``stages:`` stands for, by their names in dvc.lock."""

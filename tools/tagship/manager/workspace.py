@@ -100,9 +100,11 @@ class Workspace:
         from tagship.inspect import status
 
         source, host = self._places
-        names = sorted(source.artifacts()) if models is None else models
-        declared = [source.declared(name).model for name in names]
-        return [status.status(source, host, name) for name in declared]
+        if models is None:
+            names = sorted(source.artifacts())
+        else:
+            names = [source.declared(name).model for name in models]
+        return [status.status(source, host, name) for name in names]
 
     def verify(self, ref: str | Ref | None = None) -> "list[Verification]":
         """Check deployed files against the checksums in the tag.
