@@ -30,22 +30,21 @@ class Difference:
         stage: as ``dvc repro`` takes it, in the folder of ``.dvc``.
         what: what differs, a phrase each; empty where the stage never ran.
         recorded_in: the file with the recorded values, from Git's top.
-        skipped: DVC skips the stage: it is frozen, or only frozen stages depend on it.
+        kind: ``stage``; or ``frozen stage``, or ``skipped stage`` where only frozen ones use it:
+            those ``dvc repro`` skips.
         data: paths of data from ``dvc add`` or an import that were changed since.
     """
 
     stage: str
     what: tuple[str, ...]
     recorded_in: str
-    skipped: bool = False
+    kind: str = "stage"
     data: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         what = self.data or self.what
         verb = "differ" if len(what) > 1 else "differs"
-        stage = f"stage {self.stage}" + (
-            " (frozen, or above a frozen stage)" if self.skipped else ""
-        )
+        stage = f"{self.kind} {self.stage}"
         if not what:
             return f"{stage} was never run"
         of = "" if self.data else f" of {stage}"
@@ -80,8 +79,7 @@ class _Plan:
         makers: the stages whose outputs hold the model and its self-test.
         outs: those outputs.
         upstream: what feeds each stage directly.
-        skipped: stages that DVC does not look at because of a frozen one.
-        frozen: the stages that are frozen, imports aside.
+        kinds: ``frozen stage`` or ``skipped stage``, of those that DVC skips.
         notes: what cannot be compared.
     """
 
@@ -89,8 +87,7 @@ class _Plan:
     makers: tuple[Any, ...]
     outs: tuple[Any, ...]
     upstream: dict[Any, list[Any]]
-    skipped: frozenset[Any]
-    frozen: tuple[Any, ...]
+    kinds: dict[Any, str]
     notes: tuple[str, ...]
 
     def name(self, path: str) -> str:
@@ -159,11 +156,12 @@ def _plan(dvc_repo: Any, top: Path, paths: tuple[str, ...]) -> _Plan:
     makers = tuple(dict.fromkeys(out.stage for out in outs))
     planned = plan_repro(graph, makers) if makers else []
     active = set(plan_repro(get_active_graph(graph), makers)) if makers else set()
-    frozen = tuple(stage for stage in planned if stage.frozen and not stage.is_import)
-    skipped = frozenset(stage for stage in planned if stage not in active or stage in frozen)
+    kinds = {stage: "skipped stage" for stage in planned if stage not in active}
+    frozen = [stage for stage in planned if stage.frozen and not stage.is_import]
+    kinds |= dict.fromkeys(frozen, "frozen stage")
     upstream = {stage: list(graph.successors(stage)) for stage in planned}
     notes = tuple(note for stage in planned for note in _make_comparable(stage))
-    return _Plan(top, makers, outs, upstream, skipped, frozen, notes)
+    return _Plan(top, makers, outs, upstream, kinds, notes)
 
 
 def _make_comparable(stage: Any) -> Iterator[str]:
@@ -194,7 +192,7 @@ def _difference(plan: _Plan, stage: Any, missing: set[str]) -> Difference | None
         _address(stage),
         tuple(what) if has_run else (),
         plan.name(_lock(stage) if is_pipeline else stage.path),
-        stage in plan.skipped,
+        plan.kinds.get(stage, "stage"),
         () if is_pipeline else tuple(plan.name(out.fs_path) for out in stage.outs),
     )
 
@@ -276,8 +274,9 @@ def _uncommitted(repository: Repository, plan: _Plan, ignored: Any) -> list[str]
 def _fix(plan: _Plan, top: Path, project: Path, differences: list[Difference]) -> str:
     """The commands to run at Git's top."""
     commands = [] if project == top else [f"cd {shlex.quote(os.path.relpath(project, top))}"]
-    if any(difference.skipped for difference in differences):
-        commands += [f"dvc unfreeze {shlex.quote(_address(stage))}" for stage in plan.frozen]
+    if any(difference.kind != "stage" for difference in differences):
+        frozen = [stage for stage, kind in plan.kinds.items() if kind == "frozen stage"]
+        commands.append(f"dvc unfreeze {shlex.join(_address(stage) for stage in frozen)}")
     data = [stage for stage in plan.upstream if not _is_pipeline(stage)]
     for stage in data:
         if _address(stage) in {difference.stage for difference in differences}:
