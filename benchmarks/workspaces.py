@@ -34,7 +34,7 @@ PERSON = "Ada <ada@example.com>"
 
 @contextlib.contextmanager
 def sealed(folder: Path) -> Iterator[None]:
-    """A home, and a configuration of Git and DVC, of its own; tagship from these sources."""
+    """Use a separate home and configuration of Git and DVC, and tagship from these sources."""
     before = dict(os.environ)
     home = folder / "home"
     home.mkdir(parents=True)
@@ -67,13 +67,13 @@ def sealed(folder: Path) -> Iterator[None]:
 
 
 def missing() -> str:
-    """What has to be installed first; empty where nothing is missing."""
+    """What has to be installed first; empty if nothing is missing."""
     lacking = [name for name in (TAGSHIP, DVC, GTO) if not Path(name).exists()]
     return f"{lacking[0]} is missing: pip install --editable '.[dev]'" if lacking else ""
 
 
 def noise(path: Path, size: int, seed: str) -> None:
-    """Write ``size`` bytes that nothing can compress, the same for the same seed."""
+    """Write ``size`` incompressible bytes, the same for the same seed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "wb") as file:
         for at in range(0, size, BLOCK):
@@ -108,7 +108,7 @@ def _begin(folder: Path, config: str = "") -> Path:
 
 
 def _declaration(paths: Mapping[str, str]) -> str:
-    """A dvc.yaml with a model at each path, and the metrics that lie beside it."""
+    """A dvc.yaml with a model at each path, and the metrics beside it."""
     artifacts = "".join(f"  {name}:\n    path: {path}\n" for name, path in paths.items())
     metrics = "".join(f"  - models/{name}/metrics.json\n" for name in paths)
     return f"artifacts:\n{artifacts}metrics:\n{metrics}"
@@ -155,7 +155,7 @@ def tagged(
     """A repository with ``models`` times ``versions`` annotated tags, all packed.
 
     Each version has a commit, which changes every model, and bytes in DVC's cache. ``by_gto``: the
-    tags have GTO's message, and not tagship's, which tells metrics and size.
+    tags have GTO's message, and not tagship's, which has metrics and size.
     """
     repo = _begin(folder, REMOTE)
     names = tuple(f"model-{i}" for i in range(models))
@@ -242,7 +242,7 @@ def _track(repo: Path, data: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Version:
-    """What a version of a model is to be: so many files of so many bytes each.
+    """A version of a model: the number of its files, and the bytes of each.
 
     One file is ``models/<model>/model.bin``; several are the folder ``models/<model>/data``.
     """
@@ -263,7 +263,7 @@ class Trained:
         return folder if (self.repo / f"{folder}.dvc").exists() else _path(model)
 
     def deploy(self, model: str, version: str = "") -> None:
-        """Deploy a version, the latest where none is named; with no smoke test."""
+        """Deploy a version, by default the latest, without a smoke test."""
         name = f"{model}@{version}" if version else model
         tell(self.repo, TAGSHIP, "deploy", name, "--yes", "--no-smoke-test")
 
@@ -275,7 +275,7 @@ class Trained:
 def trained(folder: Path, models: Mapping[str, Sequence[Version]]) -> Trained:
     """A repository with the models' versions, each written, added to DVC, committed and released.
 
-    The work tree has none of the bytes afterwards: they are in the cache alone.
+    Afterwards the bytes are only in the cache, not in the work tree.
     """
     repo = _begin(folder)
     paths = {
@@ -312,7 +312,7 @@ def release(repo: Path, *models: str) -> None:
 
 
 def events(model: str, count: int) -> tuple[Event, ...]:
-    """A history of deploys, each of a version of its own; none of their directories is there."""
+    """A history of deploys, each of another version; their directories do not exist."""
     return tuple(_event(model, number) for number in range(count))
 
 
@@ -347,7 +347,7 @@ def _place(number: int) -> history.Place:
 
 
 def write_history(repo: Path, model: str, past: Sequence[Event]) -> Path:
-    """Give a model a history, through tagship's own function; the file."""
+    """Write a model's history with tagship's own function. Returns the file."""
     path = repo / "models" / model / history.FILE_NAME
     (path.parent / PRIVATE).mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
@@ -356,7 +356,7 @@ def write_history(repo: Path, model: str, past: Sequence[Event]) -> Path:
 
 
 def history_kept(repo: Path, model: str) -> Callable[[], None]:
-    """Gives the model the history again that it has now, and the mark beside it."""
+    """A function that restores the model's present history, and the mark beside it."""
     past = repo / "models" / model / history.FILE_NAME
     mark = past.parent / PRIVATE / journal.MARK
     kept = {path: path.read_bytes() for path in (past, mark)}

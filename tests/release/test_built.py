@@ -224,7 +224,7 @@ def test_a_dependency_that_the_commit_has_no_more_is_named(piped: Workbench) -> 
 def test_a_sparse_work_tree_releases_what_it_has(piped: Workbench) -> None:
     piped.git("sparse-checkout", "set", "--no-cone", "/*", "!/train.txt")
     assert not (piped.repo / "train.txt").exists()
-    assert piped.release() == "1.0.0"
+    assert piped.manager.release().warnings == ("train.txt was not compared: it is not here",)
 
 
 def test_a_clone_that_pulled_nothing_releases(piped: Workbench) -> None:
@@ -386,7 +386,7 @@ def test_a_dependency_with_a_url_is_not_asked(piped: Workbench) -> None:
     assert lock == (piped.repo / "dvc.lock").read_text()
     piped.commit()
     assert piped.manager.release().warnings == (
-        "http://127.0.0.1:9/data.csv of stage prepare was not compared: it is not here",
+        "http://127.0.0.1:9/data.csv was not compared: it is on the network",
     )
 
 
@@ -404,3 +404,33 @@ def test_a_model_of_a_repository_in_the_repository_is_asked_there(piped: Workben
     result = piped.cli("release", "inner:churn")
     assert "dependency inner/raw.txt of stage prepare differs from inner/dvc.lock" in result.err
     assert "hint: cd inner && dvc repro train, and commit" in result.err
+
+
+def test_a_folder_that_is_here_in_part_differs_for_dvc_and_the_hint_pulls_the_rest(
+    piped: Workbench,
+) -> None:
+    (piped.repo / "data").mkdir()
+    (piped.repo / "data/big.csv").write_text("1\n")
+    (piped.repo / "data/notes.txt").write_text("n\n")
+    piped.track("data/big.csv")
+    edit(piped, "dvc.yaml", "[raw.txt]", "[raw.txt, data]")
+    piped.dvc("repro", "--quiet")
+    piped.commit()
+    (piped.repo / "data/big.csv").unlink()
+    message, hint = refusal(piped)
+    assert "dependency data of stage prepare differs" in message
+    assert hint.startswith("dvc pull data/big.csv.dvc && dvc repro train, ")
+    piped.dvc("checkout", "--quiet", "data/big.csv.dvc")
+    assert piped.release() == "1.0.0"
+
+
+def test_a_file_of_a_folder_that_was_not_pulled_is_released_with_a_note(piped: Workbench) -> None:
+    """DVC compares a folder as a whole; which file of it is the dependency, its list knows."""
+    (piped.repo / "data").mkdir()
+    (piped.repo / "data/a.csv").write_text("1\n")
+    piped.track("data")
+    edit(piped, "dvc.yaml", "[raw.txt]", "[raw.txt, data/a.csv]")
+    piped.dvc("repro", "--quiet")
+    piped.commit()
+    shutil.rmtree(piped.repo / "data")
+    assert piped.manager.release().warnings == ("data/a.csv was not compared: it is not here",)

@@ -99,15 +99,17 @@ class Proposal:
         )
         rows = [
             (
-                one.name,
-                *((words.figure(one.before),) if source else ()),
-                words.figure(one.after),
-                *((_difference(one),) if source else ()),
-                _verdict(one),
+                change.name,
+                *((words.figure(change.before),) if source else ()),
+                words.figure(change.after),
+                *((_difference(change),) if source else ()),
+                _verdict(change),
             )
-            for one in self.changes
+            for change in self.changes
         ]
-        return _table(heading, rows, [_COLOURS.get(one.verdict or "", "") for one in self.changes])
+        return _table(
+            heading, rows, [_COLOURS.get(change.verdict or "", "") for change in self.changes]
+        )
 
 
 @dataclass(frozen=True)
@@ -263,8 +265,8 @@ def _propose(manager: ModelVersionManager, request: _Request) -> Proposal:
         try:
             first = manager.release_plan(bump=request.bump, push=request.push)
             version = str(first.version)
-        except AlreadyReleased as found:
-            version = str(found.version)
+        except AlreadyReleased as error:
+            version = str(error.version)
     source, model = manager.source, request.model
     if first is None or first.waiting:
         plan = manager.plan(version)
@@ -440,16 +442,16 @@ class Question:
     def _progress(self, doing: str, total: int | None) -> Iterator[Advance]:
         """Show the bytes so far; see ``progress.Progress``."""
         whole = f" of {words.size(total)}" if total else ""
-        lock, done, shown = threading.Lock(), 0, time.monotonic()
+        lock, copied, shown = threading.Lock(), 0, time.monotonic()
 
         def advance(count: int) -> None:
-            nonlocal done, shown
+            nonlocal copied, shown
             with lock:
-                done += count
+                copied += count
                 if time.monotonic() - shown < PAUSE:
                     return
                 shown = time.monotonic()
-            self._say(f"{doing} {words.size(done)}{whole}")
+            self._say(f"{doing} {words.size(copied)}{whole}")
 
         yield advance
 

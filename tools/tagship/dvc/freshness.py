@@ -18,6 +18,7 @@ from tagship.errors import Refused
 from tagship.git import worktree
 from tagship.git.run import Repository
 from tagship.registry.project_files import LOCK_FILE, PARAMS_FILE, PIPELINE_FILE
+from tagship.text import redact
 
 NOT_HERE = ("not in cache", "deleted")  # DVC's words for outputs that are no difference
 
@@ -110,13 +111,16 @@ class _Plan:
         return sorted(p[len(below) :] for p in paths if p.startswith(below) and not self.holds(p))
 
 
-def ask(repository: Repository, project: Path, paths: tuple[str, ...]) -> Answer:
+def ask(
+    repository: Repository, project: Path, paths: tuple[str, ...], committed: Iterable[str] = ()
+) -> Answer:
     """What differs between the work tree and what the model was built from.
 
     Args:
         repository: Git's.
         project: the folder of ``.dvc``.
         paths: the model's file or folder, and its self-test, from Git's top.
+        committed: files that are known to be as in HEAD.
 
     Raises:
         Locked: another DVC process works on these stages.
@@ -131,14 +135,19 @@ def ask(repository: Repository, project: Path, paths: tuple[str, ...]) -> Answer
     with repo.opened(project) as dvc:
         plan = _plan(dvc.repo, repository.top, paths)
         _check_read(repository, plan, paths, dvc.unread)
-        missing = _missing(repository, plan)
+        absent = _absent(plan)
+        missing = _missing(repository, plan, absent)
         differences = [_difference(plan, stage, missing) for stage in plan.upstream]
+        notes = [
+            f"{name} was not compared: it is not here" for name in absent if name not in missing
+        ]
+        notes += [f"DVC cannot load {plan.name(str(path))}" for path in dvc.unread]
         return Answer(
             tuple(difference for difference in differences if difference),
             tuple(plan.name(out.fs_path) for out in plan.outs if _is_edited(out)),
-            tuple(_uncommitted(repository, plan, dvc.repo.dvcignore)),
+            tuple(_uncommitted(repository, plan, dvc.repo.dvcignore, set(committed))),
             _fix(plan, repository.top, project, [d for d in differences if d]),
-            (*plan.notes, *(f"DVC cannot load {plan.name(str(path))}" for path in dvc.unread)),
+            (*plan.notes, *notes),
         )
 
 
@@ -176,7 +185,7 @@ def _make_comparable(stage: Any) -> Iterator[str]:
         here = [item for item in getattr(stage, kind) if item.protocol in ("local", None)]
         for item in getattr(stage, kind):
             if item not in here:
-                yield f"{item.def_path} of stage {_address(stage)} was not compared: it is not here"
+                yield f"{redact.text(item.def_path)} was not compared: it is on the network"
         setattr(stage, kind, here)
 
 
@@ -219,18 +228,27 @@ def _is_another(dep: Any, upstream: list[Any]) -> bool:
     return any(out.hash_info != dep.hash_info for out in outs)
 
 
-def _missing(repository: Repository, plan: _Plan) -> set[str]:
-    """Dependencies that are neither here nor in Git nor DVC's: no clone of this commit has them."""
-    absent = {
-        plan.name(dep.fs_path) for stage in plan.upstream for dep in _files(stage) if not dep.exists
-    }.intersection(plan.inputs())
-    if not absent:
+def _absent(plan: _Plan) -> dict[str, None]:
+    """Dependencies that are not here, and of which no stage upstream has a record to compare."""
+    return {
+        plan.name(dep.fs_path): None
+        for stage, upstream in plan.upstream.items()
+        for dep in _files(stage)
+        if not dep.exists
+        and not any(out.fs_path == dep.fs_path for above in upstream for out in above.outs)
+    }
+
+
+def _missing(repository: Repository, plan: _Plan, absent: Iterable[str]) -> set[str]:
+    """Those of them that are neither in Git nor DVC's: no clone of this commit has them."""
+    names = set(absent).intersection(plan.inputs())
+    if not names:
         return set()
-    kept = worktree.tracked(repository, absent)  # a sparse work tree lacks what Git has
+    kept = worktree.tracked(repository, names)  # a sparse work tree lacks what Git has
     scm = plan.makers[0].repo.scm
     return {
         name
-        for name in absent
+        for name in names
         if not _any_at(name, kept) and not scm.is_ignored(str(repository.top / name))
     }
 
@@ -260,8 +278,10 @@ def _is_edited(out: Any) -> bool:
     return bool(out.use_cache and out.hash_info and "modified" in out.workspace_status().values())
 
 
-def _uncommitted(repository: Repository, plan: _Plan, ignored: Any) -> list[str]:
-    names = plan.inputs()
+def _uncommitted(
+    repository: Repository, plan: _Plan, ignored: Any, committed: set[str]
+) -> list[str]:
+    names = [name for name in plan.inputs() if name not in committed]
     changed = worktree.changed(repository, names) if names else []
     return [
         name
@@ -278,12 +298,25 @@ def _fix(plan: _Plan, top: Path, project: Path, differences: list[Difference]) -
         frozen = [stage for stage, kind in plan.kinds.items() if kind == "frozen stage"]
         commands.append(f"dvc unfreeze {shlex.join(_address(stage) for stage in frozen)}")
     data = [stage for stage in plan.upstream if not _is_pipeline(stage)]
+    # a folder that is here in part differs for DVC
+    parts = [
+        _address(stage) for stage in plan.upstream if differences and _is_absent_part(plan, stage)
+    ]
+    commands += [f"dvc pull {shlex.join(parts)}"] if parts else []
     for stage in data:
         if _address(stage) in {difference.stage for difference in differences}:
             paths = [os.path.relpath(out.fs_path, project) for out in stage.outs]
             commands.append(f"dvc {'checkout' if stage.is_import else 'add'} {shlex.join(paths)}")
     makers = [_address(stage) for stage in plan.makers if _is_pipeline(stage)]
     return " && ".join([*commands, *([f"dvc repro {shlex.join(makers)}"] if makers else [])])
+
+
+def _is_absent_part(plan: _Plan, stage: Any) -> bool:
+    folders = [dep.fs_path for other in plan.upstream for dep in _files(other)]
+    return any(
+        not out.exists and any(out.fs_path.startswith(f"{folder}/") for folder in folders)
+        for out in stage.outs
+    )
 
 
 def _inputs(stage: Any) -> Iterator[str]:

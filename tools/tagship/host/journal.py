@@ -25,7 +25,7 @@ from tagship.text import escape, json_reader
 
 MARK = "history.sha256"
 RACY = 100_000_000  # ns in which a file can change twice, and have the same times
-_CHUNK = 256  # events that are parsed at a time by who reads them all
+_CHUNK = 256  # events that are parsed at a time when all are read
 _FIRST, _NEXT, _LAST = b"[\n  {\n", b"\n  },\n  {\n", b"\n  }\n]\n"  # around events, as written
 
 

@@ -58,7 +58,7 @@ def parse(data: bytes) -> Settings:
     given = yaml.parse(data, PARAMS_FILE).get("deploy") or {}
     if not isinstance(given, dict):
         raise Refused(f"deploy: in {PARAMS_FILE} is not a mapping", f"fix {PARAMS_FILE}")
-    kinds = {one.name: one.type for one in fields(Settings)}
+    kinds = {field.name: field.type for field in fields(Settings)}
     for key, value in given.items():
         if key not in kinds:
             near = difflib.get_close_matches(str(key), kinds, 1)
@@ -81,9 +81,9 @@ def require_project(start: Path) -> Path:
 
 
 def read_root(project: Path) -> Path:
-    """The folder of the models, for who only reads them.
+    """The folder of the models, for commands that only read them.
 
-    Whatever else is wrong in params.yaml does not concern a model that is live.
+    Other mistakes in params.yaml do not affect a live model.
 
     Raises:
         Refused: the folder is not in the repository.
@@ -100,7 +100,7 @@ def read_root(project: Path) -> Path:
 
 
 def read(project: Path) -> Settings:
-    """The settings of today: those in the work tree, not those of a tag."""
+    """The settings in the work tree, not those of a tag."""
     try:
         return parse((project / PARAMS_FILE).read_bytes())
     except FileNotFoundError:

@@ -20,7 +20,7 @@ from tagship.workspace.source import Source
 
 @dataclass(frozen=True)
 class LiveThen:
-    """What was live at a moment; no period: nothing was."""
+    """What was live at a moment; ``period`` is None if nothing was."""
 
     model: str
     moment: datetime
@@ -56,7 +56,7 @@ def events(
     since: datetime | None = None,
     actions: Iterable[str] = (),
 ) -> list[Event]:
-    """What happened to some models here, by time; of each model always by ``seq``.
+    """The events of some models on this host, by time; those of one model always by ``seq``.
 
     Args:
         pasts: their histories.

@@ -38,9 +38,9 @@ class Verification:
 
 
 def self_test(directory: Path, timeout: float) -> Report:
-    """Load a version on disk, and ask it what it was released with.
+    """Load a version on disk, and compare its answers with the released ones.
 
-    In a process of its own, see ``selftest.run``.
+    This runs in a separate process, see ``selftest.run``.
 
     Args:
         directory: the version directory.
@@ -48,7 +48,7 @@ def self_test(directory: Path, timeout: float) -> Report:
 
     Raises:
         Corrupt: its metadata cannot be read.
-        SelfTestFailed: it does not load, or does not answer as it was released.
+        SelfTestFailed: it does not load, or its answers differ.
         TagshipError: an extra that it needs is not installed.
     """
     described = metadata.read(directory)
@@ -57,7 +57,7 @@ def self_test(directory: Path, timeout: float) -> Report:
 
 
 def directory_of(source: Source, store: Store, ref: Ref) -> Path:
-    """The directory on disk of a version, the one that was deployed last.
+    """The directory of a version on disk; if there are several, the last one deployed.
 
     Raises:
         NotFound, Refused: there is no such version, or it is not on disk here.
@@ -81,7 +81,7 @@ def verify(
         progress: is called with the bytes hashed.
 
     Raises:
-        NotFound: there is nothing of that on disk.
+        NotFound: no such version is on disk.
     """
     names = sorted(source.artifacts()) if ref is None else [ref.model]
     if ref is not None:
@@ -193,7 +193,7 @@ def _differing(
 def _against_policy(
     policy: Policy, repository: Repository, described: Metadata, known: Catalog
 ) -> list[str]:
-    """What this host requires today, and the version lacks: a key may have been revoked."""
+    """Requirements of this host that the version does not meet: a key may have been revoked."""
     release = known.get(described.version)
     try:
         if release is not None:
@@ -205,6 +205,6 @@ def _against_policy(
 
 
 def _promised(source: Source, snapshot: Snapshot) -> dict[str, str]:
-    """The md5 of every file that DVC promises at a commit, as far as this machine knows."""
+    """The md5 of every file that DVC tracks at a commit, as far as it is known here."""
     files = inspect_find.promised_files(source, snapshot)
     return {file.path: file.md5 for file in files if file.md5}

@@ -1,7 +1,6 @@
 """``tagship demo``: the life of each model as a user would live it, on a throw-away copy.
 
-It prints each command, and runs it as a process of its own: what follows is what the command
-prints.
+It prints each command and runs it in a separate process, whose output follows.
 """
 
 import contextlib
@@ -198,15 +197,15 @@ class Story:
         """
         shown = " ".join(f'"{part}"' if " " in part else part for part in command)
         self.say(f"$ {shown}")
-        done = subprocess.run(
+        result = subprocess.run(
             _found(command), cwd=self.copy, env=_environment(), stdin=subprocess.DEVNULL,
             stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
-        if done.returncode not in allowed:
-            raise _failed(command, done.returncode)
-        if done.returncode:
-            self.say(f"(exit code {done.returncode})")
-        return done.returncode
+        if result.returncode not in allowed:
+            raise _failed(command, result.returncode)
+        if result.returncode:
+            self.say(f"(exit code {result.returncode})")
+        return result.returncode
 
     def _set(self, name: str, value: Any) -> str:
         """Set a parameter; says what changed."""
@@ -255,7 +254,7 @@ class Story:
 
 
 def _files(path: Path) -> list[Path]:
-    return [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+    return [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
 
 
 def _flip_byte(path: Path) -> None:
@@ -295,13 +294,13 @@ def _set_parameter(path: Path, dotted: str, value: Any) -> Any:
 
 def _quiet(folder: Path, *command: str) -> str:
     """Run a command that is not part of the story; returns what it prints."""
-    done = subprocess.run(
+    result = subprocess.run(
         _found(command), cwd=folder, env=_environment(), stdin=subprocess.DEVNULL,
         capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
-    if done.returncode:
-        raise _failed(command, done.returncode, done.stderr.strip())
-    return done.stdout
+    if result.returncode:
+        raise _failed(command, result.returncode, result.stderr.strip())
+    return result.stdout
 
 
 def _failed(command: tuple[str, ...], code: int, message: str = "") -> Unavailable:

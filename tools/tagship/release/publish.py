@@ -131,7 +131,7 @@ def release(
     """Publish what HEAD has of a model as its next version.
 
     Raises:
-        NotFound, Refused: as for ``plan``.
+        NotFound, Refused, Locked: as for ``plan``.
         Corrupt, Unavailable: the bytes cannot be pushed, or the tag; then no tag is left.
     """
     release_plan = plan(source, model, options)
@@ -143,7 +143,8 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
 
     Raises:
         NotFound: there is no such model, or no commit, or neither DVC nor Git tracks the model.
-        Refused: its files are not committed, or the version exists.
+        Refused: its files are not committed, the commit did not build it, or the version exists.
+        Locked: another DVC process works on the stages that make it.
         AlreadyReleased: the commit carries a version already, or the bytes are the last version's.
         Unavailable: with ``push``, the Git remote does not answer.
     """
@@ -287,9 +288,8 @@ def _check_built(source: Source, snapshot: Snapshot, *, force: bool) -> tuple[st
     paths = snapshot.artifact.paths
     place = (source.repository.top / paths[0]).parent
     try:
-        answer = freshness.ask(
-            source.repository, project.find_project(place) or source.project, paths
-        )
+        nearest = project.find_project(place) or source.project
+        answer = freshness.ask(source.repository, nearest, paths, snapshot.recorded_in)
     except (Locked, Refused) as error:
         if not force:
             raise

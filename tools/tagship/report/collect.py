@@ -203,7 +203,7 @@ def _model(
         marks=past.marks[-NEWEST:],
         earlier=max(0, len(past.periods) - NEWEST, len(past.marks) - NEWEST),
         series=tuple(series[:MOST_METRICS]),
-        other_metrics=tuple(one.name for one in series[MOST_METRICS:]),
+        other_metrics=tuple(metric.name for metric in series[MOST_METRICS:]),
         sizes=tuple(Point(row.version, row.size, row.live) for row in shown),
         plots=plots.read(source, model, sides),
         compared=tuple(side.version for side in sides),
@@ -290,15 +290,15 @@ def _series(
     then = by_version.get(before) if before else None
     changes = {} if then is None else {c.name: c for c in metrics.changes(then, now, better)}
     newest_first = [now, *(row.metrics for row in reversed(rows))]
-    names = dict.fromkeys(name for one in newest_first for name in one)
-    found = []
+    names = dict.fromkeys(name for row_metrics in newest_first for name in row_metrics)
+    series = []
     for name in names:
         points = [Point(r.version, metrics.number(r.metrics.get(name)), r.live) for r in rows]
         odd = [(row.version, row.metrics[name]) for row in rows if _is_odd(row, name)]
         if any(point.value is not None for point in points):
             way = metrics.direction(name, better)
-            found.append(Series(name, tuple(points), way, changes.get(name), tuple(odd)))
-    return found
+            series.append(Series(name, tuple(points), way, changes.get(name), tuple(odd)))
+    return series
 
 
 def _is_odd(row: VersionRow, name: str) -> bool:

@@ -1,8 +1,8 @@
 """DVC's plots of a model at commits, beside each other: Vega-Lite specs and pictures.
 
-Which files are plots, and how, stands in dvc.yaml, in the form that DVC 3.67 reads
+Which files are plots, and how, is declared in dvc.yaml, in the form that DVC 3.67 reads
 (``dvc/schema.py``, ``dvc/repo/plots``). Everything is read from the commits with Git, and from
-DVC's cache here: no remote is asked, and no file of the work tree is opened. What cannot be drawn
+DVC's cache here: no remote is used, and no file of the work tree is opened. What cannot be drawn
 gets a note, never an error.
 """
 
@@ -70,7 +70,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Picture:
-    """A plot that is an image; ``uri`` is a ``data:`` URI, for an ``<img>`` alone."""
+    """A plot that is an image; ``uri`` is a ``data:`` URI, only for an ``<img>``."""
 
     version: str
     path: str
@@ -84,8 +84,7 @@ class Plot:
     Attributes:
         name: its path, or its name in dvc.yaml.
         title: as dvc.yaml has it, or else the name.
-        spec: Vega-Lite, rows included, the version in the field ``rev``; None where nothing is
-            drawn by it.
+        spec: Vega-Lite, rows included, the version in the field ``rev``; None if there is none.
         versions: those that are drawn.
         notes: what is left out, and why.
     """
@@ -100,7 +99,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Series:
-    """A column of a file over a column of another, or the same; None: the last, and the index."""
+    """A column y over a column x, each with its file; None: the last column, and the index."""
 
     path: str
     y: str | None
@@ -179,7 +178,7 @@ def _commit(source: Source, model: str, side: Side) -> _Commit:
 def _definitions(related: list[Stage], top: Plots, folder: str) -> Iterator[Definition]:
     """The plots of the stages that made or evaluate the model, and theirs on dvc.yaml's top level.
 
-    Where no stage is related (a model from ``dvc add``): all on the top level.
+    If no stage is related (a model from ``dvc add``): all on the top level.
     """
     for stage in related:
         for path, options in stage.plots:
@@ -226,7 +225,7 @@ def _first(mapping: dict[Any, Any]) -> Any:
 
 
 def _plots(definition: Definition, commits: Sequence[_Commit]) -> Iterator[Plot]:
-    """One plot; of a folder, one for each file that is in it on either side."""
+    """One plot; for a folder, one for each file in it on either side."""
     files: dict[str, dict[str, bytes | TagshipError]] = {}
     notes: list[str] = []
     paths = {path for series in definition.series for path in (series.path, series.x_path)}
@@ -384,7 +383,7 @@ def _check_columns(rows: list[Row], column: str, path: str) -> None:
 def _thinned(
     definition: Definition, rows: list[Row], path: str, version: str, notes: list[str]
 ) -> list[Row]:
-    """A line of fewer points, first and last included; where rows are counted, all of them."""
+    """Fewer rows for a line, with the first and the last; all rows for any other template."""
     count = len(rows)
     if definition.template not in LINES or count <= MOST_POINTS:
         return rows
@@ -394,7 +393,7 @@ def _thinned(
 
 
 def _fields(definition: Definition) -> tuple[str, str]:
-    """The names of x and y in the rows: their own, where they are plain names for an expression."""
+    """The names of x and y in the rows: their own if they can be used in an expression."""
     xs = {series.x for series in definition.series}
     ys = {series.y for series in definition.series}
     x = xs.pop() if len(xs) == 1 else None
@@ -409,13 +408,13 @@ def _is_plain(name: str) -> bool:
 
 
 def _template(definition: Definition, commits: Sequence[_Commit]) -> dict[str, Any]:
-    """DVC's own template, or the repository's, as the first commit has it.
+    """DVC's own template, or that of the repository at the first commit.
 
     dvc-render would look for a file of that name in the working directory.
 
     Raises:
         NotFound: there is no such template.
-        Corrupt, Refused: it is no JSON, or loads something from elsewhere.
+        Corrupt, Refused: it is not JSON, or loads something from elsewhere.
     """
     name = definition.template
     if name in BUILT_IN:
@@ -492,7 +491,7 @@ def _spec(
 
 
 def _tamed(content: Any, versions: Sequence[str], dropped: frozenset[str]) -> Any:
-    """A template without what a page for readers has no use for.
+    """A template without the parts that a page for readers does not need.
 
     Removed are wheel and drag (on a phone they would catch the page's scrolling), boxes to tick and
     sliders (a box counts as ticked), fixed sizes, and the title, which the page has itself.

@@ -1,4 +1,4 @@
-"""The Source and the Host of the work tree that a folder lies in."""
+"""The Source and the Host of the work tree that contains a folder."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def find(start: Path) -> tuple[Source, Host]:
 
 
 def check_deployed(source: Source, host: Host, model: str) -> None:
-    """Refuse to act on a model of which no version ever was on this host.
+    """Refuse a model that was never deployed on this host.
 
     Raises:
         NotFound: there is no such model, with the nearest name; or it was never deployed here.

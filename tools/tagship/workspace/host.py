@@ -22,9 +22,9 @@ class Host:
 
     Attributes:
         root: holds one folder for each model.
-        settings: of today, whatever is deployed.
-        within: the repository that ``root`` lies in, so that links in it, and a policy in it, may
-            have come with a commit.
+        settings: those in the work tree, not those of a deployed version.
+        within: the repository that contains ``root``; a link or a policy in it may come from a
+            commit.
     """
 
     root: Path
@@ -33,10 +33,10 @@ class Host:
 
     @cached_property
     def policy(self) -> "Policy":
-        """What this host demands, and signs with; none of it from the repository.
+        """What this host requires, and signs with; never read from the repository.
 
         Raises:
-            Refused: a file of it cannot be used.
+            Refused: one of its files cannot be used.
         """
         from tagship.signing import policy
 
@@ -46,12 +46,12 @@ class Host:
         """The model's folder on this host.
 
         Raises:
-            Refused: on the way there Git has put a link, which leads somewhere else.
+            Refused: a part of its path is a link that Git tracks.
         """
         folder = self.root / refs.folder_name(model)
         above = folder.relative_to(self.within).parents[:-1]
         for path in (self.within / part for part in (folder.relative_to(self.within), *above)):
-            if path.is_symlink():  # one that Git does not know is the operator's: another disk, say
+            if path.is_symlink():  # an untracked one is the operator's, say to another disk
                 name = path.relative_to(self.within).as_posix()
                 if worktree.index(self.within, name).get(name) == tree.LINK:
                     raise Refused(

@@ -36,8 +36,8 @@ class Source:
     Attributes:
         start: a folder in the Git repository.
         project: the DVC repository that configures the cache and the remotes.
-        deployed: the folder of this work tree that deployments live in, where no model's own files
-            may lie; None for a repository in which nothing is deployed.
+        deployed: the folder of this work tree with the deployments, which may not contain a
+            model's own files; None for a repository in which nothing is deployed.
         git_remote: where tags go; None for Git's ``origin``.
         dvc_remote: where bytes go and come from; None for DVC's default.
     """
@@ -63,10 +63,10 @@ class Source:
         return tree.Blobs(self.repository)
 
     def catalog(self, model: str) -> Catalog:
-        """The model's versions, from the tags.
+        """The versions of a model, from the tags.
 
         Raises:
-            NotFound: no tag is the model's, and HEAD does not declare it.
+            NotFound: it has no tag, and HEAD does not declare it.
         """
         versions = catalog.of(tags.read(self.repository, model), model)
         if not versions.releases:
@@ -82,7 +82,7 @@ class Source:
 
         Raises:
             NotFound, Corrupt: as ``dvc.snapshot.snapshot``.
-            Refused: its files lie where versions are deployed.
+            Refused: its files are where versions are deployed.
         """
         from tagship.dvc import snapshot
 
@@ -94,7 +94,7 @@ class Source:
     def check_apart(self, model: str, path: Path) -> None:
         """Refuse an artifact that contains the folder of its deployments, or is inside of it.
 
-        DVC empties an output before its stage writes it, and with it the live version.
+        DVC empties an output before its stage writes it, and would remove the live version.
         """
         if self.deployed is None:
             return
