@@ -131,6 +131,18 @@ def listing(site: Site) -> Iterator[Case]:
 
 
 @contextlib.contextmanager
+def listing_of_gto(site: Site) -> Iterator[Case]:
+    """The same tags as GTO makes them, on commits that have no pointer to the model."""
+    counts = (site.scale.models, site.scale.versions)
+    with site.own("list-gto") as folder:
+        done = workspaces.tagged(folder, *counts, by_gto=True, kept=workspaces.NOTHING)
+        asked = (TAGSHIP, "list", done.model)
+        gto = Side(f"tagship list, {site.scale.tags:,} tags of GTO", (asked,), done.repo)
+        own = Side("tagship list, as many of tagship", (asked,), site.tagged.repo)
+        yield _case("list-gto", [gto, own], [Claim(gto.name, own.name, rows.at_most(3.0))])
+
+
+@contextlib.contextmanager
 def models(site: Site) -> Iterator[Case]:
     """All models, out of all tags."""
     yield _listing(site, "models", None)
@@ -430,6 +442,7 @@ def _load(repo: Path, loads: int, runs: int) -> Runs:
 CASES: dict[str, Callable[[Site], contextlib.AbstractContextManager[Case]]] = {
     "start-up": start_up,
     "list": listing,
+    "list-gto": listing_of_gto,
     "models": models,
     "release": release,
     "deploy-medium": deploy_medium,

@@ -30,6 +30,9 @@ DEPLOYED = (
 )
 REMOTE = "[core]\n    remote = store\n['remote \"store\"']\n    url = ../../dvc-remote\n"
 PERSON = "Ada <ada@example.com>"
+# What the commits of tagged versions have of a model, beside dvc.yaml: a .dvc file and metrics;
+# nothing; the file or a folder itself and metrics, in Git.
+DVC_FILE, NOTHING, GIT_FILE, GIT_FOLDER = "dvc", "nothing", "git file", "git folder"
 
 
 @contextlib.contextmanager
@@ -107,7 +110,7 @@ def _begin(folder: Path, config: str = "") -> Path:
     return repo
 
 
-def _declaration(paths: Mapping[str, str]) -> str:
+def declaration(paths: Mapping[str, str]) -> str:
     """A dvc.yaml with a model at each path, and the metrics beside it."""
     artifacts = "".join(f"  {name}:\n    path: {path}\n" for name, path in paths.items())
     metrics = "".join(f"  - models/{name}/metrics.json\n" for name in paths)
@@ -150,22 +153,40 @@ class Tagged:
 
 
 def tagged(
-    folder: Path, models: int, versions: int, *, origin: bool = True, by_gto: bool = False
+    folder: Path,
+    models: int,
+    versions: int,
+    *,
+    origin: bool = True,
+    by_gto: bool = False,
+    kept: str = DVC_FILE,
+    pipeline: str | None = None,
 ) -> Tagged:
     """A repository with ``models`` times ``versions`` annotated tags, all packed.
 
-    Each version has a commit, which changes every model, and bytes in DVC's cache. ``by_gto``: the
-    tags have GTO's message, and not tagship's, which has metrics and size.
+    Each version has a commit, which changes every model, and bytes in DVC's cache.
+
+    Args:
+        folder: the repository is ``folder/repo``.
+        models: how many.
+        versions: how many of each.
+        origin: whether there is a remote that has all tags.
+        by_gto: the tags have GTO's message, and not tagship's, which has metrics and size.
+        kept: what the commits have of a model, ``DVC_FILE`` or another.
+        pipeline: the dvc.yaml, if it is not to declare the models and their metrics.
     """
     repo = _begin(folder, REMOTE)
     names = tuple(f"model-{i}" for i in range(models))
     with (repo / ".gitignore").open("a", encoding="utf-8") as rules:
         rules.write("model.bin\n")
     own = [".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"]
-    feed(repo, _history(repo, names, versions, own, by_gto=by_gto), "git", "fast-import", "--quiet")
+    declared = pipeline or declaration({name: _path(name) for name in names})
+    (repo / "dvc.yaml").write_text(declared, encoding="utf-8")
+    history_of_git = _history(repo, names, versions, [*own, "dvc.yaml"], kept, by_gto=by_gto)
+    feed(repo, history_of_git, "git", "fast-import", "--quiet")
     tell(repo, "git", "pack-refs", "--all")
     tell(repo, "git", "reset", "--quiet", "--hard", "main")
-    for name in names:
+    for name in names if kept == DVC_FILE else ():
         (repo / _path(name)).write_bytes(_content(name, versions - 1))
     if origin:
         tell(folder, "git", "clone", "--quiet", "--mirror", "repo", "origin.git")
@@ -182,7 +203,7 @@ def _content(model: str, number: int) -> bytes:
 
 
 def _history(
-    repo: Path, names: Sequence[str], versions: int, own: Sequence[str], *, by_gto: bool
+    repo: Path, names: Sequence[str], versions: int, own: Sequence[str], kept: str, *, by_gto: bool
 ) -> Iterator[bytes]:
     """The input of git-fast-import(1)."""
     for number in range(versions):
@@ -191,11 +212,16 @@ def _history(
         yield f"commit refs/heads/main\nmark :{number + 1}\ncommitter {person}".encode()
         yield _data(b"Train all models\n")
         if number == 0:
-            yield _file("dvc.yaml", _declaration({name: _path(name) for name in names}).encode())
             for path in own:
                 yield _file(path, (repo / path).read_bytes())
-        for name in names:
-            yield _file(f"{_path(name)}.dvc", _track(repo, _content(name, number)))
+        yield _file("notes.txt", f"{number}\n".encode())
+        for name in names if kept != NOTHING else ():
+            data = _content(name, number)
+            if kept == DVC_FILE:
+                yield _file(f"{_path(name)}.dvc", _track(repo, data))
+            else:
+                path = _path(name) if kept == GIT_FILE else f"{_path(name)}/weights"
+                yield _file(path, data)
             yield _file(f"models/{name}/metrics.json", json.dumps(_metrics(number)).encode())
         yield b"\n"
         for name in names:
@@ -282,7 +308,7 @@ def trained(folder: Path, models: Mapping[str, Sequence[Version]]) -> Trained:
         name: f"models/{name}/data" if versions[0].files > 1 else _path(name)
         for name, versions in models.items()
     }
-    (repo / "dvc.yaml").write_text(_declaration(paths), encoding="utf-8")
+    (repo / "dvc.yaml").write_text(declaration(paths), encoding="utf-8")
     for number in range(max(map(len, models.values()), default=0)):
         names = [name for name, versions in models.items() if number < len(versions)]
         for name in names:

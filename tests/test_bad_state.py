@@ -140,12 +140,16 @@ def test_a_tag_on_a_commit_without_the_model_cannot_be_used(bench: Workbench, co
 
 def test_a_lightweight_tag_is_no_version(bench: Workbench) -> None:
     bench.git("tag", "churn@v1.0.0")
-    bench.refuses("deploy churn --yes", "churn has no released version", "tagship release churn")
-    bench.refuses("show churn@1.0.0", "churn has no version 1.0.0", "tagship list churn")
+    for command in ("deploy churn --yes", "show churn@1.0.0"):
+        bench.refuses(
+            command,
+            "the tag churn@v1.0.0 is here, but not as an annotated tag",
+            "git fetch --tags --force; if it is not annotated there either: tagship release churn",
+        )
     bench.refuses(
         "release churn",
         "the tag churn@v1.0.0 exists, and is not annotated",
-        "release another version, or remove it: git tag -d churn@v1.0.0",
+        "git fetch --tags --force; or remove it: git tag -d churn@v1.0.0",
     )
 
 
@@ -228,7 +232,7 @@ def test_a_git_remote_that_is_not_there_refuses_only_a_push(bench: Workbench) ->
     said = "git: '../nowhere.git' does not appear to be a git repository"
     bench.refuses("release churn --push", said, "git remote -v")
     result = bench.cli("release", "churn")
-    note = f"note: the tags of origin could not be read: {said}\n"
+    note = f"note: the tags of origin could not be read: {said} (git remote -v)\n"
     assert (result.code, result.err) == (0, note)
 
 

@@ -64,9 +64,15 @@ def test_an_illegal_model_name_is_wrong_usage(bench: Workbench, command: str) ->
 def test_an_unknown_version_is_refused(shipped: Workbench, command: str) -> None:
     for version in ("9.9.9", "v9.9.9", "churn@v9.9.9"):
         shipped.refuses(
-            command.format(version=version), "churn has no version 9.9.9", "tagship list churn"
+            command.format(version=version),
+            "churn has no version 9.9.9",
+            "git fetch --tags; or: tagship list churn",
         )
-    shipped.refuses(command.format(version="9"), "churn has no version 9", "tagship list churn")
+    shipped.refuses(
+        command.format(version="9"),
+        "churn has no version 9",
+        "git fetch --tags; or: tagship list churn",
+    )
 
 
 @pytest.mark.parametrize("command", VERSIONED)
@@ -100,7 +106,11 @@ def test_release_takes_only_a_semantic_version(bench: Workbench) -> None:
 
 def test_before_the_first_release_there_is_no_version(bench: Workbench) -> None:
     for command in ("deploy churn --yes", "show churn"):
-        bench.refuses(command, "churn has no released version", "tagship release churn")
+        bench.refuses(
+            command,
+            "churn has no released version",
+            "git fetch --tags; or: tagship release churn",
+        )
 
 
 def test_before_the_first_deploy_there_is_nothing_to_act_on(bench: Workbench) -> None:
@@ -212,6 +222,7 @@ def test_without_git_installed_a_command_says_so(bench: Workbench) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_outside_a_dvc_repository_a_command_is_refused(bench: Workbench, command: str) -> None:
     atomic.remove_tree(bench.repo / ".dvc")
+    bench.git("commit", "--quiet", "--all", "--message", "Without DVC")
     bench.refuses(
         command.format(model=MODEL),
         f"not a DVC repository: {bench.repo}",
@@ -298,7 +309,8 @@ def _shell(bench: Workbench, line: str) -> Result:
 
 
 def test_an_error_shows_a_traceback_only_where_it_is_asked_for(bench: Workbench) -> None:
-    error = "error: churn has no released version\nhint: tagship release churn\n"
+    hint = "git fetch --tags; or: tagship release churn"
+    error = f"error: churn has no released version\nhint: {hint}\n"
     assert bench.cli("show", MODEL) == Result(1, "", error)
     asked = bench.cli("-v", "show", MODEL)
     assert (asked.code, asked.out) == (1, "")

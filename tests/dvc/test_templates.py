@@ -42,10 +42,10 @@ def test_the_model_itself_is_listed_with_its_error(torn: Workbench) -> None:
     result = torn.cli("models", "--json")
     rows = {row["model"]: row for row in json.loads(result.out)}
     assert {name: row["note"] for name, row in rows.items()} == {"churn": None, "fraud": UNKNOWN}
-    assert (rows["fraud"]["path"], rows["churn"]["live"]) == ("", "1.1.0")
+    assert (rows["fraud"]["path"], rows["churn"]["live"]) == (None, "1.1.0")
     status = torn.cli("status", "--json")
     states = {row["model"]: row["state"] for row in json.loads(status.out)}
-    assert (status.code, states) == (5, {"churn": "in_order", "fraud": "broken"})
+    assert (status.code, states) == (3, {"churn": "in_order", "fraud": "drifted"})
 
 
 @pytest.mark.parametrize("command", ["release fraud", "list fraud", "deploy fraud", "status fraud"])

@@ -268,7 +268,7 @@ def test_a_version_may_be_named_by_its_stage(two: Workbench) -> None:
         assert two.cli("compare", "churn", stage, "1.1").out.startswith("churn: 1.0.0 -> 1.1.0\n")
         assert str(two.manager.show(stage).version) == version
     two.refuses("compare churn '#test' 1.1", "no version of churn holds the stage test",
-                "gto show churn")  # fmt: skip
+                "git fetch --tags; or: gto show churn")  # fmt: skip
 
 
 def test_commits_that_are_many_are_counted_and_the_newest_listed(
@@ -290,9 +290,13 @@ def test_bad_input_is_told(two: Workbench, bench: Workbench) -> None:
     two.refuses(
         "compare churn 1.0 1.11.0",
         "churn has no version 1.11.0",
-        "tagship list churn; did you mean 1.1.0?",
+        "git fetch --tags; or: tagship list churn; did you mean 1.1.0?",
     )
-    two.refuses("compare churn 1.0 9", "churn has no version 9", "tagship list churn")
+    two.refuses(
+        "compare churn 1.0 9",
+        "churn has no version 9",
+        "git fetch --tags; or: tagship list churn",
+    )
     result = two.cli("compare", "churn", "--json", "--markdown")
     assert result.code == 2
     assert "--json and --markdown do not go together" in result.err

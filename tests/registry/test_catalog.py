@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from tagship.git import run as git_run
 from tagship.registry import catalog
 from tagship.registry import tags as registry_tags
 from tagship.registry.catalog import Catalog
-from tagship.registry.refs import Ref
+from tagship.registry.refs import Ref, TagName, Wanted
+from tagship.registry.tags import Tag
 from tests.workbench import Workbench, run
 
 # What follows the model's name in a tag, and the commit; one a minute, in this order. Then the
@@ -403,3 +405,34 @@ def test_git_that_ends_with_an_error_has_told_of_no_tag(commits: Workbench) -> N
         registry_tags.read(git_run.find(commits.repo))
     assert caught.value.message == f"git: missing object {'1' * 40} for refs/tags/m@v2.0.0"
     assert caught.value.hint == "git fetch --tags --force; if that does not help: git fsck"
+
+
+@pytest.mark.parametrize(
+    ("annotated", "lightweight", "wanted", "name"),
+    [
+        ([], ["m@v1.0.0"], "latest", "m@v1.0.0"),
+        (["m@v1.0.0"], ["m@v1.1.0"], "latest", "m@v1.1.0"),
+        (["m@v1.1.0"], ["m@v1.0.0"], "latest", None),
+        (["m@v1.1.0"], ["m@v1.0.0"], "1.0", "m@v1.0.0"),
+        (["m@v1.1.0"], ["m@v1.0.0"], "1.0.0", "m@v1.0.0"),
+        (["m@v1.1.0"], ["m@v1.0.0"], "1.1.0", None),
+        (["m@v1.0.0"], ["m@v2.0.0-rc.1"], "latest", None),
+        (["m@v1.0.0"], ["m#prod#1"], "#prod", "m#prod#1"),
+        (["m@v1.0.0"], ["m#prod#1"], "latest", None),
+        (["m@v1.0.0", "m#prod#1"], ["m#prod#2"], "#prod", None),
+        ([], ["m@v1.0.0!", "m@deprecated", "other@v9.0.0"], "latest", None),
+    ],
+)
+def test_a_lightweight_tag_is_named_where_it_would_be_meant(
+    annotated: list[str], lightweight: list[str], wanted: str, name: str | None
+) -> None:
+    names = [TagName.parse(text) for text in lightweight]
+    at = datetime(2026, 11, 20, tzinfo=UTC)
+    tags = [
+        Tag(parsed, "a" * 40, "c" * 40, "Ada", at, "", text)
+        for text in annotated
+        if (parsed := TagName.parse(text))
+    ]
+    known = catalog.of(tags, "m", [parsed for parsed in names if parsed])
+    chosen = known.not_annotated(Wanted.parse(wanted, "m"))
+    assert (str(chosen) if chosen else None) == name

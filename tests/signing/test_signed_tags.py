@@ -168,7 +168,7 @@ def replace_object(signers: Signers, tag: str, change: Callable[[str], str]) -> 
 COUNTS_NOT = f"the tag {TAG} is not signed by a key that counts here: "
 MATRIX: dict[str, tuple[Callable[[Signers], None], str]] = {
     "not signed": (unsigned, f"the tag {TAG} is not signed, and this host asks for it"),
-    "lightweight": (lightweight, "churn has no released version"),
+    "lightweight": (lightweight, f"the tag {TAG} is here, but not as an annotated tag"),
     "signed by an unknown key": (unknown_key, COUNTS_NOT + "No principal matched."),
     "of a key for another namespace": (other_namespace, COUNTS_NOT),
     "of an expired key": (expired, COUNTS_NOT),
@@ -197,7 +197,8 @@ def test_a_tag_is_refused_that_is(case: str, signers: Signers) -> None:
         assert result.err.startswith(f"error: {error}")
         assert "hint: " in result.err
         assert len(result.err.splitlines()) == 2
-    with pytest.raises(NotFound if "no released" in error else Refused):
+    not_found = "no released" in error or "not as an annotated" in error
+    with pytest.raises(NotFound if not_found else Refused):
         bench.manager.deploy()
     assert not bench.current.is_symlink()
     assert bench.changes(before) == set()

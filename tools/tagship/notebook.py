@@ -30,7 +30,8 @@ from tagship.progress import Advance
 from tagship.registry import metrics
 from tagship.registry.metrics import MetricChange
 from tagship.release import publish
-from tagship.release.publish import AlreadyReleased, Released, ReleasePlan
+from tagship.release.numbers import AlreadyReleased
+from tagship.release.publish import Released, ReleasePlan
 from tagship.text import words
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"

@@ -24,7 +24,7 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
     """
     from tagship.deploy import checkout
 
-    release = source.catalog(ref.model).find(ref)
+    release = source.release(ref)
     at_commit = source.snapshot(release.commit, ref.model)
     store = host.store(ref.model)
     what = f"deploy of {ref.model}@{release.version}"
@@ -66,7 +66,7 @@ def rollback(
         if broken:
             from tagship.deploy import checkout  # not needed if the directory is intact
 
-            release = source.catalog(model).find(Ref(model, Wanted.parse(target.version, model)))
+            release = source.release(Ref(model, Wanted.parse(target.version, model)))
             signer = plan.check_tag(host.policy, source.repository, deed.past, release)
             at_commit = source.snapshot(release.commit, model)
             switch = deed.switch_to_new(history.ROLLBACK, release)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from semver import Version
 
 from tagship.errors import NotFound, Refused, Unavailable
-from tagship.git import commits
+from tagship.git import clone, commits
 from tagship.host import history, installed, journal
 from tagship.host.history import Event, Place
 from tagship.host.journal import Past
@@ -68,7 +68,7 @@ def of_deploy(source: Source, host: Host, ref: Ref, progress: Progress = silent)
     Raises:
         NotFound, Refused: there is no such version, or it was withdrawn or deprecated.
     """
-    release = source.catalog(ref.model).find(ref)
+    release = source.release(ref)
     store = host.store(ref.model)
     past = journal.events(store)
     check_tag(host.policy, source.repository, past, release)
@@ -127,19 +127,23 @@ def check_tag(policy: "Policy", repository: "Repository", past: Past, release: R
     Raises:
         Refused: as ``check_not_moved`` and ``Policy.check_tag``.
     """
-    check_not_moved(past, release)
+    check_not_moved(repository, past, release)
     return policy.check_tag(repository, release.tag)
 
 
-def check_not_moved(past: Past, release: Release) -> None:
+def check_not_moved(repository: "Repository", past: Past, release: Release) -> None:
     """Refuse a tag that points to another object than at its last deployment here."""
     version = str(release.version)
     before = history.tag_object_of(past.about(version), version)
     if before is not None and before != release.tag.object_id:
+        hint = f"release a new version, or set the tag back: git tag -f {release.tag.name} {before}"
+        if not clone.has(repository, before):  # such as after git filter-repo
+            again = f"tagship release {release.tag.name.model} --force"
+            hint = f"the old tag is gone; release it as a new version: {again}"
         raise Refused(
             f"the tag {release.tag.name} was moved since it was deployed here: it was"
             f" {before[:10]}, and is {release.tag.object_id[:10]}",
-            f"release a new version, or set the tag back: git tag -f {release.tag.name} {before}",
+            hint,
         )
 
 
@@ -184,7 +188,7 @@ def rollback_target(
     version = selector.select(Version.parse(name) for name in known)
     if version is not None and not selector.stage:
         return known[str(version)]
-    release = source.catalog(model).find(Ref(model, selector))
+    release = source.release(Ref(model, selector))
     return known.get(str(release.version), Place(str(release.version), ""))
 
 

@@ -17,9 +17,9 @@ from tagship.dvc.pointers import Out, Pointer
 from tagship.dvc.stages import Stage
 from tagship.dvc.templates import Read
 from tagship.errors import Corrupt, NotFound
-from tagship.git import run, tree
+from tagship.git import tree
 from tagship.registry import artifacts
-from tagship.registry.project_files import PARAMS_FILE
+from tagship.registry.project_files import OLD_FILE, PARAMS_FILE
 from tagship.text import yaml
 
 
@@ -71,7 +71,7 @@ class Snapshot:
         return [yaml.plain(stage.to_json()) for stage in self.makers]
 
 
-def snapshot(repository: run.Repository, blobs: tree.Blobs, commit: str, model: str) -> Snapshot:
+def snapshot(blobs: tree.Blobs, commit: str, model: str) -> Snapshot:
     """A model at a commit.
 
     Raises:
@@ -82,6 +82,7 @@ def snapshot(repository: run.Repository, blobs: tree.Blobs, commit: str, model: 
     read = functools.partial(blobs.read, commit)
     declared = pipeline.models(read, folder)
     if model not in declared:
+        artifacts.check_not_old(blobs.read(commit, OLD_FILE), model)
         raise NotFound(f"commit {commit[:10]} declares no model {model}", f"tagship list {model}")
     artifact = artifacts.readable(declared[model])
     _check_names(artifact)
@@ -92,20 +93,18 @@ def snapshot(repository: run.Repository, blobs: tree.Blobs, commit: str, model: 
     return Snapshot(
         artifact,
         commit,
-        tuple(_out(repository, blobs, commit, recorded, path) for path in artifact.paths),
+        tuple(_out(blobs, commit, recorded, path) for path in artifact.paths),
         tuple(stages.makers(recorded, artifact.path)),
-        tuple(_metric_outs(repository, blobs, commit, recorded, metric_paths)),
+        tuple(_metric_outs(blobs, commit, recorded, metric_paths)),
         _params(read, folder, related),
         tuple(dict.fromkeys([*(error.message for error in _problems(recorded)), *top.notes])),
     )
 
 
-def _out(
-    repository: run.Repository, blobs: tree.Blobs, commit: str, recorded: list[Stage], path: str
-) -> Out:
+def _out(blobs: tree.Blobs, commit: str, recorded: list[Stage], path: str) -> Out:
     """Who tracks a file of the model; where nobody seems to, the stage that cannot be resolved."""
     try:
-        return pointers.find_out(repository, blobs, commit, recorded, path)
+        return pointers.find_out(blobs, commit, recorded, path)
     except NotFound as error:
         raise next(iter(_problems(recorded)), error) from None
 
@@ -156,11 +155,7 @@ def _is_named(artifact: artifacts.Artifact, path: str) -> bool:
 
 
 def _metric_outs(
-    repository: run.Repository,
-    blobs: tree.Blobs,
-    commit: str,
-    recorded: list[Stage],
-    paths: Iterable[str],
+    blobs: tree.Blobs, commit: str, recorded: list[Stage], paths: Iterable[str]
 ) -> Iterator[Out]:
     for path in paths:
         entries = blobs.entries(commit, path)
@@ -168,7 +163,7 @@ def _metric_outs(
             yield pointers.git_out(path, entries)
         else:
             with contextlib.suppress(NotFound):  # declared, and not there at this commit
-                yield pointers.find_out(repository, blobs, commit, recorded, path)
+                yield pointers.find_out(blobs, commit, recorded, path)
 
 
 def _params(read: Read, folder: str, related: list[Stage]) -> Any:

@@ -4,6 +4,8 @@ The format is DVC's (dvc 3.67, ``dvc/schema.py``). Paths in a lock are relative 
 ``wdir``, which only dvc.yaml tells; here they are from the repository's top.
 """
 
+import hashlib
+import json
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,6 +36,11 @@ class Definition:
     metrics: tuple[str, ...] = ()
     plots: Plots = ()
     problem: Corrupt | None = None
+
+    def flags(self, path: str) -> dict[str, Any]:
+        """``remote`` and ``push`` of an output: dvc.yaml has them, dvc.lock has not."""
+        given = self.outs.get(path, {})
+        return {key: given[key] for key in ("remote", "push") if key in given}
 
 
 NOWHERE = Definition("", {})
@@ -68,7 +75,7 @@ class Stage:
 
     Attributes:
         deps: md5 by path; None where DVC gives none (a dependency outside, say).
-        outs: DVC's entry (``md5``, ``size``, ...) by path.
+        outs: DVC's entry (``md5``, ``size``, ...) by path, with dvc.yaml's ``remote`` and ``push``.
         params: value by name; those of another file than params.yaml in the stage's working
             directory are ``file:name``.
         metrics: paths of its metric files.
@@ -95,7 +102,7 @@ class Stage:
             "stage": self.name,
             "command": self.command,
             "deps": [{"path": path, "md5": md5} for path, md5 in self.deps.items()],
-            "outs": [{"path": path, "md5": out.get("md5")} for path, out in self.outs.items()],
+            "outs": [{"path": path, "md5": digest(out)} for path, out in self.outs.items()],
             "params": self.params,
         }
 
@@ -136,8 +143,12 @@ def _stage(lock: str, name: str, entry: dict[str, Any], definition: Definition) 
     return Stage(
         name,
         " && ".join(command) if isinstance(command, list) else str(command),
-        {join(wdir, dep["path"]): dep.get("md5") for dep in entry.get("deps") or ()},
-        {join(wdir, out["path"]): dict(out) for out in entry.get("outs") or ()},
+        {join(wdir, dep["path"]): digest(dep) for dep in entry.get("deps") or ()},
+        {
+            path: {**out, **definition.flags(path)}
+            for out in entry.get("outs") or ()
+            for path in (join(wdir, out["path"]),)
+        },
         {
             (key if file == PARAMS_FILE else f"{join(wdir, file)}:{key}"): value
             for file, values in (entry.get("params") or {}).items()
@@ -151,11 +162,29 @@ def _stage(lock: str, name: str, entry: dict[str, Any], definition: Definition) 
     )
 
 
+def digest(entry: dict[str, Any]) -> str | None:
+    """The md5 of an entry of DVC's; None where it has none (a dependency outside, say).
+
+    ``dvc push`` to a ``version_aware`` remote writes ``files:`` instead of a folder's digest. It is
+    the one that their list has as an object (``dvc_data/hashfile/tree.py``).
+    """
+    if not entry.get("files"):
+        return entry.get("md5")
+    members = [{"md5": file["md5"], "relpath": file["relpath"]} for file in listed(entry)]
+    md5 = hashlib.md5(json.dumps(members, sort_keys=True).encode(), usedforsecurity=False)
+    return f"{md5.hexdigest()}.dir"
+
+
+def listed(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """What ``files:`` of an entry of DVC's lists, in the order of the list's digest."""
+    return sorted(entry.get("files") or (), key=lambda file: str(file["relpath"]))
+
+
 def writer(stages: list[Stage], path: str) -> tuple[Stage, str] | None:
     """The stage that writes ``path``, and its output that holds it; None where there is none."""
     for stage in stages:
         for out_path, out in stage.outs.items():
-            if holds(out_path, path) and out.get("md5"):
+            if holds(out_path, path) and digest(out):
                 return stage, out_path
     return None
 

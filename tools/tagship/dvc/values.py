@@ -4,7 +4,7 @@ import posixpath
 from typing import Any
 
 from tagship.errors import Corrupt
-from tagship.text import json_reader, safe_yaml
+from tagship.text import conflicts, json_reader, safe_yaml
 
 # characters: DVC's parser of TOML needs a second for 200,000; Python's own code is not executed
 LARGEST_TOML, LARGEST_PYTHON = 64_000, 64_000
@@ -16,6 +16,7 @@ def parse(data: bytes, name: str) -> Any:
 
     Raises:
         Corrupt: it is not valid, or larger than a person would write it.
+        Conflicted: it has conflict markers.
     """
     suffix = posixpath.splitext(name)[1].lower()
     kind, reader = {
@@ -26,6 +27,8 @@ def parse(data: bytes, name: str) -> Any:
     try:
         return reader(data)
     except ValueError as error:
+        if (number := conflicts.line(data)) is not None:
+            raise conflicts.error(name, number) from None
         where = f", {error}" if kind == "YAML" and str(error) else ""
         hint = f"fix {name} and commit it" if kind == "YAML" else HINT
         raise Corrupt(f"{name} is not valid {kind}{where}", hint) from None

@@ -80,7 +80,7 @@ def export(
             released with.
     """
     release, store = find.find(source, ref), host.store(ref.model)
-    plan.check_not_moved(journal.events(store), release)
+    plan.check_not_moved(source.repository, journal.events(store), release)
     snapshot = source.snapshot(release.commit, ref.model)
     names = tuple(dict.fromkeys(formats))
     described = find.describe(source, store, release)

@@ -1,5 +1,6 @@
 """Deployed files compared with the checksums in their tag."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,12 +84,9 @@ def verify(
     Raises:
         NotFound: no such version is on disk.
     """
-    names = sorted(source.artifacts()) if ref is None else [ref.model]
-    if ref is not None:
-        check_deployed(source, host, ref.model)
     verifications = []
-    for name in names:
-        store, known = host.store(name), source.catalog(name)
+    for known in _catalogs(source, host, ref):
+        store = host.store(known.model)
         for directory in _chosen(source, store, ref):
             verifications.append(
                 verify_directory(source, host.policy, store, known, directory, progress)
@@ -96,6 +94,28 @@ def verify(
     if ref is not None and not verifications:
         raise NotFound(f"{ref} is not on disk here", f"tagship deploy {ref}")
     return verifications
+
+
+def _catalogs(source: Source, host: Host, ref: Ref | None) -> list[Catalog]:
+    """Those of the models that are asked for."""
+    if ref is not None:
+        check_deployed(source, host, ref.model)
+        return [source.catalog(ref.model)]
+    catalogs = source.catalogs()
+    names = inspect_find.models(source.artifacts(), host)
+    known = [catalogs.get(name, Catalog(name)) for name in names]
+    foresee(source, host, known)
+    return known
+
+
+def foresee(source: Source, host: Host, catalogs: list[Catalog]) -> None:
+    """Read the commits of all that is on disk here, in one process."""
+    versions: list[Release] = []
+    for known in catalogs:
+        with contextlib.suppress(Refused, OSError):  # told where this model has its turn
+            on_disk = set(map(host_link.version_of, host.store(known.model).directories()))
+            versions += [one for one in known.releases if str(one.version) in on_disk]
+    source.foresee(versions)
 
 
 def _chosen(source: Source, store: Store, ref: Ref | None) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tagship.errors import Corrupt, NotFound
-from tagship.registry.project_files import PIPELINE_FILE
+from tagship.registry.project_files import OLD_FILE, PIPELINE_FILE
 from tagship.registry.refs import is_model
 from tagship.text import yaml
 from tagship.text.paths import check_path
@@ -143,6 +143,27 @@ def pipeline_of(model: str) -> tuple[str, str]:
     """The folder of the dvc.yaml that declares a model, and that file's path."""
     folder = model.rpartition(":")[0]
     return folder, posixpath.join(folder, PIPELINE_FILE)
+
+
+def check_not_old(data: bytes | None, model: str) -> None:
+    """Refuse a model that only the file of GTO before version 1 declares.
+
+    Args:
+        data: artifacts.yaml, where the commit has one.
+        model: its name.
+
+    Raises:
+        NotFound: that file declares it.
+    """
+    try:
+        declared = yaml.parse(data or b"", OLD_FILE)
+    except Corrupt:  # nobody reads it any more
+        return
+    if model in declared:
+        raise NotFound(
+            f"{model} is declared in {OLD_FILE}, which only GTO before version 1 reads",
+            f"move it to artifacts: in {PIPELINE_FILE}, commit, and release it again",
+        )
 
 
 def unknown_model(model: str, known: Mapping[str, object]) -> NotFound:

@@ -26,7 +26,6 @@ from tagship.dvc.content import Content
 from tagship.dvc.pointers import Pointer
 from tagship.dvc.stages import Plots, Stage
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
-from tagship.git import commits
 from tagship.registry import artifacts
 from tagship.report import plot_data
 from tagship.report.charts import one_line
@@ -157,11 +156,9 @@ def read(source: Source, model: str, sides: Sequence[Side]) -> tuple[Plot, ...]:
 
 
 def _commit(source: Source, model: str, side: Side) -> _Commit:
-    try:
-        commits.commit(source.repository, side.commit)
-    except NotFound:
+    if not source.blobs.has(side.commit):
         what = f"its commit {side.commit[:10]} is not in this clone"
-        raise NotFound(what, "git fetch --tags") from None
+        raise NotFound(what, "git fetch --tags")
     folder = artifacts.pipeline_of(model)[0]
     read = functools.partial(source.blobs.read, side.commit)
     entry = pipeline.models(read, folder).get(model)
@@ -300,9 +297,7 @@ def _plot(
 def _files(commit: _Commit, path: str) -> Iterator[tuple[str, bytes | TagshipError]]:
     """The files at or below a path at a commit: their bytes, or why they are not here."""
     source = commit.source
-    out = pointers.find_out(
-        source.repository, source.blobs, commit.side.commit, commit.recorded, path
-    )
+    out = pointers.find_out(source.blobs, commit.side.commit, commit.recorded, path)
     for pointer in commit.content.files(out.pointers):
         name = posixpath.join(posixpath.dirname(path), pointer.path)
         try:

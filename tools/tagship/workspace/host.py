@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from tagship.errors import Refused
 from tagship.git import tree, worktree
@@ -41,6 +42,12 @@ class Host:
         from tagship.signing import policy
 
         return policy.read(host_project.find_top(self.within))
+
+    def models_with(self, *names: str) -> set[str]:
+        """The models whose folders have something of one of these names."""
+        paths = (path for name in names for path in self.root.glob(f"*/{name}"))
+        models = (unquote(path.parent.name) for path in paths)
+        return {model for model in models if refs.is_model(model)}
 
     def store(self, model: str) -> Store:
         """The model's folder on this host.
