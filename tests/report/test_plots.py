@@ -311,9 +311,10 @@ def test_what_cannot_be_drawn_is_told_in_words(
     declared = [
         {"out/a.csv": {"y": "z"}}, {"out/b.csv": {"x": "z", "y": "b"}},
         {"out/c.csv": {"template": "/etc/passwd"}}, "out/c.json", "out/d.npy", "out/e.csv",
-        "out/f.csv", "out/${kind}.csv",
+        "out/f.csv",
     ]  # fmt: skip
     pipeline.commit(files, declared)
+    pipeline.declare([*declared, "out/${nowhere}.csv"])
     drawn = pipeline.read()
     assert [plot.spec for plot in drawn] == [None] * len(drawn)
     assert [plot.notes for plot in drawn] == [
@@ -324,8 +325,17 @@ def test_what_cannot_be_drawn_is_told_in_words(
         ("1.0.0: out/d.npy is not CSV, TSV, JSON or YAML",),
         ("1.0.0: out/e.csv has more than 1 MB",),
         ("1.0.0: out/f.csv has no rows",),
-        ("1.0.0: out/${kind}.csv is a template that DVC fills in, which tagship does not",),
+        (
+            "1.0.0: stage train in dvc.yaml cannot be resolved: failed to parse"
+            " 'stages.train.plots' in 'dvc.yaml': Could not find 'nowhere'",
+        ),
     ]
+
+
+def test_a_template_in_the_path_of_a_plot_is_filled_in(pipeline: Pipeline) -> None:
+    pipeline.commit({"g.csv": "a,b\n1,2\n"}, ["out/${kind}.csv"])
+    (plot,) = pipeline.read()
+    assert (plot.name, [row["value"] for row in rows(plot)]) == ("out/g.csv", [2])
 
 
 def test_a_long_line_is_thinned_out_and_a_matrix_never(pipeline: Pipeline) -> None:

@@ -50,8 +50,10 @@ def models(folder: Path) -> list[str]:
         if declared is None or not host_project.is_usual(project):
             from tagship.host import settings
             from tagship.registry import artifacts
+            from tagship.text import yaml
 
-            declared, root = set(artifacts.parse(data)), settings.read_root(project)
+            declared = set(artifacts.read(yaml.parse(data, "dvc.yaml")))
+            root = settings.read_root(project)
         else:
             root = project / host_project.ROOT
     except (TagshipError, OSError):

@@ -1,6 +1,7 @@
 """Pointers: what a commit promises of a file; and who tracks a path, DVC or Git."""
 
 import contextlib
+import functools
 import hashlib
 import posixpath
 from collections.abc import Iterator
@@ -9,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tagship.disk import files as disk_files
-from tagship.dvc import stages
+from tagship.dvc import pipeline, stages
 from tagship.dvc.stages import Stage
 from tagship.errors import Corrupt, NotFound
 from tagship.git import tree
-from tagship.registry.project_files import LOCK_FILE, PIPELINE_FILE
+from tagship.registry.project_files import LOCK_FILE
 from tagship.text import yaml
 from tagship.text.paths import check_path
 
@@ -169,27 +170,28 @@ class Out:
         return f"git:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def pipeline_at(blobs: tree.Blobs, commit: str, folder: str, path: str) -> list[Stage]:
+def stages_at(blobs: tree.Blobs, commit: str, folder: str, path: str) -> list[Stage]:
     """The stages of every dvc.lock from the artifact's folder up, and of its dvc.yaml's folder."""
-    pipeline: list[Stage] = []
+    recorded: list[Stage] = []
     for where in dict.fromkeys([folder, "", *stages.parents(path)]):
         name = posixpath.join(where, LOCK_FILE)
         lock = blobs.read(commit, name)
         if lock is not None:
-            declared = blobs.read(commit, posixpath.join(where, PIPELINE_FILE)) or b""
-            pipeline += stages.read(name, lock, declared)
-    return pipeline
+            read = functools.partial(blobs.read, commit)
+            recorded += stages.read(name, lock, pipeline.at(read, where))
+    return recorded
 
 
-def find_out(blobs: tree.Blobs, commit: str, pipeline: list[Stage], path: str) -> Out:
+def find_out(blobs: tree.Blobs, commit: str, recorded: list[Stage], path: str) -> Out:
     """Find who tracks a path: a stage, a ``.dvc`` file near it, Git, or a DVC file anywhere.
 
     Raises:
         NotFound: neither DVC nor Git tracks it at this commit.
-        Corrupt: the file that records it cannot be read; or it is a link, or kept by Git LFS.
+        Corrupt: the file that records it cannot be read; or it is a link, or kept by Git LFS; or
+            a stage that may write it cannot be resolved.
     """
     near = [f"{folder}.dvc" for folder in (path, *stages.parents(path))]
-    out = _in_stages(pipeline, path) or _in_dvc_files(blobs, commit, near, path)
+    out = _in_stages(recorded, path) or _in_dvc_files(blobs, commit, near, path)
     if out and blobs.read(commit, path) is None:
         return out
     entries = blobs.entries(commit, path)
@@ -199,18 +201,20 @@ def find_out(blobs: tree.Blobs, commit: str, pipeline: list[Stage], path: str) -
     names = [named.path for named in blobs.ending(commit, ".dvc", LOCK_FILE)]
     dvc_files = [name for name in names if name.endswith(".dvc")]
     locks = [name for name in names if posixpath.basename(name) == LOCK_FILE]
-    others = [s for name in locks for s in pipeline_at(blobs, commit, posixpath.dirname(name), "")]
+    others = [s for name in locks for s in stages_at(blobs, commit, posixpath.dirname(name), "")]
     out = _in_dvc_files(blobs, commit, dvc_files, path) or _in_stages(others, path)
     if out:
         return out
+    for problem in filter(None, (stage.problem for stage in (*recorded, *others))):
+        raise problem
     raise NotFound(
         f"{path} is tracked by neither DVC nor Git in commit {commit[:10]}",
         f"dvc add {path}, or dvc repro; then commit what DVC wrote",
     )
 
 
-def _in_stages(pipeline: list[Stage], path: str) -> Out | None:
-    written = stages.writer(pipeline, path)
+def _in_stages(recorded: list[Stage], path: str) -> Out | None:
+    written = stages.writer(recorded, path)
     if written is None:
         return None
     stage, out_path = written

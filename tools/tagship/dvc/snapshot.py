@@ -5,15 +5,17 @@ Everything is read from the commit with Git: opening a DVC repository at a revis
 """
 
 import contextlib
+import functools
 import posixpath
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from tagship.disk import files as disk_files
-from tagship.dvc import pointers, stages
+from tagship.dvc import pipeline, pointers, stages
 from tagship.dvc.pointers import Out, Pointer
 from tagship.dvc.stages import Stage
+from tagship.dvc.templates import Read
 from tagship.errors import Corrupt, NotFound
 from tagship.git import tree
 from tagship.registry import artifacts
@@ -30,6 +32,7 @@ class Snapshot:
         makers: the stages that made the model, in the order of a run.
         metric_outs: the files of its metrics.
         params: of the stages, or else all of params.yaml.
+        notes: what of the pipeline cannot be resolved: metrics and stages may be missing.
     """
 
     artifact: artifacts.Artifact
@@ -38,6 +41,7 @@ class Snapshot:
     makers: tuple[Stage, ...] = ()
     metric_outs: tuple[Out, ...] = ()
     params: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -74,26 +78,39 @@ def snapshot(blobs: tree.Blobs, commit: str, model: str) -> Snapshot:
         NotFound: the commit declares no such model, or does not track its path.
         Corrupt: a file that records it cannot be read.
     """
-    folder, name = artifacts.pipeline_of(model)
-    data = blobs.read(commit, name)
-    declared = artifacts.parse(data, folder) if data is not None else {}
+    folder = artifacts.pipeline_of(model)[0]
+    read = functools.partial(blobs.read, commit)
+    declared = pipeline.models(read, folder)
     if model not in declared:
         artifacts.check_not_old(blobs.read(commit, OLD_FILE), model)
         raise NotFound(f"commit {commit[:10]} declares no model {model}", f"tagship list {model}")
-    artifact = declared[model]
+    artifact = artifacts.readable(declared[model])
     _check_names(artifact)
-    pipeline = pointers.pipeline_at(blobs, commit, folder, artifact.path)
-    outs = tuple(pointers.find_out(blobs, commit, pipeline, path) for path in artifact.paths)
-    related = stages.related(pipeline, artifact.path)
-    metric_paths = _metric_paths(blobs, commit, artifact, related, alone=len(declared) == 1)
+    recorded = pointers.stages_at(blobs, commit, folder, artifact.path)
+    related = stages.related(recorded, artifact.path)
+    top = pipeline.at(read, folder)
+    metric_paths = _metric_paths(top.metrics, artifact, related, alone=len(declared) == 1)
     return Snapshot(
         artifact,
         commit,
-        outs,
-        tuple(stages.makers(pipeline, artifact.path)),
-        tuple(_metric_outs(blobs, commit, pipeline, metric_paths)),
-        _params(blobs, commit, related),
+        tuple(_out(blobs, commit, recorded, path) for path in artifact.paths),
+        tuple(stages.makers(recorded, artifact.path)),
+        tuple(_metric_outs(blobs, commit, recorded, metric_paths)),
+        _params(read, folder, related),
+        tuple(dict.fromkeys([*(error.message for error in _problems(recorded)), *top.notes])),
     )
+
+
+def _out(blobs: tree.Blobs, commit: str, recorded: list[Stage], path: str) -> Out:
+    """Who tracks a file of the model; where nobody seems to, the stage that cannot be resolved."""
+    try:
+        return pointers.find_out(blobs, commit, recorded, path)
+    except NotFound as error:
+        raise next(iter(_problems(recorded)), error) from None
+
+
+def _problems(recorded: list[Stage]) -> list[Corrupt]:
+    return [stage.problem for stage in recorded if stage.problem is not None]
 
 
 def _check_names(artifact: artifacts.Artifact) -> None:
@@ -112,23 +129,16 @@ def _check_names(artifact: artifacts.Artifact) -> None:
 
 
 def _metric_paths(
-    blobs: tree.Blobs,
-    commit: str,
-    artifact: artifacts.Artifact,
-    related: list[Stage],
-    *,
-    alone: bool,
+    top: Iterable[str], artifact: artifacts.Artifact, related: list[Stage], *, alone: bool
 ) -> dict[str, None]:
     """The metric files of the related stages, and those on dvc.yaml's top level that are theirs.
 
     Where no stage is related (a model from ``dvc add``): all on the top level if the model is alone
     in its dvc.yaml; else those that name it, or are beside it.
     """
-    folder, name = artifacts.pipeline_of(artifact.model)
-    top = yaml.parse(blobs.read(commit, name) or b"", name).get("metrics")
     paths = {path: None for stage in related for path in stage.metrics}
     outs = {path for stage in related for path in stage.outs}
-    for path in (stages.join(folder, name) for name in stages.metric_files(top)):
+    for path in top:
         if any(stages.holds(out, path) for out in outs) or (
             not related and (alone or _is_named(artifact, path))
         ):
@@ -145,7 +155,7 @@ def _is_named(artifact: artifacts.Artifact, path: str) -> bool:
 
 
 def _metric_outs(
-    blobs: tree.Blobs, commit: str, pipeline: list[Stage], paths: Iterable[str]
+    blobs: tree.Blobs, commit: str, recorded: list[Stage], paths: Iterable[str]
 ) -> Iterator[Out]:
     for path in paths:
         entries = blobs.entries(commit, path)
@@ -153,11 +163,23 @@ def _metric_outs(
             yield pointers.git_out(path, entries)
         else:
             with contextlib.suppress(NotFound):  # declared, and not there at this commit
-                yield pointers.find_out(blobs, commit, pipeline, path)
+                yield pointers.find_out(blobs, commit, recorded, path)
 
 
-def _params(blobs: tree.Blobs, commit: str, related: list[Stage]) -> Any:
-    if related:
-        return yaml.plain({k: v for stage in related for k, v in stage.params.items()})
-    whole = yaml.parse(blobs.read(commit, PARAMS_FILE) or b"", PARAMS_FILE)
-    return yaml.plain({key: value for key, value in whole.items() if key != "deploy"})
+def _params(read: Read, folder: str, related: list[Stage]) -> Any:
+    """The parameters of the related stages; where there is none, params.yaml beside dvc.yaml.
+
+    Where params.yaml of another folder has the same name, that one is ``file:name``.
+    """
+    if not related:
+        name = posixpath.join(folder, PARAMS_FILE)
+        whole = yaml.parse(read(name) or b"", name)
+        return yaml.plain({key: value for key, value in whole.items() if key != "deploy"})
+    values: dict[str, Any] = {}
+    wdirs: dict[str, str] = {}
+    for stage in related:
+        for name, value in stage.params.items():
+            is_first = wdirs.setdefault(name, stage.wdir) == stage.wdir or ":" in name
+            file = stages.join(stage.wdir, PARAMS_FILE)
+            values[name if is_first else f"{file}:{name}"] = value
+    return yaml.plain(values)

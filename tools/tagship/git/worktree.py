@@ -25,6 +25,15 @@ def changed(repository: Repository, names: Iterable[str]) -> list[str]:
     return [line[3:] for line in answer.split("\0")[:-1]]
 
 
+def tracked(repository: Repository, names: Iterable[str]) -> set[str]:
+    """The files in the index at or below ``names``; none where no name is given."""
+    names = tuple(names)
+    if not names:
+        return set()
+    answer = run.ask(repository, "--literal-pathspecs", "ls-files", "-z", "--", *names)
+    return set(answer.split("\0")[:-1])
+
+
 # What Git has under way, by its file in the Git directory: in words, how to go on, how to give up
 UNDER_WAY = {
     "rebase-merge": ("a rebase", "git rebase --continue", "git rebase --abort"),
@@ -64,15 +73,6 @@ def conflict(repository: Repository) -> Conflict | None:
     of_git = (words for name, words in UNDER_WAY.items() if (folder / name).exists())
     under_way = next(of_git, ("", "git commit", "git reset --merge"))
     return Conflict(tuple(paths), *under_way)
-
-
-def tracked(repository: Repository, names: Iterable[str]) -> set[str]:
-    """The files in the index at or below ``names``; none where no name is given."""
-    names = tuple(names)
-    if not names:
-        return set()
-    answer = run.ask(repository, "--literal-pathspecs", "ls-files", "-z", "--", *names)
-    return set(answer.split("\0")[:-1])
 
 
 def index(folder: Path, name: str) -> dict[str, str]:

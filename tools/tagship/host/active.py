@@ -14,6 +14,7 @@ from tagship.host import metadata, project, settings
 from tagship.host.link import LinkState
 from tagship.host.store import Store
 from tagship.registry import artifacts, refs
+from tagship.text import yaml
 
 logger = logging.getLogger("tagship")
 
@@ -165,14 +166,14 @@ def _check_declared(model: str, start: Path) -> None:
             raise artifacts.unknown_model(model, declared)
 
 
-def _declared(model: str, start: Path) -> dict[str, artifacts.Artifact]:
+def _declared(model: str, start: Path) -> dict[str, artifacts.Artifact | Corrupt]:
     """The artifacts that dvc.yaml of the work tree declares; empty if it does not exist."""
     folder, name = artifacts.pipeline_of(model)
     try:
         data = (project.find_top(settings.require_project(start)) / name).read_bytes()
     except FileNotFoundError:
         return {}
-    return artifacts.parse(data, folder)
+    return artifacts.read(yaml.parse(data, name), folder)
 
 
 def _fallback(model: str, start: Path) -> Path:
@@ -180,7 +181,9 @@ def _fallback(model: str, start: Path) -> Path:
     declared = _declared(model, start)
     if model not in declared:
         raise artifacts.unknown_model(model, declared)
-    path = project.find_top(settings.require_project(start)) / declared[model].path
+    path = (
+        project.find_top(settings.require_project(start)) / artifacts.readable(declared[model]).path
+    )
     if not path.exists():
         raise NotFound(f"{path} does not exist", "dvc repro, or dvc pull")
     return path

@@ -12,7 +12,7 @@ from tagship.host import installed, link
 from tagship.host.store import Store
 from tagship.inspect import find
 from tagship.progress import Tell, nobody
-from tagship.registry import artifacts
+from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.text import clock
 from tagship.workspace.host import Host
@@ -69,8 +69,11 @@ def models(source: Source, host: Host, tell: Tell = nobody) -> list[ModelRow]:
     ]
 
 
-def _model_row(store: Store, artifact: artifacts.Artifact | None, known: Catalog) -> ModelRow:
-    note = None if artifact else ": ".join(find.undeclared(known.model))
+def _model_row(store: Store, entry: Artifact | Corrupt | None, known: Catalog) -> ModelRow:
+    artifact = entry if isinstance(entry, Artifact) else None
+    note = None if entry else ": ".join(find.undeclared(known.model))
+    if isinstance(entry, Corrupt):
+        note = entry.message
     is_readable = True
     try:
         live = installed.told_live(store)

@@ -16,6 +16,7 @@ from tagship.host.store import Store
 from tagship.inspect import find
 from tagship.inspect import verify as inspect_verify
 from tagship.inspect.verify import Verification
+from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
@@ -74,7 +75,20 @@ def of_all(source: Source, host: Host) -> list[Status]:
     declared, catalogs = source.artifacts(), source.catalogs()
     known = [catalogs.get(model, Catalog(model)) for model in find.models(declared, host)]
     inspect_verify.foresee(source, host, known)
-    return [_of(source, host, one, is_declared=one.model in declared) for one in known]
+    entries = [declared.get(one.model) for one in known]
+    rows = [
+        _of(source, host, one, is_declared=entry is not None)
+        for one, entry in zip(known, entries, strict=True)
+    ]
+    return [_with_entry(row, entry) for row, entry in zip(rows, entries, strict=True)]
+
+
+def _with_entry(status: Status, entry: Artifact | Corrupt | None) -> Status:
+    """The status, and what is wrong with the model's entry in dvc.yaml of HEAD."""
+    if not isinstance(entry, Corrupt):
+        return status
+    finding = Finding(State.DRIFTED, entry.message, entry.hint)
+    return replace(status, findings=(finding, *status.findings))
 
 
 def _of(source: Source, host: Host, known: Catalog, *, is_declared: bool) -> Status:

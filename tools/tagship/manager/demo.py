@@ -22,6 +22,7 @@ from ruamel.yaml import YAML
 from tagship.disk import atomic
 from tagship.dvc import cache
 from tagship.errors import NotFound, Refused, Unavailable
+from tagship.registry.artifacts import readable
 from tagship.registry.project_files import PARAMS_FILE, PIPELINE_FILE
 from tagship.text import yaml
 from tagship.workspace.find import find
@@ -71,7 +72,7 @@ def run(start: Path, *, model: str | None, keep: bool, say: Say) -> None:
                 continue
             if name not in declared:
                 raise NotFound(f"{PIPELINE_FILE} has no model {name}", EXAMPLE)
-            story = Story(copy, remote, name, copy / declared[name].path, say)
+            story = Story(copy, remote, name, copy / readable(declared[name]).path, say)
             story.tell(changes, whole=number == 0)
             reports += story.report()
         end = f"is kept: {copy}" if keep else "is removed"

@@ -173,7 +173,7 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
 def _releasable(
     source: Source, head: str, model: str, options: Options
 ) -> tuple[Snapshot, tuple[str, ...]]:
-    """What HEAD has of the model, checked; and what could not be compared.
+    """What HEAD has of the model, checked; and what could not be compared or read.
 
     Raises:
         NotFound, Refused, Locked: as for ``plan``.
@@ -185,7 +185,7 @@ def _releasable(
     notes = _check_built(source, snapshot, force=options.force)
     release_remotes.check_bytes(source.content(offline=True), snapshot, push=options.push)
     _check_branch(source, head)
-    return snapshot, notes
+    return snapshot, (*notes, *source.unread(snapshot))
 
 
 @dataclass(frozen=True)

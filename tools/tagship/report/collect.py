@@ -162,12 +162,12 @@ def _readable(
     source: Source,
     store: Store,
     known: Catalog,
-    artifact: artifacts.Artifact | None,
+    entry: artifacts.Artifact | Corrupt | None,
     better: Mapping[str, str],
 ) -> ModelReport:
     """All that is known of a model; or only a note if its folder cannot be read."""
     try:
-        return _model(source, store, known, artifact, better)
+        return _model(source, store, known, entry, better)
     except (Corrupt, OSError) as error:
         what, hint = explain(error)
         note = _in_folder(store, f"it cannot be read here: {what}: {hint}")
@@ -181,14 +181,17 @@ def _model(
     source: Source,
     store: Store,
     known: Catalog,
-    artifact: artifacts.Artifact | None,
+    entry: artifacts.Artifact | Corrupt | None,
     better: Mapping[str, str],
 ) -> ModelReport:
     model, past = known.model, _past(store)
-    is_known = artifact is not None or bool(past.events)
+    artifact = None if isinstance(entry, Corrupt) else entry
+    is_known = entry is not None or bool(past.events)
     if not known.releases and not is_known:
         source.declared(model)  # raises NotFound, with the nearest name
-    rows, notes = _versions(source, store, known, is_declared=artifact is not None)
+    rows, notes = _versions(source, store, known, is_declared=entry is not None)
+    if isinstance(entry, Corrupt):
+        notes = (*notes, entry.message)
     live = _live(store, past)
     before = _before(live, past)
     latest = next((row for row in reversed(rows) if _is_available(row)), None)

@@ -8,6 +8,7 @@ gets a note, never an error.
 
 import base64
 import dataclasses
+import functools
 import os
 import posixpath
 import re
@@ -20,16 +21,16 @@ import dvc_render
 from dvc_render.exceptions import DvcRenderError
 from dvc_render.vega_templates import Template
 
-from tagship.dvc import pointers, stages
+from tagship.dvc import pipeline, pointers, stages
 from tagship.dvc.content import Content
 from tagship.dvc.pointers import Pointer
-from tagship.dvc.stages import Stage
+from tagship.dvc.stages import Plots, Stage
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
 from tagship.registry import artifacts
 from tagship.report import plot_data
 from tagship.report.charts import one_line
 from tagship.report.plot_data import Row
-from tagship.text import json_reader, yaml
+from tagship.text import json_reader
 from tagship.workspace.source import Source
 
 LARGEST = 4_000_000  # bytes of one file
@@ -128,8 +129,9 @@ class _Commit:
     source: Source
     content: Content
     side: Side
-    pipeline: list[Stage]
+    recorded: list[Stage]
     definitions: list[Definition]
+    notes: tuple[str, ...]
 
 
 def read(source: Source, model: str, sides: Sequence[Side]) -> tuple[Plot, ...]:
@@ -138,6 +140,7 @@ def read(source: Source, model: str, sides: Sequence[Side]) -> tuple[Plot, ...]:
     for side in sides:
         try:
             commits.append(_commit(source, model, side))
+            notes += [f"{side.version}: {note}" for note in commits[-1].notes]
         except TagshipError as error:
             notes.append(f"{side.version}: {error.message}")
     definitions: dict[tuple[str, int], Definition] = {}
@@ -156,19 +159,20 @@ def _commit(source: Source, model: str, side: Side) -> _Commit:
     if not source.blobs.has(side.commit):
         what = f"its commit {side.commit[:10]} is not in this clone"
         raise NotFound(what, "git fetch --tags")
-    folder, name = artifacts.pipeline_of(model)
-    data = source.blobs.read(side.commit, name) or b""
-    artifact = artifacts.parse(data, folder).get(model)
-    if artifact is None:
+    folder = artifacts.pipeline_of(model)[0]
+    read = functools.partial(source.blobs.read, side.commit)
+    entry = pipeline.models(read, folder).get(model)
+    if entry is None:
         raise NotFound(f"commit {side.commit[:10]} declares no model {model}", "")
-    pipeline = pointers.pipeline_at(source.blobs, side.commit, folder, artifact.path)
-    related = stages.related(pipeline, artifact.path)
-    declared = yaml.parse(data, name).get("plots")
-    definitions = list(_definitions(related, declared, folder))
-    return _Commit(source, source.content(offline=True), side, pipeline, definitions)
+    path, top = artifacts.readable(entry).path, pipeline.at(read, folder)
+    recorded = pointers.stages_at(source.blobs, side.commit, folder, path)
+    definitions = list(_definitions(stages.related(recorded, path), top.plots, folder))
+    problems = [stage.problem.message for stage in recorded if stage.problem]
+    notes = tuple(dict.fromkeys([*problems, *top.notes]))
+    return _Commit(source, source.content(offline=True), side, recorded, definitions, notes)
 
 
-def _definitions(related: list[Stage], declared: Any, folder: str) -> Iterator[Definition]:
+def _definitions(related: list[Stage], top: Plots, folder: str) -> Iterator[Definition]:
     """The plots of the stages that made or evaluate the model, and theirs on dvc.yaml's top level.
 
     If no stage is related (a model from ``dvc add``): all on the top level.
@@ -177,7 +181,7 @@ def _definitions(related: list[Stage], declared: Any, folder: str) -> Iterator[D
         for path, options in stage.plots:
             yield _definition(path, "", options)
     outs = {path for stage in related for path in stage.outs}
-    for name, options in stages.plots(declared):
+    for name, options in top:
         definition = _definition(name, folder, options)
         paths = [series.path for series in definition.series]
         if not related or any(stages.holds(out, path) for path in paths for out in outs):
@@ -292,12 +296,8 @@ def _plot(
 
 def _files(commit: _Commit, path: str) -> Iterator[tuple[str, bytes | TagshipError]]:
     """The files at or below a path at a commit: their bytes, or why they are not here."""
-    if "${" in path:
-        raise Refused(
-            f"{path} is a template that DVC fills in, which tagship does not", "dvc plots"
-        )
     source = commit.source
-    out = pointers.find_out(source.blobs, commit.side.commit, commit.pipeline, path)
+    out = pointers.find_out(source.blobs, commit.side.commit, commit.recorded, path)
     for pointer in commit.content.files(out.pointers):
         name = posixpath.join(posixpath.dirname(path), pointer.path)
         try:

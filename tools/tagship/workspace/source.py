@@ -1,5 +1,6 @@
 """Source: where versions come from. Tags, commits, and what they say of a model."""
 
+import functools
 import os
 import platform
 from collections.abc import Iterable
@@ -8,7 +9,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
-from tagship.errors import Refused
+from tagship.errors import Corrupt, Refused
 from tagship.git import clone, commits, tree
 from tagship.git import run as git_run
 from tagship.host import metadata
@@ -139,25 +140,36 @@ class Source:
     def _from_top(self, path: Path) -> str:
         return os.path.relpath(path, self.repository.top)
 
+    def unread(self, at_commit: "Snapshot") -> tuple[str, ...]:
+        """What of a model at a commit is left out, and why: in the words of a note."""
+        from tagship.dvc import metric_files
+
+        missing = metric_files.missing(at_commit, self.content(offline=True))
+        notes = (f"the metrics in {path} are not here (dvc fetch {path})" for path in missing)
+        return (*at_commit.notes, *notes)
+
     def metrics(self, at_commit: "Snapshot") -> dict[str, Any]:
         """The model's metrics at a commit."""
         from tagship.dvc import metric_files
 
         return metric_files.metrics(at_commit, self.content(offline=True))
 
-    def artifacts(self) -> dict[str, Artifact]:
-        """Every model that HEAD declares, in any folder.
+    def artifacts(self) -> dict[str, Artifact | Corrupt]:
+        """Every model that HEAD declares, in any folder; an error for an entry that is not valid.
 
         Raises:
             NotFound: the repository has no commit yet.
             Corrupt: a dvc.yaml cannot be read.
         """
+        from tagship.dvc import pipeline
+
         head = commits.commit(self.repository, "HEAD").id
-        declared: dict[str, Artifact] = {}
+        read = functools.partial(self.blobs.read, head)
+        declared: dict[str, Artifact | Corrupt] = {}
         for file in self.blobs.ending(head, PIPELINE_FILE):
             folder, _, name = file.path.rpartition("/")
             if name == PIPELINE_FILE:
-                declared.update(artifacts.parse(self.blobs.read(head, file.path) or b"", folder))
+                declared.update(pipeline.models(read, folder))
         return declared
 
     def declared(self, model: str) -> Artifact:
@@ -165,14 +177,17 @@ class Source:
 
         Raises:
             NotFound: it does not, with the nearest name; or the repository has no commit yet.
+            Corrupt: its entry is not valid.
         """
+        from tagship.dvc import pipeline
+
         head = commits.commit(self.repository, "HEAD").id
-        folder, name = artifacts.pipeline_of(model)
-        known = artifacts.parse(self.blobs.read(head, name) or b"", folder)
+        read = functools.partial(self.blobs.read, head)
+        known = pipeline.models(read, artifacts.pipeline_of(model)[0])
         if model not in known:
-            artifacts.check_not_old(self.blobs.read(head, OLD_FILE), model)
+            artifacts.check_not_old(read(OLD_FILE), model)
             raise artifacts.unknown_model(model, self.artifacts())
-        return known[model]
+        return artifacts.readable(known[model])
 
     def foresee(self, releases: Iterable[Release]) -> None:
         """Read the commits of versions that will be described, in one process."""
