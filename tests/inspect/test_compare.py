@@ -330,7 +330,8 @@ def test_no_secret_and_no_odd_yaml_value_comes_out(bench: Workbench) -> None:
         "day: 2024-01-01\nrate: .nan\ndb: https://user:s3cret@db.example/x?token=abc\n"
     )
     bench.commit("See https://user:s3cret@db.example/x")
-    bench.ship()
+    bench.manager.release(force=True)  # DVC itself takes no date there
+    bench.manager.deploy("1.0.0")
     result = bench.cli("compare", "churn", "--json")
     assert result.code == 0
     assert json.loads(result.out, parse_constant=pytest.fail)["params"] == []
