@@ -17,6 +17,7 @@ stages:
     deps: [train.sh, data.txt]
     params: [depth]
     outs: [out.bin]
+    metrics: [score.json: {cache: false}]
 artifacts:
   churn:
     path: out.bin
@@ -25,7 +26,9 @@ artifacts:
 
 def variant(bench: Workbench, text: str) -> None:
     """The same files with other words: both sides of a merge change the same lines."""
-    (bench.repo / "train.sh").write_text(f"cat data.txt > out.bin # {text}\n")
+    (bench.repo / "train.sh").write_text(
+        f"cat data.txt > out.bin; wc -c < data.txt > score.json # {text}\n"
+    )
     (bench.repo / "data.txt").write_text(f"{text}\n")
     (bench.repo / "params.yaml").write_text(f"depth: {len(text)} # {text}\n")
     (bench.repo / "notes.md").write_text(f"{text}\n")
@@ -120,6 +123,24 @@ def test_what_is_under_way_is_named(
     assert caught.value.message.endswith(f"are in conflict ({words} is under way)")
     assert caught.value.hint.endswith(f", then {finish}; or give up: {give_up}")
     gives_no_command_to_commit(caught.value.hint, "dvc.lock")
+
+
+def test_the_steps_out_of_a_merge_lead_to_a_release(bench: Workbench) -> None:
+    """``dvc repro`` runs only after dvc.lock has no markers, and writes the metrics again."""
+    clash(bench, "merge", "other", keep=("data.txt", "dvc.lock", "score.json", "train.sh"))
+    bench.refuses(
+        "release churn",
+        "data.txt, dvc.lock, score.json and more are in conflict (a merge is under way)",
+        "edit data.txt train.sh, git checkout --ours dvc.lock score.json (or --theirs),"
+        " run dvc repro, git add what is resolved, then git commit;"
+        " or give up: git merge --abort",
+    )
+    (bench.repo / "data.txt").write_text("both\n")
+    (bench.repo / "train.sh").write_text("cat data.txt > out.bin; echo 5 > score.json\n")
+    bench.git("checkout", "--ours", "dvc.lock", "score.json")
+    bench.dvc("repro", "--quiet")
+    bench.commit("Merge")
+    assert str(bench.manager.release().version) == "1.1.0"
 
 
 def test_a_stash_that_did_not_fit_is_told(bench: Workbench) -> None:

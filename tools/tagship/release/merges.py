@@ -2,6 +2,7 @@
 
 import contextlib
 import posixpath
+import shlex
 from collections.abc import Iterator
 
 from tagship.dvc import stages
@@ -31,11 +32,13 @@ def check(source: Source, commit: str, model: str) -> None:
     if conflict is None:
         return
     inputs: set[str] = set()
+    outputs: set[str] = set()
     with contextlib.suppress(TagshipError):  # it is not in HEAD yet: DVC's own files count
-        inputs = set(_files(source.snapshot(commit, model)))
+        snapshot = source.snapshot(commit, model)
+        inputs, outputs = set(_files(snapshot)), {out.path for out in snapshot.metric_outs}
     ours = [p for p in conflict.paths if _is_dvcs(p) or any(stages.holds(i, p) for i in inputs)]
     if ours:
-        raise _refused(ours, conflict)
+        raise _refused(ours, outputs, conflict)
 
 
 def check_markers(source: Source, snapshot: Snapshot) -> None:
@@ -77,15 +80,18 @@ def _files(snapshot: Snapshot) -> Iterator[str]:
         yield from (stages.join(folder, file) for file in files)
 
 
-def _refused(paths: list[str], conflict: Conflict) -> Refused:
-    first = min(paths, key=lambda path: (path.endswith(LOCK_FILE), path))
+def _refused(paths: list[str], outputs: set[str], conflict: Conflict) -> Refused:
+    ordered = sorted(paths)
+    written = [path for path in ordered if path.endswith((LOCK_FILE, ".dvc")) or path in outputs]
+    edited = [path for path in ordered if path not in written]
     names = ", ".join(sorted(paths)[:3]) + (" and more" if len(paths) > 3 else "")
     state = f" ({conflict.under_way} is under way)" if conflict.under_way else ""
-    written = first.endswith((LOCK_FILE, ".dvc"))  # by DVC: nobody edits it
-    how = f"git checkout --ours {first} (or --theirs)" if written else f"edit {first}"
-    again = ", run dvc repro" if any(path.endswith(LOCK_FILE) for path in paths) else ""
+    steps = [f"edit {shlex.join(edited)}"] if edited else []
+    # dvc repro writes these again, but only runs when dvc.lock has no markers
+    steps += [f"git checkout --ours {shlex.join(written)} (or --theirs)"] if written else []
+    steps += ["run dvc repro"] if any(path.endswith(LOCK_FILE) for path in paths) else []
     return Refused(
         f"{names} {'is' if len(paths) == 1 else 'are'} in conflict{state}",
-        f"{how}{again}, git add what is resolved, then {conflict.finish};"
+        f"{', '.join(steps)}, git add what is resolved, then {conflict.finish};"
         f" or give up: {conflict.give_up}",
     )
