@@ -151,3 +151,8 @@ def test_init_prepares_a_new_repository_and_a_second_time_changes_nothing(
     )
     assert "/models/*/versions" in (repo / ".gitignore").read_text().splitlines()
     assert bench.process(*command).out == "nothing to do\n"
+    (repo / ".dvcignore").unlink()
+    (repo / "part").mkdir()
+    assert bench.process("-C", str(repo / "part"), "init").out == (
+        "wrote .dvcignore; now: cd ../new && git add .dvcignore && git commit\n"
+    )

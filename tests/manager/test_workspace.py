@@ -97,6 +97,21 @@ def test_init_declares_a_first_model(tmp_path: Path) -> None:
     assert workspace.init("wine", "models/wine/model.cbm").written == ()
 
 
+def test_init_in_a_subfolder_says_where_a_path_begins(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    (tmp_path / ".dvc").mkdir()
+    part = tmp_path / "part"
+    part.mkdir()
+    (part / "model.bin").write_bytes(b"m")
+    with pytest.raises(Refused) as caught:
+        Workspace(part).init("wine", "model.bin")
+    assert caught.value.message == f"model.bin is not in {tmp_path}: the path begins there"
+    assert caught.value.hint == "tagship init --model wine --path part/model.bin"
+    assert not (tmp_path / ".gitignore").exists()
+    Workspace(part).init("wine", "part/model.bin")
+    assert "path: part/model.bin" in (tmp_path / "dvc.yaml").read_text()
+
+
 def test_outside_a_repository_the_first_method_says_so(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     with pytest.raises(NotFound, match="not a DVC repository"):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tagship.cli import output
-from tagship.cli.options import Session, json_option, pass_session
+from tagship.cli.options import Session, json_option, pass_session, steps_to
 
 if TYPE_CHECKING:
     from tagship.release.init import Prepared
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--model", metavar="NAME", help="Declare a model of this name in dvc.yaml.")
-@click.option("--path", metavar="PATH", help="Its file or folder.")
+@click.option(
+    "--path", metavar="PATH", help="Its file or folder, from the root of the DVC repository."
+)
 @json_option
 @pass_session
 def command(session: Session, model: str | None, path: str | None, as_json: bool) -> None:
@@ -26,10 +28,11 @@ def command(session: Session, model: str | None, path: str | None, as_json: bool
     if (model is None) != (path is None):
         raise click.UsageError("--model and --path go together")
     prepared = session.workspace().init(model, path)
-    output.show(prepared, as_json, looks(prepared))
+    output.show(prepared, as_json, looks(prepared, steps_to(session.folder, ".dvc")))
 
 
-def looks(prepared: "Prepared") -> str:
-    """What was written, and what to do next."""
+def looks(prepared: "Prepared", top: str = "") -> str:
+    """What was written, and what to do next; ``top``: where, if it is not here."""
     files = " ".join(prepared.written)
-    return f"wrote {files}; now: git add {files} && git commit" if files else "nothing to do"
+    where = f"cd {top} && " if top else ""
+    return f"wrote {files}; now: {where}git add {files} && git commit" if files else "nothing to do"

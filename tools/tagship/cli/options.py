@@ -1,5 +1,7 @@
 """What the commands share of the command line: the session, arguments, options, types of values."""
 
+import os
+import shlex
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +36,21 @@ class Session:
     def manager(self, model: str) -> "ModelVersionManager":
         """One of them."""
         return self.workspace().model(model)
+
+
+def steps_to(folder: Path, name: str) -> str:
+    """The way from a subfolder up to the folder that has ``name``, as ``cd`` takes it.
+
+    Args:
+        folder: where a command works: ``-C DIR``, or the working directory.
+        name: ``.git`` or ``.dvc``.
+
+    Returns:
+        Empty where ``folder`` or the working directory is that folder, or there is none.
+    """
+    start = folder.absolute()
+    top = next((path for path in (start, *start.parents) if (path / name).exists()), start)
+    return "" if top in (start, Path.cwd()) else shlex.quote(os.path.relpath(top))
 
 
 def reference(text: str) -> "Ref":

@@ -1,5 +1,7 @@
 """``tagship init``: what Git and DVC must ignore, and a first model in dvc.yaml."""
 
+import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,11 +38,12 @@ def prepare(
 
     Raises:
         InvalidName: the name is not one of ours.
-        Refused: another artifact has the name.
+        Refused: another artifact has the name; or the path begins in another folder.
         Corrupt: the path leaves the repository, or dvc.yaml cannot be read.
     """
     added = None
     if model is not None and path is not None:
+        _check_from_project(source, model, path)
         source.check_apart(model, source.project / path)
         added = _declare(source.project / PIPELINE_FILE, refs.check_new_model(model), path)
     root = root.strip("/")
@@ -58,6 +61,19 @@ def prepare(
             atomic.write(target, data)
             written.append(target.name)
     return Prepared(tuple(written), model)
+
+
+def _check_from_project(source: Source, model: str, path: str) -> None:
+    """Refuse a path that leads to a file from the working directory alone."""
+    start, project = source.start.resolve(), source.project.resolve()
+    if (start / path).exists() and not (project / path).exists():
+        if not (start / path).resolve().is_relative_to(project):
+            return
+        right = shlex.quote(os.path.relpath(start / path, project))
+        raise Refused(
+            f"{path} is not in {project}: the path begins there",
+            f"tagship init --model {model} --path {right}",
+        )
 
 
 def _with_lines(path: Path, lines: list[str]) -> bytes | None:
