@@ -50,7 +50,7 @@ def test_a_model_file_that_was_edited_since_dvc_add_is_not_released(bench: Workb
     bench.refuses(
         "release churn",
         f"{PATH} was changed: it differs from {POINTER}",
-        f"dvc add {PATH}, then commit {POINTER}; or undo the change: dvc checkout {PATH}",
+        f"dvc add {PATH}, then commit {POINTER}; or undo the change: dvc checkout --force {PATH}",
     )
 
 

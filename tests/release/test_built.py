@@ -406,6 +406,31 @@ def test_a_model_of_a_repository_in_the_repository_is_asked_there(piped: Workben
     assert "hint: cd inner && dvc repro train, and commit" in result.err
 
 
+def test_the_hints_for_an_edited_model_of_a_subfolder_name_its_stage_and_lead_on(
+    piped: Workbench,
+) -> None:
+    part = piped.repo / "part"
+    part.mkdir()
+    for name in ("raw.txt", "train.txt", "params.yaml"):
+        shutil.copy(piped.repo / name, part)
+    (part / "dvc.yaml").write_text(PIPELINE)
+    piped.dvc("repro", "--quiet", "part/dvc.yaml:train")
+    piped.commit()
+    (part / "out.bin").unlink()
+    (part / "out.bin").write_text("edited\n")
+    piped.refuses(
+        "release part:churn",
+        "part/out.bin was changed: it differs from part/dvc.lock",
+        "dvc commit part/dvc.yaml:train, then commit part/dvc.lock;"
+        " or undo the change: dvc checkout --force part/out.bin",
+    )
+    piped.monkeypatch.chdir(part)
+    below = piped._run(main.main, "release", "part:churn").err
+    assert below.endswith("\nnote: paths are relative to the top of the repository: cd ..\n")
+    piped.dvc("checkout", "--quiet", "--force", "part/out.bin")
+    assert piped.cli("release", "part:churn").code == 0
+
+
 def test_a_folder_that_is_here_in_part_differs_for_dvc_and_the_hint_pulls_the_rest(
     piped: Workbench,
 ) -> None:

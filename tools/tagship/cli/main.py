@@ -9,6 +9,7 @@ import gc
 import importlib
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -16,13 +17,17 @@ from pathlib import Path
 
 import click
 
-from tagship.cli import output
+from tagship.cli import options, output
 from tagship.cli.options import Session, pass_session
 from tagship.errors import Interrupted, InvalidName, TagshipError
 from tagship.text import escape
 
 # The modules here that are no command.
 PARTS = ("__init__", "complete", "main", "options", "output", "terminal")
+# Commands in a hint that take paths or stages
+FROM_TOP = re.compile(
+    r"\bdvc (add|checkout|commit|pull|push|repro|unfreeze)\b|\bgit (add|checkout --ours)\b"
+)
 MANY = 100_000  # objects made between two looks for garbage: a command ends before there is any
 
 
@@ -120,3 +125,6 @@ def _report(session: Session, error: Exception, message: str, hint: str) -> None
     output.complain(f"error: {message}")
     if hint:
         output.complain(f"hint: {hint}")
+        top = options.steps_to(session.folder, ".git")
+        if top and FROM_TOP.search(hint):
+            output.complain(f"note: paths are relative to the top of the repository: cd {top}")

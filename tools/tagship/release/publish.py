@@ -3,6 +3,7 @@
 ``plan`` checks and changes nothing, ``publish`` carries the plan out.
 """
 
+import posixpath
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +15,14 @@ from semver import Version
 from tagship.dvc import freshness, stages
 from tagship.dvc.content import Content
 from tagship.dvc.freshness import Answer
+from tagship.dvc.pointers import Out
 from tagship.dvc.snapshot import Snapshot
 from tagship.errors import Corrupt, InvalidName, Locked, NotFound, Refused, Unavailable
 from tagship.git import commits, remotes, worktree
 from tagship.host import project
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry import refs, tags
-from tagship.registry.project_files import LOCK_FILE
+from tagship.registry.project_files import LOCK_FILE, PIPELINE_FILE
 from tagship.registry.refs import Action, TagName
 from tagship.release import merges, numbers
 from tagship.release import remotes as release_remotes
@@ -349,11 +351,19 @@ def _check_unedited(snapshot: Snapshot, answer: Answer) -> None:
     """Refuse a model whose files in the work tree have other bytes than the release would."""
     for path in answer.edited:
         out = next((o for o in snapshot.outs if stages.holds(path, o.path)), snapshot.outs[0])
-        command = f"dvc commit {out.stage}" if out.stage else f"dvc add {path}"
+        command = _recording(out) if out.stage else f"dvc add {shlex.quote(path)}"
         raise Refused(
             f"{path} was changed: it differs from {out.recorded_in}",
-            f"{command}, then commit {out.recorded_in}; or undo the change: dvc checkout {path}",
+            f"{command}, then commit {out.recorded_in};"
+            f" or undo the change: dvc checkout --force {shlex.quote(path)}",
         )
+
+
+def _recording(out: Out) -> str:
+    """The command that records an output of a stage as it is, at the repository's top."""
+    pipeline = posixpath.join(posixpath.dirname(out.recorded_in), PIPELINE_FILE)
+    stage = out.stage if pipeline == PIPELINE_FILE else f"{pipeline}:{out.stage}"
+    return f"dvc commit {shlex.quote(str(stage))}"
 
 
 def _check_inputs(model: str, answer: Answer) -> None:
