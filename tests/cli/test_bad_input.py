@@ -235,7 +235,8 @@ def test_outside_a_dvc_repository_a_command_is_refused(bench: Workbench, command
 def test_without_a_commit_there_is_no_model(bench: Workbench, command: str) -> None:
     atomic.remove_tree(bench.repo / ".git")
     bench.git("init", "--quiet")
-    bench.refuses(f"{command} churn", "the repository has no commit yet", "git commit")
+    hint = "git add --all && git commit"
+    bench.refuses(f"{command} churn", "the repository has no commit yet", hint)
 
 
 # --- nobody to ask, nobody to read

@@ -82,7 +82,10 @@ def test_without_a_dvc_remote_a_release_warns_and_a_fetch_fails(bench: Workbench
     bench.dvc("remote", "remove", "store")
     bench.commit()
     warned = bench.cli("release", "churn", "--deploy")
-    message = "note: DVC has no remote: the bytes are on this machine alone (dvc remote add -d)\n"
+    message = (
+        "note: DVC has no remote: the bytes are on this machine alone"
+        " (dvc remote add -d NAME URL)\n"
+    )
     assert (warned.code, warned.err) == (0, message)
     bench.release("model 2\n")
     stored(bench, SECOND).unlink()
@@ -158,7 +161,9 @@ def test_a_release_checks_the_bytes_that_it_pushes(bench: Workbench) -> None:
     )
     cached.unlink()
     bench.refuses(
-        "release churn", f"the DVC cache lacks md5:{digest(FIRST)}", "dvc repro, or dvc commit"
+        "release churn",
+        f"the DVC cache lacks md5:{digest(FIRST)}, and so does the DVC remote",
+        "dvc push where the model was made; or here: dvc repro, or dvc commit",
     )
     bench.dvc("commit", "--force", "--quiet")
     assert bench.release() == "1.0.0"

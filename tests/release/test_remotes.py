@@ -95,7 +95,7 @@ def test_without_any_remote_a_tag_is_not_pushed(bench: Workbench) -> None:
     bench.refuses("release churn --push", "DVC has no remote", "dvc remote add -d NAME URL")
     released = bench.manager.release()
     assert released.warnings == (
-        "DVC has no remote: the bytes are on this machine alone (dvc remote add -d)",
+        "DVC has no remote: the bytes are on this machine alone (dvc remote add -d NAME URL)",
     )
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 @click.option("--push-branch", is_flag=True,
               help="Push the tag, and the branch where the remote lacks the commit.")  # fmt: skip
 @click.option("--deploy", "then_deploy", is_flag=True, help="Deploy it on this host at once.")
-@click.option("--force", is_flag=True, help="Release unchanged bytes, or the same commit, again.")
+@click.option("--force", is_flag=True, help="Release unchanged bytes, a commit that has a version, "
+              "or a model that was not built from the commit.")  # fmt: skip
 @json_option
 @pass_session
 def command(

@@ -130,7 +130,10 @@ class Remote:
             lacking = transport.lacking(ordered, cache)
             for pointer in lacking:
                 if not cache.holds(pointer):
-                    raise Unavailable(f"the DVC cache lacks {pointer}", "dvc repro, or dvc commit")
+                    raise Unavailable(
+                        f"the DVC cache lacks {pointer}, and so does the DVC remote",
+                        "dvc push where the model was made; or here: dvc repro, or dvc commit",
+                    )
             total = sum(cache.path(pointer).stat().st_size for pointer in lacking)
             with progress("hashing", total) as advance:
                 for pointer in lacking:

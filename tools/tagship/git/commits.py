@@ -38,7 +38,8 @@ def commit(repository: Repository, name: str) -> Commit:
         if "unknown revision" not in error.message:
             raise
         if name == "HEAD":
-            raise NotFound("the repository has no commit yet", "git commit") from None
+            hint = "git add --all && git commit"
+            raise NotFound("the repository has no commit yet", hint) from None
         raise NotFound(f"there is no commit {name}", "git fetch --tags") from None
     try:
         object_id, author, at, message = answer.split("\0")

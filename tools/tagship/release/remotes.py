@@ -11,7 +11,7 @@ from tagship.registry import tags
 from tagship.registry.refs import TagName
 from tagship.text import redact
 
-NO_REMOTE = "DVC has no remote: the bytes are on this machine alone (dvc remote add -d)"
+NO_REMOTE = "DVC has no remote: the bytes are on this machine alone (dvc remote add -d NAME URL)"
 
 
 def check_bytes(content: Content, snapshot: Snapshot, *, push: bool) -> bool:
