@@ -54,6 +54,15 @@ def test_an_unknown_model_is_refused_with_the_nearest_name(bench: Workbench, com
     bench.refuses(command.format(model="zebra"), "there is no model zebra", "there are: churn")
 
 
+@pytest.mark.parametrize("command", ["release", "list", "compare", "rollback", "cleanup", "why",
+                                     "undeploy", "current", "history", "status"])  # fmt: skip
+def test_a_version_where_a_model_alone_is_named_is_wrong_usage(
+    bench: Workbench, command: str
+) -> None:
+    result = bench.cli(command, "churn@1.0")
+    assert (result.code, result.err.splitlines()[-1]) == (2, "Error: name the model alone: churn")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_illegal_model_name_is_wrong_usage(bench: Workbench, command: str) -> None:
     for name in ("Churn!", "../churn", "a/../b", "churn ", ""):

@@ -406,6 +406,20 @@ def test_a_model_of_a_repository_in_the_repository_is_asked_there(piped: Workben
     assert "hint: cd inner && dvc repro train, and commit" in result.err
 
 
+def test_the_hint_of_a_clone_without_the_data_pulls_them(piped: Workbench) -> None:
+    piped.dvc("add", "--quiet", "raw.txt")
+    piped.commit()
+    piped.dvc("push", "--quiet")
+    edit(piped, "params.yaml", "depth: 4", "depth: 6")
+    piped.commit()
+    (piped.repo / "raw.txt").unlink()
+    shutil.rmtree(piped.repo / ".dvc/cache")
+    assert refusal(piped)[1] == f"dvc repro --pull train, {FORCE}"
+    piped.dvc("repro", "--quiet", "--pull", "train")
+    piped.commit()
+    assert piped.cli("release", MODEL).code == 0
+
+
 def test_the_hints_for_an_edited_model_of_a_subfolder_name_its_stage_and_lead_on(
     piped: Workbench,
 ) -> None:

@@ -154,8 +154,7 @@ def complete_version(ctx: click.Context, _: click.Parameter, text: str) -> list[
 
 
 pass_session = click.make_pass_decorator(Session)
-model_argument = click.argument("model", shell_complete=complete_model)
-model_alone_argument = click.argument("model", type=model_alone, shell_complete=complete_model)
+model_argument = click.argument("model", type=model_alone, shell_complete=complete_model)
 optional_model_argument = click.argument(
     "model", type=model_alone, required=False, shell_complete=complete_model
 )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tagship.cli import output
-from tagship.cli.options import Session, json_option, model_alone_argument, pass_session
+from tagship.cli.options import Session, json_option, model_argument, pass_session
 from tagship.text import words
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@model_alone_argument
+@model_argument
 @json_option
 @pass_session
 def command(session: Session, model: str, as_json: bool) -> None:

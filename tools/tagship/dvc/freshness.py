@@ -308,7 +308,11 @@ def _fix(plan: _Plan, top: Path, project: Path, differences: list[Difference]) -
             paths = [os.path.relpath(out.fs_path, project) for out in stage.outs]
             commands.append(f"dvc {'checkout' if stage.is_import else 'add'} {shlex.join(paths)}")
     makers = [_address(stage) for stage in plan.makers if _is_pipeline(stage)]
-    return " && ".join([*commands, *([f"dvc repro {shlex.join(makers)}"] if makers else [])])
+    absent = any(
+        not out.exists for stage in data if _address(stage) not in parts for out in stage.outs
+    )
+    repro = "dvc repro --pull" if absent else "dvc repro"
+    return " && ".join([*commands, *([f"{repro} {shlex.join(makers)}"] if makers else [])])
 
 
 def _is_absent_part(plan: _Plan, stage: Any) -> bool:
