@@ -407,6 +407,7 @@ def test_a_model_of_a_repository_in_the_repository_is_asked_there(piped: Workben
 
 
 def test_the_hint_of_a_clone_without_the_data_pulls_them(piped: Workbench) -> None:
+    piped.git("rm", "--quiet", "--cached", "raw.txt")
     piped.dvc("add", "--quiet", "raw.txt")
     piped.commit()
     piped.dvc("push", "--quiet")
