@@ -1,5 +1,7 @@
 """YAML as DVC reads it, from a source that is not trusted: bounded in time and memory."""
 
+import copy
+import functools
 import re
 from io import StringIO
 from typing import Any
@@ -15,6 +17,8 @@ _BRACKETS = re.compile(r"[\[\]{}]")
 _INDICATORS = re.compile(r"(?:[-?:] +){500}")
 INT = "tag:yaml.org,2002:int"
 MOST_VALUES = 1_000_000  # of a document, with its aliases expanded
+# A release reads dvc.yaml, which is parsed for each question, eight times. The length is in bytes.
+LONGEST_KEPT, MOST_KEPT = 1 << 14, 128
 
 
 class _Constructor(SafeConstructor):
@@ -52,17 +56,26 @@ def values(data: bytes) -> Any:
         ValueError: it is not valid, with a message that can follow the name of the file, or an
             empty one; or its aliases hold themselves, or too much.
     """
-    yaml = YAML(typ="safe")
-    yaml.Constructor = _Constructor
     try:
-        text = data.decode("utf-8-sig")
-        _check_text(text)
-        return yaml.load(StringIO(text))
+        if len(data) > LONGEST_KEPT:
+            return _load(data)
+        return copy.deepcopy(_load_once(data))
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise ValueError(f"line {mark.line + 1}" if mark else "") from None
     except (RecursionError, LookupError, TypeError, UnicodeDecodeError):
         raise ValueError from None
+
+
+def _load(data: bytes) -> Any:
+    yaml = YAML(typ="safe")
+    yaml.Constructor = _Constructor
+    text = data.decode("utf-8-sig")
+    _check_text(text)
+    return yaml.load(StringIO(text))
+
+
+_load_once = functools.lru_cache(MOST_KEPT)(_load)
 
 
 def _check_text(text: str) -> None:
