@@ -240,6 +240,7 @@ def printed_json(bench: Workbench) -> dict[str, list[Any]]:
     bench.current.resolve().chmod(0o755)
     (bench.current / "stray").touch()
     say("verify", "verify", code=1)
+    say("undeploy", "undeploy", "churn", "--dry-run")
     say("history", "history", "churn")
     say("history --at", "history", "--all", "--at", "2026-11-20")
     say("init", "init", "--model", "other", "--path", "models/other/model.bin")
@@ -493,6 +494,7 @@ def test_a_history_of_everything_fits_its_schema(bench: Workbench) -> None:
         bench.manager.deploy("1.2")
     (bench.folder / ".tagship" / "staging" / "left").mkdir()
     bench.manager.cleanup_old_versions(keep=1)
+    bench.manager.undeploy(reason="the host is retired")
     events = history_of(bench)
     validate("history", events)
     assert [(event["action"], event["status"]) for event in events] == [
@@ -504,6 +506,7 @@ def test_a_history_of_everything_fits_its_schema(bench: Workbench) -> None:
         ("deploy", "failed"),
         ("recover", "succeeded"),
         ("cleanup", "succeeded"),
+        ("undeploy", "succeeded"),
     ]
     for key in events[0]:
         with pytest.raises(jsonschema.ValidationError):

@@ -19,6 +19,7 @@ COMMANDS = (
     "show {model}",
     "history {model}",
     "cleanup {model} --yes",
+    "undeploy {model} --yes",
     "pin {model}@1.0.0",
     "unpin {model}@1.0.0",
     "verify {model}",
@@ -136,9 +137,9 @@ def test_what_is_pinned_is_not_pinned_again_and_what_is_not_is_not_unpinned(
     ("command", "told"),
     [
         (
-            "cleanup churn --keep 0",
+            "cleanup churn --keep -1",
             usage("cleanup", "[OPTIONS] MODEL",
-                  "Invalid value for '--keep': 0 is not in the range x>=1."),
+                  "Invalid value for '--keep': -1 is not in the range x>=0."),
         ),
         (
             "history churn --limit 0",
@@ -230,7 +231,9 @@ def test_without_a_commit_there_is_no_model(bench: Workbench, command: str) -> N
 
 
 @pytest.mark.parametrize("options", ["", " --json"])
-@pytest.mark.parametrize("command", ["deploy churn@1.0.0", "rollback churn", "cleanup churn"])
+@pytest.mark.parametrize(
+    "command", ["deploy churn@1.0.0", "rollback churn", "cleanup churn", "undeploy churn"]
+)
 def test_where_nobody_can_answer_yes_must_be_said(
     shipped: Workbench, command: str, options: str
 ) -> None:

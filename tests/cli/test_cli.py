@@ -94,6 +94,7 @@ COMMANDS = [
     ("show", "churn"),
     ("history", "churn"),
     ("cleanup", "churn", "--yes"),
+    ("undeploy", "churn", "--yes"),
     ("pin", "churn@1.0.0"),
     ("history", "churn", "--at", "2026-11-20"),
     ("compare", "churn"),

@@ -34,7 +34,7 @@ class Case:
     name: str
     command: str
     before: str | None
-    after: str
+    after: str | None
     prepare: Callable[[Workbench], None]
     again: str | None = None
     gits: tuple[str, ...] = ()
@@ -82,6 +82,11 @@ def _trained(bench: Workbench) -> None:
     bench.train("model 2\n")
 
 
+def _pinned(bench: Workbench) -> None:
+    _ship(bench, 0)
+    bench.manager.pin("1.0.0")
+
+
 def _killed(of: str, at: str) -> Callable[[Workbench], None]:
     """Another case's command, killed at the first call whose text ends so."""
 
@@ -118,6 +123,12 @@ CASES = (
          _killed("deploy", "repo/models/churn/deployment_history.json")),
     Case("recovery of a cleanup", MEND, "1.3.0", "1.3.0",
          _killed("cleanup", "repo/models/churn/deployment_history.json")),
+    Case("undeploy", "undeploy churn --yes", "1.1.0", None, lambda bench: _ship(bench, 1)),
+    Case("undeploy --history", "undeploy churn --history --force --yes", "1.0.0", None, _pinned),
+    Case("recovery before the undeploy", MEND, "1.1.0", "1.1.0",
+         _killed("undeploy", "repo/models/churn/current")),
+    Case("recovery of an undeploy", MEND, None, None,
+         _killed("undeploy", "repo/models/churn/.tagship/trash/v1.1.0_ID")),
     Case("release", "release churn", "1.0.0", "1.1.0", _trained, gits=("tag",)),
     Case("release --push", "release churn --push", "1.0.0", "1.1.0", _trained,
          gits=("tag", "push")),

@@ -35,6 +35,9 @@ HARMLESS = (
     (".*: sendfile .*", "Python copies it another way, and the bytes are hashed or compared"),
     (".*: link .*objects/.*", "Git renames what it cannot link"),
     (".*: (unlink|rmdir) .*objects/.*tmp_.*", "Git leaves a temporary file; git gc removes it"),
+    (r"undeploy.*: \w+ .*/\.intent\.json\.tmp.* ENOSPC", "it makes room, so it needs none"),
+    (r"recovery of an undeploy: \w+ .*/(trash|versions)(/.*| \w+)",
+     "what cannot be removed stops no other command: a note and the history tell it"),
     (r"recovery .*: \w+ .*/(\.?deployment_history.json.*|churn) ENOSPC",
      "the next command is a cleanup: it makes room first, and recovers then"),
 )  # fmt: skip
@@ -151,7 +154,9 @@ class Sweep:
         mend = f"rollback {MODEL} --to {version} --yes" if version else MEND
         first = cases.command(place.repo, mend)
         mended = re.findall(r"^note: (.*)$", first.err, re.MULTILINE)
-        nothing = case.before is None and f"{MODEL} was never deployed here" in first.err
+        nothing = (
+            None in (case.before, case.after) and f"{MODEL} was never deployed here" in first.err
+        )
         if first.code != 0 and not (nothing and not litter):
             problems.append(f"the next command fails: {first.err}")
         if litter and not mended:
@@ -322,7 +327,8 @@ class Place:
             yield "an intent is open"
         if (self.store.private / "lock.json").exists():
             yield "somebody seems to hold the lock"
-        link, line = self.store.link(), [event for event in self.events() if event.switched]
+        link, events = self.store.link(), self.events()
+        line = [event for event in events if event.switched or event.undeployed]
         told = line[-1].directory if line else None
         if link.directory != told:
             yield f"{link.directory} is live, and the history tells {told}"
@@ -345,7 +351,9 @@ class Place:
             yield from self._released_otherwise()
             return
         status = cases.command(self.repo, f"status {MODEL}")
-        behind = re.search("is released|was rolled back to", status.out)  # which is as it should be
+        behind = re.search(
+            "is released|was rolled back to|nothing is deployed", status.out
+        )  # which is as it should be
         if status.code != 0 and not behind:
             yield f"status: {status.out}"
 

@@ -27,6 +27,9 @@ SAMPLE = (
     ("deploy", "python", SWITCH, "EIO", "old"),
     ("deploy", "python", f"write {RECORD}", "ENOSPC", "new"),
     ("cleanup", "python", f"fsync {PRIVATE}/trash", "KILL", "new"),
+    ("undeploy", "python", f"unlink {MODEL}/current", "KILL", "old"),
+    ("undeploy", "python", f"fsync {MODEL}/versions", "KILL", "new"),
+    ("undeploy", "python", f"rmdir {MODEL}/versions", "KILL", "new"),
     ("release", "tag", "rename repo/.git/refs/tags/churn@v1.1.0.lock"
      " repo/.git/refs/tags/churn@v1.1.0", "KILL", "old"),
 )  # fmt: skip
@@ -65,7 +68,7 @@ def test_a_command_cut_short_leaves_the_old_or_the_new_and_the_next_one_mends_it
     assert (found.problems, found.live) == ([], live)
 
 
-@pytest.mark.parametrize("case", ["deploy", "first deploy", "cleanup"])
+@pytest.mark.parametrize("case", ["deploy", "first deploy", "cleanup", "undeploy"])
 def test_what_is_renamed_into_place_is_durable_and_so_is_the_rename(
     called: dict[tuple[str, str], list[tracing.Call]], case: str
 ) -> None:

@@ -83,6 +83,19 @@ def test_a_pinned_version_and_one_that_a_process_has_open_stay() -> None:
     ]
 
 
+def test_keep_0_keeps_what_is_live_the_rollback_target_and_the_pinned() -> None:
+    every = deploys(ONE, TWO, THREE, FOUR, FIVE)
+    assert decide(every, live=FIVE, keep=0, pinned=("1.0.0",)) == [
+        "1.0.0: pinned",
+        "2.0.0: goes",
+        "3.0.0: goes",
+        "4.0.0: rollback target",
+        "5.0.0: live",
+    ]
+    lost = decide([], live=None, keep=0, places=[ONE, TWO])
+    assert lost == ["1.0.0: goes", "2.0.0: goes"]
+
+
 def test_a_pin_keeps_every_directory_of_its_version() -> None:
     again = place("1.0.0", "20261121_120000")
     decided = decide(

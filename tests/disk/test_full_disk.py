@@ -28,7 +28,7 @@ HINT = (
 TOLD = re.compile(
     f"error: .+\n({HINT}|hint: the next command repairs it, once there is room: .+\n)"
 )
-FRESH = ("deploy", "rollback", "cleanup")
+FRESH = ("deploy", "rollback", "cleanup", "undeploy")
 
 
 @dataclass(frozen=True)
@@ -261,6 +261,18 @@ def test_a_cleanup_needs_no_room(mount: Callable[..., Disk], kind: str) -> None:
     assert [event[0::2] for event in disk.actions()[-2:]] == [
         ("cleanup", "1.0.0"), ("cleanup", "1.1.0")]  # fmt: skip
     assert list(disk.place.disorder()) == []
+    assert disk.run(f"rollback {MODEL} --yes").code == 0
+
+
+@pytest.mark.parametrize("kind", ["pages", "inodes"])
+def test_an_undeploy_needs_no_room(mount: Callable[..., Disk], kind: str) -> None:
+    disk = mount("undeploy")
+    disk.fill(kind, 0)
+    done = disk.run(disk.case.command)
+    assert (done.code, done.err) == (0, "")
+    assert disk.actions()[2:] == [("undeploy", "succeeded", None)]
+    assert list(disk.place.disorder()) == []
+    disk.clear()
     assert disk.run(f"rollback {MODEL} --yes").code == 0
 
 

@@ -22,7 +22,7 @@ def place(text: str) -> Place:
 def events(story: str) -> list[Event]:
     """Events from a story: ``+1`` deploy, ``-1`` rollback to 1, ``x`` instead where it failed,
 
-    ``!1`` rejected after the switch, ``~1`` cleaned up.
+    ``!1`` rejected after the switch, ``~1`` cleaned up, ``0`` undeployed.
     """
     kinds = {
         "+": ("deploy", "succeeded"),
@@ -31,11 +31,13 @@ def events(story: str) -> list[Event]:
         "x-": ("rollback", "failed"),
         "!": ("reject", "succeeded"),
         "~": ("cleanup", "succeeded"),
+        "0": ("undeploy", "succeeded"),
+        "x0": ("undeploy", "failed"),
     }
     told = []
     for seq, word in enumerate(story.split(), 1):
-        sign = word.rstrip("0123456789ab")
-        (action, status), where = kinds[sign], place(word.removeprefix(sign))
+        sign = word if word in kinds else word.rstrip("0123456789ab")
+        (action, status), where = kinds[sign], place(word.removeprefix(sign) or "9")
         told.append(
             Event(
                 seq, f"20261120_{seq:06}", AT, action, status, "m", where.version,
@@ -141,6 +143,25 @@ def test_a_rollback_goes_to_the_last_good_version_before_the_live_one(
 )
 def test_what_was_ever_good_stands_by_when_it_was_last_live(story: str, deployed: str) -> None:
     assert short(history.deployed(events(story))) == deployed
+
+
+@pytest.mark.parametrize(
+    ("story", "good", "target"),
+    [
+        ("+1 +2 0", "none", "2"),
+        ("+1 +2 0 ~1", "none", "2"),
+        ("+1 +2 0 x+2", "none", "2"),
+        ("+1 +2 x0", "2", "2"),
+        ("+1 +2 0 +1", "1", "1"),
+        ("+1 +2 0 -2", "2", "2"),
+    ],
+)
+def test_after_an_undeploy_nothing_should_be_live_and_a_rollback_returns_to_what_was(
+    story: str, good: str, target: str
+) -> None:
+    told = events(story)
+    assert short([history.last_good(told)]) == good
+    assert short([history.rollback_target(told, None)]) == target
 
 
 steps = st.tuples(

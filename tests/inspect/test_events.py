@@ -72,6 +72,14 @@ def test_a_rejected_version_was_live_until_its_rejection_and_then_nothing_was() 
     assert history.live_at(rejected, DAY + 9 * HOUR) is None
 
 
+@pytest.mark.parametrize(("status", "ended"), [("succeeded", True), ("failed", False)])
+def test_a_version_was_live_until_it_was_undeployed(status: str, ended: bool) -> None:
+    at = clock.stamp(DAY + 20 * HOUR)
+    story = [*STORY, Event(6, "b", at, "undeploy", status, "m")]
+    assert history.periods(story)[-1].until == (DAY + 20 * HOUR if ended else None)
+    assert (history.live_at(story, DAY + 21 * HOUR) is None) is ended
+
+
 def test_a_clock_that_went_back_does_not_change_the_order() -> None:
     story = [event(1, "deploy", "1.0.0", 12), event(2, "deploy", "1.1.0", 11)]
     assert [one.place.version for one in history.periods(story)] == ["1.0.0", "1.1.0"]

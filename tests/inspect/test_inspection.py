@@ -322,43 +322,53 @@ def test_cleanup_leaves_what_is_not_ours(bench: Workbench) -> None:
 
 
 EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
-    "model": lambda told: told.update(model="other"),
-    "path": lambda told: told.update(path="other.bin"),
-    "self_test": lambda told: told.update(self_test="other.json"),
-    "size": lambda told: told.update(size=9),
-    "lineage": lambda told: told["lineage"].append(
+    "model": lambda metadata: metadata.update(model="other"),
+    "path": lambda metadata: metadata.update(path="other.bin"),
+    "self_test": lambda metadata: metadata.update(self_test="other.json"),
+    "size": lambda metadata: metadata.update(size=9),
+    "lineage": lambda metadata: metadata["lineage"].append(
         {"stage": "a", "command": "b", "deps": [], "outs": [], "params": {}}
     ),
-    "tag.name": lambda told: told["tag"].update(name="churn@v9.9.9"),
-    "tag.tagger": lambda told: told["tag"].update(tagger="Eve <eve@example.com>"),
-    "tag.at": lambda told: told["tag"].update(at="2020-01-01T00:00:00Z"),
-    "tag.message": lambda told: told["tag"].update(message="audited"),
-    "commit.author": lambda told: told["commit"].update(author="Eve <eve@example.com>"),
-    "commit.at": lambda told: told["commit"].update(at="2020-01-01T00:00:00Z"),
-    "commit.message": lambda told: told["commit"].update(message="audited"),
-    "params.train.depth": lambda told: told["params"]["train"].update(depth=5),
-    "params.train.new": lambda told: told["params"]["train"].update(new=5),
-    "metrics.accuracy": lambda told: told["metrics"].update(accuracy=0.99),
-    "metrics.f1": lambda told: told["metrics"].update(f1=0.99),
+    "tag.name": lambda metadata: metadata["tag"].update(name="churn@v9.9.9"),
+    "tag.tagger": lambda metadata: metadata["tag"].update(tagger="Eve <eve@example.com>"),
+    "tag.at": lambda metadata: metadata["tag"].update(at="2020-01-01T00:00:00Z"),
+    "tag.message": lambda metadata: metadata["tag"].update(message="audited"),
+    "commit.author": lambda metadata: metadata["commit"].update(author="Eve <eve@example.com>"),
+    "commit.at": lambda metadata: metadata["commit"].update(at="2020-01-01T00:00:00Z"),
+    "commit.message": lambda metadata: metadata["commit"].update(message="audited"),
+    "params.train.depth": lambda metadata: metadata["params"]["train"].update(depth=5),
+    "params.train.new": lambda metadata: metadata["params"]["train"].update(new=5),
+    "metrics.accuracy": lambda metadata: metadata["metrics"].update(accuracy=0.99),
+    "metrics.f1": lambda metadata: metadata["metrics"].update(f1=0.99),
+}
+NOT_IN_THE_TAG: dict[str, Callable[[dict[str, Any]], object]] = {
+    "framework": lambda metadata: metadata.update(framework="other"),
+    "architecture": lambda metadata: metadata.update(architecture={"trees": 9}),
+    "smoke_test": lambda metadata: metadata.update(smoke_test="passed"),
+    "tools": lambda metadata: metadata["tools"].update(python="3.99"),
+    "deployment": lambda metadata: metadata["deployment"].update(actor="eve"),
 }
 
 
-def test_whatever_is_edited_in_metadata_and_follows_from_the_tag_is_found(
+def test_verify_finds_what_is_edited_in_metadata_and_follows_from_the_tag(
     shipped: Workbench,
 ) -> None:
-    directory = shipped.current.resolve()
-    file = directory / "metadata.json"
+    file = shipped.current.resolve() / "metadata.json"
     whole = file.read_text()
-    directory.chmod(0o755)
+    file.parent.chmod(0o755)
+
+    def problems_after(edit: Callable[[dict[str, Any]], object]) -> list[str]:
+        edited = json.loads(whole)
+        edit(edited)
+        assert edited != json.loads(whole)
+        _edit(file, json.dumps(edited))
+        (verification,) = shipped.manager.verify("1.1")
+        return [p.what for p in verification.problems if p.path == "metadata.json"]
+
+    for name, edit in NOT_IN_THE_TAG.items():
+        assert problems_after(edit) == [], name
     for name, edit in EDITS.items():
-        told = json.loads(whole)
-        edit(told)
-        file.chmod(0o644)
-        file.write_text(json.dumps(told))
-        file.chmod(0o444)
-        (found,) = shipped.manager.verify("1.1")
-        words = [one.what for one in found.problems if one.path == "metadata.json"]
-        assert words == [f"has another {name} than churn@v1.1.0"], name
+        assert problems_after(edit) == [f"has another {name} than churn@v1.1.0"], name
     status = shipped.cli("status", "churn")
     assert status.code == 3
     assert "has another metrics.f1 than churn@v1.1.0\n    fix: tagship deploy" in status.out

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @model_argument
-@click.option("--keep", type=click.IntRange(1), metavar="N", help="How many good versions stay.")
+@click.option("--keep", type=click.IntRange(0), metavar="N", help="How many good versions stay.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, and remove nothing.")
 @yes_option
 @reason_option
@@ -38,7 +38,8 @@ def command(
     Their tags stay, so each can be deployed again.
 
     The live version, the rollback target, pinned versions and versions that a process has open
-    stay. The DVC cache is not touched: dvc gc --all-tags keeps what is released.
+    stay; undeploy removes all. The DVC cache is not touched: dvc gc --all-tags keeps what is
+    released.
 
     Example: tagship cleanup ml_model --keep 3 --dry-run
     """

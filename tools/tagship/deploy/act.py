@@ -18,6 +18,7 @@ from tagship.errors import Interrupted, SelfTestFailed, TagshipError, Unavailabl
 from tagship.host import history, installed, journal, process
 from tagship.host.history import Event, Place
 from tagship.host.journal import Intent, Past
+from tagship.host.link import LinkState
 from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.progress import Progress, Tell, nobody, silent
@@ -354,8 +355,7 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
     """
     past, intent = journal.events(store), journal.intent(store)
     events, repaired = ([], []) if intent is None else _closed(store, past, intent)
-    ours = [name for name in store.directories() if history.is_directory(name)]
-    opened = sorted(name for name in ours if store.seal(name))
+    opened = sorted(name for name in own_directories(store) if store.seal(name))
     if opened:  # the move of one into the trash was cut short
         repaired.append(f"made read-only again: {', '.join(opened)}")
     left = store.sweep()
@@ -380,6 +380,8 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
 def _closed(store: Store, past: Past, intent: Intent) -> tuple[list[Event], list[str]]:
     """The event that a killed run could not write, and what it comes to, in words."""
     event, place = intent.event, intent.place
+    if place is None:
+        return _undeployed(store, past, event)
     name = f"{event.action} of {event.model}@{event.version}"
     live = store.link().directory == place.directory
     if intent.creates and not live and place.directory in store.directories():
@@ -391,23 +393,41 @@ def _closed(store: Store, past: Past, intent: Intent) -> tuple[list[Event], list
         return [succeeded], [
             f"the {name} was cut short after the switch: it is live, and in the history"
         ]
-    if _takes_back(store, past, intent):  # what failed its check may not stay live
+    if _takes_back(store, past, event, place):  # what failed its check may not stay live
         store.switch(place.directory)
         return [succeeded], [f"the {name} was cut short before the switch: it is live now"]
     failed = replace(event, status=history.FAILED, error="cut short before the switch")
     return [failed], [f"the {name} was cut short before the switch: what was live is live"]
 
 
-def _takes_back(store: Store, past: Past, intent: Intent) -> bool:
+def _undeployed(store: Store, past: Past, event: Event) -> tuple[list[Event], list[str]]:
+    """The same of an undeploy: once the link is gone, the versions go too."""
+    name = f"undeploy of {event.model}"
+    if store.link().state is not LinkState.NONE:
+        error = "cut short before anything was removed"
+        return [replace(event, status=history.FAILED, error=error)], [f"the {name} was {error}"]
+    failures = store.remove(own_directories(store))
+    if past.has(event.id):
+        return [], []
+    event = replace(event, error="; ".join(failures) or None)
+    return [event], [f"the {name} was cut short: it is done now", *failures]
+
+
+def own_directories(store: Store) -> list[str]:
+    """The names below versions/ that tagship made, in no order that means anything."""
+    return [name for name in store.directories() if history.is_directory(name)]
+
+
+def _takes_back(store: Store, past: Past, event: Event, place: Place) -> bool:
     """Whether an intent is that of ``_take_back``, which had rejected what is live still."""
     last, live = past[-1] if past else None, store.link().directory
     return (
         last is not None
         and last.action == history.REJECT
         and last.place is not None
-        and last.place == intent.event.previous
+        and last.place == event.previous
         and last.place.directory == live
-        and intent.place.directory in store.directories()
+        and place.directory in store.directories()
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from semver import Version
 
-from tagship.deploy import act
+from tagship.deploy import act, open_files
 from tagship.deploy.act import PLAIN, Act, Options, Outcome
 from tagship.disk import capacity
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
@@ -73,7 +73,8 @@ def decide(
         target: where a rollback would go.
         pinned: versions that somebody protects.
         open_directories: names below versions/ that a process has open.
-        keep: how many good versions stay, the live one among them.
+        keep: how many good versions stay, the live one among them; 0: only those with a reason of
+            their own.
     """
     told = {event.directory for event in events}
     # what a lost history does not mention was good when it was deployed
@@ -106,7 +107,7 @@ def _newest(good: Sequence[Place], keep: int) -> list[Place]:
     for place in good:
         by_version.pop(place.version, None)
         by_version[place.version] = place
-    return list(by_version.values())[-keep:]
+    return list(by_version.values())[-keep:] if keep else []
 
 
 def cleanup(
@@ -233,9 +234,9 @@ def unpin(store: Store, ref: Ref, options: Options) -> Pinned:
 
 
 def _verdicts(store: Store, keep: int) -> tuple[Verdict, ...]:
-    if keep < 1:
-        raise Refused("cleanup keeps at least one version", "--keep 1")
-    places = [_place(store, directory) for directory in installed.by_seq(store)]
+    if keep < 0:
+        raise Refused(f"cleanup cannot keep {keep} versions", "--keep 0")
+    places = [place_of(store, directory) for directory in installed.by_seq(store)]
     past, live = journal.events(store), installed.live_place(store)
     decided = decide(
         places,
@@ -243,56 +244,29 @@ def _verdicts(store: Store, keep: int) -> tuple[Verdict, ...]:
         live,
         history.rollback_target(past, live),
         store.pins(),
-        _open_directories(store.versions),
+        open_files.holders(store.versions),
         keep,
     )
     return tuple(
-        Verdict(p.directory, p.version, bool(why), why or "old", _size(store.path(p.directory)))
+        Verdict(p.directory, p.version, bool(why), why or "old", size_of(store.path(p.directory)))
         for p, why in decided
     )
 
 
-def _place(store: Store, directory: str) -> Place:
+def place_of(store: Store, directory: str) -> Place:
+    """A version directory and its version: as its metadata says, or else its name."""
     try:
         return Place(metadata.read(store.path(directory)).version, directory)
     except Corrupt:
         return Place(link.version_of(directory), directory)
 
 
-def _size(top: Path) -> int:
+def size_of(top: Path) -> int:
+    """The bytes of the files below a folder; none for a link, which is not followed."""
+    if top.is_symlink():
+        return 0
     return sum(
         Path(folder, name).stat(follow_symlinks=False).st_size
         for folder, _, names in os.walk(top)
         for name in names
     )
-
-
-def _open_directories(versions: Path) -> set[str]:
-    """The names below ``versions`` that a process of this host has open, runs, or stands in.
-
-    Only Linux tells (``/proc``), and of other users' processes only root is told.
-    """
-    top = str(versions.resolve()) + "/"
-    found: set[str] = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        for path in _open_paths(folder):
-            if path.startswith(top):
-                found.add(path[len(top) :].split("/")[0])
-    return found
-
-
-def _open_paths(folder: Path) -> Iterable[str]:
-    try:
-        links = [folder / "cwd", folder / "exe", *(folder / "fd").iterdir()]
-        maps = (folder / "maps").read_text(errors="replace")
-    except OSError:  # it ended, or is another user's
-        return
-    for one in links:
-        try:
-            yield os.readlink(one)
-        except OSError:
-            continue
-    for line in maps.splitlines():
-        _, slash, path = line.partition("/")
-        if slash:
-            yield "/" + path

@@ -4,6 +4,7 @@ The order is always: write beside the target, fsync, rename, fsync the directory
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -22,6 +23,10 @@ from tagship.text import escape, json_reader
 T = TypeVar("T")
 
 MANY, SYNCS = 16, 8  # from so many files on, they are synced by so many threads
+_STAYS = (
+    errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR, errno.EACCES, errno.EPERM,
+    errno.EROFS,
+)  # fmt: skip
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 
 
@@ -201,6 +206,22 @@ def remove_tree(top: Path) -> None:
     for folder, _, _ in os.walk(top):
         Path(folder).chmod(0o700)
     shutil.rmtree(top)
+
+
+def remove_empty(folder: Path) -> bool:
+    """Remove a folder if it is empty and may be removed; whether it is gone.
+
+    It stays where it is a mount point, a link, or in a folder that another user owns.
+    """
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno not in _STAYS:
+            raise
+        return False
+    return True
 
 
 def move(source: Path, target: Path) -> None:

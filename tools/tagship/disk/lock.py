@@ -1,15 +1,18 @@
 """A lock on a folder, which the kernel releases when its holder dies."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tagship.disk import atomic
 from tagship.errors import Locked
 from tagship.progress import Tell, nobody
 from tagship.text import json_reader
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 GLANCE = 0.2  # seconds: ``holder`` takes a lock for a moment
 
@@ -27,7 +30,11 @@ class Owner:
 
 @contextlib.contextmanager
 def locked(
-    path: Path, owner: dict[str, Any], wait: float = 0, tell: Tell = nobody
+    path: Path,
+    owner: dict[str, Any],
+    wait: float = 0,
+    tell: Tell = nobody,
+    prepare: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
     """Hold ``path`` with flock(2), which the kernel releases when its holder dies.
 
@@ -36,33 +43,63 @@ def locked(
         owner: what other processes are told: ``what``, ``actor``, ``host``, ``pid``, ``since``.
         wait: how long to wait for it, in seconds.
         tell: called with a message if it must wait: who holds the lock.
+        prepare: makes the folders; called again if the last holder has removed them.
 
     Raises:
         Locked: another process holds it.
     """
-    from filelock import FileLock, Timeout
-
-    card = path.with_name(path.name + ".json")
-    lock = FileLock(path, mode=0o644)  # else the umask decides
+    named = card(path)
+    lock = _acquire(path, wait, tell, prepare)
     try:
+        prepare()  # the last holder may have removed some while this one waited
         try:
-            lock.acquire(timeout=GLANCE)
-        except Timeout:
-            if wait <= GLANCE:
-                raise
-            tell(f"waiting up to {wait:g} s: {_locked_by(card).message}")
-            lock.acquire(timeout=wait - GLANCE)
-    except Timeout:
-        raise _locked_by(card) from None
-    try:
-        try:
-            atomic.write_json(card, owner)
+            atomic.write_json(named, owner)
         except OSError:  # a full disk: the lock works all the same, without a name
-            card.unlink(missing_ok=True)
+            named.unlink(missing_ok=True)
         yield
     finally:
-        card.unlink(missing_ok=True)
+        named.unlink(missing_ok=True)
         lock.release()
+
+
+def _acquire(path: Path, wait: float, tell: Tell, prepare: Callable[[], None]) -> "BaseFileLock":
+    """Acquire the lock; again if its file was removed meanwhile: that one keeps nobody out."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, mode=0o644)  # else the umask decides
+    while True:
+        prepare()
+        before = _identity(path)
+        try:
+            try:
+                lock.acquire(timeout=GLANCE)
+            except Timeout:
+                if wait <= GLANCE:
+                    raise
+                tell(f"waiting up to {wait:g} s: {_locked_by(card(path)).message}")
+                lock.acquire(timeout=wait - GLANCE)
+        except Timeout:
+            raise _locked_by(card(path)) from None
+        except FileNotFoundError:  # with its folder
+            continue
+        after = _identity(path)
+        if after is not None and before in (None, after):
+            return lock
+        lock.release()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of its name; None if there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def card(path: Path) -> Path:
+    """The file that names the holder of a lock."""
+    return path.with_name(path.name + ".json")
 
 
 def holder(path: Path) -> str | None:
@@ -74,13 +111,15 @@ def holder(path: Path) -> str | None:
     try:
         with FileLock(path, timeout=0):
             return None
+    except FileNotFoundError:  # removed meanwhile
+        return None
     except Timeout:
-        return _locked_by(path.with_name(path.name + ".json")).message
+        return _locked_by(card(path)).message
 
 
-def _locked_by(card: Path) -> Locked:
+def _locked_by(named: Path) -> Locked:
     try:
-        by = json_reader.read(Owner, json_reader.parse(card.read_bytes()))
+        by = json_reader.read(Owner, json_reader.parse(named.read_bytes()))
     except (OSError, ValueError):
         # the holder has not written it yet, or is about to release the lock
         return Locked("another process works on this model", "try again when it is done")

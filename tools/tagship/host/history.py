@@ -20,7 +20,8 @@ ID_FORM = "%Y%m%d_%H%M%S"
 DEPLOY, ROLLBACK = "deploy", "rollback"
 SWITCHES = (DEPLOY, ROLLBACK)
 REJECT = "reject"  # of a version that failed its check after the switch
-ACTIONS = (*SWITCHES, REJECT, "recover", "cleanup", "pin", "unpin")
+UNDEPLOY = "undeploy"  # everything of the model here was removed
+ACTIONS = (*SWITCHES, REJECT, "recover", "cleanup", UNDEPLOY, "pin", "unpin")
 SUCCEEDED, FAILED = "succeeded", "failed"
 RECENT = 64  # events at the end that are read first
 
@@ -77,6 +78,11 @@ class Event:
     def switched(self) -> bool:
         """Whether this event made its version live."""
         return self.action in SWITCHES and self.status == SUCCEEDED
+
+    @property
+    def undeployed(self) -> bool:
+        """Whether nothing was live after this event."""
+        return self.action == UNDEPLOY and self.status == SUCCEEDED
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
@@ -172,7 +178,12 @@ def _ends(events: Sequence[Event]) -> Iterator[tuple[list[Place], bool]]:
 
 
 def last_good(events: Sequence[Event]) -> Place | None:
-    """The last good version: it should be live."""
+    """The last good version: it should be live. None if there is none, or it was undeployed."""
+    for event in reversed(events):
+        if event.undeployed:
+            return None
+        if event.switched:
+            break
     return next((line[-1] for line, _ in _ends(events) if line), None)
 
 
@@ -194,14 +205,13 @@ class Period:
 def periods(events: Iterable[Event]) -> tuple[Period, ...]:
     """Which version was live when, in the order of the events.
 
-    A rejected version was live until its rejection. If the clock went back, a period can end before
-    it begins; the order is still that of ``seq``.
+    A rejected version was live until its rejection, and an undeploy ends the last period. If the
+    clock went back, a period can end before it begins; the order is still that of ``seq``.
     """
     result: list[Period] = []
     for event in events:
-        ends = event.switched or (
-            event.action == REJECT and result and result[-1].place == event.place
-        )
+        rejected = event.action == REJECT and result and result[-1].place == event.place
+        ends = event.switched or event.undeployed or rejected
         if ends and result and result[-1].until is None:
             result[-1] = replace(result[-1], until=moment_of(event))
         if event.switched and event.place is not None:

@@ -167,6 +167,11 @@ def _mark(path: Path) -> Path:
     return path.parent / PRIVATE / MARK
 
 
+def digest_file(store: Store) -> Path:
+    """The file with the digest of the history, which may be removed at any time."""
+    return _mark(store.folder / history.FILE_NAME)
+
+
 def _checksum(data: bytes) -> bytes:
     return f"{hashlib.sha256(data).hexdigest()}  ../{history.FILE_NAME}\n".encode()
 
@@ -190,12 +195,12 @@ class Intent:
 
     Attributes:
         event: the event that it would have recorded.
-        place: the version that it would have made live, and its directory.
+        place: the version that it would have made live, and its directory; None for an undeploy.
         creates: whether it makes the directory.
     """
 
     event: Event
-    place: Place
+    place: Place | None
     creates: bool
 
     @classmethod
@@ -206,7 +211,7 @@ class Intent:
             ValueError: a field is missing, or of another type.
         """
         written = json_reader.read(_Written, value)
-        if written.event.place is None:
+        if written.event.place is None and written.event.action != history.UNDEPLOY:
             raise ValueError("event.directory is missing")
         return cls(written.event, written.event.place, written.creates)
 

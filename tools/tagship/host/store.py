@@ -7,7 +7,7 @@ import contextlib
 import os
 import shlex
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,6 +61,10 @@ class Store:
         return self.private / "intent.json"
 
     @property
+    def _lock(self) -> Path:
+        return self.private / "lock"
+
+    @property
     def _pins(self) -> Path:
         return self.private / "pins.json"
 
@@ -91,14 +95,16 @@ class Store:
         for folder in (self.folder, self.versions, self.private):
             if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
                 raise Refused(f"{folder} cannot be written: Permission denied", f"ls -ld {folder}")
+        with lock.locked(self._lock, owner, wait, tell, self._make_folders):
+            yield
+
+    def _make_folders(self) -> None:
         try:
             atomic.make_folders(self.versions, self.staging, self.trash)
             atomic.make_folder(self.incoming, 0o700)
         except OSError as error:
             what = f"{error.filename or self.folder} cannot be made: {error.strerror}"
             raise Refused(what, capacity.hint(error, f"ls -ld {self.folder}")) from None
-        with lock.locked(self.private / "lock", owner, wait, tell):
-            yield
 
     def _check_links(self) -> None:
         """Nothing is written through a link: it may have come with the repository.
@@ -106,8 +112,8 @@ class Store:
         Raises:
             Refused: where only folders and files of ours belong, there is a link.
         """
-        lock = self.private / "lock"
-        for path in (self.versions, self.private, lock, self.staging, self.incoming, self.trash):
+        inner = (self._lock, self.staging, self.incoming, self.trash)
+        for path in (self.versions, self.private, *inner):
             if path.is_symlink():
                 raise Refused(
                     f"{path} is a link to {path.readlink()}, and must not be a link",
@@ -121,7 +127,7 @@ class Store:
             Refused: there is a link where the lock is to be.
         """
         self._check_links()
-        return lock.holder(self.private / "lock")
+        return lock.holder(self._lock)
 
     def link(self) -> Link:
         """What ``current`` is, read once."""
@@ -158,6 +164,12 @@ class Store:
         """The names below versions/, in no order that means anything."""
         with contextlib.suppress(FileNotFoundError):
             return [entry.name for entry in os.scandir(self.versions) if entry.is_dir()]
+        return []
+
+    def entries(self) -> list[str]:
+        """All names in versions/, in no order that means anything."""
+        with contextlib.suppress(FileNotFoundError):
+            return [path.name for path in self.versions.iterdir()]
         return []
 
     def path(self, directory: str) -> Path:
@@ -216,15 +228,19 @@ class Store:
         atomic.sync_directory(self.folder)
 
     def discard(self, directory: str) -> None:
-        """Take a version out of versions/, into the trash."""
+        """Take a version out of versions/, into the trash. Of a link, the link alone is removed."""
         source, target = self.path(directory), self.trash / directory
+        if source.is_symlink():  # a move would change the mode of what it leads to
+            source.unlink()
+            atomic.sync_directory(self.versions)
+            return
         atomic.remove_tree(target)
         atomic.move(source, target)
 
     def seal(self, directory: str) -> bool:
         """Make a version directory itself read-only again; whether it was not, and is now."""
         path = self.path(directory)
-        if not stat.S_IMODE(path.stat().st_mode) & 0o222:
+        if path.is_symlink() or not stat.S_IMODE(path.stat().st_mode) & 0o222:
             return False
         try:
             path.chmod(0o555)
@@ -244,6 +260,35 @@ class Store:
         """Delete for good what was discarded."""
         for entry in list(self.trash.iterdir()):
             atomic.remove_tree(entry)
+
+    def remove(self, directories: Iterable[str]) -> list[str]:
+        """Delete versions for good; one that cannot be deleted stops no other.
+
+        Returns:
+            What could not be deleted, and why.
+        """
+        failures = []
+        for directory in directories:
+            try:
+                self.discard(directory)
+                atomic.remove_tree(self.trash / directory)
+            except OSError as error:
+                failures.append(f"{directory}: {error.strerror}")
+        return failures
+
+    def clear(self, files: Iterable[Path]) -> None:
+        """Remove pins, lock and ``files``, and then the folders that are empty.
+
+        Needs the lock, whose file goes last: who waits for it makes a new one.
+        """
+        for path in (lock.card(self._lock), self._pins, *files):
+            path.unlink(missing_ok=True)
+        for folder in (self.staging, self.incoming, self.trash, self.versions):
+            atomic.remove_empty(folder)
+        self._lock.unlink(missing_ok=True)
+        atomic.remove_empty(self.private)
+        atomic.sync_directory(self.folder)
+        atomic.remove_empty(self.folder)
 
     def open_intent(self, intent: dict[str, Any]) -> None:
         """Write down, durably, what is about to be done."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tagship.deploy.act import Outcome
     from tagship.deploy.cleanup import Cleanup, Pinned
     from tagship.deploy.plan import Plan, RollbackPlan
+    from tagship.deploy.undeploy import Undeployed
     from tagship.export.export import Exported
     from tagship.host.active import Live
     from tagship.host.history import Event
@@ -291,6 +292,32 @@ class ModelVersionManager:
         return cleanup.cleanup(
             self.host, self.model, keep, dry_run=dry_run, plan=plan, options=options
         )
+
+    def undeploy(
+        self, *, history: bool = False, force: bool = False, dry_run: bool = False,
+        plan: "Undeployed | None" = None, reason: str | None = None, wait: float = 0,
+    ) -> "Undeployed":  # fmt: skip
+        """Remove everything of the model that is deployed on this host. See ``undeploy.undeploy``.
+
+        Args:
+            history: remove the history too.
+            force: remove pinned versions too.
+            dry_run: only the plan, of what would be removed.
+            plan: such a plan, which somebody has confirmed: nothing else is removed.
+            reason: why, for the history.
+            wait: seconds to wait for another act on the model.
+
+        Raises:
+            Refused: a process uses a version, one is pinned, or more would go than the plan says.
+            Unavailable: a directory cannot be removed; the others are.
+        """
+        from tagship.deploy import act, undeploy
+
+        options = act.Options(force, reason=reason, wait=wait, tell=self.tell)
+        return undeploy.undeploy(
+            self.source, self.host, self.model, with_history=history, dry_run=dry_run, plan=plan,
+            options=options,
+        )  # fmt: skip
 
     def export(
         self, formats: Iterable[str], version: str | Ref = "latest", *,
