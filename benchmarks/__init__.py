@@ -1,1 +1,1 @@
-"""What tagship's pace is, beside its rivals and beside what no program of its kind can beat."""
+"""Time and memory of tagship, compared with other tools and with lower limits."""

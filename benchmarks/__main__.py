@@ -1,7 +1,7 @@
-"""tagship beside its rivals and its limits: ``python -m benchmarks``, or ``make bench``.
+"""tagship compared with other tools and with limits: ``python -m benchmarks``, ``make bench``.
 
-It builds its own repositories and data below a folder that is gone afterwards, runs the sides of
-each row in turn, and prints a table. A ratio that misses its target is marked; it fails nothing.
+It builds its own repositories and data in a temporary folder, runs the sides of each row in turn,
+and prints a table. A ratio that misses its target is marked; the exit code does not depend on it.
 """
 
 import argparse
@@ -29,7 +29,7 @@ SCHEMA = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, or tell what was measured; the exit code."""
+    """Measure, or print what was measured. Returns the exit code."""
     chosen = _parser().parse_args(arguments)
     if chosen.act == "report":
         return _report()
@@ -38,10 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     try:
         with _working_folder(chosen.folder) as folder, workspaces.sealed(folder):
-            found = machine.describe(folder)
-            print(_opening(chosen, found), flush=True)
+            host = machine.describe(folder)
+            print(_opening(chosen, host), flush=True)
             act = _growth if chosen.act == "growth" else _bench
-            act(chosen, found, folder)
+            act(chosen, host, folder)
     except Failed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -88,9 +88,9 @@ def _runs(text: str) -> int:
 
 @contextlib.contextmanager
 def _working_folder(parent: Path) -> Iterator[Path]:
-    """A folder of our own, which goes away whatever happens, kill -9 alone excepted."""
+    """A temporary folder, removed at the end in every case except kill -9."""
     parent.mkdir(parents=True, exist_ok=True)
-    # a shell starts what it runs in the background deaf to Ctrl-C
+    # a shell starts background jobs with SIGINT ignored
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     os.umask(0o022)
@@ -98,16 +98,16 @@ def _working_folder(parent: Path) -> Iterator[Path]:
         yield Path(name).resolve()
 
 
-def _opening(chosen: argparse.Namespace, found: Machine) -> str:
-    notes = [tables.machine(found)]
+def _opening(chosen: argparse.Namespace, host: Machine) -> str:
+    notes = [tables.machine(host)]
     if chosen.quick:
         notes.append("QUICK: small sizes, few tags, one run; these figures are no statement")
-    if found.file_system in machine.MEMORY:
-        notes.append(f"{found.file_system} is no disk: choose another with --folder")
+    if host.file_system in machine.MEMORY:
+        notes.append(f"{host.file_system} is no disk: choose another with --folder")
     return "\n".join(notes) + "\n"
 
 
-def _bench(chosen: argparse.Namespace, found: Machine, folder: Path) -> None:
+def _bench(chosen: argparse.Namespace, host: Machine, folder: Path) -> None:
     scale = suite.QUICK if chosen.quick else suite.FULL
     site, runs = Site(folder, scale), chosen.runs or scale.runs
     measured: list[Line] = []
@@ -117,9 +117,9 @@ def _bench(chosen: argparse.Namespace, found: Machine, folder: Path) -> None:
         print(f"{name} ...", file=sys.stderr, flush=True)
         with case(site) as prepared:
             measured += rows.lines(prepared, runs)
-        # a run that is stopped keeps what it has
+        # a run that is interrupted keeps its results
         value = {"scale": asdict(scale), "lines": [line.to_json() for line in measured]}
-        _write(chosen.output or BUILD / "bench.json", chosen, found, runs, value)
+        _write(chosen.output or BUILD / "bench.json", chosen, host, runs, value)
     print(tables.plain(tables.bench(measured)))
     missed = sum(line.kept is False for line in measured)
     kept = sum(line.kept is True for line in measured)
@@ -127,7 +127,7 @@ def _bench(chosen: argparse.Namespace, found: Machine, folder: Path) -> None:
     print(f"\n{kept} met, {missed} missed; medians (least..most) of {runs} runs{size}")
 
 
-def _growth(chosen: argparse.Namespace, found: Machine, folder: Path) -> None:
+def _growth(chosen: argparse.Namespace, host: Machine, folder: Path) -> None:
     runs, measured = chosen.runs or 3, []
     images = chosen.images or (BUILD / "images" if chosen.quick else ROOT / "docs" / "images")
     for name in growth.AXES:
@@ -135,7 +135,7 @@ def _growth(chosen: argparse.Namespace, found: Machine, folder: Path) -> None:
             continue
         axis = growth.measure(name, folder, runs, quick=chosen.quick, say=_progress)
         measured.append(axis)
-        _write(chosen.output or BUILD / "growth.json", chosen, found, runs, {"axes": measured})
+        _write(chosen.output or BUILD / "growth.json", chosen, host, runs, {"axes": measured})
         print(f"{pictures.draw(axis, images)}", flush=True)
     print(tables.plain(tables.growth({"axes": measured})))
     print(f"\nmedians of {runs} runs{', QUICK: short ranges' if chosen.quick else ''}")
@@ -146,21 +146,21 @@ def _progress(text: str) -> None:
 
 
 def _write(
-    path: Path, chosen: argparse.Namespace, found: Machine, runs: int, value: dict[str, Any]
+    path: Path, chosen: argparse.Namespace, host: Machine, runs: int, value: dict[str, Any]
 ) -> None:
     head = {
         "schema": SCHEMA,
         "at": clock.stamp(clock.now()),
         "quick": chosen.quick,
         "runs": runs,
-        "machine": asdict(found),
+        "machine": asdict(host),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**head, **value}, indent=2) + "\n", encoding="utf-8")
 
 
 def _report() -> int:
-    """The tables of the last runs in Markdown, so that no figure has to be typed."""
+    """Print the tables of the last runs in Markdown, to copy into the documentation."""
     there = [path for path in (BUILD / "bench.json", BUILD / "growth.json") if path.exists()]
     for path in there:
         value = json.loads(path.read_bytes())

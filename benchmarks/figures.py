@@ -23,18 +23,18 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
-    """The spread of our values, each divided by the one that was measured next to it.
+    """The spread of our values, each divided by the other side's value of the same turn.
 
-    What the machine did meanwhile slowed both, and so is in neither ratio nor median.
+    Other load on the machine slowed both, so it does not change the ratio.
     """
-    return spread([one / other for one, other in zip(ours, theirs, strict=True)])
+    return spread([our / other for our, other in zip(ours, theirs, strict=True)])
 
 
 def exponent(points: Sequence[tuple[float, float]]) -> float | None:
     """How y grows with x: the slope of log y over log x, by least squares, in the upper half.
 
     0 means not at all, 1 in proportion, 2 with the square. The upper half is that of log x: below
-    it lies what is paid once, whatever x is. None where it has fewer than two points.
+    it, costs that do not depend on x dominate. None if it has fewer than two points.
     """
     if not points:
         return None
@@ -53,9 +53,9 @@ def seconds(value: float) -> str:
 
 def size(value: float) -> str:
     """Bytes for people, in powers of ten: ``71.9 MB``."""
-    for one, unit in UNITS:
-        if value >= one:
-            return f"{_three(value / one)} {unit}"
+    for base, unit in UNITS:
+        if value >= base:
+            return f"{_three(value / base)} {unit}"
     return f"{value:.0f} B"
 
 
@@ -65,7 +65,7 @@ def times(value: float) -> str:
 
 
 def _three(value: float) -> str:
-    """Three digits that count, two below 1; never an exponent."""
+    """Three significant digits, two below 1; never an exponent."""
     if value >= 100:
         return f"{value:.0f}"
     if value >= 10:

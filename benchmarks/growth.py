@@ -49,19 +49,22 @@ def _asked(repo: Path, command: str, *arguments: str) -> Curve:
 
 @contextlib.contextmanager
 def _tags(folder: Path, count: int) -> Iterator[list[Curve]]:
-    done = workspaces.tagged(folder, MODELS, count // MODELS)
-    tell(done.repo, TAGSHIP, "deploy", done.model, *DEPLOY)
+    workspace = workspaces.tagged(folder, MODELS, count // MODELS)
+    tell(workspace.repo, TAGSHIP, "deploy", workspace.model, *DEPLOY)
     released = Side(
         "tagship release",
-        ((TAGSHIP, "release", done.model),),
-        done.repo,
-        done.train,
-        done.take_back,
+        ((TAGSHIP, "release", workspace.model),),
+        workspace.repo,
+        workspace.train,
+        workspace.take_back,
     )
     yield [
-        *(_asked(done.repo, name, done.model) for name in ("current", "list", "show", "status")),
-        _asked(done.repo, "models"),
-        Curve(LIMIT, Side("git for-each-ref", (suite.all_tags(),), done.repo)),
+        *(
+            _asked(workspace.repo, name, workspace.model)
+            for name in ("current", "list", "show", "status")
+        ),
+        _asked(workspace.repo, "models"),
+        Curve(LIMIT, Side("git for-each-ref", (suite.all_tags(),), workspace.repo)),
         Curve(OURS, released),
     ]
 
@@ -89,18 +92,18 @@ def _files(folder: Path, count: int) -> Iterator[list[Curve]]:
 
 @contextlib.contextmanager
 def _bytes(folder: Path, size: int, files: int) -> Iterator[tuple[list[Curve], Path]]:
-    """Deploy, rollback, verify and dvc get of files of a size; and where such a version lies."""
+    """Deploy, rollback, verify and dvc get of files of a size; and the folder of such a version."""
     models = {"new": [Version(size, files)], "back": suite.back_to(size, files)}
-    done = workspaces.trained(folder, models)
-    back = suite.rolled_back(done, "back", "")
-    (live,) = (done.repo / "models" / "back" / "versions").glob("v1.0.0_*")
+    workspace = workspaces.trained(folder, models)
+    back = suite.rolled_back(workspace, "back", "")
+    (live,) = (workspace.repo / "models" / "back" / "versions").glob("v1.0.0_*")
     checked = (TAGSHIP, "verify", "back@1.0.0")
     yield (
         [
-            _named(OURS, "tagship deploy", suite.deployed(done, "new", "")),
+            _named(OURS, "tagship deploy", suite.deployed(workspace, "new", "")),
             _named(OURS, "tagship rollback", back),
-            Curve(OURS, Side("tagship verify", (checked,), done.repo)),
-            Curve(RIVAL, suite.dvc_get(done, "new")),
+            Curve(OURS, Side("tagship verify", (checked,), workspace.repo)),
+            Curve(RIVAL, suite.dvc_get(workspace, "new")),
         ],
         live,
     )
@@ -108,11 +111,11 @@ def _bytes(folder: Path, size: int, files: int) -> Iterator[tuple[list[Curve], P
 
 @contextlib.contextmanager
 def _events(folder: Path, count: int) -> Iterator[list[Curve]]:
-    done = workspaces.trained(folder, {"new": [Version(KB)], "old": [Version(KB)]})
-    path = done.repo / "models" / "old" / history.FILE_NAME
+    workspace = workspaces.trained(folder, {"new": [Version(KB)], "old": [Version(KB)]})
+    path = workspace.repo / "models" / "old" / history.FILE_NAME
     yield [
-        _named(OURS, "tagship deploy", suite.deploy_with_past(done, "new", count)),
-        _named(OURS, "tagship history --limit 20", suite.history_shown(done, "old", count)),
+        _named(OURS, "tagship deploy", suite.deploy_with_past(workspace, "new", count)),
+        _named(OURS, "tagship history --limit 20", suite.history_shown(workspace, "old", count)),
         Curve(
             LIMIT, Side("python that parses the file", ((PYTHON, "-c", PARSE, str(path)),), folder)
         ),
@@ -123,8 +126,8 @@ AXES = {
     "tags": Axis("tags", (10, 30, 100, 300, 1000, 3000, 10_000), (10, 30, 100, 300), _tags),
     "size": Axis(
         "bytes of the model",
-        tuple(one * MB for one in (1, 4, 16, 64, 256, 1000, 2000)),
-        tuple(one * MB for one in (1, 4, 16, 64)),
+        tuple(megabytes * MB for megabytes in (1, 4, 16, 64, 256, 1000, 2000)),
+        tuple(megabytes * MB for megabytes in (1, 4, 16, 64)),
         _sizes,
     ),
     "files": Axis("files of 1 kB", (1, 10, 100, 1000, 3000, 10_000), (1, 10, 100), _files),
@@ -137,7 +140,7 @@ AXES = {
 def measure(
     name: str, folder: Path, runs: int, *, quick: bool, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Measure along an axis; the object that build/growth.json holds of it.
+    """Measure along an axis. Returns the object for build/growth.json.
 
     Seconds are ``seconds``, bytes ``peak``, see ``timing.Run``; the exponents are those of the
     medians, see ``figures.exponent``.
@@ -146,7 +149,7 @@ def measure(
         timing.Failed: a command did.
     """
     axis = AXES[name]
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    points_by_curve: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for place in axis.quick if quick else axis.places:
         say(f"{name}: {place:,}")
         here = folder / f"{name}-{place}"
@@ -154,12 +157,12 @@ def measure(
         with axis.build(here, place) as curves:
             measured = timing.in_turn([curve.side for curve in curves], runs)
             for curve in curves:
-                points = found.setdefault((curve.side.name, curve.kind), [])
+                points = points_by_curve.setdefault((curve.side.name, curve.kind), [])
                 points.append(_point(place, measured[curve.side.name]))
         atomic.remove_tree(here)
     series = [
         {"name": label, "kind": kind, "points": points, "exponents": _exponents(points)}
-        for (label, kind), points in found.items()
+        for (label, kind), points in points_by_curve.items()
     ]
     return {"axis": name, "title": axis.title, "series": series}
 

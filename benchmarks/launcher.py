@@ -1,8 +1,8 @@
 """Run commands one after another and say how long they took, and their peak memory.
 
-A program of its own, and a small one: ``python -I -S launcher.py COMMANDS FILE`` with the commands
+A separate and small program: ``python -I -S launcher.py COMMANDS FILE`` with the commands
 as JSON. The kernel counts to a new process the memory of the one that started it, up to the exec:
-started by the benchmark itself, each command would seem to need what the benchmark needs.
+started by the benchmark itself, each command would seem to use the benchmark's memory.
 """
 
 import json

@@ -17,7 +17,7 @@ SUFFIXES = {"catboost": ".cbm", "keras": ".keras"}
 
 
 def make(framework: str, path: Path, *, small: bool) -> None:
-    """Write a real model: a classifier as the pipeline of this repository trains it, untaught.
+    """Write a real model: a classifier as the pipeline of this repository defines it, untrained.
 
     ``small``: one that takes no time to make.
     """
@@ -53,7 +53,7 @@ def _make_keras(path: Path, *, small: bool) -> None:
 
 
 def _own(framework: str, path: Path) -> Callable[[], Any]:
-    """The framework's own load, as its manual has it."""
+    """The framework's own load, as in its manual."""
     if framework == "catboost":
         import catboost
 
@@ -70,7 +70,7 @@ def main() -> None:
     framework, model, count, target = sys.argv[1:]
     live = tagship.resolve(model)
     sides = {"tagship": lambda: tagship.load(model), "framework": _own(framework, live.path)}
-    found: dict[str, list[float]] = {name: [] for name in sides}
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(int(count) + 1):
         for name, load in sides.items():
             gc.collect()
@@ -79,10 +79,10 @@ def main() -> None:
             took = time.perf_counter() - begun
             del loaded
             if number:  # the first of each imports
-                found[name].append(took)
+                seconds[name].append(took)
     if tagship.load(model).version != live.version:
         raise SystemExit("another version was loaded")
-    Path(target).write_text(json.dumps(found), encoding="utf-8")
+    Path(target).write_text(json.dumps(seconds), encoding="utf-8")
 
 
 if __name__ == "__main__":

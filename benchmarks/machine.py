@@ -1,4 +1,4 @@
-"""What the machine was, and what ran on it: figures mean nothing without."""
+"""The machine and its load, without which the figures mean nothing."""
 
 import importlib.metadata
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.timing import tell
 
 PACKAGES = ("tagship", "dvc", "gto", "click", "GitPython", "catboost", "keras", "tensorflow-cpu")
-MEMORY = ("tmpfs", "ramfs")  # file systems that no disk is behind
+MEMORY = ("tmpfs", "ramfs")  # file systems in memory
 
 
 @dataclass(frozen=True)
@@ -55,19 +55,19 @@ def describe(folder: Path) -> Machine:
 
 
 def file_system(folder: Path) -> str:
-    """The kind of file system that a folder lies on (``ext4``), as proc(5) has it."""
+    """The type of the file system of a folder (``ext4``), from proc(5)."""
     text = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
-    place, found, longest = folder.resolve(), "unknown", -1
+    place, kind, longest = folder.resolve(), "unknown", -1
     for line in text.splitlines():
         facts, _, source = line.partition(" - ")
         mount = Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), facts.split()[4]))
-        # a later line lies over an earlier one
+        # a later mount hides an earlier one
         if place.is_relative_to(mount) and len(mount.parts) >= longest:
-            found, longest = source.split()[0], len(mount.parts)
-    return found
+            kind, longest = source.split()[0], len(mount.parts)
+    return kind
 
 
 def _cpu() -> str:
     text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return found[1].strip() if found else platform.machine()
+    name = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return name[1].strip() if name else platform.machine()

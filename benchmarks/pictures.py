@@ -18,7 +18,7 @@ PANELS = (("seconds", "time", "s"), ("peak", "peak memory", "B"))
 
 
 def draw(axis: dict[str, Any], folder: Path) -> Path:
-    """Draw what ``growth.measure`` found along an axis into ``folder``; the file."""
+    """Draw the result of ``growth.measure`` into ``folder``. Returns the file."""
     path = folder / f"growth-{axis['axis']}.svg"
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(vl_convert.vegalite_to_svg(spec(axis), vl_version=VERSION), encoding="utf-8")
@@ -27,9 +27,9 @@ def draw(axis: dict[str, Any], folder: Path) -> Path:
 
 def spec(axis: dict[str, Any]) -> Spec:
     """Time and peak memory side by side: a line a command, the rival's and the limit's dashed."""
-    names = [one["name"] for one in axis["series"]]
+    names = [series["name"] for series in axis["series"]]
     own = iter(COLOURS)
-    kinds = [one["kind"] for one in axis["series"]]
+    kinds = [series["kind"] for series in axis["series"]]
     colours = [next(own) if kind == OURS else LIMITS if kind == LIMIT else RIVALS for kind in kinds]
     dashes = [[1, 0] if kind == OURS else [6, 4] for kind in kinds]
     return {
@@ -55,9 +55,9 @@ def _panel(
     colours: list[str], dashes: list[list[int]],
 ) -> Spec:  # fmt: skip
     values = [
-        {"name": one["name"], "x": point["x"], "y": point[key]["median"]}
-        for one in axis["series"]
-        for point in one["points"]
+        {"name": series["name"], "x": point["x"], "y": point[key]["median"]}
+        for series in axis["series"]
+        for point in series["points"]
     ]
     legend = {"title": None, "orient": "bottom", "columns": 3, "symbolType": "stroke"}
     return {
@@ -76,7 +76,7 @@ def _panel(
 
 
 def _scale(field: str, title: str, unit: str, values: list[dict[str, Any]]) -> Spec:
-    least, most = (choose(one[field] for one in values) for choose in (min, max))
+    least, most = (choose(value[field] for value in values) for choose in (min, max))
     low, high = math.floor(math.log10(least)), math.ceil(math.log10(most))
     steps = (1,) if field == "x" or high - low > 2 else (1, 2, 5)
     ticks = [step * 10**power for power in range(low, high + 1) for step in steps]
@@ -87,7 +87,7 @@ def _scale(field: str, title: str, unit: str, values: list[dict[str, Any]]) -> S
         "title": title,
         "scale": {"type": "log", "domain": [least / 1.1, most * 1.1], "nice": False},
         "axis": {
-            "values": [one for one in ticks if least / 1.1 <= one <= most * 1.1],
+            "values": [tick for tick in ticks if least / 1.1 <= tick <= most * 1.1],
             "labelExpr": text,
         },
     }

@@ -1,4 +1,4 @@
-"""Rows of the table: what is held against what, how near it should come, and what was measured."""
+"""Rows of the table: what is compared, the target, and what was measured."""
 
 import enum
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ class Measure(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """How far the comparison may go: a ratio, or seconds more; and in words."""
+    """The target of a comparison: a ratio, or a difference in seconds; and in words."""
 
     most: float
     words: str
@@ -56,7 +56,7 @@ def seconds_more(seconds: float) -> Target:
 
 @dataclass(frozen=True)
 class Claim:
-    """One side of a case held against another; without a target for information alone."""
+    """One side of a case compared with another; without a target it is only for information."""
 
     ours: str
     theirs: str
@@ -85,7 +85,7 @@ class Line:
     Attributes:
         our_runs, their_runs: seconds or bytes, in the order of the runs.
         value: ours divided by theirs, run by run; or ours less theirs, where the target says so.
-        kept: whether the median keeps to the target; None where there is none.
+        kept: whether the median meets the target; None if there is none.
     """
 
     row: str
@@ -118,17 +118,17 @@ class Line:
 
 def lines(case: Case, runs: int) -> list[Line]:
     """Measure a case."""
-    found = case.measure(runs)
-    return [_line(case.name, claim, found) for claim in case.claims]
+    measured = case.measure(runs)
+    return [_line(case.name, claim, measured) for claim in case.claims]
 
 
-def _line(row: str, claim: Claim, found: Runs) -> Line:
-    ours = [claim.measure.of(run) for run in found[claim.ours]]
-    theirs = [claim.measure.of(run) for run in found[claim.theirs]]
+def _line(row: str, claim: Claim, measured: Runs) -> Line:
+    ours = [claim.measure.of(run) for run in measured[claim.ours]]
+    theirs = [claim.measure.of(run) for run in measured[claim.theirs]]
     target = claim.target
     more = target is not None and target.more
     if more:
-        value = figures.spread([one - other for one, other in zip(ours, theirs, strict=True)])
+        value = figures.spread([our - other for our, other in zip(ours, theirs, strict=True)])
     else:
         value = figures.ratio(ours, theirs)
     return Line(
@@ -155,8 +155,10 @@ def cells(line: Line) -> tuple[str, ...]:
 
 
 def _figure(measure: Measure, runs: Sequence[float]) -> str:
-    found = figures.spread(runs)
-    return f"{measure.text(found.median)} ({measure.text(found.least)}..{measure.text(found.most)})"
+    spread = figures.spread(runs)
+    return (
+        f"{measure.text(spread.median)} ({measure.text(spread.least)}..{measure.text(spread.most)})"
+    )
 
 
 def _value(line: Line) -> str:
@@ -164,7 +166,7 @@ def _value(line: Line) -> str:
     if line.more:
         return f"{value.median:+.2f} s ({value.least:+.2f}..{value.most:+.2f})"
     if line.target and line.target.endswith("faster"):
-        turned = [figures.times(1 / one) for one in (value.median, value.most, value.least)]
+        turned = [figures.times(1 / ratio) for ratio in (value.median, value.most, value.least)]
         return f"{turned[0]} x faster ({turned[1]}..{turned[2]})"
-    shown = [figures.times(one) for one in (value.median, value.least, value.most)]
+    shown = [figures.times(ratio) for ratio in (value.median, value.least, value.most)]
     return f"{shown[0]} x ({shown[1]}..{shown[2]})"

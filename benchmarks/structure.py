@@ -18,7 +18,7 @@ from tagship.disk import atomic
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tools" / "tagship"
-# What reads and writes text for everybody: counted apart, since every value passes through it.
+# Modules that read and write text: counted apart, because every value passes through them.
 READERS = ("text/", "fields.py", "redact.py", "document.py", "controls.py", "arguments.py")
 COMMANDS = {
     "current": ["current", "churn"],
@@ -34,7 +34,7 @@ def both_halves(package: Path = PACKAGE) -> list[str]:
     """The functions that take both a Source and a Host: ``file:function``.
 
     Methods of a class that has both as attributes (the facades of ``manager``) are not counted:
-    what they are for is to hold the two.
+    holding both is their purpose.
     """
     takers = []
     for path in sorted(package.rglob("*.py")):
@@ -42,7 +42,9 @@ def both_halves(package: Path = PACKAGE) -> list[str]:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
                 names = {
-                    ast.unparse(one.annotation).strip("'\"") for one in arguments if one.annotation
+                    ast.unparse(argument.annotation).strip("'\"")
+                    for argument in arguments
+                    if argument.annotation
                 }
                 if {"Source", "Host"} <= names or "Workspace" in names:
                     takers.append(f"{path.relative_to(package)}:{node.name}")
@@ -67,7 +69,7 @@ class Walk:
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def follow(self, frame: FrameType, event: str, _: Any) -> None:
-        """A profile function (sys.setprofile): takes note of each call into the package."""
+        """A profile function (sys.setprofile) that records each call into the package."""
         if event != "call":
             return
         here = _name(frame)
@@ -179,8 +181,8 @@ def main() -> None:
                 str(repository),
                 name,
             ]
-            done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-            print(done.stdout, end="")
+            result = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+            print(result.stdout, end="")
     finally:
         atomic.remove_tree(scratch)
 

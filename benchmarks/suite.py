@@ -1,4 +1,4 @@
-"""The cases: what tagship does, beside GTO and DVC, and beside what nothing can beat."""
+"""The cases: tagship's commands, compared with GTO, with DVC and with lower limits."""
 
 import contextlib
 import fcntl
@@ -35,8 +35,8 @@ class Scale:
 
     Attributes:
         loads: of a model, for each run.
-        real: whether the tags are so many, and Keras's model such, as the targets mean.
-        runs: of each side, where nobody says.
+        real: whether the number of tags and Keras's model are those that the targets are for.
+        runs: of each side, by default.
     """
 
     models: int
@@ -75,7 +75,7 @@ class Site:
 
     @contextlib.contextmanager
     def own(self, name: str) -> Iterator[Path]:
-        """A folder for one case; gone afterwards."""
+        """A temporary folder for one case."""
         folder = self.folder / name
         folder.mkdir()
         try:
@@ -95,17 +95,17 @@ def _case(name: str, sides: Iterable[Side], claims: Iterable[Claim]) -> Case:
 def start_up(site: Site) -> Iterator[Case]:
     """What a person waits for at the prompt: the live version, the help, the Tab key."""
     with site.own("start-up") as folder:
-        done = workspaces.tagged(folder, 1, 3, origin=False)
-        tell(done.repo, TAGSHIP, "deploy", done.model, *DEPLOY)
-        completes = ((f"tagship deploy {done.model}@", "2"), ("tagship deploy mod", "2"))
+        workspace = workspaces.tagged(folder, 1, 3, origin=False)
+        tell(workspace.repo, TAGSHIP, "deploy", workspace.model, *DEPLOY)
+        completes = ((f"tagship deploy {workspace.model}@", "2"), ("tagship deploy mod", "2"))
         ours = [
-            Side("tagship current", ((TAGSHIP, "current", done.model),), done.repo),
-            Side("tagship --help", ((TAGSHIP, "--help"),), done.repo),
+            Side("tagship current", ((TAGSHIP, "current", workspace.model),), workspace.repo),
+            Side("tagship --help", ((TAGSHIP, "--help"),), workspace.repo),
             *(
                 Side(
                     f"Tab behind {words!r}",
                     ((TAGSHIP,),),
-                    done.repo,
+                    workspace.repo,
                     environment={
                         "_TAGSHIP_COMPLETE": "bash_complete",
                         "COMP_WORDS": words,
@@ -115,7 +115,7 @@ def start_up(site: Site) -> Iterator[Case]:
                 for words, at in completes
             ),
         ]
-        limit = Side('python -c "import click"', (NOTHING,), done.repo)
+        limit = Side('python -c "import click"', (NOTHING,), workspace.repo)
         target = rows.at_most(2.0)
         claims = [Claim(side.name, limit.name, target) for side in ours]
         yield _case("start-up", [*ours, limit], claims)
@@ -131,13 +131,25 @@ def listing(site: Site) -> Iterator[Case]:
 
 
 @contextlib.contextmanager
+def listing_of_gto(site: Site) -> Iterator[Case]:
+    """The same tags as GTO makes them, on commits that have no pointer to the model."""
+    counts = (site.scale.models, site.scale.versions)
+    with site.own("list-gto") as folder:
+        done = workspaces.tagged(folder, *counts, by_gto=True, kept=workspaces.NOTHING)
+        asked = (TAGSHIP, "list", done.model)
+        gto = Side(f"tagship list, {site.scale.tags:,} tags of GTO", (asked,), done.repo)
+        own = Side("tagship list, as many of tagship", (asked,), site.tagged.repo)
+        yield _case("list-gto", [gto, own], [Claim(gto.name, own.name, rows.at_most(3.0))])
+
+
+@contextlib.contextmanager
 def models(site: Site) -> Iterator[Case]:
     """All models, out of all tags."""
     yield _listing(site, "models", None)
 
 
 def all_tags(model: str | None = None) -> Command:
-    """What Git has to be asked for all tags, or for one model's."""
+    """The Git command that reads all tags, or those of one model."""
     return ("git", "for-each-ref", f"--format={tags.TAG_FORM}", *tags.patterns(model))
 
 
@@ -164,15 +176,21 @@ def _listing(site: Site, command: str, model: str | None) -> Case:
 @contextlib.contextmanager
 def release(site: Site) -> Iterator[Case]:
     """A new version, of a new commit, whose bytes are pushed already."""
-    done = site.tagged
+    workspace = site.tagged
     name, tags = f"tagship release, {site.scale.tags:,} tags", "gto register"
-    ours = Side(name, ((TAGSHIP, "release", done.model),), done.repo, done.train, done.take_back)
+    ours = Side(
+        name,
+        ((TAGSHIP, "release", workspace.model),),
+        workspace.repo,
+        workspace.train,
+        workspace.take_back,
+    )
     rival = Side(
         tags,
-        ((GTO, "register", done.model),),
-        done.repo,
-        done.train,
-        done.take_back,
+        ((GTO, "register", workspace.model),),
+        workspace.repo,
+        workspace.train,
+        workspace.take_back,
         warm=False,
     )
     yield _case(
@@ -185,23 +203,23 @@ def release(site: Site) -> Iterator[Case]:
 # bytes
 
 
-def deployed(done: Trained, model: str, what: str) -> Side:
+def deployed(workspace: Trained, model: str, what: str) -> Side:
     """A first deploy of 1.0.0 on a host where nothing was deployed yet."""
     return Side(
         f"tagship deploy, {what}",
         ((TAGSHIP, "deploy", model, *DEPLOY),),
-        done.repo,
-        functools.partial(workspaces.fresh, done.repo, model),
-        functools.partial(_check_live, done, model, "1.0.0"),
+        workspace.repo,
+        functools.partial(workspaces.fresh, workspace.repo, model),
+        functools.partial(_check_live, workspace, model, "1.0.0"),
     )
 
 
-def _check_live(done: Trained, model: str, version: str) -> None:
-    if done.live(model) != version:
-        raise Failed(f"{done.live(model)} is live, and not {version}")
+def _check_live(workspace: Trained, model: str, version: str) -> None:
+    if workspace.live(model) != version:
+        raise Failed(f"{workspace.live(model)} is live, and not {version}")
 
 
-def dvc_get(done: Trained, model: str) -> Side:
+def dvc_get(workspace: Trained, model: str) -> Side:
     """``dvc get`` of the first version, from the same repository, whose cache has it."""
     command = (
         DVC,
@@ -211,18 +229,20 @@ def dvc_get(done: Trained, model: str) -> Side:
         f"{model}@v1.0.0",
         "--out",
         workspaces.GOT,
-        str(done.repo),
+        str(workspace.repo),
     )
-    prepare = functools.partial(workspaces.fresh, done.repo, model)
-    return Side("dvc get --rev", ((*command, done.path(model)),), done.repo.parent, prepare)
+    prepare = functools.partial(workspaces.fresh, workspace.repo, model)
+    return Side(
+        "dvc get --rev", ((*command, workspace.path(model)),), workspace.repo.parent, prepare
+    )
 
 
 @contextlib.contextmanager
 def deploy_medium(site: Site) -> Iterator[Case]:
     """A model of a usual size."""
     with site.own("deploy-medium") as folder:
-        done = workspaces.trained(folder, {"m": [Version(site.scale.medium)]})
-        ours, rival = deployed(done, "m", _size(site.scale.medium)), dvc_get(done, "m")
+        workspace = workspaces.trained(folder, {"m": [Version(site.scale.medium)]})
+        ours, rival = deployed(workspace, "m", _size(site.scale.medium)), dvc_get(workspace, "m")
         yield _case(
             "deploy-medium", [ours, rival], [Claim(ours.name, rival.name, rows.at_most(0.5))]
         )
@@ -232,14 +252,14 @@ def deploy_medium(site: Site) -> Iterator[Case]:
 def deploy_large(site: Site) -> Iterator[Case]:
     """A large model, its time and its peak memory; where blocks can be shared, that too."""
     with site.own("deploy-large") as folder:
-        done = workspaces.trained(folder, {"m": [Version(site.scale.large)]})
-        source = _object(done)
-        ours, rival = deployed(done, "m", _size(site.scale.large)), dvc_get(done, "m")
+        workspace = workspaces.trained(folder, {"m": [Version(site.scale.large)]})
+        source = _object(workspace)
+        ours, rival = deployed(workspace, "m", _size(site.scale.large)), dvc_get(workspace, "m")
         copied = Side(
             "cp, sync of the file",
             (("cp", str(source), workspaces.COPIED), ("sync", workspaces.COPIED)),
             folder,
-            functools.partial(workspaces.fresh, done.repo, "m"),
+            functools.partial(workspaces.fresh, workspace.repo, "m"),
         )
         hashed = Side("md5 and sha256 alone", ((PYTHON, "-c", HASH, str(source)),), folder)
         claims = [
@@ -255,8 +275,11 @@ def deploy_large(site: Site) -> Iterator[Case]:
 def deploy_files(site: Site) -> Iterator[Case]:
     """A folder of many small files."""
     with site.own("deploy-files") as folder:
-        done = workspaces.trained(folder, {"m": [Version(KB, site.scale.files)]})
-        ours, rival = deployed(done, "m", f"{site.scale.files:,} files"), dvc_get(done, "m")
+        workspace = workspaces.trained(folder, {"m": [Version(KB, site.scale.files)]})
+        ours, rival = (
+            deployed(workspace, "m", f"{site.scale.files:,} files"),
+            dvc_get(workspace, "m"),
+        )
         yield _case(
             "deploy-files", [ours, rival], [Claim(ours.name, rival.name, rows.at_most(0.5))]
         )
@@ -266,10 +289,10 @@ def _size(count: int) -> str:
     return f"{count // MB:,} MB"
 
 
-def _object(done: Trained) -> Path:
-    """The one large object of the cache."""
-    found = (done.repo / ".dvc" / "cache" / "files" / "md5").rglob("*")
-    return max((path for path in found if path.is_file()), key=lambda path: path.stat().st_size)
+def _object(workspace: Trained) -> Path:
+    """The largest object of the cache."""
+    paths = (workspace.repo / ".dvc" / "cache" / "files" / "md5").rglob("*")
+    return max((path for path in paths if path.is_file()), key=lambda path: path.stat().st_size)
 
 
 def reflinks(source: Path) -> bool:
@@ -290,9 +313,11 @@ def rollback(site: Site) -> Iterator[Case]:
     """Back to a version that is on disk: a large one beside a small one."""
     with site.own("rollback") as folder:
         sizes = {"large": site.scale.huge, "small": MB}
-        done = workspaces.trained(folder, {name: back_to(size) for name, size in sizes.items()})
-        large, small = (rolled_back(done, name, f"to {_size(sizes[name])}") for name in sizes)
-        limit = Side('python -c "import click"', (NOTHING,), done.repo)
+        workspace = workspaces.trained(
+            folder, {name: back_to(size) for name, size in sizes.items()}
+        )
+        large, small = (rolled_back(workspace, name, f"to {_size(sizes[name])}") for name in sizes)
+        limit = Side('python -c "import click"', (NOTHING,), workspace.repo)
         claims = [
             Claim(large.name, small.name, rows.at_most(1.2)),
             Claim(small.name, limit.name, rows.at_most(4.0)),
@@ -305,20 +330,23 @@ def back_to(size: int, files: int = 1) -> list[Version]:
     return [Version(size, files), Version(KB, files)]
 
 
-def rolled_back(done: Trained, model: str, what: str) -> Side:
+def rolled_back(workspace: Trained, model: str, what: str) -> Side:
     """``tagship rollback`` from 1.1.0 to 1.0.0, both deployed here; each time anew."""
     for version in ("1.0.0", "1.1.0"):
-        done.deploy(model, version)
-    folder = done.repo / "models" / model
-    target, give_back = (folder / "current").readlink(), workspaces.history_kept(done.repo, model)
+        workspace.deploy(model, version)
+    folder = workspace.repo / "models" / model
+    target, give_back = (
+        (folder / "current").readlink(),
+        workspaces.history_kept(workspace.repo, model),
+    )
 
     def prepare() -> None:
         atomic.swap_link(folder / "current", str(target))
         give_back()
 
     command = (TAGSHIP, "rollback", model, "--yes")
-    check = functools.partial(_check_live, done, model, "1.0.0")
-    return Side(f"tagship rollback {what}", (command,), done.repo, prepare, check)
+    check = functools.partial(_check_live, workspace, model, "1.0.0")
+    return Side(f"tagship rollback {what}", (command,), workspace.repo, prepare, check)
 
 
 # events
@@ -330,32 +358,34 @@ def past(site: Site) -> Iterator[Case]:
     with site.own("history") as folder:
         counts = (site.scale.events, 10)
         names = ("deploy-long", "deploy-short", "show-long", "show-short")
-        done = workspaces.trained(folder, {name: [Version(KB)] for name in names})
-        deploys = [deploy_with_past(done, *one) for one in zip(names[:2], counts, strict=True)]
-        shows = [history_shown(done, *one) for one in zip(names[2:], counts, strict=True)]
+        workspace = workspaces.trained(folder, {name: [Version(KB)] for name in names})
+        deploys = [
+            deploy_with_past(workspace, *pair) for pair in zip(names[:2], counts, strict=True)
+        ]
+        shows = [history_shown(workspace, *pair) for pair in zip(names[2:], counts, strict=True)]
         target = rows.at_most(1.3)
         claims = [Claim(pair[0].name, pair[1].name, target) for pair in (deploys, shows)]
         yield _case("history", [*deploys, *shows], claims)
 
 
-def deploy_with_past(done: Trained, model: str, count: int) -> Side:
+def deploy_with_past(workspace: Trained, model: str, count: int) -> Side:
     """A deploy of a small model on a host where much has happened to it."""
-    side = deployed(done, model, f"{count:,} events")
-    workspaces.write_history(done.repo, model, workspaces.events(model, count))
-    give_back = workspaces.history_kept(done.repo, model)
+    side = deployed(workspace, model, f"{count:,} events")
+    workspaces.write_history(workspace.repo, model, workspaces.events(model, count))
+    give_back = workspaces.history_kept(workspace.repo, model)
 
     def prepare() -> None:
-        workspaces.fresh(done.repo, model)
+        workspaces.fresh(workspace.repo, model)
         give_back()
 
     return replace(side, prepare=prepare)
 
 
-def history_shown(done: Trained, model: str, count: int) -> Side:
+def history_shown(workspace: Trained, model: str, count: int) -> Side:
     """The last events of many."""
-    workspaces.write_history(done.repo, model, workspaces.events(model, count))
+    workspaces.write_history(workspace.repo, model, workspaces.events(model, count))
     command = (TAGSHIP, "history", model, "--limit", "20")
-    return Side(f"tagship history --limit 20, {count:,} events", (command,), done.repo)
+    return Side(f"tagship history --limit 20, {count:,} events", (command,), workspace.repo)
 
 
 # models that are served
@@ -375,43 +405,44 @@ def load(site: Site) -> Iterator[Case]:
 
 def _served(folder: Path, *, small: bool) -> Path:
     """A workspace where a model of each framework is live."""
-    done = workspaces.trained(folder, {})
+    workspace = workspaces.trained(folder, {})
     paths = {name: f"models/{name}/model{loading.SUFFIXES[name]}" for name in loading.FRAMEWORKS}
     artifacts = "".join(f"  {name}:\n    path: {path}\n" for name, path in paths.items())
-    (done.repo / "dvc.yaml").write_text(f"artifacts:\n{artifacts}", encoding="utf-8")
+    (workspace.repo / "dvc.yaml").write_text(f"artifacts:\n{artifacts}", encoding="utf-8")
     for name, path in paths.items():
-        (done.repo / path).parent.mkdir(parents=True)
+        (workspace.repo / path).parent.mkdir(parents=True)
         code = "import sys; from pathlib import Path; from benchmarks.loading import make\n"
         code += f"make({name!r}, Path({path!r}), small={small})"
         tell(
-            done.repo,
+            workspace.repo,
             PYTHON,
             "-c",
             f"import sys; sys.path.insert(0, {str(workspaces.ROOT)!r})\n{code}",
         )
-    tell(done.repo, DVC, "add", "--quiet", *paths.values())
-    workspaces.release(done.repo, *paths)
+    tell(workspace.repo, DVC, "add", "--quiet", *paths.values())
+    workspaces.release(workspace.repo, *paths)
     for name in paths:
-        done.deploy(name)
-    return done.repo
+        workspace.deploy(name)
+    return workspace.repo
 
 
 def _load(repo: Path, loads: int, runs: int) -> Runs:
     """``loads`` for each run, all in one process of each framework."""
-    found: Runs = {}
+    measured: Runs = {}
     target = repo.parent / "loaded.json"
     for name in loading.FRAMEWORKS:
         count = str(loads * runs)
         tell(repo, PYTHON, str(Path(loading.__file__)), name, name, count, str(target))
         took = json.loads(target.read_bytes())
         for label, key in ((f"load(), {name}", "tagship"), (f"{name}'s own", "framework")):
-            found[label] = [Run(seconds, 0) for seconds in took[key]]
-    return found
+            measured[label] = [Run(seconds, 0) for seconds in took[key]]
+    return measured
 
 
 CASES: dict[str, Callable[[Site], contextlib.AbstractContextManager[Case]]] = {
     "start-up": start_up,
     "list": listing,
+    "list-gto": listing_of_gto,
     "models": models,
     "release": release,
     "deploy-medium": deploy_medium,

@@ -1,4 +1,4 @@
-"""Tables, for a terminal and in Markdown, out of what was measured or what a run wrote."""
+"""Tables, for a terminal and in Markdown, of measured values or of a file of a run."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,17 +15,17 @@ def bench(lines: Iterable[Line]) -> Table:
     return rows.HEADING, [rows.cells(line) for line in lines]
 
 
-def growth(found: dict[str, Any]) -> Table:
+def growth(measured: dict[str, Any]) -> Table:
     """How time and memory of each act grow: at both ends of its range, and the exponents."""
     heading = ("over", "from", "to", "what", "time", "exponent", "peak memory", "exponent")
     lines = []
-    for axis in found["axes"]:
-        for one in axis["series"]:
-            first, last = one["points"][0], one["points"][-1]
+    for axis in measured["axes"]:
+        for series in axis["series"]:
+            first, last = series["points"][0], series["points"][-1]
             lines.append((
-                axis["axis"], at(axis, first["x"]), at(axis, last["x"]), one["name"],
-                _between(first, last, "seconds"), _exponent(one["exponents"]["seconds"]),
-                _between(first, last, "peak"), _exponent(one["exponents"]["peak"]),
+                axis["axis"], at(axis, first["x"]), at(axis, last["x"]), series["name"],
+                _between(first, last, "seconds"), _exponent(series["exponents"]["seconds"]),
+                _between(first, last, "peak"), _exponent(series["exponents"]["peak"]),
             ))  # fmt: skip
     return heading, lines
 
@@ -44,13 +44,13 @@ def _exponent(value: float | None) -> str:
     return "-" if value is None else f"{round(value, 2) + 0:.2f}"  # + 0: no -0.00
 
 
-def machine(found: Machine) -> str:
+def machine(host: Machine) -> str:
     """The machine and the programs, in three lines."""
-    versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
+    versions = ", ".join(f"{name} {version}" for name, version in host.versions.items())
     return (
-        f"{found.cores} cores of {found.cpu}, {figures.size(found.memory)} of RAM,"
-        f" {found.file_system}, Linux {found.kernel}\n"
-        f"{found.load} processes ran or waited when it began\n{versions}"
+        f"{host.cores} cores of {host.cpu}, {figures.size(host.memory)} of RAM,"
+        f" {host.file_system}, Linux {host.kernel}\n"
+        f"{host.load} processes ran or waited when it began\n{versions}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Programs on the clock: each in processes of its own, sides in turn."""
+"""Time programs: each in its own processes, the sides in turn."""
 
 import json
 import os
@@ -60,7 +60,7 @@ def run(side: Side) -> Run:
     side.prepare()
     with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile() as errors:
         target = Path(name, "run.json")
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-I", "-S", LAUNCHER, json.dumps(side.commands), target],
             cwd=side.folder,
             env={**os.environ, **side.environment},
@@ -69,16 +69,16 @@ def run(side: Side) -> Run:
             stderr=errors,
             check=False,
         )
-        if done.returncode:
+        if result.returncode:
             errors.seek(0)
             raise Failed(f"{side.name}: {errors.read().decode(errors='replace')}")
-        found = Run(**json.loads(target.read_bytes()))
+        measured = Run(**json.loads(target.read_bytes()))
     side.check()
-    return found
+    return measured
 
 
 def in_turn(sides: Sequence[Side], runs: int) -> Runs:
-    """Run the sides A B A B ..., so that what else the machine does falls on all of them.
+    """Run the sides A B A B ..., so that other load on the machine affects all of them.
 
     Raises:
         Failed: one of them did.
@@ -86,33 +86,33 @@ def in_turn(sides: Sequence[Side], runs: int) -> Runs:
     for side in sides:
         if side.warm:
             run(side)
-    found: Runs = {side.name: [] for side in sides}
+    measured: Runs = {side.name: [] for side in sides}
     for _ in range(runs):
         for side in sides:
-            found[side.name].append(run(side))
-    return found
+            measured[side.name].append(run(side))
+    return measured
 
 
 def tell(folder: Path, *command: str) -> str:
-    """Run a program to its end, off the clock, and return what it says.
+    """Run a program to its end, without timing it, and return its output.
 
     Raises:
         Failed: it did.
     """
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Failed(f"{' '.join(command)}: {done.stdout}{done.stderr}")
-    return done.stdout
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise Failed(f"{' '.join(command)}: {result.stdout}{result.stderr}")
+    return result.stdout
 
 
 def feed(folder: Path, data: Iterable[bytes], *command: str) -> None:
-    """Run a program to its end, off the clock, with ``data`` on its standard input.
+    """Run a program to its end, without timing it, with ``data`` on its standard input.
 
     Raises:
         Failed: it did.
     """
-    done = subprocess.run(
+    result = subprocess.run(
         command, cwd=folder, input=b"".join(data), capture_output=True, check=False
     )
-    if done.returncode:
-        raise Failed(f"{' '.join(command)}: {done.stderr.decode(errors='replace')}")
+    if result.returncode:
+        raise Failed(f"{' '.join(command)}: {result.stderr.decode(errors='replace')}")

@@ -30,11 +30,14 @@ DEPLOYED = (
 )
 REMOTE = "[core]\n    remote = store\n['remote \"store\"']\n    url = ../../dvc-remote\n"
 PERSON = "Ada <ada@example.com>"
+# What the commits of tagged versions have of a model, beside dvc.yaml: a .dvc file and metrics;
+# nothing; the file or a folder itself and metrics, in Git.
+DVC_FILE, NOTHING, GIT_FILE, GIT_FOLDER = "dvc", "nothing", "git file", "git folder"
 
 
 @contextlib.contextmanager
 def sealed(folder: Path) -> Iterator[None]:
-    """A home, and a configuration of Git and DVC, of its own; tagship from these sources."""
+    """Use a separate home and configuration of Git and DVC, and tagship from these sources."""
     before = dict(os.environ)
     home = folder / "home"
     home.mkdir(parents=True)
@@ -67,13 +70,13 @@ def sealed(folder: Path) -> Iterator[None]:
 
 
 def missing() -> str:
-    """What has to be installed first; empty where nothing is missing."""
+    """What has to be installed first; empty if nothing is missing."""
     lacking = [name for name in (TAGSHIP, DVC, GTO) if not Path(name).exists()]
     return f"{lacking[0]} is missing: pip install --editable '.[dev]'" if lacking else ""
 
 
 def noise(path: Path, size: int, seed: str) -> None:
-    """Write ``size`` bytes that nothing can compress, the same for the same seed."""
+    """Write ``size`` incompressible bytes, the same for the same seed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "wb") as file:
         for at in range(0, size, BLOCK):
@@ -108,8 +111,8 @@ def _begin(folder: Path, config: str = "") -> Path:
     return repo
 
 
-def _declaration(paths: Mapping[str, str]) -> str:
-    """A dvc.yaml with a model at each path, and the metrics that lie beside it."""
+def declaration(paths: Mapping[str, str]) -> str:
+    """A dvc.yaml with a model at each path, and the metrics beside it."""
     artifacts = "".join(f"  {name}:\n    path: {path}\n" for name, path in paths.items())
     metrics = "".join(f"  - models/{name}/metrics.json\n" for name in paths)
     return f"artifacts:\n{artifacts}metrics:\n{metrics}"
@@ -151,22 +154,40 @@ class Tagged:
 
 
 def tagged(
-    folder: Path, models: int, versions: int, *, origin: bool = True, by_gto: bool = False
+    folder: Path,
+    models: int,
+    versions: int,
+    *,
+    origin: bool = True,
+    by_gto: bool = False,
+    kept: str = DVC_FILE,
+    pipeline: str | None = None,
 ) -> Tagged:
     """A repository with ``models`` times ``versions`` annotated tags, all packed.
 
-    Each version has a commit, which changes every model, and bytes in DVC's cache. ``by_gto``: the
-    tags have GTO's message, and not tagship's, which tells metrics and size.
+    Each version has a commit, which changes every model, and bytes in DVC's cache.
+
+    Args:
+        folder: the repository is ``folder/repo``.
+        models: how many.
+        versions: how many of each.
+        origin: whether there is a remote that has all tags.
+        by_gto: the tags have GTO's message, and not tagship's, which has metrics and size.
+        kept: what the commits have of a model, ``DVC_FILE`` or another.
+        pipeline: the dvc.yaml, if it is not to declare the models and their metrics.
     """
     repo = _begin(folder, REMOTE)
     names = tuple(f"model-{i}" for i in range(models))
     with (repo / ".gitignore").open("a", encoding="utf-8") as rules:
         rules.write("model.bin\n")
     own = [".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"]
-    feed(repo, _history(repo, names, versions, own, by_gto=by_gto), "git", "fast-import", "--quiet")
+    declared = pipeline or declaration({name: _path(name) for name in names})
+    (repo / "dvc.yaml").write_text(declared, encoding="utf-8")
+    history_of_git = _history(repo, names, versions, [*own, "dvc.yaml"], kept, by_gto=by_gto)
+    feed(repo, history_of_git, "git", "fast-import", "--quiet")
     tell(repo, "git", "pack-refs", "--all")
     tell(repo, "git", "reset", "--quiet", "--hard", "main")
-    for name in names:
+    for name in names if kept == DVC_FILE else ():
         (repo / _path(name)).write_bytes(_content(name, versions - 1))
     if origin:
         tell(folder, "git", "clone", "--quiet", "--mirror", "repo", "origin.git")
@@ -183,7 +204,7 @@ def _content(model: str, number: int) -> bytes:
 
 
 def _history(
-    repo: Path, names: Sequence[str], versions: int, own: Sequence[str], *, by_gto: bool
+    repo: Path, names: Sequence[str], versions: int, own: Sequence[str], kept: str, *, by_gto: bool
 ) -> Iterator[bytes]:
     """The input of git-fast-import(1)."""
     for number in range(versions):
@@ -192,11 +213,16 @@ def _history(
         yield f"commit refs/heads/main\nmark :{number + 1}\ncommitter {person}".encode()
         yield _data(b"Train all models\n")
         if number == 0:
-            yield _file("dvc.yaml", _declaration({name: _path(name) for name in names}).encode())
             for path in own:
                 yield _file(path, (repo / path).read_bytes())
-        for name in names:
-            yield _file(f"{_path(name)}.dvc", _track(repo, _content(name, number)))
+        yield _file("notes.txt", f"{number}\n".encode())
+        for name in names if kept != NOTHING else ():
+            data = _content(name, number)
+            if kept == DVC_FILE:
+                yield _file(f"{_path(name)}.dvc", _track(repo, data))
+            else:
+                path = _path(name) if kept == GIT_FILE else f"{_path(name)}/weights"
+                yield _file(path, data)
             yield _file(f"models/{name}/metrics.json", json.dumps(_metrics(number)).encode())
         yield b"\n"
         for name in names:
@@ -243,7 +269,7 @@ def _track(repo: Path, data: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Version:
-    """What a version of a model is to be: so many files of so many bytes each.
+    """A version of a model: the number of its files, and the bytes of each.
 
     One file is ``models/<model>/model.bin``; several are the folder ``models/<model>/data``.
     """
@@ -264,7 +290,7 @@ class Trained:
         return folder if (self.repo / f"{folder}.dvc").exists() else _path(model)
 
     def deploy(self, model: str, version: str = "") -> None:
-        """Deploy a version, the latest where none is named; with no smoke test."""
+        """Deploy a version, by default the latest, without a smoke test."""
         name = f"{model}@{version}" if version else model
         tell(self.repo, TAGSHIP, "deploy", name, "--yes", "--no-smoke-test")
 
@@ -276,14 +302,14 @@ class Trained:
 def trained(folder: Path, models: Mapping[str, Sequence[Version]]) -> Trained:
     """A repository with the models' versions, each written, added to DVC, committed and released.
 
-    The work tree has none of the bytes afterwards: they are in the cache alone.
+    Afterwards the bytes are only in the cache, not in the work tree.
     """
     repo = _begin(folder)
     paths = {
         name: f"models/{name}/data" if versions[0].files > 1 else _path(name)
         for name, versions in models.items()
     }
-    (repo / "dvc.yaml").write_text(_declaration(paths), encoding="utf-8")
+    (repo / "dvc.yaml").write_text(declaration(paths), encoding="utf-8")
     for number in range(max(map(len, models.values()), default=0)):
         names = [name for name, versions in models.items() if number < len(versions)]
         for name in names:
@@ -313,7 +339,7 @@ def release(repo: Path, *models: str) -> None:
 
 
 def events(model: str, count: int) -> tuple[Event, ...]:
-    """A history of deploys, each of a version of its own; none of their directories is there."""
+    """A history of deploys, each of another version; their directories do not exist."""
     return tuple(_event(model, number) for number in range(count))
 
 
@@ -348,7 +374,7 @@ def _place(number: int) -> history.Place:
 
 
 def write_history(repo: Path, model: str, past: Sequence[Event]) -> Path:
-    """Give a model a history, through tagship's own function; the file."""
+    """Write a model's history with tagship's own function. Returns the file."""
     path = repo / "models" / model / history.FILE_NAME
     (path.parent / PRIVATE).mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
@@ -357,7 +383,7 @@ def write_history(repo: Path, model: str, past: Sequence[Event]) -> Path:
 
 
 def history_kept(repo: Path, model: str) -> Callable[[], None]:
-    """Gives the model the history again that it has now, and the mark beside it."""
+    """A function that restores the model's present history, and the mark beside it."""
     past = repo / "models" / model / history.FILE_NAME
     mark = past.parent / PRIVATE / journal.MARK
     kept = {path: path.read_bytes() for path in (past, mark)}

@@ -55,13 +55,13 @@ def test_seconds_are_told_with_three_digits(seconds: float, text: str) -> None:
 
 
 def test_bytes_are_told_in_powers_of_ten() -> None:
-    told = [figures.size(count) for count in (999, 1000, 71_900_000, 2_000_000_000)]
-    assert told == ["999 B", "1.00 kB", "71.9 MB", "2.00 GB"]
+    sizes = [figures.size(count) for count in (999, 1000, 71_900_000, 2_000_000_000)]
+    assert sizes == ["999 B", "1.00 kB", "71.9 MB", "2.00 GB"]
 
 
 def _line(claim: Claim, ours: list[float], theirs: list[float]) -> Line:
     runs = {
-        name: [Run(one, int(one)) for one in values]
+        name: [Run(seconds, int(seconds)) for seconds in values]
         for name, values in (("ours", ours), ("theirs", theirs))
     }
     (line,) = rows.lines(Case("a case", lambda _: runs, (claim,)), 1)
@@ -69,7 +69,7 @@ def _line(claim: Claim, ours: list[float], theirs: list[float]) -> Line:
 
 
 @pytest.mark.parametrize(
-    ("target", "ours", "told", "result"),
+    ("target", "ours", "value", "result"),
     [
         (rows.at_most(2.0), 2.0, "2.00 x (2.00..2.00)", "met"),
         (rows.at_most(2.0), 2.1, "2.10 x (2.10..2.10)", "missed"),
@@ -81,10 +81,10 @@ def _line(claim: Claim, ours: list[float], theirs: list[float]) -> Line:
     ],
 )
 def test_a_row_tells_whether_its_target_is_met(
-    target: rows.Target | None, ours: float, told: str, result: str
+    target: rows.Target | None, ours: float, value: str, result: str
 ) -> None:
     line = _line(Claim("ours", "theirs", target), [ours], [1.0])
-    assert rows.cells(line)[5:] == (told, target.words if target else "-", result)
+    assert rows.cells(line)[5:] == (value, target.words if target else "-", result)
     assert Line.from_json(json.loads(json.dumps(line.to_json()))) == line
 
 
@@ -102,9 +102,9 @@ def test_sides_are_run_in_turn_and_what_prepares_them_is_not_on_the_clock(tmp_pa
         Side(name, (("true",),), tmp_path, lambda name=name: order.append(name), warm=False)  # type: ignore[misc] # the default binds the loop's variable
         for name in ("a", "b")
     ]
-    found = timing.in_turn(sides, 3)
+    measured = timing.in_turn(sides, 3)
     assert order == ["a", "b"] * 3
-    assert {name: len(runs) for name, runs in found.items()} == {"a": 3, "b": 3}
+    assert {name: len(runs) for name, runs in measured.items()} == {"a": 3, "b": 3}
 
 
 def test_a_run_is_all_of_its_commands_and_its_largest_process(tmp_path: Path) -> None:
@@ -112,9 +112,9 @@ def test_a_run_is_all_of_its_commands_and_its_largest_process(tmp_path: Path) ->
         "import subprocess, sys; subprocess.run([sys.executable, '-c', 'x = b\"1\" * 100_000_000'])"
     )
     sleep = (PYTHON, "-S", "-c", "import time; time.sleep(0.2)")
-    found = timing.run(Side("two", (sleep, sleep, (PYTHON, "-c", child)), tmp_path))
-    assert found.seconds > 0.4
-    assert found.peak > 100_000_000
+    measured = timing.run(Side("two", (sleep, sleep, (PYTHON, "-c", child)), tmp_path))
+    assert measured.seconds > 0.4
+    assert measured.peak > 100_000_000
 
 
 def test_a_small_command_is_not_charged_with_what_the_benchmark_needs(tmp_path: Path) -> None:
@@ -131,20 +131,20 @@ def test_a_command_that_fails_ends_the_measuring_with_its_own_words(tmp_path: Pa
 
 def test_gto_and_tagship_read_the_tags_that_are_made(tmp_path: Path) -> None:
     with workspaces.sealed(tmp_path / "seal"):
-        done = workspaces.tagged(tmp_path / "made", models=2, versions=3)
-        told = json.loads(timing.tell(done.repo, GTO, "show", "--json"))
-        listed = json.loads(timing.tell(done.repo, TAGSHIP, "list", done.model, "--json"))
-        done.train()
-        timing.tell(done.repo, TAGSHIP, "release", done.model)
-        done.take_back()
+        workspace = workspaces.tagged(tmp_path / "made", models=2, versions=3)
+        shown = json.loads(timing.tell(workspace.repo, GTO, "show", "--json"))
+        listed = json.loads(timing.tell(workspace.repo, TAGSHIP, "list", workspace.model, "--json"))
+        workspace.train()
+        timing.tell(workspace.repo, TAGSHIP, "release", workspace.model)
+        workspace.take_back()
         with pytest.raises(Failed, match="no tag was made"):
-            done.take_back()
-        left = timing.tell(done.repo, "git", "tag").split()
-        assert timing.tell(done.repo, "git", "status", "--short") == ""
-    assert {name: one["version"] for name, one in told.items()} == {
+            workspace.take_back()
+        left = timing.tell(workspace.repo, "git", "tag").split()
+        assert timing.tell(workspace.repo, "git", "status", "--short") == ""
+    assert {name: row["version"] for name, row in shown.items()} == {
         "model-0": "v1.2.0", "model-1": "v1.2.0"
     }  # fmt: skip
-    assert [(one["version"], one["size"], one["metrics"]) for one in listed] == [
+    assert [(row["version"], row["size"], row["metrics"]) for row in listed] == [
         (f"1.{n}.0", len(f"model-0 {n}\n"), {"accuracy": 0.5 + n / 1000}) for n in range(3)
     ]
     assert left == [f"model-{i}@v1.{n}.0" for i in range(2) for n in range(3)]
@@ -152,13 +152,13 @@ def test_gto_and_tagship_read_the_tags_that_are_made(tmp_path: Path) -> None:
 
 def test_a_trained_model_is_deployed_from_the_cache(tmp_path: Path) -> None:
     with workspaces.sealed(tmp_path / "seal"):
-        done = workspaces.trained(tmp_path / "made", {"m": [Version(1000, files=3)]})
-        done.deploy("m")
-        assert done.live("m") == "1.0.0"
-        assert not (done.repo / done.path("m")).exists()
-    found = list((done.repo / "models" / "m" / "current" / "data").rglob("*.bin"))
-    assert [path.stat().st_size for path in found] == [1000] * 3
-    assert len({path.read_bytes() for path in found}) == 3
+        workspace = workspaces.trained(tmp_path / "made", {"m": [Version(1000, files=3)]})
+        workspace.deploy("m")
+        assert workspace.live("m") == "1.0.0"
+        assert not (workspace.repo / workspace.path("m")).exists()
+    files = list((workspace.repo / "models" / "m" / "current" / "data").rglob("*.bin"))
+    assert [path.stat().st_size for path in files] == [1000] * 3
+    assert len({path.read_bytes() for path in files}) == 3
 
 
 def test_the_file_system_of_a_folder_is_told() -> None:
@@ -188,17 +188,17 @@ def test_a_workspace_begins_as_dvc_init_leaves_one(tmp_path: Path) -> None:
 
 def test_a_run_prints_a_table_and_writes_the_same_and_leaves_nothing(tmp_path: Path) -> None:
     work, output = tmp_path / "work", tmp_path / "bench.json"
-    done = bench(
+    result = bench(
         tmp_path, "--quick", "--only", "start-up", "--runs", "1", "--folder", str(work),
         "--output", str(output),
     )  # fmt: skip
     value = json.loads(output.read_bytes())
-    assert "QUICK: small sizes" in done.stdout
+    assert "QUICK: small sizes" in result.stdout
     lines = [Line.from_json(line) for line in value["lines"]]
-    assert tables.plain(tables.bench(lines)) in done.stdout
+    assert tables.plain(tables.bench(lines)) in result.stdout
     assert [line.ours for line in lines][:2] == ["tagship current", "tagship --help"]
     assert all(line.our_runs[0] > 0.001 for line in lines)
-    assert value["machine"]["versions"]["Git"] in done.stdout
+    assert value["machine"]["versions"]["Git"] in result.stdout
     assert (value["quick"], value["runs"]) == (True, 1)
     assert list(work.iterdir()) == []
 
@@ -241,14 +241,14 @@ def test_growth_is_measured_along_its_axis(tmp_path: Path, monkeypatch: pytest.M
         return Curves([growth.Curve(growth.OURS, Side("nap", (("sleep", f"0.{place}"),), folder))])
 
     monkeypatch.setitem(growth.AXES, "naps", growth.Axis("naps", (), (1, 4), build))
-    told: list[str] = []
-    found = growth.measure("naps", tmp_path, 1, quick=True, say=told.append)
-    (series,) = found["series"]
+    messages: list[str] = []
+    axis = growth.measure("naps", tmp_path, 1, quick=True, say=messages.append)
+    (series,) = axis["series"]
     assert [point["x"] for point in series["points"]] == [1, 4]
     assert [point["seconds"]["median"] >= point["x"] / 10 for point in series["points"]] == [
         True
     ] * 2
-    assert told == ["naps: 1", "naps: 4"]
+    assert messages == ["naps: 1", "naps: 4"]
     assert list(tmp_path.glob("naps*")) == []
 
 

@@ -55,12 +55,12 @@ def run(folder: Path, *options: str) -> tuple[int, str, list[str]]:
     """A run of pytest in a process of its own: its exit code, what it took, what is over."""
     environment = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
     environment |= {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "xdist.plugin", *options],
         cwd=folder, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    [took] = re.findall(r"^CPU: .*", done.stdout, re.MULTILINE)
-    return done.returncode, took, re.findall(r"^over budget: (.*)$", done.stdout, re.MULTILINE)
+    [took] = re.findall(r"^CPU: .*", result.stdout, re.MULTILINE)
+    return result.returncode, took, re.findall(r"^over budget: (.*)$", result.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize("how", [(), ("-n2", "--dist=loadfile")], ids=["one process", "xdist"])
@@ -77,9 +77,9 @@ def test_a_run_says_what_it_took_and_is_held_to_its_record(
         r" processes: 4 \(true 2, python 1, os\.fork 1\)",
         took,
     )
-    told = ["test_none.py started 0 processes, none are recorded",
+    expected = ["test_none.py started 0 processes, none are recorded",
             "test_three.py started 3 processes, 2 are recorded"]  # fmt: skip
-    assert (code, over) == (1, told)
+    assert (code, over) == (1, expected)
 
 
 def test_a_run_can_be_recorded_and_is_then_within_its_budget(suite: Path) -> None:
@@ -112,13 +112,13 @@ def test_a_failed_run_tells_no_more_than_that(suite: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "problems"),
     [
         (100.0, []),
         (125.0, []),
         (125.2, ["125 s of CPU time, 1252 units, are over 1.25 times 100 s and 1000 units"]),
     ],
 )
-def test_cpu_time_may_be_a_quarter_over_the_budget(seconds: float, told: list[str]) -> None:
+def test_cpu_time_may_be_a_quarter_over_the_budget(seconds: float, problems: list[str]) -> None:
     usage = Usage(seconds, [0.05, 0.15], files=Counter(a=1))
-    assert complaints(usage, {"seconds": 100, "units": 1000, "processes": {"a": 1}}) == told
+    assert complaints(usage, {"seconds": 100, "units": 1000, "processes": {"a": 1}}) == problems

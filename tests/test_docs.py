@@ -42,7 +42,7 @@ def page(name: str) -> str:
 
 def blocks(text: str, language: str) -> list[str]:
     """The fenced blocks of a language."""
-    return [body for found, body in FENCE.findall(text) if found == language]
+    return [body for tag, body in FENCE.findall(text) if tag == language]
 
 
 def prose(text: str) -> str:
@@ -65,7 +65,7 @@ def section(text: str, heading: str) -> str:
 def rows(text: str, first: str) -> list[list[str]]:
     """The cells below the heading line of the first table whose first column is ``first``."""
     lines = iter(text.splitlines())
-    found = []
+    table = []
     for line in lines:
         if line.startswith(f"| {first} |"):
             assert next(lines).startswith("|---")
@@ -74,8 +74,8 @@ def rows(text: str, first: str) -> list[list[str]]:
         if not line.startswith("|"):
             break
         cells = re.split(r"(?<!\\)\|", line.strip("|"))
-        found.append([cell.strip().replace("\\|", "|") for cell in cells])
-    return found
+        table.append([cell.strip().replace("\\|", "|") for cell in cells])
+    return table
 
 
 def code(cell: str) -> list[str]:
@@ -88,7 +88,11 @@ def code(cell: str) -> list[str]:
 
 def options(command: click.Command) -> set[str]:
     """Every spelling of every option, ``--help`` aside, which every command has."""
-    spelled = [name for one in command.params for name in (*one.opts, *one.secondary_opts)]
+    spelled = [
+        name
+        for parameter in command.params
+        for name in (*parameter.opts, *parameter.secondary_opts)
+    ]
     return {name for name in spelled if name.startswith("-")}
 
 
@@ -141,7 +145,9 @@ def test_no_page_names_a_command_or_an_option_that_does_not_exist(path: Path) ->
 
 
 def test_the_cli_page_has_no_stray_option() -> None:
-    known = options(cli).union(*(options(one) for one in cli.commands.values()), ("-h", "--help"))
+    known = options(cli).union(
+        *(options(command) for command in cli.commands.values()), ("-h", "--help")
+    )
     named = {form.split()[0] for form in code(prose(page("cli.md")))}
     assert {form for form in named if re.match("--?[a-zA-Z]", form)} <= known
 
@@ -164,19 +170,19 @@ CLOSED = ("map", "as metadata", "value")  # what lies in these is described else
 
 def documented_json(heading: str) -> dict[str, str]:
     """Key to type, of a table in cli.md; ``as `release` `` stands for that command's keys."""
-    found: dict[str, str] = {}
+    types: dict[str, str] = {}
     for key, kind, _ in rows(section(page("cli.md"), f"### JSON of {heading}"), "key"):
         inner = re.fullmatch(r"as `([a-z]+)`( or null)?", kind)
         if inner is None:
-            found[code(key)[0]] = kind
+            types[code(key)[0]] = kind
             continue
         other = {name.removeprefix("[]."): of for name, of in documented_json(inner[1]).items()}
         if key == "(all)":
-            found.update(other)
+            types.update(other)
         else:
-            found[code(key)[0]] = f"object{inner[2] or ''}"
-            found.update({f"{code(key)[0]}.{name}": of for name, of in other.items()})
-    return found
+            types[code(key)[0]] = f"object{inner[2] or ''}"
+            types.update({f"{code(key)[0]}.{name}": of for name, of in other.items()})
+    return types
 
 
 def keys(value: Any, closed: set[str], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -201,12 +207,12 @@ def is_of_kind(value: Any, kind: str) -> bool:
 
 def printed_json(bench: Workbench) -> dict[str, list[Any]]:
     """What each command prints in the course of a story, by the heading of its table."""
-    found: dict[str, list[Any]] = {}
+    printed: dict[str, list[Any]] = {}
 
     def say(heading: str, *arguments: str, code: int = 0) -> None:
-        done = bench.cli(*arguments, "--json")
-        assert done.code == code, done.err
-        found.setdefault(heading, []).append(json.loads(done.out))
+        result = bench.cli(*arguments, "--json")
+        assert result.code == code, result.err
+        printed.setdefault(heading, []).append(json.loads(result.out))
 
     say("init", "init")
     say("models", "models")
@@ -244,7 +250,7 @@ def printed_json(bench: Workbench) -> dict[str, list[Any]]:
     say("history", "history", "churn")
     say("history --at", "history", "--all", "--at", "2026-11-20")
     say("init", "init", "--model", "other", "--path", "models/other/model.bin")
-    return found
+    return printed
 
 
 def _train_in_a_stage(bench: Workbench) -> None:
@@ -279,7 +285,7 @@ def test_the_json_tables_are_what_the_commands_print(bench: Workbench) -> None:
 
 
 def test_every_command_with_json_has_its_table() -> None:
-    speaking = {name for name, one in cli.commands.items() if "--json" in options(one)}
+    speaking = {name for name, command in cli.commands.items() if "--json" in options(command)}
     tables = {name.removeprefix("JSON of ") for name in headings(page("cli.md"), 3)}
     assert {name.partition(" ")[0] for name in tables} == speaking
 
@@ -292,15 +298,15 @@ def test_the_settings_page_has_every_key_with_its_default_and_no_other() -> None
     text = "".join(f"{code(key)[0]}: {code(default)[0]}\n" for key, default, _ in table)
     defaults = host_settings.Settings()
     assert yaml.parse(text.encode(), "settings.md") == {
-        one.name: getattr(defaults, one.name) for one in fields(host_settings.Settings)
+        field.name: getattr(defaults, field.name) for field in fields(host_settings.Settings)
     }
 
 
 def test_the_settings_pages_examples_are_read() -> None:
     examples = blocks(page("settings.md"), "yaml") + blocks(page("self_test.md"), "yaml")
-    settings, *declared = (one.encode() for one in examples)
+    settings, *declared = (text.encode() for text in examples)
     assert host_settings.parse(settings).demo == {"churn": {"train.depth": 6}}
-    tests = [model.self_test for one in declared for model in artifacts.parse(one).values()]
+    tests = [model.self_test for text in declared for model in artifacts.parse(text).values()]
     assert tests == [None, "models/ml_model/self_test.json", "models/churn/self_test.json"]
 
 
@@ -387,8 +393,8 @@ def test_the_architecture_page_is_short_and_has_every_package() -> None:
     rooms = {path.parent.name for path in (ROOT / "tools" / "tagship").glob("*/__init__.py")}
     described = section(text, "## Packages")
     named = set(re.findall(r"^- (.+?): ", described, re.MULTILINE))
-    found = {word.strip("*") for words in named for word in words.split(", ")}
-    assert found == rooms
+    packages = {word.strip("*") for words in named for word in words.split(", ")}
+    assert packages == rooms
 
 
 def test_the_example_of_a_loader_works_from_a_package_of_its_own(
@@ -417,9 +423,9 @@ def test_the_example_of_a_loader_works_from_a_package_of_its_own(
         "    meta:\n      self_test: models/churn/self_test.json\n"
     )
     bench.commit("Keep the model in Git")
-    done = bench.process("release", "churn", "--deploy", environment={"PYTHONPATH": str(site)})
-    assert (done.code, done.err) == (0, "")
-    assert "smoke test:    passed: 1 answers as released" in done.out
+    result = bench.process("release", "churn", "--deploy", environment={"PYTHONPATH": str(site)})
+    assert (result.code, result.err) == (0, "")
+    assert "smoke test:    passed: 1 answers as released" in result.out
     metadata = json.loads((bench.current / "metadata.json").read_bytes())
     assert metadata["framework"] == "linear"
     assert metadata["architecture"] == {"classes": 2, "features": 2}
@@ -453,12 +459,12 @@ def objects(value: Any) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_schema_is_one_is_strict_and_describes_every_field(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(schema(name))
-    for one in objects(schema(name)):
-        properties = one.get("properties", {})
+    for part in objects(schema(name)):
+        properties = part.get("properties", {})
         assert isinstance(properties, dict)
         if properties:
-            assert one["additionalProperties"] is False
-            assert sorted(one["required"]) == sorted(properties)
+            assert part["additionalProperties"] is False
+            assert sorted(part["required"]) == sorted(properties)
         assert [key for key, field in properties.items() if not field.get("description")] == []
 
 

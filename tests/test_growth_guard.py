@@ -1,7 +1,8 @@
 """What a command costs does not grow with tags, files or events: counted, not timed.
 
 Counted are the processes that it starts, its questions to the one process of Git that answers many
-(``cat-file --batch``), and the modules that it imports.
+(``cat-file --batch``), the YAML documents that it parses, the files of the repository that it
+opens, and the modules that it imports.
 """
 
 import json
@@ -19,12 +20,14 @@ import pytest
 from benchmarks import workspaces
 from benchmarks.timing import tell
 from benchmarks.workspaces import TAGSHIP
+from tagship import Workspace
 from tagship.disk import atomic
 from tests import workbench
 
 FEW, MANY = 3, 300
-FEW_MODELS, MANY_MODELS = 2, 6
+FEW_MODELS, MORE_MODELS, MANY_MODELS = 4, 8, 16
 DEPLOY = ("--yes", "--no-smoke-test")
+PROPORTIONAL = ("questions", "parses", "opens")  # what may grow as the models do
 QUICK = ("current", "--help", "Tab")  # what a prompt waits for
 # Packages that the quick commands must not import, however they come by them.
 HEAVY = {
@@ -36,27 +39,36 @@ LIGHT = {"current": {"click"}, "--help": {"click"}, "Tab": {"click", "semver"}}
 
 SPY = """
 import atexit, json, os, sys
-seen, before = {"processes": [], "questions": 0}, set(sys.modules)
+seen = {"processes": [], "questions": 0, "parses": 0, "opens": 0}
+before, here = set(sys.modules), os.getcwd() + os.sep
 STARTS = ("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system")
 def listen(event, arguments):
     if event == "subprocess.Popen":
         seen["processes"].append([os.fsdecode(part) for part in arguments[1]])
     elif event in STARTS:
         seen["processes"].append([event])
+    elif event == "open" and not isinstance(arguments[0], int):  # a descriptor has no name
+        if os.path.abspath(os.fsdecode(arguments[0])).startswith(here):
+            seen["opens"] += 1
 sys.addaudithook(listen)
 def write(target=sys.argv.pop(1)):
     with open(target, "w", encoding="utf-8") as file:
         json.dump({**seen, "modules": sorted(set(sys.modules) - before)}, file)
 atexit.register(write)
 if sys.argv.pop(1) == "questions":
-    from tagship.git.tree import Blobs
-    def counted(asked):
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    from git import Git
+    from tagship.git import tree
+    from tagship.text import safe_yaml
+    def counted(what, asked):
         def ask(*arguments):
-            seen["questions"] += 1
+            seen[what] += 1
             return asked(*arguments)
         return ask
-    for name in ('content', 'entries', 'read', 'write'):
-        setattr(Blobs, name, counted(getattr(Blobs, name)))
+    for name in ("stream_object_data", "get_object_header"):
+        setattr(Git, name, counted("questions", getattr(Git, name)))
+    tree._Batch._ask = counted("questions", tree._Batch._ask)
+    safe_yaml._parse = counted("parses", safe_yaml._parse)
 sys.argv[0] = "tagship"
 from tagship.cli.main import main
 main()
@@ -65,11 +77,13 @@ main()
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command needed: processes by their kind, questions to Git, modules imported."""
+    """What a command needed: processes by their kind, modules imported, and what was counted."""
 
     processes: Counter[str]
-    questions: int
     modules: frozenset[str]
+    questions: int
+    parses: int
+    opens: int
 
 
 def cost(repo: Path, *arguments: str, environment: dict[str, str] | None = None) -> Cost:
@@ -89,7 +103,8 @@ def cost(repo: Path, *arguments: str, environment: dict[str, str] | None = None)
     assert done.returncode in (0, 3 if arguments[:1] == ("status",) else 0), done.stderr
     seen = json.loads(target.read_bytes())
     kinds = Counter(kind(process) for process in seen["processes"])
-    return Cost(kinds, seen["questions"], frozenset(seen["modules"]))
+    counts = (seen[name] for name in PROPORTIONAL)
+    return Cost(kinds, frozenset(seen["modules"]), *counts)
 
 
 def kind(process: list[str]) -> str:
@@ -188,46 +203,114 @@ def over_events(folder: Path, count: int) -> Costs:
     }
 
 
+def over_versions_of_gto(kept: str, pipeline: str | None = None) -> "Measure":
+    """GTO's tags on commits that keep the model so; None of them costs a process of its own."""
+
+    def measure(folder: Path, count: int) -> Costs:
+        done = workspaces.tagged(
+            folder, models=1, versions=count, by_gto=True, kept=kept, pipeline=pipeline
+        )
+        return {"list": cost(done.repo, "list", done.model)}
+
+    return measure
+
+
+def over_commits_with_nothing(folder: Path, count: int) -> Costs:
+    """GTO's tags on commits that declare the model, and have no pointer to it."""
+    done = workspaces.tagged(folder, models=2, versions=count, by_gto=True, kept=workspaces.NOTHING)
+    page = str(folder / "report.html")
+    return {
+        "list": cost(done.repo, "list", done.model),
+        "models": cost(done.repo, "models"),
+        "status": cost(done.repo, "status"),
+        "report": cost(done.repo, "report", "--output", page),
+    }
+
+
 def over_models(folder: Path, count: int) -> Costs:
-    """All models at once."""
-    done = workspaces.tagged(folder, models=count, versions=1)
-    for model in done.models:
-        tell(done.repo, TAGSHIP, "deploy", model, *DEPLOY)
-    return {name: cost(done.repo, name) for name in ALL_MODELS}
+    """All models at once, of one dvc.yaml."""
+    return of_models(workspaces.tagged(folder, models=count, versions=1).repo)
 
 
-DIMENSIONS = {
+def over_folders(folder: Path, count: int) -> Costs:
+    """All models at once, each in a folder with a dvc.yaml of its own; half have no tag."""
+    repo = workspaces.trained(folder, {}).repo
+    for number in range(count):
+        project = repo / "projects" / f"p{number}"
+        project.mkdir(parents=True)
+        (project / "dvc.yaml").write_text("artifacts:\n  m: {path: model.bin}\n")
+        (project / "model.bin").write_text(f"{number}\n")
+    tell(repo, "git", "add", "--all")
+    tell(repo, "git", "commit", "--quiet", "--message=Projects")
+    for number in range(0, count, 2):
+        name = f"projects/p{number}=m@v1.0.0"
+        tell(repo, "git", "tag", "--annotate", f"--message={name}", name)
+    return of_models(repo)
+
+
+def of_models(repo: Path) -> Costs:
+    """Deploy all that has a version, and ask of all models."""
+    workspace = Workspace(repo)
+    for row in workspace.models():
+        if row.latest:
+            workspace.model(row.model).deploy(smoke_test=False)
+    page = str(repo.parent / "report.html")
+    return {
+        **{name: cost(repo, name) for name in ("models", "status", "verify")},
+        "history": cost(repo, "history", "--all"),
+        "report": cost(repo, "report", "--output", page),
+        "Tab": tab(repo, "x"),
+    }
+
+
+Measure = Callable[[Path, int], Costs]
+BROKEN = "artifacts: [\n"
+TEMPLATE = "vars: [{dir: models}]\nartifacts:\n  model-0: {path: '${dir}/model-0/model.bin'}\n"
+COMMITS_OF_GTO = {
+    "a file of Git": over_versions_of_gto(workspaces.GIT_FILE),
+    "a folder of Git": over_versions_of_gto(workspaces.GIT_FOLDER),
+    "a template": over_versions_of_gto(workspaces.DVC_FILE, TEMPLATE),
+    "a broken dvc.yaml": over_versions_of_gto(workspaces.DVC_FILE, BROKEN),
+}
+DIMENSIONS: dict[str, Measure] = {
     "tags": over_tags,
     "tags of GTO": over_tags_of_gto,
     "files": over_files,
     "files of Git": over_files_of_git,
+    "commits of GTO with nothing": over_commits_with_nothing,
+    **{f"commits of GTO with {name}": measure for name, measure in COMMITS_OF_GTO.items()},
     "events": over_events,
     "models": over_models,
+    "folders": over_folders,
 }
+LAYOUTS = ("models", "folders")
 COMMANDS = (
     "release", "list", "models", "show", "deploy", "status", "history", "verify", "current",
     "--help", "Tab", "rollback",
 )  # fmt: skip
-ALL_MODELS = ("models", "status", "verify")
+ALL_MODELS = ("models", "status", "verify", "history", "report", "Tab")
 MEASURED = {
     "tags": COMMANDS,
     "tags of GTO": ("list", "models", "show"),
     "files": COMMANDS,
     "files of Git": COMMANDS,
+    "commits of GTO with nothing": ("list", "models", "status", "report"),
+    **{f"commits of GTO with {name}": ("list",) for name in COMMITS_OF_GTO},
     "events": ("deploy", "history", "status", "rollback"),
-    "models": ALL_MODELS,
+    **dict.fromkeys(LAYOUTS, ALL_MODELS),
 }
 EACH_FILE = "each file that Git keeps is a question to the one process that has them"
-EACH_MODEL = "each model is asked for on its own"
 EACH_COMMIT = "a tag without metrics in its message has its commit read"
+EACH_POINTER = "each version has a .dvc file of its own"
 KNOWN = {
     ("questions", "tags of GTO", "list"): EACH_COMMIT,
-    ("questions", "files of Git", "deploy"): EACH_FILE,
+    ("parses", "tags of GTO", "list"): EACH_POINTER,
+    ("questions", "commits of GTO with nothing", "list"): EACH_COMMIT,
+    ("questions", "commits of GTO with nothing", "report"): EACH_COMMIT,
     **{
-        (what, "models", name): EACH_MODEL
-        for what in ("processes", "questions")
-        for name in ("status", "verify")
+        ("questions", f"commits of GTO with {name}", "list"): EACH_COMMIT for name in COMMITS_OF_GTO
     },
+    ("questions", "files of Git", "deploy"): EACH_FILE,
 }
 
 
@@ -240,6 +323,7 @@ def pairs(what: str) -> list[Any]:
             marks=[pytest.mark.xfail(reason=KNOWN[key], strict=True)] if key in KNOWN else [],
         )
         for dimension, commands in MEASURED.items()
+        if dimension not in LAYOUTS or what not in PROPORTIONAL
         for command in commands
         for key in [(what, dimension, command)]
     ]
@@ -248,17 +332,17 @@ def pairs(what: str) -> list[Any]:
 @pytest.fixture(scope="module")
 def costs(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[str], tuple[Costs, Costs]]]:
+) -> Iterator[Callable[[str], list[Costs]]]:
     """What each command costs with few and with many, measured once for all tests."""
     folder = tmp_path_factory.mktemp("growth")
-    known: dict[str, tuple[Costs, Costs]] = {}
+    known: dict[str, list[Costs]] = {}
 
-    def measured(dimension: str) -> tuple[Costs, Costs]:
+    def measured(dimension: str) -> list[Costs]:
         if dimension not in known:
-            counts = (FEW_MODELS, MANY_MODELS) if dimension == "models" else (FEW, MANY)
-            measure, places = DIMENSIONS[dimension], [folder / f"{dimension} {n}" for n in counts]
-            few, many = (measure(*one) for one in zip(places, counts, strict=True))
-            known[dimension] = (few, many)
+            counts = (FEW_MODELS, MORE_MODELS, MANY_MODELS) if dimension in LAYOUTS else (FEW, MANY)
+            places = [folder / f"{dimension} {count}" for count in counts]
+            pairs = zip(places, counts, strict=True)
+            known[dimension] = [DIMENSIONS[dimension](*pair) for pair in pairs]
         return known[dimension]
 
     with workspaces.sealed(folder / "seal"):
@@ -268,31 +352,49 @@ def costs(
 
 @pytest.mark.parametrize(("dimension", "command"), pairs("processes"))
 def test_no_more_processes_are_started_for_many_than_for_few(
-    costs: Callable[[str], tuple[Costs, Costs]], dimension: str, command: str
+    costs: Callable[[str], list[Costs]], dimension: str, command: str
 ) -> None:
-    few, many = costs(dimension)
+    few, *_, many = costs(dimension)
     assert many[command].processes == few[command].processes
 
 
 @pytest.mark.parametrize(("dimension", "command"), pairs("questions"))
 def test_no_more_questions_are_asked_for_many_than_for_few(
-    costs: Callable[[str], tuple[Costs, Costs]], dimension: str, command: str
+    costs: Callable[[str], list[Costs]], dimension: str, command: str
 ) -> None:
-    few, many = costs(dimension)
+    few, *_, many = costs(dimension)
     assert many[command].questions == few[command].questions
+
+
+@pytest.mark.parametrize(("dimension", "command"), pairs("parses"))
+def test_no_more_yaml_is_parsed_for_many_than_for_few(
+    costs: Callable[[str], list[Costs]], dimension: str, command: str
+) -> None:
+    few, *_, many = costs(dimension)
+    assert many[command].parses == few[command].parses
+
+
+@pytest.mark.parametrize("what", PROPORTIONAL)
+@pytest.mark.parametrize("command", ALL_MODELS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_a_command_over_all_models_costs_grows_as_the_models_do(
+    costs: Callable[[str], list[Costs]], layout: str, command: str, what: str
+) -> None:
+    few, more, many = (getattr(one[command], what) for one in costs(layout))
+    assert many - more <= 2 * (more - few)  # from 4 to 8 models, and from 8 to 16
 
 
 @pytest.mark.parametrize(("dimension", "command"), pairs("modules"))
 def test_no_more_is_imported_for_many_than_for_few(
-    costs: Callable[[str], tuple[Costs, Costs]], dimension: str, command: str
+    costs: Callable[[str], list[Costs]], dimension: str, command: str
 ) -> None:
-    few, many = costs(dimension)
+    few, *_, many = costs(dimension)
     assert many[command].modules == few[command].modules
 
 
 @pytest.mark.parametrize("command", QUICK)
 def test_a_quick_command_imports_nothing_heavy(
-    costs: Callable[[str], tuple[Costs, Costs]], command: str
+    costs: Callable[[str], list[Costs]], command: str
 ) -> None:
     packages = {name.partition(".")[0] for name in costs("tags")[1][command].modules}
     foreign = packages - set(sys.stdlib_module_names) - {"tagship"}
@@ -302,6 +404,6 @@ def test_a_quick_command_imports_nothing_heavy(
 
 @pytest.mark.parametrize("command", ["current", "--help"])
 def test_a_quick_command_starts_no_process(
-    costs: Callable[[str], tuple[Costs, Costs]], command: str
+    costs: Callable[[str], list[Costs]], command: str
 ) -> None:
     assert costs("tags")[1][command].processes == Counter()

@@ -21,18 +21,18 @@ HEAVY = {"git", "dvc", "tensorflow", "catboost", "keras", "numpy"}
 
 def contracts() -> list[dict[str, list[str]]]:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    found: list[dict[str, list[str]]] = settings["tool"]["importlinter"]["contracts"]
-    return found
+    tables: list[dict[str, list[str]]] = settings["tool"]["importlinter"]["contracts"]
+    return tables
 
 
 def test_a_package_imports_only_what_its_contract_allows() -> None:
     linter = Path(sys.executable).with_name("lint-imports")
-    done = subprocess.run(
+    result = subprocess.run(
         [linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False,
         env={"PYTHONPATH": "tools", "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"Contracts: {len(contracts())} kept, 0 broken." in done.stdout
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"Contracts: {len(contracts())} kept, 0 broken." in result.stdout
 
 
 def test_every_package_has_its_storey() -> None:
@@ -68,12 +68,12 @@ def test_only_the_command_line_prints_and_exits() -> None:
     speaks = re.compile(
         r"(.*\.)?(print|echo|secho|exit|_exit|abort|SystemExit)|sys\.std(out|err)\.write"
     )
-    found = {
+    by_module = {
         module: {call for call in calls(module) if speaks.fullmatch(call)}
         for module in FILES
         if not module.startswith("cli/")
     }
-    assert {module: what for module, what in found.items() if what} == {}
+    assert {module: what for module, what in by_module.items() if what} == {}
 
 
 def imported_by(code: str, folder: Path) -> tuple[str, set[str]]:
@@ -83,10 +83,10 @@ def imported_by(code: str, folder: Path) -> tuple[str, set[str]]:
         "show = lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr)\n"
         f"atexit.register(show)\n{code}"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True
     )
-    return done.stdout, set(json.loads(done.stderr))
+    return result.stdout, set(json.loads(result.stderr))
 
 
 def command(*arguments: str) -> str:

@@ -69,10 +69,10 @@ def test_a_copy_has_all_that_was_shipped_untouched(
     shipped_template: Path, shipped: Workbench
 ) -> None:
     first, second = _tree(shipped_template / "repo"), _tree(shipped.repo)
-    told = {name for name in first if name.endswith("metadata.json")}
+    stamped = {name for name in first if name.endswith("metadata.json")}
     assert first.keys() == second.keys()
-    assert {name for name in first if first[name] != second[name]} == told
-    assert len(told) == 2
+    assert {name for name in first if first[name] != second[name]} == stamped
+    assert len(stamped) == 2
     for directory in (shipped.folder / "versions").iterdir():
         assert stamp(directory / "model.bin") in (directory / "metadata.json").read_text()
     assert os.readlink(shipped.current) == os.readlink(

@@ -346,7 +346,8 @@ def _is_volatile(key: str) -> bool:
     """Lock files, and what DVC and Git refresh when they merely look."""
     name = key.rpartition("/")[2]
     return (
-        key.startswith(("repo/.dvc/tmp/", "home/", "site-cache/"))
-        or key == "repo/.git/index"
+        key.startswith(("home/", "site-cache/"))
+        or "/.dvc/tmp/" in key
+        or key.endswith("/.git/index")
         or name in ("lock", "lock.json")
     )

@@ -64,9 +64,15 @@ def test_an_illegal_model_name_is_wrong_usage(bench: Workbench, command: str) ->
 def test_an_unknown_version_is_refused(shipped: Workbench, command: str) -> None:
     for version in ("9.9.9", "v9.9.9", "churn@v9.9.9"):
         shipped.refuses(
-            command.format(version=version), "churn has no version 9.9.9", "tagship list churn"
+            command.format(version=version),
+            "churn has no version 9.9.9",
+            "git fetch --tags; or: tagship list churn",
         )
-    shipped.refuses(command.format(version="9"), "churn has no version 9", "tagship list churn")
+    shipped.refuses(
+        command.format(version="9"),
+        "churn has no version 9",
+        "git fetch --tags; or: tagship list churn",
+    )
 
 
 @pytest.mark.parametrize("command", VERSIONED)
@@ -100,7 +106,11 @@ def test_release_takes_only_a_semantic_version(bench: Workbench) -> None:
 
 def test_before_the_first_release_there_is_no_version(bench: Workbench) -> None:
     for command in ("deploy churn --yes", "show churn"):
-        bench.refuses(command, "churn has no released version", "tagship release churn")
+        bench.refuses(
+            command,
+            "churn has no released version",
+            "git fetch --tags; or: tagship release churn",
+        )
 
 
 def test_before_the_first_deploy_there_is_nothing_to_act_on(bench: Workbench) -> None:
@@ -134,7 +144,7 @@ def test_what_is_pinned_is_not_pinned_again_and_what_is_not_is_not_unpinned(
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "error"),
     [
         (
             "cleanup churn --keep -1",
@@ -170,9 +180,9 @@ def test_what_is_pinned_is_not_pinned_again_and_what_is_not_is_not_unpinned(
         ),
     ],
 )  # fmt: skip
-def test_wrong_options_are_wrong_usage(bench: Workbench, command: str, told: str) -> None:
+def test_wrong_options_are_wrong_usage(bench: Workbench, command: str, error: str) -> None:
     before = bench.state()
-    assert bench.cli(*command.split()) == Result(2, "", told)
+    assert bench.cli(*command.split()) == Result(2, "", error)
     assert bench.changes(before) == set()
 
 
@@ -182,13 +192,13 @@ def test_wrong_options_are_wrong_usage(bench: Workbench, command: str, told: str
 def test_a_folder_that_is_missing_is_wrong_usage(bench: Workbench) -> None:
     for name, what in (("nowhere", "does not exist"), ("README", "is a file")):
         folder = bench.repo / name
-        told = f"Invalid value for '-C': Directory '{folder}' {what}."
+        error = f"Invalid value for '-C': Directory '{folder}' {what}."
         assert bench.cli("-C", str(folder), "status") == Result(
-            2, "", usage("", "[OPTIONS] COMMAND [ARGS]...", told)
+            2, "", usage("", "[OPTIONS] COMMAND [ARGS]...", error)
         )
 
 
-@pytest.mark.parametrize("command", [one for one in COMMANDS if "current" not in one])
+@pytest.mark.parametrize("command", [command for command in COMMANDS if "current" not in command])
 def test_outside_a_git_repository_a_command_is_refused(bench: Workbench, command: str) -> None:
     atomic.remove_tree(bench.repo / ".git")
     bench.refuses(
@@ -205,13 +215,14 @@ def test_current_needs_no_git_at_all(bench: Workbench) -> None:
 
 
 def test_without_git_installed_a_command_says_so(bench: Workbench) -> None:
-    done = bench.process("list", MODEL, environment={"PATH": ""})
-    assert done == Result(1, "", "error: git is not installed\nhint: install it first\n")
+    result = bench.process("list", MODEL, environment={"PATH": ""})
+    assert result == Result(1, "", "error: git is not installed\nhint: install it first\n")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_outside_a_dvc_repository_a_command_is_refused(bench: Workbench, command: str) -> None:
     atomic.remove_tree(bench.repo / ".dvc")
+    bench.git("commit", "--quiet", "--all", "--message", "Without DVC")
     bench.refuses(
         command.format(model=MODEL),
         f"not a DVC repository: {bench.repo}",
@@ -241,9 +252,9 @@ def test_where_nobody_can_answer_yes_must_be_said(
 
 
 def test_a_closed_standard_input_is_no_terminal(shipped: Workbench) -> None:
-    done = _shell(shipped, "tagship rollback churn <&-")
-    told = "error: not a terminal: use --yes to skip the confirmation\n"
-    assert done == Result(1, "", told)
+    result = _shell(shipped, "tagship rollback churn <&-")
+    error = "error: not a terminal: use --yes to skip the confirmation\n"
+    assert result == Result(1, "", error)
 
 
 def test_a_closed_standard_output_is_no_error(shipped: Workbench) -> None:
@@ -251,8 +262,8 @@ def test_a_closed_standard_output_is_no_error(shipped: Workbench) -> None:
 
 
 def test_a_reader_that_leaves_early_sees_no_traceback(shipped: Workbench) -> None:
-    done = _shell(shipped, "tagship list churn | head -1")
-    assert done == Result(0, "VERSION\tSTATE\tRELEASED (UTC)\tCOMMIT\tSIZE\tMETRICS\n", "")
+    result = _shell(shipped, "tagship list churn | head -1")
+    assert result == Result(0, "VERSION\tSTATE\tRELEASED (UTC)\tCOMMIT\tSIZE\tMETRICS\n", "")
 
 
 @pytest.mark.parametrize("command", ["list churn", "show churn --json", "release churn --deploy"])
@@ -261,12 +272,12 @@ def test_what_is_begun_is_done_though_nobody_reads_it(bench: Workbench, command:
     bench.train("model 2\n")
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "tagship", *command.split()],
         cwd=bench.repo, stdout=writer, stderr=subprocess.PIPE, text=True, check=False,
     )  # fmt: skip
     os.close(writer)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, "")
     assert bench.live() == ("model 2\n" if "deploy" in command else "model 1\n")
 
 
@@ -279,31 +290,32 @@ def test_a_full_disk_under_the_output_is_told(
     shipped.monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     if unbuffered:
         shipped.monkeypatch.setenv("PYTHONUNBUFFERED", "1")
-    done = _shell(shipped, f"tagship {command} >/dev/full")
+    result = _shell(shipped, f"tagship {command} >/dev/full")
     hint = "make room: tagship cleanup MODEL, or dvc gc --all-tags; check with df -h and df -i"
-    assert done == Result(1, "", f"error: No space left on device\nhint: {hint}\n")
+    assert result == Result(1, "", f"error: No space left on device\nhint: {hint}\n")
 
 
 def _shell(bench: Workbench, line: str) -> Result:
     """Run a line of bash, its exit code that of the whole pipe."""
     script = f'set -o pipefail; tagship() {{ "$0" -m tagship "$@"; }}; {line}'
-    done = subprocess.run(
+    result = subprocess.run(
         ["bash", "-c", script, sys.executable],
         cwd=bench.repo, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    return Result(done.returncode, done.stdout, done.stderr)
+    return Result(result.returncode, result.stdout, result.stderr)
 
 
 # --- what an error shows
 
 
 def test_an_error_shows_a_traceback_only_where_it_is_asked_for(bench: Workbench) -> None:
-    told = "error: churn has no released version\nhint: tagship release churn\n"
-    assert bench.cli("show", MODEL) == Result(1, "", told)
+    hint = "git fetch --tags; or: tagship release churn"
+    error = f"error: churn has no released version\nhint: {hint}\n"
+    assert bench.cli("show", MODEL) == Result(1, "", error)
     asked = bench.cli("-v", "show", MODEL)
     assert (asked.code, asked.out) == (1, "")
     assert asked.err.startswith("Traceback (most recent call last):\n")
-    assert asked.err.endswith(told)
+    assert asked.err.endswith(error)
 
 
 def test_credentials_of_a_git_remote_are_never_shown(bench: Workbench) -> None:
@@ -325,8 +337,8 @@ def test_credentials_in_the_settings_are_never_shown(bench: Workbench, password:
         f"deploy:\n  git_remote: https://user:{password}@127.0.0.1:9/x\n"
     )
     for command in (f"release {MODEL} --push", f"release {MODEL} --deploy", f"show {MODEL}"):
-        done = bench.cli("-v", *command.split())
-        assert SECRET not in done.out + done.err
+        result = bench.cli("-v", *command.split())
+        assert SECRET not in result.out + result.err
     (bench.repo / "params.yaml").unlink()
     _check_no_secret_is_kept(bench)
 

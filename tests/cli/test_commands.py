@@ -40,6 +40,8 @@ def test_help_lists_every_command_in_alphabetical_order() -> None:
 def test_choices_are_those_of_the_module_that_defines_them(
     command: str, option: str, words: tuple[str, ...]
 ) -> None:
-    (found,) = (one for one in main.cli.commands[command].params if one.name == option)
-    assert isinstance(found.type, click.Choice)
-    assert tuple(found.type.choices) == words
+    (parameter,) = (
+        parameter for parameter in main.cli.commands[command].params if parameter.name == option
+    )
+    assert isinstance(parameter.type, click.Choice)
+    assert tuple(parameter.type.choices) == words

@@ -68,14 +68,14 @@ def test_the_tab_key_imports_neither_git_nor_yaml(released: Workbench) -> None:
             "with contextlib.suppress(SystemExit):\n    main()\n"
             "print(sorted({'git', 'dvc', 'ruamel', 'rich'} & set(sys.modules)))\n"
         )
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", code], cwd=released.repo, capture_output=True, text=True,
             check=True,
             env={**os.environ, "_TAGSHIP_COMPLETE": "bash_complete", "COMP_WORDS": words,
                  "COMP_CWORD": "2"},
         )  # fmt: skip
-        assert done.stdout.startswith("plain,churn")
-        assert done.stdout.endswith("\n[]\n")
+        assert result.stdout.startswith("plain,churn")
+        assert result.stdout.endswith("\n[]\n")
 
 
 def test_a_folder_whose_name_a_shell_would_run_is_no_model(released: Workbench) -> None:
@@ -127,10 +127,10 @@ def test_bash_is_answered(released: Workbench, line: str, answers: list[str]) ->
         "_tagship_completion tagship\n"
         'printf "%s\\n" "${COMPREPLY[@]}"\n'
     )
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     before = "churn" if "@" in line else ""  # to bash a word ends there, and it keeps that
-    assert [before + answer for answer in done.stdout.split()] == answers
-    assert done.stderr == ""
+    assert [before + answer for answer in result.stdout.split()] == answers
+    assert result.stderr == ""
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
@@ -145,19 +145,19 @@ def test_bash_is_answered_for_a_folder_with_a_blank(released: Workbench, folder:
             'printf "%s\\n" "${COMPREPLY[@]}"\n'
         )
         asked = ["bash", "-c", script, "bash", f"tagship -C {folder} {line}"]
-        done = subprocess.run(asked, capture_output=True, text=True, check=True)
-        assert done.stdout.split() == answers
+        result = subprocess.run(asked, capture_output=True, text=True, check=True)
+        assert result.stdout.split() == answers
 
 
 @pytest.mark.skipif(not shutil.which("fish"), reason="needs fish")
 @pytest.mark.parametrize(("line", "answers"), ASKED)
 def test_fish_is_answered(released: Workbench, line: str, answers: list[str]) -> None:
     script = f"tagship completion fish | source; complete --do-complete '{line}'"
-    done = subprocess.run(
+    result = subprocess.run(
         ["fish", "--no-config", "-c", script], capture_output=True, text=True, check=True
     )
-    found = [answer.partition("\t")[0] for answer in done.stdout.splitlines()]
-    assert sorted(found) == sorted(answers)
+    completions = [answer.partition("\t")[0] for answer in result.stdout.splitlines()]
+    assert sorted(completions) == sorted(answers)
 
 
 def typed(shell: list[str], prepare: str, line: str, until: str) -> str:
@@ -194,9 +194,9 @@ def test_a_line_is_completed_at_the_prompt(released: Workbench, shell: str) -> N
     command, prepare = SHELLS[shell]
     if not shutil.which(shell):
         pytest.skip(f"needs {shell}")
-    told = "no version of churn is live"
-    screen = typed(command, prepare, "tagship current chu", told)
-    assert told in screen
+    error = "no version of churn is live"
+    screen = typed(command, prepare, "tagship current chu", error)
+    assert error in screen
     released.git("tag", "--annotate", "--message=x", "churn@v3.1.0")
     assert "churn 3.1.0" in typed(command, prepare, "tagship show churn@3", "churn 3.1.0")
 

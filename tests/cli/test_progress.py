@@ -24,14 +24,14 @@ class Watch:
 
     @contextlib.contextmanager
     def __call__(self, doing: str, total: int | None) -> Iterator[Advance]:
-        done: list[int] = []
+        counts: list[int] = []
         self.open.append(doing)
         assert len(self.open) == 1, "two bars at once"
         try:
-            yield done.append
+            yield counts.append
         finally:
             self.open.pop()
-            self.told.append((doing, total, sum(done)))
+            self.told.append((doing, total, sum(counts)))
 
 
 @pytest.fixture

@@ -36,8 +36,8 @@ def main() -> int:
         print(f"skipped: {why}")
         return 0
     code = _code()
-    found = {one.key: one for one in read(chosen.output, code)}
-    wanted = [case for case in cases.CASES if case.name in (chosen.case or [case.name])]
+    results = {result.key: result for result in read(chosen.output, code)}
+    chosen_cases = [case for case in cases.CASES if case.name in (chosen.case or [case.name])]
     chosen.output.parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="crash-") as name,
@@ -46,24 +46,26 @@ def main() -> int:
         chosen.output.open("a", encoding="utf-8") as output,
     ):
         folder = Path(name)
-        names = [case.name for case in wanted]
-        listed = [one for some in pool.map(_points, [folder] * len(names), names) for one in some]
-        points = [one for one in listed if one.inject in (chosen.inject or kinds)]
-        points.sort(key=lambda one: kinds.index(one.inject))
+        names = [case.name for case in chosen_cases]
+        listed = [
+            point for some in pool.map(_points, [folder] * len(names), names) for point in some
+        ]
+        points = [point for point in listed if point.inject in (chosen.inject or kinds)]
+        points.sort(key=lambda point: kinds.index(point.inject))
         here = {point.key for point in points}
-        found = {key: one for key, one in found.items() if key in here}
-        todo = [point for point in points if point.key not in found]
-        print(f"{len(points)} points, {len(found)} of them in {chosen.output}", flush=True)
+        results = {key: result for key, result in results.items() if key in here}
+        todo = [point for point in points if point.key not in results]
+        print(f"{len(points)} points, {len(results)} of them in {chosen.output}", flush=True)
         for future in as_completed([pool.submit(_attempt, folder, point) for point in todo]):
-            one = future.result()
-            found[one.key] = one
-            output.write(line(one, code) + "\n")
+            result = future.result()
+            results[result.key] = result
+            output.write(line(result, code) + "\n")
             output.flush()
-            if one.problems:
-                print(f"WRONG {one.key}: {'; '.join(one.problems)}", flush=True)
-    print(table(found.values()))
-    wrong = [one for one in found.values() if one.problems]
-    print(f"{len(found)} points, {len(wrong)} wrong")
+            if result.problems:
+                print(f"WRONG {result.key}: {'; '.join(result.problems)}", flush=True)
+    print(table(results.values()))
+    wrong = [result for result in results.values() if result.problems]
+    print(f"{len(results)} points, {len(wrong)} wrong")
     return 1 if wrong else 0
 
 
@@ -96,9 +98,9 @@ def _code() -> str:
     return digest.hexdigest()[:16]
 
 
-def line(found: Found, code: str) -> str:
+def line(result: Found, code: str) -> str:
     """What the file keeps of a point."""
-    return json.dumps({"tested": code, **found.to_json()})
+    return json.dumps({"tested": code, **result.to_json()})
 
 
 def read(path: Path, code: str) -> Iterable[Found]:
@@ -114,19 +116,19 @@ def read(path: Path, code: str) -> Iterable[Found]:
             yield Found.from_json(value)
 
 
-def table(found: Iterable[Found]) -> str:
+def table(results: Iterable[Found]) -> str:
     """What came of each command and call, killed and failed, as a table."""
     rows: dict[tuple[str, str], dict[str, int]] = {}
-    for one in found:
-        killed = one.inject == tracing.KILL
-        for call in (f"{one.call}: {'killed' if killed else 'error'}", "all"):
-            row = rows.setdefault((one.case, call), dict.fromkeys(COLUMNS[2:], 0))
+    for result in results:
+        killed = result.inject == tracing.KILL
+        for call in (f"{result.call}: {'killed' if killed else 'error'}", "all"):
+            row = rows.setdefault((result.case, call), dict.fromkeys(COLUMNS[2:], 0))
             row["points"] += 1
-            row[one.live] += 1
-            row["mended"] += bool(one.mended)
-            row["refused"] += not killed and one.code != 0
-            row["went on"] += bool(one.harmless)
-            row["wrong"] += bool(one.problems)
+            row[result.live] += 1
+            row["mended"] += bool(result.mended)
+            row["refused"] += not killed and result.code != 0
+            row["went on"] += bool(result.harmless)
+            row["wrong"] += bool(result.problems)
     lines: list[tuple[str, ...]] = [COLUMNS]
     for (case, call), row in sorted(rows.items()):
         lines.append((case, call, *(str(row[name]) for name in COLUMNS[2:])))

@@ -125,29 +125,29 @@ class Sweep:
     def whole(self, case: Case, program: str = tracing.PYTHON) -> tracing.Done:
         """The case's command, to its end, in a new copy of its workspace."""
         self._copy(case)
-        done = tracing.run(self.scratch, case.command, program, one_thread=case.one_thread)
-        assert done.code == 0, done
-        return done
+        result = tracing.run(self.scratch, case.command, program, one_thread=case.one_thread)
+        assert result.code == 0, result
+        return result
 
     def attempt(self, point: Point) -> Found:
         """Cut a command short, look, run the next command, look again."""
         case = cases.named(point.case)
-        done, problems = self._strike(case, point)
+        result, problems = self._strike(case, point)
         place = Place(case, self.scratch)
         problems += [f"afterwards: {text}" for text in place.damage()]
         live = place.live()
         harmless = ""
         if point.inject == tracing.KILL:
-            killed = done.code != 0
+            killed = result.code != 0
             problems += [] if killed else ["the command was not killed"]
-        elif done.code == 0:
+        elif result.code == 0:
             harmless = next(
                 (why for what, why in HARMLESS if re.fullmatch(what, point.in_words)), ""
             )
             problems += [] if harmless else ["the call failed, and the command did not"]
             problems += [] if live == "new" else ["exit code 0, and it is not done"]
-        elif done.code != 1 or not re.match("error: (?!this should not)", done.err):
-            problems.append(f"no plain error: exit code {done.code}, {done.err}")
+        elif result.code != 1 or not re.match("error: (?!this should not)", result.err):
+            problems.append(f"no plain error: exit code {result.code}, {result.err}")
         litter = place.litter()
         version = place.version()
         # it changes nothing by itself; a cleanup would remove what a recovery forgot
@@ -166,7 +166,7 @@ class Sweep:
             problems.append(f"the next command made what is live the {place.live()} version")
         problems += [f"tried again: {text}" for text in place.again()]
         return Found(
-            point.key, point.case, point.call.name, point.inject, done.code, live, mended,
+            point.key, point.case, point.call.name, point.inject, result.code, live, mended,
             harmless, problems,
         )  # fmt: skip
 
@@ -177,19 +177,19 @@ class Sweep:
         for _ in range(TRIES):
             self._copy(case)
             inject = f"{call.name}:{kind}={point.inject}:when={call.when}"
-            done = tracing.run(
+            result = tracing.run(
                 self.scratch, case.command, point.program, inject, one_thread=case.one_thread
             )
-            hit = [one.what for one in tracing.struck(done.log, self.scratch)]
+            hit = [struck_call.what for struck_call in tracing.struck(result.log, self.scratch)]
             if hit == [point.call.what]:
-                return done, []
+                return result, []
             # the processes of a push count each for itself: it may have struck another of them
-            struck = re.search(r"= \?$|INJECTED", done.log, re.MULTILINE)
+            struck = re.search(r"= \?$|INJECTED", result.log, re.MULTILINE)
             if point.program != tracing.PYTHON and struck:
-                return done, []
+                return result, []
             log = self.whole(case, point.program).log
             call = tracing.calls(log, self.scratch)[point.step]
-        return done, [f"the call was not hit, but {hit}"]
+        return result, [f"the call was not hit, but {hit}"]
 
     def _copy(self, case: Case) -> None:
         atomic.remove_tree(self.scratch)
@@ -299,22 +299,22 @@ class Place:
     def litter(self) -> list[str]:
         """What a run that was cut short left, and the next one has to speak of."""
         private = self.store.private
-        found = [
+        litter = [
             path for name in ("staging", "incoming", "trash") for path in _inside(private / name)
         ]
-        found += [
+        litter += [
             path
             for folder in (self.store.folder, private)
             for path in _inside(folder)
             if atomic.is_temporary(path.name)
         ]
-        found += [
+        litter += [
             self.store.path(name) for name in self.store.directories() if self._can_be_written(name)
         ]
         intent = journal.intent(self.store)
         if intent and intent.event.id not in {event.id for event in self.events()}:
-            found.append(private / "intent.json")  # else all is done but to remove it
-        return sorted(path.relative_to(self.store.folder).as_posix() for path in found)
+            litter.append(private / "intent.json")  # else all is done but to remove it
+        return sorted(path.relative_to(self.store.folder).as_posix() for path in litter)
 
     def _can_be_written(self, directory: str) -> bool:
         return stat.S_IMODE(self.store.path(directory).stat().st_mode) != 0o555
@@ -329,21 +329,21 @@ class Place:
             yield "somebody seems to hold the lock"
         link, events = self.store.link(), self.events()
         line = [event for event in events if event.switched or event.undeployed]
-        told = line[-1].directory if line else None
-        if link.directory != told:
-            yield f"{link.directory} is live, and the history tells {told}"
+        recorded = line[-1].directory if line else None
+        if link.directory != recorded:
+            yield f"{link.directory} is live, and the history tells {recorded}"
         for directory in self.store.directories():
             if directory not in {event.directory for event in line}:
                 yield f"versions/{directory} never went live"
 
     def again(self) -> Iterator[str]:
         """Try again, as a user would: now it is done, once, and nothing is left to mend."""
-        done = cases.command(self.repo, self.case.again or self.case.command)
-        if ".lock'" in done.err:
-            done = self._without_lock_of_git(done)
-        is_there = "carries churn" in done.err or "the bytes of churn are those of" in done.err
-        if done.code != 0 and not (self.case.releases and is_there):
-            yield done.err
+        result = cases.command(self.repo, self.case.again or self.case.command)
+        if ".lock'" in result.err:
+            result = self._without_lock_of_git(result)
+        is_there = "carries churn" in result.err or "the bytes of churn are those of" in result.err
+        if result.code != 0 and not (self.case.releases and is_there):
+            yield result.err
         yield from self.disorder()
         if self.live() != "new":
             yield "it is not done"
@@ -357,9 +357,9 @@ class Place:
         if status.code != 0 and not behind:
             yield f"status: {status.out}"
 
-    def _without_lock_of_git(self, done: Result) -> Result:
+    def _without_lock_of_git(self, result: Result) -> Result:
         """What the error says, in place of a user: a Git that was killed left its lock."""
-        for lock in re.findall(r"Unable to create '([^']+\.lock)'", done.err):
+        for lock in re.findall(r"Unable to create '([^']+\.lock)'", result.err):
             Path(lock).unlink()
         return cases.command(self.repo, self.case.again or self.case.command)
 

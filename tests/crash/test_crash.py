@@ -39,10 +39,10 @@ SAMPLE = (
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
     folder = tmp_path_factory.mktemp("crash")
     with cases.sealed(folder):
-        made = Sweep(folder / "templates", folder / "point")
+        prepared = Sweep(folder / "templates", folder / "point")
         for name in sorted({"first deploy", *(case for case, *_ in SAMPLE)}):
-            cases.build(cases.named(name), made.templates / name)
-        yield made
+            cases.build(cases.named(name), prepared.templates / name)
+        yield prepared
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,8 @@ def test_a_command_cut_short_leaves_the_old_or_the_new_and_the_next_one_mends_it
 ) -> None:  # fmt: skip
     calls = called[case, program]
     step = [call.what for call in calls].index(what)
-    found = sweep.attempt(Point(case, program, step, calls[step], inject))
-    assert (found.problems, found.live) == ([], live)
+    result = sweep.attempt(Point(case, program, step, calls[step], inject))
+    assert (result.problems, result.live) == ([], live)
 
 
 @pytest.mark.parametrize("case", ["deploy", "first deploy", "cleanup", "undeploy"])
@@ -88,8 +88,8 @@ def test_no_sync_can_be_left_out_unseen(
 ) -> None:
     calls = called[case, "python"]
     syncs = [number for number, call in enumerate(calls) if call.name == "fsync"]
-    unseen = [calls[one].what for one in syncs
-              if not tracing.not_durable(calls[:one] + calls[one + 1 :])]  # fmt: skip
+    unseen = [calls[index].what for index in syncs
+              if not tracing.not_durable(calls[:index] + calls[index + 1 :])]  # fmt: skip
     assert unseen == harmless
 
 
@@ -113,8 +113,11 @@ def test_a_log_tells_what_a_power_cut_would_lose() -> None:
 
 
 def test_a_sweep_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
-    found = Found("k", "deploy", "fsync", tracing.KILL, -9, "old", ["mended"], "", [])
+    result = Found("k", "deploy", "fsync", tracing.KILL, -9, "old", ["mended"], "", [])
     file = tmp_path / "found.jsonl"
-    lines = [program.line(found, "this code"), program.line(replace(found, key="o"), "other code")]
+    lines = [
+        program.line(result, "this code"),
+        program.line(replace(result, key="o"), "other code"),
+    ]
     file.write_text("\n".join([*lines, '{"cut sho']))
-    assert list(program.read(file, "this code")) == [found]
+    assert list(program.read(file, "this code")) == [result]

@@ -115,12 +115,12 @@ def run(
             "TRACE_OPTIONS": " ".join(options),
             "TRACE_LOG": str(log),
         }
-    done = subprocess.run(
+    result = subprocess.run(
         words, cwd=folder / "repo", env=environment, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     text = log.read_text(errors="replace") if log.exists() else ""
-    return Done(done.returncode, done.stdout, done.stderr, text)
+    return Done(result.returncode, result.stdout, result.stderr, text)
 
 
 @functools.cache
@@ -136,7 +136,7 @@ def _alone() -> list[str]:
 def calls(log: str, folder: Path) -> list[Call]:
     """The calls in a log that change a file below ``folder``, DVC's own notes left out."""
     counts: Counter[tuple[str, str]] = Counter()
-    found = []
+    traced = []
     for line in log.splitlines():
         match = _LINE.match(line)
         if match is None:  # the second half of a call, or a signal
@@ -146,8 +146,8 @@ def calls(log: str, folder: Path) -> list[Call]:
         what = _what(name, match["rest"], folder)
         if what:
             failed = re.search(r"\) += -1 E", line) is not None
-            found.append(Call(name, counts[match["pid"], name], what, failed))
-    return found
+            traced.append(Call(name, counts[match["pid"], name], what, failed))
+    return traced
 
 
 def struck(log: str, folder: Path) -> list[Call]:
@@ -169,7 +169,7 @@ def _what(name: str, rest: str, folder: Path) -> str:
     if name in ("write", "writev", "pwrite64"):
         rest = re.sub(r'"(\\.|[^"\\])*"', "", rest)  # what is written
     rest = re.sub(r"AT_FDCWD<[^>]*>|<unfinished ...>", "", rest).partition(") = ")[0]
-    paths = [one or other for one, other in re.findall(r'"([^"]*)"|<([^>]*)>', rest)]
+    paths = [quoted or other for quoted, other in re.findall(r'"([^"]*)"|<([^>]*)>', rest)]
     files = [path for path in paths if not re.match(r"\w+:", path)]  # no pipe:[7], no socket:[7]
     here = [path for path in files if path.startswith(f"{folder}/") or not path.startswith("/")]
     here = [path.removeprefix(f"{folder}/") for path in here]
@@ -204,7 +204,7 @@ def not_durable(called: list[Call]) -> list[str]:
             disk.rename(path, more[0])
         else:
             disk.change(name, path)
-    return disk.found + [f"{one} is not synced in the end" for one in disk.left()]
+    return disk.found + [f"{path} is not synced in the end" for path in disk.left()]
 
 
 @dataclass
@@ -226,7 +226,7 @@ class _Unsynced:
     def sync(self, path: str) -> None:
         for some in (self.written, self.modes, self.named, self.renamed):
             some.pop(path, None)
-        self.made = {one: None for one in self.made if _parent(one) != path}
+        self.made = {folder: None for folder in self.made if _parent(folder) != path}
 
     def change(self, name: str, path: str) -> None:
         if name in ("chmod", "fchmod"):
@@ -246,15 +246,15 @@ class _Unsynced:
             self.written[target] = None
         else:
             self.found += [
-                f"{one} is not synced when it is renamed to {target}"
-                for one in (*self.written, *self.named)
-                if one == path or one.startswith(f"{path}/")
+                f"{name} is not synced when it is renamed to {target}"
+                for name in (*self.written, *self.named)
+                if name == path or name.startswith(f"{path}/")
             ]
-            self.found += [f"{one} is not synced when {target} comes" for one in self.renamed]
+            self.found += [f"{folder} is not synced when {target} comes" for folder in self.renamed]
             self.found += [
-                f"the name of {one} is not synced when {target} comes"
-                for one in self.made
-                if one != path
+                f"the name of {folder} is not synced when {target} comes"
+                for folder in self.made
+                if folder != path
             ]
         self.made.pop(path, None)
         if path in self.modes:
@@ -263,8 +263,8 @@ class _Unsynced:
         self.renamed[_parent(path)] = self.renamed[_parent(target)] = None
 
     def left(self) -> list[str]:
-        ours = [one for one in (*self.made, *self.modes) if not one.startswith("dvc-remote/")]
-        theirs = [one for one in self.written if one.startswith("dvc-remote/")]
+        ours = [path for path in (*self.made, *self.modes) if not path.startswith("dvc-remote/")]
+        theirs = [path for path in self.written if path.startswith("dvc-remote/")]
         return [*theirs, *ours, *self.renamed]
 
 

@@ -16,8 +16,8 @@ ONE, TWO, THREE, FOUR, FIVE = (place(f"{number}.0.0") for number in range(1, 6))
 
 def deploys(*places: Place, action: str = "deploy", status: str = "succeeded") -> list[Event]:
     return [
-        Event(0, "", "", action, status, "m", one.version, directory=one.directory)
-        for one in places
+        Event(0, "", "", action, status, "m", place.version, directory=place.directory)
+        for place in places
     ]
 
 
@@ -35,8 +35,8 @@ def decide(
     target = history.rollback_target(events, live)
     decided = cleanup.decide(there, events, live, target, pinned, opened, keep)
     return [
-        f"{one.directory.removesuffix('_20261120_120000')[1:]}: {why or 'goes'}"
-        for one, why in decided
+        f"{place.directory.removesuffix('_20261120_120000')[1:]}: {why or 'goes'}"
+        for place, why in decided
     ]
 
 

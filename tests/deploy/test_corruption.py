@@ -131,8 +131,8 @@ def _folder_site(bench: Workbench) -> Site:
     bench.release()
     import hashlib
 
-    found = {"list": _digest(bench, "models/churn/net")}
-    return Site(bench, {**found, "member": hashlib.md5(B).hexdigest()})
+    objects = {"list": _digest(bench, "models/churn/net")}
+    return Site(bench, {**objects, "member": hashlib.md5(B).hexdigest()})
 
 
 SITES = {"file": _file_site, "list": _folder_site, "member": _folder_site}
@@ -148,8 +148,8 @@ def test_a_damaged_cache_is_mended_from_the_remote(bench: Workbench, what: str) 
     site = SITES[what](bench)
     for damage in (*BYTES, remove, link, folder):
         damage(site.stored(what))
-        done = bench.cli("deploy", "churn", "--yes", "--force")
-        assert (done.code, done.err) == (0, ""), damage
+        result = bench.cli("deploy", "churn", "--yes", "--force")
+        assert (result.code, result.err) == (0, ""), damage
         assert site.live() == GOOD[what], damage
         cached = site.stored(what)
         assert cached.is_file() and not cached.is_symlink(), damage
@@ -164,9 +164,9 @@ def test_a_damaged_remote_is_refused_and_the_cache_stays_clean(bench: Workbench,
     for damage in BYTES:
         site.stored(what).unlink(missing_ok=True)
         damage(site.stored(what, remote=True))
-        done = bench.cli("deploy", "churn", "--yes")
+        result = bench.cli("deploy", "churn", "--yes")
         digest = site.objects[what]
-        assert (done.code, done.err.splitlines()[0]) == (
+        assert (result.code, result.err.splitlines()[0]) == (
             1,
             f"error: the DVC remote has other bytes for md5:{digest} than it was released with",
         )
@@ -184,9 +184,9 @@ def test_bytes_that_are_nowhere_in_order_are_refused(bench: Workbench, what: str
     live = bench.current.readlink()
     site.stored(what, remote=True).unlink()
     flip(site.stored(what))
-    done = bench.cli("deploy", "churn", "--yes")
+    result = bench.cli("deploy", "churn", "--yes")
     named = {"file": "model.bin", "member": "net/sub/b.bin", "list": "the list of net"}[what]
-    assert (done.code, done.err.splitlines()[0]) == (
+    assert (result.code, result.err.splitlines()[0]) == (
         1,
         f"error: the DVC cache had other bytes for {named} than it was released with, and they"
         f" cannot be fetched again: md5:{site.objects[what]} is in neither the DVC cache nor the"
@@ -216,8 +216,8 @@ def test_an_object_that_may_not_be_read_is_fetched_again(bench: Workbench) -> No
         if shutil.which("setpriv") is None:
             pytest.skip("root without setpriv: nothing is forbidden")
         words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *words]
-    done = subprocess.run(words, cwd=bench.repo, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    result = subprocess.run(words, cwd=bench.repo, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
     assert site.live() == FILE
     assert stat.S_IMODE(site.stored("file").stat().st_mode) == 0o444
 
@@ -295,8 +295,8 @@ def _damaged(live: Path, damage: Damage) -> None:
         if stat.S_IMODE(path.stat().st_mode) == 0o755:
             path.chmod(0o555)
     for path in live.rglob("*"):
-        made = path not in folders and path.is_dir() and not path.is_symlink()
-        path.chmod(0o555) if made else None
+        is_new = path not in folders and path.is_dir() and not path.is_symlink()
+        path.chmod(0o555) if is_new else None
         if path.name == "extra.bin":
             path.chmod(0o444)
 
@@ -308,9 +308,11 @@ def test_every_damage_of_a_deployed_version_is_found_named_and_mended(bench: Wor
     for case, (damage, name, what, code) in DEPLOYED.items():
         live = bench.current.resolve()
         _damaged(live, damage)
-        found = {one.directory: one.problems for one in bench.manager.verify()}
-        told = [(one.path, one.what) for one in found[live.name]]
-        assert told == [(name, what)], case
+        problems = {
+            verification.directory: verification.problems for verification in bench.manager.verify()
+        }
+        shown = [(problem.path, problem.what) for problem in problems[live.name]]
+        assert shown == [(name, what)], case
         status = bench.cli("status", "churn")
         assert status.code == code, case
         first, mend = status.out.splitlines()[1:3]

@@ -91,18 +91,18 @@ def test_the_metadata_is_complete_and_read_from_the_tag(bench: Workbench) -> Non
     released = bench.manager.release(message="deeper trees")
     (bench.repo / "metrics.json").write_text('{"accuracy": 0.1}')  # not at the tag
     outcome = bench.manager.deploy()
-    found = metadata.read(outcome.path)
-    assert found.metrics == {"accuracy": 0.9}
-    assert found.params == {"train": {"depth": 4}}
-    assert found.tag.name == "churn@v1.1.0"
-    assert "deeper trees" in found.tag.message
-    assert found.commit.id == released.commit
-    assert found.commit.author == "Ada <ada@example.com>"
-    assert [(f.path, f.size) for f in found.files] == [("model.bin", 8)]
-    assert found.size == 8
-    assert set(found.tools) == {"tagship", "dvc", "python"}
-    assert found.deployment is not None
-    assert found.deployment.seq == 2 - 1
+    written = metadata.read(outcome.path)
+    assert written.metrics == {"accuracy": 0.9}
+    assert written.params == {"train": {"depth": 4}}
+    assert written.tag.name == "churn@v1.1.0"
+    assert "deeper trees" in written.tag.message
+    assert written.commit.id == released.commit
+    assert written.commit.author == "Ada <ada@example.com>"
+    assert [(f.path, f.size) for f in written.files] == [("model.bin", 8)]
+    assert written.size == 8
+    assert set(written.tools) == {"tagship", "dvc", "python"}
+    assert written.deployment is not None
+    assert written.deployment.seq == 2 - 1
 
 
 def test_a_bad_object_in_the_cache_is_dropped_and_fetched_again(bench: Workbench) -> None:
@@ -215,8 +215,8 @@ def test_the_bytes_of_the_plan_and_of_the_disk_are_json_for_programs(bench: Work
     bench.release()
     plan = bench.cli("deploy", "churn", "--dry-run", "--json")
     assert (plan.code, json.loads(plan.out)["size"]) == (0, 8)
-    done = bench.cli("deploy", "churn", "--yes", "--json")
-    assert (done.code, json.loads(done.out)["place"]["version"]) == (0, "1.0.0")
+    result = bench.cli("deploy", "churn", "--yes", "--json")
+    assert (result.code, json.loads(result.out)["place"]["version"]) == (0, "1.0.0")
 
 
 def test_a_deploy_from_a_hook_asks_the_repository_that_it_was_told(

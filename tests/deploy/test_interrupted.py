@@ -109,8 +109,8 @@ class SlowDeploy:
 @pytest.fixture
 def slow(shipped: Workbench, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlowDeploy]:
     """``deploy churn@1.0.0``, while 1.1.0 is live."""
-    with slowly(shipped, "deploy churn@1.0.0 --yes", tmp_path_factory.mktemp("site")) as found:
-        yield found
+    with slowly(shipped, "deploy churn@1.0.0 --yes", tmp_path_factory.mktemp("site")) as deploy:
+        yield deploy
 
 
 @contextlib.contextmanager
@@ -179,19 +179,19 @@ def question(bench: Workbench, command: str) -> str:
 @pytest.mark.parametrize("command", QUESTIONS)
 @pytest.mark.parametrize("answer", ["n", ""])
 def test_no_is_no(shipped: Workbench, command: str, answer: str) -> None:
-    told = question(shipped, command)
+    text = question(shipped, command)
     before = shipped.state()
     code, screen = at_terminal(shipped, command, ASKED, f"{answer}\r".encode())
-    assert (code, screen) == (1, f"{told}{ASKED}{answer}\nCancelled.\n")
+    assert (code, screen) == (1, f"{text}{ASKED}{answer}\nCancelled.\n")
     assert shipped.changes(before) == set()
 
 
 @pytest.mark.parametrize("command", QUESTIONS)
 def test_ctrl_c_at_the_question_changes_nothing(shipped: Workbench, command: str) -> None:
-    told = question(shipped, command)
+    text = question(shipped, command)
     before = shipped.state()
     code, screen = at_terminal(shipped, command, ASKED, CTRL_C)
-    assert (code, screen) == (130, f"{told}{ASKED}^C\ninterrupted\n")
+    assert (code, screen) == (130, f"{text}{ASKED}^C\ninterrupted\n")
     assert shipped.changes(before) == set()
 
 
@@ -205,9 +205,9 @@ def test_a_cleanup_that_is_not_wanted_removes_nothing(shipped: Workbench) -> Non
 
 
 def test_what_is_live_is_not_asked_for(shipped: Workbench) -> None:
-    told = "churn 1.1.0 is live and intact: nothing to do\n"
+    message = "churn 1.1.0 is live and intact: nothing to do\n"
     for command in ("deploy churn", "rollback churn --to 1.1.0"):
-        assert at_terminal(shipped, command, ASKED, b"n\r") == (0, told)
+        assert at_terminal(shipped, command, ASKED, b"n\r") == (0, message)
 
 
 def test_what_was_shown_is_what_is_deployed_whatever_was_released_since(
@@ -272,8 +272,8 @@ def test_an_interrupt_after_a_release_tells_that_it_is_released_and_goes_on_by_a
     with slowly(shipped, "release churn --deploy --json", site) as slow:
         slow.process.send_signal(signal.SIGINT)
         out, err = slow.process.communicate(timeout=PATIENCE)
-    told = "note: churn 1.2.0 is released, and not live\nhint: tagship deploy churn@1.2.0\n"
-    assert (slow.process.returncode, out, err) == (130, "", f"\ninterrupted\n{told}")
+    hint = "note: churn 1.2.0 is released, and not live\nhint: tagship deploy churn@1.2.0\n"
+    assert (slow.process.returncode, out, err) == (130, "", f"\ninterrupted\n{hint}")
     _check_given_up(shipped, "1.2.0")
     assert shipped.cli("deploy", "churn@1.2.0", "--yes").code == 0
 

@@ -45,11 +45,11 @@ finally:
 
 def _watched(bench: Workbench, umask: int, *arguments: str) -> Result:
     """A command under a umask; on standard error, what others could write to at any time."""
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", WATCH, str(bench.folder), str(umask), *arguments],
         cwd=bench.repo, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    return Result(done.returncode, done.stdout, done.stderr)
+    return Result(result.returncode, result.stdout, result.stderr)
 
 
 def _modes(top: Path) -> dict[str, int]:
@@ -85,8 +85,8 @@ def test_a_version_is_read_only_under_any_umask_and_never_anothers_to_write(
         cached.unlink()
     for path in [bench.folder, *bench.folder.rglob("*")]:
         path.chmod(path.stat().st_mode & ~0o022)
-    done = _watched(bench, umask, "deploy", "churn", "--yes")
-    assert (done.code, done.err.strip()) == (0, ""), done.out
+    result = _watched(bench, umask, "deploy", "churn", "--yes")
+    assert (result.code, result.err.strip()) == (0, ""), result.out
     assert _modes(bench.current.resolve()) == {
         ".": 0o555,
         "metadata.json": 0o444,
@@ -152,15 +152,15 @@ def test_a_deployed_file_with_another_mode_is_found_and_its_chmod_mends_it(
     bench: Workbench, case: str
 ) -> None:
     bench.ship()
-    name, mode, wanted = WRONG[case]
+    name, mode, right = WRONG[case]
     live = bench.current.resolve()
     (live / name).chmod(mode)
-    said = f"has the mode {mode:04o} instead of {wanted}"
-    (found,) = bench.manager.verify()
-    assert [(one.path, one.what) for one in found.problems] == [(name, said)]
-    done = bench.cli("status", "churn", "--json")
-    assert done.code == 3
-    ((finding,),) = [one["findings"] for one in json.loads(done.out)]
+    said = f"has the mode {mode:04o} instead of {right}"
+    (verification,) = bench.manager.verify()
+    assert [(problem.path, problem.what) for problem in verification.problems] == [(name, said)]
+    result = bench.cli("status", "churn", "--json")
+    assert result.code == 3
+    ((finding,),) = [status["findings"] for status in json.loads(result.out)]
     assert finding["what"] == f"{live.name}/{name} {said}"
     subprocess.run(finding["fix"].split(), check=True)
     assert bench.cli("status", "churn").code == 0

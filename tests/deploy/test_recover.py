@@ -102,11 +102,11 @@ def test_a_recovery_is_recorded_in_one_step(
     written: list[tuple[str, ...]] = []
     record = journal.record
 
-    def told(store: Store, *new: Event) -> Past:
+    def note(store: Store, *new: Event) -> Past:
         written.append(tuple(event.action for event in new))
         return record(store, *new)
 
-    monkeypatch.setattr(journal, "record", told)
+    monkeypatch.setattr(journal, "record", note)
     act.recover(store, "churn")
     assert written == [("deploy", "recover")]
 
@@ -156,18 +156,18 @@ def _assert_tidy(bench: Workbench) -> None:
 def test_each_command_that_mends_says_what_it_mended(shipped: Workbench, command: str) -> None:
     shipped.manager.pin("1.1.0")
     _intent(shipped, "v1.1.0_20261120_120009", "1.1.0")
-    done = shipped.cli(*command.split())
-    notes = [line for line in done.err.splitlines() if line.startswith("note: ")]
+    result = shipped.cli(*command.split())
+    notes = [line for line in result.err.splitlines() if line.startswith("note: ")]
     mended = "the deploy of churn@1.1.0 was cut short before the switch: what was live is live"
     assert notes == [f"note: {mended}"]
-    assert done.code == (1 if command == "pin churn@1.1.0" else 0)  # it is pinned already
+    assert result.code == (1 if command == "pin churn@1.1.0" else 0)  # it is pinned already
 
 
 def test_json_of_a_pin_has_what_was_mended(shipped: Workbench) -> None:
     _intent(shipped, "v1.1.0_20261120_120009", "1.1.0")
-    found = json.loads(shipped.cli("pin", "churn@1.0.0", "--json").out)
-    assert [found[key] for key in ("model", "version", "pinned")] == ["churn", "1.0.0", True]
-    assert len(found["repaired"]) == 1
+    answer = json.loads(shipped.cli("pin", "churn@1.0.0", "--json").out)
+    assert [answer[key] for key in ("model", "version", "pinned")] == ["churn", "1.0.0", True]
+    assert len(answer["repaired"]) == 1
 
 
 def test_killed_while_a_rejected_version_is_taken_back_the_next_command_takes_it_back(
@@ -179,9 +179,9 @@ def test_killed_while_a_rejected_version_is_taken_back_the_next_command_takes_it
     back = replace(first, id="20261120_120009", action=history.ROLLBACK, previous=second.place)
     store.open_intent({"event": back.to_json(), "creates": False})
     journal.record(store, rejected)
-    done = shipped.cli("cleanup", "churn", "--keep", "1000", "--yes")
+    result = shipped.cli("cleanup", "churn", "--keep", "1000", "--yes")
     mended = "the rollback of churn@1.0.0 was cut short before the switch: it is live now"
-    assert (done.code, done.err) == (0, f"note: {mended}\n")
+    assert (result.code, result.err) == (0, f"note: {mended}\n")
     assert shipped.live() == "model 1\n"
     assert shipped.actions() == [
         ("deploy", "succeeded", "1.0.0"),

@@ -43,10 +43,10 @@ def test_a_deploy_after_a_rollback_is_rolled_back_to_where_it_came_from(bench: W
     assert bench.manager.rollback_to_version().place.version == "1.0.0"
 
 
-@pytest.mark.parametrize("wanted", ["1.0.0", "v1.0.0", "1.0", "churn@v1.0.0"])
-def test_a_version_may_be_named(bench: Workbench, wanted: str) -> None:
+@pytest.mark.parametrize("name", ["1.0.0", "v1.0.0", "1.0", "churn@v1.0.0"])
+def test_a_version_may_be_named(bench: Workbench, name: str) -> None:
     _ship(bench, 1, 2, 3)
-    assert bench.manager.rollback_to_version(wanted).place.version == "1.0.0"
+    assert bench.manager.rollback_to_version(name).place.version == "1.0.0"
 
 
 def test_a_version_that_was_never_deployed_here_is_checked_out(bench: Workbench) -> None:

@@ -39,8 +39,8 @@ def versions(bench: Workbench) -> list[str]:
 def test_all_but_the_history_and_the_pipelines_own_files_is_gone(shipped: Workbench) -> None:
     first, second = versions(shipped)
     sizes = [removal.size for removal in shipped.manager.undeploy(dry_run=True).removals]
-    done = shipped.cli("undeploy", "churn", "--yes", "--reason", "the runner is cleaned")
-    assert done == Result(
+    result = shipped.cli("undeploy", "churn", "--yes", "--reason", "the runner is cleaned")
+    assert result == Result(
         0,
         "DIRECTORY\t\tWHAT\tSIZE\n"
         f"{first}\tremoved\t\t{words.size(sizes[0])}\n"
@@ -57,8 +57,8 @@ def test_all_but_the_history_and_the_pipelines_own_files_is_gone(shipped: Workbe
 
 
 def test_with_the_history_nothing_of_tagship_is_left(shipped: Workbench) -> None:
-    done = shipped.cli("undeploy", "churn", "--history", "--yes")
-    assert "\nchurn: 2 directories and the history removed, " in done.out
+    result = shipped.cli("undeploy", "churn", "--history", "--yes")
+    assert "\nchurn: 2 directories and the history removed, " in result.out
     assert names(shipped) == OWN
     assert shipped.git("clean", "-ndX", "models") == f"Would remove {PATH}\n"
 
@@ -131,8 +131,8 @@ def test_a_folder_that_tagship_did_not_make_stays_and_is_told(shipped: Workbench
     mine = shipped.folder / "versions" / "notes"
     mine.mkdir()
     (mine / "mine").write_text("mine")
-    done = shipped.cli("undeploy", "churn", "--yes")
-    assert (done.code, done.err) == (
+    result = shipped.cli("undeploy", "churn", "--yes")
+    assert (result.code, result.err) == (
         0, "note: versions/notes was not made by tagship: it stays\n"
     )  # fmt: skip
     assert (mine / "mine").read_text() == "mine"
@@ -157,8 +157,8 @@ def test_what_a_link_among_the_versions_leads_to_is_not_touched(
     (outside / "file").write_text("theirs")
     link = shipped.folder / "versions" / "v0.1.0_20260101_000000"
     link.symlink_to(outside)
-    done = shipped.cli(command, "churn", "--yes")
-    assert done.code == 0
+    result = shipped.cli(command, "churn", "--yes")
+    assert result.code == 0
     assert not link.is_symlink() or command == "cleanup"
     assert stat.S_IMODE(outside.stat().st_mode) == 0o755
     assert (outside / "file").read_text() == "theirs"
@@ -181,12 +181,12 @@ def test_a_directory_of_another_user_stays_and_stops_no_other(
             os.chown(path, 4242, 4242, follow_symlinks=False)
     caps = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
     other = ["setpriv", "--reuid=4242", "--regid=4242", "--clear-groups", *caps]
-    done = subprocess.run(
+    result = subprocess.run(
         [*other, sys.executable, "-m", "tagship", "undeploy", "churn", "--yes"],
         cwd=shipped.repo, capture_output=True, text=True, check=False,
     )  # fmt: skip
     denied = f"{first}: Operation not permitted"
-    assert (done.returncode, done.stderr) == (
+    assert (result.returncode, result.stderr) == (
         1,
         f"error: not all of churn could be removed: {denied}\n"
         f"hint: as the owner of {shipped.folder}/versions: tagship undeploy churn\n",
@@ -255,34 +255,34 @@ def test_a_current_that_is_not_ours_is_not_removed(
     else:
         shipped.current.write_text("mine")
     before = shipped.state()
-    done = shipped.cli("undeploy", "churn", "--yes")
-    assert done.code == 1
-    assert error in done.err
+    result = shipped.cli("undeploy", "churn", "--yes")
+    assert result.code == 1
+    assert error in result.err
     assert shipped.changes(before) == set()
 
 
 def test_a_dry_run_shows_the_plan_and_changes_nothing(shipped: Workbench) -> None:
     before = shipped.state()
-    done = shipped.cli("undeploy", "churn", "--dry-run", "--json")
-    assert done.code == 0
-    plan = json.loads(done.out)
+    result = shipped.cli("undeploy", "churn", "--dry-run", "--json")
+    assert result.code == 0
+    plan = json.loads(result.out)
     assert (plan["live"], plan["dry_run"], plan["history"]) == ("1.1.0", True, False)
-    assert [one["directory"] for one in plan["removals"]] == versions(shipped)
-    assert [one["live"] for one in plan["removals"]] == [False, True]
-    told = shipped.cli("undeploy", "churn", "--dry-run").out
-    assert "\nchurn: 2 directories would be removed, " in told
+    assert [removal["directory"] for removal in plan["removals"]] == versions(shipped)
+    assert [removal["live"] for removal in plan["removals"]] == [False, True]
+    text = shipped.cli("undeploy", "churn", "--dry-run").out
+    assert "\nchurn: 2 directories would be removed, " in text
     assert shipped.changes(before) == set()
 
 
 def test_where_nothing_is_deployed_it_says_so_and_changes_nothing(bench: Workbench) -> None:
     before = bench.state()
-    done = bench.cli("undeploy", "churn")
-    assert done == Result(0, "churn is not deployed here: nothing to remove\n", "")
+    result = bench.cli("undeploy", "churn")
+    assert result == Result(0, "churn is not deployed here: nothing to remove\n", "")
     assert bench.changes(before) == set()
     bench.ship()
     bench.manager.undeploy()
     before = bench.state()
-    assert bench.cli("undeploy", "churn") == done
+    assert bench.cli("undeploy", "churn") == result
     assert bench.changes(before) == set()
 
 
@@ -366,9 +366,9 @@ def test_a_link_that_somebody_made_after_it_is_drift(shipped: Workbench) -> None
     shipped.manager.undeploy()
     shutil.copytree(shipped.repo.parent / "copy", live)
     shipped.current.symlink_to(f"versions/{live.name}")
-    done = shipped.cli("status", "churn")
-    assert done.code == 3
-    assert f"it means {live.name}, the history says nothing" in done.out
+    result = shipped.cli("status", "churn")
+    assert result.code == 3
+    assert f"it means {live.name}, the history says nothing" in result.out
 
 
 # --- cut short (tests/crash has every moment)
@@ -386,9 +386,9 @@ def _intent(bench: Workbench) -> None:
 
 def test_killed_before_the_link_was_removed_nothing_is_removed(shipped: Workbench) -> None:
     _intent(shipped)
-    done = shipped.cli("rollback", "churn", "--to", "1.1", "--yes")
-    told = "note: the undeploy of churn was cut short before anything was removed\n"
-    assert (done.code, done.err) == (0, told)
+    result = shipped.cli("rollback", "churn", "--to", "1.1", "--yes")
+    note = "note: the undeploy of churn was cut short before anything was removed\n"
+    assert (result.code, result.err) == (0, note)
     assert shipped.live() == "model 2\n"
     assert len(versions(shipped)) == 2
     assert shipped.actions()[2:] == [("undeploy", "failed", None), ("recover", "succeeded", None)]
@@ -404,8 +404,8 @@ def test_killed_after_the_link_was_removed_the_next_command_removes_the_rest(
     (shipped.folder / "versions" / first).chmod(0o755)
     (shipped.folder / "versions" / first).rename(shipped.folder / ".tagship" / "trash" / first)
     assert "a run was cut short" in shipped.cli("status", "churn").out
-    done = shipped.cli("deploy", "churn@1.0", "--yes")
-    assert (done.code, done.err) == (
+    result = shipped.cli("deploy", "churn@1.0", "--yes")
+    assert (result.code, result.err) == (
         0,
         "note: the undeploy of churn was cut short: it is done now\n"
         f"note: removed leftover files: {first}\n",

@@ -60,18 +60,18 @@ def in_place(path: Path) -> None:
 
 def in_place_and_back_in_time(path: Path) -> None:
     """Size, mode and time of modification are as they were: the time of change tells."""
-    found = path.stat()
+    before = path.stat()
     in_place(path)
-    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def by_another_file(path: Path) -> None:
-    found = path.stat()
+    before = path.stat()
     path.parent.chmod(0o755)
     path.unlink()
     path.write_bytes(b"MODEL 1\n")
     path.chmod(0o444)
-    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     path.parent.chmod(0o555)
 
 

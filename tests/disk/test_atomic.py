@@ -128,10 +128,10 @@ def test_a_link_is_replaced_as_a_link(folder: Path) -> None:
 def test_who_reads_a_link_while_it_is_swapped_never_finds_it_missing(folder: Path) -> None:
     link = folder / "current"
     atomic.swap_link(link, "v0")
-    done, seen, missed = threading.Event(), set(), []
+    finished, seen, missed = threading.Event(), set(), []
 
     def read() -> None:
-        while not done.is_set():
+        while not finished.is_set():
             try:
                 seen.add(os.readlink(link))
             except OSError as error:
@@ -141,7 +141,7 @@ def test_who_reads_a_link_while_it_is_swapped_never_finds_it_missing(folder: Pat
     reader.start()
     for number in range(500):
         atomic.swap_link(link, f"v{number % 3}")
-    done.set()
+    finished.set()
     reader.join()
     assert (seen, missed) == ({"v0", "v1", "v2"}, [])
 

@@ -47,8 +47,8 @@ def spoil(path: Path) -> None:
 def fails(bench: Workbench, command: str, error: str, hint: str, *, also: str = "") -> None:
     """The command says just this, and puts it into the history; ``also`` is all else it touches."""
     before, live = bench.state(), bench.current.readlink()
-    told = f"error: {error}\nhint: {hint}\n"
-    assert bench.cli(*command.split()) == Result(1, "", told)
+    message = f"error: {error}\nhint: {hint}\n"
+    assert bench.cli(*command.split()) == Result(1, "", message)
     assert bench.changes(before) == {HISTORY, MARK, also} - {""}
     assert bench.current.readlink() == live
     event = bench.manager.get_deployment_history()[-1]
@@ -69,21 +69,21 @@ def behind(bench: Workbench) -> Workbench:
 def test_an_object_that_is_nowhere_cannot_be_deployed(behind: Workbench) -> None:
     stored(behind, SECOND).unlink()
     stored(behind, SECOND, remote=True).unlink()
-    told = (
+    expected = (
         f"md5:{digest(SECOND)} is in neither the DVC cache nor the DVC remote",
         "push it from a machine that has it: dvc push --all-tags",
     )
-    fails(behind, "deploy churn --yes", *told)
+    fails(behind, "deploy churn --yes", *expected)
     shutil.rmtree(behind.repo.parent / "dvc-remote")
-    fails(behind, "deploy churn --yes", *told)
+    fails(behind, "deploy churn --yes", *expected)
 
 
 def test_without_a_dvc_remote_a_release_warns_and_a_fetch_fails(bench: Workbench) -> None:
     bench.dvc("remote", "remove", "store")
     bench.commit()
     warned = bench.cli("release", "churn", "--deploy")
-    told = "note: DVC has no remote: the bytes are on this machine alone (dvc remote add -d)\n"
-    assert (warned.code, warned.err) == (0, told)
+    message = "note: DVC has no remote: the bytes are on this machine alone (dvc remote add -d)\n"
+    assert (warned.code, warned.err) == (0, message)
     bench.release("model 2\n")
     stored(bench, SECOND).unlink()
     fails(bench, "deploy churn --yes", "DVC has no remote", "dvc remote add -d NAME URL")
@@ -103,8 +103,8 @@ def test_a_dvc_remote_that_cannot_be_used_fails_a_deploy_and_a_release(behind: W
 
 def test_a_spoiled_cache_is_mended_from_the_remote(behind: Workbench) -> None:
     spoil(stored(behind, SECOND))
-    done = behind.cli("deploy", "churn", "--yes")
-    assert (done.code, done.err) == (0, "")
+    result = behind.cli("deploy", "churn", "--yes")
+    assert (result.code, result.err) == (0, "")
     assert behind.live() == "model 2\n"
     assert stored(behind, SECOND).read_bytes() == SECOND
 
@@ -190,8 +190,8 @@ def test_a_history_that_cannot_be_read_stops_what_would_write_it(
     error, aside = f"{file} is not a valid history file{where}", f"mv {file} {file}.broken"
     for command in (*CHANGING, "history churn"):
         shipped.refuses(command, error, f"fix it, or start a new one: {aside}")
-    told = f"churn: drifted, live 1.1.0, latest 1.1.0\n  {error}\n    fix: {aside}\n"
-    assert shipped.cli("status", "churn") == Result(3, told, "")
+    message = f"churn: drifted, live 1.1.0, latest 1.1.0\n  {error}\n    fix: {aside}\n"
+    assert shipped.cli("status", "churn") == Result(3, message, "")
     assert shipped.cli("current", "churn") == Result(0, "1.1.0\n", "")
 
 
@@ -243,11 +243,11 @@ def test_an_intent_that_cannot_be_read_stops_what_would_recover_it(
         shipped.refuses(
             command, f"{file} is not a valid intent file{where}", f"remove it: rm {file}"
         )
-    told = (
+    message = (
         f"churn: drifted, live 1.1.0, latest 1.1.0\n  {file} is not a valid intent file{where}\n"
         f"    fix: rm {file}\n"
     )
-    assert shipped.cli("status", "churn") == Result(3, told, "")
+    assert shipped.cli("status", "churn") == Result(3, message, "")
     file.unlink()
     assert shipped.cli("rollback", "churn", "--yes").code == 0
 
@@ -270,8 +270,8 @@ def test_metadata_that_cannot_be_read_breaks_the_live_version_and_a_deploy_mends
         "    fix: tagship deploy churn@1.1.0 --force\n",
         "",
     )
-    found = shipped.cli("verify", "churn@1.1.0")
-    assert found == Result(
+    result = shipped.cli("verify", "churn@1.1.0")
+    assert result == Result(
         1,
         f"churn {directory.name} is NOT as it was released (0 files, 0 B)\n"
         f"  metadata.json {what}\n",
@@ -305,16 +305,16 @@ def put(file: Path, data: bytes) -> None:
 
 def unforeseen(bench: Workbench, commands: Sequence[str]) -> list[tuple[str, Result]]:
     """The commands that end in anything but an answer, or in an error without a hint."""
-    found = []
+    failures = []
     for command in commands:
         page = bench.repo.parent / "report.html"
-        done = bench.cli(*command.format(page=page).split())
-        lines = done.err.splitlines()
-        told = any(line.startswith("error: ") for line in lines)
+        result = bench.cli(*command.format(page=page).split())
+        lines = result.err.splitlines()
+        plain = any(line.startswith("error: ") for line in lines)
         hinted = any(line.startswith("hint: ") for line in lines)
-        if "should not have" in done.err or told != hinted:
-            found.append((command, done))
-    return found
+        if "should not have" in result.err or plain != hinted:
+            failures.append((command, result))
+    return failures
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -366,8 +366,8 @@ def test_a_current_that_is_not_ours_is_not_touched(mistaken: tuple[Workbench, st
                     "current churn --path", "cleanup churn --yes"):  # fmt: skip
         bench.refuses(command, error, hint)
     before = bench.state()
-    told = f"churn: drifted, live -, latest 1.1.0\n  {current} {what}\n    fix: {mend}\n"
-    assert bench.cli("status", "churn") == Result(3, told, "")
+    message = f"churn: drifted, live -, latest 1.1.0\n  {current} {what}\n    fix: {mend}\n"
+    assert bench.cli("status", "churn") == Result(3, message, "")
     assert bench.cli("list", "churn").code == 0
     assert bench.changes(before) == set()
     subprocess.run(mend.partition(" && ")[0].split(), check=True)
@@ -382,8 +382,8 @@ def test_a_dangling_current_is_told_and_mended(shipped: Workbench) -> None:
     mend = "tagship deploy churn@1.1.0 --force"
     shipped.refuses("current churn", error, mend)
     before = shipped.state()
-    told = f"churn: broken, live 1.1.0, latest 1.1.0\n  {error}\n    fix: {mend}\n"
-    assert shipped.cli("status", "churn") == Result(5, told, "")
+    message = f"churn: broken, live 1.1.0, latest 1.1.0\n  {error}\n    fix: {mend}\n"
+    assert shipped.cli("status", "churn") == Result(5, message, "")
     assert shipped.changes(before) == set()
     assert shipped.cli("deploy", "churn@1.1.0", "--force", "--yes").code == 0
     assert shipped.live() == "model 2\n"
@@ -405,8 +405,8 @@ def _unprivileged(bench: Workbench, command: str) -> Result:
         if shutil.which("setpriv") is None:
             pytest.skip("root without setpriv: nothing is forbidden")
         words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *words]
-    done = subprocess.run(words, cwd=bench.repo, capture_output=True, text=True, check=False)
-    return Result(done.returncode, done.stdout, done.stderr)
+    result = subprocess.run(words, cwd=bench.repo, capture_output=True, text=True, check=False)
+    return Result(result.returncode, result.stdout, result.stderr)
 
 
 @pytest.mark.parametrize("name", ["", "versions", ".tagship"])
@@ -418,9 +418,11 @@ def test_a_folder_that_cannot_be_written_refuses_before_anything_is_done(
     folder.chmod(0o555)
     try:
         for command in ("deploy churn --yes", "pin churn@1.0.0"):
-            done = _unprivileged(behind, command)
-            told = f"error: {folder} cannot be written: Permission denied\nhint: ls -ld {folder}\n"
-            assert done == Result(1, "", told)
+            result = _unprivileged(behind, command)
+            message = (
+                f"error: {folder} cannot be written: Permission denied\nhint: ls -ld {folder}\n"
+            )
+            assert result == Result(1, "", message)
         assert _unprivileged(behind, "current churn") == Result(0, "1.0.0\n", "")
     finally:
         folder.chmod(0o755)
@@ -432,10 +434,10 @@ def test_a_first_deploy_into_a_folder_that_cannot_be_written_is_refused(bench: W
     bench.release()
     before = bench.state()
     bench.folder.chmod(0o555)
-    done = _unprivileged(bench, "deploy churn --yes")
+    result = _unprivileged(bench, "deploy churn --yes")
     bench.folder.chmod(0o755)
-    told = f"error: {bench.folder} cannot be written: Permission denied\n"
-    assert done == Result(1, "", f"{told}hint: ls -ld {bench.folder}\n")
+    message = f"error: {bench.folder} cannot be written: Permission denied\n"
+    assert result == Result(1, "", f"{message}hint: ls -ld {bench.folder}\n")
     assert bench.changes(before) == set()
 
 
@@ -488,8 +490,8 @@ def test_a_model_that_cannot_be_read_hides_no_other(
         assert f"wine: broken, live -, latest -\n  {why}: {wine}" in status.out
         assert "    fix: namei -l " in status.out
         page = tmp_path / "report.html"
-        done = _unprivileged(several, f"report -o {page}")
-        assert (done.code, done.out) == (0, f"{page} shows churn, wine\n")
+        result = _unprivileged(several, f"report -o {page}")
+        assert (result.code, result.out) == (0, f"{page} shows churn, wine\n")
         assert f"it cannot be read here: {why}" in page.read_text(encoding="utf-8")
     finally:
         wine.chmod(0o755)
@@ -526,7 +528,7 @@ def test_a_loop_of_links_is_told(shipped: Workbench) -> None:
     folder = shipped.folder.parent
     shutil.move(folder, folder.with_name("moved"))
     folder.symlink_to("models")
-    done = shipped.cli("current", "churn")
-    assert done.code == 1
-    assert done.err.startswith("error: Too many levels of symbolic links: ")
-    assert "\nhint: links lead to each other: namei -l " in done.err
+    result = shipped.cli("current", "churn")
+    assert result.code == 1
+    assert result.err.startswith("error: Too many levels of symbolic links: ")
+    assert "\nhint: links lead to each other: namei -l " in result.err

@@ -113,11 +113,11 @@ def test_a_long_file_is_hashed_in_its_order_however_fast_the_disk_is(
     monkeypatch.setattr(os, "fdatasync", lambda _: time.sleep(seconds))
     data = hashlib.shake_128(b"long").digest(12 * files.AHEAD * files.BLOCK + 1)
     (tmp_path / "source").write_bytes(data)
-    told: list[int] = []
-    assert files.copy(tmp_path / "source", tmp_path / "target", told.append) == digests(data)
+    counts: list[int] = []
+    assert files.copy(tmp_path / "source", tmp_path / "target", counts.append) == digests(data)
     assert (tmp_path / "target").read_bytes() == data
     assert files.digest(tmp_path / "source") == digests(data, "source")
-    assert sum(told) == len(data)
+    assert sum(counts) == len(data)
 
 
 @pytest.mark.parametrize("fails_at", [1, 2])
@@ -247,8 +247,8 @@ def test_a_changed_version_is_found_out(
     version: Path, change: Callable[[Path], None], problems: dict[str, str], deep: bool
 ) -> None:
     change(version)
-    found = files.verify(version, FILES, deep=deep)
-    assert found == [Problem(path, what) for path, what in problems.items()]
+    result = files.verify(version, FILES, deep=deep)
+    assert result == [Problem(path, what) for path, what in problems.items()]
 
 
 def test_an_edit_that_keeps_the_size_is_found_by_hashing_alone(version: Path) -> None:

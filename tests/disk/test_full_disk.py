@@ -88,9 +88,9 @@ def mount(tmp_path: Path, templates: Path) -> Iterator[Callable[..., Disk]]:
         folder = tmp_path / f"disk-{len(mounted)}"
         folder.mkdir()
         words = ["mount", "-t", "tmpfs", "-o", f"size={size},nr_inodes={inodes}", "tmpfs"]
-        done = subprocess.run([*words, str(folder)], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"no tmpfs can be mounted: {done.stderr.strip()}")
+        result = subprocess.run([*words, str(folder)], capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            pytest.skip(f"no tmpfs can be mounted: {result.stderr.strip()}")
         mounted.append(folder)
         shutil.copytree(templates / name, folder, symlinks=True, dirs_exist_ok=True)
         return Disk(folder, cases.named(name))
@@ -108,10 +108,10 @@ def mount(tmp_path: Path, templates: Path) -> Iterator[Callable[..., Disk]]:
 def refused(disk: Disk, command: str, folder: Path, what: str) -> None:
     """The command says what is needed and what is free, and leaves nothing but its failure."""
     live = disk.place.store.current.readlink()
-    done = disk.run(command)
-    told = f"error: {re.escape(str(folder))} has no room for churn: {what}\n{HINT}"
-    assert done.code == 1
-    assert re.fullmatch(told, done.err), done.err
+    result = disk.run(command)
+    message = f"error: {re.escape(str(folder))} has no room for churn: {what}\n{HINT}"
+    assert result.code == 1
+    assert re.fullmatch(message, result.err), result.err
     assert disk.place.store.current.readlink() == live
     assert list(disk.place.disorder()) == []
     assert disk.actions()[-1][:2] == ("deploy", "failed")
@@ -167,9 +167,9 @@ def test_room_is_asked_for_twice_where_cache_and_versions_share_a_disk(
     atomic.remove_tree(bench.repo / ".dvc" / "cache")
     disk.fill("pages", 1500)  # 6.1 MB: room for one of both
     live = bench.current.readlink()
-    done = disk.run("deploy churn --yes")
-    told = "has no room for churn: 8.2 MB are needed, and 6.1 MB are free\n"
-    assert (done.code, told in done.err, bench.current.readlink()) == (1, True, live)
+    result = disk.run("deploy churn --yes")
+    message = "has no room for churn: 8.2 MB are needed, and 6.1 MB are free\n"
+    assert (result.code, message in result.err, bench.current.readlink()) == (1, True, live)
     disk.clear()
     assert disk.run("deploy churn --yes").code == 0
 
@@ -194,18 +194,18 @@ def test_a_disk_that_fills_leaves_the_old_or_the_new_version_and_the_next_comman
         monkeypatch.setattr(checkout, "_check_space", ask_and_fill)
         if name == "rollback":  # it needs no room to ask for
             disk.fill(kind, left)
-        done = disk.run(disk.case.command)
+        result = disk.run(disk.case.command)
         monkeypatch.setattr(checkout, "_check_space", asks)
-        codes.append(done.code)
+        codes.append(result.code)
         live = disk.place.live()
         assert list(disk.place.damage()) == []
         assert list(disk.place.store.staging.iterdir()) == []
-        if done.code == 0:
+        if result.code == 0:
             break
-        assert done.code == 1
-        assert TOLD.fullmatch(done.err), done.err
-        assert live == ("new" if "is live, but" in done.err else "old")
-        said.add(re.sub(r"\d{8}_\d{6}", "ID", done.err).replace(str(disk.folder), ""))
+        assert result.code == 1
+        assert TOLD.fullmatch(result.err), result.err
+        assert live == ("new" if "is live, but" in result.err else "old")
+        said.add(re.sub(r"\d{8}_\d{6}", "ID", result.err).replace(str(disk.folder), ""))
         _check_still_full(disk, live)
         disk.clear()
         first = disk.run(f"rollback {MODEL} --to {disk.place.version()} --yes")
@@ -229,9 +229,9 @@ def test_a_cache_whose_disk_fills_keeps_no_half_of_an_object(
 
     with monkeypatch.context() as patch:
         patch.setattr(checkout, "_check_space", ask_and_fill)
-        done = disk.run("deploy churn --yes")
-    assert done.code == 1
-    assert re.fullmatch(f"error: No space left on device \\(.+\\)\n{HINT}", done.err), done.err
+        result = disk.run("deploy churn --yes")
+    assert result.code == 1
+    assert re.fullmatch(f"error: No space left on device \\(.+\\)\n{HINT}", result.err), result.err
     assert [path for path in cache.rglob("*") if path.is_file()] == []
     assert list(disk.place.disorder()) == []
     assert disk.place.live() == "old"
@@ -256,8 +256,8 @@ def _check_still_full(disk: Disk, live: str) -> None:
 def test_a_cleanup_needs_no_room(mount: Callable[..., Disk], kind: str) -> None:
     disk = mount("cleanup")
     disk.fill(kind, 0)
-    done = disk.run(disk.case.command)
-    assert (done.code, done.err) == (0, "")
+    result = disk.run(disk.case.command)
+    assert (result.code, result.err) == (0, "")
     assert [event[0::2] for event in disk.actions()[-2:]] == [
         ("cleanup", "1.0.0"), ("cleanup", "1.1.0")]  # fmt: skip
     assert list(disk.place.disorder()) == []
@@ -268,8 +268,8 @@ def test_a_cleanup_needs_no_room(mount: Callable[..., Disk], kind: str) -> None:
 def test_an_undeploy_needs_no_room(mount: Callable[..., Disk], kind: str) -> None:
     disk = mount("undeploy")
     disk.fill(kind, 0)
-    done = disk.run(disk.case.command)
-    assert (done.code, done.err) == (0, "")
+    result = disk.run(disk.case.command)
+    assert (result.code, result.err) == (0, "")
     assert disk.actions()[2:] == [("undeploy", "succeeded", None)]
     assert list(disk.place.disorder()) == []
     disk.clear()
@@ -289,9 +289,11 @@ def test_a_cleanup_makes_room_for_what_a_run_could_not_record(
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, "switch", switch_and_fill)
-        done = disk.run(f"rollback {MODEL} --to 1.0.0 --yes")
-    assert (done.code, disk.place.version()) == (1, "1.0.0")
-    assert done.err.startswith("error: churn 1.0.0 is live, but the history could not be written: ")
+        result = disk.run(f"rollback {MODEL} --to 1.0.0 --yes")
+    assert (result.code, disk.place.version()) == (1, "1.0.0")
+    assert result.err.startswith(
+        "error: churn 1.0.0 is live, but the history could not be written: "
+    )
     for command in (f"rollback {MODEL} --to 1.0.0 --yes", f"pin {MODEL}@1.3.0"):
         again = disk.run(command)
         assert re.fullmatch(f"error: what a run left cannot be put in order: .+\n{HINT}", again.err)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tagship import Corrupt, ModelVersionManager
+from tagship import Corrupt, ModelVersionManager, Unavailable
 from tagship.git import run, tree
 from tests.workbench import Workbench
 
@@ -241,6 +241,59 @@ def test_what_the_batch_process_tells_of_a_path_is_what_ls_tree_tells(bench: Wor
         assert blobs.entries(commit, path) == tree.entries(repository, commit, path), path
     assert blobs.entries(commit, "plain/tool")[0].mode == "100755"
     assert blobs.entries(commit, "plain/link")[0].mode == "120000"
+
+
+def test_a_file_of_a_commit_is_found_as_git_finds_it(bench: Workbench) -> None:
+    repo = bench.repo
+    (repo / "a/b").mkdir(parents=True)
+    names = ("top.txt", "a/ü.txt", "a/b/100644 bar", "a/b/bar", "a/line\nend")
+    for name in names:
+        (repo / name).write_text(f"{name}\n")
+    (repo / os.fsdecode(b"a/\xff")).write_text("no UTF-8\n")
+    (repo / "a/link").symlink_to("b")
+    commit = bench.commit()
+    blobs = tree.Blobs(run.find(repo))
+    for name in names:
+        assert blobs.read(commit, name) == f"{name}\n".encode()
+    assert blobs.read(commit, "a/link") == b"b"
+    for absent in ("a", "a/b", "a/link/bar", "top.txt/x", "a/", "", ".", "../x", "x\0", "A/b/bar"):
+        assert blobs.read(commit, absent) is None, absent
+
+
+def test_the_files_of_an_ending_are_those_of_ls_tree_in_its_order(bench: Workbench) -> None:
+    for name in ("b.dvc", "a/x.dvc", "a.dvc", "a/y/dvc.lock", "a-b/z.dvc", "dvc.lock", "c.txt"):
+        (bench.repo / name).parent.mkdir(parents=True, exist_ok=True)
+        (bench.repo / name).write_text("\n")
+    commit = bench.commit()
+    names = bench.git("ls-tree", "-r", "--name-only", commit).splitlines()
+    blobs = tree.Blobs(run.find(bench.repo))
+    for endings in ((".dvc",), (".dvc", "dvc.lock")):
+        found = [file.path for file in blobs.ending(commit, *endings)]
+        assert found == [name for name in names if name.endswith(endings)]
+
+
+def test_what_a_fetch_brings_is_found_by_who_asked_before(bench: Workbench) -> None:
+    blobs = tree.Blobs(run.find(bench.repo))
+    path = bench.repo / "later.txt"
+    path.write_text("later\n")
+    blob = bench.git("hash-object", str(path)).strip()
+    assert blobs.content(blob) is None
+    bench.git("hash-object", "-w", str(path))
+    assert blobs.content(blob) == b"later\n"
+
+
+def test_after_a_missing_object_the_next_answers_are_of_the_next_questions(
+    bench: Workbench,
+) -> None:
+    (bench.repo / "a.txt").write_text("first\n")
+    (bench.repo / "b.txt").write_text("the second\n")
+    bench.commit()
+    ids = [bench.git("rev-parse", f"HEAD:{name}.txt").strip() for name in "ab"]
+    blobs = tree.Blobs(run.find(bench.repo))
+    with pytest.raises(Unavailable, match="Git lacks the blob 0000000000"):
+        blobs.small(["0" * 40, *ids])
+    assert blobs.small(ids) == [b"first\n", b"the second\n"]
+    assert blobs.small(ids * 400) == [b"first\n", b"the second\n"] * 400
 
 
 def test_a_link_in_git_is_not_released(bench: Workbench) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tagship import Corrupt
-from tagship.dvc import stages
+from tagship.dvc import pipeline, stages
 
 YAML = b"""
 stages:
@@ -29,7 +29,13 @@ stages:
 
 
 def _read() -> list[stages.Stage]:
-    return stages.read("dvc.lock", LOCK, YAML)
+    return _stages("dvc.lock", LOCK, YAML)
+
+
+def _stages(name: str, lock: bytes, declared: bytes) -> list[stages.Stage]:
+    """The stages of a lock, with a dvc.yaml beside it."""
+    folder = name.rpartition("/")[0]
+    return stages.read(name, lock, pipeline.at(lambda _: declared, folder))
 
 
 def test_paths_are_from_the_top_and_commands_are_lines() -> None:
@@ -65,8 +71,8 @@ stages:
   a: {cmd: a, deps: [{path: y, md5: aa}], outs: [{path: x, md5: bb}]}
   b: {cmd: b, deps: [{path: x, md5: bb}], outs: [{path: y, md5: aa}]}
 """
-    pipeline = b"stages: {a: {cmd: a}, b: {cmd: b}}"
-    found = stages.makers(stages.read("dvc.lock", lock, pipeline), "x")
+    declared = b"stages: {a: {cmd: a}, b: {cmd: b}}"
+    found = stages.makers(_stages("dvc.lock", lock, declared), "x")
     assert sorted(stage.name for stage in found) == ["a", "b"]
 
 
@@ -81,11 +87,11 @@ stages:
 )
 def test_a_lock_of_another_form_is_refused(lock: bytes) -> None:
     with pytest.raises(Corrupt, match=r"sub/dvc\.lock is not of DVC's form"):
-        stages.read("sub/dvc.lock", lock, b"")
+        _stages("sub/dvc.lock", lock, b"stages: {a: {cmd: a}}")
 
 
 def test_the_plots_of_a_stage_have_their_options() -> None:
-    pipeline = b"""
+    declared = b"""
 stages:
   train:
     cmd: t
@@ -94,7 +100,7 @@ stages:
   many: {foreach: [a], do: {cmd: m, plots: {d.csv: {y: v}}}}
 """
     lock = b"stages: {train: {cmd: t}, many@a: {cmd: m}}"
-    train, many = stages.read("sub/dvc.lock", lock, pipeline)
+    train, many = _stages("sub/dvc.lock", lock, declared)
     assert train.plots == (
         ("sub/a.csv", {}),
         ("sub/work/b.csv", {"x": "n", "cache": False}),

@@ -113,8 +113,8 @@ def mlmodel(metadata: Metadata) -> Any:
 
 def signature(metadata: Metadata) -> Any:
     """The inputs and outputs of ``MLmodel``."""
-    found: Mapping[str, str] = mlmodel(metadata).get("signature", {})
-    return {side: json.loads(text) for side, text in found.items()}
+    texts: Mapping[str, str] = mlmodel(metadata).get("signature", {})
+    return {side: json.loads(text) for side, text in texts.items()}
 
 
 def clean(text: str) -> str:
@@ -172,13 +172,13 @@ def test_what_cannot_be_described_is_refused_with_what_can(
 def test_secrets_are_cut_out_of_every_file() -> None:
     stage: Made = {**STAGE, "command": "curl https://ada:secret@example.com/x?key=secret"}
     params = {"url": "https://secret@example.com"}
-    found = export_formats.write(
+    files = export_formats.write(
         list(FORMATS),
         replace(METADATA, lineage=[stage], params=params),
         replace(ARTIFACT, description="of s3://b/k?secret", labels=("https://secret@a.b",)),
     )
-    assert "curl https://example.com/x" in found["README.md"]
-    assert [name for name, text in found.items() if "secret" in text] == []
+    assert "curl https://example.com/x" in files["README.md"]
+    assert [name for name, text in files.items() if "secret" in text] == []
 
 
 # --- Hugging Face
@@ -245,13 +245,13 @@ def test_the_hub_reads_the_metrics_that_are_numbers() -> None:
     data = card(written("huggingface")).data
     assert (data.library_name, data.tags) == ("catboost", ["classification", "tabular", "tagship"])
     assert (data.license, data.model_name) == (None, "churn")
-    assert [(one.metric_type, one.metric_value) for one in data.eval_results] == [
+    assert [(result.metric_type, result.metric_value) for result in data.eval_results] == [
         ("accuracy", 0.75),
         ("loss", 1e-05),
     ]
     assert {
-        (one.task_type, one.dataset_type, one.dataset_name, one.dataset_revision)
-        for one in data.eval_results
+        (result.task_type, result.dataset_type, result.dataset_name, result.dataset_revision)
+        for result in data.eval_results
     } == {("tabular-classification", "dvc", "churn@v1.2.0", COMMIT)}
 
 
@@ -279,8 +279,8 @@ def test_a_licence_is_named_by_a_label_alone(name: str) -> None:
         assert (front_matter(text)["license"], card(text).data.license) == ("mit", "mit")
         assert front_matter(text)["tags"] == ["tabular", "tagship"]
     else:
-        told = json.loads(text)["metadata"]["component"]
-        assert (told["licenses"], told["tags"]) == (
+        component = json.loads(text)["metadata"]["component"]
+        assert (component["licenses"], component["tags"]) == (
             [{"license": {"name": "mit"}}],
             ["tabular", "tagship"],
         )
@@ -349,20 +349,20 @@ def test_any_metric_and_any_text_round_trips_through_the_model_card(
 ) -> None:
     metadata = replace(METADATA, metrics=metrics)
     text = written("huggingface", metadata, Artifact("churn", "p", None, description, (*labels,)))
-    told = front_matter(text)
+    fields = front_matter(text)
     cleaned = {clean(name): value for name, value in metrics.items()}
     numbers = [
         {"type": name, "value": value}
         for name, value in cleaned.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     ]
-    results = told["model-index"][0]["results"] if numbers else []
-    assert [one["metrics"] for one in results] == ([numbers] if numbers else [])
-    assert told["tags"] == facts.tags(Artifact("churn", "p", labels=tuple(map(clean, labels))))
-    assert set(told) <= {"license", "library_name", "tags", "model-index"}
-    found = card(text).data.eval_results or []
-    assert [(one.metric_type, one.metric_value) for one in found] == [
-        (one["type"], one["value"]) for one in numbers
+    results = fields["model-index"][0]["results"] if numbers else []
+    assert [entry["metrics"] for entry in results] == ([numbers] if numbers else [])
+    assert fields["tags"] == facts.tags(Artifact("churn", "p", labels=tuple(map(clean, labels))))
+    assert set(fields) <= {"license", "library_name", "tags", "model-index"}
+    evaluations = card(text).data.eval_results or []
+    assert [(result.metric_type, result.metric_value) for result in evaluations] == [
+        (metric["type"], metric["value"]) for metric in numbers
     ]
     assert text.encode().decode() == text
 
@@ -385,8 +385,8 @@ def test_the_task_is_what_the_labels_say_or_the_classes(
 ) -> None:
     assert facts.task(labels, architecture) == task
     metadata = replace(METADATA, architecture=architecture)
-    told = front_matter(written("huggingface", metadata, replace(ARTIFACT, labels=labels)))
-    assert told["model-index"][0]["results"][0]["task"] == {"type": task or "other"}
+    fields = front_matter(written("huggingface", metadata, replace(ARTIFACT, labels=labels)))
+    assert fields["model-index"][0]["results"][0]["task"] == {"type": task or "other"}
 
 
 # --- CycloneDX
@@ -485,25 +485,33 @@ def test_a_folder_has_the_digest_of_its_list_and_its_files_have_their_own() -> N
     files = (File("model/a", 1, "1" * 32, "a" * 64), File("model/b", 1, "2" * 32, "b" * 64))
     stage: Made = {**STAGE, "outs": [{"path": "models/churn/model", "md5": "3" * 32 + ".dir"}]}
     metadata = replace(UNKNOWN, files=files, lineage=[stage])
-    told = json.loads(written("cyclonedx", metadata, replace(ARTIFACT, path="models/churn/model")))
-    model = told["metadata"]["component"]
+    document = json.loads(
+        written("cyclonedx", metadata, replace(ARTIFACT, path="models/churn/model"))
+    )
+    model = document["metadata"]["component"]
     assert "hashes" not in model
     assert model["properties"][-1] == {"name": "dvc:md5", "value": "3" * 32 + ".dir"}
-    assert [one["hashes"][0]["content"] for one in told["components"][:2]] == ["a" * 64, "b" * 64]
+    assert [component["hashes"][0]["content"] for component in document["components"][:2]] == [
+        "a" * 64,
+        "b" * 64,
+    ]
 
 
 def test_the_self_test_is_a_file_of_the_version_but_not_the_model() -> None:
     files = (*METADATA.files, File("self_test.json", 3, "e" * 32, "f" * 64))
-    told = json.loads(written("cyclonedx", replace(METADATA, files=files)))
-    assert told["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": "d" * 64}]
-    assert [one["name"] for one in told["components"][:2]] == ["model.cbm", "self_test.json"]
+    document = json.loads(written("cyclonedx", replace(METADATA, files=files)))
+    assert document["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": "d" * 64}]
+    assert [component["name"] for component in document["components"][:2]] == [
+        "model.cbm",
+        "self_test.json",
+    ]
 
 
 def test_data_that_a_stage_wrote_names_the_stage() -> None:
     first: Made = {**STAGE, "stage": "prepare", "outs": [{"path": "data/train", "md5": None}]}
-    told = json.loads(written("cyclonedx", replace(METADATA, lineage=[first, STAGE])))
-    data = [one for one in told["components"] if one["type"] == "data"]
-    assert [one["name"] for one in data] == ["train.py", "data/train"]
+    document = json.loads(written("cyclonedx", replace(METADATA, lineage=[first, STAGE])))
+    data = [component for component in document["components"] if component["type"] == "data"]
+    assert [component["name"] for component in data] == ["train.py", "data/train"]
     assert {"name": "dvc:stage", "value": "prepare"} in data[1]["properties"]
 
 
@@ -547,9 +555,9 @@ def test_any_metric_text_label_and_path_makes_a_valid_bill_of_materials(
     assert complaint(text) is None
     model = json.loads(text)["metadata"]["component"]
     analysis = model["modelCard"].get("quantitativeAnalysis", {"performanceMetrics": []})
-    told = {one["type"]: one["value"] for one in analysis["performanceMetrics"]}
-    assert set(told) == set(map(clean, metrics))
-    assert all(isinstance(value, str) for value in told.values())
+    measures = {metric["type"]: metric["value"] for metric in analysis["performanceMetrics"]}
+    assert set(measures) == set(map(clean, metrics))
+    assert all(isinstance(value, str) for value in measures.values())
     assert model.get("description", "") == clean(description)
 
 
@@ -557,14 +565,14 @@ def test_any_metric_text_label_and_path_makes_a_valid_bill_of_materials(
 
 
 def test_the_mlflow_model_as_it_is() -> None:
-    found = export_formats.write(["mlflow"], METADATA, ARTIFACT)
-    assert found["requirements.txt"] == "mlflow\ncatboost==1.2.10\n"
-    assert found["python_env.yaml"] == (
+    files = export_formats.write(["mlflow"], METADATA, ARTIFACT)
+    assert files["requirements.txt"] == "mlflow\ncatboost==1.2.10\n"
+    assert files["python_env.yaml"] == (
         'python: "3.11.7"\nbuild_dependencies:\n- pip\ndependencies:\n- "-r requirements.txt"\n'
     )
-    told = mlmodel(METADATA)
-    assert told.pop("signature").keys() == {"inputs", "outputs"}
-    assert told == {
+    fields = mlmodel(METADATA)
+    assert fields.pop("signature").keys() == {"inputs", "outputs"}
+    assert fields == {
         "flavors": {
             "catboost": {
                 "data": "model.cbm",
@@ -592,24 +600,24 @@ def test_the_mlflow_model_as_it_is() -> None:
 
 
 def test_a_network_stays_where_it_is_and_brings_a_backend() -> None:
-    told = mlmodel(NETWORK)["flavors"]
-    assert told["keras"] == {
+    flavors = mlmodel(NETWORK)["flavors"]
+    assert flavors["keras"] == {
         "data": "model", "save_exported_model": False, "keras_version": "3.15.1"
     }  # fmt: skip
-    assert told["python_function"] == {
+    assert flavors["python_function"] == {
         "loader_module": "mlflow.keras",
         "env": {"virtualenv": "python_env.yaml"},
         "python_version": "3.11.7",
     }
-    found = export_formats.write(["mlflow"], NETWORK, ARTIFACT)
-    assert found["requirements.txt"] == "mlflow\nkeras==3.15.1\ntensorflow\n"
+    files = export_formats.write(["mlflow"], NETWORK, ARTIFACT)
+    assert files["requirements.txt"] == "mlflow\nkeras==3.15.1\ntensorflow\n"
 
 
 def test_what_was_never_loaded_has_no_signature_and_no_pinned_version() -> None:
     metadata = replace(NETWORK, framework=None, architecture=None, tools={"python": "3.11.7"})
     assert signature(metadata) == {}
-    found = export_formats.write(["mlflow"], metadata, ARTIFACT)
-    assert found["requirements.txt"] == "mlflow\nkeras\ntensorflow\n"
+    files = export_formats.write(["mlflow"], metadata, ARTIFACT)
+    assert files["requirements.txt"] == "mlflow\nkeras\ntensorflow\n"
 
 
 def column(name: str, kind: str) -> dict[str, Any]:
@@ -666,9 +674,9 @@ def test_what_comes_out_is_of_the_type_of_the_labels(
     ids=["one", "integers", "two with names", "texts"],
 )  # fmt: skip
 def test_a_tensor_has_keras_own_type_and_shape(changes: dict[str, Any], inputs: Any) -> None:
-    told = signature(replace(NETWORK, architecture={**KERAS, **changes}))
-    assert told.get("inputs") == inputs
-    assert told["outputs"] == [tensor("float32", -1, 5)]
+    sides = signature(replace(NETWORK, architecture={**KERAS, **changes}))
+    assert sides.get("inputs") == inputs
+    assert sides["outputs"] == [tensor("float32", -1, 5)]
 
 
 @odd
@@ -677,9 +685,9 @@ def test_any_name_of_a_feature_and_a_file_round_trips_through_the_mlflow_model(
     features: list[str], path: str
 ) -> None:
     metadata = replace(METADATA, path=path, architecture={**CATBOOST, "features": features})
-    told = mlmodel(metadata)
-    assert told["flavors"]["catboost"]["data"] == clean(path)
-    names = [one["name"] for one in json.loads(told["signature"]["inputs"])]
+    fields = mlmodel(metadata)
+    assert fields["flavors"]["catboost"]["data"] == clean(path)
+    names = [column["name"] for column in json.loads(fields["signature"]["inputs"])]
     assert names == list(map(clean, features))
 
 

@@ -73,7 +73,7 @@ def test_what_is_read_of_a_version_is_never_an_old_answer(bench: Workbench) -> N
     assert resolve("churn", bench.repo).version == "1.0.0"
     path = bench.current.resolve() / "metadata.json"
     before, good = path.stat(), path.read_bytes()
-    for data, told in [
+    for data, error in [
         (good.replace(b'"version": "1.0.0"', b'"version": "9.0.0"'), None),
         (good.replace(b'"tagger": "', b'"tagger":["'), "line "),
         (good.replace(b'"tagger": "', b'"tagge_": "'), "tag.tagger is missing"),
@@ -82,10 +82,10 @@ def test_what_is_read_of_a_version_is_never_an_old_answer(bench: Workbench) -> N
         path.write_bytes(data)
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         assert path.stat().st_size == before.st_size
-        if told is None:
+        if error is None:
             assert resolve("churn", bench.repo).version == json.loads(data)["version"]
             continue
-        with pytest.raises(Corrupt, match=told):
+        with pytest.raises(Corrupt, match=error):
             resolve("churn", bench.repo)
     path.write_bytes(good)
     assert resolve("churn", bench.repo).version == "1.0.0"
@@ -150,10 +150,10 @@ def test_loading_imports_neither_git_nor_dvc(bench: Workbench) -> None:
         "import sys, json, tagship; tagship.load('churn', loader=str);"
         "print(json.dumps([m for m in ('git', 'dvc', 'rich') if m in sys.modules]))"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], cwd=bench.repo, capture_output=True, text=True, check=True
     )
-    assert json.loads(done.stdout) == []
+    assert json.loads(result.stdout) == []
 
 
 @pytest.mark.parametrize("kind", ["folder", "foreign"])

@@ -34,23 +34,24 @@ def events(story: str) -> list[Event]:
         "0": ("undeploy", "succeeded"),
         "x0": ("undeploy", "failed"),
     }
-    told = []
+    past = []
     for seq, word in enumerate(story.split(), 1):
         sign = word if word in kinds else word.rstrip("0123456789ab")
         (action, status), where = kinds[sign], place(word.removeprefix(sign) or "9")
-        told.append(
+        past.append(
             Event(
                 seq, f"20261120_{seq:06}", AT, action, status, "m", where.version,
                 directory=where.directory,
             )
         )  # fmt: skip
-    return told
+    return past
 
 
 def short(places: Sequence[Place | None]) -> str:
     """Places as in a story."""
     return " ".join(
-        f"{one.version[0]}{one.directory[-1].replace('a', '')}" if one else "none" for one in places
+        f"{place.version[0]}{place.directory[-1].replace('a', '')}" if place else "none"
+        for place in places
     )
 
 
@@ -68,14 +69,14 @@ def short(places: Sequence[Place | None]) -> str:
     ],
 )
 def test_what_a_rollback_left(story: str, left: bool) -> None:
-    told: list[Event] = []
+    past: list[Event] = []
     live: Place | None = None
     for event in events(story):
-        told.append(replace(event, previous=live))
+        past.append(replace(event, previous=live))
         live = event.place if event.switched else live
-    found = history.left_by_rollback(told, "2.0.0")
-    assert (found is not None) == left
-    assert found is None or found.action == "rollback"
+    rollback = history.left_by_rollback(past, "2.0.0")
+    assert (rollback is not None) == left
+    assert rollback is None or rollback.action == "rollback"
 
 
 @pytest.mark.parametrize(
@@ -123,9 +124,9 @@ def test_what_a_rollback_left(story: str, left: bool) -> None:
 def test_a_rollback_goes_to_the_last_good_version_before_the_live_one(
     story: str, live: str | None, line: str, target: str
 ) -> None:
-    told = events(story)
-    assert short(history.good(told)) == line
-    assert short([history.rollback_target(told, place(live) if live else None)]) == target
+    past = events(story)
+    assert short(history.good(past)) == line
+    assert short([history.rollback_target(past, place(live) if live else None)]) == target
 
 
 @pytest.mark.parametrize(
@@ -159,9 +160,9 @@ def test_what_was_ever_good_stands_by_when_it_was_last_live(story: str, deployed
 def test_after_an_undeploy_nothing_should_be_live_and_a_rollback_returns_to_what_was(
     story: str, good: str, target: str
 ) -> None:
-    told = events(story)
-    assert short([history.last_good(told)]) == good
-    assert short([history.rollback_target(told, None)]) == target
+    past = events(story)
+    assert short([history.last_good(past)]) == good
+    assert short([history.rollback_target(past, None)]) == target
 
 
 steps = st.tuples(
@@ -175,27 +176,27 @@ places = st.sampled_from(["1", "2", "2b", "3", "9"]).map(place)
 def test_rollbacks_always_leave_the_live_version_and_come_to_an_end(
     story: str, live: Place | None
 ) -> None:
-    told = events(story)
-    for _ in range(len(told) + 1):
-        target = history.rollback_target(told, live)
+    past = events(story)
+    for _ in range(len(past) + 1):
+        target = history.rollback_target(past, live)
         if target is None:
             return
         assert live is None or target.version != live.version
-        told += events(f"-{short([target])}")
+        past += events(f"-{short([target])}")
         live = target
     pytest.fail("the rollbacks go on and on")
 
 
 @given(stories)
 def test_each_rollback_goes_further_back(story: str) -> None:
-    told = events(story)
-    line = history.good(told)
+    past = events(story)
+    line = history.good(past)
     while line:
-        target = history.rollback_target(told, line[-1])
+        target = history.rollback_target(past, line[-1])
         if target is None:
             return
-        told += events(f"-{short([target])}")
-        shorter = history.good(told)
+        past += events(f"-{short([target])}")
+        shorter = history.good(past)
         assert shorter == line[: len(shorter)]
         assert len(shorter) < len(line)
         line = shorter
@@ -205,19 +206,19 @@ def test_each_rollback_goes_further_back(story: str) -> None:
 def test_the_last_events_tell_the_same_as_all_of_them(
     story: str, live: Place | None, recent: int
 ) -> None:
-    told = events(story)
+    past = events(story)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(history, "RECENT", recent)
-        found = history.last_good(told), history.rollback_target(told, live)
-    line = history.good(told)
-    assert found == (line[-1] if line else None, history.rollback_target(told, live))
+        from_recent = history.last_good(past), history.rollback_target(past, live)
+    line = history.good(past)
+    assert from_recent == (line[-1] if line else None, history.rollback_target(past, live))
 
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("now", "taken", "identity"),
+    ("now", "used", "identity"),
     [
         pytest.param(NOON, [], "20261120_120000", id="free"),
         pytest.param(
@@ -245,9 +246,9 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
     ],
 )
 def test_a_deployment_id_is_the_first_second_that_is_not_taken(
-    now: datetime, taken: list[str], identity: str
+    now: datetime, used: list[str], identity: str
 ) -> None:
-    assert history.next_id(now, taken.__contains__) == identity
+    assert history.next_id(now, used.__contains__) == identity
 
 
 @given(
@@ -261,9 +262,9 @@ def test_a_directory_name_and_its_version_and_id_are_inverses(text: str, seconds
 
 
 def test_the_tag_object_of_a_version_is_that_of_its_last_deployment_here() -> None:
-    told = [
+    past = [
         Event(**{**vars(event), "tag_object": f"t{event.seq}"})
         for event in events("+1 +2 +1b x+1 ~1")
     ]
-    assert history.tag_object_of(told, "1.0.0") == "t3"
-    assert history.tag_object_of(told, "3.0.0") is None
+    assert history.tag_object_of(past, "1.0.0") == "t3"
+    assert history.tag_object_of(past, "3.0.0") is None

@@ -81,17 +81,17 @@ def test_what_is_appended_is_read_again_and_numbered_on(
     mark.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
     journal.append(file, *past)
-    told = journal.append(file, *new)
+    appended = journal.append(file, *new)
     events = [replace(event, seq=number) for number, event in enumerate([*past, *new], 1)]
     marked = journal.read(file)
     mark.unlink()
-    for found in (told, marked, journal.read(file)):
-        assert list(found) == [found[index] for index in range(len(found))] == events
-        assert list(found[-2:]) == events[-2:]
-        assert found.last_seq == len(events)
-        named = [event for event in found.about(name) if _names(event, name)]
+    for all_events in (appended, marked, journal.read(file)):
+        assert list(all_events) == [all_events[index] for index in range(len(all_events))] == events
+        assert list(all_events[-2:]) == events[-2:]
+        assert all_events.last_seq == len(events)
+        named = [event for event in all_events.about(name) if _names(event, name)]
         assert named == [event for event in events if _names(event, name)]
-        assert found.has(name) == any(event.id == name for event in events)
+        assert all_events.has(name) == any(event.id == name for event in events)
 
 
 def _names(event: Event, name: str) -> bool:
@@ -338,12 +338,12 @@ def test_commands_read_few_events_of_a_long_history(
         "deploy": lambda: bench.manager.deploy("1.0.0"),
         "cleanup": bench.manager.cleanup_old_versions,
     }
-    told: dict[str, int] = {}
+    events_read: dict[str, int] = {}
     for name, act in acts.items():
         counts.clear()
         act()
-        told[name] = sum(counts)
-    assert max(told.values()) < 300, told
+        events_read[name] = sum(counts)
+    assert max(events_read.values()) < 300, events_read
 
 
 def test_a_number_of_events_is_one_or_more(shipped: Workbench) -> None:

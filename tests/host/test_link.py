@@ -63,11 +63,11 @@ def test_no_module_is_imported_that_click_and_the_tool_do_not_need(
         "print(*sorted(name for name in set(sys.modules) - before if '.' not in name))\n"
         "print(*sorted(name for name in sys.modules if name.startswith('tagship.')))\n"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program, *command],
         cwd=shipped.repo, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    others, ours = done.stdout.splitlines()
+    others, ours = result.stdout.splitlines()
     names = (
         "cli", "errors", "host", "host.link", "host.project",
         "registry", "registry.project_files", "text", "text.escape", "text.words",

@@ -256,7 +256,7 @@ rows(
     ["../x", "/etc/passwd", "a/../../x", ".git/config", ".dvc/config", ".GIT/config", ".git./x",
      ".git ./config", ".g\u200cit/config", "git~1/config", ".git::$INDEX_ALLOCATION/config", "",
      ".", "/", "C:/x", "\\\\host\\x", "a\0b", "a\nb", "a\x1b[2Jb", "a\x9bb", "x" * 256, "${HOME}"],
-    _placed, refused="is not a path in the repository|has no path|is a template", reads=None,
+    _placed, refused="is not a path in the repository|has no path|cannot be resolved", reads=None,
 )  # fmt: skip
 rows(
     "an artifact at",
@@ -481,6 +481,75 @@ def _(box: Sandbox) -> None:
 def _(box: Sandbox) -> None:
     box.write("metrics.json", "[" * 100_000)
     box.release()
+
+
+# --- templates in dvc.yaml
+
+
+def _templated(box: Sandbox, declared: Any) -> None:
+    box.write("dvc.yaml", json.dumps({"artifacts": {"churn": {"path": "${p}"}}, **declared}))
+    box.release()
+
+
+def _param(box: Sandbox, value: Any) -> None:
+    box.write("params.yaml", json.dumps({"p": value}))
+    _templated(box, {})
+
+
+rows(
+    "a template that stands for",
+    ["../x", "/etc/passwd", ".git/config", "${p}", "a\x1b[2Jb", "", "x" * 70_000, 7, None, ["a"],
+     {"a": 1}],
+    _param,
+    refused="is not a path in the repository|has no path|cannot be resolved|is tracked by neither",
+    reads=None,
+)  # fmt: skip
+
+
+def _vars(box: Sandbox, given: Any) -> None:
+    box.link("link.yaml", box.victim / "data.json")
+    _templated(box, {"vars": given})
+
+
+rows(
+    "vars of dvc.yaml are",
+    [["/etc/passwd"], ["../victim/data.json"], [".git/config"], [".dvc/config"], ["link.yaml"],
+     ["x:y:z"], ["\0"], ["a\nb"], 7, "x", [7], [{"p": "../x"}], {"p": "x"}],
+    _vars,
+    refused="cannot be resolved|is not a path in the repository", reads=None,
+)  # fmt: skip
+
+
+@case("values for templates are aliases upon aliases", "cannot be resolved", reads=None)
+def _(box: Sandbox) -> None:
+    box.write("bomb.yaml", BOMB)
+    _templated(box, {"vars": ["bomb.yaml"]})
+
+
+@case("values for templates are a program", "'m' is not|is tracked by neither", reads=None,
+      process=True)  # fmt: skip
+def _(box: Sandbox) -> None:
+    box.write("conf.py", box.python("conf") + "p = 'm'\n")
+    _templated(box, {"vars": ["conf.py"]})
+
+
+@case("a matrix of a billion stages", live=NEW)
+def _(box: Sandbox) -> None:
+    many = list(range(1000))
+    stage = {"matrix": {"a": many, "b": many, "c": many}, "cmd": "x", "outs": ["${item.a}"]}
+    box.write("dvc.lock", "schema: '2.0'\nstages: {x@1-1-1: {cmd: x, outs: []}}\n")
+    box.write("params.yaml", json.dumps({"p": PATH}))
+    box.bench.train(NEW)
+    _templated(box, {"stages": {"x": stage}})
+
+
+@case("templates of templates of templates", live=NEW)
+def _(box: Sandbox) -> None:
+    box.write("params.yaml", json.dumps({"p": PATH, "long": "x" * 100_000}))
+    box.write("dvc.lock", "schema: '2.0'\nstages: {x@0: {cmd: x, outs: []}}\n")
+    stage = {"foreach": list(range(1000)), "do": {"cmd": "x", "outs": ["${long}" * 1000]}}
+    box.bench.train(NEW)
+    _templated(box, {"stages": {"x": stage}})
 
 
 @case("dvc.yaml of 50 MB", "dvc.yaml is not valid YAML", reads=None)

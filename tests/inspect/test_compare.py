@@ -56,28 +56,33 @@ def two(bench: Workbench) -> Workbench:
 
 
 def test_by_default_the_live_version_is_held_against_the_latest(two: Workbench) -> None:
-    found = two.manager.compare()
-    assert (found.before.version, found.before.live) == ("1.0.0", True)
-    assert (found.after.version, found.after.live, found.after.on_disk) == ("1.1.0", False, False)
-    assert [(m.name, m.difference, m.verdict, m.note) for m in found.metrics] == [
+    comparison = two.manager.compare()
+    assert (comparison.before.version, comparison.before.live) == ("1.0.0", True)
+    assert (comparison.after.version, comparison.after.live, comparison.after.on_disk) == (
+        "1.1.0",
+        False,
+        False,
+    )
+    assert [(m.name, m.difference, m.verdict, m.note) for m in comparison.metrics] == [
         ("accuracy", 0.125, "better", None),
         ("loss", None, None, "new"),
     ]
-    assert found.params == (Change("train.depth", 4, 6),)
-    assert [change.name for change in found.inputs] == ["data.txt", "scores.json"]
-    assert found.commands == ()
-    assert found.architecture is None  # neither was loaded
-    assert found.self_test == (Change("input", [2], [3]),)
-    assert [commit.subject for commit in found.commits] == [
+    assert comparison.params == (Change("train.depth", 4, 6),)
+    assert [change.name for change in comparison.inputs] == ["data.txt", "scores.json"]
+    assert comparison.commands == ()
+    assert comparison.architecture is None  # neither was loaded
+    assert comparison.self_test == (Change("input", [2], [3]),)
+    assert [commit.subject for commit in comparison.commits] == [
         "Write it down", "Train on more data"
     ]  # fmt: skip
-    assert (found.ahead, found.behind) == (2, 0)
+    assert (comparison.ahead, comparison.behind) == (2, 0)
 
 
 def test_it_reads_well_in_a_pipe(two: Workbench) -> None:
     first, second = (two.git("rev-parse", f"churn@v{v}^{{}}").strip() for v in ("1.0.0", "1.1.0"))
     md5s = "".join(
-        f"{one.name}\t{one.before[:10]}\t{one.after[:10]}\n" for one in two.manager.compare().inputs
+        f"{change.name}\t{change.before[:10]}\t{change.after[:10]}\n"
+        for change in two.manager.compare().inputs
     )
     assert two.cli("compare", "churn").out == (
         "churn: 1.0.0 -> 1.1.0\n"
@@ -140,10 +145,10 @@ def test_markdown_takes_no_text_for_anything_else() -> None:
 
 def test_one_version_is_held_against_the_live_one(two: Workbench) -> None:
     two.manager.deploy("1.1")
-    found = json.loads(two.cli("compare", "churn", "1.0", "--json").out)
-    assert (found["before"]["version"], found["after"]["version"]) == ("1.1.0", "1.0.0")
-    assert (found["ahead"], found["behind"]) == (0, 2)
-    assert found["metrics"][0]["verdict"] == "worse"
+    comparison = json.loads(two.cli("compare", "churn", "1.0", "--json").out)
+    assert (comparison["before"]["version"], comparison["after"]["version"]) == ("1.1.0", "1.0.0")
+    assert (comparison["ahead"], comparison["behind"]) == (0, 2)
+    assert comparison["metrics"][0]["verdict"] == "worse"
     assert "2 commits in 1.1.0 alone" in two.cli("compare", "churn", "1.0").out
 
 
@@ -157,15 +162,15 @@ def test_where_the_live_version_is_the_latest_the_one_before_it_is_held_against_
     two: Workbench,
 ) -> None:
     two.manager.deploy("1.1")
-    found = two.manager.compare()
-    assert (found.before.version, found.after.version) == ("1.0.0", "1.1.0")
-    assert found.after.live
+    comparison = two.manager.compare()
+    assert (comparison.before.version, comparison.after.version) == ("1.0.0", "1.1.0")
+    assert comparison.after.live
 
 
 def test_a_first_version_has_only_itself_to_be_held_against(bench: Workbench) -> None:
     bench.ship()
-    found = bench.manager.compare()
-    assert (found.before.version, found.after.version) == ("1.0.0", "1.0.0")
+    comparison = bench.manager.compare()
+    assert (comparison.before.version, comparison.after.version) == ("1.0.0", "1.0.0")
 
 
 def test_what_the_settings_say_of_a_metric_decides(two: Workbench) -> None:
@@ -229,11 +234,11 @@ def test_a_shallow_clone_says_what_it_cannot_know(two: Workbench, tmp_path: Path
     shallow = Workbench(tmp_path / "elsewhere" / "repo", two.monkeypatch, two.capture)
     shallow.git("fetch", "--quiet", "--depth", "1", "origin", "tag", "churn@v1.0.0")
     shallow.git("fetch", "--quiet", "--depth", "1", "origin", "tag", "churn@v1.1.0")
-    found = shallow.manager.compare("1.0", "1.1")
-    assert (found.ahead, found.behind, found.commits) == (None, None, ())
-    told = "shallow or incomplete clone: git fetch --unshallow --tags"
-    assert f"commits: n/a ({told})\n" in shallow.cli("compare", "churn", "1.0", "1.1").out
-    assert f"({told})" in shallow.cli("compare", "churn", "1.0", "1.1", "--markdown").out
+    comparison = shallow.manager.compare("1.0", "1.1")
+    assert (comparison.ahead, comparison.behind, comparison.commits) == (None, None, ())
+    why = "shallow or incomplete clone: git fetch --unshallow --tags"
+    assert f"commits: n/a ({why})\n" in shallow.cli("compare", "churn", "1.0", "1.1").out
+    assert f"({why})" in shallow.cli("compare", "churn", "1.0", "1.1", "--markdown").out
     assert '"ahead": null' in shallow.cli("compare", "churn", "1.0", "1.1", "--json").out
     (tmp_path / "elsewhere" / "dvc-remote").symlink_to(two.repo.parent / "dvc-remote")
     shallow.manager.deploy("1.0")
@@ -253,8 +258,8 @@ def test_a_shallow_clone_that_holds_both_counts(shipped: Workbench, tmp_path: Pa
     origin = f"file://{shipped.repo.parent}/origin.git"
     shipped.git("clone", "--quiet", "--depth", "5", origin, str(clone))
     shallow = Workbench(clone, shipped.monkeypatch, shipped.capture)
-    found = shallow.manager.compare("1.1", "1.2")
-    assert (found.ahead, found.behind) == (4, 0)
+    comparison = shallow.manager.compare("1.1", "1.2")
+    assert (comparison.ahead, comparison.behind) == (4, 0)
 
 
 def test_a_version_may_be_named_by_its_stage(two: Workbench) -> None:
@@ -263,7 +268,7 @@ def test_a_version_may_be_named_by_its_stage(two: Workbench) -> None:
         assert two.cli("compare", "churn", stage, "1.1").out.startswith("churn: 1.0.0 -> 1.1.0\n")
         assert str(two.manager.show(stage).version) == version
     two.refuses("compare churn '#test' 1.1", "no version of churn holds the stage test",
-                "gto show churn")  # fmt: skip
+                "git fetch --tags; or: gto show churn")  # fmt: skip
 
 
 def test_commits_that_are_many_are_counted_and_the_newest_listed(
@@ -275,8 +280,8 @@ def test_commits_that_are_many_are_counted_and_the_newest_listed(
         bench.commit(f"Change {number}")
     bench.train("model 2\n")
     bench.release()
-    found = bench.manager.compare()
-    assert (len(found.commits), found.ahead) == (2, 5)
+    comparison = bench.manager.compare()
+    assert (len(comparison.commits), comparison.ahead) == (2, 5)
     assert "...\t\t\tand 3 commits more\n" in bench.cli("compare", "churn").out
 
 
@@ -285,9 +290,13 @@ def test_bad_input_is_told(two: Workbench, bench: Workbench) -> None:
     two.refuses(
         "compare churn 1.0 1.11.0",
         "churn has no version 1.11.0",
-        "tagship list churn; did you mean 1.1.0?",
+        "git fetch --tags; or: tagship list churn; did you mean 1.1.0?",
     )
-    two.refuses("compare churn 1.0 9", "churn has no version 9", "tagship list churn")
+    two.refuses(
+        "compare churn 1.0 9",
+        "churn has no version 9",
+        "git fetch --tags; or: tagship list churn",
+    )
     result = two.cli("compare", "churn", "--json", "--markdown")
     assert result.code == 2
     assert "--json and --markdown do not go together" in result.err
@@ -322,10 +331,10 @@ def test_no_secret_and_no_odd_yaml_value_comes_out(bench: Workbench) -> None:
     )
     bench.commit("See https://user:s3cret@db.example/x")
     bench.ship()
-    found = bench.cli("compare", "churn", "--json")
-    assert found.code == 0
-    assert json.loads(found.out, parse_constant=pytest.fail)["params"] == []
+    result = bench.cli("compare", "churn", "--json")
+    assert result.code == 0
+    assert json.loads(result.out, parse_constant=pytest.fail)["params"] == []
     shown = bench.cli("show", "churn", "--json")
     params = json.loads(shown.out, parse_constant=pytest.fail)["params"]
     assert params == {"day": "2024-01-01", "rate": "nan", "db": "https://db.example/x"}
-    assert "s3cret" not in found.out + bench.cli("compare", "churn").out
+    assert "s3cret" not in result.out + bench.cli("compare", "churn").out

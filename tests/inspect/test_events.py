@@ -49,16 +49,16 @@ STORY = [
     ],
 )
 def test_what_was_live_then(hour: float, version: str | None) -> None:
-    found = history.live_at(STORY, DAY + hour * HOUR)
-    assert (found.place.version if found else None) == version
+    period = history.live_at(STORY, DAY + hour * HOUR)
+    assert (period.place.version if period else None) == version
 
 
 def test_the_periods_follow_each_other() -> None:
-    found = history.periods(STORY)
-    assert [(one.place.version, one.event.seq) for one in found] == [
+    periods = history.periods(STORY)
+    assert [(period.place.version, period.event.seq) for period in periods] == [
         ("1.0.0", 1), ("1.1.0", 2), ("1.0.0", 5)
     ]  # fmt: skip
-    assert [one.until for one in found] == [found[1].since, found[2].since, None]
+    assert [period.until for period in periods] == [periods[1].since, periods[2].since, None]
 
 
 def test_a_rejected_version_was_live_until_its_rejection_and_then_nothing_was() -> None:
@@ -67,7 +67,7 @@ def test_a_rejected_version_was_live_until_its_rejection_and_then_nothing_was() 
         Event(2, "b", clock.stamp(DAY + 9 * HOUR), "reject", "succeeded", "m", "1.0.0",
               directory=rejected[0].directory)
     )  # fmt: skip
-    assert [one.until for one in history.periods(rejected)] == [DAY + 9 * HOUR]
+    assert [period.until for period in history.periods(rejected)] == [DAY + 9 * HOUR]
     assert history.live_at(rejected, DAY + 8.5 * HOUR) is not None
     assert history.live_at(rejected, DAY + 9 * HOUR) is None
 
@@ -82,10 +82,10 @@ def test_a_version_was_live_until_it_was_undeployed(status: str, ended: bool) ->
 
 def test_a_clock_that_went_back_does_not_change_the_order() -> None:
     story = [event(1, "deploy", "1.0.0", 12), event(2, "deploy", "1.1.0", 11)]
-    assert [one.place.version for one in history.periods(story)] == ["1.0.0", "1.1.0"]
-    found = history.live_at(story, DAY + 13 * HOUR)
-    assert found is not None
-    assert found.place == Place("1.1.0", "v1.1.0_20261120_000002")
+    assert [period.place.version for period in history.periods(story)] == ["1.0.0", "1.1.0"]
+    period = history.live_at(story, DAY + 13 * HOUR)
+    assert period is not None
+    assert period.place == Place("1.1.0", "v1.1.0_20261120_000002")
 
 
 def test_an_event_whose_date_is_none_is_told() -> None:
@@ -104,7 +104,7 @@ def test_an_event_whose_duration_is_none_is_told(duration: float) -> None:
 
 def test_events_are_chosen_by_when_they_began_and_by_what_they_are() -> None:
     def seqs(since: datetime | None, *actions: str) -> list[int]:
-        return [one.seq for one in history.choose(STORY, since, actions)]
+        return [event.seq for event in history.choose(STORY, since, actions)]
 
     assert seqs(None) == [1, 2, 3, 4, 5]
     assert seqs(DAY + 10 * HOUR) == [2, 3, 4, 5]
@@ -160,12 +160,12 @@ def test_a_version_is_not_taken_where_it_would_mean_nothing(
 
 
 def test_the_actions_of_the_command_line_are_those_of_the_history(shipped: Workbench) -> None:
-    told = shipped.cli("history", "churn", "--action", "delete").err
-    assert told.endswith(f" is not one of {', '.join(map(repr, history.ACTIONS))}.\n")
+    error = shipped.cli("history", "churn", "--action", "delete").err
+    assert error.endswith(f" is not one of {', '.join(map(repr, history.ACTIONS))}.\n")
 
 
 @pytest.fixture
-def told(shipped: Workbench) -> Workbench:
+def recorded(shipped: Workbench) -> Workbench:
     """1.0.0 and 1.1.0 deployed, gone back to 1.0.0, at hours of our own; ``wine`` deployed."""
     shipped.manager.rollback_to_version(reason="wrong on snow")
     path = shipped.folder / history.FILE_NAME
@@ -184,35 +184,40 @@ def told(shipped: Workbench) -> Workbench:
     return shipped
 
 
-def test_what_was_live_and_why(told: Workbench) -> None:
-    assert told.cli("history", "churn", "--at", "2026-11-20T12:00Z").out == (
+def test_what_was_live_and_why(recorded: Workbench) -> None:
+    assert recorded.cli("history", "churn", "--at", "2026-11-20T12:00Z").out == (
         "churn: 1.1.0 was live at 2026-11-20 12:00:00 UTC\n"
         "  since 2026-11-20 10:00:00, until 2026-11-20 14:00:00\n"
         "  deploy 20261120_100000 by ada on edge-1\n"
     )
-    assert told.cli("history", "churn", "--at", "2026-11-20T15:00").out == (
+    assert recorded.cli("history", "churn", "--at", "2026-11-20T15:00").out == (
         "churn: 1.0.0 was live at 2026-11-20 15:00:00 UTC\n"
         "  since 2026-11-20 14:00:00, and is live still\n"
         "  rollback 20261120_140000 by ada on edge-1: wrong on snow\n"
     )
-    assert told.cli("history", "churn", "--at", "2026-11-20").out == (
+    assert recorded.cli("history", "churn", "--at", "2026-11-20").out == (
         "churn: nothing was live here at 2026-11-20 00:00:00 UTC\n"
     )
 
 
-def test_what_was_live_of_all_models_one_of_which_is_declared_no_more(told: Workbench) -> None:
-    result = told.cli("history", "--all", "--at", "2026-11-20T09:30", "--json")
+def test_what_was_live_of_all_models_one_of_which_is_declared_no_more(recorded: Workbench) -> None:
+    result = recorded.cli("history", "--all", "--at", "2026-11-20T09:30", "--json")
     assert [
-        (one["model"], one["moment"], one["period"]["place"]["version"], one["period"]["since"])
-        for one in json.loads(result.out)
+        (
+            answer["model"],
+            answer["moment"],
+            answer["period"]["place"]["version"],
+            answer["period"]["since"],
+        )
+        for answer in json.loads(result.out)
     ] == [
         ("churn", "2026-11-20T09:30:00Z", "1.0.0", "2026-11-20T08:00:00Z"),
         ("wine", "2026-11-20T09:30:00Z", "1.0.0", "2026-11-20T09:00:00Z"),
     ]
 
 
-def test_the_events_of_all_models_stand_by_time(told: Workbench) -> None:
-    lines = told.cli("history", "--all").out.splitlines()
+def test_the_events_of_all_models_stand_by_time(recorded: Workbench) -> None:
+    lines = recorded.cli("history", "--all").out.splitlines()
     assert lines[0].split("\t")[:3] == ["MODEL", "SEQ", "AT (UTC)"]
     assert [line.split("\t")[:3] for line in lines[1:]] == [
         ["churn", "1", "2026-11-20 08:00:00"],
@@ -222,16 +227,16 @@ def test_the_events_of_all_models_stand_by_time(told: Workbench) -> None:
     ]
 
 
-def test_events_since_and_of_a_kind(told: Workbench) -> None:
+def test_events_since_and_of_a_kind(recorded: Workbench) -> None:
     def seqs(*options: str) -> list[int]:
-        found = json.loads(told.cli("history", "churn", "--json", *options).out)
-        return [one["seq"] for one in found]
+        events = json.loads(recorded.cli("history", "churn", "--json", *options).out)
+        return [event["seq"] for event in events]
 
     assert seqs("--since", "2026-11-20T10:00Z") == [2, 3]
     assert seqs("--action", "rollback") == [3]
     assert seqs("--action", "rollback", "--action", "deploy", "--limit", "2") == [2, 3]
     assert seqs("--action", "cleanup") == []
-    manager = told.manager
+    manager = recorded.manager
     assert [e.seq for e in manager.get_deployment_history(since="2026-11-20T12:00")] == [3]
     assert [e.seq for e in manager.get_deployment_history(1, actions=["deploy"])] == [2]
     then = manager.live_at("2026-11-20T12:00").period
@@ -239,8 +244,8 @@ def test_events_since_and_of_a_kind(told: Workbench) -> None:
     assert then.place.version == "1.1.0"
 
 
-def test_a_moment_that_has_not_come_is_refused(told: Workbench) -> None:
-    told.refuses(
+def test_a_moment_that_has_not_come_is_refused(recorded: Workbench) -> None:
+    recorded.refuses(
         "history churn --at 2999-01-01",
         "2999-01-01T00:00:00Z is in the future",
         "what is live now: tagship current churn",

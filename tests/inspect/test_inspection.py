@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tagship import Workspace
 from tagship.disk.atomic import remove_tree
 from tests.workbench import Workbench
 
@@ -36,6 +37,91 @@ def test_behind_is_exit_3_and_names_the_deploy(bench: Workbench) -> None:
         "  1.1.0 is released, 1.0.0 is live\n"
         "    fix: tagship deploy churn\n",
     )
+
+
+LEFT = "HEAD declares no model churn"
+WAY_OUT = "tagship undeploy churn, or declare it again under artifacts: in dvc.yaml and commit"
+
+
+NEW_NAME = """attrition: in order, live -, latest -
+  nothing is released yet
+    fix: git fetch --tags; or: tagship release attrition
+"""
+
+
+def _rename(bench: Workbench) -> None:
+    """The live model has another name from now on."""
+    pipeline = bench.repo / "dvc.yaml"
+    pipeline.write_text(pipeline.read_text().replace("  churn:", "  attrition:"))
+    bench.commit("Rename the model")
+
+
+def test_status_has_a_live_model_that_left_dvc_yaml(bench: Workbench) -> None:
+    bench.ship()
+    _rename(bench)
+    expected = f"churn: drifted, live 1.0.0, latest 1.0.0\n  {LEFT}\n    fix: {WAY_OUT}\n"
+    everything = bench.cli("status")
+    assert (everything.code, everything.out) == (
+        3, f"{NEW_NAME}{expected}"
+    )  # fmt: skip
+    alone = bench.cli("status", "churn")
+    assert (alone.code, alone.out) == (3, expected)
+
+
+def test_status_has_a_model_that_left_dvc_yaml_and_whose_link_is_lost(bench: Workbench) -> None:
+    bench.ship()
+    _rename(bench)
+    bench.current.unlink()
+    result = bench.cli("status")
+    assert result.code == 5
+    assert LEFT in result.out
+    assert f"{bench.current} is gone" in result.out
+
+
+def test_models_has_a_live_model_that_left_dvc_yaml(bench: Workbench) -> None:
+    bench.ship()
+    _rename(bench)
+    result = bench.cli("models", "--json")
+    rows = {row["model"]: row for row in json.loads(result.out)}
+    assert list(rows) == ["attrition", "churn"]
+    assert (rows["churn"]["live"], rows["churn"]["path"]) == ("1.0.0", None)
+    assert rows["churn"]["note"] == f"{LEFT}: {WAY_OUT}"
+    table = bench.cli("models")
+    assert f"churn: {LEFT}: {WAY_OUT}" in table.err
+    assert "not declared" in table.out
+
+
+def test_verify_hashes_a_live_model_that_left_dvc_yaml(bench: Workbench) -> None:
+    bench.ship()
+    _rename(bench)
+    _edit(bench.current / "model.bin", "other\n")
+    result = bench.cli("verify")
+    assert result.code == 1
+    assert "churn" in result.out
+
+
+def test_a_model_that_left_dvc_yaml_and_is_not_live_is_in_no_list(bench: Workbench) -> None:
+    bench.release()
+    _rename(bench)
+    assert [row.model for row in Workspace(bench.repo).models()] == ["attrition"]
+    assert bench.cli("status", "churn").code == 1
+
+
+def test_the_command_that_status_names_for_a_model_that_left_dvc_yaml_ends_it(
+    bench: Workbench,
+) -> None:
+    bench.ship()
+    _rename(bench)
+    assert bench.cli("undeploy", "churn", "--yes").code == 0
+    assert bench.cli("status").out == NEW_NAME
+    assert [row.model for row in Workspace(bench.repo).models()] == ["attrition"]
+
+
+def test_a_damaged_model_stops_the_status_of_no_other(bench: Workbench) -> None:
+    bench.ship()
+    _rename(bench)
+    (bench.folder / "deployment_history.json").write_text("[")
+    assert bench.cli("status").out.startswith("attrition: in order")
 
 
 def test_nothing_deployed_is_exit_3(bench: Workbench) -> None:

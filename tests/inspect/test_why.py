@@ -47,7 +47,9 @@ def test_the_chain_leads_from_the_live_file_to_the_data(staged: Workbench) -> No
     assert why.commit.message == "Train in two stages"
     prepare, train = why.steps
     assert prepare.inputs == (Input("raw.txt", "2306b4377429730ee03a806cff76e92b", None),)
-    assert [(one.path, one.stage) for one in train.inputs] == [("data.txt", "prepare")]
+    assert [(dependency.path, dependency.stage) for dependency in train.inputs] == [
+        ("data.txt", "prepare")
+    ]
     assert train.params == {"train.depth": 4}
     assert why.metrics == {"accuracy": 0.75}
 

@@ -40,15 +40,15 @@ def test_a_trained_catboost_model_is_deployed_from_memory(
 ) -> None:
     _declare(bench, "models/churn/model.cbm")
     outcome = bench.manager.deploy_model(catboost_model)
-    found = metadata.read(outcome.path)
-    assert found.framework == "catboost"
-    assert found.architecture == {
+    written = metadata.read(outcome.path)
+    assert written.framework == "catboost"
+    assert written.architecture == {
         "trees": 5,
         "depth": 3,
         "features": ["0", "1"],
         "classes": [0, 1, 2],
     }
-    assert set(found.tools) == {"tagship", "dvc", "python", "catboost"}
+    assert set(written.tools) == {"tagship", "dvc", "python", "catboost"}
     active = load("churn", bench.repo)
     assert (
         active.predict_proba(ROWS[:3]).tolist() == catboost_model.predict_proba(ROWS[:3]).tolist()
@@ -87,9 +87,9 @@ def test_a_keras_model_is_deployed_described_and_loaded(bench: Workbench) -> Non
     )
     _declare(bench, "models/churn/model.keras")
     outcome = bench.manager.deploy_model(model)
-    found = metadata.read(outcome.path)
-    assert found.framework == "keras"
-    assert found.architecture == {
+    written = metadata.read(outcome.path)
+    assert written.framework == "keras"
+    assert written.architecture == {
         "layers": 1,
         "parameters": 9,
         "trainable_parameters": 9,

@@ -223,10 +223,10 @@ def _lied(path: Path, *, directory: bool, local: bool, by: int) -> Path:
     """Another unpacked size of the weights in the directory, in their own header, or in both."""
     data = bytearray(path.read_bytes())
     size = struct.pack("<I", len(HDF5))
-    for magic, offset, wanted in ((b"PK\x03\x04", 22, local), (b"PK\x01\x02", 24, directory)):
+    for magic, offset, applies in ((b"PK\x03\x04", 22, local), (b"PK\x01\x02", 24, directory)):
         place = data.rfind(magic) + offset
         assert data[place : place + 4] == size
-        if wanted:
+        if applies:
             data[place : place + 4] = struct.pack("<I", len(HDF5) + by)
     path.write_bytes(data)
     return path
@@ -241,7 +241,7 @@ ARCHIVES: dict[str, tuple[Callable[[Path], Path], str]] = {
         "'config.json' is in it 2 times",
     ),
     "two that differ in case": (
-        lambda p: pack(p, *GOOD, *((f"assets/{one}/vocabulary.txt", b"") for one in "aA")),
+        lambda p: pack(p, *GOOD, *((f"assets/{letter}/vocabulary.txt", b"") for letter in "aA")),
         "two of its names differ in case alone",
     ),
     "a name with a NUL": (
@@ -325,7 +325,7 @@ def _with_a_gap(path: Path) -> Path:
 
 def _joined(first: Path | bytes, second: Path | bytes) -> Path:
     """A file before or behind an archive, in the archive's place."""
-    parts = [one if isinstance(one, bytes) else one.read_bytes() for one in (first, second)]
+    parts = [part if isinstance(part, bytes) else part.read_bytes() for part in (first, second)]
     path = first if isinstance(first, Path) else second
     assert isinstance(path, Path)
     path.write_bytes(b"".join(parts))
@@ -492,11 +492,11 @@ def test_a_refused_file_costs_no_import_of_its_framework(tmp_path: Path) -> None
         "    with contextlib.suppress(Exception): selftest.check(Path(name), None)\n"
         "print(json.dumps([m for m in sys.argv[1:] if m in sys.modules]))"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code, *FRAMEWORKS, "numpy"],
         cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert json.loads(done.stdout) == []
+    assert json.loads(result.stdout) == []
 
 
 def test_a_loader_of_another_package_needs_no_check(

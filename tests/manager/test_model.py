@@ -165,4 +165,4 @@ def test_a_model_of_another_kind_is_refused_before_anything_is_touched(bench: Wo
 def test_a_traceback_shows_the_hint_too(bench: Workbench) -> None:
     with pytest.raises(NotFound) as caught:
         bench.manager.deploy()
-    assert caught.value.__notes__ == ["hint: tagship release churn"]
+    assert caught.value.__notes__ == ["hint: git fetch --tags; or: tagship release churn"]

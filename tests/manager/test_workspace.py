@@ -32,9 +32,9 @@ def test_models_and_status_of_all(two: Workbench) -> None:
     workspace = Workspace(two.repo)
     rows = [(row.model, row.live, row.latest, row.behind) for row in workspace.models()]
     assert rows == [("churn", "1.1.0", "1.1.0", False), ("wine", None, "1.0.0", True)]
-    found = {one.model: one.state for one in workspace.status()}
-    assert found == {"churn": State.IN_ORDER, "wine": State.DRIFTED}
-    assert [one.model for one in workspace.status(["wine"])] == ["wine"]
+    states = {status.model: status.state for status in workspace.status()}
+    assert states == {"churn": State.IN_ORDER, "wine": State.DRIFTED}
+    assert [status.model for status in workspace.status(["wine"])] == ["wine"]
     with pytest.raises(NotFound, match="there is no model win"):
         workspace.status(["win"])
 
@@ -49,10 +49,10 @@ def test_a_model_of_it_is_a_manager(two: Workbench) -> None:
 
 def test_verify_of_all_of_a_model_and_of_a_version(two: Workbench) -> None:
     workspace = Workspace(two.repo)
-    assert [(one.version, one.problems) for one in workspace.verify()] == [
+    assert [(row.version, row.problems) for row in workspace.verify()] == [
         ("1.0.0", ()), ("1.1.0", ()),
     ]  # fmt: skip
-    assert [one.version for one in workspace.verify("churn@1.0")] == ["1.0.0"]
+    assert [row.version for row in workspace.verify("churn@1.0")] == ["1.0.0"]
     assert workspace.verify("churn") == workspace.model("churn").verify()
     with pytest.raises(NotFound, match="wine was never deployed here"):
         workspace.verify("wine")
@@ -73,7 +73,7 @@ def test_history_and_live_at_of_all(two: Workbench) -> None:
         value["at"] = f"2026-11-20T0{hour}:00:00Z"
     path.write_text(json.dumps(values))
     then = Workspace(two.repo).live_at("2026-11-20T00:30Z")
-    live = {one.model: one.period.place.version if one.period else None for one in then}
+    live = {answer.model: answer.period.place.version if answer.period else None for answer in then}
     assert live == {"churn": "1.0.0", "wine": None}
     assert Workspace(two.repo).live_at("2026-11-20T00:30Z", ["churn"]) == then[:1]
 
@@ -114,9 +114,11 @@ def test_the_command_line_prints_what_it_gives(two: Workbench, command: str) -> 
     }
     printed = json.loads(two.cli(*command.split(), "--json").out)
     values = results[command]()
-    states = [{"state": one.state.name.lower()} if command == "status" else {} for one in values]
+    states = [
+        {"state": value.state.name.lower()} if command == "status" else {} for value in values
+    ]
     assert printed == [
-        {**output.plain(one), **state} for one, state in zip(values, states, strict=True)
+        {**output.plain(value), **state} for value, state in zip(values, states, strict=True)
     ]
 
 
@@ -126,7 +128,7 @@ def test_the_command_line_prints_what_it_gives(two: Workbench, command: str) -> 
 def test_release_and_deploy_gives_both_and_announces_the_release(bench: Workbench) -> None:
     announced: list[str] = []
     shipped = bench.manager.release_and_deploy(
-        message="first", reason="try it", announce=lambda done: announced.append(done.tag)
+        message="first", reason="try it", announce=lambda release: announced.append(release.tag)
     )
     assert announced == [shipped.released.tag] == ["churn@v1.0.0"]
     assert shipped.deployed.place.version == "1.0.0"
@@ -151,14 +153,14 @@ def test_a_version_that_cannot_be_deployed_is_announced_and_stays_released(
 
 
 def test_one_version_is_compared_with_the_live_one(shipped: Workbench) -> None:
-    found = shipped.manager.compare("1.0")
-    assert (found.before.version, found.after.version) == ("1.1.0", "1.0.0")
+    comparison = shipped.manager.compare("1.0")
+    assert (comparison.before.version, comparison.after.version) == ("1.1.0", "1.0.0")
 
 
 def test_a_cleanup_removes_what_its_plan_says_and_nothing_else(shipped: Workbench) -> None:
     shipped.ship("model 3\n")
     plan = shipped.manager.cleanup_old_versions(1, dry_run=True)
-    assert [one.version for one in plan.verdicts if not one.keep] == ["1.0.0"]
+    assert [verdict.version for verdict in plan.verdicts if not verdict.keep] == ["1.0.0"]
     shipped.ship("model 4\n")
     before = shipped.state()
     with pytest.raises(Refused, match=r"v1\.1\.0_.* would be removed by now too") as caught:
@@ -166,7 +168,7 @@ def test_a_cleanup_removes_what_its_plan_says_and_nothing_else(shipped: Workbenc
     assert caught.value.hint == "look again: tagship cleanup churn --dry-run"
     assert shipped.changes(before) == set()
     plan = shipped.manager.cleanup_old_versions(1, dry_run=True)
-    done = shipped.manager.cleanup_old_versions(1, plan=plan)
-    assert [one.directory for one in done.verdicts if not one.keep] == [
-        one.directory for one in plan.verdicts if not one.keep
+    outcome = shipped.manager.cleanup_old_versions(1, plan=plan)
+    assert [verdict.directory for verdict in outcome.verdicts if not verdict.keep] == [
+        verdict.directory for verdict in plan.verdicts if not verdict.keep
     ]

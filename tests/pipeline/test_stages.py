@@ -39,16 +39,18 @@ def run(folder: Path, *command: str) -> str:
     local = [name for name in os.environ if name.startswith("GIT_")]
     env = {name: value for name, value in os.environ.items() if name not in local}
     env |= {"PATH": path, "HOME": str(folder.parent), "DVC_NO_ANALYTICS": "1"}
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    result = subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 def repro(folder: Path) -> tuple[list[str], list[str]]:
     """The stages that ran, in order; those whose outputs DVC had in its cache, in order."""
-    told = run(folder, "dvc", "repro")
-    cached = re.findall(r"Stage '(\w+)' is cached - skipping run, checking out outputs", told)
-    return re.findall(r"Running stage '(\w+)'", told), cached
+    output = run(folder, "dvc", "repro")
+    cached = re.findall(r"Stage '(\w+)' is cached - skipping run, checking out outputs", output)
+    return re.findall(r"Running stage '(\w+)'", output), cached
 
 
 @pytest.fixture

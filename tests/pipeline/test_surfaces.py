@@ -72,8 +72,8 @@ def eight_views(square: Pixels) -> list[bytes]:
 
 def test_augmentation_only_turns_and_mirrors_what_a_tile_holds() -> None:
     tile = np.arange(16, dtype=np.uint8).reshape(1, 4, 4)
-    one = Surfaces(tile, np.array([2]), np.array([[0, 0]]))
-    patches, labels = surfaces.augment(one, 3, 50, np.random.default_rng(0))
+    surface = Surfaces(tile, np.array([2]), np.array([[0, 0]]))
+    patches, labels = surfaces.augment(surface, 3, 50, np.random.default_rng(0))
     inside = [tile[0, r : r + 3, c : c + 3] for r in range(2) for c in range(2)]
     assert {patch.tobytes() for patch in patches} <= {v for s in inside for v in eight_views(s)}
     assert labels.tolist() == [2] * 50

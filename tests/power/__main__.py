@@ -56,31 +56,34 @@ def main() -> int:
 
         with ThreadPoolExecutor(chosen.jobs) as pool:
             try:
-                found = dict(zip(trials, pool.map(attempt, range(len(trials))), strict=True))
+                tried = dict(zip(trials, pool.map(attempt, range(len(trials))), strict=True))
             except image.Unusable as error:
                 print(f"skipped: {error}")
                 return 0
-    as_it_is = {trial: moments for trial, moments in found.items() if not trial.left_out}
+    as_it_is = {trial: moments for trial, moments in tried.items() if not trial.left_out}
     for trial, moments in as_it_is.items():
         print(f"\n{trial.case} on {trial.kind}\n{table(moments)}")
-    print(f"\na deploy with a sync left out\n{left_out(found, kinds)}")
-    wrong = [one for moments in as_it_is.values() for one in moments if one.problems]
+    print(f"\na deploy with a sync left out\n{left_out(tried, kinds)}")
+    wrong = [moment for moments in as_it_is.values() for moment in moments if moment.problems]
     print(f"\n{sum(map(len, as_it_is.values()))} moments, {len(wrong)} wrong")
     return 1 if wrong else 0
 
 
 def table(moments: Iterable[Moment]) -> str:
     """Moment, what was live, whether all was whole."""
-    rows = [(one.name, one.live, "; ".join(one.problems) or "yes") for one in moments]
+    rows = [(moment.name, moment.live, "; ".join(moment.problems) or "yes") for moment in moments]
     return _aligned([("moment", "live", "whole"), *rows])
 
 
-def left_out(found: dict[Trial, list[Moment]], kinds: Iterable[str]) -> str:
+def left_out(tried: dict[Trial, list[Moment]], kinds: Iterable[str]) -> str:
     """What a copy of each file system shows of each sync that is left out; ``-`` where nothing."""
     rows: list[tuple[str, ...]] = [("without the sync of", "on", EXIT, LATER)]
     for words, pattern in SYNCS.items():
         for kind in kinds:
-            moments = {one.name: one for one in found[Trial(kind, "deploy", pattern, during=False)]}
+            moments = {
+                moment.name: moment
+                for moment in tried[Trial(kind, "deploy", pattern, during=False)]
+            }
             rows.append((words, kind, _shown(moments[EXIT]), _shown(moments[LATER])))
     return _aligned(rows)
 

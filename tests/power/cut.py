@@ -68,15 +68,15 @@ def cut(trial: Trial, template: Path, scratch: Path) -> list[Moment]:
     if os.geteuid() != 0:
         raise Unusable("only root can mount a disk image")
     words = json.dumps([dataclasses.asdict(trial), str(template), str(scratch)])
-    done = subprocess.run(
+    result = subprocess.run(
         ["unshare", "--mount", sys.executable, "-m", "tests.power.cut", words],
         env=_environment(), cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    value = json.loads(done.stdout.splitlines()[-1])
+    assert result.returncode == 0, result.stderr
+    value = json.loads(result.stdout.splitlines()[-1])
     if isinstance(value, str):
         raise Unusable(value)
-    return [Moment(**one) for one in value]
+    return [Moment(**moment) for moment in value]
 
 
 def _cut(trial: Trial, template: Path, scratch: Path) -> list[Moment]:
@@ -128,15 +128,15 @@ def _problems(place: Place, live: str, name: str, promised: dict[str, str]) -> I
     yield from damage
     if name in (EXIT, LATER):
         kept = _deployed(place.folder)
-        differ = {one for one in {*kept, *promised} if kept.get(one) != promised.get(one)}
-        yield from (f"{one} is not as the command left it" for one in sorted(differ))
+        differ = {file for file in {*kept, *promised} if kept.get(file) != promised.get(file)}
+        yield from (f"{file} is not as the command left it" for file in sorted(differ))
     if damage:
         return
     version = place.version()
     mend = f"rollback {MODEL} --to {version} --yes" if version else cases.MEND
-    done = cases.command(place.repo, mend)
-    if done.code != 0 and f"{MODEL} was never deployed here" not in done.err:
-        yield f"the next command fails: {done.err}"
+    result = cases.command(place.repo, mend)
+    if result.code != 0 and f"{MODEL} was never deployed here" not in result.err:
+        yield f"the next command fails: {result.err}"
     yield from (f"after the next command: {text}" for text in place.disorder())
     if place.live() != live:
         yield f"the next command made what is live the {place.live()} version"
@@ -144,11 +144,11 @@ def _problems(place: Place, live: str, name: str, promised: dict[str, str]) -> I
 
 def _run(repo: Path, command: str, plan: Plan) -> None:
     words = [sys.executable, "-m", "tests.power.driver", json.dumps(dataclasses.asdict(plan))]
-    done = subprocess.run(
+    result = subprocess.run(
         [*words, *command.split()], cwd=repo, env=_environment(), check=False,
         stdin=subprocess.DEVNULL, capture_output=True, text=True,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
 
 
 def _environment() -> dict[str, str]:
@@ -160,18 +160,20 @@ def _deployed(work: Path) -> dict[str, str]:
     """The link, each file of each version, the history: names to modes and digests."""
     folder = work / "repo" / "models" / MODEL
     current = folder / "current"
-    found = {"current": os.readlink(current) if current.is_symlink() else "nothing"}
+    state = {"current": os.readlink(current) if current.is_symlink() else "nothing"}
     for path in [folder / history.FILE_NAME, *(folder / "versions").rglob("*")]:
         if path.exists():
             digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-            found[path.relative_to(folder).as_posix()] = f"{path.stat().st_mode:o} {digest}"
-    return found
+            state[path.relative_to(folder).as_posix()] = f"{path.stat().st_mode:o} {digest}"
+    return state
 
 
 if __name__ == "__main__":
     asked, *folders = json.loads(sys.argv[1])
     try:
-        told = [dataclasses.asdict(one) for one in _cut(Trial(**asked), *map(Path, folders))]
+        answer = [
+            dataclasses.asdict(moment) for moment in _cut(Trial(**asked), *map(Path, folders))
+        ]
     except Unusable as error:
-        told = str(error)  # type: ignore[assignment] # a list, or why there is none
-    sys.stdout.write(f"{json.dumps(told)}\n")
+        answer = str(error)  # type: ignore[assignment] # a list, or why there is none
+    sys.stdout.write(f"{json.dumps(answer)}\n")

@@ -47,19 +47,19 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Trial, list
 
 
 def moments(tried: dict[Trial, list[Moment] | str], trial: Trial) -> list[Moment]:
-    found = tried[trial]
-    if isinstance(found, str):
-        pytest.skip(found)
-    return found
+    outcome = tried[trial]
+    if isinstance(outcome, str):
+        pytest.skip(outcome)
+    return outcome
 
 
 @pytest.mark.parametrize("trial", TRIALS[:3], ids=lambda trial: f"{trial.kind}, {trial.case}")
 def test_a_power_cut_leaves_the_old_or_the_new_version_whole_and_the_next_command_mends_it(
     tried: dict[Trial, list[Moment] | str], trial: Trial
 ) -> None:
-    found = moments(tried, trial)
-    assert {one.name: one.problems for one in found if one.problems} == {}
-    lives = [one.live for one in found]
+    cuts = moments(tried, trial)
+    assert {moment.name: moment.problems for moment in cuts if moment.problems} == {}
+    lives = [moment.live for moment in cuts]
     assert lives == sorted(lives, key=["old", "new"].index)
     # the intent, each file, the version's folder before the switch; the history behind it
     assert (lives.count("old"), lives.count("new")) >= (5, 4)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from tagship.git import run as git_run
 from tagship.registry import catalog
 from tagship.registry import tags as registry_tags
 from tagship.registry.catalog import Catalog
-from tagship.registry.refs import Ref
+from tagship.registry.refs import Ref, TagName, Wanted
+from tagship.registry.tags import Tag
 from tests.workbench import Workbench, run
 
 # What follows the model's name in a tag, and the commit; one a minute, in this order. Then the
@@ -63,14 +65,14 @@ def tag(bench: Workbench, name: str, commit: str = "HEAD", minute: int = 0) -> N
 def tag_object(bench: Workbench, name: str, headers: bytes, message: bytes = b"hi\n") -> None:
     """A tag that ``git tag`` would not make."""
     data = headers + b"\n" + message
-    done = subprocess.run(
+    result = subprocess.run(
         ["git", "hash-object", "-t", "tag", "--literally", "-w", "--stdin"],
         cwd=bench.repo,
         input=data,
         capture_output=True,
         check=True,
     )
-    bench.git("update-ref", f"refs/tags/{name}", done.stdout.decode().strip())
+    bench.git("update-ref", f"refs/tags/{name}", result.stdout.decode().strip())
 
 
 def headers(bench: Workbench, name: str, tagger: bytes) -> bytes:
@@ -101,10 +103,10 @@ def read(bench: Workbench) -> dict[str, Catalog]:
     return catalog.read(registry_tags.read(git_run.find(bench.repo)))
 
 
-def short(one: Catalog) -> str:
+def short(model_catalog: Catalog) -> str:
     """A catalog as in a story."""
-    words = ["deprecated"] if one.deprecated else []
-    for release in one.releases:
+    words = ["deprecated"] if model_catalog.deprecated else []
+    for release in model_catalog.releases:
         stages = f"[{' '.join(release.stages)}]" if release.stages else ""
         words.append(f"{release.version}{'' if release.active else '!'}{stages}")
     return " ".join(words)
@@ -114,7 +116,9 @@ def short(one: Catalog) -> str:
 def test_tags_make_versions(commits: Workbench, name: str) -> None:
     story, expected = STORIES[name]
     tell(commits, "m", story)
-    assert {model: short(one) for model, one in read(commits).items()} == {"m": expected}
+    assert {model: short(model_catalog) for model, model_catalog in read(commits).items()} == {
+        "m": expected
+    }
 
 
 def test_gto_makes_the_same_versions_of_the_same_tags(commits: Workbench) -> None:
@@ -126,13 +130,17 @@ def test_gto_makes_the_same_versions_of_the_same_tags(commits: Workbench) -> Non
     gto = Path(sys.executable).with_name("gto")
     theirs = json.loads(run(commits.repo, str(gto), "show", "--json"))
     ours = {}
-    for model, one in read(commits).items():
+    for model, model_catalog in read(commits).items():
         held = {
-            stage: f"v{release.version}" for release in one.releases for stage in release.stages
+            stage: f"v{release.version}"
+            for release in model_catalog.releases
+            for stage in release.stages
         }
-        if not one.deprecated:  # which GTO does not show
+        if not model_catalog.deprecated:  # which GTO does not show
             ours[model] = {
-                "version": f"v{one.offered[-1].version}" if one.offered else None,
+                "version": f"v{model_catalog.offered[-1].version}"
+                if model_catalog.offered
+                else None,
                 "stage": {"dev": held.get("dev"), "prod": held.get("prod")},
                 "registered": True,
                 "active": True,
@@ -143,31 +151,31 @@ def test_gto_makes_the_same_versions_of_the_same_tags(commits: Workbench) -> Non
 def test_each_model_has_its_own_versions(commits: Workbench) -> None:
     for number, name in enumerate(["m@v1.0.0", "sub=m@v2.0.0", "a/m@v3.0.0", "other#prod"]):
         tag(commits, name, minute=number)
-    found = read(commits)
-    assert {model: short(one) for model, one in found.items()} == {
+    catalogs = read(commits)
+    assert {model: short(model_catalog) for model, model_catalog in catalogs.items()} == {
         "m": "1.0.0",
         "sub:m": "2.0.0",
         "a/m": "3.0.0",
         "other": "",
     }
     tags = registry_tags.read(git_run.find(commits.repo))
-    assert {model: catalog.of(tags, model) for model in found} == found
+    assert {model: catalog.of(tags, model) for model in catalogs} == catalogs
     assert catalog.of(tags, "unknown") == Catalog("unknown")
 
 
 def test_two_builds_of_one_version_are_two_releases(commits: Workbench) -> None:
     tell(commits, "m", ["@v1.0.0+a a", "@v1.0.0+b b"])
-    found = read(commits)["m"]
-    assert short(found) == "1.0.0+a 1.0.0+b"
-    assert str(found.find(Ref.parse("m@1.0.0+b")).version) == "1.0.0+b"
+    model_catalog = read(commits)["m"]
+    assert short(model_catalog) == "1.0.0+a 1.0.0+b"
+    assert str(model_catalog.find(Ref.parse("m@1.0.0+b")).version) == "1.0.0+b"
 
 
 def test_in_one_second_the_cancelling_tag_wins(commits: Workbench) -> None:
     for name in ["l@v1.0.0!", "l@v1.0.0#1", "m@v1.0.0", "m#prod!#1", "m#prod#2", "n@deprecated",
                  "n@v1.0.0"]:  # fmt: skip
         tag(commits, name)
-    found = read(commits)
-    assert {model: short(one) for model, one in found.items()} == {
+    catalogs = read(commits)
+    assert {model: short(model_catalog) for model, model_catalog in catalogs.items()} == {
         "l": "1.0.0!",
         "m": "1.0.0",
         "n": "deprecated 1.0.0!",
@@ -182,9 +190,9 @@ def test_other_peoples_tags_are_passed_over(commits: Workbench) -> None:
         commits.git("update-ref", f"refs/tags/{name}", commits.git("rev-parse", "m@v1.0.0").strip())
     tag(commits, "m@v1.7.0", "HEAD:README")  # of a file
     tag(commits, "m@v1.8.0", "m@v1.0.0")  # of a tag
-    found = read(commits)
-    assert found == expected
-    assert short(found["m"]) == "1.0.0"
+    catalogs = read(commits)
+    assert catalogs == expected
+    assert short(catalogs["m"]) == "1.0.0"
 
 
 @pytest.mark.parametrize(
@@ -256,11 +264,17 @@ def test_what_is_asked_for_is_found_among_what_is_on_offer(
     commits: Workbench, text: str, version: str
 ) -> None:
     tell(commits, "m", RELEASED)
-    found = read(commits)["m"]
-    assert str(found.find(Ref.parse(text)).version) == version
-    assert [str(one) for one in found.taken] == ["1.0.0", "1.1.0", "1.2.0", "2.0.0-rc.1", "3.0.0"]
-    assert found.latest is not None
-    assert str(found.latest.version) == "1.1.0"
+    model_catalog = read(commits)["m"]
+    assert str(model_catalog.find(Ref.parse(text)).version) == version
+    assert [str(version) for version in model_catalog.taken] == [
+        "1.0.0",
+        "1.1.0",
+        "1.2.0",
+        "2.0.0-rc.1",
+        "3.0.0",
+    ]
+    assert model_catalog.latest is not None
+    assert str(model_catalog.latest.version) == "1.1.0"
 
 
 @pytest.mark.parametrize(
@@ -330,9 +344,9 @@ def test_what_is_not_on_offer_is_told_with_what_helps(
     hint: str,
 ) -> None:  # fmt: skip
     tell(commits, "m", story)
-    found = catalog.of(registry_tags.read(git_run.find(commits.repo)), "m")
+    model_catalog = catalog.of(registry_tags.read(git_run.find(commits.repo)), "m")
     with pytest.raises(kind) as caught:
-        found.find(Ref.parse(text))
+        model_catalog.find(Ref.parse(text))
     assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
@@ -343,8 +357,8 @@ def test_git_gives_the_tags_of_one_model_and_of_no_other(bench: Workbench) -> No
     for name in (*ours, "churn@deprecated", *others):
         bench.git("tag", "--annotate", "--message", "x", "--end-of-options", name)
     repository = git_run.find(bench.repo)
-    found = {str(tag.name) for tag in registry_tags.read(repository, "churn")}
-    assert found == {*ours, "churn@deprecated"}
+    names = {str(tag.name) for tag in registry_tags.read(repository, "churn")}
+    assert names == {*ours, "churn@deprecated"}
     assert [str(tag.name) for tag in registry_tags.read(repository, "sub:churn")] == [
         "sub=churn@v1.0.0"
     ]
@@ -362,9 +376,11 @@ def test_a_long_answer_of_git_is_read_whole(commits: Workbench) -> None:
         name = f"m@v1.{number}.0"
         tag_object(commits, name, headers(commits, name, TAGGER), words.encode())
     tag_object(commits, "m@v2.0.0", headers(commits, "m@v2.0.0", TAGGER), b"\xe2\x82 \xff \xf0\x9f")
-    found = {str(tag.name): tag.message for tag in registry_tags.read(git_run.find(commits.repo))}
+    messages = {
+        str(tag.name): tag.message for tag in registry_tags.read(git_run.find(commits.repo))
+    }
     broken = "\N{REPLACEMENT CHARACTER}"
-    assert found == {
+    assert messages == {
         **{f"m@v1.{number}.0": words for number in range(3)},
         "m@v2.0.0": f"{broken} {broken} {broken}",
     }
@@ -375,7 +391,7 @@ def test_however_much_git_complains_of_the_tags_are_read(commits: Workbench) -> 
     tag(commits, "m@v1.0.0")
     for number in range(2000):
         (commits.repo / ".git" / "refs" / "tags" / f"{number:0100}").write_text("broken\n")
-    assert [str(one.name) for one in registry_tags.read(git_run.find(commits.repo))] == ["m@v1.0.0"]
+    assert [str(tag.name) for tag in registry_tags.read(git_run.find(commits.repo))] == ["m@v1.0.0"]
 
 
 def test_git_that_ends_with_an_error_has_told_of_no_tag(commits: Workbench) -> None:
@@ -389,3 +405,34 @@ def test_git_that_ends_with_an_error_has_told_of_no_tag(commits: Workbench) -> N
         registry_tags.read(git_run.find(commits.repo))
     assert caught.value.message == f"git: missing object {'1' * 40} for refs/tags/m@v2.0.0"
     assert caught.value.hint == "git fetch --tags --force; if that does not help: git fsck"
+
+
+@pytest.mark.parametrize(
+    ("annotated", "lightweight", "wanted", "name"),
+    [
+        ([], ["m@v1.0.0"], "latest", "m@v1.0.0"),
+        (["m@v1.0.0"], ["m@v1.1.0"], "latest", "m@v1.1.0"),
+        (["m@v1.1.0"], ["m@v1.0.0"], "latest", None),
+        (["m@v1.1.0"], ["m@v1.0.0"], "1.0", "m@v1.0.0"),
+        (["m@v1.1.0"], ["m@v1.0.0"], "1.0.0", "m@v1.0.0"),
+        (["m@v1.1.0"], ["m@v1.0.0"], "1.1.0", None),
+        (["m@v1.0.0"], ["m@v2.0.0-rc.1"], "latest", None),
+        (["m@v1.0.0"], ["m#prod#1"], "#prod", "m#prod#1"),
+        (["m@v1.0.0"], ["m#prod#1"], "latest", None),
+        (["m@v1.0.0", "m#prod#1"], ["m#prod#2"], "#prod", None),
+        ([], ["m@v1.0.0!", "m@deprecated", "other@v9.0.0"], "latest", None),
+    ],
+)
+def test_a_lightweight_tag_is_named_where_it_would_be_meant(
+    annotated: list[str], lightweight: list[str], wanted: str, name: str | None
+) -> None:
+    names = [TagName.parse(text) for text in lightweight]
+    at = datetime(2026, 11, 20, tzinfo=UTC)
+    tags = [
+        Tag(parsed, "a" * 40, "c" * 40, "Ada", at, "", text)
+        for text in annotated
+        if (parsed := TagName.parse(text))
+    ]
+    known = catalog.of(tags, "m", [parsed for parsed in names if parsed])
+    chosen = known.not_annotated(Wanted.parse(wanted, "m"))
+    assert (str(chosen) if chosen else None) == name

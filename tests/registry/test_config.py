@@ -181,8 +181,8 @@ def test_artifacts_that_are_no_mapping_are_refused() -> None:
 
 
 def test_a_name_that_gto_could_not_read_hinders_no_other_model() -> None:
-    found = artifacts.parse(b"artifacts:\n  m.x: {path: a}\n  wine: {path: b}\n")
-    assert list(found) == ["wine"]
+    models = artifacts.parse(b"artifacts:\n  m.x: {path: a}\n  wine: {path: b}\n")
+    assert list(models) == ["wine"]
 
 
 @pytest.mark.parametrize(
@@ -376,9 +376,9 @@ def test_no_command_hangs_on_aliases(bench: Workbench, file: str) -> None:
         "from tagship.cli.main import main\n"
         "main()\n"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program, "release", "churn"],
         cwd=bench.repo, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    told = f"error: {file} is not valid YAML, {TOO_MUCH}\nhint: fix {file} and commit it\n"
-    assert (done.returncode, done.stderr) == (1, told)
+    error = f"error: {file} is not valid YAML, {TOO_MUCH}\nhint: fix {file} and commit it\n"
+    assert (result.returncode, result.stderr) == (1, error)

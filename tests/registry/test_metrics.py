@@ -76,24 +76,24 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize(("before", "after", "told"), CHANGES)
+@pytest.mark.parametrize(("before", "after", "judgement"), CHANGES)
 def test_a_metric_of_two_versions(
     before: dict[str, object],
     after: dict[str, object],
-    told: tuple[float | None, str | None, str | None, str | None],
+    judgement: tuple[float | None, str | None, str | None, str | None],
 ) -> None:
     (name,) = before or after
-    difference, better, verdict, note = told
+    difference, better, verdict, note = judgement
     (change,) = metrics.changes(before, after, {})
-    wanted = (name, before.get(name), after.get(name), difference, better, verdict, note)
+    expected = (name, before.get(name), after.get(name), difference, better, verdict, note)
     assert (
-        astuple(change) == wanted
+        astuple(change) == expected
     )  # as tuples: NaN is not equal to itself, but is the same object
 
 
 def test_the_order_is_that_of_the_later_version_and_what_is_gone_comes_last() -> None:
-    found = metrics.changes({"a": 1, "gone": 1, "b": 1}, {"b": 1, "new": 1, "a": 1}, {})
-    assert [change.name for change in found] == ["b", "new", "a", "gone"]
+    changes = metrics.changes({"a": 1, "gone": 1, "b": 1}, {"b": 1, "new": 1, "a": 1}, {})
+    assert [change.name for change in changes] == ["b", "new", "a", "gone"]
 
 
 @given(METRICS, METRICS)

@@ -16,7 +16,7 @@ from tagship.registry.refs import Action, Ref, TagName, Wanted
 
 DIGIT = "\N{ARABIC-INDIC DIGIT ONE}"
 names = st.from_regex(refs.NAME, fullmatch=True)
-folders = st.from_regex(refs.FOLDER, fullmatch=True).filter(lambda one: ".." not in one)
+folders = st.from_regex(refs.FOLDER, fullmatch=True).filter(lambda name: ".." not in name)
 models = names | st.builds("{}:{}".format, folders, names)
 versions = st.from_regex(re.compile(refs.SEMVER, re.ASCII), fullmatch=True).filter(Version.is_valid)
 some_versions = st.lists(
@@ -210,7 +210,7 @@ TAGGED = ["0.9.0", "1.0.0", "1.2.0", "1.2.3", "1.10.0", "2.0.0-rc.1", "3.0.0+a",
 
 
 @pytest.mark.parametrize(
-    ("wanted", "selected"),
+    ("text", "selected"),
     [
         ("1", "1.10.0"),
         ("1.2", "1.2.3"),
@@ -229,19 +229,21 @@ TAGGED = ["0.9.0", "1.0.0", "1.2.0", "1.2.3", "1.10.0", "2.0.0-rc.1", "3.0.0+a",
     ],
 )
 def test_of_all_versions_the_highest_that_was_asked_for_is_selected(
-    wanted: str, selected: str
+    text: str, selected: str
 ) -> None:
-    assert str(Wanted.parse(wanted, "m").select(map(Version.parse, TAGGED))) == selected
+    assert str(Wanted.parse(text, "m").select(map(Version.parse, TAGGED))) == selected
 
 
 @given(some_versions, st.sampled_from(["latest", "0", "1", "0.0"]))
-def test_a_prerelease_is_only_selected_by_its_whole_name(taken: list[Version], text: str) -> None:
-    selected = Wanted.parse(text, "m").select(taken)
+def test_a_prerelease_is_only_selected_by_its_whole_name(
+    versions: list[Version], text: str
+) -> None:
+    selected = Wanted.parse(text, "m").select(versions)
     assert selected is None or selected.prerelease is None
 
 
 @pytest.mark.parametrize(
-    ("taken", "bump", "following"),
+    ("existing", "bump", "following"),
     [
         ([], "minor", "1.0.0"),
         ([], "major", "1.0.0"),
@@ -259,14 +261,16 @@ def test_a_prerelease_is_only_selected_by_its_whole_name(taken: list[Version], t
         (["1.0.0+a"], "minor", "1.1.0"),
     ],
 )
-def test_the_next_version_follows_the_highest(taken: list[str], bump: str, following: str) -> None:
-    assert str(refs.next_version(map(Version.parse, taken), bump)) == following
+def test_the_next_version_follows_the_highest(
+    existing: list[str], bump: str, following: str
+) -> None:
+    assert str(refs.next_version(map(Version.parse, existing), bump)) == following
 
 
 @given(some_versions, st.sampled_from(["major", "minor", "patch"]))
-def test_no_version_is_ever_given_twice(taken: list[Version], bump: str) -> None:
-    following = refs.next_version(taken, bump)
-    assert all(following > version for version in taken)
+def test_no_version_is_ever_given_twice(existing: list[Version], bump: str) -> None:
+    following = refs.next_version(existing, bump)
+    assert all(following > version for version in existing)
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ PIPELINE = (
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("source.txt", "other\n", "source.txt"),
+        ("source.txt", "other\n", "dependency source.txt"),
         ("params.yaml", "train: {depth: 6}\n", "parameter `train.depth`"),
     ],
 )
@@ -182,7 +182,7 @@ def test_a_commit_that_did_not_make_the_model_is_not_released(
     with pytest.raises(Refused) as caught:
         bench.manager.release()
     assert caught.value.message == (
-        f"churn was not built from this commit: {told} differs from dvc.lock"
+        f"churn was not built from this commit: {told} of stage train differs from dvc.lock"
     )
     bench.dvc("repro", "--quiet")
     bench.commit()

@@ -4,7 +4,7 @@ import pytest
 
 from tagship import Refused, Unavailable
 from tagship.release import publish
-from tagship.release.publish import AlreadyReleased
+from tagship.release.numbers import AlreadyReleased
 from tests.workbench import PATH, Workbench, run
 
 

@@ -47,8 +47,8 @@ def timeline(events: tuple[Event, ...]) -> Spec:
 
 
 def values(spec: Spec, layer: int = 0) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = spec["layer"][layer]["data"]["values"]
-    return found
+    rows: list[dict[str, Any]] = spec["layer"][layer]["data"]["values"]
+    return rows
 
 
 def compiles(spec: Spec) -> bool:
@@ -70,8 +70,8 @@ def test_a_bar_lasts_from_when_a_version_went_live_until_the_next_did() -> None:
 def test_a_mark_says_what_happened_who_did_it_and_why() -> None:
     """What is rare and bad comes last, and so lies on top."""
     spec = timeline(STORY)
-    told = [(m["kind"], m["what"], m["version"], m["why"]) for m in values(spec, 1)]
-    assert told == [
+    marks = [(m["kind"], m["what"], m["version"], m["why"]) for m in values(spec, 1)]
+    assert marks == [
         ("deploy", "deploy", "1.0.0", "first"),
         ("deploy", "deploy", "1.1.0", "no reason given"),
         ("deploy", "deploy", "1.3.0", "no reason given"),
@@ -146,7 +146,9 @@ def test_versions_are_in_their_order_and_the_live_one_is_marked(draw: Any) -> No
     assert spec["encoding"]["x"]["sort"] == ["1.0.0", "1.1.0", "1.10.0"]
     marked = {"condition": {"test": "datum.live", "value": charts.LIVE}, "value": charts.PAST}
     assert marked in [
-        one["encoding"].get("color") for one in (spec, *spec.get("layer", ())) if "encoding" in one
+        layer["encoding"].get("color")
+        for layer in (spec, *spec.get("layer", ()))
+        if "encoding" in layer
     ]
     assert compiles(spec)
 

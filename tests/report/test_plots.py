@@ -78,8 +78,8 @@ def pipeline(bench: Workbench) -> Pipeline:
 
 def rows(plot: Plot) -> list[dict[str, Any]]:
     assert plot.spec is not None
-    found: list[dict[str, Any]] = plot.spec["data"]["values"]
-    return found
+    values: list[dict[str, Any]] = plot.spec["data"]["values"]
+    return values
 
 
 def nodes(value: Any) -> Iterator[dict[str, Any]]:
@@ -100,14 +100,14 @@ def test_two_versions_are_beside_each_other(pipeline: Pipeline) -> None:
     (plot,) = pipeline.read()
     assert (plot.name, plot.title, plot.notes) == ("out/curve.csv", "The loss", ())
     assert plot.versions == ("1.1.0", "1.0.0")
-    told = {"filename": "out/curve.csv", "field": "loss"}
+    added = {"filename": "out/curve.csv", "field": "loss"}
     kept = [{key: row[key] for key in ("step", "loss", "rev")} for row in rows(plot)]
     assert kept == [
         {"step": 1, "loss": 0.3, "rev": "1.1.0"},
         {"step": 1, "loss": 0.5, "rev": "1.0.0"},
         {"step": 2, "loss": 0.4, "rev": "1.0.0"},
     ]
-    assert {key for row in rows(plot) for key in row} <= {"step", "loss", "rev", *told}
+    assert {key for row in rows(plot) for key in row} <= {"step", "loss", "rev", *added}
 
 
 def test_a_plot_is_for_readers(pipeline: Pipeline) -> None:
@@ -118,12 +118,12 @@ def test_a_plot_is_for_readers(pipeline: Pipeline) -> None:
     line, matrix = pipeline.read()
     for plot in (line, matrix):
         assert plot.spec is not None
-        found = list(nodes({**plot.spec, "data": {}}))
-        assert not [one for one in found if {"bind", "$schema", "url"} & set(one)]
-        assert not [one for one in found if isinstance(one.get("width"), int)]
+        all_nodes = list(nodes({**plot.spec, "data": {}}))
+        assert not [node for node in all_nodes if {"bind", "$schema", "url"} & set(node)]
+        assert not [node for node in all_nodes if isinstance(node.get("width"), int)]
         assert "<DVC_METRIC" not in json.dumps(plot.spec)
     scales = [
-        one["scale"] for one in nodes(line.spec) if one.get("field") == "rev" and "scale" in one
+        node["scale"] for node in nodes(line.spec) if node.get("field") == "rev" and "scale" in node
     ]
     assert scales == [{"domain": ["1.0.0"], "range": ["var(--live)"]}]
     assert {"name": "showValues", "value": True} in list(nodes(matrix.spec))
@@ -219,16 +219,16 @@ def test_pictures_are_in_the_page(pipeline: Pipeline) -> None:
 def test_each_file_of_a_folder_is_a_plot(pipeline: Pipeline) -> None:
     files: dict[str, str | bytes] = {f"pics/{n:02}.png": PIXEL + bytes([n]) for n in range(14)}
     pipeline.commit({**files, "pics/00.csv": "a,b\n1,2\n"}, ["out/pics"])
-    found = pipeline.read()
-    assert [plot.name for plot in found[:3]] == [
+    drawn = pipeline.read()
+    assert [plot.name for plot in drawn[:3]] == [
         "out/pics/00.csv",
         "out/pics/00.png",
         "out/pics/01.png",
     ]
-    assert found[0].spec is not None
-    assert len(found[1].pictures) == 1
-    assert found[-1].notes == ("3 more files in it are left out",)
-    assert len(found) == plots.MOST_FILES + 1
+    assert drawn[0].spec is not None
+    assert len(drawn[1].pictures) == 1
+    assert drawn[-1].notes == ("3 more files in it are left out",)
+    assert len(drawn) == plots.MOST_FILES + 1
 
 
 def test_a_template_of_the_repository_is_filled(pipeline: Pipeline) -> None:
@@ -311,12 +311,13 @@ def test_what_cannot_be_drawn_is_told_in_words(
     declared = [
         {"out/a.csv": {"y": "z"}}, {"out/b.csv": {"x": "z", "y": "b"}},
         {"out/c.csv": {"template": "/etc/passwd"}}, "out/c.json", "out/d.npy", "out/e.csv",
-        "out/f.csv", "out/${kind}.csv",
+        "out/f.csv",
     ]  # fmt: skip
     pipeline.commit(files, declared)
-    found = pipeline.read()
-    assert [plot.spec for plot in found] == [None] * len(found)
-    assert [plot.notes for plot in found] == [
+    pipeline.declare([*declared, "out/${nowhere}.csv"])
+    drawn = pipeline.read()
+    assert [plot.spec for plot in drawn] == [None] * len(drawn)
+    assert [plot.notes for plot in drawn] == [
         ("1.0.0: out/a.csv has no column z",),
         ("1.0.0: out/b.csv has no column z",),
         ("there is no template /etc/passwd",),
@@ -324,8 +325,17 @@ def test_what_cannot_be_drawn_is_told_in_words(
         ("1.0.0: out/d.npy is not CSV, TSV, JSON or YAML",),
         ("1.0.0: out/e.csv has more than 1 MB",),
         ("1.0.0: out/f.csv has no rows",),
-        ("1.0.0: out/${kind}.csv is a template that DVC fills in, which tagship does not",),
+        (
+            "1.0.0: stage train in dvc.yaml cannot be resolved: failed to parse"
+            " 'stages.train.plots' in 'dvc.yaml': Could not find 'nowhere'",
+        ),
     ]
+
+
+def test_a_template_in_the_path_of_a_plot_is_filled_in(pipeline: Pipeline) -> None:
+    pipeline.commit({"g.csv": "a,b\n1,2\n"}, ["out/${kind}.csv"])
+    (plot,) = pipeline.read()
+    assert (plot.name, [row["value"] for row in rows(plot)]) == ("out/g.csv", [2])
 
 
 def test_a_long_line_is_thinned_out_and_a_matrix_never(pipeline: Pipeline) -> None:

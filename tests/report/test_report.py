@@ -42,10 +42,10 @@ def of(bench: Workbench, *models: str) -> Report:
     return collect.collect(*find(bench.repo), models)
 
 
-def one(bench: Workbench) -> ModelReport:
+def churn_report(bench: Workbench) -> ModelReport:
     """The report on ``churn``."""
-    (found,) = of(bench, "churn").models
-    return found
+    (report,) = of(bench, "churn").models
+    return report
 
 
 def rewrite_history(bench: Workbench, change: Callable[[list[dict[str, Any]]], Any]) -> None:
@@ -60,37 +60,37 @@ def test_it_tells_what_is_live_since_when_by_whom_and_why(bench: Workbench) -> N
     bench.ship()
     bench.release("model 2\n")
     bench.manager.deploy(reason="it is better")
-    found = one(bench)
-    assert found.live is not None
-    assert found.live.period is not None
-    assert found.live.described is not None
-    event = found.live.period.event
-    assert (found.live.place.version, found.latest, found.behind) == ("1.1.0", "1.1.0", False)
+    report = churn_report(bench)
+    assert report.live is not None
+    assert report.live.period is not None
+    assert report.live.described is not None
+    event = report.live.period.event
+    assert (report.live.place.version, report.latest, report.behind) == ("1.1.0", "1.1.0", False)
     assert (event.actor, event.reason) == (process.actor(), "it is better")
-    assert found.live.period.since == history.moment_of(event)
-    assert found.live.described.tag.name == "churn@v1.1.0"
-    assert found.live.described.commit.author == "Ada <ada@example.com>"
-    assert (found.before, found.compared, found.notes) == ("1.0.0", ("1.1.0", "1.0.0"), ())
-    assert [e.action for e in found.events] == ["deploy", "deploy"]
-    assert [point.value for point in found.sizes] == [8, 8]
+    assert report.live.period.since == history.moment_of(event)
+    assert report.live.described.tag.name == "churn@v1.1.0"
+    assert report.live.described.commit.author == "Ada <ada@example.com>"
+    assert (report.before, report.compared, report.notes) == ("1.0.0", ("1.1.0", "1.0.0"), ())
+    assert [e.action for e in report.events] == ["deploy", "deploy"]
+    assert [point.value for point in report.sizes] == [8, 8]
 
 
 def test_a_rollback_is_told_with_what_it_left(shipped: Workbench) -> None:
     shipped.manager.rollback_to_version(reason="slow")
-    found = one(shipped)
-    assert found.gone_back is not None
-    assert (found.gone_back.reason, found.latest, found.behind) == ("slow", "1.1.0", True)
-    assert (found.before, found.compared) == ("1.1.0", ("1.0.0", "1.1.0"))
+    report = churn_report(shipped)
+    assert report.gone_back is not None
+    assert (report.gone_back.reason, report.latest, report.behind) == ("slow", "1.1.0", True)
+    assert (report.before, report.compared) == ("1.1.0", ("1.0.0", "1.1.0"))
 
 
 def test_a_model_without_versions_and_one_that_was_never_deployed(bench: Workbench) -> None:
-    empty = one(bench)
+    empty = churn_report(bench)
     assert (empty.live, empty.latest, empty.versions, empty.events) == (None, None, (), ())
     assert "No version of churn is released yet." in page.html(of(bench))
     bench.release()
-    found = one(bench)
-    assert (found.live, found.latest, found.behind) == (None, "1.0.0", True)
-    assert found.compared == ("1.0.0",)
+    report = churn_report(bench)
+    assert (report.live, report.latest, report.behind) == (None, "1.0.0", True)
+    assert report.compared == ("1.0.0",)
     assert "No version of churn is live on this host. The latest version is 1.0.0." in page.html(
         of(bench)
     )
@@ -112,8 +112,8 @@ def test_metrics_come_and_go_and_are_not_always_numbers(bench: Workbench) -> Non
     ):  # fmt: skip
         (bench.repo / "metrics.json").write_text(text)
         bench.ship(f"model {number + 2}\n")
-    found = one(bench)
-    accuracy, loss, old = found.series
+    report = churn_report(bench)
+    accuracy, loss, old = report.series
     assert [point.value for point in accuracy.points] == [0.7, None, None, 0.8]
     assert [point.live for point in accuracy.points] == [False, False, False, True]
     assert accuracy.odd == (("1.2.0", "nan"),)
@@ -127,34 +127,34 @@ def test_metrics_come_and_go_and_are_not_always_numbers(bench: Workbench) -> Non
 def test_metrics_beyond_a_dozen_are_named_without_a_chart(bench: Workbench) -> None:
     (bench.repo / "metrics.json").write_text(json.dumps({f"m{n:02}": n for n in range(15)}))
     bench.ship("model 2\n")
-    found = one(bench)
-    assert [series.name for series in found.series] == [f"m{n:02}" for n in range(12)]
-    assert found.other_metrics == ("m12", "m13", "m14")
+    report = churn_report(bench)
+    assert [series.name for series in report.series] == [f"m{n:02}" for n in range(12)]
+    assert report.other_metrics == ("m12", "m13", "m14")
     assert "Without a chart: m12, m13, m14." in page.html(of(bench))
 
 
 def test_a_history_that_cannot_be_read_is_told_and_the_rest_is_there(shipped: Workbench) -> None:
     (shipped.folder / history.FILE_NAME).write_text("[{")
-    found = one(shipped)
-    assert found.live is not None
-    assert found.live.place.version == "1.1.0"
-    assert [row.version for row in found.versions] == ["1.0.0", "1.1.0"]
+    report = churn_report(shipped)
+    assert report.live is not None
+    assert report.live.place.version == "1.1.0"
+    assert [row.version for row in report.versions] == ["1.0.0", "1.1.0"]
     broken = "deployment_history.json"
-    assert found.notes == (
+    assert report.notes == (
         f"{broken} is not a valid history file, line 1: fix it, or start a new one:"
         f" mv {broken} {broken}.broken",
         "the history has no event for the live version: tagship status churn shows the fix",
     )
-    assert html.escape(found.notes[0]) in page.html(of(shipped))
+    assert html.escape(report.notes[0]) in page.html(of(shipped))
 
 
 def test_an_event_without_a_date_is_in_the_table_and_there_is_no_time_line(
     shipped: Workbench,
 ) -> None:
     rewrite_history(shipped, lambda events: [{**events[0], "at": "soon"}, *events[1:]])
-    found = one(shipped)
-    assert (found.periods, found.marks, len(found.events)) == ((), (), 2)
-    assert found.notes[0] == "no timeline: event 1 has 'soon' for a date"
+    report = churn_report(shipped)
+    assert (report.periods, report.marks, len(report.events)) == ((), (), 2)
+    assert report.notes[0] == "no timeline: event 1 has 'soon' for a date"
     text = page.html(of(shipped))
     assert '<time datetime="soon">soon</time>' in text
     assert "<h3>Timeline</h3>" not in text
@@ -166,12 +166,12 @@ def test_a_live_version_whose_commit_is_not_in_this_clone(shipped: Workbench) ->
     shipped.git("update-ref", "-d", "ORIG_HEAD")
     shipped.git("reflog", "expire", "--expire=now", "--all")
     shipped.git("gc", "--quiet", "--prune=now")
-    found = one(shipped)
-    assert found.live is not None
-    assert found.live.place.version == "1.1.0"
-    assert [row.version for row in found.versions] == ["1.0.0"]
-    commit = found.live.described.commit.id[:10] if found.live.described else ""
-    assert [plot.notes for plot in found.plots] == [
+    report = churn_report(shipped)
+    assert report.live is not None
+    assert report.live.place.version == "1.1.0"
+    assert [row.version for row in report.versions] == ["1.0.0"]
+    commit = report.live.described.commit.id[:10] if report.live.described else ""
+    assert [plot.notes for plot in report.plots] == [
         (f"1.1.0: its commit {commit} is not in this clone",)
     ]
     page.html(of(shipped))
@@ -182,13 +182,15 @@ def test_a_link_that_was_changed_by_hand_is_told(shipped: Workbench) -> None:
     shipped.current.unlink()
     shipped.current.symlink_to(f"versions/{first}")
     mend = "tagship status churn shows the fix"
-    assert one(shipped).notes == (f"the history has no event for the live version: {mend}",)
+    assert churn_report(shipped).notes == (
+        f"the history has no event for the live version: {mend}",
+    )
     shipped.current.unlink()
     shipped.current.symlink_to("/tmp")
-    assert one(shipped).notes == (f"current is not a link to a version: {mend}",)
+    assert churn_report(shipped).notes == (f"current is not a link to a version: {mend}",)
     shipped.current.unlink()
     shipped.current.symlink_to("versions/v9.0.0_20261120_120000")
-    assert one(shipped).notes == (f"the files of the live version are gone: {mend}",)
+    assert churn_report(shipped).notes == (f"the files of the live version are gone: {mend}",)
     page.html(of(shipped))
 
 
@@ -196,11 +198,11 @@ def test_a_model_that_is_declared_no_more_has_its_history(shipped: Workbench) ->
     shipped.git("tag", "--delete", "churn@v1.0.0", "churn@v1.1.0")
     (shipped.repo / "dvc.yaml").write_text("artifacts: {}\n")
     shipped.commit()
-    (found,) = of(shipped).models
-    assert (found.model, found.versions, len(found.events)) == ("churn", (), 2)
+    (report,) = of(shipped).models
+    assert (report.model, report.versions, len(report.events)) == ("churn", (), 2)
     assert (
         "the model is not declared and has no tags in this clone; only its history is here"
-        in found.notes
+        in report.notes
     )
     page.html(of(shipped))
 
@@ -208,7 +210,7 @@ def test_a_model_that_is_declared_no_more_has_its_history(shipped: Workbench) ->
 def many_events(events: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
     """The last event, ``count`` times, six hours apart, of 40 versions; then itself."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    made = [
+    copies = [
         {
             **events[-1],
             "seq": number,
@@ -221,15 +223,15 @@ def many_events(events: list[dict[str, Any]], count: int) -> list[dict[str, Any]
         for number in range(count)
     ]
     last = {**events[-1], "seq": count, "at": "2028-12-31T00:00:00Z"}
-    return [*made, last]
+    return [*copies, last]
 
 
 def test_of_thousands_of_events_the_newest_are_shown(shipped: Workbench) -> None:
     rewrite_history(shipped, lambda events: many_events(events, 3_000))
-    found = one(shipped)
-    assert (len(found.events), found.event_count) == (200, 3_001)
-    assert (len(found.periods), len(found.marks), found.earlier) == (200, 200, 2_801)
-    assert found.events[0].version == "1.1.0"
+    report = churn_report(shipped)
+    assert (len(report.events), report.event_count) == (200, 3_001)
+    assert (len(report.periods), len(report.marks), report.earlier) == (200, 200, 2_801)
+    assert report.events[0].version == "1.1.0"
     text = " ".join(page.html(of(shipped)).split())
     assert "The newest 200 deployments are shown; 2,801 older ones are not." in text
     assert (
@@ -290,11 +292,11 @@ def test_what_is_no_file_is_left_alone(
 def test_a_missing_extra_is_told(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, package: str
 ) -> None:
-    found = of(bench)
+    report = of(bench)
     page._vega.cache_clear()
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(Refused) as caught:
-        page.write(found, tmp_path / "report.html")
+        page.write(report, tmp_path / "report.html")
     assert caught.value.message == f"a report needs {package}, which is not installed"
     assert caught.value.hint == 'pip install "tagship[report]"'
     assert not (tmp_path / "report.html").exists()
@@ -453,9 +455,9 @@ plots:
     failed = {"status": "failed", "error": HOSTILE, "actor": HOSTILE, "version": "9.9.9"}
 
     def spread(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        found = [*events[:2], {**events[2], **failed}, *events[2:]]
-        days = [clock.now() - timedelta(days=3 * (len(found) - n)) for n in range(len(found))]
-        return [{**e, "at": clock.stamp(day)} for e, day in zip(found, days, strict=True)]
+        story = [*events[:2], {**events[2], **failed}, *events[2:]]
+        days = [clock.now() - timedelta(days=3 * (len(story) - n)) for n in range(len(story))]
+        return [{**e, "at": clock.stamp(day)} for e, day in zip(story, days, strict=True)]
 
     rewrite_history(bench, spread)
 
@@ -627,14 +629,14 @@ def test_print_is_light_whatever_the_screen_is(story: Path, open_page: Callable[
 
 def test_a_bar_and_a_mark_tell_their_story(story: Path, open_page: Callable[..., Tab]) -> None:
     tab = open_page(story)
-    told = []
+    tooltips = []
     for selector in (".mark-rect.role-mark > path", ".mark-symbol.role-mark > path"):
         tab.page.locator(f"#m1-timeline {selector}").nth(3).hover()
         tab.page.wait_for_selector("#vg-tooltip-element.visible")
-        told.append(tab.run("document.getElementById('vg-tooltip-element').innerText"))
+        tooltips.append(tab.run("document.getElementById('vg-tooltip-element').innerText"))
         tab.page.mouse.move(0, 0)
     bar, mark = (
-        dict(line.split("\t", 1) for line in text.splitlines() if "\t" in line) for text in told
+        dict(line.split("\t", 1) for line in text.splitlines() if "\t" in line) for text in tooltips
     )
     assert (bar["Live"], bar["Until (UTC)"]) == ("1.1.0", "is live")
     assert bar["Why"].startswith("</script>")

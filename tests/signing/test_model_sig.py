@@ -66,10 +66,10 @@ class Host:
 def host(bench: Workbench, tmp_path: Path) -> Host:
     folder = tmp_path / "home" / "tagship"
     folder.mkdir()
-    made = Host(bench, folder)
-    made.key("model_key")
-    made.configure(signing_key="model_key", model_keys="model_key.pub")
-    return made
+    new_host = Host(bench, folder)
+    new_host.key("model_key")
+    new_host.configure(signing_key="model_key", model_keys="model_key.pub")
+    return new_host
 
 
 def oms_accepts(host: Host, directory: Path, key: str = "model_key") -> bool:
@@ -91,10 +91,14 @@ def oms_accepts(host: Host, directory: Path, key: str = "model_key") -> bool:
 def test_a_signed_version_is_accepted_by_the_model_signing_tool(bits: str, host: Host) -> None:
     host.key("other", "-t", "ecdsa", "-b", bits)
     host.configure(signing_key="other", model_keys="other.pub")
-    done = host.bench.manager.release()
-    assert done.signed == ("files",)
+    released = host.bench.manager.release()
+    assert released.signed == ("files",)
     path = host.bench.manager.deploy().path
-    assert sorted(one.name for one in path.iterdir()) == ["metadata.json", "model.bin", "model.sig"]
+    assert sorted(file.name for file in path.iterdir()) == [
+        "metadata.json",
+        "model.bin",
+        "model.sig",
+    ]
     assert oms_accepts(host, path, "other")
     assert not oms_accepts(host, path)  # another key
     assert not host.bench.manager.verify()[0].problems
@@ -228,10 +232,10 @@ def test_files_do_not_go_live_whose_signature_is(case: str, host: Host) -> None:
     spoil, error = MATRIX[case]
     bench = host.bench
     spoil(host)
-    told = bench.cli("deploy", "churn", "--yes")
-    assert told.code == 1
-    assert error in told.err
-    assert "hint: " in told.err
+    result = bench.cli("deploy", "churn", "--yes")
+    assert result.code == 1
+    assert error in result.err
+    assert "hint: " in result.err
     assert not bench.current.is_symlink()
     assert list((bench.folder / "versions").iterdir()) == []
     assert bench.actions()[-1][:2] == ("deploy", "failed")
@@ -255,8 +259,10 @@ def test_without_a_signature_other_bytes_of_one_md5_go_live(host: Host) -> None:
 
 def live_problems(bench: Workbench) -> list[tuple[str, str]]:
     """What ``verify`` says of the directory that is live."""
-    found = {one.directory: one.problems for one in bench.manager.verify()}
-    return [(one.path, one.what) for one in found[bench.current.resolve().name]]
+    problems = {
+        verification.directory: verification.problems for verification in bench.manager.verify()
+    }
+    return [(problem.path, problem.what) for problem in problems[bench.current.resolve().name]]
 
 
 @pytest.mark.parametrize("how", ["another version's", "gone", "a link", "of no version"])
@@ -318,8 +324,8 @@ def test_a_version_whose_signature_was_edited_into_its_metadata_is_found(host: H
     for name in ("metadata.json", "model.sig"):
         (live / name).chmod(0o444)
     live.chmod(0o555)
-    found = host.bench.manager.verify()[0].problems
-    assert [(one.path, one.what) for one in found] == [
+    problems = host.bench.manager.verify()[0].problems
+    assert [(problem.path, problem.what) for problem in problems] == [
         ("metadata.json", f"has another signature than {TAG}")
     ]
 
@@ -340,10 +346,10 @@ def test_a_release_is_refused_with_a_key(
     subprocess.run(command, check=True)
     (host.folder / "bad").chmod(mode)
     host.configure(signing_key="bad")
-    told = host.bench.cli("release", "churn")
-    assert told.code == 1
-    assert error in told.err
-    assert "hint: " in told.err
+    result = host.bench.cli("release", "churn")
+    assert result.code == 1
+    assert error in result.err
+    assert "hint: " in result.err
     assert host.bench.git("tag", "--list") == ""
 
 
@@ -367,9 +373,9 @@ def test_a_file_of_keys_is_refused_that_holds(text: str | None, host: Host) -> N
     host.configure(model_keys="keys")
     if text is not None:
         (host.folder / "keys").write_text(text)
-    told = host.bench.cli("deploy", "churn", "--yes")
-    assert told.code == 1
-    assert f"{host.folder / 'keys'} " in told.err
+    result = host.bench.cli("deploy", "churn", "--yes")
+    assert result.code == 1
+    assert f"{host.folder / 'keys'} " in result.err
     assert not host.bench.current.is_symlink()
 
 
@@ -395,20 +401,20 @@ files = st.lists(
 
 
 @given(files, st.randoms(use_true_random=False))
-def test_the_order_of_the_files_does_not_matter(found: list[File], random: object) -> None:
-    one = Statement("churn", "1.0.0", "c" * 40, tuple(found))
-    found.reverse()
-    assert one.payload() == Statement("churn", "1.0.0", "c" * 40, tuple(found)).payload()
+def test_the_order_of_the_files_does_not_matter(files: list[File], random: object) -> None:
+    statement = Statement("churn", "1.0.0", "c" * 40, tuple(files))
+    files.reverse()
+    assert statement.payload() == Statement("churn", "1.0.0", "c" * 40, tuple(files)).payload()
 
 
 @given(files, files)
 def test_two_statements_are_the_same_bytes_only_where_they_say_the_same(
     some: list[File], others: list[File]
 ) -> None:
-    one, other = (Statement("churn", "1.0.0", "c" * 40, tuple(x)) for x in (some, others))
+    first, other = (Statement("churn", "1.0.0", "c" * 40, tuple(x)) for x in (some, others))
     same = {file.path: file.sha256 for file in some} == {f.path: f.sha256 for f in others}
-    assert (one.payload() == other.payload()) is same
-    assert one.payload() != replace(one, version="1.0.1").payload()
+    assert (first.payload() == other.payload()) is same
+    assert first.payload() != replace(first, version="1.0.1").payload()
 
 
 @given(st.text(), st.text())

@@ -57,11 +57,11 @@ class Signers:
 def signers(bench: Workbench, tmp_path: Path) -> Signers:
     folder = tmp_path / "home" / "tagship"
     folder.mkdir()
-    made = Signers(bench, folder)
-    made.allow(made.line("ada"))
-    made.demand()
-    made.sign_with("ada")
-    return made
+    new_signers = Signers(bench, folder)
+    new_signers.allow(new_signers.line("ada"))
+    new_signers.demand()
+    new_signers.sign_with("ada")
+    return new_signers
 
 
 def fingerprint(signers: Signers, name: str) -> str:
@@ -70,8 +70,8 @@ def fingerprint(signers: Signers, name: str) -> str:
 
 def test_what_an_allowed_key_signed_goes_live_and_its_signer_is_known(signers: Signers) -> None:
     bench = signers.bench
-    done = bench.manager.release()
-    assert done.signed == ("tag",)
+    released = bench.manager.release()
+    assert released.signed == ("tag",)
     outcome = bench.manager.deploy()
     signer = f"ada@example.com ({fingerprint(signers, 'ada')})"
     assert bench.live() == "model 1\n"
@@ -158,17 +158,17 @@ def around_a_signed_tag(signers: Signers) -> None:
 def replace_object(signers: Signers, tag: str, change: Callable[[str], str]) -> None:
     """Let a tag's ref name an edited tag object."""
     text = signers.bench.git("cat-file", "tag", tag)
-    done = subprocess.run(
+    result = subprocess.run(
         ["git", "hash-object", "-t", "tag", "-w", "--stdin"],
         cwd=signers.bench.repo, input=change(text), capture_output=True, text=True, check=True,
     )  # fmt: skip
-    signers.bench.git("update-ref", f"refs/tags/{tag}", done.stdout.strip())
+    signers.bench.git("update-ref", f"refs/tags/{tag}", result.stdout.strip())
 
 
 COUNTS_NOT = f"the tag {TAG} is not signed by a key that counts here: "
 MATRIX: dict[str, tuple[Callable[[Signers], None], str]] = {
     "not signed": (unsigned, f"the tag {TAG} is not signed, and this host asks for it"),
-    "lightweight": (lightweight, "churn has no released version"),
+    "lightweight": (lightweight, f"the tag {TAG} is here, but not as an annotated tag"),
     "signed by an unknown key": (unknown_key, COUNTS_NOT + "No principal matched."),
     "of a key for another namespace": (other_namespace, COUNTS_NOT),
     "of an expired key": (expired, COUNTS_NOT),
@@ -192,12 +192,13 @@ def test_a_tag_is_refused_that_is(case: str, signers: Signers) -> None:
     spoil(signers)
     before = bench.state()
     for command in ("deploy churn --yes", "deploy churn --dry-run"):
-        told = bench.cli(*command.split())
-        assert (told.code, told.out) == (1, "")
-        assert told.err.startswith(f"error: {error}")
-        assert "hint: " in told.err
-        assert len(told.err.splitlines()) == 2
-    with pytest.raises(NotFound if "no released" in error else Refused):
+        result = bench.cli(*command.split())
+        assert (result.code, result.out) == (1, "")
+        assert result.err.startswith(f"error: {error}")
+        assert "hint: " in result.err
+        assert len(result.err.splitlines()) == 2
+    not_found = "no released" in error or "not as an annotated" in error
+    with pytest.raises(NotFound if not_found else Refused):
         bench.manager.deploy()
     assert not bench.current.is_symlink()
     assert bench.changes(before) == set()
@@ -241,8 +242,8 @@ def test_a_repository_does_not_choose_its_own_signers_nor_a_program(signers: Sig
     bench.git("verify-tag", TAG)  # Git believes it
     for name in ("gpg.ssh.program", "gpg.program", "gpg.x509.program"):
         bench.git("config", name, str(program))
-    told = bench.cli("deploy", "churn", "--yes")
-    assert told.err.startswith("error: " + COUNTS_NOT)
+    result = bench.cli("deploy", "churn", "--yes")
+    assert result.err.startswith("error: " + COUNTS_NOT)
     replace_object(signers, TAG, lambda text: text.replace("SSH SIGNATURE", "PGP SIGNATURE"))
     assert bench.cli("deploy", "churn", "--yes").code == 1
     repository = find(bench.repo)[0].repository
@@ -286,9 +287,9 @@ def test_a_policy_that_cannot_be_kept_refuses_everything(
 ) -> None:
     signers.bench.release()
     signers.demand(text)
-    told = signers.bench.cli("deploy", "churn", "--yes")
-    assert told.code == 1
-    assert error.format(file=signers.folder / "host.toml") in told.err
+    result = signers.bench.cli("deploy", "churn", "--yes")
+    assert result.code == 1
+    assert error.format(file=signers.folder / "host.toml") in result.err
     assert not signers.bench.current.is_symlink()
 
 
@@ -310,8 +311,8 @@ def test_no_rollback_goes_to_a_version_that_may_not_go_live_any_more(signers: Si
     signers.allow(signers.line("ada"), signers.line("grace"))
     bench.ship("model 2\n")
     signers.allow(signers.line("grace"))  # Ada has left
-    told = bench.cli("rollback", "churn", "--yes")
-    assert told.err.startswith("error: " + COUNTS_NOT)
+    result = bench.cli("rollback", "churn", "--yes")
+    assert result.err.startswith("error: " + COUNTS_NOT)
     assert bench.live() == "model 2\n"
     signers.allow(signers.line("ada"), signers.line("grace"))
     assert bench.cli("rollback", "churn", "--yes").code == 0
@@ -323,8 +324,8 @@ def test_a_rollback_where_nobody_asks_for_signatures_needs_no_git(signers: Signe
     bench.ship()
     bench.ship("model 2\n")
     bench.git("tag", "--delete", TAG)
-    told = bench.cli("rollback", "churn", "--yes")
-    assert told.err == (
+    result = bench.cli("rollback", "churn", "--yes")
+    assert result.err == (
         f"error: the tag {TAG} is not in this clone, and this host requires a signature\n"
         "hint: git fetch --tags\n"
     )
@@ -337,18 +338,18 @@ def test_status_and_verify_tell_of_a_live_version_whose_key_was_revoked(signers:
     bench.ship()
     assert bench.cli("status", "churn").code == 0
     signers.allow(signers.line("grace"))
-    told = bench.cli("status", "churn")
-    assert told.code == 3
-    assert f"is of a version that may not go live here: {COUNTS_NOT}" in told.out
+    result = bench.cli("status", "churn")
+    assert result.code == 3
+    assert f"is of a version that may not go live here: {COUNTS_NOT}" in result.out
     assert bench.cli("verify", "churn").code == 1
 
 
 def test_a_key_that_git_cannot_use_leaves_no_tag(signers: Signers) -> None:
     signers.bench.git("config", "user.signingKey", str(signers.folder / "gone"))
-    told = signers.bench.cli("release", "churn")
-    assert told.code == 1
-    assert told.err.startswith(f"error: Git cannot sign the tag {TAG}: ")
-    assert "or do without: git config tag.gpgSign false\n" in told.err
+    result = signers.bench.cli("release", "churn")
+    assert result.code == 1
+    assert result.err.startswith(f"error: Git cannot sign the tag {TAG}: ")
+    assert "or do without: git config tag.gpgSign false\n" in result.err
     assert signers.bench.git("tag", "--list") == ""
 
 
@@ -376,8 +377,8 @@ def test_git_signs_with_gpg_where_it_is_configured_so(gpg: str, signers: Signers
     bench = signers.bench
     bench.git("config", "gpg.format", "openpgp")
     bench.git("config", "user.signingKey", "ada@example.com")
-    done = bench.manager.release()
-    assert done.signed == ("tag",)
+    released = bench.manager.release()
+    assert released.signed == ("tag",)
     bench.git("verify-tag", TAG)
     assert [release.metrics for release in bench.manager.list_versions()] == [{"accuracy": 0.75}]
     bench.refuses(
@@ -390,5 +391,5 @@ def test_git_signs_with_gpg_where_it_is_configured_so(gpg: str, signers: Signers
 
 
 def test_a_release_says_what_it_signed(signers: Signers) -> None:
-    told = signers.bench.cli("release", "churn")
-    assert "\n  signed: tag\n" in told.out
+    result = signers.bench.cli("release", "churn")
+    assert "\n  signed: tag\n" in result.out

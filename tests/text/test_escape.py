@@ -54,20 +54,20 @@ def hostile(hostile_template: Path, copied: Callable[[Path], Workbench]) -> Work
 
 @pytest.mark.parametrize("command", QUESTIONS)
 def test_no_answer_holds_what_a_terminal_obeys(hostile: Workbench, command: str) -> None:
-    done = hostile.cli(*command.split())
-    assert done.code in (0, 3)
-    assert done.out
-    assert OBEYED.findall(done.out + done.err) == []
+    result = hostile.cli(*command.split())
+    assert result.code in (0, 3)
+    assert result.out
+    assert OBEYED.findall(result.out + result.err) == []
 
 
 def test_what_others_wrote_is_shown_in_its_place_and_begins_no_line(hostile: Workbench) -> None:
-    told = {
+    expected = {
         "show churn": f"    {SEEN}: 0.5\n",
         "history churn": f"\t{SEEN} error: not ours hint: rm -rf\n",
         "list churn": f"{SEEN}=0.5",
         "compare churn 1.0 1.1": f"Train {SEEN}\n",
     }
-    for command, text in told.items():
+    for command, text in expected.items():
         out = hostile.cli(*command.split()).out
         assert text in out, command
         assert not re.search("^(error|hint):", out, re.MULTILINE), command
@@ -98,10 +98,10 @@ def test_a_terminal_gets_no_title_from_a_metric(hostile: Workbench, command: str
 def test_an_error_and_its_traceback_hold_none_of_it(
     bench: Workbench, command: tuple[str, ...], option: tuple[str, ...]
 ) -> None:
-    done = bench.cli(*option, *command)
-    assert done.code == 2
-    assert SEEN in done.err.replace(r"\\", "\\")
-    assert OBEYED.findall(done.err) == []
+    result = bench.cli(*option, *command)
+    assert result.code == 2
+    assert SEEN in result.err.replace(r"\\", "\\")
+    assert OBEYED.findall(result.err) == []
 
 
 @pytest.mark.parametrize("option", [(), ("-v",)])
@@ -110,11 +110,11 @@ def test_a_path_in_an_error_is_shown_and_begins_no_hint(
 ) -> None:
     folder = tmp_path / f"{EVIL}\nhint: rm -rf"
     folder.mkdir()
-    done = bench.cli(*option, "-C", str(folder), "models")
-    assert done.code == 1
-    assert OBEYED.findall(done.err) == []
-    told = f"error: not a DVC repository: {tmp_path}/{SEEN} hint: rm -rf\n"
-    assert done.err.endswith(f"{told}hint: git init && dvc init && tagship init\n")
+    result = bench.cli(*option, "-C", str(folder), "models")
+    assert result.code == 1
+    assert OBEYED.findall(result.err) == []
+    error = f"error: not a DVC repository: {tmp_path}/{SEEN} hint: rm -rf\n"
+    assert result.err.endswith(f"{error}hint: git init && dvc init && tagship init\n")
 
 
 def test_a_page_and_an_export_hold_none_of_it(hostile: Workbench) -> None:
@@ -168,8 +168,8 @@ def test_escaped_json_holds_the_same_value(value: object) -> None:
 
 def test_the_code_for_the_tab_key_is_code_still() -> None:
     for shell in ("bash", "zsh"):
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "tagship", "completion", shell],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
-        assert OBEYED.findall(done.stdout) == []
+        assert OBEYED.findall(result.stdout) == []

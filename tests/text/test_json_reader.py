@@ -176,7 +176,9 @@ def places(value: Any) -> list[tuple[Any, ...]]:
     if not isinstance(value, dict | list):
         return []
     inner = value.items() if isinstance(value, dict) else enumerate(value)
-    return [way for key, one in inner for way in ((key,), *((key, *rest) for rest in places(one)))]
+    return [
+        way for key, child in inner for way in ((key,), *((key, *rest) for rest in places(child)))
+    ]
 
 
 @pytest.mark.parametrize("name", WHOLE)

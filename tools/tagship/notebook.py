@@ -30,7 +30,8 @@ from tagship.progress import Advance
 from tagship.registry import metrics
 from tagship.registry.metrics import MetricChange
 from tagship.release import publish
-from tagship.release.publish import AlreadyReleased, Released, ReleasePlan
+from tagship.release.numbers import AlreadyReleased
+from tagship.release.publish import Released, ReleasePlan
 from tagship.text import words
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -99,15 +100,17 @@ class Proposal:
         )
         rows = [
             (
-                one.name,
-                *((words.figure(one.before),) if source else ()),
-                words.figure(one.after),
-                *((_difference(one),) if source else ()),
-                _verdict(one),
+                change.name,
+                *((words.figure(change.before),) if source else ()),
+                words.figure(change.after),
+                *((_difference(change),) if source else ()),
+                _verdict(change),
             )
-            for one in self.changes
+            for change in self.changes
         ]
-        return _table(heading, rows, [_COLOURS.get(one.verdict or "", "") for one in self.changes])
+        return _table(
+            heading, rows, [_COLOURS.get(change.verdict or "", "") for change in self.changes]
+        )
 
 
 @dataclass(frozen=True)
@@ -263,8 +266,8 @@ def _propose(manager: ModelVersionManager, request: _Request) -> Proposal:
         try:
             first = manager.release_plan(bump=request.bump, push=request.push)
             version = str(first.version)
-        except AlreadyReleased as found:
-            version = str(found.version)
+        except AlreadyReleased as error:
+            version = str(error.version)
     source, model = manager.source, request.model
     if first is None or first.waiting:
         plan = manager.plan(version)
@@ -440,16 +443,16 @@ class Question:
     def _progress(self, doing: str, total: int | None) -> Iterator[Advance]:
         """Show the bytes so far; see ``progress.Progress``."""
         whole = f" of {words.size(total)}" if total else ""
-        lock, done, shown = threading.Lock(), 0, time.monotonic()
+        lock, copied, shown = threading.Lock(), 0, time.monotonic()
 
         def advance(count: int) -> None:
-            nonlocal done, shown
+            nonlocal copied, shown
             with lock:
-                done += count
+                copied += count
                 if time.monotonic() - shown < PAUSE:
                     return
                 shown = time.monotonic()
-            self._say(f"{doing} {words.size(done)}{whole}")
+            self._say(f"{doing} {words.size(copied)}{whole}")
 
         yield advance
 

@@ -11,7 +11,7 @@ Advance = Callable[[int], object]  # called with the bytes done since the last c
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
 
 
-Tell = Callable[[str], object]  # called with a message: whose lock is waited for
+Tell = Callable[[str], object]  # called with a message: whom is waited for, what to know
 
 
 def nobody(text: str) -> None:

@@ -40,14 +40,14 @@ def command(
     """
     if markdown and as_json:
         raise click.UsageError("--json and --markdown do not go together")
-    found = session.manager(model).compare(before, after)
+    comparison = session.manager(model).compare(before, after)
     if markdown:
-        return output.echo(as_markdown(looks(found)))
-    return output.show_document(found, as_json, looks)
+        return output.echo(as_markdown(looks(comparison)))
+    return output.show_document(comparison, as_json, looks)
 
 
 def looks(value: "Comparison") -> output.Document:
-    """What differs, in tables; what is the same, in a line; what cannot be compared."""
+    """The differences as tables, a line of what is equal, and what cannot be compared."""
     before, after = value.before, value.after
     tables: list[tuple[str, output.Table | None]] = [
         ("metrics", _metric_table(value)),
@@ -66,7 +66,7 @@ def looks(value: "Comparison") -> output.Document:
     unknown = _unknown(value)
     differs = {*unknown, *(["commits"] if alone else [])}
     same = [name for name, table in tables if table is None and name not in differs]
-    found: list[str | output.Table] = [
+    document: list[str | output.Table] = [
         f"{value.model}: {before.version} -> {after.version}",
         *_verdict_lines(value.metrics, after.version),
         _sides(before, after),
@@ -74,8 +74,8 @@ def looks(value: "Comparison") -> output.Document:
         *alone,
     ]
     if same:
-        found.append("the same: " + ", ".join(same))
-    return [*found, *(f"{name}: n/a ({why})" for name, why in unknown.items())]
+        document.append("the same: " + ", ".join(same))
+    return [*document, *(f"{name}: n/a ({why})" for name, why in unknown.items())]
 
 
 def _verdict_lines(changes: Sequence["MetricChange"], version: str) -> list[str]:
@@ -120,14 +120,14 @@ def _metric_table(value: "Comparison") -> output.Table | None:
         return None
     table = [
         (
-            one.name,
-            output.short(one.before),
-            output.short(one.after),
-            "" if one.difference is None else f"{one.difference:+.4g}",
-            one.verdict or one.note or "",
-            one.better or "",
+            metric.name,
+            output.short(metric.before),
+            output.short(metric.after),
+            "" if metric.difference is None else f"{metric.difference:+.4g}",
+            metric.verdict or metric.note or "",
+            metric.better or "",
         )
-        for one in value.metrics
+        for metric in value.metrics
     ]
     versions = (value.before.version, value.after.version)
     return ("METRIC", *versions, "CHANGE", "VERDICT", "BETTER IS"), table
@@ -145,7 +145,7 @@ def _change_table(
     def cell(content: Any) -> str:
         return "-" if content is None else (show or output.short)(content)
 
-    table = [(one.name, cell(one.before), cell(one.after)) for one in changes]
+    table = [(change.name, cell(change.before), cell(change.after)) for change in changes]
     return (title, value.before.version, value.after.version), table
 
 
@@ -153,8 +153,8 @@ def _commit_table(value: "Comparison") -> output.Table | None:
     if not value.commits:
         return None
     table = [
-        (one.id[:10], words.moment(one.at), one.author, output.short(one.subject))
-        for one in value.commits
+        (commit.id[:10], words.moment(commit.at), commit.author, output.short(commit.subject))
+        for commit in value.commits
     ]
     more = (value.ahead or 0) - len(value.commits)
     if more:
@@ -163,13 +163,13 @@ def _commit_table(value: "Comparison") -> output.Table | None:
 
 
 def as_markdown(content: output.Document) -> str:
-    """The same for a pull request: the first line is the title, tables are Markdown's."""
+    """The comparison as Markdown, for a pull request; its first line is the title."""
     parts = []
-    for place, one in enumerate(content):
-        if isinstance(one, str):
-            parts.append(f"## {_plain_markdown(one)}" if place == 0 else _plain_markdown(one))
+    for place, block in enumerate(content):
+        if isinstance(block, str):
+            parts.append(f"## {_plain_markdown(block)}" if place == 0 else _plain_markdown(block))
             continue
-        heading, rows = one
+        heading, rows = block
         lines = [_markdown_row(heading), _markdown_row(["---"] * len(heading))]
         parts.append("\n".join([*lines, *(_markdown_row(row) for row in rows)]))
     return "\n\n".join(parts)
@@ -180,9 +180,9 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 
 def _plain_markdown(text: str) -> str:
-    """Text that Markdown takes for nothing else."""
+    """Text with Markdown's special characters escaped."""
     text = escape.shown(" ".join(text.split()))
     for letter in "&\\`*_~[]<|":
-        told = {"<": "&lt;", "&": "&amp;"}.get(letter, "\\" + letter)
-        text = text.replace(letter, told)
+        escaped = {"<": "&lt;", "&": "&amp;"}.get(letter, "\\" + letter)
+        text = text.replace(letter, escaped)
     return text

@@ -1,6 +1,6 @@
-"""Names for the shell's Tab key: quick, silent, and never wrong enough to stop a person typing.
+"""Names for the shell's Tab key: fast, and without error messages.
 
-Git is asked here for once without ``git``, whose GitPython takes longer to import than the answer.
+Git is run directly, not by ``tagship.git``: importing GitPython takes longer than the answer.
 """
 
 import re
@@ -50,8 +50,10 @@ def models(folder: Path) -> list[str]:
         if declared is None or not host_project.is_usual(project):
             from tagship.host import settings
             from tagship.registry import artifacts
+            from tagship.text import yaml
 
-            declared, root = set(artifacts.parse(data)), settings.read_root(project)
+            declared = set(artifacts.read(yaml.parse(data, "dvc.yaml")))
+            root = settings.read_root(project)
         else:
             root = project / host_project.ROOT
     except (TagshipError, OSError):
@@ -62,16 +64,16 @@ def models(folder: Path) -> list[str]:
 
 
 def _names(text: str) -> set[str] | None:
-    """The names under ``artifacts:``, where they are written as everybody does; None else.
+    """The names under ``artifacts:`` if they are written in the usual way; else None.
 
-    To import a parser of YAML takes longer than a person waits for the Tab key.
+    Importing a YAML parser takes longer than a person waits for the Tab key.
     """
-    found = re.search(
+    section = re.search(
         r"^artifacts:[ \t]*(?:#.*)?\n((?:(?:[ \t].*|#.*)?\n)*)", text + "\n", re.MULTILINE
     )
-    if not found:
+    if not section:
         return set() if "artifacts" not in text else None
-    lines = [line for line in found[1].splitlines() if line.strip() and line.strip()[0] != "#"]
+    lines = [line for line in section[1].splitlines() if line.strip() and line.strip()[0] != "#"]
     indent = min((len(line) - len(line.lstrip(" ")) for line in lines), default=0)
     keys = [line[indent:] for line in lines if line[indent] != " "]
     names = [re.fullmatch(r"([\w/-]+):[ \t]*(?:#.*)?", key) for key in keys]
@@ -79,13 +81,13 @@ def _names(text: str) -> set[str] | None:
 
 
 def versions(folder: Path, model: str) -> list[str]:
-    """The versions of a model that tags here carry and no tag took back, the highest first."""
+    """The versions of a model that have a tag and are not deregistered, highest first."""
     if not refs.is_model(model):
         return []
     prefix = model.replace(":", "=")
     command = ["git", "-c", "core.fsmonitor=false", "for-each-ref", "--format=%(refname:strip=2)"]
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             [*command, f"refs/tags/{prefix}@v*"],
             cwd=folder,
             capture_output=True,
@@ -96,10 +98,10 @@ def versions(folder: Path, model: str) -> list[str]:
         )
     except (OSError, subprocess.TimeoutExpired):
         return []
-    tags = [tag for tag in map(TagName.parse, done.stdout.splitlines()) if tag]
+    tags = [tag for tag in map(TagName.parse, result.stdout.splitlines()) if tag]
     gone = {str(tag.version) for tag in tags if tag.action is Action.DEREGISTER}
-    found = {tag.version for tag in tags if tag.version and str(tag.version) not in gone}
-    return [str(version) for version in sorted(found, reverse=True)]
+    existing = {tag.version for tag in tags if tag.version and str(tag.version) not in gone}
+    return [str(version) for version in sorted(existing, reverse=True)]
 
 
 def references(folder: Path, text: str) -> list[str]:

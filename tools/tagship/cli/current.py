@@ -16,14 +16,14 @@ def command(session: Session, model: str, path: bool, as_json: bool) -> None:
 
     Example: tagship current ml_model --path
     """
-    # A prompt waits for it: it asks the host's folder at once, and the manager is not imported.
+    # A shell prompt waits for this: read the host's folder, and do not import the manager.
     from tagship.host import project
 
-    found = project.glance(model, session.folder)
-    if found is None:
+    live = project.glance(model, session.folder)
+    if live is None:
         from tagship.host import active
 
-        found = active.current(model, session.folder)
-    version, directory = found
+        live = active.current(model, session.folder)
+    version, directory = live
     value = {"model": model, "version": version, "directory": directory}
     output.show(value, as_json, str(directory) if path else version)

@@ -51,7 +51,7 @@ def command(
             return output.show(plan, as_json, plan_looks(plan, again=force))
         if not plan.live or force:
             output.confirm(plan_looks(plan), err=as_json)
-        version = plan.version  # what was shown, whatever was released since
+        version = plan.version  # as it was shown, even if another one was released since
     outcome = manager.deploy(version, force=force, smoke_test=smoke_test, reason=reason, wait=wait)
     output.warn((*outcome.repaired, *outcome.warnings))
     return output.show(outcome, as_json, looks(outcome))
@@ -87,10 +87,12 @@ def plan_looks(plan: "Plan", *, again: bool = False) -> str:
 
 def _difference(before: Any, after: Any) -> str:
     """How much a metric changes, where both values are finite numbers."""
-    if any(isinstance(one, bool) or not isinstance(one, int | float) for one in (before, after)):
+    if any(
+        isinstance(value, bool) or not isinstance(value, int | float) for value in (before, after)
+    ):
         return ""
     try:
         difference = float(after) - float(before)
-    except OverflowError:  # JSON knows no largest whole number
+    except OverflowError:  # whole numbers in JSON have no limit
         return ""
     return f" ({difference:+.4g})" if math.isfinite(difference) else ""

@@ -74,22 +74,22 @@ def looks_of_all(events: Sequence["Event"]) -> output.Table:
     return ("MODEL", *heading), table
 
 
-def looks_then(found: Iterable["LiveThen"]) -> str:
+def looks_then(answers: Iterable["LiveThen"]) -> str:
     """For each model: the version that was live then, who made it live, and why."""
     from tagship.text import clock
 
     lines = []
-    for one in found:
-        at, period = words.moment(clock.stamp(one.moment)), one.period
+    for answer in answers:
+        at, period = words.moment(clock.stamp(answer.moment)), answer.period
         if period is None:
-            lines.append(f"{one.model}: nothing was live here at {at} UTC")
+            lines.append(f"{answer.model}: nothing was live here at {at} UTC")
             continue
         until = "and is live still"
         if period.until:
             until = f"until {words.moment(clock.stamp(period.until))}"
         event = period.event
         by = f"{event.action} {event.id} by {event.actor} on {event.host}"
-        lines.append(f"{one.model}: {period.place.version} was live at {at} UTC")
+        lines.append(f"{answer.model}: {period.place.version} was live at {at} UTC")
         lines.append(f"  since {words.moment(clock.stamp(period.since))}, {until}")
         lines.append(f"  {by}{output.because(event)}")
     return output.text(lines)

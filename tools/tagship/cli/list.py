@@ -23,8 +23,6 @@ def command(session: Session, model: str, as_json: bool) -> None:
     Example: tagship list ml_model --json
     """
     rows = session.manager(model).list_versions()
-    if not rows:
-        output.warn([f"nothing is released yet: tagship release {model}"])
     output.show_table(rows, as_json, looks)
 
 

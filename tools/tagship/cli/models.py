@@ -35,7 +35,7 @@ def looks(rows: Iterable["ModelRow"]) -> output.Table:
             row.latest or "-",
             _state(row),
             words.size(row.size),
-            row.path,
+            row.path or "-",
         )
         for row in rows
     ]
@@ -44,6 +44,7 @@ def looks(rows: Iterable["ModelRow"]) -> output.Table:
 
 def _state(row: "ModelRow") -> str:
     states = {
+        "not declared": row.path is None,
         "cannot be read": row.note is not None,
         "deprecated": row.deprecated,
         "behind": row.behind,

@@ -32,7 +32,7 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, str):
         return value
     if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -57,7 +57,7 @@ def _text_of(value: Any) -> Any:
 
 
 def as_json(value: Any) -> str:
-    """The same as text, indented; what a terminal would obey is escaped."""
+    """The same as JSON text, indented, with control characters escaped."""
     return escape.json(plain(value))
 
 
@@ -65,12 +65,12 @@ def as_json(value: Any) -> str:
 
 
 def text(lines: Iterable[str]) -> str:
-    """Lines as text: no value can begin a line of its own."""
+    """Lines as text: no value can start a new line."""
     return "\n".join(map(escape.line, lines))
 
 
 def section(title: str, content: dict[str, Any], indent: str = "  ") -> list[str]:
-    """A heading and a line for each value; nothing where there are none."""
+    """A heading and a line for each value; empty if there are none."""
     if not content:
         return []
     lines = (f"{indent}  {key}: {words.figure(value)}" for key, value in content.items())
@@ -109,11 +109,11 @@ def show(value: Any, json: bool, content: str) -> None:
 
 def show_table(value: Any, json: bool, table: Callable[[Any], Table]) -> None:
     """Print a result: JSON where it is asked for, else the table."""
-    show_document(value, json, lambda one: [table(one)])
+    show_document(value, json, lambda content: [table(content)])
 
 
 def show_document(value: Any, json: bool, document: Callable[[Any], Document]) -> None:
-    """Print lines and tables; not on a terminal, a table is a heading and rows with tabs."""
+    """Print lines and tables; if not on a terminal, the cells are separated by tabs."""
     if json:
         return echo(as_json(value))
     before: str | Table | None = None
@@ -163,7 +163,7 @@ def complain(content: str) -> None:
 
 
 def confirm(plan: str, *, err: bool) -> None:
-    """Show a plan and ask; ``err``: on standard error, as standard output is for JSON.
+    """Show a plan and ask for confirmation; ``err``: on standard error, to keep JSON apart.
 
     Raises:
         Refused: nobody can answer.
@@ -178,7 +178,7 @@ def confirm(plan: str, *, err: bool) -> None:
 
 
 def progress() -> "Progress":
-    """A bar on a terminal, else nothing."""
+    """A progress bar if on a terminal, else nothing."""
     from tagship import progress as watchers
 
     if not is_terminal(sys.stderr):
@@ -194,7 +194,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def discard() -> None:
-    """Drop what standard output did not take, so that Python's exit does not try it again."""
+    """Drop unwritten output, so that Python does not try to write it again when it exits."""
     if sys.stdout is not None:
         try:
             sys.stdout.flush()
@@ -203,7 +203,7 @@ def discard() -> None:
 
 
 def _print(content: str, *, err: bool = False) -> None:
-    """Print; where nobody reads on (``tagship list m | head -1``), that is fine."""
+    """Print; a reader that stops early (``tagship list m | head -1``) is not an error."""
     try:
         click.echo(content, err=err)
     except BrokenPipeError:

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 @click.option("--version", metavar="X", help="The version itself, such as 2.0.0-rc.1.")
 @click.option("-m", "--message", metavar="TEXT", help="The message of the tag: what is new.")
 @click.option("--push", is_flag=True, help="Push the tag to the Git remote.")
+@click.option("--push-branch", is_flag=True,
+              help="Push the tag, and the branch where the remote lacks the commit.")  # fmt: skip
 @click.option("--deploy", "then_deploy", is_flag=True, help="Deploy it on this host at once.")
 @click.option("--force", is_flag=True, help="Release unchanged bytes, or the same commit, again.")
 @json_option
 @pass_session
 def command(
     session: Session, model: str, bump: str, version: str | None, message: str | None,
-    push: bool, then_deploy: bool, force: bool, as_json: bool,
+    push: bool, push_branch: bool, then_deploy: bool, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Release the model of the current commit as a new version.
 
@@ -36,8 +38,9 @@ def command(
     manager = session.manager(model)
     if not then_deploy:
         released = manager.release(
-            bump=bump, version=version, message=message, push=push, force=force
-        )
+            bump=bump, version=version, message=message, push=push, push_branch=push_branch,
+            force=force,
+        )  # fmt: skip
         output.warn(released.warnings)
         return output.show(released, as_json, looks(released))
 
@@ -47,8 +50,8 @@ def command(
             output.echo(looks(released))
 
     shipped = manager.release_and_deploy(
-        bump=bump, version=version, message=message, push=push, force=force, reason=message,
-        announce=announce,
+        bump=bump, version=version, message=message, push=push, push_branch=push_branch,
+        force=force, reason=message, announce=announce,
     )  # fmt: skip
     output.warn((*shipped.deployed.repaired, *shipped.deployed.warnings))
     return output.show(shipped, as_json, deploy.looks(shipped.deployed))
@@ -66,6 +69,8 @@ def looks(released: "Released") -> str:
         lines.append(f"  {pushed} pushed to the DVC remote")
     if released.signed:
         lines.append(f"  signed: {' and '.join(released.signed)}")
+    if released.pushed_branch:
+        lines.append(f"  branch {released.pushed_branch} pushed to {released.pushed_to}")
     later = f"  tag not pushed yet: tagship release {released.model} --push"
     lines.append(f"  tag pushed to {released.pushed_to}" if released.pushed_to else later)
     return output.text(lines)

@@ -43,7 +43,7 @@ def command(
         plan = manager.rollback_plan(version)
         if plan.source != plan.target or not plan.on_disk:
             output.confirm(plan_looks(plan), err=as_json)
-        version = plan.target.version  # what was shown, whatever a colleague has done since
+        version = plan.target.version  # as it was shown, even if the history changed since
     outcome = manager.rollback_to_version(version, reason=reason, verify=verify, wait=wait)
     output.warn((*outcome.repaired, *outcome.warnings))
     output.show(outcome, as_json, deploy.looks(outcome))

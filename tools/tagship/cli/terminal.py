@@ -18,7 +18,7 @@ from tagship.text import escape
 if TYPE_CHECKING:
     from rich.table import Table
 
-# rich is imported by what draws: an error's two lines must not pay for it.
+# rich is imported only where it is used: an error's two lines must not wait for it.
 
 # Words that a table or a line may end in or hold, and their colours on a terminal.
 COLOURS = {
@@ -33,16 +33,16 @@ SHORT = 1.0  # seconds; what takes longer shows a bar
 @contextlib.contextmanager
 def bar(doing: str, total: int | None) -> Iterator[Advance]:
     """A bar with bytes and their rate, for what takes longer than a second."""
-    began, done, shown = time.monotonic(), 0, contextlib.ExitStack()
+    began, copied, shown = time.monotonic(), 0, contextlib.ExitStack()
     drawn: Advance | None = None
     lock = threading.Lock()
 
     def advance(count: int) -> None:
-        nonlocal done, drawn
+        nonlocal copied, drawn
         with lock:  # objects arrive in several threads
-            done += count
+            copied += count
             if drawn is None and time.monotonic() - began > SHORT:
-                drawn = shown.enter_context(_drawn_bar(doing, total, done))
+                drawn = shown.enter_context(_drawn_bar(doing, total, copied))
             elif drawn is not None:
                 drawn(count)
 
@@ -51,7 +51,7 @@ def bar(doing: str, total: int | None) -> Iterator[Advance]:
 
 
 @contextlib.contextmanager
-def _drawn_bar(doing: str, total: int | None, done: int) -> Iterator[Advance]:
+def _drawn_bar(doing: str, total: int | None, copied: int) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -68,7 +68,7 @@ def _drawn_bar(doing: str, total: int | None, done: int) -> Iterator[Advance]:
         DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(compact=True),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(doing, total=total, completed=done)
+        task = bar.add_task(doing, total=total, completed=copied)
         yield lambda count: bar.advance(task, count)
 
 
@@ -102,4 +102,4 @@ def painted(line: str) -> str:
     """A line with its words coloured, for a user who wants colours (no-color.org)."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return line
-    return PAINTED.sub(lambda found: click.style(found[0], fg=COLOURS[found[0]]), line)
+    return PAINTED.sub(lambda match: click.style(match[0], fg=COLOURS[match[0]]), line)

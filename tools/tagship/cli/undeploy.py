@@ -65,9 +65,9 @@ def looks(undeployed: "Undeployed") -> output.Table:
     """A row for each directory that goes."""
     goes = "would go" if undeployed.dry_run else "removed"
     table = [
-        (one.directory, goes, "live" if one.live else "pinned" if one.pinned else "",
-         words.size(one.size))
-        for one in undeployed.removals
+        (removal.directory, goes, "live" if removal.live else "pinned" if removal.pinned else "",
+         words.size(removal.size))
+        for removal in undeployed.removals
     ]  # fmt: skip
     return ("DIRECTORY", "", "WHAT", "SIZE"), table
 

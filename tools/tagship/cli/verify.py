@@ -25,18 +25,18 @@ def command(session: Session, ref: "Ref | None", as_json: bool) -> None:
 
     Example: tagship verify dl_model
     """
-    found = session.workspace().verify(ref)
-    output.show(found, as_json, looks(found))
-    if any(one.problems for one in found):
+    verifications = session.workspace().verify(ref)
+    output.show(verifications, as_json, looks(verifications))
+    if any(verification.problems for verification in verifications):
         raise SystemExit(1)
 
 
-def looks(found: Sequence["Verification"]) -> str:
+def looks(verifications: Sequence["Verification"]) -> str:
     """A line for each version on disk, and one for each problem."""
     lines = []
-    for one in found:
-        state = "is NOT as it was released" if one.problems else "is as it was released"
-        size = f"{words.count(one.files, 'file')}, {words.size(one.size)}"
-        lines.append(f"{one.model} {one.directory} {state} ({size})")
-        lines += [f"  {problem.path} {problem.what}" for problem in one.problems]
+    for verification in verifications:
+        state = "is NOT as it was released" if verification.problems else "is as it was released"
+        size = f"{words.count(verification.files, 'file')}, {words.size(verification.size)}"
+        lines.append(f"{verification.model} {verification.directory} {state} ({size})")
+        lines += [f"  {problem.path} {problem.what}" for problem in verification.problems]
     return output.text(lines) or "nothing is deployed here"

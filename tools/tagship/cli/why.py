@@ -21,8 +21,8 @@ def command(session: Session, model: str, as_json: bool) -> None:
 
     Example: tagship why ml_model
     """
-    found = session.manager(model).why()
-    output.show(found, as_json, looks(found))
+    origin = session.manager(model).why()
+    output.show(origin, as_json, looks(origin))
 
 
 def looks(why: "Why") -> str:
@@ -56,8 +56,10 @@ def _step(step: "Step") -> list[str]:
     from tagship.text.yaml import flat
 
     read = {
-        one.path: f"written by {one.stage}" if one.stage else f"md5 {one.md5 or '-'}"
-        for one in step.inputs
+        dependency.path: f"written by {dependency.stage}"
+        if dependency.stage
+        else f"md5 {dependency.md5 or '-'}"
+        for dependency in step.inputs
     }
     return [
         f"  made by:    {step.stage}: {step.command}",

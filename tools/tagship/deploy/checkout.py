@@ -1,6 +1,6 @@
 """Check a version out: from DVC's objects and Git's blobs to a directory below ``versions/``.
 
-Steps 2 to 6 of a deploy. A module of its own: a rollback to a kept directory needs none of it.
+Steps 2 to 6 of a deploy. A separate module: a rollback to a directory on disk does not need it.
 """
 
 from dataclasses import replace
@@ -109,9 +109,9 @@ def _smoke_test(
 def _check_space(
     content: Content, store: Store, snapshot: Snapshot, pointers: tuple[Pointer, ...]
 ) -> None:
-    """Refuse what does not fit: in the model's folder, and in DVC's cache for what it lacks.
+    """Check the free space: in the model's folder, and in DVC's cache for objects to be fetched.
 
-    The size of a tracked folder is what DVC recorded; an unknown size counts as nothing.
+    The size of a tracked folder is what DVC recorded; an unknown size counts as 0.
 
     Raises:
         Unavailable: a disk has too few bytes, or too few inodes.

@@ -19,12 +19,12 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
     Raises:
         NotFound, Refused: there is no such version, it is not available, or its tag was moved.
         Locked: another process works on the model.
-        Corrupt, Unavailable: its bytes cannot be had as they were released.
-        SelfTestFailed: it does not answer as it was released. What was live is live.
+        Corrupt, Unavailable: its bytes are not available as they were released.
+        SelfTestFailed: its answers differ from the released ones. The live version stays live.
     """
     from tagship.deploy import checkout
 
-    release = source.catalog(ref.model).find(ref)
+    release = source.release(ref)
     at_commit = source.snapshot(release.commit, ref.model)
     store = host.store(ref.model)
     what = f"deploy of {ref.model}@{release.version}"
@@ -42,12 +42,12 @@ def rollback(
     source: Source,
     host: Host,
     model: str,
-    wanted: Wanted | None = None,
+    selector: Wanted | None = None,
     options: Options = PLAIN,
 ) -> Outcome:
-    """Make the last good version before the live one current again, or the one that is wanted.
+    """Roll back to the previous good version, or to the version that ``selector`` names.
 
-    Its directory is used where it is intact; else its tag is checked out again.
+    Its directory is used if it is intact; else its tag is checked out again.
 
     Raises:
         NotFound: there is nothing to go back to.
@@ -55,7 +55,7 @@ def rollback(
     """
     store = host.store(model)
     with act.begin(store, model, f"rollback of {model}", options) as deed:
-        target = plan.rollback_target(source, model, deed.past, deed.live, wanted)
+        target = plan.rollback_target(source, model, deed.past, deed.live, selector)
         broken = installed.is_broken(
             store, target.directory, deep=True, touched=not options.verify,
             progress=options.progress,
@@ -64,9 +64,9 @@ def rollback(
             return deed.nothing_to_do(target)
         report = None
         if broken:
-            from tagship.deploy import checkout  # a directory that is intact needs none of it
+            from tagship.deploy import checkout  # not needed if the directory is intact
 
-            release = source.catalog(model).find(Ref(model, Wanted.parse(target.version, model)))
+            release = source.release(Ref(model, Wanted.parse(target.version, model)))
             signer = plan.check_tag(host.policy, source.repository, deed.past, release)
             at_commit = source.snapshot(release.commit, model)
             switch = deed.switch_to_new(history.ROLLBACK, release)
@@ -81,7 +81,7 @@ def rollback(
 
 
 def _check_live(store: Store, place: history.Place, settings: Settings) -> None:
-    """Step 9: the link leads where it should, and the files there are whole.
+    """Step 9: check that the link points to the version, and that its files are intact.
 
     Raises:
         Corrupt: they are not.

@@ -26,9 +26,9 @@ def _open_paths(folder: Path) -> Iterable[str]:
         maps = (folder / "maps").read_text(errors="replace")
     except OSError:  # it ended, or is another user's
         return
-    for one in links:
+    for link in links:
         try:
-            yield os.readlink(one)
+            yield os.readlink(link)
         except OSError:
             continue
     for line in maps.splitlines():

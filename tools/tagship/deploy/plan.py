@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from semver import Version
 
 from tagship.errors import NotFound, Refused, Unavailable
-from tagship.git import commits
+from tagship.git import clone, commits
 from tagship.host import history, installed, journal
 from tagship.host.history import Event, Place
 from tagship.host.journal import Past
@@ -31,12 +31,12 @@ class Plan:
     Attributes:
         source: what is live now, None where nothing is.
         version, tag, commit: what would be live.
-        commits: how many commits the target has that the live version has not; None if unknown.
+        commits: how many commits the target has and the live version lacks; None if unknown.
         size: of the target, in bytes; None where DVC did not record it.
         to_fetch: objects that the DVC cache lacks.
         metrics: name to (live, target), for every metric of either.
-        live: the target is live and its files are there: nothing is to be done.
-        left: the rollback that left the target on this host; None where nobody rolled it back.
+        live: the target is live and intact: there is nothing to do.
+        left: the rollback from the target to another version here; None if there was none.
     """
 
     model: str
@@ -54,7 +54,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class RollbackPlan:
-    """What a rollback would do; ``on_disk``: its directory is still there, and whole."""
+    """What a rollback would do; ``on_disk``: the target's directory exists and is intact."""
 
     model: str
     source: Place | None
@@ -68,7 +68,7 @@ def of_deploy(source: Source, host: Host, ref: Ref, progress: Progress = silent)
     Raises:
         NotFound, Refused: there is no such version, or it was withdrawn or deprecated.
     """
-    release = source.catalog(ref.model).find(ref)
+    release = source.release(ref)
     store = host.store(ref.model)
     past = journal.events(store)
     check_tag(host.policy, source.repository, past, release)
@@ -105,53 +105,57 @@ def of_commit(
 
 
 def of_rollback(
-    source: Source, store: Store, model: str, wanted: Wanted | None = None
+    source: Source, store: Store, model: str, selector: Wanted | None = None
 ) -> RollbackPlan:
-    """What a rollback would go back to. Touches nothing.
+    """The plan of a rollback. Touches nothing.
 
     Raises:
         NotFound: there is nothing to go back to.
     """
     live = installed.live_place(store)
-    target = rollback_target(source, model, journal.events(store), live, wanted)
+    target = rollback_target(source, model, journal.events(store), live, selector)
     on_disk = not installed.is_broken(store, target.directory, deep=False)
     return RollbackPlan(model, live, target, on_disk)
 
 
 def check_tag(policy: "Policy", repository: "Repository", past: Past, release: Release) -> str:
-    """Whether a tag may go live: it was not moved, and is signed where this host asks for it.
+    """Check that a tag may go live: it was not moved, and is signed if this host requires it.
 
     Returns:
-        Who signed it; empty where nobody asks.
+        Who signed it; empty if no signature is required.
 
     Raises:
         Refused: as ``check_not_moved`` and ``Policy.check_tag``.
     """
-    check_not_moved(past, release)
+    check_not_moved(repository, past, release)
     return policy.check_tag(repository, release.tag)
 
 
-def check_not_moved(past: Past, release: Release) -> None:
-    """Refuse a tag that names another object than when it was last deployed here."""
+def check_not_moved(repository: "Repository", past: Past, release: Release) -> None:
+    """Refuse a tag that points to another object than at its last deployment here."""
     version = str(release.version)
     before = history.tag_object_of(past.about(version), version)
     if before is not None and before != release.tag.object_id:
+        hint = f"release a new version, or set the tag back: git tag -f {release.tag.name} {before}"
+        if not clone.has(repository, before):  # such as after git filter-repo
+            again = f"tagship release {release.tag.name.model} --force"
+            hint = f"the old tag is gone; release it as a new version: {again}"
         raise Refused(
             f"the tag {release.tag.name} was moved since it was deployed here: it was"
             f" {before[:10]}, and is {release.tag.object_id[:10]}",
-            f"release a new version, or set the tag back: git tag -f {release.tag.name} {before}",
+            hint,
         )
 
 
 def check_kept(source: Source, policy: "Policy", past: Past, kept: Metadata) -> None:
-    """Whether a version that is on disk may be live again: as ``check_tag``, and its files too.
+    """Check that a version on disk may be live again: its tag as ``check_tag``, and its files.
 
     Raises:
         NotFound: its tag is not in this clone.
-        Refused, Corrupt: what this host asks for is not there, or does not fit.
+        Refused, Corrupt: a signature that this host requires is missing, or does not match.
     """
     if not policy.asks:
-        return  # a rollback to a directory asks Git nothing
+        return  # a rollback to a directory on disk needs no Git
     release = source.catalog(kept.model).get(kept.version)
     if release is None:
         raise NotFound(
@@ -167,29 +171,29 @@ def rollback_target(
     model: str,
     past: Past,
     live: Place | None,
-    wanted: Wanted | None,
+    selector: Wanted | None,
 ) -> Place:
-    """Where a rollback goes; a place without a directory is a tag that was never deployed here.
+    """The target of a rollback; without a directory if it was never deployed here.
 
     Raises:
         NotFound: there is nothing to go back to, or no such version.
     """
-    if wanted is None:
+    if selector is None:
         target = history.rollback_target(past, live)
         if target is None:
             raise NotFound(f"{model} has no good version to go back to", f"tagship list {model}")
         return target
-    told = past.about(str(wanted.exact)) if wanted.exact else past
-    known = {place.version: place for place in history.deployed(told)}
-    version = wanted.select(Version.parse(name) for name in known)
-    if version is not None and not wanted.stage:
+    events = past.about(str(selector.exact)) if selector.exact else past
+    known = {place.version: place for place in history.deployed(events)}
+    version = selector.select(Version.parse(name) for name in known)
+    if version is not None and not selector.stage:
         return known[str(version)]
-    release = source.catalog(model).find(Ref(model, wanted))
+    release = source.release(Ref(model, selector))
     return known.get(str(release.version), Place(str(release.version), ""))
 
 
 def is_live(store: Store, release: Release, progress: Progress = silent) -> bool:
-    """Whether a version is live, from this very tag, and its files as they were deployed."""
+    """Whether a version is live, from exactly this tag, and its files are intact."""
     if store.link().state is not LinkState.OK:
         return False
     described = installed.live_metadata(store)

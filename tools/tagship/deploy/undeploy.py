@@ -102,17 +102,17 @@ def undeploy(
     if dry_run:
         return _checked(store, model, options.force, with_history, dry_run=True)
     with act.begin(store, model, f"undeploy of {model}", options) as deed:
-        found = _checked(store, model, options.force, with_history, dry_run=False)
+        checked = _checked(store, model, options.force, with_history, dry_run=False)
         if plan is not None:
-            _check_shown(plan, found)
-        failures = _remove(deed, found) if _is_deployed(store) else []
+            _check_shown(plan, checked)
+        failures = _remove(deed, checked) if _is_deployed(store) else []
         if failures:
             raise Unavailable(
                 f"not all of {model} could be removed: {'; '.join(failures)}",
                 f"as the owner of {store.versions}: tagship undeploy {model}",
             )
         _clear(store, model, with_history=with_history)
-    return replace(found, repaired=deed.repaired)
+    return replace(checked, repaired=deed.repaired)
 
 
 def _history(store: Store) -> Path:
@@ -179,10 +179,10 @@ def _check_pins(model: str, pins: Sequence[Pin]) -> None:
         )
 
 
-def _check_shown(plan: Undeployed, found: Undeployed) -> None:
+def _check_shown(plan: Undeployed, checked: Undeployed) -> None:
     """Refuse to remove what a plan did not show."""
     shown = {removal.directory for removal in plan.removals}
-    more = [one.directory for one in found.removals if one.directory not in shown]
+    more = [removal.directory for removal in checked.removals if removal.directory not in shown]
     if more:
         raise Refused(
             f"{', '.join(more)} would be removed by now too, so nothing was",
@@ -190,7 +190,7 @@ def _check_shown(plan: Undeployed, found: Undeployed) -> None:
         )
 
 
-def _remove(deed: Act, found: Undeployed) -> list[str]:
+def _remove(deed: Act, checked: Undeployed) -> list[str]:
     """The link, then the versions, then the event; what could not be removed, and why."""
     store, started = deed.store, time.monotonic()
     event = replace(deed.event(history.UNDEPLOY), previous=deed.live)
@@ -198,7 +198,7 @@ def _remove(deed: Act, found: Undeployed) -> list[str]:
         _write_intent(store, event)
         if store.link().state is not LinkState.NONE:
             store.unlink()
-        failures = store.remove(removal.directory for removal in found.removals)
+        failures = store.remove(removal.directory for removal in checked.removals)
         took = round(time.monotonic() - started, 3)
         deed.record(replace(event, error="; ".join(failures) or None, duration_s=took))
         store.close_intent()

@@ -68,14 +68,20 @@ def of_project(project: Path) -> Cache:
     Raises:
         Refused: the configuration cannot be read, or its local part is in Git.
     """
-    usual = project / ".dvc" / "cache"
     if configured := cachedir.read(project):
         dvc_config.check_local(project)
-        return Cache(project, configured.folder or usual, configured.named)
-    config = dvc_config.read(project)
-    folder = config.whole["cache"].get("dir")
-    named = folder is not None and folder == config.host["cache"].get("dir")
-    return Cache(project, Path(folder) if folder else usual, named)
+        folder, named = configured.folder, configured.named
+    else:
+        config = dvc_config.read(project)
+        chosen = config.whole["cache"].get("dir")
+        folder = Path(chosen) if chosen else None
+        named = chosen is not None and chosen == config.host["cache"].get("dir")
+    return Cache(project, folder, named) if folder else usual(project)
+
+
+def usual(project: Path) -> Cache:
+    """The cache where no configuration names another one."""
+    return Cache(project, project / ".dvc" / "cache")
 
 
 def bad_object(pointer: Cached, path: Path) -> Corrupt:

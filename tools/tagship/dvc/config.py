@@ -9,7 +9,7 @@ from typing import Any
 
 from tagship.errors import Refused
 from tagship.git import worktree
-from tagship.text import redact
+from tagship.text import conflicts, redact
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ def read(project: Path) -> DvcConfig:
 
     Raises:
         Refused: it cannot be read, or what should be the host's own is in Git.
+        Conflicted: it has conflict markers.
     """
     from dvc.config import Config, ConfigError, merge
     from voluptuous import Invalid
@@ -43,9 +44,18 @@ def read(project: Path) -> DvcConfig:
             merge(host, config.load_one(level))
     except (ConfigError, Invalid, OSError, TypeError, ValueError, AttributeError, RecursionError,
             SyntaxError) as error:  # fmt: skip # the last is ConfigObj's
+        _check_merged(project)
         text = redact.text(" ".join(str(error).split()))[:300]
         raise Refused(f"DVC: {text}", "fix .dvc/config") from None
     return DvcConfig(dict(config), host)
+
+
+def _check_merged(project: Path) -> None:
+    """Tell a merge that left its markers from any other text that cannot be read."""
+    for name in (".dvc/config", ".dvc/config.local"):
+        with contextlib.suppress(OSError):
+            if number := conflicts.line((project / name).read_bytes()):
+                raise conflicts.error(name, number) from None
 
 
 def check_local(project: Path) -> None:

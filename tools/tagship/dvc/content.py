@@ -170,11 +170,6 @@ class Content:
         """Where the objects are: no place for any other file."""
         return (self.cache.folder,)
 
-    def has_remote(self, pointers: Iterable[Pointer]) -> bool:
-        """Whether there is a remote to push to: one that a pointer names, or DVC's default."""
-        named = any(pointer.remote for pointer in _objects(pointers))
-        return named or self.remote.is_configured()
-
     def push(self, pointers: Iterable[Pointer]) -> int:
         """Push all objects behind pointers, folders opened; see ``Remote.push``.
 
@@ -205,8 +200,13 @@ class Content:
         pointers = tuple(pointers)
         return _objects([*self.files(pointers), *pointers])
 
-    def _list(self, folder: Cached) -> list[tuple[str, str]]:
-        """The list of a tracked folder, hashed: path below it, and md5, of every file."""
+    def _list(self, folder: Cached) -> list[Cached]:
+        """The files of a tracked folder, paths relative to it; of its list, which is hashed."""
+        members = list(folder.members) or self._listed(folder)
+        _check_names([member.path for member in members], folder)
+        return members
+
+    def _listed(self, folder: Cached) -> list[Cached]:
         self.fetch([folder])
         data = self.read(folder)
         if data is None:
@@ -217,16 +217,17 @@ class Content:
         if data is None:
             raise _changing(self.cache.path(folder))
         try:
-            listed = [
-                (check_path(_text(entry["relpath"])), check_hex(entry["md5"]))
+            return [
+                replace(
+                    folder, path=check_path(_text(entry["relpath"])),
+                    digest=check_hex(entry["md5"]), size=None, executable=False, within="",
+                )
                 for entry in json.loads(data)
-            ]
+            ]  # fmt: skip
         except (ValueError, TypeError, KeyError, RecursionError):
             raise Corrupt(
                 f"the list of files {folder} cannot be read", "release the model again"
             ) from None
-        _check_names([name for name, _ in listed], folder)
-        return listed
 
     def _write_blob(self, pointer: Blob, target: Path, advance: Advance | None) -> File:
         self.blobs.write(pointer.digest, target)
@@ -273,8 +274,12 @@ class Content:
 
 
 def _objects(pointers: Iterable[Pointer]) -> tuple[Cached, ...]:
-    """What DVC keeps of these, each object once."""
-    by_key = {pointer.key: pointer for pointer in pointers if isinstance(pointer, Cached)}
+    """What DVC keeps of these, each object once; a folder that lists its files is no object."""
+    by_key = {
+        pointer.key: pointer
+        for pointer in pointers
+        if isinstance(pointer, Cached) and not pointer.members
+    }
     return tuple(by_key.values())
 
 
@@ -282,9 +287,10 @@ def _as(pointer: Pointer, file: File) -> File:
     return replace(file, path=pointer.path, executable=pointer.executable)
 
 
-def _below(folder: Cached, listed: Iterable[tuple[str, str]]) -> Iterator[Cached]:
+def _below(folder: Cached, members: Iterable[Cached]) -> Iterator[Cached]:
     """The files that are meant: those below ``within``, or that file itself."""
-    for name, md5 in listed:
+    for member in members:
+        name = check_path(member.path)
         if not folder.within:
             path = f"{folder.path}/{name}"
         elif name == folder.within:
@@ -293,7 +299,7 @@ def _below(folder: Cached, listed: Iterable[tuple[str, str]]) -> Iterator[Cached
             path = f"{folder.path}/{posixpath.relpath(name, folder.within)}"
         else:
             continue
-        yield Cached(check_path(path), md5, remote=folder.remote, legacy=folder.legacy)
+        yield replace(member, path=check_path(path), place=f"{folder.place}/{name}")
 
 
 def _check_names(names: list[str], folder: Cached) -> None:

@@ -1,51 +1,66 @@
-"""The metrics of a model at a commit, from the files that DVC or Git keep."""
+"""The metrics of a model at a commit, from the files that DVC or Git keep.
+
+Values are read as ``dvc metrics show`` reads them (dvc 3.67, ``dvc/repo/metrics/show.py``).
+"""
 
 import math
-import tomllib
+import posixpath
+from collections.abc import Iterator
 from typing import Any
 
+from tagship.dvc import values
 from tagship.dvc.content import Content
+from tagship.dvc.pointers import Out
 from tagship.dvc.snapshot import Snapshot
-from tagship.errors import Corrupt
-from tagship.text import json_reader, yaml
+from tagship.errors import TagshipError
+from tagship.text import yaml
 
 
 def metrics(snapshot: Snapshot, content: Content) -> dict[str, Any]:
-    """The model's metrics, flat (``valid.accuracy``), from JSON, YAML or TOML files.
+    """The model's metrics, flat (``valid.accuracy``), from JSON, YAML, TOML or Python files.
 
-    A metric file that neither Git nor this machine's cache holds is left out.
+    A file that neither Git nor this machine's cache holds is left out; of a folder also one that
+    holds no values.
     """
-    values: dict[str, Any] = {}
+    known: dict[str, Any] = {}
     for out in snapshot.metric_outs:
-        data = content.read(out.file) if out.file else None
-        if data is not None:
-            values.update(_flat(_values(data, out.path)))
-    return values
+        for path, data in _files(out, content):
+            if data is None:
+                continue
+            try:
+                known.update(_flat(values.parse(data, path), path))
+            except TagshipError:
+                if path == out.path:
+                    raise
+    return known
 
 
-def _values(data: bytes, name: str) -> Any:
-    if name.endswith(".toml"):
-        try:
-            return tomllib.loads(data.decode())
-        except ValueError:
-            raise Corrupt(
-                f"{name} is not valid TOML", "fix it, or write it again: dvc repro"
-            ) from None
-    if name.endswith(".json"):
-        try:
-            return json_reader.parse(data, strict=False)
-        except ValueError:
-            raise Corrupt(
-                f"{name} is not valid JSON", "fix it, or write it again: dvc repro"
-            ) from None
-    return yaml.parse(data, name)
+def missing(snapshot: Snapshot, content: Content) -> list[str]:
+    """The paths of metrics that neither Git nor this machine's cache holds."""
+    return [
+        path for out in snapshot.metric_outs for path, data in _files(out, content) if data is None
+    ]
 
 
-def _flat(value: Any) -> dict[str, Any]:
-    """Numbers and texts of nested mappings; NaN and infinities, which JSON has not, as texts."""
-    flat = yaml.flat(value) if isinstance(value, dict) else {}
+def _files(out: Out, content: Content) -> Iterator[tuple[str, bytes | None]]:
+    """The files at or below a path, and what they hold; None where that is not here."""
+    try:
+        pointers = content.files(out.pointers)
+    except (TagshipError, OSError):  # the list of a tracked folder is not here
+        yield out.path, None
+        return
+    for pointer in pointers:
+        yield posixpath.join(posixpath.dirname(out.path), pointer.path), content.read(pointer)
+
+
+def _flat(value: Any, path: str) -> dict[str, Any]:
+    """Numbers and texts of nested mappings; of a file that is one value, under the file's path.
+
+    NaN and infinities, which JSON has not, become texts.
+    """
+    flat = yaml.flat(value) if isinstance(value, dict) else {path: value or None}
     return {
         name: str(item) if isinstance(item, float) and not math.isfinite(item) else item
         for name, item in flat.items()
-        if name and isinstance(item, int | float | str | bool)
+        if name and isinstance(item, int | float | str)
     }

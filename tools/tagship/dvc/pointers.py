@@ -1,6 +1,7 @@
 """Pointers: what a commit promises of a file; and who tracks a path, DVC or Git."""
 
 import contextlib
+import functools
 import hashlib
 import posixpath
 from collections.abc import Iterator
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from tagship.disk import files as disk_files
-from tagship.dvc import stages
+from tagship.dvc import pipeline, stages
 from tagship.dvc.stages import Stage
 from tagship.errors import Corrupt, NotFound
-from tagship.git import run, tree
-from tagship.registry.project_files import LOCK_FILE, PIPELINE_FILE
+from tagship.git import tree
+from tagship.registry.project_files import LOCK_FILE
 from tagship.text import yaml
+from tagship.text.paths import check_path
 
 MD5, LEGACY_MD5 = "md5", "md5-dos2unix"  # DVC's names of a hash; the second is that of DVC 2
 # https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: first line and size of an LFS pointer
@@ -63,6 +65,10 @@ class Cached:
         remote: the only remote that has it; None for DVC's default.
         legacy: hashed by DVC 2, which made line ends LF before, and kept elsewhere.
         within: the part of a tracked folder that is meant; empty for all of it.
+        push: whether it may go to a remote; ``push: false`` says not.
+        place: from the repository's top; a ``version_aware`` remote has it there.
+        version: its version in such a remote, once ``dvc push`` recorded it.
+        members: the files of a folder whose ``files:`` list them, paths relative to the folder.
     """
 
     path: str
@@ -72,6 +78,10 @@ class Cached:
     remote: str | None = None
     legacy: bool = False
     within: str = ""
+    push: bool = True
+    place: str = ""
+    version: str | None = None
+    members: tuple["Cached", ...] = ()
 
     def __str__(self) -> str:
         return f"{self.hash_name}:{self.digest}"
@@ -90,6 +100,13 @@ class Cached:
     def is_folder(self) -> bool:
         """Whether the object is JSON, one ``{"md5", "relpath"}`` a file."""
         return self.digest.endswith(".dir")
+
+    @property
+    def has_version(self) -> bool:
+        """Whether ``dvc push`` recorded where a ``version_aware`` remote has it, all of it."""
+        if self.is_folder:
+            return bool(self.members) and all(member.version for member in self.members)
+        return self.version is not None
 
     @property
     def md5(self) -> str:
@@ -153,50 +170,51 @@ class Out:
         return f"git:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def pipeline_at(blobs: tree.Blobs, commit: str, folder: str, path: str) -> list[Stage]:
+def stages_at(blobs: tree.Blobs, commit: str, folder: str, path: str) -> list[Stage]:
     """The stages of every dvc.lock from the artifact's folder up, and of its dvc.yaml's folder."""
-    pipeline: list[Stage] = []
+    recorded: list[Stage] = []
     for where in dict.fromkeys([folder, "", *stages.parents(path)]):
         name = posixpath.join(where, LOCK_FILE)
         lock = blobs.read(commit, name)
         if lock is not None:
-            declared = blobs.read(commit, posixpath.join(where, PIPELINE_FILE)) or b""
-            pipeline += stages.read(name, lock, declared)
-    return pipeline
+            read = functools.partial(blobs.read, commit)
+            recorded += stages.read(name, lock, pipeline.at(read, where))
+    return recorded
 
 
-def find_out(
-    repository: run.Repository, blobs: tree.Blobs, commit: str, pipeline: list[Stage], path: str
-) -> Out:
+def find_out(blobs: tree.Blobs, commit: str, recorded: list[Stage], path: str) -> Out:
     """Find who tracks a path: a stage, a ``.dvc`` file near it, Git, or a DVC file anywhere.
 
     Raises:
         NotFound: neither DVC nor Git tracks it at this commit.
-        Corrupt: the file that records it cannot be read; or it is a link, or kept by Git LFS.
+        Corrupt: the file that records it cannot be read; or it is a link, or kept by Git LFS; or
+            a stage that may write it cannot be resolved.
     """
     near = [f"{folder}.dvc" for folder in (path, *stages.parents(path))]
-    out = _in_stages(pipeline, path) or _in_dvc_files(blobs, commit, near, path)
+    out = _in_stages(recorded, path) or _in_dvc_files(blobs, commit, near, path)
     if out and blobs.read(commit, path) is None:
         return out
     entries = blobs.entries(commit, path)
     if entries:  # Git keeps a stage's output with cache: false
-        _check_not_lfs(repository, entries)
+        _check_not_lfs(blobs, entries)
         return replace(git_out(path, entries), stage=out.stage if out else None)
-    names = tree.paths(repository, commit)
+    names = [named.path for named in blobs.ending(commit, ".dvc", LOCK_FILE)]
     dvc_files = [name for name in names if name.endswith(".dvc")]
     locks = [name for name in names if posixpath.basename(name) == LOCK_FILE]
-    others = [s for name in locks for s in pipeline_at(blobs, commit, posixpath.dirname(name), "")]
+    others = [s for name in locks for s in stages_at(blobs, commit, posixpath.dirname(name), "")]
     out = _in_dvc_files(blobs, commit, dvc_files, path) or _in_stages(others, path)
     if out:
         return out
+    for problem in filter(None, (stage.problem for stage in (*recorded, *others))):
+        raise problem
     raise NotFound(
         f"{path} is tracked by neither DVC nor Git in commit {commit[:10]}",
         f"dvc add {path}, or dvc repro; then commit what DVC wrote",
     )
 
 
-def _in_stages(pipeline: list[Stage], path: str) -> Out | None:
-    written = stages.writer(pipeline, path)
+def _in_stages(recorded: list[Stage], path: str) -> Out | None:
+    written = stages.writer(recorded, path)
     if written is None:
         return None
     stage, out_path = written
@@ -228,39 +246,75 @@ def _in_outs(content: dict[str, Any], name: str, path: str) -> Out | None:
     folder = posixpath.join(posixpath.dirname(name), str(content.get("wdir") or ""))
     for out in content.get("outs") or ():
         out_path = stages.join(folder, str(out["path"]))
-        if stages.holds(out_path, path) and out.get("md5"):
+        if stages.holds(out_path, path) and stages.digest(out):
             return _dvc_out(path, out_path, out, name, None)
     return None
 
 
 def _dvc_out(path: str, out_path: str, out: dict[str, Any], name: str, stage: str | None) -> Out:
-    digest, size, remote = str(out["md5"]), out.get("size"), out.get("remote")
+    pointer, members = _cached(out, name), _members(out, name)
+    if members:
+        sizes = [member.size for member in members]
+        size = None if None in sizes else sum(size or 0 for size in sizes)
+        pointer = replace(pointer, size=size, members=members)
+    pointer = replace(
+        pointer,
+        path=posixpath.basename(path),
+        place=out_path,
+        within="" if path == out_path else posixpath.relpath(path, out_path),
+    )
+    return Out(path, (pointer,), name, stage)
+
+
+def _cached(out: dict[str, Any], name: str) -> Cached:
+    """The pointer of an entry of DVC's, as far as the entry alone tells.
+
+    Raises:
+        Corrupt: it is not of DVC's form.
+    """
+    digest, size, remote = str(stages.digest(out)), out.get("size"), out.get("remote")
+    push, version = out.get("push", True), _version(out.get("cloud"))
     hint = f"fix {name} and commit it"
     try:
         check_hex(digest.removesuffix(".dir"))
     except ValueError:
         text = digest if len(digest) < 64 else f"{digest[:64]}..."
         raise Corrupt(f"{name} has {text!r} for an md5", hint) from None
-    if not isinstance(size, int | None) or not isinstance(remote, str | None) or (size or 0) < 0:
+    texts = isinstance(remote, str | None) and isinstance(version, str | None)
+    if not (texts and isinstance(size, int | None) and isinstance(push, bool)) or (size or 0) < 0:
         raise Corrupt(f"{name} is not of DVC's form", hint)
-    pointer = Cached(
-        posixpath.basename(path),
-        digest,
-        size,
-        bool(out.get("isexec")),
-        remote,
-        legacy=out.get("hash") != MD5,
-        within="" if path == out_path else posixpath.relpath(path, out_path),
+    is_legacy = out.get("hash") != MD5
+    return Cached(
+        "", digest, size, bool(out.get("isexec")), remote, is_legacy, push=push, version=version
     )
-    return Out(path, (pointer,), name, stage)
 
 
-def _check_not_lfs(repository: run.Repository, entries: list[tree.Entry]) -> None:
+def _version(cloud: Any) -> Any:
+    """Of the first remote that is named, as DVC takes it (``merge_file_meta_from_cloud``)."""
+    recorded = next(iter(cloud.values()), None) if isinstance(cloud, dict) else None
+    version = recorded.get("version_id") if isinstance(recorded, dict) else None
+    return str(version) if isinstance(version, int) else version  # Google counts generations
+
+
+def _members(out: dict[str, Any], name: str) -> tuple[Cached, ...]:
+    """The files that ``files:`` of a folder lists, as ``dvc push`` to a versioned remote writes it.
+
+    Raises:
+        Corrupt: it is not of DVC's form, or a path leads out of the folder.
+    """
+    of_all = {"hash": out.get("hash"), "remote": out.get("remote"), "push": out.get("push", True)}
+    return tuple(
+        replace(_cached({**entry, **of_all}, name), path=check_path(entry["relpath"]))
+        for entry in stages.listed(out)
+    )
+
+
+def _check_not_lfs(blobs: tree.Blobs, entries: list[tree.Entry]) -> None:
     """Refuse what Git LFS keeps: the commit has a pointer of some hundred bytes, not the model."""
     small = [
         entry for entry in entries if entry.mode.startswith("100") and entry.size < LFS_LARGEST
     ]
-    contents = tree.small_blobs(repository, [entry.blob for entry in small]) if small else []
+    contents = blobs.small([entry.blob for entry in small]) if small else []
     for entry, data in zip(small, contents, strict=True):
         if data.startswith(LFS_HEAD):
             raise Corrupt(

@@ -7,21 +7,23 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any
 
 from tagship.disk import atomic, capacity, files
 from tagship.dvc import config as dvc_config
-from tagship.dvc import credentials
+from tagship.dvc import credentials, routing
 from tagship.dvc.cache import Cache, bad_object
 from tagship.dvc.config import DvcConfig
 from tagship.dvc.pointers import Cached
-from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
+from tagship.dvc.routing import Routes
+from tagship.errors import Corrupt, Refused, TagshipError, Unavailable
 from tagship.progress import Advance, Progress, silent
 from tagship.text import redact
+from tagship.text.paths import check_path
 
 JOBS = 8  # objects in transfer at a time
 
@@ -33,14 +35,21 @@ class Remote:
     Attributes:
         project: the DVC repository that configures it.
         name: DVC's name of it; None for DVC's default. A pointer's own ``remote`` comes first.
+        within: the folder of ``project``, from the repository's top.
     """
 
     project: Path
     name: str | None = None
+    within: PurePosixPath = PurePosixPath()
 
-    def is_configured(self) -> bool:
-        """Whether DVC has a remote for what names none."""
-        return bool(self.name or dvc_config.read(self.project).whole["core"].get("remote"))
+    @cached_property
+    def routes(self) -> Routes:
+        """Which remote each object goes to and comes from.
+
+        Raises:
+            Refused: DVC's configuration cannot be read.
+        """
+        return routing.of(dvc_config.read(self.project), self.name)
 
     def fetch(
         self, objects: Sequence[Cached], cache: Cache, incoming: Path, progress: Progress = silent
@@ -67,7 +76,7 @@ class Remote:
         total = None if None in sizes else sum(size or 0 for size in sizes)
         try:
             with (
-                _transport(self.project) as transport,
+                _transport(self) as transport,
                 progress("fetching", total) as advance,
             ):
                 receive = partial(self._receive, transport, cache, incoming, advance)
@@ -89,7 +98,7 @@ class Remote:
         atomic.make_folder(incoming, 0o700)  # DVC makes its files by the umask
         arrived = incoming / f"{pointer.digest}-{secrets.token_hex(6)}"
         try:
-            transport.get(pointer, self.name, arrived, advance)
+            transport.get(pointer, arrived, advance)
             if not pointer.matches(arrived, files.digest(arrived).md5):
                 raise Corrupt(
                     f"the DVC remote has other bytes for {pointer} than it was released with",
@@ -112,12 +121,13 @@ class Remote:
 
         Raises:
             NotFound: no remote is configured.
+            Refused: as for ``Routes.check_push``.
             Corrupt: the cache has other bytes.
             Unavailable: an object is not in the cache, or the remote does not accept it.
         """
         ordered = sorted(objects, key=lambda pointer: pointer.is_folder)
-        with _transport(self.project) as transport:
-            lacking = transport.lacking(ordered, self.name, cache)
+        with _transport(self) as transport:
+            lacking = transport.lacking(ordered, cache)
             for pointer in lacking:
                 if not cache.holds(pointer):
                     raise Unavailable(f"the DVC cache lacks {pointer}", "dvc repro, or dvc commit")
@@ -129,7 +139,7 @@ class Remote:
                         raise bad_object(pointer, path)
             with progress("pushing", total) as advance:
                 for pointer in lacking:
-                    transport.put(pointer, self.name, cache.path(pointer), advance)
+                    transport.put(pointer, cache.path(pointer), advance)
         return len(lacking)
 
 
@@ -164,44 +174,72 @@ class _Transport:
     (``core.site_cache_dir``), and of it a remote needs the configuration alone.
     """
 
-    def __init__(self, config: DvcConfig) -> None:
+    def __init__(self, config: DvcConfig, routes: Routes, within: PurePosixPath) -> None:
         from dvc.data_cloud import DataCloud
 
-        self._config = config
+        self._config, self._routes, self._within = config, routes, within
         self._cloud = DataCloud(
             SimpleNamespace(config=config.whole, site_cache_dir=None, data_index=None)
         )
-        self._odbs: dict[tuple[str | None, str], Any] = {}
+        self._remotes: dict[str, Any] = {}
 
-    def _odb(self, pointer: Cached, remote: str | None) -> Any:
-        name = pointer.remote or remote or self._config.whole["core"].get("remote")
-        hash_name = pointer.hash_name
-        if (name, hash_name) not in self._odbs:
-            if name:
-                options = self._config.remote(name)
-                credentials.check(name, options, self._config.host["remote"], os.environ)
-            self._odbs[name, hash_name] = self._cloud.get_remote_odb(
-                name, "fetch", hash_name=hash_name
-            )
-        return self._odbs[name, hash_name]
+    def _remote(self, pointer: Cached) -> Any:
+        """DVC's remote of an object, with its file system; it may have this host's credentials."""
+        name = self._routes.of(pointer)
+        if name not in self._remotes:
+            options = self._config.remote(name)
+            credentials.check(name, options, self._config.host["remote"], os.environ)
+            self._remotes[name] = self._cloud.get_remote(name)
+        return self._remotes[name]
 
-    def get(self, pointer: Cached, remote: str | None, target: Path, advance: Advance) -> None:
-        odb, counted = self._odb(pointer, remote), _Counted(advance)
+    def _odb(self, pointer: Cached) -> Any:
+        """The objects of a remote, by their digest."""
+        remote = self._remote(pointer)
+        return remote.legacy_odb if pointer.legacy else remote.odb
+
+    def _place(self, pointer: Cached) -> tuple[Any, str]:
+        """The file system that has an object, and its path there.
+
+        A versioned remote has it under its path in the work tree (``dvc_data/index/index.py``).
+
+        Raises:
+            Unavailable: no version of it was recorded.
+        """
+        if not self._routes.is_versioned(pointer):
+            odb = self._odb(pointer)
+            return odb.fs, odb.oid_to_path(pointer.digest)
+        if pointer.version is None:
+            raise self._routes.no_version(pointer)
+        remote, place = self._remote(pointer), PurePosixPath(check_path(pointer.place))
+        parts = place.relative_to(self._within).parts
+        path = remote.fs.join(remote.path, *parts)
+        return remote.fs, remote.fs.version_path(path, pointer.version)
+
+    def get(self, pointer: Cached, target: Path, advance: Advance) -> None:
+        fs, path = self._place(pointer)
+        counted = _Counted(advance)
         try:
-            odb.fs.get_file(
-                odb.oid_to_path(pointer.digest), str(target), callback=_of_bytes(counted)
-            )
+            fs.get_file(path, str(target), callback=_of_bytes(counted))
             counted.finish(target)
         except FileNotFoundError:
-            raise Unavailable(
-                f"{pointer} is in neither the DVC cache nor the DVC remote",
-                "push it from a machine that has it: dvc push --all-tags",
-            ) from None
+            raise self._missing(pointer) from None
 
-    def put(self, pointer: Cached, remote: str | None, source: Path, advance: Advance) -> None:
+    def _missing(self, pointer: Cached) -> Unavailable:
+        what = f"{pointer} is in neither the DVC cache nor the DVC remote"
+        if pointer.remote:
+            what += f" {redact.text(pointer.remote)}"
+        if self._routes.is_versioned(pointer):
+            version = f"{pointer.place}, version {pointer.version}"
+            return Unavailable(f"{what} ({version})", "push it again and commit: dvc push")
+        if not pointer.push:
+            what += f" ({pointer.place} has push: false)"
+            return Unavailable(what, "deploy it on the machine that made it")
+        return Unavailable(what, "push it from a machine that has it: dvc push --all-tags")
+
+    def put(self, pointer: Cached, source: Path, advance: Advance) -> None:
         from dvc_objects.fs import LocalFileSystem
 
-        odb = self._odb(pointer, remote)
+        odb = self._odb(pointer)
         counted = _Counted(advance)
         odb.add(
             str(source), LocalFileSystem(), pointer.digest, check_exists=False,
@@ -221,12 +259,20 @@ class _Transport:
             return False  # a cloud store shows no half-written object
         return Path(odb.oid_to_path(pointer.digest)).stat().st_size != cached.stat().st_size
 
-    def lacking(self, pointers: list[Cached], remote: str | None, cache: Cache) -> list[Cached]:
-        """What the remote has not, or has in another size: DVC trusts a file of mode 0444."""
+    def lacking(self, pointers: list[Cached], cache: Cache) -> list[Cached]:
+        """What the remotes have not, or have in another size: DVC trusts a file of mode 0444.
+
+        Raises:
+            Unavailable: a versioned remote has not the version of an object that was recorded.
+        """
+        versioned = [pointer for pointer in pointers if self._routes.is_versioned(pointer)]
+        with ThreadPoolExecutor(JOBS) as pool:
+            list(pool.map(self._check_there, versioned))
+        by_digest = [pointer for pointer in pointers if pointer not in versioned]
         lacking: set[Cached] = set()
-        for _, group in groupby(sorted(pointers, key=_place), key=_place):
+        for _, group in groupby(sorted(by_digest, key=_place), key=_place):
             here = list(group)
-            odb = self._odb(here[0], remote)
+            odb = self._odb(here[0])
             odb.fs.makedirs(odb.path, exist_ok=True)
             there = set(odb.oids_exist([pointer.digest for pointer in here]))
             lacking |= {
@@ -235,6 +281,13 @@ class _Transport:
                 if pointer.digest not in there or self._is_short(odb, pointer, cache)
             }
         return [pointer for pointer in pointers if pointer in lacking]
+
+    def _check_there(self, pointer: Cached) -> None:
+        fs, path = self._place(pointer)
+        try:
+            fs.info(path)
+        except FileNotFoundError:
+            raise self._missing(pointer) from None
 
 
 def _place(pointer: Cached) -> tuple[str, str]:
@@ -281,16 +334,14 @@ def _of_files(advance: Advance) -> Any:
 
 
 @contextlib.contextmanager
-def _transport(project: Path) -> Iterator[_Transport]:
+def _transport(remote: Remote) -> Iterator[_Transport]:
     """DVC's remotes for a transfer; their errors become ours."""
-    from dvc.config import NoRemoteError
     from dvc.exceptions import DvcException
 
     try:
         with dvc_config.quiet():
-            yield _Transport(dvc_config.read(project))
-    except NoRemoteError:
-        raise NotFound("DVC has no remote", "dvc remote add -d NAME URL") from None
+            config = dvc_config.read(remote.project)
+            yield _Transport(config, routing.of(config, remote.name), remote.within)
     except DvcException as error:
         raise Unavailable(f"DVC: {redact.text(str(error))}", "dvc remote list") from None
     except TagshipError:

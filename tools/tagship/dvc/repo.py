@@ -1,11 +1,19 @@
-"""What DVC itself does in a work tree: add a file, and tell what it ignores."""
+"""What DVC itself does in a work tree: add a file, and load all stages under its own lock."""
 
 import contextlib
-from collections.abc import Iterable
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tagship.dvc import config as dvc_config
-from tagship.errors import Unavailable
+from tagship.errors import Locked, Refused, Unavailable
+from tagship.text import redact
+
+STATUS = "fix it, until dvc status works; or release the model unchecked with --force"
 
 
 def add(project: Path, path: Path) -> list[Path]:
@@ -30,9 +38,75 @@ def pointer_files(path: Path) -> list[Path]:
     return [path.with_name(path.name + ".dvc"), path.with_name(".gitignore")]
 
 
-def all_ignored(project: Path, paths: Iterable[Path]) -> bool:
-    """Whether DVC ignores all these files (``.dvcignore``)."""
-    from dvc.repo import Repo
+@dataclass(frozen=True)
+class Opened:
+    """DVC's repository in a work tree.
 
-    with dvc_config.quiet(), contextlib.closing(Repo(str(project))) as repo:
-        return all(repo.dvcignore.is_ignored_file(str(path)) for path in paths)
+    Attributes:
+        repo: a ``dvc.repo.Repo``.
+        unread: why DVC cannot load a file (``dvc.yaml``, ``.dvc``), by its path. DVC fills it when
+            it loads the stages, and goes on with the others.
+    """
+
+    repo: Any
+    unread: dict[Path, str] = field(default_factory=dict)
+
+    def keep(self, path: str, error: Exception) -> None:
+        """Remember a file that cannot be loaded; DVC gives its path relative to this process."""
+        self.unread[Path(os.path.abspath(path))] = _in_one_line(error)  # noqa: PTH100 - no links
+
+
+@contextlib.contextmanager
+def opened(project: Path) -> Iterator[Opened]:
+    """Open DVC's repository, and hold DVC's lock.
+
+    Raises:
+        Locked: another DVC process holds the lock, or works on the paths that are looked at.
+        Refused: DVC cannot load the repository.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+    from dvc.repo import Repo, lock_repo
+    from dvc.rwlock import RWLockFileCorruptedError, RWLockFileFormatError
+    from scmrepo.exceptions import SCMError
+
+    try:
+        with dvc_config.quiet(), contextlib.closing(Repo(str(project))) as repo:
+            in_use = Opened(repo)
+            repo.stage_collection_error_handler = in_use.keep
+            with lock_repo(repo):
+                yield in_use
+    except LockError as error:
+        raise _locked(project, str(error)) from None
+    except (RWLockFileCorruptedError, RWLockFileFormatError):
+        raise Refused(
+            "DVC's record of running processes cannot be read: .dvc/tmp/rwlock",
+            f"if no dvc command is running: rm {shlex.quote(str(project / '.dvc/tmp/rwlock'))}",
+        ) from None
+    except (DvcException, SCMError, AttributeError, KeyError, RecursionError, TypeError,
+            ValueError) as error:  # fmt: skip # those that are not its own, DVC does not catch
+        raise unreadable(_in_one_line(error)) from error
+
+
+def unreadable(what: str) -> Refused:
+    """The error where DVC cannot say what a model was built from."""
+    return Refused(f"DVC cannot load the stages: {what}", STATUS)
+
+
+def _in_one_line(error: BaseException) -> str:
+    return redact.text(" ".join(str(error).split()))[:300] or type(error).__name__
+
+
+def _locked(project: Path, text: str) -> Locked:
+    """Who works with DVC: the text names it, or the lock's file has its process id."""
+    holder = re.search(r"\(PID (\d+)\): (.*)", text)
+    if holder:
+        program, _, arguments = holder[2].partition(" ")
+        who = f"process {holder[1]} ({redact.text(f'{Path(program).name} {arguments}'.strip())})"
+    else:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            holder = re.fullmatch(r"\s*(\d+)\s*", (project / ".dvc/tmp/lock").read_text())
+        who = f"process {holder[1]}" if holder else "another process"
+    return Locked(
+        f"DVC is in use here: {who} holds its lock", "wait until it has ended, then try again"
+    )

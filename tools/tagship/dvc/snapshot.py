@@ -5,20 +5,21 @@ Everything is read from the commit with Git: opening a DVC repository at a revis
 """
 
 import contextlib
-import hashlib
+import functools
 import posixpath
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from tagship.disk import files as disk_files
-from tagship.dvc import pointers, stages
+from tagship.dvc import pipeline, pointers, stages
 from tagship.dvc.pointers import Out, Pointer
 from tagship.dvc.stages import Stage
+from tagship.dvc.templates import Read
 from tagship.errors import Corrupt, NotFound
-from tagship.git import run, tree
+from tagship.git import tree
 from tagship.registry import artifacts
-from tagship.registry.project_files import PARAMS_FILE
+from tagship.registry.project_files import OLD_FILE, PARAMS_FILE
 from tagship.text import yaml
 
 
@@ -31,6 +32,7 @@ class Snapshot:
         makers: the stages that made the model, in the order of a run.
         metric_outs: the files of its metrics.
         params: of the stages, or else all of params.yaml.
+        notes: what of the pipeline cannot be resolved: metrics and stages may be missing.
     """
 
     artifact: artifacts.Artifact
@@ -39,6 +41,7 @@ class Snapshot:
     makers: tuple[Stage, ...] = ()
     metric_outs: tuple[Out, ...] = ()
     params: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -68,34 +71,46 @@ class Snapshot:
         return [yaml.plain(stage.to_json()) for stage in self.makers]
 
 
-def snapshot(repository: run.Repository, blobs: tree.Blobs, commit: str, model: str) -> Snapshot:
+def snapshot(blobs: tree.Blobs, commit: str, model: str) -> Snapshot:
     """A model at a commit.
 
     Raises:
         NotFound: the commit declares no such model, or does not track its path.
         Corrupt: a file that records it cannot be read.
     """
-    folder, name = artifacts.pipeline_of(model)
-    data = blobs.read(commit, name)
-    declared = artifacts.parse(data, folder) if data is not None else {}
+    folder = artifacts.pipeline_of(model)[0]
+    read = functools.partial(blobs.read, commit)
+    declared = pipeline.models(read, folder)
     if model not in declared:
+        artifacts.check_not_old(blobs.read(commit, OLD_FILE), model)
         raise NotFound(f"commit {commit[:10]} declares no model {model}", f"tagship list {model}")
-    artifact = declared[model]
+    artifact = artifacts.readable(declared[model])
     _check_names(artifact)
-    pipeline = pointers.pipeline_at(blobs, commit, folder, artifact.path)
-    outs = tuple(
-        pointers.find_out(repository, blobs, commit, pipeline, path) for path in artifact.paths
-    )
-    related = stages.related(pipeline, artifact.path)
-    metric_paths = _metric_paths(blobs, commit, artifact, related, alone=len(declared) == 1)
+    recorded = pointers.stages_at(blobs, commit, folder, artifact.path)
+    related = stages.related(recorded, artifact.path)
+    top = pipeline.at(read, folder)
+    metric_paths = _metric_paths(top.metrics, artifact, related, alone=len(declared) == 1)
     return Snapshot(
         artifact,
         commit,
-        outs,
-        tuple(stages.makers(pipeline, artifact.path)),
-        tuple(_metric_outs(repository, blobs, commit, pipeline, metric_paths)),
-        _params(blobs, commit, related),
+        tuple(_out(blobs, commit, recorded, path) for path in artifact.paths),
+        tuple(stages.makers(recorded, artifact.path)),
+        tuple(_metric_outs(blobs, commit, recorded, metric_paths)),
+        _params(read, folder, related),
+        tuple(dict.fromkeys([*(error.message for error in _problems(recorded)), *top.notes])),
     )
+
+
+def _out(blobs: tree.Blobs, commit: str, recorded: list[Stage], path: str) -> Out:
+    """Who tracks a file of the model; where nobody seems to, the stage that cannot be resolved."""
+    try:
+        return pointers.find_out(blobs, commit, recorded, path)
+    except NotFound as error:
+        raise next(iter(_problems(recorded)), error) from None
+
+
+def _problems(recorded: list[Stage]) -> list[Corrupt]:
+    return [stage.problem for stage in recorded if stage.problem is not None]
 
 
 def _check_names(artifact: artifacts.Artifact) -> None:
@@ -114,23 +129,16 @@ def _check_names(artifact: artifacts.Artifact) -> None:
 
 
 def _metric_paths(
-    blobs: tree.Blobs,
-    commit: str,
-    artifact: artifacts.Artifact,
-    related: list[Stage],
-    *,
-    alone: bool,
+    top: Iterable[str], artifact: artifacts.Artifact, related: list[Stage], *, alone: bool
 ) -> dict[str, None]:
     """The metric files of the related stages, and those on dvc.yaml's top level that are theirs.
 
     Where no stage is related (a model from ``dvc add``): all on the top level if the model is alone
     in its dvc.yaml; else those that name it, or are beside it.
     """
-    folder, name = artifacts.pipeline_of(artifact.model)
-    top = yaml.parse(blobs.read(commit, name) or b"", name).get("metrics")
     paths = {path: None for stage in related for path in stage.metrics}
     outs = {path for stage in related for path in stage.outs}
-    for path in (stages.join(folder, name) for name in stages.metric_files(top)):
+    for path in top:
         if any(stages.holds(out, path) for out in outs) or (
             not related and (alone or _is_named(artifact, path))
         ):
@@ -147,11 +155,7 @@ def _is_named(artifact: artifacts.Artifact, path: str) -> bool:
 
 
 def _metric_outs(
-    repository: run.Repository,
-    blobs: tree.Blobs,
-    commit: str,
-    pipeline: list[Stage],
-    paths: Iterable[str],
+    blobs: tree.Blobs, commit: str, recorded: list[Stage], paths: Iterable[str]
 ) -> Iterator[Out]:
     for path in paths:
         entries = blobs.entries(commit, path)
@@ -159,47 +163,23 @@ def _metric_outs(
             yield pointers.git_out(path, entries)
         else:
             with contextlib.suppress(NotFound):  # declared, and not there at this commit
-                yield pointers.find_out(repository, blobs, commit, pipeline, path)
+                yield pointers.find_out(blobs, commit, recorded, path)
 
 
-def _params(blobs: tree.Blobs, commit: str, related: list[Stage]) -> Any:
-    if related:
-        return yaml.plain({k: v for stage in related for k, v in stage.params.items()})
-    whole = yaml.parse(blobs.read(commit, PARAMS_FILE) or b"", PARAMS_FILE)
-    return yaml.plain({key: value for key, value in whole.items() if key != "deploy"})
+def _params(read: Read, folder: str, related: list[Stage]) -> Any:
+    """The parameters of the related stages; where there is none, params.yaml beside dvc.yaml.
 
-
-def changed_inputs(snapshot: Snapshot, blobs: tree.Blobs) -> list[str]:
-    """Inputs that differ between the commit and dvc.lock: the model was not built from the commit.
-
-    Compared are the files that Git keeps, and params.yaml, with what dvc.lock recorded.
-
-    Returns:
-        Paths of files, and parameters as ``parameter `NAME```.
+    Where params.yaml of another folder has the same name, that one is ``file:name``.
     """
-    params = yaml.parse(blobs.read(snapshot.commit, PARAMS_FILE) or b"", PARAMS_FILE)
-    changed: dict[str, None] = {}
-    for stage in snapshot.makers:
-        for path, md5 in stage.deps.items():
-            data = None if md5 is None else blobs.read(snapshot.commit, path)
-            if data is not None and md5 not in _md5s(data):
-                changed[path] = None
+    if not related:
+        name = posixpath.join(folder, PARAMS_FILE)
+        whole = yaml.parse(read(name) or b"", name)
+        return yaml.plain({key: value for key, value in whole.items() if key != "deploy"})
+    values: dict[str, Any] = {}
+    wdirs: dict[str, str] = {}
+    for stage in related:
         for name, value in stage.params.items():
-            if ":" not in name and _parameter(params, name) != value:
-                changed[f"parameter `{name}`"] = None
-    return list(changed)
-
-
-def _md5s(data: bytes) -> set[str]:
-    """DVC 3's digest of a file, and DVC 2's, which knew one kind of line end."""
-    return {
-        hashlib.md5(text, usedforsecurity=False).hexdigest()
-        for text in (data, data.replace(b"\r\n", b"\n"))
-    }
-
-
-def _parameter(params: dict[str, Any], dotted: str) -> Any:
-    value: Any = params
-    for part in dotted.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
+            is_first = wdirs.setdefault(name, stage.wdir) == stage.wdir or ":" in name
+            file = stages.join(stage.wdir, PARAMS_FILE)
+            values[name if is_first else f"{file}:{name}"] = value
+    return yaml.plain(values)

@@ -4,14 +4,69 @@ The format is DVC's (dvc 3.67, ``dvc/schema.py``). Paths in a lock are relative 
 ``wdir``, which only dvc.yaml tells; here they are from the repository's top.
 """
 
+import hashlib
+import json
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tagship.errors import Corrupt
-from tagship.registry.project_files import PARAMS_FILE, PIPELINE_FILE
+from tagship.registry.project_files import PARAMS_FILE
 from tagship.text import yaml
+
+Plots = tuple[tuple[str, dict[str, Any]], ...]
+"""Path or name, and options (``template``, ``x``, ``y``, ...)."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A stage as dvc.yaml defines it, resolved. Paths are from the repository's top.
+
+    Attributes:
+        wdir: its working directory.
+        outs: options (``cache``, ``remote``, ``push``, ...) by path, of metrics and plots too.
+        metrics: paths of its metric files.
+        plots: paths of its plots, and their options.
+        problem: why a part of it is left out; None where nothing is.
+    """
+
+    wdir: str
+    outs: dict[str, dict[str, Any]]
+    metrics: tuple[str, ...] = ()
+    plots: Plots = ()
+    problem: Corrupt | None = None
+
+    def flags(self, path: str) -> dict[str, Any]:
+        """``remote`` and ``push`` of an output: dvc.yaml has them, dvc.lock has not."""
+        given = self.outs.get(path, {})
+        return {key: given[key] for key in ("remote", "push") if key in given}
+
+
+NOWHERE = Definition("", {})
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A dvc.yaml, resolved.
+
+    Attributes:
+        definitions: the stages by their names in dvc.lock, those of foreach and matrix included.
+        problems: why a stage, or all of a foreach or matrix, cannot be resolved.
+        metrics: paths of metric files on the top level.
+        plots: plots on the top level, as declared: relative to dvc.yaml.
+        notes: what of the top level cannot be resolved.
+    """
+
+    definitions: dict[str, Definition] = field(default_factory=dict)
+    problems: dict[str, Corrupt] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ()
+    plots: Plots = ()
+    notes: tuple[str, ...] = ()
+
+    def problem(self, stage: str) -> Corrupt | None:
+        """Why a stage of dvc.lock has no definition; None where dvc.yaml has no such stage."""
+        return self.problems.get(stage) or self.problems.get(stage.rpartition("@")[0])
 
 
 @dataclass(frozen=True)
@@ -20,11 +75,14 @@ class Stage:
 
     Attributes:
         deps: md5 by path; None where DVC gives none (a dependency outside, say).
-        outs: DVC's entry (``md5``, ``size``, ...) by path.
-        params: value by name; those of another file than params.yaml are ``file:name``.
+        outs: DVC's entry (``md5``, ``size``, ...) by path, with dvc.yaml's ``remote`` and ``push``.
+        params: value by name; those of another file than params.yaml in the stage's working
+            directory are ``file:name``.
         metrics: paths of its metric files.
         recorded_in: the path of its dvc.lock.
-        plots: paths of its plots, and their options (``template``, ``x``, ``y``, ...).
+        plots: paths of its plots, and their options.
+        wdir: its working directory.
+        problem: why its definition, or a part of it, cannot be resolved; None where it can.
     """
 
     name: str
@@ -34,7 +92,9 @@ class Stage:
     params: dict[str, Any]
     metrics: tuple[str, ...]
     recorded_in: str
-    plots: tuple[tuple[str, dict[str, Any]], ...] = ()
+    plots: Plots = ()
+    wdir: str = ""
+    problem: Corrupt | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The stage as ``lineage`` in metadata.json has it."""
@@ -42,64 +102,89 @@ class Stage:
             "stage": self.name,
             "command": self.command,
             "deps": [{"path": path, "md5": md5} for path, md5 in self.deps.items()],
-            "outs": [{"path": path, "md5": out.get("md5")} for path, out in self.outs.items()],
+            "outs": [{"path": path, "md5": digest(out)} for path, out in self.outs.items()],
             "params": self.params,
         }
 
 
-def read(name: str, lock: bytes, pipeline: bytes) -> list[Stage]:
-    """The stages of one dvc.lock.
+def read(name: str, lock: bytes, pipeline: Pipeline) -> list[Stage]:
+    """The stages of one dvc.lock that the dvc.yaml beside it has.
+
+    A stage that cannot be resolved has a problem, and nothing but its name.
 
     Args:
         name: its path.
         lock: its content.
-        pipeline: the content of the dvc.yaml beside it.
+        pipeline: the dvc.yaml.
 
     Raises:
-        Corrupt: one of the two cannot be read, or is not of DVC's form.
+        Corrupt: it cannot be read, or is not of DVC's form.
     """
-    folder = posixpath.dirname(name)
-    declared = yaml.parse(pipeline, posixpath.join(folder, PIPELINE_FILE))
     locked = yaml.parse(lock, name)
     try:
-        locked_stages = list(_stages(name, folder, locked, declared))
-        # DVC leaves the entry of a stage that was renamed or removed in the lock
-        known = declared.get("stages") or {}
-        return [stage for stage in locked_stages if stage.name.partition("@")[0] in known]
+        return list(_stages(name, locked.get("stages") or {}, pipeline))
     except (AttributeError, KeyError, TypeError, ValueError):
         raise Corrupt(f"{name} is not of DVC's form", "write it again: dvc repro") from None
 
 
-def _stages(
-    name: str, folder: str, locked: dict[str, Any], written: dict[str, Any]
-) -> Iterator[Stage]:
-    for stage_name, stage in (locked.get("stages") or {}).items():
-        declared = (written.get("stages") or {}).get(stage_name.partition("@")[0]) or {}
-        # an item of foreach or matrix is "name@item" in the lock, and its declaration is in do:
-        declared = declared.get("do", declared)
-        place = posixpath.join(folder, str(declared.get("wdir") or ""))
-        command = stage.get("cmd") or ""
-        yield Stage(
-            stage_name,
-            " && ".join(command) if isinstance(command, list) else str(command),
-            {join(place, dep["path"]): dep.get("md5") for dep in stage.get("deps") or ()},
-            {join(place, out["path"]): dict(out) for out in stage.get("outs") or ()},
-            {
-                (key if file == PARAMS_FILE else f"{file}:{key}"): value
-                for file, values in (stage.get("params") or {}).items()
-                for key, value in (values or {}).items()
-            },
-            tuple(join(place, path) for path in metric_files(declared.get("metrics"))),
-            name,
-            tuple((join(place, path), options) for path, options in plots(declared.get("plots"))),
-        )
+def _stages(name: str, locked: dict[str, Any], pipeline: Pipeline) -> Iterator[Stage]:
+    for stage_name, entry in locked.items():
+        definition = pipeline.definitions.get(stage_name)
+        stage = _stage(name, stage_name, entry, definition or NOWHERE)
+        # DVC leaves the entry of a stage that was renamed or removed in the lock
+        if definition is not None:
+            yield stage
+        elif (problem := pipeline.problem(stage_name)) is not None:
+            yield Stage(stage_name, "", {}, {}, {}, (), name, problem=problem)
+
+
+def _stage(lock: str, name: str, entry: dict[str, Any], definition: Definition) -> Stage:
+    command, wdir = entry.get("cmd") or "", definition.wdir
+    return Stage(
+        name,
+        " && ".join(command) if isinstance(command, list) else str(command),
+        {join(wdir, dep["path"]): digest(dep) for dep in entry.get("deps") or ()},
+        {
+            path: {**out, **definition.flags(path)}
+            for out in entry.get("outs") or ()
+            for path in (join(wdir, out["path"]),)
+        },
+        {
+            (key if file == PARAMS_FILE else f"{join(wdir, file)}:{key}"): value
+            for file, values in (entry.get("params") or {}).items()
+            for key, value in (values or {}).items()
+        },
+        definition.metrics,
+        lock,
+        definition.plots,
+        wdir,
+        definition.problem,
+    )
+
+
+def digest(entry: dict[str, Any]) -> str | None:
+    """The md5 of an entry of DVC's; None where it has none (a dependency outside, say).
+
+    ``dvc push`` to a ``version_aware`` remote writes ``files:`` instead of a folder's digest. It is
+    the one that their list has as an object (``dvc_data/hashfile/tree.py``).
+    """
+    if not entry.get("files"):
+        return entry.get("md5")
+    members = [{"md5": file["md5"], "relpath": file["relpath"]} for file in listed(entry)]
+    md5 = hashlib.md5(json.dumps(members, sort_keys=True).encode(), usedforsecurity=False)
+    return f"{md5.hexdigest()}.dir"
+
+
+def listed(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """What ``files:`` of an entry of DVC's lists, in the order of the list's digest."""
+    return sorted(entry.get("files") or (), key=lambda file: str(file["relpath"]))
 
 
 def writer(stages: list[Stage], path: str) -> tuple[Stage, str] | None:
     """The stage that writes ``path``, and its output that holds it; None where there is none."""
     for stage in stages:
         for out_path, out in stage.outs.items():
-            if holds(out_path, path) and out.get("md5"):
+            if holds(out_path, path) and digest(out):
                 return stage, out_path
     return None
 
@@ -137,23 +222,6 @@ def related(stages: list[Stage], path: str) -> list[Stage]:
             return stages_of_path
         stages_of_path += more
         outs.update(out for stage in more for out in stage.outs)
-
-
-def metric_files(declared: Any) -> Iterator[str]:
-    """The paths of a ``metrics:`` list, whose items are ``path`` or ``path: {options}``."""
-    for item in declared if isinstance(declared, list) else ():
-        for path in item if isinstance(item, dict) else (item,):
-            if isinstance(path, str) and "${" not in path:
-                yield path
-
-
-def plots(declared: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Path or name, and options, of a ``plots:`` list, or of the mapping that DVC takes too."""
-    items = [declared] if isinstance(declared, dict) else declared
-    for item in items if isinstance(items, list) else ():
-        for path, options in item.items() if isinstance(item, dict) else ((item, None),):
-            if isinstance(path, str):
-                yield path, dict(options) if isinstance(options, dict) else {}
 
 
 def join(folder: str, path: str) -> str:

@@ -46,7 +46,7 @@ def files(metadata: Metadata, artifact: Artifact) -> dict[str, str]:
 
 
 def _model(metadata: Metadata, artifact: Artifact) -> dict[str, Any]:
-    found = facts.model_files(metadata)
+    files = facts.model_files(metadata)
     license_name = facts.license_name(artifact)
     properties = {
         "git:commit": metadata.commit.id,
@@ -59,9 +59,9 @@ def _model(metadata: Metadata, artifact: Artifact) -> dict[str, Any]:
         metadata.model,
         version=metadata.version,
         description=artifact.description,
-        # of a folder each file has its own
-        hashes=_hashes(found[0]) if len(found) == 1 else None,
-        # a name, and no SPDX id: a label may hold anything
+        # for a folder, each file has its own
+        hashes=_hashes(files[0]) if len(files) == 1 else None,
+        # a name, not an SPDX id: a label can be any text
         licenses=[{"license": {"name": license_name}}] if license_name else None,
         modelCard=_card(metadata, artifact),
         properties=_properties(properties),
@@ -70,10 +70,10 @@ def _model(metadata: Metadata, artifact: Artifact) -> dict[str, Any]:
 
 
 def _dvc_md5(metadata: Metadata, artifact: Artifact) -> str | None:
-    """DVC's digest of the model: of a folder the one of its list, which ends with ``.dir``."""
+    """DVC's digest of the model: for a folder, that of its list, which ends with ``.dir``."""
     outs = {out["path"]: out["md5"] for stage in metadata.lineage for out in stage["outs"]}
-    found = facts.model_files(metadata)
-    return outs.get(artifact.path) or (found[0].md5 if len(found) == 1 else None)
+    files = facts.model_files(metadata)
+    return outs.get(artifact.path) or (files[0].md5 if len(files) == 1 else None)
 
 
 def _card(metadata: Metadata, artifact: Artifact) -> dict[str, Any]:
@@ -96,12 +96,12 @@ def _card(metadata: Metadata, artifact: Artifact) -> dict[str, Any]:
 
 
 def _files(metadata: Metadata) -> Iterator[dict[str, Any]]:
-    for one in metadata.files:
-        yield _component("file", f"file:{one.path}", one.path, hashes=_hashes(one))
+    for file in metadata.files:
+        yield _component("file", f"file:{file.path}", file.path, hashes=_hashes(file))
 
 
 def _data(metadata: Metadata) -> Iterator[dict[str, Any]]:
-    """Everything that the stages read; what another stage wrote names that stage."""
+    """Everything that the stages read; a file that another stage wrote names that stage."""
     writers = {out["path"]: stage["stage"] for stage in metadata.lineage for out in stage["outs"]}
     for path, md5 in _read(metadata).items():
         yield _component(
@@ -118,7 +118,11 @@ def _datasets(metadata: Metadata) -> list[str]:
 
 
 def _read(metadata: Metadata) -> dict[str, str | None]:
-    return {one["path"]: one["md5"] for stage in metadata.lineage for one in stage["deps"]}
+    return {
+        dependency["path"]: dependency["md5"]
+        for stage in metadata.lineage
+        for dependency in stage["deps"]
+    }
 
 
 def _kind(path: str) -> str:
@@ -138,7 +142,7 @@ def _package_url(name: str, version: str) -> str:
 
 
 def _hashes(file: File) -> list[dict[str, str]]:
-    """SHA-256 alone: MD5 finds an object in DVC, and proves nothing."""
+    """Only SHA-256: MD5 identifies an object in DVC, but proves nothing."""
     return [{"alg": "SHA-256", "content": file.sha256}] if file.sha256 else []
 
 
@@ -151,7 +155,7 @@ def _component(kind: str, reference: str, name: str, **more: Any) -> dict[str, A
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
-    """Without what is not known: the schema has no null."""
+    """Without unknown values: the schema has no null."""
     return {name: value for name, value in values.items() if value}
 
 

@@ -80,7 +80,7 @@ def export(
             released with.
     """
     release, store = find.find(source, ref), host.store(ref.model)
-    plan.check_not_moved(journal.events(store), release)
+    plan.check_not_moved(source.repository, journal.events(store), release)
     snapshot = source.snapshot(release.commit, ref.model)
     names = tuple(dict.fromkeys(formats))
     described = find.describe(source, store, release)
@@ -130,11 +130,11 @@ def _check_names(snapshot: Snapshot, formats: tuple[str, ...]) -> None:
 
 
 def _check_target(target: Path, *reserved: Path) -> Path:
-    """The real path of a folder that may be made.
+    """The real path of a folder that may be created.
 
     Raises:
-        NotFound: the folder that it would be made in is not there.
-        Refused: it is not empty, it is the working directory, or it is where versions or the own
+        NotFound: its parent folder does not exist.
+        Refused: it is not empty, it is the working directory, or it is where versions or the
             files of Git or DVC are.
     """
     place, *others = (Path(os.path.realpath(path)) for path in (target, *reserved))
@@ -167,7 +167,7 @@ def _is_empty(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def _new_folder(place: Path) -> Iterator[Path]:
-    """A folder to fill, which gets its name when it is complete; after an error it is removed."""
+    """A temporary folder, renamed to ``place`` when it is complete; removed after an error."""
     temporary = atomic.temporary_name(place)
     try:
         temporary.mkdir()
@@ -198,7 +198,7 @@ def _copy_kept(
 
 
 def _intact(source: Source, host: Host, release: Release, progress: Progress) -> list[str]:
-    """The directories whose bytes are as their metadata say, and their metadata as the tag says."""
+    """The directories whose files match their metadata, and whose metadata match the tag."""
     model, version = release.tag.name.model, str(release.version)
     try:
         verified = verify.verify(source, host, Ref(model, Wanted.parse(version, model)), progress)

@@ -1,4 +1,4 @@
-"""What every format says of a version, whatever its syntax."""
+"""Facts about a version that all formats contain."""
 
 import uuid
 from collections.abc import Iterable
@@ -34,24 +34,26 @@ def framework_name(metadata: Metadata) -> str | None:
     """The framework that loaded the model; if none did, the one for its suffix."""
     if metadata.framework is not None:
         return metadata.framework
-    found = loader(metadata)
-    return found.framework if found else None
+    model_loader = loader(metadata)
+    return model_loader.framework if model_loader else None
 
 
 def description(metadata: Metadata) -> Description:
-    """What the loader says of the model; nothing if it says nothing, or is not installed."""
+    """The loader's description of the model; empty if it has none, or is not installed."""
     describe = getattr(loader(metadata), "description", None)  # of a Describer
     if describe is None:
         return Description()
-    found: Description = describe(metadata.path, metadata.architecture or {})
-    return found
+    described: Description = describe(metadata.path, metadata.architecture or {})
+    return described
 
 
 def model_files(metadata: Metadata) -> list[File]:
     """The files of the model itself: not its self-test."""
     folder = f"{metadata.path}/"
     return [
-        one for one in metadata.files if one.path == metadata.path or one.path.startswith(folder)
+        file
+        for file in metadata.files
+        if file.path == metadata.path or file.path.startswith(folder)
     ]
 
 
@@ -61,9 +63,9 @@ def task(labels: Iterable[str], architecture: Architecture | None) -> str | None
     ``image`` and ``classification`` together are ``image-classification``.
     """
     words = [label.lower() for label in labels]
-    pairs = [f"{one}-{other}" for one in words for other in words]
+    pairs = [f"{word}-{other}" for word in words for other in words]
     named = [name for name in (*words, *pairs) if name in TASKS]
-    # of those of this package that know of classes, all take tables
+    # all loaders of this package that report classes are for tables
     return named[0] if named else "tabular-classification" if _has_classes(architecture) else None
 
 
@@ -72,18 +74,18 @@ def _has_classes(architecture: Architecture | None) -> bool:
 
 
 def license_name(artifact: Artifact) -> str | None:
-    """The licence, where a label names it; none is ever guessed."""
+    """The licence that a label names; it is never guessed."""
     names = [label.removeprefix(LICENSE) for label in artifact.labels if label.startswith(LICENSE)]
     return names[0] or None if names else None
 
 
 def tags(artifact: Artifact, more: Iterable[str] = ()) -> list[str]:
-    """The labels but the licence, the loader's tags, and ``tagship``; each once."""
+    """The labels except the licence, the loader's tags, and ``tagship``; without duplicates."""
     labels = [label for label in artifact.labels if label and not label.startswith(LICENSE)]
     return list(dict.fromkeys([*labels, *more, "tagship"]))
 
 
 def identity(metadata: Metadata) -> uuid.UUID:
-    """The same for the same version of a model at the same commit, wherever it is described."""
+    """An id that is the same on every machine for a version of a model at a commit."""
     name = f"{metadata.model}@{metadata.version}:{metadata.commit.id}"
     return uuid.uuid5(uuid.NAMESPACE_URL, f"tagship:{name}")

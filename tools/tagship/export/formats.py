@@ -53,7 +53,7 @@ def check(formats: Sequence[str], metadata: Metadata) -> None:
         what = f"format {unknown[0]}" if unknown else "format to export in"
         raise NotFound(f"there is no {what}", "there are: " + ", ".join(FORMATS))
     framework = facts.framework_name(metadata)
-    able = [name for name, one in FORMATS.items() if one.takes(metadata)]
+    able = [name for name, candidate in FORMATS.items() if candidate.takes(metadata)]
     for name in formats:
         if name not in able:
             raise Refused(
@@ -64,13 +64,13 @@ def check(formats: Sequence[str], metadata: Metadata) -> None:
 
 def names(formats: Sequence[str]) -> tuple[str, ...]:
     """The files of some formats."""
-    return tuple(name for one in formats for name in FORMATS[one].names)
+    return tuple(name for format_name in formats for name in FORMATS[format_name].names)
 
 
 def write(formats: Sequence[str], metadata: Metadata, artifact: Artifact) -> dict[str, str]:
     """Describe a version: text by file name, in the order of the formats, main files first.
 
-    Secrets in URLs are cut out, and what UTF-8 has not (half a surrogate pair) becomes ``?``.
+    Secrets in URLs are cut out; what UTF-8 cannot encode (half a surrogate pair) becomes ``?``.
 
     Raises:
         NotFound, Refused: as for ``check``, or as the format itself says.
@@ -81,17 +81,17 @@ def write(formats: Sequence[str], metadata: Metadata, artifact: Artifact) -> dic
     labels = tuple(_plain(redact.text(label)) for label in artifact.labels)
     text = _plain(redact.text(artifact.description))
     declared = replace(artifact, description=text, labels=labels)
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for name in formats:
         try:
-            found.update(FORMATS[name].files(described, declared))
+            texts.update(FORMATS[name].files(described, declared))
         except (TypeError, ValueError, LookupError, AttributeError) as error:
-            raise Corrupt(  # it is whatever a loader said, or somebody wrote
+            raise Corrupt(  # the architecture is from a loader, or was edited
                 f"{name} cannot describe {metadata.model} {metadata.version}, as its architecture"
                 f" stands in {METADATA}: {error}",
                 f"tagship deploy {metadata.model}@{metadata.version} --force writes it again",
             ) from None
-    return found
+    return texts
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ from tagship.registry.artifacts import Artifact
 from tagship.text import escape, yaml
 
 README = "README.md"
-OTHER_TASK = "other"  # the Hub takes no result without a task
+OTHER_TASK = "other"  # the Hub requires a task for each result
 _BLOCKS = re.compile(r"[#>+=~-]")  # what begins a heading, a list, a quotation or a rule
 _CONTROLS = re.compile(
     r"[\x00-\x1f\x7f]"
@@ -46,18 +46,18 @@ def _front_matter(metadata: Metadata, artifact: Artifact) -> dict[str, Any]:
     task = facts.task(artifact.labels, metadata.architecture) or OTHER_TASK
     result = {
         "task": {"type": task},
-        # which data that was stands in the commit
+        # the commit records which data it was
         "dataset": {"type": "dvc", "name": metadata.tag.name, "revision": metadata.commit.id},
         "metrics": metrics,
     }
     described = facts.description(metadata)
-    found = {
+    fields = {
         "license": facts.license_name(artifact),
         "library_name": described.library,
         "tags": facts.tags(artifact, described.tags),
         "model-index": [{"name": metadata.model, "results": [result]}] if metrics else None,
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in fields.items() if value}
 
 
 def _is_finite(value: Any) -> bool:
@@ -77,7 +77,7 @@ def _body(metadata: Metadata, artifact: Artifact) -> Iterator[str]:
     architecture = metadata.architecture or {}
     yield from _section("Architecture", _table(("what", "value"), architecture.items()))
     yield from _section("How it was made", "\n\n".join(map(_stage, metadata.lineage)))
-    rows = [(one.path, one.size, one.sha256 or "-") for one in metadata.files]
+    rows = [(file.path, file.size, file.sha256 or "-") for file in metadata.files]
     yield from _section("Files", _table(("file", "bytes", "SHA-256"), rows))
 
 
@@ -108,9 +108,9 @@ def _load(metadata: Metadata) -> str:
 
 def _stage(stage: Made) -> str:
     rows = [
-        (what, one["path"], one["md5"] or "-")
+        (what, file["path"], file["md5"] or "-")
         for what, side in (("read", stage["deps"]), ("wrote", stage["outs"]))
-        for one in side
+        for file in side
     ]
     return f"{_paragraph('{stage}: {command}'.format(**stage))}\n\n" + _table(
         ("", "path", "MD5"), rows
@@ -133,12 +133,12 @@ def _cell(value: Any) -> str:
 
 
 def _paragraph(text: str) -> str:
-    """A text as one paragraph, and not as the block that its first letters would begin."""
+    """A text as one paragraph, even if its first letters would begin another block."""
     plain = _plain(text)
     return f"\\{plain}" if _BLOCKS.match(plain) else plain
 
 
 def _plain(text: str) -> str:
-    """A text on one line that Markdown takes for nothing else."""
+    """A text on one line, with Markdown's special characters escaped."""
     line = escape.shown(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", line)

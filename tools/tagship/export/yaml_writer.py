@@ -1,4 +1,4 @@
-"""YAML that readers of 1.1 (PyYAML, in MLflow and at Hugging Face) and of 1.2 take alike.
+"""YAML that readers of 1.1 (PyYAML, in MLflow and at Hugging Face) and of 1.2 read alike.
 
 In 1.1 ``on`` is true, ``1:30`` is 90, and ``1e-05`` is a text. https://yaml.org/type/
 """

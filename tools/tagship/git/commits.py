@@ -1,10 +1,13 @@
 """Commits: author, date and message; and the commits between two of them."""
 
+import contextlib
+import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from tagship.errors import Corrupt, NotFound, Unavailable
-from tagship.git import run
+from tagship.git import clone, run
 from tagship.git.run import Repository
 
 
@@ -26,10 +29,14 @@ def commit(repository: Repository, name: str) -> Commit:
     """
     form = "--format=%H%x00%an <%ae>%x00%at%x00%B"
     try:
+        # not "show": it needs the tree too, which a treeless clone lacks
         answer = run.ask(
-            repository, "show", "--no-patch", form, "--end-of-options", f"{name}^{{commit}}"
-        )
-    except Unavailable:
+            repository, "log", "--no-walk", "--no-patch", form, "--end-of-options",
+            f"{name}^{{commit}}",
+        )  # fmt: skip
+    except Unavailable as error:
+        if "unknown revision" not in error.message:
+            raise
         if name == "HEAD":
             raise NotFound("the repository has no commit yet", "git commit") from None
         raise NotFound(f"there is no commit {name}", "git fetch --tags") from None
@@ -38,6 +45,36 @@ def commit(repository: Repository, name: str) -> Commit:
     except ValueError:  # it is not in the encoding that it declares
         raise Corrupt(f"Git cannot show the commit {name}", "release another commit") from None
     return Commit(object_id, run.as_utf8(author), date(object_id, at), run.as_utf8(message.strip()))
+
+
+def read(repository: Repository, ids: Iterable[str]) -> dict[str, Commit]:
+    """Commits by their ids, all from one process; without those that are missing or cannot be read.
+
+    ``commit`` gives the error for such a one.
+    """
+    ids = set(ids)
+    if not ids:
+        return {}
+    form = "--format=%H%x00%an <%ae>%x00%at%x00%B"
+    with tempfile.TemporaryFile() as questions:
+        questions.write("".join(f"{name}\n" for name in ids).encode())
+        questions.seek(0)
+        options = ("--no-patch", "--no-walk=unsorted", "--ignore-missing", "-z", "--stdin")
+        command = ["git", *run.QUIET, "-c", run.NO_HOOKS, "log", *options, form]
+        try:
+            answer = run.execute(repository.git, command, istream=questions)
+        except run.CommandFailed:
+            return {}
+    fields = iter(str(answer).split("\0"))
+    commits = {}
+    for object_id, author, at, message in zip(fields, fields, fields, fields, strict=False):
+        if object_id not in ids:  # a message with a NUL: what follows is not known
+            break
+        with contextlib.suppress(Corrupt):
+            commits[object_id] = Commit(
+                object_id, run.as_utf8(author), date(object_id, at), run.as_utf8(message.strip())
+            )
+    return commits
 
 
 def branches_with(repository: Repository, commit_id: str) -> list[str]:
@@ -73,7 +110,7 @@ def apart(repository: Repository, left: str, right: str) -> tuple[list[Commit], 
             Commit(object_id, run.as_utf8(author), date(object_id, at), run.as_utf8(subject))
         )
     # a shallow clone ends here: what both or one of them have beyond it is not known
-    if has_root and run.ask(repository, "rev-parse", "--is-shallow-repository").strip() == "true":
+    if has_root and clone.is_shallow(repository):
         raise Unavailable("this clone is shallow", "git fetch --unshallow --tags")
     return sides["<"], sides[">"]
 

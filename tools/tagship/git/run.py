@@ -1,8 +1,12 @@
 """Git as a process: find a repository, ask it something, change something in it."""
 
+import contextlib
 import os
 import re
 import shlex
+import signal
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +40,7 @@ LOCAL_ENVIRONMENT = (
     "GIT_COMMON_DIR",
     "GIT_NAMESPACE",
 )
+SLOW = 2.0  # seconds after which a person is told what is waited for
 BLOCK = 1 << 16  # bytes of an answer that are read at a time: the size of a pipe in Linux
 # A repository's own configuration may name programs (githooks(5), gitattributes(5), and in
 # git-config(1) core.fsmonitor, gpg.program, remote helpers), and change what is printed.
@@ -61,6 +66,9 @@ ENVIRONMENT = {
 # works in every version of Git, the first gives the better error (2.39.4, 2.45).
 OFFLINE = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
 
+# What Git says too where a push is not accepted; another line has the reason.
+FOLLOWS = ("atomic push failed", "atomic push failure", "the remote end hung up unexpectedly")
+
 
 @dataclass(frozen=True)
 class Repository:
@@ -81,6 +89,7 @@ def find(start: Path) -> Repository:
     Raises:
         NotFound: ``start`` is not in a Git repository.
     """
+    git_dir = os.environ.get("GIT_DIR")
     for name in LOCAL_ENVIRONMENT:
         os.environ.pop(name, None)
     try:
@@ -90,7 +99,11 @@ def find(start: Path) -> Repository:
         if "must be run in a work tree" not in error.stderr:
             if "not a git repository" not in error.stderr:
                 raise failure(error) from None  # "dubious ownership", which Git explains
-            raise NotFound(f"not a Git repository: {start}", "git init && dvc init") from None
+            hint = "git init && dvc init"
+            if git_dir is not None:  # a hook that checks files out here, with GIT_WORK_TREE
+                place = shlex.quote(str(Path(git_dir).absolute()))
+                hint = f"GIT_DIR is not used, so work in a clone: git clone {place} FOLDER"
+            raise NotFound(f"not a Git repository: {start}", hint) from None
         object_format, top = _rev_parse(start, "--show-object-format", "--absolute-git-dir")
         bare = True
     if object_format != "sha1":
@@ -143,9 +156,22 @@ def read_fields(repository: Repository, *arguments: str) -> Iterator[list[str]]:
         unfinished.append(rest)
     listener.join()
     try:
-        _call(process.wait, stderr=messages[0])
+        wait(process, messages[0])
     except CommandFailed as error:
         raise failure(error) from None
+
+
+def wait(process: Any, stderr: bytes = b"") -> None:
+    """Wait for the end of a process of ``execute``.
+
+    Args:
+        process: with ``as_process``.
+        stderr: what it wrote there, as far as it was read.
+
+    Raises:
+        CommandFailed: it ended with an error.
+    """
+    _call(process.wait, stderr=stderr)
 
 
 def act(repository: Repository, *arguments: str) -> str:
@@ -153,6 +179,77 @@ def act(repository: Repository, *arguments: str) -> str:
     git = _plain_runner(repository.top)
     git.update_environment(**ENVIRONMENT)
     return output(git, *arguments)
+
+
+def act_within(
+    repository: Repository, remote: str, limit: float | None, is_slow: Callable[[], object],
+    *arguments: str,
+) -> str:  # fmt: skip
+    """``act``, where a remote may be silent for ever.
+
+    Args:
+        repository: the clone.
+        remote: the name of its remote.
+        limit: seconds; None for no end.
+        is_slow: is called when it has taken ``SLOW`` seconds.
+        arguments: of Git.
+
+    Raises:
+        Unavailable: it ended with an error, or not within ``limit``.
+    """
+    command = ["git", *QUIET, *arguments]
+    environment = {**os.environ, "LANGUAGE": "C", "LC_ALL": "C", **ENVIRONMENT}
+    # not pipes: a program that Git started could hold them open when Git itself has ended
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        try:
+            process = subprocess.Popen(
+                command, cwd=repository.top, env=environment,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise Unavailable("git is not installed", "install it first") from None
+        try:
+            with process:
+                status = _status_within(process, limit, is_slow)
+        except subprocess.TimeoutExpired:
+            name = redact.text(remote)
+            raise Unavailable(
+                f"{name} did not answer within {limit:g} seconds", f"git ls-remote {name}"
+            ) from None
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode(errors="surrogateescape"))
+    if status != 0:
+        raise failure(CommandFailed(status, texts[1]))
+    return texts[0]
+
+
+def _status_within(
+    process: "subprocess.Popen[bytes]", limit: float | None, is_slow: Callable[[], object]
+) -> int:
+    try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(SLOW if limit is None else min(SLOW, limit))
+        is_slow()
+        return process.wait(None if limit is None else max(limit - SLOW, 0))
+    finally:
+        if process.poll() is None:
+            for pid in (*_descendants(process.pid), process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+
+
+def _descendants(pid: int) -> list[int]:
+    """The processes that a process started, and theirs: Git leaves its helper for a remote behind.
+
+    A process group of its own would be simpler; but then ssh could not ask for a passphrase.
+    """
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:  # it has just ended, or this is no Linux: there they end with their connection
+        return []
+    return [one for child in map(int, children) for one in (*_descendants(child), child)]
 
 
 def output(git: "Git", *arguments: str) -> str:
@@ -210,8 +307,9 @@ def _plain_runner(folder: Path) -> "Git":
 def failure(error: CommandFailed) -> TagshipError:
     """The error to raise for a failed command, in Git's own words."""
     lines = [line for line in error.stderr.splitlines() if line.strip()]
-    lines = lines or [f"exit code {error.status}"]
+    lines = lines or [_ending(error.status)]
     errors = [line for line in lines if line.startswith(("fatal:", "error:", " ! "))] or lines
+    errors = [line for line in errors if not any(text in line for text in FOLLOWS)] or errors
     message = redact.text(errors[0].removeprefix("fatal: ").strip())
     # a hook of the remote explains itself in these lines
     hook = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
@@ -219,10 +317,33 @@ def failure(error: CommandFailed) -> TagshipError:
     hint = "git remote -v" if "does not appear to be a git repository" in message else ""
     if "missing object" in message:
         hint = "git fetch --tags --force; if that does not help: git fsck"
+    if "from promisor remote" in message:
+        return Unavailable(f"this partial clone lacks an object: {reason}", refetch())
+    if "terminal prompts disabled" in message:  # an address https:// that asks for a password
+        hint = "log in with a credential helper: git config credential.helper cache && git fetch"
+    trust = re.search(r"\t(git config --global --add safe\.directory .+)", error.stderr)
+    if trust:  # Git's own remedy
+        hint = trust[1]
     lock = re.search(r"Unable to create '([^']+\.lock)': File exists", message)
     if lock:
         hint = f"if no git command is running, remove its stale lock: rm {shlex.quote(lock[1])}"
     return Unavailable(f"git: {reason}", hint)
+
+
+def _ending(status: object) -> str:
+    """How a process ended that said nothing: its exit code, or the signal that killed it."""
+    if isinstance(status, int) and status < 0:
+        name = signal.Signals(-status).name
+        return f"the process was killed by {name}; the system may be out of memory"
+    return f"exit code {status}"
+
+
+def refetch(git: "Git | None" = None) -> str:
+    """The command that makes a partial clone whole, in this version of Git."""
+    version = (git or runner(Path())).version_info
+    if version >= (2, 36):  # which brought --refetch
+        return "git fetch --refetch --no-filter --tags"
+    return "clone it again, without --filter"
 
 
 def as_utf8(raw: str) -> str:

@@ -2,18 +2,25 @@
 
 import contextlib
 import posixpath
-import shutil
-import tempfile
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 from tagship.disk import files
-from tagship.errors import Unavailable
-from tagship.git import run
-from tagship.git.run import QUIET, CommandFailed, Repository
+from tagship.errors import TagshipError, Unavailable
+from tagship.git import batch, run
+from tagship.git.batch import Batch
+from tagship.git.run import Repository
+from tagship.text.recent import Recent
 
 LINK, FOLDER, SUBMODULE = "120000", "040000", "160000"  # modes, as ls-tree has them
+# An entry of a tree object (git-mktree(1) writes them): mode, name, and the 20 bytes of the id.
+_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
+# Bytes of folders and of files that are kept: commits share most of them.
+MOST_FOLDERS, MOST_CONTENT = 4 << 20, 8 << 20
+LARGEST = 1 << 20  # bytes of a file that is worth keeping
 
 
 @dataclass(frozen=True)
@@ -26,102 +33,209 @@ class Entry:
     size: int
 
 
+class Named(NamedTuple):
+    """A path in a commit, and what has it: Git's mode, and the id of the object."""
+
+    path: str
+    mode: str
+    id: str
+
+
 class Blobs:
-    """Reads files of commits, all through one ``git cat-file --batch`` process."""
+    """Reads files of commits, all through one ``git cat-file --batch`` process.
+
+    A folder or a small file that many commits share is read once: an id of Git stands for the same
+    bytes forever.
+
+    Every method raises Unavailable where Git's process ended, or an object is missing that the
+    commit has.
+    """
 
     def __init__(self, repository: Repository) -> None:
-        self._repository, self._git = repository, repository.git
+        self._repository = repository
+        self._objects, self._headers = Batch(repository), Batch(repository, "--batch-check")
+        self._roots: dict[str, str] = {}  # the id of the top folder, by commit
+        self._folders: Recent[str, dict[str, Named]] = Recent(MOST_FOLDERS)
+        self._contents: Recent[str, bytes | None] = Recent(MOST_CONTENT)
+        self._endings: Recent[tuple[str, str, tuple[str, ...]], tuple[Named, ...]] = Recent(
+            MOST_FOLDERS
+        )
 
     def read(self, commit_id: str, path: str) -> bytes | None:
         """The content of a file at a commit; None if the commit has no such file."""
-        # a question is one line; and a path outside of the repository would end Git's process
-        if "\n" in path or not _is_inside(path):
-            return None
         try:
-            _, kind, _, data = self._git.get_object_data(f"{commit_id}:{path}")
-        except ValueError:
+            named = self._find(commit_id, path) if _is_plain(path) else None
+        except ValueError:  # Git may find a file where a folder on the way is not of its form
+            answer = self._objects.read(f"{commit_id}:{path}")
+            return answer[1] if answer and answer[0].kind == "blob" else None
+        if named is None or named.mode in (FOLDER, SUBMODULE):
             return None
-        return data if kind in ("blob", b"blob") else None
+        data = self.content(named.id)
+        if data is None:
+            raise self._lacks(f"{path} of commit {commit_id[:10]}", named.id)
+        return data
 
     def content(self, blob: str) -> bytes | None:
         """The content of a blob by its id, or None where Git lacks it."""
-        try:
-            return bytes(self._git.get_object_data(blob)[3])
-        except ValueError:
-            return None
+
+        def read() -> tuple[bytes | None, int]:
+            answer = self._objects.read(blob)
+            data = answer[1] if answer else None
+            # neither a large one is kept, nor that it is missing: a fetch may bring it
+            if data is None or len(data) > LARGEST:
+                return data, MOST_CONTENT + 1
+            return data, len(data)
+
+        return self._contents.get(blob, read)
 
     def entries(self, commit_id: str, path: str) -> list[Entry]:
-        """Every file at or below ``path`` in a commit. Only a folder needs another process.
-
-        Raises:
-            Unavailable: Git cannot read the commit's files.
-        """
-        if not _is_inside(path):
-            return []
-        if "\n" not in path and posixpath.basename(path) not in ("", ".", ".."):
+        """Every file at or below ``path`` in a commit."""
+        if _is_plain(path):
             with contextlib.suppress(ValueError):  # ls-tree below gives the error
-                entry = self._entry(commit_id, path)
-                if entry is None or entry.mode != FOLDER:
-                    return [entry] if entry else []
+                named = self._find(commit_id, path)
+                return self._with_sizes(list(self._files(named))) if named else []
         return entries(self._repository, commit_id, path)
 
-    def _entry(self, commit_id: str, path: str) -> Entry | None:
-        """The entry of ``path`` in the folder that contains it; None if there is none.
+    def _with_sizes(self, files: list[Named]) -> list[Entry]:
+        blobs = [file.id for file in files if file.mode != SUBMODULE]
+        sizes = dict(zip(blobs, list(self._headers.headers(blobs)), strict=True))
+        return [self._entry(file, sizes.get(file.id)) for file in files]
+
+    def _entry(self, file: Named, header: batch.Header | None) -> Entry:
+        if file.mode == SUBMODULE:
+            return Entry(file.path, file.mode, file.id, 0)
+        if header is None:
+            raise self._lacks(f"{file.path}, the blob {file.id[:10]}", file.id)
+        return Entry(file.path, file.mode, file.id, header.size)
+
+    def _lacks(self, what: str, name: str) -> TagshipError:
+        return batch.lacks(self._repository, what, name)
+
+    def small(self, ids: list[str]) -> list[bytes]:
+        """The contents of small blobs."""
+        contents = []
+        for blob, answer in zip(ids, list(self._objects.objects(ids)), strict=True):
+            if answer is None:
+                raise self._lacks(f"the blob {blob[:10]}", blob)
+            contents.append(answer[1])
+        return contents
+
+    def ending(self, commit_id: str, *endings: str) -> tuple[Named, ...]:
+        """Every file of a commit whose name ends so, in Git's order."""
+        try:
+            return self._ending(self._root(commit_id), "", endings)
+        except ValueError:
+            files = entries(self._repository, commit_id, ".")
+            return tuple(
+                Named(file.path, file.mode, file.blob)
+                for file in files
+                if file.path.endswith(endings)
+            )
+
+    def _ending(self, folder: str, path: str, endings: tuple[str, ...]) -> tuple[Named, ...]:
+        def find() -> tuple[tuple[Named, ...], int]:
+            chosen: list[Named] = []
+            for named in self._below(folder, path):
+                if named.mode == FOLDER:
+                    chosen += self._ending(named.id, named.path, endings)
+                elif named.path.endswith(endings):
+                    chosen.append(named)
+            return tuple(chosen), 100 * (1 + len(chosen))
+
+        return self._endings.get((folder, path, endings), find)
+
+    def _find(self, commit_id: str, path: str) -> Named | None:
+        """What a commit has at a path; None if there is nothing.
 
         Raises:
-            ValueError: the commit has no such folder, or an object is missing.
+            ValueError: a folder on the way is not of Git's form.
         """
-        from git.objects.fun import tree_entries_from_data
+        object_id, mode = self._root(commit_id), FOLDER
+        for name in path.split("/"):
+            named = self._folder(object_id).get(name) if mode == FOLDER else None
+            if named is None:
+                return None
+            object_id, mode = named.id, named.mode
+        return Named(path, mode, object_id)
 
-        folder, name = posixpath.split(path)
-        _, kind, _, data = self._git.get_object_data(f"{commit_id}:{folder}")
-        if kind not in ("tree", b"tree"):  # the bytes of a file could look like a tree's
-            raise ValueError(f"{folder} is a {kind!r}")
-        for object_id, number, entry_name in tree_entries_from_data(data):
-            if entry_name == name:
-                mode, blob = f"{number:06o}", object_id.hex()
-                is_file = mode not in (FOLDER, SUBMODULE)
-                size = self._git.get_object_header(blob)[2] if is_file else 0
-                return Entry(path, mode, blob, size)
-        return None
+    def _files(self, named: Named) -> Iterator[Named]:
+        """A file itself; of a folder every file below it."""
+        if named.mode != FOLDER:
+            yield named
+            return
+        for inner in self._below(named.id, named.path):
+            yield from self._files(inner)
+
+    def _below(self, folder: str, path: str) -> Iterator[Named]:
+        """What is in a folder, with the path from the top."""
+        above = f"{path}/" if path else ""
+        for name, named in self._folder(folder).items():
+            yield Named(above + name, named.mode, named.id)
+
+    def has(self, commit_id: str) -> bool:
+        """Whether this clone has a commit, and the list of its files."""
+        try:
+            return bool(self._root(commit_id))
+        except Unavailable:
+            return False
+
+    def _root(self, commit_id: str) -> str:
+        """The id of the top folder of a commit."""
+        if commit_id not in self._roots:
+            name = f"{commit_id}^{{tree}}"
+            answer = self._objects.read(name)
+            if answer is None:
+                raise self._lacks(f"the files of commit {commit_id[:10]}", name)
+            header, data = answer
+            self._roots[commit_id] = header.id
+            with contextlib.suppress(ValueError):  # it is read again, and tells
+                self._folders.get(header.id, lambda: (_parse_folder(data), len(data)))
+        return self._roots[commit_id]
+
+    def _folder(self, object_id: str) -> dict[str, Named]:
+        """The entries of a folder by name; ValueError where it is not of Git's form."""
+
+        def read() -> tuple[dict[str, Named], int]:
+            answer = self._objects.read(object_id)
+            if answer is None:
+                raise self._lacks(f"a folder of a commit, the tree {object_id[:10]}", object_id)
+            header, data = answer
+            if header.kind != "tree":
+                raise ValueError(f"{object_id} is a {header.kind}")
+            return _parse_folder(data), len(data)
+
+        return self._folders.get(object_id, read)
 
     def write(self, blob: str, target: Path) -> None:
-        """Write the content of a blob to a new file, as it is stored: without filters.
-
-        Raises:
-            Unavailable: it is missing, or Git cannot read it.
-        """
+        """Write the content of a blob to a new file, as it is stored: without filters."""
         with files.create(target) as file:
-            try:
-                *_, stream = self._git.stream_object_data(blob)
-            except (ValueError, BrokenPipeError):
-                raise Unavailable(f"Git cannot read the blob {blob[:10]}", "git fsck") from None
-            shutil.copyfileobj(stream, file, files.BLOCK)
+            if self._objects.copy(blob, file) is None:
+                raise self._lacks(f"the blob {blob[:10]}", blob)
 
 
-def small_blobs(repository: Repository, ids: list[str]) -> list[bytes]:
-    """The contents of small blobs, all read by one process.
+def _parse_folder(data: bytes) -> dict[str, Named]:
+    """The entries of a tree object.
 
     Raises:
-        Unavailable: one of them is missing, or Git cannot read it.
+        ValueError: it is not of Git's form.
     """
-    with tempfile.TemporaryFile() as questions:
-        questions.write("".join(f"{blob}\n" for blob in ids).encode())
-        questions.seek(0)
-        command = ["git", *QUIET, "cat-file", "--batch"]
-        as_bytes = {"stdout_as_string": False, "strip_newline_in_stdout": False}
-        try:
-            answer = BytesIO(run.execute(repository.git, command, istream=questions, **as_bytes))
-        except CommandFailed as error:
-            raise run.failure(error) from None
-    contents = []
-    for blob in ids:  # a line "<id> blob <size>", the bytes, a line end
-        head = answer.readline().split()
-        if len(head) != 3:
-            raise Unavailable(f"Git cannot read the blob {blob[:10]}", "git fsck")
-        contents.append(answer.read(int(head[2])))
-        answer.read(1)
-    return contents
+    folder: dict[str, Named] = {}
+    end = 0
+    for entry in _ENTRY.finditer(data):
+        if entry.start() != end:
+            break
+        end = entry.end()
+        mode, raw, object_id = entry.groups()
+        name = raw.decode(errors="surrogateescape")
+        folder[name] = Named(name, mode.decode().zfill(6), object_id.hex())
+    if end != len(data):
+        raise ValueError("not the form of a folder")
+    return folder
+
+
+def _is_plain(path: str) -> bool:
+    """Whether the words between the slashes are names: Git reads ``.`` and ``..`` otherwise."""
+    return "\0" not in path and not {"", ".", ".."}.intersection(path.split("/"))
 
 
 def _is_inside(path: str) -> bool:
@@ -152,9 +266,3 @@ def _parse_entry(line: str) -> Entry:
     facts, _, path = line.partition("\t")
     mode, _, blob, size = facts.split()
     return Entry(path, mode, blob, 0 if size == "-" else int(size))
-
-
-def paths(repository: Repository, commit_id: str) -> list[str]:
-    """The path of every file in a commit."""
-    answer = run.ask(repository, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id)
-    return answer.split("\0")[:-1]

@@ -1,6 +1,7 @@
 """The work tree and the index: which files differ from HEAD, and commits of just those."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from tagship.errors import Unavailable
@@ -22,6 +23,56 @@ def changed(repository: Repository, names: Iterable[str]) -> list[str]:
         *names,
     )
     return [line[3:] for line in answer.split("\0")[:-1]]
+
+
+def tracked(repository: Repository, names: Iterable[str]) -> set[str]:
+    """The files in the index at or below ``names``; none where no name is given."""
+    names = tuple(names)
+    if not names:
+        return set()
+    answer = run.ask(repository, "--literal-pathspecs", "ls-files", "-z", "--", *names)
+    return set(answer.split("\0")[:-1])
+
+
+# What Git has under way, by its file in the Git directory: in words, how to go on, how to give up
+UNDER_WAY = {
+    "rebase-merge": ("a rebase", "git rebase --continue", "git rebase --abort"),
+    "rebase-apply": ("a rebase", "git rebase --continue", "git rebase --abort"),
+    "CHERRY_PICK_HEAD": ("a cherry-pick", "git cherry-pick --continue", "git cherry-pick --abort"),
+    "REVERT_HEAD": ("a revert", "git revert --continue", "git revert --abort"),
+    "MERGE_HEAD": ("a merge", "git commit", "git merge --abort"),
+}
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Files that a merge could not merge, or another command of Git.
+
+    Attributes:
+        paths: from the repository's top.
+        under_way: ``a merge``, ``a rebase``, ...; empty where ``git stash pop`` left it, say.
+        finish: the command that goes on, once the files are resolved.
+        give_up: the command that goes back to where it began.
+    """
+
+    paths: tuple[str, ...]
+    under_way: str
+    finish: str
+    give_up: str
+
+
+def conflict(repository: Repository) -> Conflict | None:
+    """The files with a conflict that nobody resolved yet; None where there are none."""
+    if repository.bare:
+        return None
+    answer = run.ask(repository, "ls-files", "--unmerged", "-z")
+    paths = dict.fromkeys(line.partition("\t")[2] for line in answer.split("\0")[:-1])
+    if not paths:
+        return None
+    folder = Path(run.ask(repository, "rev-parse", "--absolute-git-dir").strip())
+    of_git = (words for name, words in UNDER_WAY.items() if (folder / name).exists())
+    under_way = next(of_git, ("", "git commit", "git reset --merge"))
+    return Conflict(tuple(paths), *under_way)
 
 
 def index(folder: Path, name: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What is live, for the program that answers with it: no Git, no DVC, one look at ``current``."""
+"""The live version, for programs that serve it: without Git or DVC, ``current`` read once."""
 
 import contextlib
 import logging
@@ -14,13 +14,14 @@ from tagship.host import metadata, project, settings
 from tagship.host.link import LinkState
 from tagship.host.store import Store
 from tagship.registry import artifacts, refs
+from tagship.text import yaml
 
 logger = logging.getLogger("tagship")
 
 
 @dataclass(frozen=True)
 class Live:
-    """The live version of a model, resolved once: ``current`` may mean another one the next moment.
+    """The live version of a model, resolved once: ``current`` can change at any moment.
 
     Attributes:
         directory: the version directory; use it, and never ``current``, for every file.
@@ -35,7 +36,7 @@ class Live:
 
 @dataclass(frozen=True)
 class ActiveModel:
-    """A loaded model. What it lacks, the framework's object gives: ``.predict(...)``.
+    """A loaded model. Other attributes are those of the framework's object: ``.predict(...)``.
 
     Attributes:
         model: the framework's own object.
@@ -65,11 +66,11 @@ def store(model: str, start: Path | str = ".") -> Store:
 
 
 def resolve(model: str, start: Path | str = ".") -> Live:
-    """Look at ``current`` once, and say what is live; again where that is cleaned up meanwhile.
+    """Read ``current`` once, and return the live version; again if it was cleaned up meanwhile.
 
     Raises:
         NotFound: nothing is deployed.
-        Refused: ``current`` is not a link of ours.
+        Refused: ``current`` is not a link that tagship made.
         Corrupt: it dangles, or its directory has no readable metadata.
     """
     folder = store(model, start)
@@ -79,13 +80,13 @@ def resolve(model: str, start: Path | str = ".") -> Live:
             version, path = metadata.read_main(directory)
             break
         except Corrupt:
-            if directory.is_dir():  # else it was cleaned up meanwhile: what is live is another one
+            if directory.is_dir():  # else it was cleaned up meanwhile, and another version is live
                 raise
     return Live(model, version, directory, directory / path)
 
 
 def current(model: str, start: Path | str = ".") -> tuple[str, Path]:
-    """The live version and its directory: the same, without reading the metadata.
+    """The live version and its directory, as ``resolve``, but without reading the metadata.
 
     Raises:
         NotFound, Refused, Corrupt: as for ``resolve``.
@@ -115,7 +116,7 @@ def load(
     loader: Callable[[Path], Any] | None = None,
     allow_pickle: bool = False,
 ) -> ActiveModel:
-    """Load the live version; where that fails, the pipeline's own output, and log a warning.
+    """Load the live version; if that fails, load the pipeline's own output and log a warning.
 
     Args:
         model: the model's name.
@@ -146,7 +147,7 @@ def load(
 def _load_live(
     model: str, start: Path | str, loader: Callable[[Path], Any] | None, allow_pickle: bool
 ) -> ActiveModel:
-    """Load what is live; what is cleaned up while it loads is live no more, and another one is."""
+    """Load the live version; again if it was cleaned up while it was being loaded."""
     while True:
         live = resolve(model, start)
         try:
@@ -158,29 +159,31 @@ def _load_live(
 
 
 def _check_declared(model: str, start: Path) -> None:
-    """Tell a model that is not declared from one that is not deployed, as far as the tree tells."""
+    """Raise NotFound if dvc.yaml can be read and declares only other models."""
     with contextlib.suppress(Corrupt):
         declared = _declared(model, start)
         if declared and model not in declared:
             raise artifacts.unknown_model(model, declared)
 
 
-def _declared(model: str, start: Path) -> dict[str, artifacts.Artifact]:
-    """What dvc.yaml of the work tree declares today; nothing where there is none."""
+def _declared(model: str, start: Path) -> dict[str, artifacts.Artifact | Corrupt]:
+    """The artifacts that dvc.yaml of the work tree declares; empty if it does not exist."""
     folder, name = artifacts.pipeline_of(model)
     try:
         data = (project.find_top(settings.require_project(start)) / name).read_bytes()
     except FileNotFoundError:
         return {}
-    return artifacts.parse(data, folder)
+    return artifacts.read(yaml.parse(data, name), folder)
 
 
 def _fallback(model: str, start: Path) -> Path:
-    """The artifact in the work tree, as dvc.yaml declares it today."""
+    """The path of the artifact in the work tree, as its dvc.yaml declares it."""
     declared = _declared(model, start)
     if model not in declared:
         raise artifacts.unknown_model(model, declared)
-    path = project.find_top(settings.require_project(start)) / declared[model].path
+    path = (
+        project.find_top(settings.require_project(start)) / artifacts.readable(declared[model]).path
+    )
     if not path.exists():
         raise NotFound(f"{path} does not exist", "dvc repro, or dvc pull")
     return path

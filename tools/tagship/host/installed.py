@@ -10,7 +10,7 @@ from tagship.progress import Progress, silent
 
 
 def live_place(store: Store) -> Place | None:
-    """The version that ``current`` means; from its directory's metadata, or else its name."""
+    """The version that ``current`` points to; from its directory's metadata, or else its name."""
     directory = store.live()
     if directory is None:
         return None
@@ -20,7 +20,7 @@ def live_place(store: Store) -> Place | None:
 
 
 def told_live(store: Store) -> Place | None:
-    """The same for commands that only report: None also where ``current`` is not a link of ours."""
+    """The same for commands that only report: also None if ``current`` is not tagship's link."""
     ours = store.link().state in (LinkState.OK, LinkState.DANGLING)
     return live_place(store) if ours else None
 
@@ -57,14 +57,14 @@ def is_broken(
     touched: bool = True,
     progress: Progress = silent,
 ) -> bool:
-    """Whether a version directory is gone, or not as its metadata says.
+    """Whether a version directory is missing, or differs from its metadata.
 
     Args:
         store: the model's folder.
         directory: a name below versions/.
         deep: hash the files.
-        touched: those alone that were touched since they were deployed; else every byte.
-        progress: is told the bytes hashed.
+        touched: only those that changed since they were deployed; else all.
+        progress: is called with the bytes hashed.
     """
     described = read_metadata(store, directory) if directory else None
     if described is None:

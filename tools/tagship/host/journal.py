@@ -10,6 +10,7 @@ only saves time.
 import contextlib
 import functools
 import hashlib
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,11 +22,13 @@ from tagship.errors import Corrupt
 from tagship.host import history
 from tagship.host.history import Event, Place
 from tagship.host.store import PRIVATE, Store
+from tagship.registry import refs
 from tagship.text import escape, json_reader
 
 MARK = "history.sha256"
 RACY = 100_000_000  # ns in which a file can change twice, and have the same times
-_CHUNK = 256  # events that are parsed at a time by who reads them all
+_VERSION = re.compile(rb'"version": "([^"\\]+)"')
+_CHUNK = 256  # events that are parsed at a time when all are read
 _FIRST, _NEXT, _LAST = b"[\n  {\n", b"\n  },\n  {\n", b"\n  }\n]\n"  # around events, as written
 
 
@@ -70,6 +73,11 @@ class Past(Sequence[Event]):
         for name in [escape.json(name).encode() for name in names]:
             indices.update(index for index, text in enumerate(self.texts) if name in text)
         return self._parse([self.texts[index] for index in sorted(indices)])
+
+    def versions(self) -> set[str]:
+        """Every version that an event names; no event is parsed for it."""
+        named = {match[1].decode() for text in self.texts for match in _VERSION.finditer(text)}
+        return {version for version in named if refs.is_version(version)}
 
     def has(self, identity: str) -> bool:
         """Whether an event has this id."""

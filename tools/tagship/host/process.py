@@ -23,7 +23,7 @@ def host_name() -> str:
 
 
 def owner(what: str) -> dict[str, Any]:
-    """What the loser of a lock is told of its holder."""
+    """The holder of a lock, as other processes report it."""
     return {
         "what": what,
         "actor": actor(),

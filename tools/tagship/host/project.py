@@ -24,6 +24,12 @@ def find_top(project: Path) -> Path:
     return next((f for f in (project, *project.parents) if (f / ".git").exists()), project)
 
 
+def is_sparse(start: Path) -> bool:
+    """Whether a folder is in a work tree that Git filled in part, by sparse-checkout."""
+    top = find_top(start.resolve())
+    return (top / ".git" / "info" / "sparse-checkout").is_file()
+
+
 def is_usual(project: Path) -> bool:
     """Whether the models are certainly in the default folder, by params.yaml.
 

@@ -12,7 +12,7 @@ from tagship.host import project as host_project
 from tagship.host.project import ROOT
 from tagship.registry.metrics import DIRECTIONS
 from tagship.registry.project_files import PARAMS_FILE
-from tagship.text import yaml
+from tagship.text import conflicts, yaml
 from tagship.text.paths import is_path
 
 LONGEST = 365 * 86400  # seconds that anything may take
@@ -58,7 +58,7 @@ def parse(data: bytes) -> Settings:
     given = yaml.parse(data, PARAMS_FILE).get("deploy") or {}
     if not isinstance(given, dict):
         raise Refused(f"deploy: in {PARAMS_FILE} is not a mapping", f"fix {PARAMS_FILE}")
-    kinds = {one.name: one.type for one in fields(Settings)}
+    kinds = {field.name: field.type for field in fields(Settings)}
     for key, value in given.items():
         if key not in kinds:
             near = difflib.get_close_matches(str(key), kinds, 1)
@@ -76,14 +76,17 @@ def require_project(start: Path) -> Path:
     """
     project = host_project.find_project(start)
     if project is None:
-        raise NotFound(f"not a DVC repository: {start}", "git init && dvc init && tagship init")
+        hint = "git init && dvc init && tagship init"
+        if host_project.is_sparse(start):
+            hint = "git sparse-checkout add .dvc; or, where DVC is new: dvc init && tagship init"
+        raise NotFound(f"not a DVC repository: {start}", hint)
     return project
 
 
 def read_root(project: Path) -> Path:
-    """The folder of the models, for who only reads them.
+    """The folder of the models, for commands that only read them.
 
-    Whatever else is wrong in params.yaml does not concern a model that is live.
+    Other mistakes in params.yaml do not affect a live model.
 
     Raises:
         Refused: the folder is not in the repository.
@@ -91,7 +94,8 @@ def read_root(project: Path) -> Path:
     if host_project.is_usual(project):
         return project / ROOT
     try:
-        given = yaml.parse((project / PARAMS_FILE).read_bytes(), PARAMS_FILE).get("deploy")
+        data = conflicts.ours((project / PARAMS_FILE).read_bytes())
+        given = yaml.parse(data, PARAMS_FILE).get("deploy")
     except (FileNotFoundError, Corrupt):
         given = None
     root = given.get("root", Settings.root) if isinstance(given, dict) else Settings.root
@@ -100,11 +104,25 @@ def read_root(project: Path) -> Path:
 
 
 def read(project: Path) -> Settings:
-    """The settings of today: those in the work tree, not those of a tag."""
+    """The settings of today: those in the work tree, not those of a tag.
+
+    Raises:
+        Conflicted: a merge has left its markers in params.yaml.
+        Corrupt, Refused: it cannot be read, or has a setting that is none.
+    """
     try:
         return parse((project / PARAMS_FILE).read_bytes())
     except FileNotFoundError:
         return Settings()
+
+
+def read_ours(project: Path) -> Settings:
+    """The settings of a params.yaml with conflict markers, without what the other side brings.
+
+    Raises:
+        Corrupt, Refused: as for ``read``.
+    """
+    return parse(conflicts.ours((project / PARAMS_FILE).read_bytes()))
 
 
 def _check_setting(key: str, value: Any) -> None:

@@ -38,7 +38,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Change:
-    """Something that is another thing in the later version; None where one has it not."""
+    """A value that differs in the later version; None where a version does not have it."""
 
     name: str
     before: Any
@@ -57,7 +57,7 @@ class CommitLine:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What ``after`` has otherwise than ``before``. Only metrics are listed where they are equal.
+    """How ``after`` differs from ``before``. Metrics are listed even if they are equal.
 
     Attributes:
         params: dotted parameters.
@@ -65,9 +65,9 @@ class Comparison:
         commands: of the stages that made the model, by the stage's name.
         architecture: None where one of the two was never loaded here.
         self_test: what the model takes and gives; None where one of the two has no self-test here.
-        commits: the newest that ``after`` has and ``before`` has not, ``MOST_COMMITS`` at most.
-        ahead, behind: how many commits ``after`` has more, and fewer; None where this clone does
-            not tell: it is shallow, or has not both.
+        commits: the newest that ``after`` has and ``before`` lacks, ``MOST_COMMITS`` at most.
+        ahead, behind: how many commits ``after`` has more, and fewer; None if this clone is
+            shallow, or does not have both versions.
     """
 
     model: str
@@ -92,14 +92,14 @@ def compare(
     after: Wanted | None = None,
     better: Mapping[str, str] = MappingProxyType({}),
 ) -> Comparison:
-    """Hold two versions against each other.
+    """Compare two versions.
 
     Args:
         source: where the versions are.
         store: the model's folder on this host.
         model: the model.
-        before: a version; None for the live one. Where neither is named and the live one is the
-            latest, it is held against what was live before it.
+        before: a version; None for the live one. If neither is named and the live one is the
+            latest, it is compared with the previously live one.
         after: a version; None for the latest.
         better: which way a metric is better, by its name, as the settings say.
 
@@ -129,7 +129,7 @@ def compare(
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
-    """What differs, in the order of the later version. Pure."""
+    """The differences, in the order of the later version. Pure."""
     names = [*after, *(name for name in before if name not in after)]
     return tuple(
         Change(name, before.get(name), after.get(name))
@@ -141,16 +141,16 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change
 def _live(source: Source, store: Store, model: str) -> Wanted:
     live = installed.told_live(store)
     if live is None:
-        source.catalog(model)  # a model that does not exist is told first
+        source.catalog(model)  # an unknown model is reported first
         hint = f"name the versions: tagship compare {model} 1.0 1.1, or: tagship deploy {model}"
         raise NotFound(f"no version of {model} is live", hint)
     return Wanted.parse(live.version, model)
 
 
 def _live_before(source: Source, store: Store, live: Release) -> Release:
-    """What was live before the live version; itself where nothing was."""
+    """The previously live version; the live one if there was none."""
     model, version = live.tag.name.model, str(live.version)
-    places = [one.place for one in history.periods(journal.events(store))]
+    places = [period.place for period in history.periods(journal.events(store))]
     others = [place.version for place in places if place.version != version]
     return (source.catalog(model).get(others[-1]) if others else None) or live
 
@@ -203,11 +203,11 @@ def _form(
 
 
 def _apart(
-    source: Source, one: Release, other: Release
+    source: Source, release: Release, other: Release
 ) -> tuple[list[commits.Commit] | None, list[commits.Commit] | None]:
     try:
-        return commits.apart(source.repository, one.commit, other.commit)
-    except Unavailable:  # a shallow clone has not all of them
+        return commits.apart(source.repository, release.commit, other.commit)
+    except Unavailable:  # a shallow clone does not have all of them
         return None, None
 
 

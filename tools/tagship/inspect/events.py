@@ -5,14 +5,11 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from urllib.parse import unquote
 
 from tagship.errors import InvalidName, Refused
 from tagship.host import history, journal
 from tagship.host.history import Event
 from tagship.host.journal import Past
-from tagship.registry import refs
 from tagship.text import clock
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
@@ -20,21 +17,16 @@ from tagship.workspace.source import Source
 
 @dataclass(frozen=True)
 class LiveThen:
-    """What was live at a moment; no period: nothing was."""
+    """What was live at a moment; ``period`` is None if nothing was."""
 
     model: str
     moment: datetime
     period: history.Period | None
 
 
-def known_models(declared: Iterable[str], root: Path) -> list[str]:
-    """The models that HEAD declares, and those that have a history below a host's root."""
-    past = {
-        unquote(path.parent.name)
-        for path in root.glob(f"*/{history.FILE_NAME}")
-        if refs.is_model(unquote(path.parent.name))
-    }
-    return sorted(past.union(declared))
+def known_models(declared: Iterable[str], host: Host) -> list[str]:
+    """The models that HEAD declares, and those that have a history on a host."""
+    return sorted(host.models_with(history.FILE_NAME).union(declared))
 
 
 def past_of(source: Source, host: Host, model: str) -> Past:
@@ -56,7 +48,7 @@ def events(
     since: datetime | None = None,
     actions: Iterable[str] = (),
 ) -> list[Event]:
-    """What happened to some models here, by time; of each model always by ``seq``.
+    """The events of some models on this host, by time; those of one model always by ``seq``.
 
     Args:
         pasts: their histories.

@@ -1,14 +1,41 @@
 """One version: its tag and its metadata."""
 
+from collections.abc import Iterable
+
 from tagship.disk.files import File
 from tagship.dvc.snapshot import Snapshot
-from tagship.errors import TagshipError
-from tagship.host import installed
+from tagship.errors import Corrupt, Refused, TagshipError
+from tagship.host import history, installed, journal
+from tagship.host.link import CURRENT, LinkState
 from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.registry.catalog import Release
 from tagship.registry.refs import Ref
+from tagship.workspace.host import Host
 from tagship.workspace.source import Source
+
+
+def models(declared: Iterable[str], host: Host) -> list[str]:
+    """The models that HEAD declares, and those that it declares no more and are deployed here."""
+    others = host.models_with(CURRENT, history.FILE_NAME).difference(declared)
+    return sorted({*declared, *(name for name in others if is_deployed(host, name))})
+
+
+def is_deployed(host: Host, model: str) -> bool:
+    """Whether a version is live here; or should be, by the history, and its link is gone."""
+    try:
+        store = host.store(model)
+        if store.link().state in (LinkState.OK, LinkState.DANGLING):
+            return True
+        return history.last_good(journal.events(store)) is not None
+    except (Corrupt, Refused, OSError):
+        return False
+
+
+def undeclared(model: str) -> tuple[str, str]:
+    """What is said of a model that is deployed here and left dvc.yaml, and what to do."""
+    declare = "declare it again under artifacts: in dvc.yaml and commit"
+    return f"HEAD declares no model {model}", f"tagship undeploy {model}, or {declare}"
 
 
 def show(source: Source, store: Store, ref: Ref) -> Metadata:
@@ -29,7 +56,7 @@ def find(source: Source, ref: Ref) -> Release:
     known = source.catalog(ref.model)
     if ref.wanted.exact is not None and (release := known.get(str(ref.wanted.exact))):
         return release
-    return known.find(ref)
+    return source.find(known, ref)
 
 
 def describe(source: Source, store: Store, release: Release) -> Metadata:

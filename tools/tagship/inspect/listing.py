@@ -3,13 +3,16 @@
 They import little: a person waits for them.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from tagship.errors import Corrupt, TagshipError, explain
 from tagship.host import installed, link
 from tagship.host.store import Store
-from tagship.registry import artifacts
+from tagship.inspect import find
+from tagship.progress import Tell, nobody
+from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.text import clock
 from tagship.workspace.host import Host
@@ -20,11 +23,13 @@ from tagship.workspace.source import Source
 class ModelRow:
     """One model: what is live, what is the latest, and the live version's bytes.
 
-    ``note`` says what of it cannot be read here; None where all can.
+    Attributes:
+        path: as HEAD declares it; None for a model that is deployed here and left dvc.yaml.
+        note: what of it cannot be read here, or that HEAD declares it no more; None otherwise.
     """
 
     model: str
-    path: str
+    path: str | None
     live: str | None
     latest: str | None
     behind: bool
@@ -50,42 +55,63 @@ class VersionRow:
     offered: bool
 
 
-def models(source: Source, host: Host) -> list[ModelRow]:
-    """One row for each model that HEAD declares."""
-    catalogs = source.catalogs()
+def models(source: Source, host: Host, tell: Tell = nobody) -> list[ModelRow]:
+    """One row for each model that HEAD declares, or that is deployed here; ``tell`` as for
+    ``versions``."""
+    declared, catalogs = source.artifacts(), source.catalogs()
+    known = {
+        model: catalogs.get(model, Catalog(model)) for model in sorted(find.models(declared, host))
+    }
+    _tell_lacking(source, known.values(), tell)
     return [
-        _model_row(host.store(model), artifact, catalogs.get(model, Catalog(model)))
-        for model, artifact in sorted(source.artifacts().items())
+        _model_row(host.store(model), declared.get(model), catalog)
+        for model, catalog in known.items()
     ]
 
 
-def _model_row(store: Store, artifact: artifacts.Artifact, known: Catalog) -> ModelRow:
-    note: str | None = None
+def _model_row(store: Store, entry: Artifact | Corrupt | None, known: Catalog) -> ModelRow:
+    artifact = entry if isinstance(entry, Artifact) else None
+    note = None if entry else ": ".join(find.undeclared(known.model))
+    if isinstance(entry, Corrupt):
+        note = entry.message
+    is_readable = True
     try:
         live = installed.told_live(store)
         described = installed.read_metadata(store, live.directory) if live else None
     except (Corrupt, OSError) as error:  # one model's trouble is not the others'
-        live, described, (note, _) = None, None, explain(error)
+        live, described, (note, _), is_readable = None, None, explain(error), False
     latest = str(known.latest.version) if known.latest else None
     return ModelRow(
-        artifact.model,
-        artifact.path,
+        known.model,
+        artifact.path if artifact else None,
         live.version if live else None,
         latest,
-        note is None and known.is_ahead_of(live.version if live else None),
+        is_readable and known.is_ahead_of(live.version if live else None),
         described.size if described else None,
         known.deprecated,
         note,
     )
 
 
-def versions(source: Source, store: Store, model: str) -> list[VersionRow]:
+def versions(source: Source, store: Store, model: str, tell: Tell = nobody) -> list[VersionRow]:
     """Every version that a tag carries, lowest first.
+
+    Args:
+        source: where the tags are.
+        store: where the versions are.
+        model: its name.
+        tell: is told of versions that are not here, and the command that fetches them.
 
     Raises:
         NotFound: there is neither such a model nor a tag of it.
     """
     known = source.catalog(model)
+    _tell_lacking(source, [known], tell)
+    return rows(source, store, known)
+
+
+def rows(source: Source, store: Store, known: Catalog) -> list[VersionRow]:
+    """The same, of a catalog."""
     live = installed.told_live(store)
     on_disk = {link.version_of(directory) for directory in store.directories()}
     pins = store.pins()
@@ -95,7 +121,7 @@ def versions(source: Source, store: Store, model: str) -> list[VersionRow]:
             str(release.tag.name),
             clock.stamp(release.tag.at),
             release.commit,
-            *_size_and_metrics(source, model, release),
+            *_size_and_metrics(source, known.model, release),
             release.stages,
             str(release.version) in on_disk,
             live is not None and live.version == str(release.version),
@@ -104,6 +130,20 @@ def versions(source: Source, store: Store, model: str) -> list[VersionRow]:
         )
         for release in known.releases
     ]
+
+
+def _tell_lacking(source: Source, catalogs: Collection[Catalog], tell: Tell) -> None:
+    """Tell which versions may not be in this clone; in one line what several models have."""
+    models: dict[str, list[str]] = {}
+    for known in catalogs:
+        lacking = source.lacking(known)
+        if lacking is not None:
+            line = ": ".join(lacking)
+            if len(catalogs) > 1:
+                line = line.replace(f"tagship release {known.model}", "tagship release MODEL")
+            models.setdefault(line, []).append(known.model)
+    for line, names in models.items():
+        tell(f"{', '.join(names)}: {line}")
 
 
 def _size_and_metrics(

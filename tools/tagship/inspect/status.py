@@ -3,16 +3,20 @@
 import enum
 import shlex
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tagship.disk import files as disk_files
-from tagship.errors import Corrupt, explain
+from tagship.errors import Corrupt, NotFound, explain
+from tagship.git import clone
 from tagship.host import history, installed, journal
 from tagship.host import link as host_link
 from tagship.host.link import LinkState
+from tagship.host.metadata import Metadata
 from tagship.host.store import Store
+from tagship.inspect import find
 from tagship.inspect import verify as inspect_verify
 from tagship.inspect.verify import Verification
+from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
@@ -53,22 +57,76 @@ class Status:
 def status(source: Source, host: Host, model: str) -> Status:
     """Whether the live version is the right one and intact, and the commands that fix what is not.
 
-    A model that cannot be read is broken: the other models are reported all the same.
+    Raises:
+        NotFound: HEAD declares no such model, and it is not deployed here.
     """
     try:
-        store, known = host.store(model), source.catalog(model)
+        source.declared(model)
+        is_declared = True
+    except NotFound:
+        if not find.is_deployed(host, model):
+            raise
+        is_declared = False
+    return _of(source, host, source.versions(model), is_declared=is_declared)
+
+
+def of_all(source: Source, host: Host) -> list[Status]:
+    """The status of every model that HEAD declares, or that is deployed here."""
+    declared, catalogs = source.artifacts(), source.catalogs()
+    known = [catalogs.get(model, Catalog(model)) for model in find.models(declared, host)]
+    inspect_verify.foresee(source, host, known)
+    entries = [declared.get(one.model) for one in known]
+    rows = [
+        _of(source, host, one, is_declared=entry is not None)
+        for one, entry in zip(known, entries, strict=True)
+    ]
+    return [_with_entry(row, entry) for row, entry in zip(rows, entries, strict=True)]
+
+
+def _with_entry(status: Status, entry: Artifact | Corrupt | None) -> Status:
+    """The status, and what is wrong with the model's entry in dvc.yaml of HEAD."""
+    if not isinstance(entry, Corrupt):
+        return status
+    finding = Finding(State.DRIFTED, entry.message, entry.hint)
+    return replace(status, findings=(finding, *status.findings))
+
+
+def _of(source: Source, host: Host, known: Catalog, *, is_declared: bool) -> Status:
+    """A model that cannot be read is broken: the other models are reported all the same."""
+    model = known.model
+    try:
+        store = host.store(model)
 
         def verify(directory: str) -> Verification:
             return inspect_verify.verify_directory(source, host.policy, store, known, directory)
 
-        return _status(store, known, verify)
+        status = _status(source, store, known, verify)
+        of_clone = _clone_findings(source, known, status.live)
+        status = replace(status, findings=(*status.findings, *of_clone))
     except (Corrupt, OSError) as error:
         what, hint = explain(error)
         fix = hint.partition(": ")[2] or hint  # it may begin with words
-        return Status(model, None, None, (Finding(State.BROKEN, what, fix),))
+        status = Status(model, None, None, (Finding(State.BROKEN, what, fix),))
+    if is_declared:
+        return status
+    undeclared = Finding(State.DRIFTED, *find.undeclared(model))
+    return replace(status, findings=(undeclared, *status.findings))
 
 
-def _status(store: Store, known: Catalog, verify: Callable[[str], Verification]) -> Status:
+def _clone_findings(source: Source, known: Catalog, live: str | None) -> Iterable[Finding]:
+    """Versions whose tags are not in this clone as they should be."""
+    lacking = source.lacking(known)
+    if lacking is None:
+        return
+    if known.lightweight or source.clone_tags.are_left_out:
+        yield Finding(State.DRIFTED, *lacking)
+    elif live is None:  # else the tag of the live version is missing, which is told
+        yield Finding(State.IN_ORDER, *lacking)
+
+
+def _status(
+    source: Source, store: Store, known: Catalog, verify: Callable[[str], Verification]
+) -> Status:
     model = known.model
     latest = str(known.latest.version) if known.latest else None
     link = store.link()
@@ -76,7 +134,7 @@ def _status(store: Store, known: Catalog, verify: Callable[[str], Verification])
     good = _good(store)
     findings = list(_link_findings(store, model, latest, good))
     if live and link.state is LinkState.OK:
-        findings += _live_findings(store, known, live, verify(live.directory))
+        findings += _live_findings(source, store, known, live, verify(live.directory))
     findings += _history_findings(store, model, live)
     if live and known.is_ahead_of(live.version):
         findings.append(_behind(store, model, live, str(latest)))
@@ -137,7 +195,7 @@ def _open_findings(store: Store) -> Iterable[Finding]:
 
 
 def _live_findings(
-    store: Store, known: Catalog, live: history.Place, found: Verification
+    source: Source, store: Store, known: Catalog, live: history.Place, found: Verification
 ) -> Iterable[Finding]:
     again = f"tagship deploy {known.model}@{live.version} --force"
     missing = any(
@@ -146,8 +204,7 @@ def _live_findings(
     )
     described, release = installed.read_metadata(store, live.directory), known.get(live.version)
     moved = bool(described and (not release or described.tag.object != release.tag.object_id))
-    back = f"git tag -f {described.tag.name} {described.tag.object}" if described else again
-    back = back if release else "git fetch --tags"
+    back = _back(source, known, described) if moved and described else again
     for problem in found.problems:
         state = State.BROKEN if missing else State.DRIFTED
         fix = back if moved and problem.path == disk_files.METADATA else again
@@ -155,6 +212,15 @@ def _live_findings(
             path = store.path(live.directory) / problem.path
             fix = f"chmod {problem.mode} {shlex.quote(str(path))}"
         yield Finding(state, f"{live.directory}/{problem.path} {problem.what}", fix)
+
+
+def _back(source: Source, known: Catalog, live: Metadata) -> str:
+    """The command that brings the tag of the live version back, or a version in its place."""
+    if known.get(live.version) is None:
+        return clone.fetch_tags(source.repository) or f"tagship release {known.model}"
+    if clone.has(source.repository, live.tag.object):
+        return f"git tag -f {live.tag.name} {live.tag.object}"
+    return f"tagship release {known.model} --force && tagship deploy {known.model}"
 
 
 def _history_findings(store: Store, model: str, live: history.Place | None) -> Iterable[Finding]:

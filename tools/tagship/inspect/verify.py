@@ -1,5 +1,6 @@
 """Deployed files compared with the checksums in their tag."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +39,9 @@ class Verification:
 
 
 def self_test(directory: Path, timeout: float) -> Report:
-    """Load a version on disk, and ask it what it was released with.
+    """Load a version on disk, and compare its answers with the released ones.
 
-    In a process of its own, see ``selftest.run``.
+    This runs in a separate process, see ``selftest.run``.
 
     Args:
         directory: the version directory.
@@ -48,7 +49,7 @@ def self_test(directory: Path, timeout: float) -> Report:
 
     Raises:
         Corrupt: its metadata cannot be read.
-        SelfTestFailed: it does not load, or does not answer as it was released.
+        SelfTestFailed: it does not load, or its answers differ.
         TagshipError: an extra that it needs is not installed.
     """
     described = metadata.read(directory)
@@ -57,7 +58,7 @@ def self_test(directory: Path, timeout: float) -> Report:
 
 
 def directory_of(source: Source, store: Store, ref: Ref) -> Path:
-    """The directory on disk of a version, the one that was deployed last.
+    """The directory of a version on disk; if there are several, the last one deployed.
 
     Raises:
         NotFound, Refused: there is no such version, or it is not on disk here.
@@ -81,14 +82,11 @@ def verify(
         progress: is called with the bytes hashed.
 
     Raises:
-        NotFound: there is nothing of that on disk.
+        NotFound: no such version is on disk.
     """
-    names = sorted(source.artifacts()) if ref is None else [ref.model]
-    if ref is not None:
-        check_deployed(source, host, ref.model)
     verifications = []
-    for name in names:
-        store, known = host.store(name), source.catalog(name)
+    for known in _catalogs(source, host, ref):
+        store = host.store(known.model)
         for directory in _chosen(source, store, ref):
             verifications.append(
                 verify_directory(source, host.policy, store, known, directory, progress)
@@ -96,6 +94,28 @@ def verify(
     if ref is not None and not verifications:
         raise NotFound(f"{ref} is not on disk here", f"tagship deploy {ref}")
     return verifications
+
+
+def _catalogs(source: Source, host: Host, ref: Ref | None) -> list[Catalog]:
+    """Those of the models that are asked for."""
+    if ref is not None:
+        check_deployed(source, host, ref.model)
+        return [source.catalog(ref.model)]
+    catalogs = source.catalogs()
+    names = inspect_find.models(source.artifacts(), host)
+    known = [catalogs.get(name, Catalog(name)) for name in names]
+    foresee(source, host, known)
+    return known
+
+
+def foresee(source: Source, host: Host, catalogs: list[Catalog]) -> None:
+    """Read the commits of all that is on disk here, in one process."""
+    versions: list[Release] = []
+    for known in catalogs:
+        with contextlib.suppress(Refused, OSError):  # told where this model has its turn
+            on_disk = set(map(host_link.version_of, host.store(known.model).directories()))
+            versions += [one for one in known.releases if str(one.version) in on_disk]
+    source.foresee(versions)
 
 
 def _chosen(source: Source, store: Store, ref: Ref | None) -> list[str]:
@@ -193,7 +213,7 @@ def _differing(
 def _against_policy(
     policy: Policy, repository: Repository, described: Metadata, known: Catalog
 ) -> list[str]:
-    """What this host requires today, and the version lacks: a key may have been revoked."""
+    """Requirements of this host that the version does not meet: a key may have been revoked."""
     release = known.get(described.version)
     try:
         if release is not None:
@@ -205,6 +225,6 @@ def _against_policy(
 
 
 def _promised(source: Source, snapshot: Snapshot) -> dict[str, str]:
-    """The md5 of every file that DVC promises at a commit, as far as this machine knows."""
+    """The md5 of every file that DVC tracks at a commit, as far as it is known here."""
     files = inspect_find.promised_files(source, snapshot)
     return {file.path: file.md5 for file in files if file.md5}

@@ -1,6 +1,6 @@
 """Where a live file comes from: its deployment, tag, commit, author, data and parameters.
 
-All of it stands in the version directory and in the history: neither Git nor DVC is asked.
+It is all read from the version directory and the history, without Git or DVC.
 """
 
 from collections.abc import Sequence
@@ -35,14 +35,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Why:
-    """The chain from the live file back to what it was made of.
+    """The chain from the live file back to the data that it was made from.
 
     Attributes:
         path: the model's file or folder.
         files: with sizes in bytes and digests.
         problems: what is not as it was deployed, by names, sizes and modes (``verify`` hashes).
         event: what made it live; None where ``current`` was changed by hand.
-        steps: the stages that made it, first things first.
+        steps: the stages that made it, in the order of their runs.
         params: where no stage made it, the parameters beside it.
     """
 
@@ -69,7 +69,7 @@ def why(model: str, start: Path | str = ".") -> Why:
 
     Raises:
         NotFound: nothing is live, or ``start`` is not in a DVC repository.
-        Refused: ``current`` is not a link of ours.
+        Refused: ``current`` is not a link that tagship made.
         Corrupt: it dangles, or its metadata or the history cannot be read.
     """
     live = active.resolve(model, start)

@@ -53,10 +53,10 @@ class Checker(Protocol):
     """Optional, for a loader: a check before loading. Without it the framework's own must do."""
 
     def check(self, path: Path) -> None:
-        """Look at a file before the framework gets it: is it what its name says?
+        """Check, before the framework opens a file, that it has the format that its name says.
 
         Raises:
-            Refused: it is something else, or made to do harm.
+            Refused: it is something else, or malicious.
             Corrupt: it is damaged.
         """
 
@@ -146,7 +146,7 @@ class Describer(Protocol):
         """
 
     def flavor(self, path: str, architecture: Architecture | None) -> Flavor | None:
-        """How MLflow loads the model; None if that cannot be told without its architecture.
+        """How MLflow loads the model; None if that cannot be known without its architecture.
 
         Raises:
             Refused: MLflow cannot predict with this model.

@@ -34,7 +34,7 @@ MAX_MEMBERS = 1000
 _LOCAL = struct.Struct("<4s5H3I2H")  # 4.3.7
 _END = struct.Struct("<4s4H2IH")  # 4.3.16
 _ENCRYPTED, _DESCRIPTOR = 0x1, 0x8  # 4.4.4, bits 0 and 3
-_IN_EXTRA = 0xFFFFFFFF  # 4.5.3: the size stands in the zip64 field
+_IN_EXTRA = 0xFFFFFFFF  # 4.5.3: the size is in the zip64 field
 _ZIP64 = 1
 _BLOCK = 1 << 16
 

@@ -1,7 +1,6 @@
 """``tagship demo``: the life of each model as a user would live it, on a throw-away copy.
 
-It prints each command, and runs it as a process of its own: what follows is what the command
-prints.
+It prints each command and runs it in a separate process, whose output follows.
 """
 
 import contextlib
@@ -23,6 +22,7 @@ from ruamel.yaml import YAML
 from tagship.disk import atomic
 from tagship.dvc import cache
 from tagship.errors import NotFound, Refused, Unavailable
+from tagship.registry.artifacts import readable
 from tagship.registry.project_files import PARAMS_FILE, PIPELINE_FILE
 from tagship.text import yaml
 from tagship.workspace.find import find
@@ -72,7 +72,7 @@ def run(start: Path, *, model: str | None, keep: bool, say: Say) -> None:
                 continue
             if name not in declared:
                 raise NotFound(f"{PIPELINE_FILE} has no model {name}", EXAMPLE)
-            story = Story(copy, remote, name, copy / declared[name].path, say)
+            story = Story(copy, remote, name, copy / readable(declared[name]).path, say)
             story.tell(changes, whole=number == 0)
             reports += story.report()
         end = f"is kept: {copy}" if keep else "is removed"
@@ -197,15 +197,15 @@ class Story:
         """
         shown = " ".join(f'"{part}"' if " " in part else part for part in command)
         self.say(f"$ {shown}")
-        done = subprocess.run(
+        result = subprocess.run(
             _found(command), cwd=self.copy, env=_environment(), stdin=subprocess.DEVNULL,
             stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
-        if done.returncode not in allowed:
-            raise _failed(command, done.returncode)
-        if done.returncode:
-            self.say(f"(exit code {done.returncode})")
-        return done.returncode
+        if result.returncode not in allowed:
+            raise _failed(command, result.returncode)
+        if result.returncode:
+            self.say(f"(exit code {result.returncode})")
+        return result.returncode
 
     def _set(self, name: str, value: Any) -> str:
         """Set a parameter; says what changed."""
@@ -254,7 +254,7 @@ class Story:
 
 
 def _files(path: Path) -> list[Path]:
-    return [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+    return [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
 
 
 def _flip_byte(path: Path) -> None:
@@ -294,13 +294,13 @@ def _set_parameter(path: Path, dotted: str, value: Any) -> Any:
 
 def _quiet(folder: Path, *command: str) -> str:
     """Run a command that is not part of the story; returns what it prints."""
-    done = subprocess.run(
+    result = subprocess.run(
         _found(command), cwd=folder, env=_environment(), stdin=subprocess.DEVNULL,
         capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
-    if done.returncode:
-        raise _failed(command, done.returncode, done.stderr.strip())
-    return done.stdout
+    if result.returncode:
+        raise _failed(command, result.returncode, result.stderr.strip())
+    return result.stdout
 
 
 def _failed(command: tuple[str, ...], code: int, message: str = "") -> Unavailable:

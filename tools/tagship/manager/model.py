@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagship.errors import InvalidName, NotFound, TagshipError
+from tagship.errors import Corrupt, InvalidName, NotFound, TagshipError
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref, TagName, Wanted, check_model
 
@@ -51,7 +51,7 @@ class ModelVersionManager:
         model: its name under ``artifacts:`` in dvc.yaml.
         start: a folder in the workspace; the working directory by default.
         progress: is told what is fetched, copied, hashed and pushed, and the bytes of it.
-        tell: is told whose lock is waited for, where ``wait`` is given.
+        tell: is told whom is waited for, such as who holds a lock; and what this clone may lack.
 
     Raises:
         InvalidName: not a valid model name.
@@ -72,6 +72,13 @@ class ModelVersionManager:
         from tagship.workspace import find
 
         return find.find(self.start)
+
+    @cached_property
+    def _view(self) -> "tuple[Source, Host]":
+        """The same for methods that change nothing: they answer while params.yaml is merged."""
+        from tagship.workspace import find
+
+        return find.look(self.start, self.tell)
 
     @property
     def source(self) -> "Source":
@@ -99,18 +106,47 @@ class ModelVersionManager:
         version: str | None = None,
         message: str | None = None,
         push: bool = False,
+        push_branch: bool = False,
         force: bool = False,
     ) -> "Released":
-        """Publish what HEAD has of the model as its next version. See ``publish.release``."""
+        """Publish what HEAD has of the model as its next version. See ``publish.release``.
+
+        Args:
+            bump: ``minor``, ``major`` or ``patch``.
+            version: the version itself, instead of a bump.
+            message: what is new, for the tag.
+            push: push the tag to Git's remote.
+            push_branch: push the tag, and HEAD's branch where the remote has not the commit on it.
+            force: release bytes that equal the last version's, or a commit that carries a version.
+        """
         from tagship.release import publish
 
         _check_text(version)
-        options = publish.Options(bump, version, message, push, force, self.progress)
+        options = publish.Options(
+            bump,
+            version,
+            message,
+            push or push_branch,
+            force,
+            self.progress,
+            self._known_versions(),
+            self.tell,
+            push_branch,
+        )
         return publish.release(self.source, self.model, options, self.host.policy.signing_key)
+
+    def _known_versions(self) -> tuple[str, ...]:
+        """The versions that the history of this host names; none where it cannot be read."""
+        from tagship.host import journal
+
+        try:
+            return tuple(sorted(journal.events(self._store).versions()))
+        except (Corrupt, OSError):  # a release does not need this host
+            return ()
 
     def release_plan(
         self, *, bump: str = "minor", version: str | None = None, push: bool = False,
-        force: bool = False,
+        push_branch: bool = False, force: bool = False,
     ) -> "ReleasePlan":  # fmt: skip
         """What ``release`` would publish. Touches nothing. See ``publish.plan``.
 
@@ -120,7 +156,16 @@ class ModelVersionManager:
         from tagship.release import publish
 
         _check_text(version)
-        options = publish.Options(bump, version, None, push, force)
+        options = publish.Options(
+            bump,
+            version,
+            None,
+            push or push_branch,
+            force,
+            deployed=self._known_versions(),
+            tell=self.tell,
+            push_branch=push_branch,
+        )
         return publish.plan(self.source, self.model, options)
 
     def plan(self, version: str | Ref = "latest") -> "Plan":
@@ -153,6 +198,7 @@ class ModelVersionManager:
         version: str | None = None,
         message: str | None = None,
         push: bool = False,
+        push_branch: bool = False,
         force: bool = False,
         smoke_test: bool | None = None,
         reason: str | None = None,
@@ -161,7 +207,7 @@ class ModelVersionManager:
         """Release what HEAD has of the model, and deploy just that.
 
         Args:
-            bump, version, message, push, force: as for ``release``.
+            bump, version, message, push, push_branch, force: as for ``release``.
             smoke_test, reason: as for ``deploy``.
             announce: is called with the release, before the deploy begins.
 
@@ -171,7 +217,10 @@ class ModelVersionManager:
         """
         from tagship.deploy import act
 
-        released = self.release(bump=bump, version=version, message=message, push=push, force=force)
+        released = self.release(
+            bump=bump, version=version, message=message, push=push, push_branch=push_branch,
+            force=force,
+        )  # fmt: skip
         if announce is not None:
             announce(released)
         with act.interruptible(self._store, (self.model, str(released.version))):
@@ -185,6 +234,7 @@ class ModelVersionManager:
         bump: str = "minor",
         message: str | None = None,
         push: bool = False,
+        push_branch: bool = False,
         smoke_test: bool | None = None,
         reason: str | None = None,
     ) -> "Outcome":
@@ -196,7 +246,7 @@ class ModelVersionManager:
                 committed (just that), released, and deployed.
             bump: ``minor``, ``major`` or ``patch``.
             message: what is new, for the commit and the tag.
-            push: push the tag to Git's remote.
+            push, push_branch: as for ``release``.
             smoke_test: load the model before it goes live; None for what the settings say.
             reason: why, for the history.
 
@@ -211,8 +261,9 @@ class ModelVersionManager:
         text = message or f"Train {self.model}"
         add_model.check_in(self.source, self._store, self.model, source, text)
         return self.release_and_deploy(
-            bump=bump, message=message, push=push, smoke_test=smoke_test, reason=reason
-        ).deployed
+            bump=bump, message=message, push=push, push_branch=push_branch, smoke_test=smoke_test,
+            reason=reason,
+        ).deployed  # fmt: skip
 
     def get_current_version(self) -> "Live | None":
         """The live version; None where nothing is deployed yet.
@@ -231,13 +282,15 @@ class ModelVersionManager:
         """Every version that a tag carries, lowest first."""
         from tagship.inspect import listing
 
-        return listing.versions(self.source, self._store, self.model)
+        source, host = self._view
+        return listing.versions(source, host.store(self.model), self.model, self.tell)
 
     def show(self, version: str | Ref = "latest") -> "Metadata":
         """All that is known of a version, deployed or not."""
         from tagship.inspect import find
 
-        return find.show(self.source, self._store, self._ref(version))
+        source, host = self._view
+        return find.show(source, host.store(self.model), self._ref(version))
 
     def rollback_to_version(
         self, version: str | None = None, *, reason: str | None = None, verify: bool = False,
@@ -356,7 +409,7 @@ class ModelVersionManager:
         """Protect a version from cleanup."""
         from tagship.deploy import act, cleanup
 
-        found = str(self.source.catalog(self.model).find(self._ref(version)).version)
+        found = str(self.source.release(self._ref(version)).version)
         options = act.Options(reason=reason, wait=wait, tell=self.tell)
         return cleanup.pin(self._store, self.model, found, options)
 
@@ -392,7 +445,7 @@ class ModelVersionManager:
         from tagship.text import clock
 
         first = clock.moment(since) if isinstance(since, str) else since
-        past = events.past_of(self.source, self.host, self.model)
+        past = events.past_of(*self._view, self.model)
         return events.events([past], limit or None, first, actions)
 
     def live_at(self, moment: datetime | str) -> "LiveThen":
@@ -401,7 +454,7 @@ class ModelVersionManager:
         from tagship.text import clock
 
         then = clock.moment(moment) if isinstance(moment, str) else moment
-        past = events.past_of(self.source, self.host, self.model)
+        past = events.past_of(*self._view, self.model)
         return events.live_at(past, self.model, then)
 
     def compare(self, first: str | None = None, second: str | None = None) -> "Comparison":
@@ -432,14 +485,15 @@ class ModelVersionManager:
         from tagship.inspect import verify as inspect_verify
 
         ref = Ref(self.model) if version is None else self._ref(version)
-        return inspect_verify.verify(self.source, self.host, ref, self.progress)
+        return inspect_verify.verify(*self._view, ref, self.progress)
 
     def status(self) -> "Status":
         """Whether the model is in order, and the commands that fix it."""
         from tagship.inspect import status as inspect_status
 
-        self.source.declared(self.model)
-        return inspect_status.status(self.source, self.host, self.model)
+        source, host = self._view
+        source.declared(self.model)
+        return inspect_status.status(source, host, self.model)
 
     def self_test(self, version: str | None = None) -> "Report":
         """Load the live version, or another one on disk, and run its self-test on it.

@@ -40,7 +40,7 @@ class Workspace:
     Args:
         start: a folder in the workspace; the working directory by default.
         progress: is told what is fetched, copied, hashed and pushed, and the bytes of it.
-        tell: is told whose lock is waited for, where ``wait`` is given.
+        tell: is told whom is waited for, such as who holds a lock; and what this clone may lack.
 
     Every method but ``model`` raises NotFound where ``start`` is in no Git or DVC repository.
     """
@@ -57,6 +57,13 @@ class Workspace:
         from tagship.workspace import find
 
         return find.find(self.start)
+
+    @cached_property
+    def _view(self) -> "tuple[Source, Host]":
+        """The same for methods that change nothing: they answer while params.yaml is merged."""
+        from tagship.workspace import find
+
+        return find.look(self.start, self.tell)
 
     def model(self, name: str) -> ModelVersionManager:
         """The manager of one model.
@@ -89,7 +96,7 @@ class Workspace:
         """Each model: its live and its latest version, and the size."""
         from tagship.inspect import listing
 
-        return listing.models(*self._places)
+        return listing.models(*self._view, self.tell)
 
     def status(self, models: Iterable[str] | None = None) -> "list[Status]":
         """Whether each model is in order, and the commands that fix it.
@@ -99,10 +106,10 @@ class Workspace:
         """
         from tagship.inspect import status
 
-        source, host = self._places
-        names = sorted(source.artifacts()) if models is None else models
-        declared = [source.declared(name).model for name in names]
-        return [status.status(source, host, name) for name in declared]
+        source, host = self._view
+        if models is None:
+            return status.of_all(source, host)
+        return [status.status(source, host, name) for name in models]
 
     def verify(self, ref: str | Ref | None = None) -> "list[Verification]":
         """Check deployed files against the checksums in the tag.
@@ -116,7 +123,7 @@ class Workspace:
         from tagship.inspect import verify
 
         wanted = Ref.parse(ref) if isinstance(ref, str) else ref
-        return verify.verify(*self._places, wanted, self.progress)
+        return verify.verify(*self._view, wanted, self.progress)
 
     def history(
         self, models: Iterable[str] | None = None, *, limit: int | None = None,
@@ -158,8 +165,11 @@ class Workspace:
 
     def _pasts(self, models: Iterable[str] | None) -> "dict[str, Past]":
         """The histories of models: of those that are declared, and those that have one here."""
+        from tagship.host import journal
         from tagship.inspect import events
 
-        source, host = self._places
-        known = events.known_models(source.artifacts(), host.root) if models is None else models
-        return {name: events.past_of(source, host, name) for name in known}
+        source, host = self._view
+        if models is None:
+            known = events.known_models(source.artifacts(), host)
+            return {name: journal.events(host.store(name)) for name in known}
+        return {name: events.past_of(source, host, name) for name in models}

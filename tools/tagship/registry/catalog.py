@@ -10,7 +10,7 @@ from semver import Version
 from tagship.errors import NotFound, Refused
 from tagship.registry import refs
 from tagship.registry import tags as registry_tags
-from tagship.registry.refs import Action, Ref
+from tagship.registry.refs import Action, Ref, TagName, Wanted
 from tagship.text import json_reader
 
 CANCELLING = (Action.DEREGISTER, Action.UNASSIGN, Action.DEPRECATE)
@@ -48,11 +48,15 @@ class Release(NamedTuple):
 
 @dataclass(frozen=True)
 class Catalog:
-    """All versions of one model, lowest first."""
+    """All versions of one model, lowest first.
+
+    ``lightweight`` are tags of its versions that do not count, as they are not annotated.
+    """
 
     model: str
     releases: tuple[Release, ...] = ()
     deprecated: bool = False
+    lightweight: tuple[TagName, ...] = ()
 
     @property
     def taken(self) -> list[Version]:
@@ -100,6 +104,22 @@ class Catalog:
         )
         raise Refused(what, f"release a new version: tagship release {self.model}")
 
+    def not_annotated(self, wanted: Wanted) -> TagName | None:
+        """The lightweight tag that a wish would mean, were it annotated; None if there is none.
+
+        A rule (``latest``, ``1.2``) means it where it is higher than each version that matches.
+        """
+        names = {name.version: name for name in self.lightweight if name.version is not None}
+        if wanted.stage is not None:
+            here = any(wanted.stage in release.stages for release in self.releases)
+            stages = [name for name in self.lightweight if name.stage == wanted.stage]
+            return stages[-1] if stages and not here else None
+        light = wanted.select(names)
+        version = wanted.select(release.version for release in self.releases)
+        if light is None or (version is not None and version >= light):
+            return None
+        return names[light]
+
     def get(self, version: str) -> Release | None:
         """The version with exactly this text, withdrawn or not."""
         return next((r for r in self.releases if str(r.version) == version), None)
@@ -113,20 +133,33 @@ class Catalog:
         )
 
 
-def read(tags: Iterable[registry_tags.Tag]) -> dict[str, Catalog]:
+def read(
+    tags: Iterable[registry_tags.Tag], lightweight: Iterable[TagName] = ()
+) -> dict[str, Catalog]:
     """One catalog for each model that has tags."""
     by_model: dict[str, list[registry_tags.Tag]] = defaultdict(list)
     for tag in tags:
         by_model[tag.name.model].append(tag)
-    return {model: _catalog(model, tags) for model, tags in by_model.items()}
+    light = list(lightweight)
+    models = by_model.keys() | {name.model for name in light}
+    return {model: of(by_model.get(model, []), model, light) for model in sorted(models)}
 
 
-def of(tags: Iterable[registry_tags.Tag], model: str) -> Catalog:
+def of(
+    tags: Iterable[registry_tags.Tag], model: str, lightweight: Iterable[TagName] = ()
+) -> Catalog:
     """The catalog of one model; empty if it has no tag."""
-    return _catalog(model, [tag for tag in tags if tag.name.model == model])
+    light = tuple(
+        name
+        for name in lightweight
+        if name.model == model and name.action in (Action.REGISTER, Action.ASSIGN)
+    )
+    return _catalog(model, [tag for tag in tags if tag.name.model == model], light)
 
 
-def _catalog(model: str, tags: list[registry_tags.Tag]) -> Catalog:
+def _catalog(
+    model: str, tags: list[registry_tags.Tag], lightweight: tuple[TagName, ...]
+) -> Catalog:
     # GTO orders by the time of the tag; in the same second, the cancelling tag wins
     ordered = sorted(tags, key=lambda tag: (tag.at, tag.name.action in CANCELLING))
     deprecated = bool(ordered) and ordered[-1].name.action is Action.DEPRECATE
@@ -152,7 +185,7 @@ def _catalog(model: str, tags: list[registry_tags.Tag]) -> Catalog:
         if tag.name.version is not None
     ]
     releases.sort(key=lambda release: refs.precedence(release.version))
-    return Catalog(model, tuple(releases), deprecated)
+    return Catalog(model, tuple(releases), deprecated, lightweight)
 
 
 def _stages(

@@ -3,3 +3,4 @@
 PIPELINE_FILE = "dvc.yaml"
 LOCK_FILE = "dvc.lock"
 PARAMS_FILE = "params.yaml"
+OLD_FILE = "artifacts.yaml"  # where GTO declared models before version 1

@@ -246,16 +246,16 @@ def precedence(version: Version) -> tuple[int, int, int, bool, Version]:
     return (version.major, version.minor, version.patch, version.prerelease is None, version)
 
 
-def next_version(taken: Iterable[Version], bump: str) -> Version:
+def next_version(existing: Iterable[Version], bump: str) -> Version:
     """The version after the highest one so far; 1.0.0 if there is none.
 
     A pre-release is followed by its own final version: 2.0.0-rc.1, then 2.0.0.
 
     Args:
-        taken: every version that has or had a tag, withdrawn ones too.
+        existing: every version that has or had a tag, withdrawn ones too.
         bump: ``major``, ``minor`` or ``patch``.
     """
-    highest = max(taken, default=None)
+    highest = max(existing, default=None)
     return Version(1) if highest is None else highest.next_version(part=bump)
 
 

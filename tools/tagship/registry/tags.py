@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tagship.errors import Refused, Unavailable
-from tagship.git import remotes, run, worktree
+from tagship.git import clone, remotes, run, worktree
 from tagship.git.run import NO_HOOKS, QUIET, CommandFailed, Repository
+from tagship.progress import Tell, nobody
 from tagship.registry import refs
 from tagship.registry.refs import TagName
 
 IDENTIFY = 'git config user.name "Your Name" && git config user.email you@example.com'
+LONGEST_FETCH = 60.0  # seconds, for one tag and its commit
 SSH_SIGNATURE = "-----BEGIN SSH SIGNATURE-----"
 # What ``read`` asks for. Fields end in NUL: names and messages can contain anything else.
 TAG_FORM = (
@@ -53,14 +55,27 @@ def read(repository: Repository, model: str | None = None) -> list[Tag]:
 
     Other tags, and broken ones, are ignored.
     """
+    return read_all(repository, model)[0]
+
+
+def read_all(repository: Repository, model: str | None = None) -> tuple[list[Tag], list[TagName]]:
+    """What ``read`` returns, and the names of the lightweight tags in the grammar of GTO.
+
+    Those do not count. A person made them, or a checkout: actions/checkout of a tag fetches its
+    commit to the name of the tag.
+    """
     answer = run.read_fields(repository, "for-each-ref", f"--format={TAG_FORM}", *patterns(model))
     parts = chain.from_iterable(answer)
-    tags = []
+    tags, lightweight = [], []
     for name, object_id, commit, kind, at, tagger, email, own_name, message, signature in zip(
         *[parts] * 10, strict=True
     ):
         tag_name = TagName.parse(name.removeprefix("\n"))
-        if not tag_name or kind != "commit":  # a lightweight tag peels to nothing
+        if not tag_name:
+            continue
+        if kind != "commit":
+            if not kind:  # a lightweight tag peels to nothing
+                lightweight.append(tag_name)
             continue
         try:
             when = run.time_of(at)
@@ -70,7 +85,7 @@ def read(repository: Repository, model: str | None = None) -> list[Tag]:
         tags.append(
             Tag(tag_name, object_id, commit, f"{tagger} {email}", when, text, own_name, signature)
         )
-    return tags
+    return tags, lightweight
 
 
 def patterns(model: str | None) -> list[str]:
@@ -81,22 +96,62 @@ def patterns(model: str | None) -> list[str]:
     return [f"{name}@*", f"{name}#*", f"{name}#*/**"]  # the name of a stage can have slashes
 
 
-def of_remote(repository: Repository, remote: str) -> dict[TagName, str]:
-    """The tags of ``remote``, each with the commit that it points to.
+class RemoteTag(NamedTuple):
+    """What a remote says of a tag of its own; ``annotated`` as it points to a tag object."""
+
+    object_id: str
+    commit: str
+    annotated: bool
+
+
+def of_remote(repository: Repository, remote: str, tell: Tell = nobody) -> dict[TagName, RemoteTag]:
+    """The tags of ``remote``; ``tell`` is told whom is waited for.
 
     Raises:
         Refused: Git has no remote of that name.
         Unavailable: the remote does not answer.
     """
     remotes.check_remote(repository, remote)
-    answer = run.act(repository, "-c", NO_HOOKS, "ls-remote", "--tags", "--end-of-options", remote)
-    commits: dict[TagName, str] = {}
+    question = ("-c", NO_HOOKS, "ls-remote", "--tags", "--end-of-options", remote)
+    answer = remotes.ask(repository, remote, question, tell, remotes.LIMIT)
+    tags: dict[TagName, RemoteTag] = {}
     for line in answer.splitlines():
         object_id, _, ref = line.partition("\t")
         name = TagName.parse(ref.removeprefix("refs/tags/").removesuffix("^{}"))
-        if name:
-            commits[name] = object_id  # the peeled line, ref^{}, follows the tag object's own
-    return commits
+        if not name:
+            continue
+        if ref.endswith("^{}"):  # the peeled line follows the tag object's own
+            tags[name] = RemoteTag(tags[name].object_id, object_id, annotated=True)
+        else:
+            tags[name] = RemoteTag(object_id, object_id, annotated=False)
+    return tags
+
+
+def fetch_trailers(
+    repository: Repository, remote: str, name: TagName, object_id: str, tell: Tell = nobody
+) -> dict[str, str]:
+    """The trailers of a tag of ``remote`` that is not here. It is fetched into no ref.
+
+    Args:
+        repository: the clone. A shallow one gets the tag's commit alone.
+        remote: the name of the remote.
+        name: the tag's.
+        object_id: the tag object's.
+        tell: is told whom is waited for.
+
+    Raises:
+        Unavailable: the remote does not answer.
+    """
+    if not clone.has(repository, object_id):
+        depth = ["--depth=1"] if clone.is_shallow(repository) else []
+        question = (
+            "-c", NO_HOOKS, "fetch", "--quiet", "--no-tags", "--no-prune", "--refmap=", *depth,
+            "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance",
+            "--end-of-options", remote, f"refs/tags/{name}",
+        )  # fmt: skip
+        remotes.ask(repository, remote, question, tell, LONGEST_FETCH)
+    text = run.ask(repository, "cat-file", "tag", object_id).partition("\n\n")[2]
+    return refs.trailers(text.partition("\n-----BEGIN ")[0])  # a signature follows the message
 
 
 def check_can_tag(repository: Repository, name: TagName) -> None:
@@ -111,9 +166,11 @@ def check_can_tag(repository: Repository, name: TagName) -> None:
         if line == f"{ref} tag":
             raise Refused(f"the tag {name} exists", "release another version")
         if line.startswith(f"{ref} "):
+            fetch = clone.fetch_tags(repository)
+            other = f"{fetch} --force" if fetch else "release another version"
             raise Refused(
                 f"the tag {name} exists, and is not annotated",
-                f"release another version, or remove it: git tag -d {name}",
+                f"{other}; or remove it: git tag -d {name}",
             )
     if not worktree.identity(repository):
         raise Refused("Git does not know who you are", IDENTIFY)
@@ -226,15 +283,22 @@ def delete(repository: Repository, name: TagName) -> None:
     run.act(repository, "tag", "--delete", "--", str(name))
 
 
-def push(repository: Repository, remote: str, name: TagName) -> None:
-    """Push one tag, with the commits that it needs.
+def push(
+    repository: Repository, remote: str, name: TagName, branch: tuple[str, str] | None = None,
+    tell: Tell = nobody,
+) -> None:  # fmt: skip
+    """Push one tag, with the commits that it needs; and a branch with it.
+
+    Args:
+        repository: has the tag.
+        remote: Git's name of it.
+        name: of the tag.
+        branch: a commit, and the branch of the remote that is to have it.
+        tell: is told whom is waited for.
 
     Raises:
         Refused: Git has no remote of that name.
-        Unavailable: the remote refuses it or does not answer.
+        Unavailable: the remote refuses one of the two, or does not answer.
     """
-    remotes.check_remote(repository, remote)
-    run.act(
-        repository, "push", "--quiet", "--end-of-options", remote,
-        f"refs/tags/{name}:refs/tags/{name}",
-    )  # fmt: skip
+    refspecs = [f"{branch[0]}:refs/heads/{branch[1]}"] if branch else []
+    remotes.push(repository, remote, [*refspecs, f"refs/tags/{name}:refs/tags/{name}"], tell)

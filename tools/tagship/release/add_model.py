@@ -11,6 +11,7 @@ from tagship.dvc.pointers import Out
 from tagship.errors import NotFound, Refused
 from tagship.git import commits, worktree
 from tagship.host.store import Store
+from tagship.release import merges
 from tagship.workspace.source import Source
 
 
@@ -45,10 +46,11 @@ def check_in(source: Source, store: Store, model: str, trained: object, message:
 
     Raises:
         NotFound: there is no such model or file, or no loader for such an object.
-        Refused: a stage of the pipeline writes this artifact.
+        Refused: a stage of the pipeline writes this artifact; or a merge is not finished.
         Unavailable: DVC or Git refuses it; then the files are as they were.
     """
     artifact = source.declared(model)
+    merges.check(source, commits.commit(source.repository, "HEAD").id, model)
     out = _tracked(source, model)
     if out is not None and out.stage is not None:
         raise Refused(

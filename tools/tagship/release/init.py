@@ -9,7 +9,7 @@ from tagship.host import link, store
 from tagship.host.history import FILE_NAME
 from tagship.registry import artifacts, refs
 from tagship.registry.project_files import PIPELINE_FILE
-from tagship.text import paths
+from tagship.text import paths, yaml
 from tagship.workspace.source import Source
 
 HEADING = "# what tagship puts live on this host"
@@ -75,15 +75,14 @@ def _declare(path: Path, model: str, artifact: str) -> bytes | None:
     """dvc.yaml with one more artifact; None where it has it."""
     artifact = paths.check_path(artifact.removeprefix("./").rstrip("/"))
     data = path.read_bytes() if path.exists() else b""
-    declared = artifacts.parse(data)
+    declared = artifacts.read(yaml.parse(data, path.name))
     if model in declared:
-        if declared[model].path == artifact:
+        known = artifacts.readable(declared[model]).path
+        if known == artifact:
             return None
-        raise Refused(
-            f"{model} is declared with the path {declared[model].path}", f"edit {path.name}"
-        )
+        raise Refused(f"{model} is declared with the path {known}", f"edit {path.name}")
     written = _insert(data.decode(), model, artifact).encode()
-    if model not in artifacts.parse(written):
+    if model not in artifacts.read(yaml.parse(written, path.name)):
         raise Refused(
             f"artifacts: in {path.name} is not written one line a key",
             f"add {model} to it by hand: {{path: {artifact}, type: model}}",

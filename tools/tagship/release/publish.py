@@ -3,25 +3,28 @@
 ``plan`` checks and changes nothing, ``publish`` carries the plan out.
 """
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from semver import Version
 
-from tagship.disk import files as disk_files
-from tagship.dvc import repo
+from tagship.dvc import freshness, stages
 from tagship.dvc.content import Content
-from tagship.dvc.pointers import Out
-from tagship.dvc.snapshot import Snapshot, changed_inputs
-from tagship.errors import Corrupt, InvalidName, NotFound, Refused, TagshipError, Unavailable
+from tagship.dvc.freshness import Answer
+from tagship.dvc.snapshot import Snapshot
+from tagship.errors import Corrupt, InvalidName, Locked, NotFound, Refused, Unavailable
 from tagship.git import commits, remotes, worktree
-from tagship.progress import Progress, silent
+from tagship.host import project
+from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry import refs, tags
-from tagship.registry.catalog import Catalog, Release
 from tagship.registry.project_files import LOCK_FILE
 from tagship.registry.refs import Action, TagName
+from tagship.release import merges, numbers
+from tagship.release import remotes as release_remotes
+from tagship.release.numbers import Known
 from tagship.signing.statement import Signature, Statement
 from tagship.text import escape, redact
 from tagship.workspace.source import Source
@@ -38,8 +41,11 @@ class Options:
         version: the version itself, instead of a bump.
         message: what is new, for the tag.
         push: push the tag to Git's remote.
+        push_branch: push HEAD's branch with it, where the remote does not have the commit.
         force: release bytes that equal the last version's, or a commit that carries a version.
         progress: is called with the bytes pushed.
+        deployed: the versions that this host's history names: their numbers are not given again.
+        tell: is told whom is waited for.
     """
 
     bump: str = "minor"
@@ -48,14 +54,9 @@ class Options:
     push: bool = False
     force: bool = False
     progress: Progress = silent
-
-
-class AlreadyReleased(Refused):
-    """There is nothing to release: ``version`` has what HEAD has of the model."""
-
-    def __init__(self, message: str, hint: str, version: Version) -> None:
-        super().__init__(message, hint)
-        self.version = version
+    deployed: tuple[str, ...] = ()
+    tell: Tell = nobody
+    push_branch: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class ReleasePlan:
         waiting: this commit was released as that version, and only the push is left to do.
         push_to: Git's remote that would get the tag; None where it would not be pushed.
         warnings: what the user should know.
+        push_branch: the branch there that would get the commit; None where none would be pushed.
     """
 
     model: str
@@ -83,6 +85,7 @@ class ReleasePlan:
     waiting: bool
     push_to: str | None
     warnings: tuple[str, ...] = ()
+    push_branch: str | None = None
 
     @property
     def tag(self) -> str:
@@ -101,6 +104,7 @@ class Released:
         pushed_to: Git's remote that has the tag; None where it was not pushed.
         signed: ``tag``, where Git signs tags; ``files``, where there is a key.
         warnings: what the user should know.
+        pushed_branch: the branch of that remote that was pushed too; None for none.
     """
 
     model: str
@@ -114,6 +118,7 @@ class Released:
     pushed_to: str | None
     signed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    pushed_branch: str | None = None
 
 
 def release(
@@ -122,51 +127,99 @@ def release(
     """Publish what HEAD has of a model as its next version.
 
     Raises:
-        NotFound, Refused: as for ``plan``.
+        NotFound, Refused, Locked: as for ``plan``.
         Corrupt, Unavailable: the bytes cannot be pushed, or the tag; then no tag is left.
     """
     release_plan = plan(source, model, options)
-    return publish(source, release_plan, options.message, options.progress, signing_key)
+    return publish(
+        source, release_plan, options.message, options.progress, signing_key, options.tell
+    )
 
 
 def plan(source: Source, model: str, options: Options = Options()) -> ReleasePlan:
-    """What ``release`` would publish. Touches nothing.
+    """What ``release`` would publish. Touches no ref and no file.
 
     Raises:
         NotFound: there is no such model, or no commit, or neither DVC nor Git tracks the model.
-        Refused: its files are not committed, or the version exists.
+        Refused: its files are not committed, the commit did not build it, or the version exists,
+            here or on the remote.
+        Locked: another DVC process works on the stages that make it.
         AlreadyReleased: the commit carries a version already, or the bytes are the last version's.
         Unavailable: with ``push``, the Git remote does not answer.
     """
     refs.check_model(model)
     if options.bump not in BUMPS:
         raise InvalidName(f"there is no bump {options.bump!r}", "there are: " + ", ".join(BUMPS))
-    head = commits.commit(source.repository, "HEAD")
-    snapshot = _snapshot_of_head(source, head.id, model)
-    content = source.content(offline=True)
-    _check_committed(source, content, snapshot)
-    if not options.force:
-        _check_inputs(source, snapshot)
-    _check_branch(source, head.id)
-    remote, theirs, warnings = _their_tags(source, model, push=options.push)
-    known = source.catalog(model)
-    version = _next_version(known, theirs, options)
-    waiting = _waiting(known, theirs, snapshot) if options.push and not options.version else None
-    if waiting is not None:
-        name, version, previous = waiting.tag.name, waiting.version, None
-    else:
-        _check_new(source, known, theirs, snapshot, version, force=options.force)
-        name = TagName(model, Action.REGISTER, version)
-        tags.check_can_tag(source.repository, name)
-        previous = max((v for v in known.taken if v < version), default=None)
-        highest = known.latest
-        if highest is not None and version < highest.version:
-            warnings.append(f"{version} is lower than {highest.version}, which stays the latest")
+    head = commits.commit(source.repository, "HEAD").id
+    snapshot, notes = _releasable(source, head, model, options)
+    known = numbers.known(
+        source, model, push=options.push, deployed=options.deployed, tell=options.tell
+    )
+    number = _number(source, known, snapshot, options)
+    push_to, branch, on_no_branch = None, None, list[str]()
+    if options.push and known.remote:
+        push_to = redact.text(known.remote)
+        branch, on_no_branch = release_remotes.branch_to_push(
+            source.repository, known.remote, head, options.tell, push_branch=options.push_branch
+        )
     return ReleasePlan(
-        model, version, name, head.id, previous, _known_size(content, snapshot),
-        source.metrics(snapshot), waiting is not None,
-        redact.text(remote) if options.push and remote else None, tuple(warnings),
+        model, number.version, number.tag, head, number.previous,
+        _known_size(source.content(offline=True), snapshot), source.metrics(snapshot),
+        number.waiting, push_to,
+        (*notes, *known.warnings, *number.notes, *on_no_branch), branch,
     )  # fmt: skip
+
+
+def _releasable(
+    source: Source, head: str, model: str, options: Options
+) -> tuple[Snapshot, tuple[str, ...]]:
+    """What HEAD has of the model, checked; and what could not be compared or read.
+
+    Raises:
+        NotFound, Refused, Locked: as for ``plan``.
+    """
+    merges.check(source, head, model)
+    snapshot = _snapshot_of_head(source, head, model)
+    merges.check_markers(source, snapshot)
+    _check_committed(source, snapshot.recorded_in)
+    notes = _check_built(source, snapshot, force=options.force)
+    release_remotes.check_bytes(source.content(offline=True), snapshot, push=options.push)
+    _check_branch(source, head)
+    return snapshot, (*notes, *source.unread(snapshot))
+
+
+@dataclass(frozen=True)
+class _Number:
+    """The number of a version.
+
+    Attributes:
+        previous: the highest version before it.
+        waiting: the commit was released as that version, and only the push is left to do.
+        notes: what the user should know.
+    """
+
+    version: Version
+    tag: TagName
+    previous: Version | None = None
+    waiting: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def _number(source: Source, known: Known, snapshot: Snapshot, options: Options) -> _Number:
+    version, notes = _version(source, known, options)
+    waiting = numbers.waiting(known, snapshot) if options.push and not options.version else None
+    if waiting is not None:
+        return _Number(waiting.version, waiting.tag.name, waiting=True)
+    numbers.check_number(source, known, version)
+    if not options.force:
+        numbers.check_new(source, known, snapshot, options.tell)
+    tag = TagName(known.here.model, Action.REGISTER, version)
+    tags.check_can_tag(source.repository, tag)
+    highest = known.here.latest
+    if highest is not None and version < highest.version:
+        notes.append(f"{version} is lower than {highest.version}, which stays the latest")
+    previous = max((v for v in known.here.taken if v < version), default=None)
+    return _Number(version, tag, previous, notes=tuple(notes))
 
 
 def publish(
@@ -175,6 +228,7 @@ def publish(
     text: str | None = None,
     progress: Progress = silent,
     signing_key: Path | None = None,
+    tell: Tell = nobody,
 ) -> Released:
     """Publish the version of a plan, with the commit that it names, whatever HEAD is by now.
 
@@ -184,6 +238,7 @@ def publish(
         text: what is new, for the tag.
         progress: is called with the bytes fetched and pushed.
         signing_key: signs every file's digest; None for none.
+        tell: is told whom is waited for.
 
     Raises:
         Refused: the tag exists by now.
@@ -191,7 +246,7 @@ def publish(
     """
     snapshot = source.snapshot(plan.commit, plan.model)
     content = source.content(progress=progress)
-    pushed_objects, warnings = _push_objects(content, snapshot)
+    pushed_objects, warnings = _push_objects(content, snapshot, push=plan.push_to is not None)
     size = plan.size if plan.size is not None else content.total(snapshot.pointers)
     signed: tuple[str, ...] = ()
     if not plan.waiting:
@@ -200,10 +255,10 @@ def publish(
         tag_is_signed = tags.create(source.repository, plan.tag_name, plan.commit, words)
         signed = (*(("tag",) if tag_is_signed else ()), *(("files",) if signature else ()))
     if plan.push_to is not None:
-        _push_tag(source, plan.tag_name, take_back=not plan.waiting)
+        _push_tag(source, plan, tell)
     return Released(
         plan.model, plan.version, plan.tag, plan.commit, plan.previous, size, plan.metrics,
-        pushed_objects, plan.push_to, signed, (*plan.warnings, *warnings),
+        pushed_objects, plan.push_to, signed, (*plan.warnings, *warnings), plan.push_branch,
     )  # fmt: skip
 
 
@@ -255,56 +310,61 @@ def _snapshot_of_head(source: Source, head: str, model: str) -> Snapshot:
         raise error from None
 
 
-def _check_committed(source: Source, content: Content, snapshot: Snapshot) -> None:
-    """Refuse where the work tree differs from HEAD: in what holds the digests, or in the bytes."""
-    recorded_in = snapshot.recorded_in
-    changed = worktree.changed(source.repository, recorded_in) if not source.repository.bare else []
+def _check_committed(source: Source, names: list[str]) -> None:
+    """Refuse where these files differ from HEAD in index or work tree, or are not in it."""
+    changed = worktree.changed(source.repository, names) if not source.repository.bare else []
     if changed:
-        names = " ".join(changed)
-        raise Refused(
-            f"{names} differ{'s' if len(changed) == 1 else ''} from the last commit",
-            f'git add {names} && git commit -m "..."',
-        )
-    for out in snapshot.outs:
-        if not out.in_git and _is_edited(source, content, out):  # Git itself compared its own
-            command = f"dvc commit {out.stage}" if out.stage else f"dvc add {out.path}"
-            raise Refused(
-                f"{out.path} was changed: it differs from {out.recorded_in}",
-                f"{command}, then commit {out.recorded_in};"
-                f" or undo the change: dvc checkout {out.path}",
-            )
+        raise _not_committed(changed)
 
 
-def _is_edited(source: Source, content: Content, out: Out) -> bool:
-    """Whether the work tree has other bytes than the pointer promises; nothing there is fine."""
-    top = source.repository.top / out.path
-    if not top.exists():
-        return False
+def _not_committed(names: Sequence[str], fix: str = "") -> Refused:
+    what = f"{' '.join(names)} differ{'s' if len(names) == 1 else ''} from the last commit"
+    if fix:
+        return Refused(what, f"undo the change; or {fix}, and commit all that you changed")
+    return Refused(what, f'git add {shlex.join(names)} && git commit -m "..."')
+
+
+def _check_built(source: Source, snapshot: Snapshot, *, force: bool) -> tuple[str, ...]:
+    """Refuse a commit that the model was not built from: its tag would show the wrong inputs.
+
+    Returns:
+        What could not be compared.
+    """
+    paths = snapshot.artifact.paths
+    place = (source.repository.top / paths[0]).parent
     try:
-        files = content.files(out.pointers)
-    except (Unavailable, Corrupt):  # no list of the folder here: it is compared when it is pushed
-        return False
-    present = {path for path in [top, *top.rglob("*")] if path.is_file()}
-    for file in files:
-        path = top.parent / file.path
-        if path not in present:
-            return True
-        real = path.resolve()  # DVC may have linked it to its cache
-        if not file.matches(real, disk_files.digest(real).md5):
-            return True
-    extra = present - {top.parent / file.path for file in files}
-    return bool(extra) and not repo.all_ignored(source.project, extra)
+        nearest = project.find_project(place) or source.project
+        answer = freshness.ask(source.repository, nearest, paths, snapshot.recorded_in)
+    except (Locked, Refused) as error:
+        if not force:
+            raise
+        return (f"not compared with {LOCK_FILE}: {error.message}",)
+    _check_unedited(snapshot, answer)
+    if not force:
+        _check_inputs(snapshot.artifact.model, answer)
+    return answer.notes
 
 
-def _check_inputs(source: Source, snapshot: Snapshot) -> None:
-    """Refuse a commit that the model was not built from: its tag would show the wrong inputs."""
-    changed = changed_inputs(snapshot, source.blobs)
-    if changed:
-        names = ", ".join(changed[:3]) + (" and more" if len(changed) > 3 else "")
+def _check_unedited(snapshot: Snapshot, answer: Answer) -> None:
+    """Refuse a model whose files in the work tree have other bytes than the release would."""
+    for path in answer.edited:
+        out = next((o for o in snapshot.outs if stages.holds(path, o.path)), snapshot.outs[0])
+        command = f"dvc commit {out.stage}" if out.stage else f"dvc add {path}"
         raise Refused(
-            f"{snapshot.artifact.model} was not built from this commit:"
-            f" {names} differ{'s' if len(changed) == 1 else ''} from {LOCK_FILE}",
-            "dvc repro, and commit all that you changed; or release it anyway with --force",
+            f"{path} was changed: it differs from {out.recorded_in}",
+            f"{command}, then commit {out.recorded_in}; or undo the change: dvc checkout {path}",
+        )
+
+
+def _check_inputs(model: str, answer: Answer) -> None:
+    differences = [str(difference) for difference in answer.differences]
+    if answer.uncommitted:
+        raise _not_committed(answer.uncommitted, answer.fix if differences else "")
+    if differences:
+        more = f"; and {len(differences) - 3} more" if len(differences) > 3 else ""
+        raise Refused(
+            f"{model} was not built from this commit: {'; '.join(differences[:3])}{more}",
+            f"{answer.fix}, and commit all that you changed; or release it anyway with --force",
         )
 
 
@@ -318,107 +378,28 @@ def _check_branch(source: Source, commit: str) -> None:
         )
 
 
+def _version(source: Source, known: numbers.Known, options: Options) -> tuple[Version, list[str]]:
+    if options.version is not None:
+        return refs.check_version(options.version), []
+    if not options.force:
+        numbers.check_not_a_fork(source, known, options.tell)
+    return numbers.next_version(known, options.bump)
+
+
 def _remote(source: Source) -> str | None:
     return source.git_remote or remotes.default_remote(source.repository)
 
 
-def _no_remote() -> Refused:
-    return Refused("Git has no remote to push to", "git remote add origin URL")
-
-
-def _their_tags(
-    source: Source, model: str, *, push: bool
-) -> tuple[str | None, dict[TagName, str], list[str]]:
-    """The remote's tags too: a clone without tags would begin at 1.0.0 again."""
-    remote = _remote(source)
-    if remote is None:
-        if push:
-            raise _no_remote()
-        return None, {}, []
-    try:
-        theirs = tags.of_remote(source.repository, remote)
-    except Unavailable as error:
-        if push:
-            raise
-        return (
-            remote,
-            {},
-            [f"the tags of {redact.text(remote)} could not be read: {error.message}"],
-        )
-    return remote, {name: at for name, at in theirs.items() if name.model == model}, []
-
-
-def _next_version(known: Catalog, theirs: Iterable[TagName], options: Options) -> Version:
-    if options.version is not None:
-        return refs.check_version(options.version)
-    versions = [*known.taken, *(name.version for name in theirs if name.version is not None)]
-    return refs.next_version(versions, options.bump)
-
-
-def _waiting(known: Catalog, theirs: dict[TagName, str], snapshot: Snapshot) -> Release | None:
-    """A version of this very commit that was released without --push."""
-    here = [r for r in known.offered if r.commit == snapshot.commit and r.tag.name not in theirs]
-    return here[-1] if here else None
-
-
-def _check_new(
-    source: Source,
-    known: Catalog,
-    theirs: dict[TagName, str],
-    snapshot: Snapshot,
-    version: Version,
-    *,
-    force: bool,
-) -> None:
-    model = known.model
-    on_remote = any(
-        name.action is Action.REGISTER and str(name.version) == str(version) for name in theirs
-    )
-    if known.get(str(version)) or on_remote:
-        there = f"tagship show {model}@{version}"
-        raise Refused(
-            f"{model} {version} exists", there if known.get(str(version)) else "git fetch --tags"
-        )
-    carried = [str(r.version) for r in known.offered if r.commit == snapshot.commit]
-    carried += [
-        str(name.version)
-        for name, at in theirs.items()
-        if at == snapshot.commit
-        and name.action is Action.REGISTER
-        and not known.get(str(name.version))
-    ]
-    if carried and not force:
-        here = known.get(carried[0])
-        what = f"this commit carries {model} {carried[0]} already"
-        hint = (
-            f"commit a change first, or deploy it: {'' if here else 'git fetch --tags && '}"
-            f"tagship deploy {model}@{carried[0]}"
-        )
-        raise AlreadyReleased(what, hint, here.version) if here else Refused(what, hint)
-    last = known.offered[-1] if known.offered else None
-    if last and not force and _identity(source, last.commit, model) == snapshot.identity:
-        raise AlreadyReleased(
-            f"the bytes of {model} are those of {last.version}",
-            "train it again, or release them again with --force",
-            last.version,
-        )
-
-
-def _identity(source: Source, commit: str, model: str) -> str | None:
-    try:
-        return source.snapshot(commit, model).identity
-    except TagshipError:  # that version's commit does not declare the model as we do
-        return None
-
-
-def _push_objects(content: Content, snapshot: Snapshot) -> tuple[int | None, list[str]]:
-    """Push what DVC keeps; how many objects the remote lacked, and warnings."""
+def _push_objects(
+    content: Content, snapshot: Snapshot, *, push: bool
+) -> tuple[int | None, list[str]]:
+    """Push what DVC keeps; how many objects the remotes lacked, and warnings."""
     if all(out.in_git for out in snapshot.outs):
         return None, []
-    if not content.has_remote(snapshot.pointers):
+    if not release_remotes.check_bytes(content, snapshot, push=push):
         content.check_cached(snapshot.pointers)
-        return None, ["DVC has no remote: the bytes are on this machine alone (dvc remote add -d)"]
-    return content.push(snapshot.pointers), []
+        return None, [release_remotes.NO_REMOTE]
+    return content.push((*snapshot.pointers, *release_remotes.metrics(content, snapshot))), []
 
 
 def _known_size(content: Content, snapshot: Snapshot) -> int | None:
@@ -429,20 +410,11 @@ def _known_size(content: Content, snapshot: Snapshot) -> int | None:
         return None
 
 
-def _push_tag(source: Source, name: TagName, *, take_back: bool) -> None:
-    """Push the tag, or delete a new one: another clone could give the same version again."""
+def _push_tag(source: Source, plan: ReleasePlan, tell: Tell) -> None:
     remote = _remote(source)
     if remote is None:  # it was removed since the plan was made
-        raise _no_remote()
-    where = redact.text(remote)
-    try:
-        tags.push(source.repository, remote, name)
-    except TagshipError as error:
-        what = f"{where} did not accept the tag {name}"
-        if not take_back:
-            raise Unavailable(f"{what}: {error.message}", f"git fetch --tags {where}") from None
-        tags.delete(source.repository, name)
-        raise Unavailable(
-            f"{what}, so it was deleted here again: {error.message}",
-            f"git fetch --tags {where}, then release again",
-        ) from None
+        raise numbers.no_remote()
+    branch = (plan.commit, plan.push_branch) if plan.push_branch else None
+    release_remotes.push(
+        source.repository, remote, plan.tag_name, branch, tell, take_back=not plan.waiting
+    )

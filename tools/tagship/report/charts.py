@@ -240,7 +240,7 @@ def metric(name: str, points: Sequence[Point]) -> Spec:
 def sizes(points: Sequence[Point]) -> Spec:
     """Bytes by version, lowest first; the live version is marked."""
     largest = max((point.value for point in points if point.value is not None), default=0)
-    unit, one = next((u, n) for u, n in UNITS if largest >= n or n == 1)
+    unit, bytes_per_unit = next((u, n) for u, n in UNITS if largest >= n or n == 1)
     return {
         "height": 130,
         "data": {"values": _values(points)},
@@ -257,7 +257,7 @@ def sizes(points: Sequence[Point]) -> Spec:
                 "title": None,
                 "axis": {
                     "tickCount": 4,
-                    "labelExpr": f"format(datum.value / {one}, '~g') + ' {unit}'",
+                    "labelExpr": f"format(datum.value / {bytes_per_unit}, '~g') + ' {unit}'",
                     "domain": False,
                     "ticks": False,
                 },

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from semver import Version
 
-from tagship.errors import Corrupt, NotFound, explain
+from tagship.errors import Corrupt, explain
 from tagship.host import history, installed, journal, process
 from tagship.host.history import Event, Period, Place
 from tagship.host.link import LinkState
@@ -16,6 +16,7 @@ from tagship.host.store import Store
 from tagship.inspect import events, listing
 from tagship.inspect.listing import VersionRow
 from tagship.registry import artifacts, metrics
+from tagship.registry.catalog import Catalog
 from tagship.registry.metrics import MetricChange
 from tagship.report import charts, plots
 from tagship.report.charts import Point
@@ -136,7 +137,8 @@ def collect(source: Source, host: Host, models: Sequence[str] = ()) -> Report:
         Corrupt: HEAD's dvc.yaml cannot be read.
     """
     declared, better = source.artifacts(), host.settings.better
-    names = list(dict.fromkeys(models)) or events.known_models(declared, host.root)
+    names = list(dict.fromkeys(models)) or events.known_models(declared, host)
+    catalogs = {name: source.versions(name) for name in names} if models else source.catalogs()
     return Report(
         source.repository.top.name,
         process.host_name(),
@@ -144,7 +146,14 @@ def collect(source: Source, host: Host, models: Sequence[str] = ()) -> Report:
         process.actor(),
         f"tagship {importlib.metadata.version('tagship')}",
         tuple(
-            _readable(source, host.store(name), name, declared.get(name), better) for name in names
+            _readable(
+                source,
+                host.store(name),
+                catalogs.get(name, Catalog(name)),
+                declared.get(name),
+                better,
+            )
+            for name in names
         ),
     )
 
@@ -152,31 +161,37 @@ def collect(source: Source, host: Host, models: Sequence[str] = ()) -> Report:
 def _readable(
     source: Source,
     store: Store,
-    model: str,
-    artifact: artifacts.Artifact | None,
+    known: Catalog,
+    entry: artifacts.Artifact | Corrupt | None,
     better: Mapping[str, str],
 ) -> ModelReport:
     """All that is known of a model; or only a note if its folder cannot be read."""
     try:
-        return _model(source, store, model, artifact, better)
+        return _model(source, store, known, entry, better)
     except (Corrupt, OSError) as error:
         what, hint = explain(error)
         note = _in_folder(store, f"it cannot be read here: {what}: {hint}")
         return ModelReport(
-            model, "", (), None, None, None, False, None, (), 0, (), 0, (), (), 0, (), (), (), (),
-            (), (note,),
+            known.model, "", (), None, None, None, False, None, (), 0, (), 0, (), (), 0, (), (),
+            (), (), (), (note,),
         )  # fmt: skip
 
 
 def _model(
     source: Source,
     store: Store,
-    model: str,
-    artifact: artifacts.Artifact | None,
+    known: Catalog,
+    entry: artifacts.Artifact | Corrupt | None,
     better: Mapping[str, str],
 ) -> ModelReport:
-    past = _past(store)
-    rows, notes = _versions(source, store, model, known=bool(past.events))
+    model, past = known.model, _past(store)
+    artifact = None if isinstance(entry, Corrupt) else entry
+    is_known = entry is not None or bool(past.events)
+    if not known.releases and not is_known:
+        source.declared(model)  # raises NotFound, with the nearest name
+    rows, notes = _versions(source, store, known, is_declared=entry is not None)
+    if isinstance(entry, Corrupt):
+        notes = (*notes, entry.message)
     live = _live(store, past)
     before = _before(live, past)
     latest = next((row for row in reversed(rows) if _is_available(row)), None)
@@ -200,7 +215,7 @@ def _model(
         marks=past.marks[-NEWEST:],
         earlier=max(0, len(past.periods) - NEWEST, len(past.marks) - NEWEST),
         series=tuple(series[:MOST_METRICS]),
-        other_metrics=tuple(one.name for one in series[MOST_METRICS:]),
+        other_metrics=tuple(metric.name for metric in series[MOST_METRICS:]),
         sizes=tuple(Point(row.version, row.size, row.live) for row in shown),
         plots=plots.read(source, model, sides),
         compared=tuple(side.version for side in sides),
@@ -228,17 +243,15 @@ def _in_folder(store: Store, text: str) -> str:
 
 
 def _versions(
-    source: Source, store: Store, model: str, *, known: bool
+    source: Source, store: Store, known: Catalog, *, is_declared: bool
 ) -> tuple[list[VersionRow], tuple[str, ...]]:
     """The versions; with a note if they cannot be read, or if tags and model are gone."""
-    try:
-        return listing.versions(source, store, model), ()
-    except NotFound:
-        if not known:
-            raise
+    if not known.releases and not is_declared:
         return [], (
             "the model is not declared and has no tags in this clone; only its history is here",
         )
+    try:
+        return listing.rows(source, store, known), ()
     except Corrupt as error:
         return [], (_in_folder(store, f"{error.message}: {error.hint}"),)
 
@@ -287,15 +300,15 @@ def _series(
     then = by_version.get(before) if before else None
     changes = {} if then is None else {c.name: c for c in metrics.changes(then, now, better)}
     newest_first = [now, *(row.metrics for row in reversed(rows))]
-    names = dict.fromkeys(name for one in newest_first for name in one)
-    found = []
+    names = dict.fromkeys(name for row_metrics in newest_first for name in row_metrics)
+    series = []
     for name in names:
         points = [Point(r.version, metrics.number(r.metrics.get(name)), r.live) for r in rows]
         odd = [(row.version, row.metrics[name]) for row in rows if _is_odd(row, name)]
         if any(point.value is not None for point in points):
             way = metrics.direction(name, better)
-            found.append(Series(name, tuple(points), way, changes.get(name), tuple(odd)))
-    return found
+            series.append(Series(name, tuple(points), way, changes.get(name), tuple(odd)))
+    return series
 
 
 def _is_odd(row: VersionRow, name: str) -> bool:

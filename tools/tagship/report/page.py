@@ -50,13 +50,13 @@ class View:
     @property
     def charts(self) -> Iterator[Chart]:
         """All of them."""
-        found = (
+        drawn = (
             self.timeline,
             *(c for _, c in self.metrics),
             self.sizes,
             *(c for _, c in self.plots),
         )
-        yield from (one for one in found if one is not None)
+        yield from (chart for chart in drawn if chart is not None)
 
 
 def write(report: Report, path: Path) -> None:
@@ -186,7 +186,7 @@ def _policy(*scripts: str) -> str:
     Content Security Policy, https://www.w3.org/TR/CSP3/.
     """
     hashes = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
-    allowed = " ".join(f"'sha256-{one}'" for one in hashes)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:;"
         " base-uri 'none'; form-action 'none'"
@@ -212,12 +212,14 @@ def _view(identity: str, model: ModelReport, now: datetime) -> View:
         line,
         tuple(
             (
-                one,
-                chart(f"metric-{i}", charts.metric(one.name, one.points), _metric_label(one))
-                if _is_drawn(one.points)
+                series,
+                chart(
+                    f"metric-{i}", charts.metric(series.name, series.points), _metric_label(series)
+                )
+                if _is_drawn(series.points)
                 else None,
             )
-            for i, one in enumerate(model.series)
+            for i, series in enumerate(model.series)
         ),
         sizes,
         tuple(

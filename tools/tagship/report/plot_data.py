@@ -101,7 +101,7 @@ def _joined(value: Any) -> list[Row]:
         for index, item in enumerate(items[: MOST + 1]):
             if index == len(rows):
                 rows.append({})
-            rows[index].update({str(key): _cell(one) for key, one in item.items()})
+            rows[index].update({str(key): _cell(cell) for key, cell in item.items()})
     return rows
 
 

@@ -1,13 +1,14 @@
 """DVC's plots of a model at commits, beside each other: Vega-Lite specs and pictures.
 
-Which files are plots, and how, stands in dvc.yaml, in the form that DVC 3.67 reads
+Which files are plots, and how, is declared in dvc.yaml, in the form that DVC 3.67 reads
 (``dvc/schema.py``, ``dvc/repo/plots``). Everything is read from the commits with Git, and from
-DVC's cache here: no remote is asked, and no file of the work tree is opened. What cannot be drawn
+DVC's cache here: no remote is used, and no file of the work tree is opened. What cannot be drawn
 gets a note, never an error.
 """
 
 import base64
 import dataclasses
+import functools
 import os
 import posixpath
 import re
@@ -20,17 +21,16 @@ import dvc_render
 from dvc_render.exceptions import DvcRenderError
 from dvc_render.vega_templates import Template
 
-from tagship.dvc import pointers, stages
+from tagship.dvc import pipeline, pointers, stages
 from tagship.dvc.content import Content
 from tagship.dvc.pointers import Pointer
-from tagship.dvc.stages import Stage
+from tagship.dvc.stages import Plots, Stage
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
-from tagship.git import commits
 from tagship.registry import artifacts
 from tagship.report import plot_data
 from tagship.report.charts import one_line
 from tagship.report.plot_data import Row
-from tagship.text import json_reader, yaml
+from tagship.text import json_reader
 from tagship.workspace.source import Source
 
 LARGEST = 4_000_000  # bytes of one file
@@ -69,7 +69,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Picture:
-    """A plot that is an image; ``uri`` is a ``data:`` URI, for an ``<img>`` alone."""
+    """A plot that is an image; ``uri`` is a ``data:`` URI, only for an ``<img>``."""
 
     version: str
     path: str
@@ -83,8 +83,7 @@ class Plot:
     Attributes:
         name: its path, or its name in dvc.yaml.
         title: as dvc.yaml has it, or else the name.
-        spec: Vega-Lite, rows included, the version in the field ``rev``; None where nothing is
-            drawn by it.
+        spec: Vega-Lite, rows included, the version in the field ``rev``; None if there is none.
         versions: those that are drawn.
         notes: what is left out, and why.
     """
@@ -99,7 +98,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Series:
-    """A column of a file over a column of another, or the same; None: the last, and the index."""
+    """A column y over a column x, each with its file; None: the last column, and the index."""
 
     path: str
     y: str | None
@@ -130,8 +129,9 @@ class _Commit:
     source: Source
     content: Content
     side: Side
-    pipeline: list[Stage]
+    recorded: list[Stage]
     definitions: list[Definition]
+    notes: tuple[str, ...]
 
 
 def read(source: Source, model: str, sides: Sequence[Side]) -> tuple[Plot, ...]:
@@ -140,6 +140,7 @@ def read(source: Source, model: str, sides: Sequence[Side]) -> tuple[Plot, ...]:
     for side in sides:
         try:
             commits.append(_commit(source, model, side))
+            notes += [f"{side.version}: {note}" for note in commits[-1].notes]
         except TagshipError as error:
             notes.append(f"{side.version}: {error.message}")
     definitions: dict[tuple[str, int], Definition] = {}
@@ -155,33 +156,32 @@ def read(source: Source, model: str, sides: Sequence[Side]) -> tuple[Plot, ...]:
 
 
 def _commit(source: Source, model: str, side: Side) -> _Commit:
-    try:
-        commits.commit(source.repository, side.commit)
-    except NotFound:
+    if not source.blobs.has(side.commit):
         what = f"its commit {side.commit[:10]} is not in this clone"
-        raise NotFound(what, "git fetch --tags") from None
-    folder, name = artifacts.pipeline_of(model)
-    data = source.blobs.read(side.commit, name) or b""
-    artifact = artifacts.parse(data, folder).get(model)
-    if artifact is None:
+        raise NotFound(what, "git fetch --tags")
+    folder = artifacts.pipeline_of(model)[0]
+    read = functools.partial(source.blobs.read, side.commit)
+    entry = pipeline.models(read, folder).get(model)
+    if entry is None:
         raise NotFound(f"commit {side.commit[:10]} declares no model {model}", "")
-    pipeline = pointers.pipeline_at(source.blobs, side.commit, folder, artifact.path)
-    related = stages.related(pipeline, artifact.path)
-    declared = yaml.parse(data, name).get("plots")
-    definitions = list(_definitions(related, declared, folder))
-    return _Commit(source, source.content(offline=True), side, pipeline, definitions)
+    path, top = artifacts.readable(entry).path, pipeline.at(read, folder)
+    recorded = pointers.stages_at(source.blobs, side.commit, folder, path)
+    definitions = list(_definitions(stages.related(recorded, path), top.plots, folder))
+    problems = [stage.problem.message for stage in recorded if stage.problem]
+    notes = tuple(dict.fromkeys([*problems, *top.notes]))
+    return _Commit(source, source.content(offline=True), side, recorded, definitions, notes)
 
 
-def _definitions(related: list[Stage], declared: Any, folder: str) -> Iterator[Definition]:
+def _definitions(related: list[Stage], top: Plots, folder: str) -> Iterator[Definition]:
     """The plots of the stages that made or evaluate the model, and theirs on dvc.yaml's top level.
 
-    Where no stage is related (a model from ``dvc add``): all on the top level.
+    If no stage is related (a model from ``dvc add``): all on the top level.
     """
     for stage in related:
         for path, options in stage.plots:
             yield _definition(path, "", options)
     outs = {path for stage in related for path in stage.outs}
-    for name, options in stages.plots(declared):
+    for name, options in top:
         definition = _definition(name, folder, options)
         paths = [series.path for series in definition.series]
         if not related or any(stages.holds(out, path) for path in paths for out in outs):
@@ -222,7 +222,7 @@ def _first(mapping: dict[Any, Any]) -> Any:
 
 
 def _plots(definition: Definition, commits: Sequence[_Commit]) -> Iterator[Plot]:
-    """One plot; of a folder, one for each file that is in it on either side."""
+    """One plot; for a folder, one for each file in it on either side."""
     files: dict[str, dict[str, bytes | TagshipError]] = {}
     notes: list[str] = []
     paths = {path for series in definition.series for path in (series.path, series.x_path)}
@@ -296,14 +296,8 @@ def _plot(
 
 def _files(commit: _Commit, path: str) -> Iterator[tuple[str, bytes | TagshipError]]:
     """The files at or below a path at a commit: their bytes, or why they are not here."""
-    if "${" in path:
-        raise Refused(
-            f"{path} is a template that DVC fills in, which tagship does not", "dvc plots"
-        )
     source = commit.source
-    out = pointers.find_out(
-        source.repository, source.blobs, commit.side.commit, commit.pipeline, path
-    )
+    out = pointers.find_out(source.blobs, commit.side.commit, commit.recorded, path)
     for pointer in commit.content.files(out.pointers):
         name = posixpath.join(posixpath.dirname(path), pointer.path)
         try:
@@ -384,7 +378,7 @@ def _check_columns(rows: list[Row], column: str, path: str) -> None:
 def _thinned(
     definition: Definition, rows: list[Row], path: str, version: str, notes: list[str]
 ) -> list[Row]:
-    """A line of fewer points, first and last included; where rows are counted, all of them."""
+    """Fewer rows for a line, with the first and the last; all rows for any other template."""
     count = len(rows)
     if definition.template not in LINES or count <= MOST_POINTS:
         return rows
@@ -394,7 +388,7 @@ def _thinned(
 
 
 def _fields(definition: Definition) -> tuple[str, str]:
-    """The names of x and y in the rows: their own, where they are plain names for an expression."""
+    """The names of x and y in the rows: their own if they can be used in an expression."""
     xs = {series.x for series in definition.series}
     ys = {series.y for series in definition.series}
     x = xs.pop() if len(xs) == 1 else None
@@ -409,13 +403,13 @@ def _is_plain(name: str) -> bool:
 
 
 def _template(definition: Definition, commits: Sequence[_Commit]) -> dict[str, Any]:
-    """DVC's own template, or the repository's, as the first commit has it.
+    """DVC's own template, or that of the repository at the first commit.
 
     dvc-render would look for a file of that name in the working directory.
 
     Raises:
         NotFound: there is no such template.
-        Corrupt, Refused: it is no JSON, or loads something from elsewhere.
+        Corrupt, Refused: it is not JSON, or loads something from elsewhere.
     """
     name = definition.template
     if name in BUILT_IN:
@@ -492,7 +486,7 @@ def _spec(
 
 
 def _tamed(content: Any, versions: Sequence[str], dropped: frozenset[str]) -> Any:
-    """A template without what a page for readers has no use for.
+    """A template without the parts that a page for readers does not need.
 
     Removed are wheel and drag (on a phone they would catch the page's scrolling), boxes to tick and
     sliders (a box counts as ticked), fixed sizes, and the title, which the page has itself.

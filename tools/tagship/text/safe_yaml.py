@@ -1,7 +1,5 @@
 """YAML as DVC reads it, from a source that is not trusted: bounded in time and memory."""
 
-import copy
-import functools
 import re
 from io import StringIO
 from typing import Any
@@ -11,14 +9,16 @@ from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 
+from tagship.text.recent import Recent
+
 # Limits: ruamel needs 4 s for a megabyte, and 2 s for 3,000 nested brackets.
 LARGEST, DEEPEST, MOST_DIGITS = 4 << 20, 500, 2_000  # characters; levels; of a whole number
 _BRACKETS = re.compile(r"[\[\]{}]")
 _INDICATORS = re.compile(r"(?:[-?:] +){500}")
 INT = "tag:yaml.org,2002:int"
 MOST_VALUES = 1_000_000  # of a document, with its aliases expanded
-# A release reads dvc.yaml, which is parsed for each question, eight times. The length is in bytes.
-LONGEST_KEPT, MOST_KEPT = 1 << 14, 128
+# Thousands of tags have the same few files, and ruamel needs 1 ms for the shortest.
+_parsed: Recent[bytes, Any] = Recent(LARGEST)  # values, or the ValueError; by bytes, of such a sum
 
 
 class _Constructor(SafeConstructor):
@@ -52,30 +52,37 @@ def _written_out(node: Node, known: dict[int, int | None]) -> int:
 def values(data: bytes) -> Any:
     """The values of a YAML document, as DVC reads it (YAML 1.2).
 
+    Equal documents have the same values, which so must not be changed.
+
     Raises:
         ValueError: it is not valid, with a message that can follow the name of the file, or an
             empty one; or its aliases hold themselves, or too much.
     """
+    value = _parsed.get(data, lambda: (_values_or_error(data), len(data)))
+    if isinstance(value, ValueError):
+        raise ValueError(*value.args)
+    return value
+
+
+def _values_or_error(data: bytes) -> Any:
     try:
-        if len(data) > LONGEST_KEPT:
-            return _load(data)
-        return copy.deepcopy(_load_once(data))
+        return _parse(data)
+    except ValueError as error:
+        return ValueError(*error.args)
+
+
+def _parse(data: bytes) -> Any:
+    yaml = YAML(typ="safe")
+    yaml.Constructor = _Constructor
+    try:
+        text = data.decode("utf-8-sig")
+        _check_text(text)
+        return yaml.load(StringIO(text))
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise ValueError(f"line {mark.line + 1}" if mark else "") from None
     except (RecursionError, LookupError, TypeError, UnicodeDecodeError):
         raise ValueError from None
-
-
-def _load(data: bytes) -> Any:
-    yaml = YAML(typ="safe")
-    yaml.Constructor = _Constructor
-    text = data.decode("utf-8-sig")
-    _check_text(text)
-    return yaml.load(StringIO(text))
-
-
-_load_once = functools.lru_cache(MOST_KEPT)(_load)
 
 
 def _check_text(text: str) -> None:

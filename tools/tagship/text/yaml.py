@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tagship.errors import Corrupt
+from tagship.text import conflicts
 
 
 def parse(data: bytes, name: str) -> dict[str, Any]:
@@ -12,12 +13,15 @@ def parse(data: bytes, name: str) -> dict[str, Any]:
 
     Raises:
         Corrupt: it is not valid YAML, or not a mapping.
+        Conflicted: it has conflict markers.
     """
     from tagship.text import safe_yaml  # 20 ms, and only where there is YAML to read
 
     try:
         value = safe_yaml.values(data)
     except ValueError as error:
+        if number := conflicts.line(data):
+            raise conflicts.error(name, number) from None
         where = f", {error}" if str(error) else ""
         raise Corrupt(f"{name} is not valid YAML{where}", f"fix {name} and commit it") from None
     if value is None:

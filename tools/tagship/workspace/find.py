@@ -1,10 +1,14 @@
-"""The Source and the Host of the work tree that a folder lies in."""
+"""The Source and the Host of the work tree that contains a folder."""
 
 from pathlib import Path
 
 from tagship.errors import NotFound
 from tagship.host import journal
 from tagship.host import settings as host_settings
+from tagship.host.settings import Settings
+from tagship.progress import Tell
+from tagship.text.conflicts import Conflicted
+from tagship.workspace import checkout
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
@@ -13,19 +17,49 @@ def find(start: Path) -> tuple[Source, Host]:
     """Where versions come from, and where they go, for a folder in a work tree.
 
     Raises:
-        NotFound: there is no such folder, or not in a DVC repository.
+        NotFound: there is no such folder, or it is not in a DVC repository; or the clone has one,
+            and did not check it out.
+        Corrupt, Refused: the settings cannot be read.
     """
+    project = _project(start)
+    return _places(start, project, host_settings.read(project))
+
+
+def look(start: Path, tell: Tell) -> tuple[Source, Host]:
+    """The same for who changes nothing: a merge in params.yaml does not stop the reader.
+
+    Args:
+        start: a folder in the work tree.
+        tell: is told that there is one, and whose settings are read.
+
+    Raises:
+        NotFound, Corrupt, Refused: as for ``find``.
+    """
+    try:
+        return find(start)
+    except Conflicted as error:
+        tell(f"{error.message}: read as before the merge; nothing can be released or deployed")
+    project = _project(start)
+    return _places(start, project, host_settings.read_ours(project))
+
+
+def _project(start: Path) -> Path:
     if not start.is_dir():
         raise NotFound(f"not a folder: {start}", "give one with -C DIR")
-    project = host_settings.require_project(start)
-    settings = host_settings.read(project)
+    try:
+        return host_settings.require_project(start)
+    except NotFound as error:
+        raise checkout.why_no_project(start, error) from None
+
+
+def _places(start: Path, project: Path, settings: Settings) -> tuple[Source, Host]:
     root = project / settings.root
     source = Source(start, project, root, settings.git_remote, settings.dvc_remote)
     return source, Host(root, settings, project)
 
 
 def check_deployed(source: Source, host: Host, model: str) -> None:
-    """Refuse to act on a model of which no version ever was on this host.
+    """Refuse a model that was never deployed on this host.
 
     Raises:
         NotFound: there is no such model, with the nearest name; or it was never deployed here.

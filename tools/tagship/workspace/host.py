@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from tagship.errors import Refused
 from tagship.git import tree, worktree
@@ -22,9 +23,9 @@ class Host:
 
     Attributes:
         root: holds one folder for each model.
-        settings: of today, whatever is deployed.
-        within: the repository that ``root`` lies in, so that links in it, and a policy in it, may
-            have come with a commit.
+        settings: those in the work tree, not those of a deployed version.
+        within: the repository that contains ``root``; a link or a policy in it may come from a
+            commit.
     """
 
     root: Path
@@ -33,25 +34,31 @@ class Host:
 
     @cached_property
     def policy(self) -> "Policy":
-        """What this host demands, and signs with; none of it from the repository.
+        """What this host requires, and signs with; never read from the repository.
 
         Raises:
-            Refused: a file of it cannot be used.
+            Refused: one of its files cannot be used.
         """
         from tagship.signing import policy
 
         return policy.read(host_project.find_top(self.within))
 
+    def models_with(self, *names: str) -> set[str]:
+        """The models whose folders have something of one of these names."""
+        paths = (path for name in names for path in self.root.glob(f"*/{name}"))
+        models = (unquote(path.parent.name) for path in paths)
+        return {model for model in models if refs.is_model(model)}
+
     def store(self, model: str) -> Store:
         """The model's folder on this host.
 
         Raises:
-            Refused: on the way there Git has put a link, which leads somewhere else.
+            Refused: a part of its path is a link that Git tracks.
         """
         folder = self.root / refs.folder_name(model)
         above = folder.relative_to(self.within).parents[:-1]
         for path in (self.within / part for part in (folder.relative_to(self.within), *above)):
-            if path.is_symlink():  # one that Git does not know is the operator's: another disk, say
+            if path.is_symlink():  # an untracked one is the operator's, say to another disk
                 name = path.relative_to(self.within).as_posix()
                 if worktree.index(self.within, name).get(name) == tree.LINK:
                     raise Refused(

@@ -1,14 +1,16 @@
 """Source: where versions come from. Tags, commits, and what they say of a model."""
 
+import functools
 import os
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
-from tagship.errors import Refused
-from tagship.git import commits, tree
+from tagship.errors import Corrupt, Refused
+from tagship.git import clone, commits, tree
 from tagship.git import run as git_run
 from tagship.host import metadata
 from tagship.host.link import CURRENT, VERSIONS
@@ -18,8 +20,11 @@ from tagship.progress import Progress, silent
 from tagship.registry import artifacts, catalog, refs, tags
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
-from tagship.registry.project_files import PIPELINE_FILE
+from tagship.registry.project_files import OLD_FILE, PIPELINE_FILE
+from tagship.registry.refs import Ref
 from tagship.text import clock
+from tagship.text.conflicts import Conflicted
+from tagship.workspace import absent
 
 if TYPE_CHECKING:
     from tagship.disk.files import File
@@ -35,8 +40,8 @@ class Source:
     Attributes:
         start: a folder in the Git repository.
         project: the DVC repository that configures the cache and the remotes.
-        deployed: the folder of this work tree that deployments live in, where no model's own files
-            may lie; None for a repository in which nothing is deployed.
+        deployed: the folder of this work tree with the deployments, which may not contain a
+            model's own files; None for a repository in which nothing is deployed.
         git_remote: where tags go; None for Git's ``origin``.
         dvc_remote: where bytes go and come from; None for DVC's default.
     """
@@ -62,30 +67,57 @@ class Source:
         return tree.Blobs(self.repository)
 
     def catalog(self, model: str) -> Catalog:
-        """The model's versions, from the tags.
+        """The versions of a model, from the tags.
 
         Raises:
-            NotFound: no tag is the model's, and HEAD does not declare it.
+            NotFound: it has no tag, and HEAD does not declare it.
         """
-        versions = catalog.of(tags.read(self.repository, model), model)
+        versions = self.versions(model)
         if not versions.releases:
             self.declared(model)
         return versions
 
+    def versions(self, model: str) -> Catalog:
+        """The same, empty where no tag is the model's, declared or not."""
+        annotated, lightweight = tags.read_all(self.repository, model)
+        return catalog.of(annotated, model, lightweight)
+
     def catalogs(self) -> dict[str, Catalog]:
         """The versions of every model that has tags."""
-        return catalog.read(tags.read(self.repository))
+        return catalog.read(*tags.read_all(self.repository))
+
+    def release(self, ref: Ref) -> Release:
+        """The version that a reference names.
+
+        Raises:
+            NotFound: there is no such model or version here; with the command that fetches it.
+            Refused: it was withdrawn, or the model is deprecated.
+        """
+        return self.find(self.catalog(ref.model), ref)
+
+    def find(self, known: Catalog, ref: Ref) -> Release:
+        """``release``, where the versions were read already."""
+        return absent.find(lambda: self.clone_tags, known, ref)
+
+    def lacking(self, known: Catalog) -> tuple[str, str] | None:
+        """What this clone lacks of a model's tags, or may lack, and the command that fetches it."""
+        return absent.lacking(lambda: self.clone_tags, known)
+
+    @cached_property
+    def clone_tags(self) -> clone.Tags:
+        """What this clone has of the tags of its remotes; asked once."""
+        return clone.tags(self.repository)
 
     def snapshot(self, commit: str, model: str) -> "Snapshot":
         """The model at a commit.
 
         Raises:
             NotFound, Corrupt: as ``dvc.snapshot.snapshot``.
-            Refused: its files lie where versions are deployed.
+            Refused: its files are where versions are deployed.
         """
         from tagship.dvc import snapshot
 
-        at_commit = snapshot.snapshot(self.repository, self.blobs, commit, model)
+        at_commit = snapshot.snapshot(self.blobs, commit, model)
         for path in at_commit.artifact.paths:
             self.check_apart(model, self.repository.top / path)
         return at_commit
@@ -93,7 +125,7 @@ class Source:
     def check_apart(self, model: str, path: Path) -> None:
         """Refuse an artifact that contains the folder of its deployments, or is inside of it.
 
-        DVC empties an output before its stage writes it, and with it the live version.
+        DVC empties an output before its stage writes it, and would remove the live version.
         """
         if self.deployed is None:
             return
@@ -108,25 +140,36 @@ class Source:
     def _from_top(self, path: Path) -> str:
         return os.path.relpath(path, self.repository.top)
 
+    def unread(self, at_commit: "Snapshot") -> tuple[str, ...]:
+        """What of a model at a commit is left out, and why: in the words of a note."""
+        from tagship.dvc import metric_files
+
+        missing = metric_files.missing(at_commit, self.content(offline=True))
+        notes = (f"the metrics in {path} are not here (dvc fetch {path})" for path in missing)
+        return (*at_commit.notes, *notes)
+
     def metrics(self, at_commit: "Snapshot") -> dict[str, Any]:
         """The model's metrics at a commit."""
         from tagship.dvc import metric_files
 
         return metric_files.metrics(at_commit, self.content(offline=True))
 
-    def artifacts(self) -> dict[str, Artifact]:
-        """Every model that HEAD declares, in any folder.
+    def artifacts(self) -> dict[str, Artifact | Corrupt]:
+        """Every model that HEAD declares, in any folder; an error for an entry that is not valid.
 
         Raises:
             NotFound: the repository has no commit yet.
             Corrupt: a dvc.yaml cannot be read.
         """
+        from tagship.dvc import pipeline
+
         head = commits.commit(self.repository, "HEAD").id
-        declared: dict[str, Artifact] = {}
-        for path in tree.paths(self.repository, head):
-            folder, _, name = path.rpartition("/")
+        read = functools.partial(self.blobs.read, head)
+        declared: dict[str, Artifact | Corrupt] = {}
+        for file in self.blobs.ending(head, PIPELINE_FILE):
+            folder, _, name = file.path.rpartition("/")
             if name == PIPELINE_FILE:
-                declared.update(artifacts.parse(self.blobs.read(head, path) or b"", folder))
+                declared.update(pipeline.models(read, folder))
         return declared
 
     def declared(self, model: str) -> Artifact:
@@ -134,11 +177,32 @@ class Source:
 
         Raises:
             NotFound: it does not, with the nearest name; or the repository has no commit yet.
+            Corrupt: its entry is not valid.
         """
-        declared = self.artifacts()
-        if model not in declared:
-            raise artifacts.unknown_model(model, declared)
-        return declared[model]
+        from tagship.dvc import pipeline
+
+        head = commits.commit(self.repository, "HEAD").id
+        read = functools.partial(self.blobs.read, head)
+        known = pipeline.models(read, artifacts.pipeline_of(model)[0])
+        if model not in known:
+            artifacts.check_not_old(read(OLD_FILE), model)
+            raise artifacts.unknown_model(model, self.artifacts())
+        return artifacts.readable(known[model])
+
+    def foresee(self, releases: Iterable[Release]) -> None:
+        """Read the commits of versions that will be described, in one process."""
+        ids = [release.commit for release in releases if release.commit not in self._commits]
+        self._commits.update(commits.read(self.repository, ids))
+
+    def _commit(self, commit_id: str) -> commits.Commit:
+        if commit_id not in self._commits:
+            self._commits[commit_id] = commits.commit(self.repository, commit_id)
+        return self._commits[commit_id]
+
+    @cached_property
+    def _commits(self) -> dict[str, commits.Commit]:
+        """Commits that were read, by id: an id stands for the same commit forever."""
+        return {}
 
     def describe(
         self, release: Release, at_commit: "Snapshot", files: "tuple[File, ...]"
@@ -147,7 +211,7 @@ class Source:
         from importlib.metadata import version
 
         tag, artifact = release.tag, at_commit.artifact
-        commit = commits.commit(self.repository, release.commit)
+        commit = self._commit(release.commit)
         return Metadata(
             model=artifact.model,
             version=str(release.version),
@@ -186,18 +250,36 @@ class Source:
 
         Raises:
             Refused: DVC's configuration cannot be read, or its local part is in Git.
+            Conflicted: it has conflict markers, and not ``offline``.
         """
         from tagship.dvc.content import Content
         from tagship.dvc.remote import Remote
 
         return Content(
             self.blobs,
-            self._cache,
-            Remote(self.project, self.dvc_remote),
+            self._look_into_cache if offline else self._cache,
+            Remote(self.project, self.dvc_remote, self._within),
             incoming or self.project / ".dvc" / "tmp" / "tagship",
             progress,
             offline,
         )
+
+    @property
+    def _within(self) -> PurePosixPath:
+        """The folder of the DVC repository, from Git's top."""
+        top = self.repository.top
+        inside = self.project.is_relative_to(top)  # ``dvc init --subdir``
+        return PurePosixPath(self.project.relative_to(top).as_posix() if inside else "")
+
+    @cached_property
+    def _look_into_cache(self) -> "Cache":
+        """The cache for who changes nothing: while DVC's configuration is merged, the usual one."""
+        from tagship.dvc import cache
+
+        try:
+            return self._cache
+        except Conflicted:
+            return cache.usual(self.project)
 
     @cached_property
     def _cache(self) -> "Cache":

@@ -1,0 +1,69 @@
+"""What a clone may lack of its remote, and the command that fetches it."""
+
+from dataclasses import dataclass
+
+from tagship.errors import Unavailable
+from tagship.git import remotes, run
+from tagship.git.run import Repository
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What a clone has of the tags of its remotes.
+
+    Attributes:
+        fetch: the command that brings them; None where there is no remote.
+        are_left_out: the clone was made without them, or with few commits.
+    """
+
+    fetch: str | None
+    are_left_out: bool
+
+
+def fetch_objects(repository: Repository) -> str:
+    """The command that brings an object which a commit here refers to."""
+    if _settings(repository, r"^remote\..*\.promisor$"):
+        return run.refetch(repository.git)
+    if remotes.names(repository):
+        return "git fetch --refetch --tags; if that does not help: git fsck"
+    return "git fsck"
+
+
+def fetch_tags(repository: Repository) -> str | None:
+    """The command that brings tags from the remote, or from all of them; None without a remote."""
+    names = remotes.names(repository)
+    if not names:
+        return None
+    return "git fetch --tags" if names == ["origin"] else "git fetch --all --tags"
+
+
+def tags(repository: Repository) -> Tags:
+    """What this clone has of the tags of its remotes."""
+    fetch = fetch_tags(repository)
+    if fetch is None:
+        return Tags(None, are_left_out=False)
+    left_out = "--no-tags" in _settings(repository, r"^remote\..*\.tagopt$")
+    return Tags(fetch, left_out or is_shallow(repository))
+
+
+def is_shallow(repository: Repository) -> bool:
+    """Whether this clone has only the last commits of its branches."""
+    return run.ask(repository, "rev-parse", "--is-shallow-repository").strip() == "true"
+
+
+def has(repository: Repository, object_id: str) -> bool:
+    """Whether Git has an object, here."""
+    try:
+        run.ask(repository, "cat-file", "-e", object_id)
+    except Unavailable:
+        return False
+    return True
+
+
+def _settings(repository: Repository, pattern: str) -> list[str]:
+    """The values of the settings whose names match."""
+    try:
+        answer = run.ask(repository, "config", "--get-regexp", pattern)
+    except Unavailable:  # there are none
+        return []
+    return [line.partition(" ")[2] for line in answer.splitlines()]

@@ -1,0 +1,54 @@
+"""Versions whose tags are not in this clone as they should be, and the command that brings them."""
+
+from collections.abc import Callable
+
+from tagship.errors import NotFound
+from tagship.git.clone import Tags
+from tagship.registry.catalog import Catalog, Release
+from tagship.registry.refs import Ref, TagName, Wanted
+
+Ask = Callable[[], Tags]  # what the clone has of its remotes' tags: asked where it is needed
+
+
+def find(ask: Ask, known: Catalog, ref: Ref) -> Release:
+    """The version that a reference names.
+
+    Raises:
+        NotFound: there is no such version here, or its tag is not annotated here.
+        Refused: it was withdrawn, or the model is deprecated.
+    """
+    name = known.not_annotated(ref.wanted)
+    if name is not None:
+        raise NotFound(*_not_annotated(ask(), name))
+    try:
+        return known.find(ref)
+    except NotFound as error:
+        raise NotFound(error.message, hint(ask(), error.hint)) from None
+
+
+def hint(tags: Tags, otherwise: str) -> str:
+    """What to do where a tag is not here: fetch it, where there is a remote."""
+    return f"{tags.fetch}; or: {otherwise}" if tags.fetch else otherwise
+
+
+def lacking(ask: Ask, known: Catalog) -> tuple[str, str] | None:
+    """What this clone lacks of a model's tags, or may lack, and the command; None if nothing."""
+    name = known.not_annotated(Wanted())
+    if name is not None:
+        return _not_annotated(ask(), name)
+    if known.releases:
+        return None
+    tags = ask()
+    if tags.are_left_out and tags.fetch:
+        return "this clone was made without tags", tags.fetch
+    return "nothing is released yet", hint(tags, f"tagship release {known.model}")
+
+
+def _not_annotated(tags: Tags, name: TagName) -> tuple[str, str]:
+    again = f"tagship release {name.model}"
+    return (
+        f"the tag {name} is here, but not as an annotated tag",
+        f"{tags.fetch} --force; if it is not annotated there either: {again}"
+        if tags.fetch
+        else again,
+    )
