@@ -31,7 +31,7 @@ DEPLOYED = (
 REMOTE = "[core]\n    remote = store\n['remote \"store\"']\n    url = ../../dvc-remote\n"
 PERSON = "Ada <ada@example.com>"
 # What the commits of tagged versions have of a model, beside dvc.yaml: a .dvc file and metrics;
-# nothing; the file or a folder itself and metrics, in Git; two stages, of one dvc.lock, and metrics.
+# nothing; the file or a folder itself and metrics, in Git; two stages of one dvc.lock, and metrics.
 DVC_FILE, NOTHING, GIT_FILE, GIT_FOLDER = "dvc", "nothing", "git file", "git folder"
 STAGES = "stages"
 

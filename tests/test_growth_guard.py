@@ -58,7 +58,7 @@ atexit.register(write)
 if sys.argv.pop(1) == "questions":
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     from git import Git
-    from tagship.git import tree
+    from tagship.git import batch
     from tagship.text import safe_yaml
     def counted(what, asked):
         def ask(*arguments):
@@ -67,7 +67,10 @@ if sys.argv.pop(1) == "questions":
         return ask
     for name in ("stream_object_data", "get_object_header"):
         setattr(Git, name, counted("questions", getattr(Git, name)))
-    tree._Batch._ask = counted("questions", tree._Batch._ask)
+    def ask(process, names, asked=batch.Batch._ask):
+        seen["questions"] += len(names)
+        return asked(process, names)
+    batch.Batch._ask = ask
     def parse(data, *rest, asked=safe_yaml._parse):
         seen["parsed"] += len(data)
         return asked(data, *rest)
@@ -400,7 +403,8 @@ def test_what_a_command_over_all_models_costs_grows_as_the_models_do(
     costs: Callable[[str], list[Costs]], layout: str, command: str, what: str
 ) -> None:
     few, more, many = (getattr(one[command], what) for one in costs(layout))
-    assert many - more <= 2 * (more - few)  # from 4 to 8 models, and from 8 to 16
+    wider = 1.05 if what == "parsed" else 1  # model-10 is a letter more than model-9
+    assert many - more <= 2 * wider * (more - few)  # from 4 to 8 models, and from 8 to 16
 
 
 @pytest.mark.parametrize(("dimension", "command"), pairs("modules"))

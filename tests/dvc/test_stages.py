@@ -53,7 +53,10 @@ def test_paths_are_from_the_top_and_commands_are_lines() -> None:
 
 
 def test_the_makers_of_a_model_come_first_things_first() -> None:
-    assert [stage.name for stage in stages.makers([_read()], "out/model.bin")] == ["prepare", "train"]
+    assert [stage.name for stage in stages.makers([_read()], "out/model.bin")] == [
+        "prepare",
+        "train",
+    ]
 
 
 def test_related_are_the_makers_and_those_that_judge_and_no_others() -> None:
