@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.timing import Failed, feed, tell
 from tagship.disk import atomic
 from tagship.git import run
-from tagship.host import history, journal
+from tagship.host import actions, history, journal
 from tagship.host.history import Event
 from tagship.host.store import PRIVATE
 from tagship.text import clock
@@ -389,7 +389,7 @@ def _event(model: str, number: int) -> Event:
         seq=number + 1,
         id=identity,
         at=clock.stamp(at),
-        action=history.DEPLOY,
+        action=actions.DEPLOY,
         status=history.SUCCEEDED,
         model=model,
         version=version,

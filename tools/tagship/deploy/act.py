@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tagship.disk import capacity
 from tagship.errors import Interrupted, SelfTestFailed, TagshipError, Unavailable
-from tagship.host import history, installed, journal, process
+from tagship.host import actions, history, installed, journal, process
 from tagship.host.history import Event, Place
 from tagship.host.journal import Intent, Past
 from tagship.host.link import LinkState
@@ -263,14 +263,14 @@ class Switch:
         The version is rejected: no rollback returns to it unasked.
         """
         store, event, back = self.act.store, self.event, self.event.previous
-        rejected = event_of_now(past, history.REJECT, event.model, place=self.place, reason=message)
+        rejected = event_of_now(past, actions.REJECT, event.model, place=self.place, reason=message)
         if back is None or back.directory not in store.directories():
             store.unlink()
             self.act.record(rejected)
             return "nothing is live now"
         reason = f"{event.version} failed its check once it was live"
         again = event_of_now(
-            past, history.ROLLBACK, event.model, place=back, reason=reason, taken=[rejected.id]
+            past, actions.ROLLBACK, event.model, place=back, reason=reason, taken=[rejected.id]
         )
         again = replace(again, previous=self.place)
         store.open_intent({"event": again.to_json(), "creates": False})
@@ -423,7 +423,7 @@ def _takes_back(store: Store, past: Past, event: Event, place: Place) -> bool:
     last, live = past[-1] if past else None, store.link().directory
     return (
         last is not None
-        and last.action == history.REJECT
+        and last.action == actions.REJECT
         and last.place is not None
         and last.place == event.previous
         and last.place.directory == live
