@@ -337,3 +337,17 @@ def test_the_latest_version_is_not_an_older_one_where_its_tag_is_lightweight(at:
             "git fetch --tags --force; if it is not annotated there either: tagship release churn",
         )
     assert bench.cli("deploy", "churn@1.0", "--yes").code == 0
+
+
+def test_where_the_remote_may_have_later_versions_nothing_to_do_says_so(at: Workbench) -> None:
+    bench = full(at)
+    assert bench.cli("deploy", "churn", "--yes").code == 0
+    bench.git("remote", "set-url", "origin", "/gone")  # no remote is asked
+    line = "churn 1.1.0 is live and intact: nothing to do"
+    fetch = ", as far as this clone knows (to update it: git fetch --tags)"
+    for command in ("deploy churn --yes", "deploy churn --dry-run", "deploy churn@1 --yes"):
+        assert bench.cli(*command.split()) == Result(0, f"{line}{fetch}\n", "")
+    assert bench.cli("deploy", "churn@1.1.0", "--yes") == Result(0, f"{line}\n", "")
+    assert "clone" not in bench.cli("deploy", "churn", "--yes", "--json").out
+    bench.git("remote", "remove", "origin")
+    assert bench.cli("deploy", "churn", "--yes") == Result(0, f"{line}\n", "")
