@@ -250,8 +250,9 @@ def _versions(
         return [], (
             "the model is not declared and has no tags in this clone; only its history is here",
         )
+    notes: list[str] = []
     try:
-        return listing.rows(source, store, known), ()
+        return listing.rows(source, store, known, notes.append), tuple(notes)
     except Corrupt as error:
         return [], (_in_folder(store, f"{error.message}: {error.hint}"),)
 
