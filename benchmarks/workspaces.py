@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.timing import Failed, feed, tell
 from tagship.disk import atomic
 from tagship.git import run
-from tagship.host import history, journal
+from tagship.host import actions, history, journal
 from tagship.host.history import Event
 from tagship.host.store import PRIVATE
 from tagship.text import clock
@@ -31,8 +31,9 @@ DEPLOYED = (
 REMOTE = "[core]\n    remote = store\n['remote \"store\"']\n    url = ../../dvc-remote\n"
 PERSON = "Ada <ada@example.com>"
 # What the commits of tagged versions have of a model, beside dvc.yaml: a .dvc file and metrics;
-# nothing; the file or a folder itself and metrics, in Git.
+# nothing; the file or a folder itself and metrics, in Git; two stages of one dvc.lock, and metrics.
 DVC_FILE, NOTHING, GIT_FILE, GIT_FOLDER = "dvc", "nothing", "git file", "git folder"
+STAGES = "stages"
 
 
 @contextlib.contextmanager
@@ -118,6 +119,27 @@ def declaration(paths: Mapping[str, str]) -> str:
     return f"artifacts:\n{artifacts}metrics:\n{metrics}"
 
 
+def stages(models: Sequence[str]) -> str:
+    """A dvc.yaml in which every model has a stage that makes it, and one that evaluates it."""
+    return json.dumps(
+        {
+            "artifacts": {name: {"path": _path(name)} for name in models},
+            "stages": {
+                stage: entry
+                for name in models
+                for stage, entry in {
+                    f"train-{name}": {"cmd": "train", "outs": [_path(name)]},
+                    f"evaluate-{name}": {
+                        "cmd": "evaluate",
+                        "deps": [_path(name)],
+                        "metrics": [{f"models/{name}/metrics.json": {"cache": False}}],
+                    },
+                }.items()
+            },
+        }
+    )
+
+
 @dataclass(frozen=True)
 class Tagged:
     """A repository with many versions of small models; ``origin`` has all of its tags."""
@@ -181,7 +203,8 @@ def tagged(
     with (repo / ".gitignore").open("a", encoding="utf-8") as rules:
         rules.write("model.bin\n")
     own = [".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"]
-    declared = pipeline or declaration({name: _path(name) for name in names})
+    paths = {name: _path(name) for name in names}
+    declared = pipeline or (stages(names) if kept == STAGES else declaration(paths))
     (repo / "dvc.yaml").write_text(declared, encoding="utf-8")
     history_of_git = _history(repo, names, versions, [*own, "dvc.yaml"], kept, by_gto=by_gto)
     feed(repo, history_of_git, "git", "fast-import", "--quiet")
@@ -220,10 +243,12 @@ def _history(
             data = _content(name, number)
             if kept == DVC_FILE:
                 yield _file(f"{_path(name)}.dvc", _track(repo, data))
-            else:
+            elif kept != STAGES:
                 path = _path(name) if kept == GIT_FILE else f"{_path(name)}/weights"
                 yield _file(path, data)
             yield _file(f"models/{name}/metrics.json", json.dumps(_metrics(number)).encode())
+        if kept == STAGES:
+            yield _file("dvc.lock", _lock(repo, names, number))
         yield b"\n"
         for name in names:
             size = len(_content(name, number))
@@ -235,6 +260,19 @@ def _history(
             )
             yield f"tag {name}@v1.{number}.0\nfrom :{number + 1}\ntagger {person}".encode()
             yield _data(message.encode())
+
+
+def _lock(repo: Path, names: Sequence[str], number: int) -> bytes:
+    """The dvc.lock of ``stages``, whose models are put into the cache and the remote."""
+    ran: dict[str, dict[str, object]] = {}
+    for name in names:
+        data = _content(name, number)
+        _track(repo, data)
+        model = {"path": _path(name), "hash": "md5", "md5": _md5(data), "size": len(data)}
+        metrics = {"path": f"models/{name}/metrics.json", "hash": "md5", "md5": _md5(b"metrics")}
+        ran[f"train-{name}"] = {"cmd": "train", "outs": [model]}
+        ran[f"evaluate-{name}"] = {"cmd": "evaluate", "deps": [model], "outs": [metrics]}
+    return json.dumps({"schema": "2.0", "stages": ran}).encode()
 
 
 def _metrics(number: int) -> dict[str, float]:
@@ -351,7 +389,7 @@ def _event(model: str, number: int) -> Event:
         seq=number + 1,
         id=identity,
         at=clock.stamp(at),
-        action=history.DEPLOY,
+        action=actions.DEPLOY,
         status=history.SUCCEEDED,
         model=model,
         version=version,

@@ -162,7 +162,8 @@ def test_a_deregistered_version_is_not_offered(shipped: Workbench) -> None:
             "churn 1.1.0 was deregistered",
             "release a new version: tagship release churn",
         )
-    message = "churn 1.0.0 is live and intact: nothing to do\n"
+    message = "churn 1.0.0 is live and intact: nothing to do, as far as this clone knows"
+    message += " (to update it: git fetch --tags)\n"
     assert shipped.cli("deploy", "churn") == Result(0, message, "")
 
 

@@ -337,3 +337,55 @@ def test_the_latest_version_is_not_an_older_one_where_its_tag_is_lightweight(at:
             "git fetch --tags --force; if it is not annotated there either: tagship release churn",
         )
     assert bench.cli("deploy", "churn@1.0", "--yes").code == 0
+
+
+def test_where_the_remote_may_have_later_versions_nothing_to_do_says_so(at: Workbench) -> None:
+    bench = full(at)
+    assert bench.cli("deploy", "churn", "--yes").code == 0
+    bench.git("remote", "set-url", "origin", "/gone")  # no remote is asked
+    line = "churn 1.1.0 is live and intact: nothing to do"
+    fetch = ", as far as this clone knows (to update it: git fetch --tags)"
+    for command in ("deploy churn --yes", "deploy churn --dry-run", "deploy churn@1 --yes"):
+        assert bench.cli(*command.split()) == Result(0, f"{line}{fetch}\n", "")
+    assert bench.cli("deploy", "churn@1.1.0", "--yes") == Result(0, f"{line}\n", "")
+    assert "clone" not in bench.cli("deploy", "churn", "--yes", "--json").out
+    bench.git("remote", "remove", "origin")
+    assert bench.cli("deploy", "churn", "--yes") == Result(0, f"{line}\n", "")
+
+
+@pytest.fixture
+def by_gto(at: Workbench) -> Workbench:
+    """The origin has tags of GTO's alone, and the dvc.yaml of the first version is no YAML."""
+    ours = full(at)
+    (ours.repo / "dvc.yaml").write_text("artifacts: [\n")
+    ours.commit()
+    ours.git("tag", "--annotate", "--message=Registering", "churn@v0.1.0")
+    for version in ("1.0.0", "1.1.0"):
+        name = f"churn@v{version}"
+        ours.git("tag", "--force", "--annotate", "--message=Registering", name, f"{name}^{{}}")
+    ours.git("push", "--quiet", "--force", "--tags")
+    return ours
+
+
+@pytest.mark.parametrize(("partial", "others"), [("blob:none", 1), ("tree:0", 2)])
+def test_metrics_that_a_partial_clone_cannot_fetch_are_told_once(
+    by_gto: Workbench, partial: str, others: int
+) -> None:
+    bench = clone(by_gto, f"--filter={partial}", name="partial")
+    whole = by_gto.cli("list", "churn")
+    assert whole.err == ""
+    bench.git("remote", "set-url", "origin", "file:///gone")
+    shown = bench.cli("list", "churn")
+    assert shown.code == 0
+    assert shown.err.startswith(
+        f"note: churn: size and metrics of 0.1.0 and {others} more cannot be read: "
+        "this partial clone lacks an object: "
+    )
+    assert shown.err.endswith(": git fetch --refetch --no-filter --tags\n")
+    assert shown.err.count("note:") == 1
+    assert whole.out.count("accuracy") == 2
+    assert shown.out.count("accuracy") == 2 - others
+    assert bench.cli("list", "churn", "--json").err == shown.err
+    bench.git("remote", "set-url", "origin", f"file://{bench.repo.parent}/origin.git")
+    bench.git("fetch", "--quiet", "--refetch", "--no-filter", "--tags")
+    assert bench.cli("list", "churn") == whole

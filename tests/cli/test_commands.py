@@ -9,8 +9,8 @@ import pytest
 from tagship.cli import main
 from tagship.cli.completion import SHELLS
 from tagship.export.formats import FORMATS
-from tagship.host.history import ACTIONS
-from tagship.release.publish import BUMPS
+from tagship.host.actions import ACTIONS
+from tagship.registry.refs import BUMPS
 
 FOLDER = Path(main.__file__).parent
 

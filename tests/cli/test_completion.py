@@ -78,6 +78,28 @@ def test_the_tab_key_imports_neither_git_nor_yaml(released: Workbench) -> None:
         assert result.stdout.endswith("\n[]\n")
 
 
+@pytest.mark.parametrize("words", ["tagship history m --action ", "tagship release m --bump "])
+def test_the_words_of_an_option_are_completed_from_a_light_module(
+    words: str, tmp_path: Path
+) -> None:
+    code = (
+        "import sys, contextlib; from tagship.cli.main import main\n"
+        "sys.argv = ['tagship']\n"
+        "with contextlib.suppress(SystemExit):\n    main()\n"
+        "print([name for name in sorted(sys.modules) if name.startswith('tagship.')])\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True,
+        env={**os.environ, "_TAGSHIP_COMPLETE": "bash_complete", "COMP_WORDS": words,
+             "COMP_CWORD": "4"},
+    )  # fmt: skip
+    *answers, modules = result.stdout.splitlines()
+    assert all(answer.startswith("plain,") for answer in answers) and len(answers) >= 3
+    for heavy in ("release", "dvc", "git", "workspace", "deploy"):
+        assert f"'tagship.{heavy}" not in modules
+    assert "tagship.host.history" not in modules
+
+
 def test_a_folder_whose_name_a_shell_would_run_is_no_model(released: Workbench) -> None:
     for name in ("$(touch PWNED)", "a;b", "x`y`", "line\nbreak"):
         (released.repo / "models" / name / "versions").mkdir(parents=True)

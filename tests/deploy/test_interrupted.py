@@ -205,8 +205,11 @@ def test_a_cleanup_that_is_not_wanted_removes_nothing(shipped: Workbench) -> Non
 
 
 def test_what_is_live_is_not_asked_for(shipped: Workbench) -> None:
-    message = "churn 1.1.0 is live and intact: nothing to do\n"
-    for command in ("deploy churn", "rollback churn --to 1.1.0"):
+    line = "churn 1.1.0 is live and intact: nothing to do"
+    fetch = ", as far as this clone knows (to\n    update it: git fetch --tags)"
+    for command, message in (
+        ("deploy churn", f"{line}{fetch}\n"), ("rollback churn --to 1.1.0", f"{line}\n"),
+    ):  # fmt: skip
         assert at_terminal(shipped, command, ASKED, b"n\r") == (0, message)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tagship.deploy import act
-from tagship.host import history, journal, process
+from tagship.host import actions, history, journal, process
 from tagship.host.history import Event
 from tagship.host.journal import Past
 from tagship.host.store import Store
@@ -175,8 +175,8 @@ def test_killed_while_a_rejected_version_is_taken_back_the_next_command_takes_it
 ) -> None:
     store = shipped.store
     first, second = journal.events(store)
-    rejected = replace(second, id="20261120_120008", action=history.REJECT)
-    back = replace(first, id="20261120_120009", action=history.ROLLBACK, previous=second.place)
+    rejected = replace(second, id="20261120_120008", action=actions.REJECT)
+    back = replace(first, id="20261120_120009", action=actions.ROLLBACK, previous=second.place)
     store.open_intent({"event": back.to_json(), "creates": False})
     journal.record(store, rejected)
     result = shipped.cli("cleanup", "churn", "--keep", "1000", "--yes")

@@ -17,7 +17,7 @@ import tagship
 from tagship.deploy import act
 from tagship.disk import atomic
 from tagship.errors import Refused
-from tagship.host import history, journal
+from tagship.host import actions, history, journal
 from tagship.text import words
 from tests import workbench
 from tests.workbench import MODEL, PATH, Result, Workbench
@@ -378,7 +378,7 @@ def _intent(bench: Workbench) -> None:
     """The intent of an undeploy that was killed."""
     last = bench.manager.get_deployment_history()[-1]
     event = replace(
-        last, id="20261120_120009", action=history.UNDEPLOY, version=None, tag=None,
+        last, id="20261120_120009", action=actions.UNDEPLOY, version=None, tag=None,
         tag_object=None, commit=None, directory=None, previous=last.place,
     )  # fmt: skip
     bench.store.open_intent({"event": event.to_json(), "creates": False})

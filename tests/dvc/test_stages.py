@@ -1,5 +1,8 @@
 """The stages of dvc.lock: values from text, and which of them made or judge a model."""
 
+import json
+import sys
+
 import pytest
 
 from tagship import Corrupt
@@ -28,11 +31,11 @@ stages:
 """
 
 
-def _read() -> list[stages.Stage]:
+def _read() -> stages.Stages:
     return _stages("dvc.lock", LOCK, YAML)
 
 
-def _stages(name: str, lock: bytes, declared: bytes) -> list[stages.Stage]:
+def _stages(name: str, lock: bytes, declared: bytes) -> stages.Stages:
     """The stages of a lock, with a dvc.yaml beside it."""
     folder = name.rpartition("/")[0]
     return stages.read(name, lock, pipeline.at(lambda _: declared, folder))
@@ -50,19 +53,22 @@ def test_paths_are_from_the_top_and_commands_are_lines() -> None:
 
 
 def test_the_makers_of_a_model_come_first_things_first() -> None:
-    assert [stage.name for stage in stages.makers(_read(), "out/model.bin")] == ["prepare", "train"]
+    assert [stage.name for stage in stages.makers([_read()], "out/model.bin")] == [
+        "prepare",
+        "train",
+    ]
 
 
 def test_related_are_the_makers_and_those_that_judge_and_no_others() -> None:
-    found = [stage.name for stage in stages.related(_read(), "out/model.bin")]
+    found = [stage.name for stage in stages.related([_read()], "out/model.bin")]
     assert found == ["prepare", "train", "evaluate"]
 
 
 def test_a_file_in_an_output_is_written_by_its_stage() -> None:
-    written = stages.writer(_read(), "work/clean/part-1.csv")
+    written = stages.writer([_read()], "work/clean/part-1.csv")
     assert written is not None
     assert (written[0].name, written[1]) == ("prepare", "work/clean")
-    assert stages.writer(_read(), "work/cleaner") is None
+    assert stages.writer([_read()], "work/cleaner") is None
 
 
 def test_stages_in_a_circle_end() -> None:
@@ -72,7 +78,7 @@ stages:
   b: {cmd: b, deps: [{path: x, md5: bb}], outs: [{path: y, md5: aa}]}
 """
     declared = b"stages: {a: {cmd: a}, b: {cmd: b}}"
-    found = stages.makers(_stages("dvc.lock", lock, declared), "x")
+    found = stages.makers([_stages("dvc.lock", lock, declared)], "x")
     assert sorted(stage.name for stage in found) == ["a", "b"]
 
 
@@ -108,3 +114,51 @@ stages:
     )
     assert many.plots == (("sub/d.csv", {"y": "v"}),)
     assert "plots" not in train.to_json()
+
+
+def _many(count: int) -> tuple[stages.Stages, list[str]]:
+    """``count`` models, each with a stage that makes it from what all share, and one after it."""
+    names = [f"m{number}" for number in range(count)]
+    each = [
+        (f"train-{name}", ["raw/all.csv", f"raw/{name}"], f"models/{name}/model.bin")
+        for name in names
+    ] + [
+        (f"evaluate-{name}", [f"models/{name}"], f"models/{name}.json") for name in names
+    ]  # fmt: skip
+    entries = {
+        stage: {
+            "cmd": stage,
+            "deps": [{"path": dep, "md5": "aa"} for dep in deps],
+            "outs": [{"path": out, "md5": "bb"}],
+        }
+        for stage, deps, out in each
+    }
+    lock = json.dumps({"stages": entries}).encode()
+    declared = json.dumps({"stages": {stage: {"cmd": stage} for stage in entries}}).encode()
+    return _stages("dvc.lock", lock, declared), [f"models/{name}/model.bin" for name in names]
+
+
+def _calls(count: int) -> int:
+    """How many functions are called to find the makers of ``count`` models, and what evaluates."""
+    recorded, paths = _many(count)
+    calls = 0
+
+    def note(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(note)
+    try:
+        related = [stages.related([recorded], path) for path in paths]
+    finally:
+        sys.setprofile(None)
+    assert [len(stages_of_model) for stages_of_model in related] == [2] * count
+    return calls
+
+
+def test_the_stages_of_all_models_are_found_at_a_cost_that_grows_as_the_models_do() -> None:
+    assert _calls(80) <= 2.2 * _calls(40)
+
+
+def test_a_path_from_two_slashes_ends() -> None:
+    assert stages.parents("//host/a/b") == ["//host/a", "//host"]

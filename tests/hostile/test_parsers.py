@@ -104,8 +104,8 @@ def test_dvc_yaml_params_yaml_dvc_lock(data: bytes) -> None:
 def test_a_dvc_lock_and_a_dvc_file_of_the_right_form(content: Any, outs: Any) -> None:
     lock = {"stages": {"a": {**content, "outs": outs}}}
     for stage in _told(stages.read, "dvc.lock", _dump(lock), b"stages: {a: {}}") or ():
-        stages.makers([stage], "model.bin")
-        stages.related([stage], "model.bin")
+        stages.makers([stages.Stages([stage])], "model.bin")
+        stages.related([stages.Stages([stage])], "model.bin")
         for path, out in stage.outs.items():
             if out.get("md5"):
                 _told(pointers._dvc_out, path, path, out, "dvc.lock", "a")

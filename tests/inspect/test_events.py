@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tagship.errors import Corrupt, InvalidName
-from tagship.host import history
+from tagship.host import actions, history
 from tagship.host.history import Event, Place
 from tagship.text import clock
 from tests.workbench import Workbench
@@ -161,7 +161,7 @@ def test_a_version_is_not_taken_where_it_would_mean_nothing(
 
 def test_the_actions_of_the_command_line_are_those_of_the_history(shipped: Workbench) -> None:
     error = shipped.cli("history", "churn", "--action", "delete").err
-    assert error.endswith(f" is not one of {', '.join(map(repr, history.ACTIONS))}.\n")
+    assert error.endswith(f" is not one of {', '.join(map(repr, actions.ACTIONS))}.\n")
 
 
 @pytest.fixture

@@ -45,25 +45,30 @@ def command(
     """
     manager = session.manager(model)
     if dry_run:
-        done = manager.cleanup_old_versions(keep, dry_run=True)
+        cleanup = manager.cleanup_old_versions(keep, dry_run=True)
     else:
         plan = None
         if not yes:
             plan = manager.cleanup_old_versions(keep, dry_run=True)
             output.confirm(f"{output.tabbed(looks(plan)[1])}\n{summary(plan)}", err=as_json)
-        done = manager.cleanup_old_versions(keep, plan=plan, reason=reason, wait=wait)
-    output.warn(done.repaired)
-    output.show_table(done, as_json, looks)
+        cleanup = manager.cleanup_old_versions(keep, plan=plan, reason=reason, wait=wait)
+    output.warn(cleanup.repaired)
+    output.show_table(cleanup, as_json, looks)
     if not as_json:
-        output.echo(summary(done))
+        output.echo(summary(cleanup))
 
 
 def looks(cleanup: "Cleanup") -> output.Table:
     """A row for each directory: whether it stays, and why."""
     goes = "would go" if cleanup.dry_run else "removed"
     table = [
-        (one.directory, "stays" if one.keep else goes, one.why, words.size(one.size))
-        for one in cleanup.verdicts
+        (
+            verdict.directory,
+            "stays" if verdict.keep else goes,
+            verdict.why,
+            words.size(verdict.size),
+        )
+        for verdict in cleanup.verdicts
     ]
     return ("DIRECTORY", "", "WHY", "SIZE"), table
 

@@ -20,6 +20,7 @@ from tagship.text import words
 if TYPE_CHECKING:
     from tagship.deploy.act import Outcome
     from tagship.deploy.plan import Plan
+    from tagship.manager.model import ModelVersionManager
     from tagship.registry.refs import Ref
 
 
@@ -48,26 +49,35 @@ def command(
     if dry_run or not yes:
         plan = manager.plan(ref)
         if dry_run:
-            return output.show(plan, as_json, plan_looks(plan, again=force))
+            fetch = _fetch(manager, ref) if plan.live else None
+            return output.show(plan, as_json, plan_looks(plan, again=force, fetch=fetch))
         if not plan.live or force:
             output.confirm(plan_looks(plan), err=as_json)
         version = plan.version  # as it was shown, even if another one was released since
     outcome = manager.deploy(version, force=force, smoke_test=smoke_test, reason=reason, wait=wait)
     output.warn((*outcome.repaired, *outcome.warnings))
-    return output.show(outcome, as_json, looks(outcome))
+    fetch = _fetch(manager, ref) if outcome.event is None else None
+    return output.show(outcome, as_json, looks(outcome, fetch))
 
 
-def looks(outcome: "Outcome") -> str:
-    """What a deploy or a rollback did, and the state after it."""
+def _fetch(manager: "ModelVersionManager", ref: "Ref") -> str | None:
+    """The command that brings later versions which ``ref`` may mean; None if there is no remote."""
+    return manager.source.clone_tags.fetch if ref.wanted.exact is None else None
+
+
+def looks(outcome: "Outcome", fetch: str | None = None) -> str:
+    """What a deploy or a rollback did, and the state after it; ``fetch``: for later versions."""
     from tagship.manager import summary
 
-    return output.text(summary.lines(outcome))
+    return output.text(summary.lines(outcome, fetch))
 
 
-def plan_looks(plan: "Plan", *, again: bool = False) -> str:
+def plan_looks(plan: "Plan", *, again: bool = False, fetch: str | None = None) -> str:
     """What a deploy would change; ``again``: also where the version is live."""
     if plan.live and not again:
-        return f"{plan.model} {plan.version} is live and intact: nothing to do"
+        from tagship.manager import summary
+
+        return summary.nothing_to_do(plan.model, plan.version, fetch)
     source = plan.source.version if plan.source else "nothing"
     lines = [f"{plan.model}: {source} -> {plan.version}"]
     if plan.commits is not None:

@@ -23,18 +23,18 @@ def command(session: Session, model: str | None, as_json: bool) -> None:
 
     Example: tagship status ml_model
     """
-    found = session.workspace().status(None if model is None else [model])
-    values = [{**output.plain(one), "state": output.plain(one.state)} for one in found]
-    output.show(values, as_json, looks(found))
-    raise SystemExit(max((int(one.state) for one in found), default=0))
+    rows = session.workspace().status(None if model is None else [model])
+    values = [{**output.plain(row), "state": output.plain(row.state)} for row in rows]
+    output.show(values, as_json, looks(rows))
+    raise SystemExit(max((int(row.state) for row in rows), default=0))
 
 
-def looks(found: Sequence["Status"]) -> str:
+def looks(rows: Sequence["Status"]) -> str:
     """A line for each model, and two for each finding."""
     lines = []
-    for one in found:
-        state = one.state.name.lower().replace("_", " ")
-        lines.append(f"{one.model}: {state}, live {one.live or '-'}, latest {one.latest or '-'}")
-        for finding in one.findings:
+    for row in rows:
+        state = row.state.name.lower().replace("_", " ")
+        lines.append(f"{row.model}: {state}, live {row.live or '-'}, latest {row.latest or '-'}")
+        for finding in row.findings:
             lines += [f"  {finding.what}", f"    fix: {finding.fix}"]
     return output.text(lines) or "no models are declared: tagship init --model NAME --path PATH"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tagship.disk import capacity
 from tagship.errors import Interrupted, SelfTestFailed, TagshipError, Unavailable
-from tagship.host import history, installed, journal, process
+from tagship.host import actions, history, installed, journal, process
 from tagship.host.history import Event, Place
 from tagship.host.journal import Intent, Past
 from tagship.host.link import LinkState
@@ -106,11 +106,11 @@ class Act:
         action: str,
         place: Place | None = None,
         reason: str | None = None,
-        taken: Iterable[str] = (),
+        ids: Iterable[str] = (),
     ) -> Event:
         """An event of now, of an id that is not taken; it has no ``seq`` yet."""
         reason = self.options.reason if reason is None else reason
-        return event_of_now(self.past, action, self.model, place=place, reason=reason, taken=taken)
+        return event_of_now(self.past, action, self.model, place=place, reason=reason, ids=ids)
 
     def record(self, *events: Event) -> Past:
         """Append to the history, durably."""
@@ -143,7 +143,7 @@ class Act:
         ids = [history.id_of(name) for name in self.store.directories()]
         return replace(
             event_of_now(
-                self.past, action, self.model, reason=self.options.reason, taken=ids
+                self.past, action, self.model, reason=self.options.reason, ids=ids
             ),
             previous=self.live,
         )  # fmt: skip
@@ -263,14 +263,14 @@ class Switch:
         The version is rejected: no rollback returns to it unasked.
         """
         store, event, back = self.act.store, self.event, self.event.previous
-        rejected = event_of_now(past, history.REJECT, event.model, place=self.place, reason=message)
+        rejected = event_of_now(past, actions.REJECT, event.model, place=self.place, reason=message)
         if back is None or back.directory not in store.directories():
             store.unlink()
             self.act.record(rejected)
             return "nothing is live now"
         reason = f"{event.version} failed its check once it was live"
         again = event_of_now(
-            past, history.ROLLBACK, event.model, place=back, reason=reason, taken=[rejected.id]
+            past, actions.ROLLBACK, event.model, place=back, reason=reason, ids=[rejected.id]
         )
         again = replace(again, previous=self.place)
         store.open_intent({"event": again.to_json(), "creates": False})
@@ -363,8 +363,8 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
         repaired.append(f"removed leftover files: {', '.join(left)}")
     if repaired:  # in one step: a recovery that is cut short is told by the next one
         reason = "; ".join(repaired)
-        taken = [event.id for event in events]
-        events.append(event_of_now(past, "recover", model, reason=reason, taken=taken))
+        ids = [event.id for event in events]
+        events.append(event_of_now(past, "recover", model, reason=reason, ids=ids))
         try:
             journal.record(store, *events)
         except OSError as error:
@@ -423,7 +423,7 @@ def _takes_back(store: Store, past: Past, event: Event, place: Place) -> bool:
     last, live = past[-1] if past else None, store.link().directory
     return (
         last is not None
-        and last.action == history.REJECT
+        and last.action == actions.REJECT
         and last.place is not None
         and last.place == event.previous
         and last.place.directory == live
@@ -438,10 +438,10 @@ def event_of_now(
     *,
     place: Place | None = None,
     reason: str | None = None,
-    taken: Iterable[str] = (),
+    ids: Iterable[str] = (),
 ) -> Event:
     """An event of now, of an id that is neither in the past nor taken; it has no ``seq`` yet."""
-    now, others = clock.now(), set(taken)
+    now, others = clock.now(), set(ids)
     return Event(
         seq=0,
         id=history.next_id(now, lambda identity: identity in others or past.has(identity)),

@@ -76,10 +76,10 @@ def decide(
         keep: how many good versions stay, the live one among them; 0: only those with a reason of
             their own.
     """
-    told = {event.directory for event in events}
+    mentioned = {event.directory for event in events}
     # what a lost history does not mention was good when it was deployed
     ours = [place for place in places if history.is_directory(place.directory)]
-    good = [place for place in ours if place.directory not in told]
+    good = [place for place in ours if place.directory not in mentioned]
     good += [place for place in history.deployed(events) if place in places]
     newest = _newest(good, keep)
     pins, opened = set(pinned), set(open_directories)
@@ -170,7 +170,7 @@ def _record(deed: Act, gone: Sequence[Verdict]) -> None:
     events: list[Event] = []
     for verdict in gone:
         place, reason = Place(verdict.version, verdict.directory), deed.options.reason
-        events.append(deed.event("cleanup", place, reason or verdict.why, taken=ids))
+        events.append(deed.event("cleanup", place, reason or verdict.why, ids=ids))
         ids.append(events[-1].id)
     try:
         deed.record(*events)
@@ -222,8 +222,8 @@ def unpin(store: Store, ref: Ref, options: Options) -> Pinned:
     model = ref.model
     pinned = ref.wanted.select(Version.parse(version) for version in store.pins())
     if pinned is None:
-        wanted = str(ref.wanted).lstrip("@")
-        raise NotFound(f"{model} {wanted} is not pinned", f"tagship list {model}")
+        text = str(ref.wanted).lstrip("@")
+        raise NotFound(f"{model} {text} is not pinned", f"tagship list {model}")
     version = str(pinned)
     with act.begin(store, model, f"unpin of {model}@{version}", options) as deed:
         pins = store.pins()

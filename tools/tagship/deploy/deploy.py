@@ -5,7 +5,7 @@ from functools import partial
 from tagship.deploy import act, plan
 from tagship.deploy.act import PLAIN, Options, Outcome
 from tagship.errors import Corrupt
-from tagship.host import history, installed, metadata
+from tagship.host import actions, history, installed, metadata
 from tagship.host.settings import Settings
 from tagship.host.store import Store
 from tagship.registry.refs import Ref, Wanted
@@ -32,7 +32,7 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
         signer = plan.check_tag(host.policy, source.repository, deed.past, release)
         if deed.live and not options.force and plan.is_live(store, release, options.progress):
             return deed.nothing_to_do(deed.live)
-        switch = deed.switch_to_new(history.DEPLOY, release)
+        switch = deed.switch_to_new(actions.DEPLOY, release)
         with switch.recorded():
             report = checkout.check_out(source, host, switch, release, at_commit, signer)
         return switch.go_live(partial(_check_live, store, switch.place, host.settings), report)
@@ -69,14 +69,14 @@ def rollback(
             release = source.release(Ref(model, Wanted.parse(target.version, model)))
             signer = plan.check_tag(host.policy, source.repository, deed.past, release)
             at_commit = source.snapshot(release.commit, model)
-            switch = deed.switch_to_new(history.ROLLBACK, release)
+            switch = deed.switch_to_new(actions.ROLLBACK, release)
             with switch.recorded():
                 report = checkout.check_out(source, host, switch, release, at_commit, signer)
         else:
             store.protect(target.directory)
             kept = metadata.read(store.path(target.directory))
             plan.check_kept(source, host.policy, deed.past, kept)
-            switch = deed.switch_to_kept(history.ROLLBACK, target, kept)
+            switch = deed.switch_to_kept(actions.ROLLBACK, target, kept)
         return switch.go_live(partial(_check_live, store, switch.place, host.settings), report)
 
 

@@ -14,7 +14,7 @@ from tagship.deploy import act, cleanup, open_files
 from tagship.deploy.act import PLAIN, Act, Options
 from tagship.disk import capacity
 from tagship.errors import Refused, Unavailable
-from tagship.host import history, installed, journal
+from tagship.host import actions, history, installed, journal
 from tagship.host.history import Event
 from tagship.host.link import LinkState
 from tagship.host.store import Pin, Store
@@ -193,7 +193,7 @@ def _check_shown(plan: Undeployed, checked: Undeployed) -> None:
 def _remove(deed: Act, checked: Undeployed) -> list[str]:
     """The link, then the versions, then the event; what could not be removed, and why."""
     store, started = deed.store, time.monotonic()
-    event = replace(deed.event(history.UNDEPLOY), previous=deed.live)
+    event = replace(deed.event(actions.UNDEPLOY), previous=deed.live)
     try:
         _write_intent(store, event)
         if store.link().state is not LinkState.NONE:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tagship.dvc import stages
-from tagship.dvc.stages import Definition, Pipeline, Plots
+from tagship.dvc.stages import Definition, Pipeline, Plots, Stages
 from tagship.dvc.templates import Read, is_template
 from tagship.errors import Corrupt
 from tagship.registry import artifacts
 from tagship.registry.artifacts import Artifact
-from tagship.registry.project_files import PIPELINE_FILE
+from tagship.registry.project_files import LOCK_FILE, PIPELINE_FILE
 from tagship.text import yaml
 
 if TYPE_CHECKING:
@@ -49,6 +49,22 @@ def at(read: Read, folder: str) -> Pipeline:
         Corrupt: the file cannot be read, or is not of DVC's form.
     """
     return _once("pipeline", read, folder, _pipeline) or Pipeline()
+
+
+def recorded(read: Read, folder: str) -> Stages:
+    """The stages of the dvc.lock of a folder, as its dvc.yaml has them; none without the files.
+
+    Raises:
+        Corrupt: one of the two cannot be read, or is not of DVC's form.
+    """
+    if read(posixpath.join(folder, LOCK_FILE)) is None:
+        return Stages()
+    return _once("stages", read, folder, _recorded) or Stages()
+
+
+def _recorded(read: Read, folder: str, _: dict[str, Any]) -> Stages:
+    name = posixpath.join(folder, LOCK_FILE)
+    return stages.read(name, read(name) or b"", at(read, folder))
 
 
 def _once(

@@ -11,7 +11,7 @@ from typing import Any
 
 from tagship.disk import files as disk_files
 from tagship.dvc import pipeline, stages
-from tagship.dvc.stages import Stage
+from tagship.dvc.stages import Stages
 from tagship.errors import Corrupt, NotFound
 from tagship.git import tree
 from tagship.registry.project_files import LOCK_FILE
@@ -170,19 +170,15 @@ class Out:
         return f"git:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def stages_at(blobs: tree.Blobs, commit: str, folder: str, path: str) -> list[Stage]:
+def stages_at(blobs: tree.Blobs, commit: str, folder: str, path: str) -> list[Stages]:
     """The stages of every dvc.lock from the artifact's folder up, and of its dvc.yaml's folder."""
-    recorded: list[Stage] = []
-    for where in dict.fromkeys([folder, "", *stages.parents(path)]):
-        name = posixpath.join(where, LOCK_FILE)
-        lock = blobs.read(commit, name)
-        if lock is not None:
-            read = functools.partial(blobs.read, commit)
-            recorded += stages.read(name, lock, pipeline.at(read, where))
-    return recorded
+    read = functools.partial(blobs.read, commit)
+    folders = dict.fromkeys([folder, "", *stages.parents(path)])
+    recorded = (pipeline.recorded(read, where) for where in folders)
+    return [of_lock for of_lock in recorded if of_lock]
 
 
-def find_out(blobs: tree.Blobs, commit: str, recorded: list[Stage], path: str) -> Out:
+def find_out(blobs: tree.Blobs, commit: str, recorded: list[Stages], path: str) -> Out:
     """Find who tracks a path: a stage, a ``.dvc`` file near it, Git, or a DVC file anywhere.
 
     Raises:
@@ -205,15 +201,16 @@ def find_out(blobs: tree.Blobs, commit: str, recorded: list[Stage], path: str) -
     out = _in_dvc_files(blobs, commit, dvc_files, path) or _in_stages(others, path)
     if out:
         return out
-    for problem in filter(None, (stage.problem for stage in (*recorded, *others))):
-        raise problem
+    for of_lock in (*recorded, *others):
+        for problem in of_lock.problems:
+            raise problem
     raise NotFound(
         f"{path} is tracked by neither DVC nor Git in commit {commit[:10]}",
         f"dvc add {path}, or dvc repro; then commit what DVC wrote",
     )
 
 
-def _in_stages(recorded: list[Stage], path: str) -> Out | None:
+def _in_stages(recorded: list[Stages], path: str) -> Out | None:
     written = stages.writer(recorded, path)
     if written is None:
         return None

@@ -14,7 +14,7 @@ from typing import Any
 from tagship.disk import files as disk_files
 from tagship.dvc import pipeline, pointers, stages
 from tagship.dvc.pointers import Out, Pointer
-from tagship.dvc.stages import Stage
+from tagship.dvc.stages import Stage, Stages
 from tagship.dvc.templates import Read
 from tagship.errors import Corrupt, NotFound
 from tagship.git import tree
@@ -101,7 +101,7 @@ def snapshot(blobs: tree.Blobs, commit: str, model: str) -> Snapshot:
     )
 
 
-def _out(blobs: tree.Blobs, commit: str, recorded: list[Stage], path: str) -> Out:
+def _out(blobs: tree.Blobs, commit: str, recorded: list[Stages], path: str) -> Out:
     """Who tracks a file of the model; where nobody seems to, the stage that cannot be resolved."""
     try:
         return pointers.find_out(blobs, commit, recorded, path)
@@ -109,8 +109,8 @@ def _out(blobs: tree.Blobs, commit: str, recorded: list[Stage], path: str) -> Ou
         raise next(iter(_problems(recorded)), error) from None
 
 
-def _problems(recorded: list[Stage]) -> list[Corrupt]:
-    return [stage.problem for stage in recorded if stage.problem is not None]
+def _problems(recorded: list[Stages]) -> list[Corrupt]:
+    return [problem for of_lock in recorded for problem in of_lock.problems]
 
 
 def _check_names(artifact: artifacts.Artifact) -> None:
@@ -155,7 +155,7 @@ def _is_named(artifact: artifacts.Artifact, path: str) -> bool:
 
 
 def _metric_outs(
-    blobs: tree.Blobs, commit: str, recorded: list[Stage], paths: Iterable[str]
+    blobs: tree.Blobs, commit: str, recorded: list[Stages], paths: Iterable[str]
 ) -> Iterator[Out]:
     for path in paths:
         entries = blobs.entries(commit, path)

@@ -7,8 +7,9 @@ The format is DVC's (dvc 3.67, ``dvc/schema.py``). Paths in a lock are relative 
 import hashlib
 import json
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tagship.errors import Corrupt
@@ -96,6 +97,11 @@ class Stage:
     wdir: str = ""
     problem: Corrupt | None = None
 
+    @property
+    def address(self) -> tuple[str, str]:
+        """Its dvc.lock, and its name there: no other stage has both."""
+        return self.recorded_in, self.name
+
     def to_json(self) -> dict[str, Any]:
         """The stage as ``lineage`` in metadata.json has it."""
         return {
@@ -107,7 +113,62 @@ class Stage:
         }
 
 
-def read(name: str, lock: bytes, pipeline: Pipeline) -> list[Stage]:
+@dataclass(frozen=True)
+class Places:
+    """Which stages have a path: found without a look at the others.
+
+    Attributes:
+        at: the positions of stages by the paths that they have.
+        below: the same, by the folders above those paths.
+    """
+
+    at: dict[str, list[int]] = field(default_factory=dict)
+    below: dict[str, list[int]] = field(default_factory=dict)
+
+    def add(self, position: int, paths: Iterable[str]) -> None:
+        """A stage that has these paths."""
+        for path in paths:
+            self.at.setdefault(path, []).append(position)
+            for folder in parents(path):
+                self.below.setdefault(folder, []).append(position)
+
+    def touching(self, path: str) -> Iterator[int]:
+        """The stages that have a path, a folder above it, or something below it."""
+        for upper in (path, *parents(path)):
+            yield from self.at.get(upper, ())
+        yield from self.below.get(path, ())
+
+
+class Stages(tuple[Stage, ...]):
+    """The stages of one dvc.lock, in its order."""
+
+    @cached_property
+    def outs(self) -> Places:
+        """Which of them write a path."""
+        places = Places()
+        for position, stage in enumerate(self):
+            places.add(position, stage.outs)
+        return places
+
+    @cached_property
+    def deps(self) -> Places:
+        """Which of them read a path."""
+        places = Places()
+        for position, stage in enumerate(self):
+            places.add(position, stage.deps)
+        return places
+
+    @cached_property
+    def problems(self) -> tuple[Corrupt, ...]:
+        """Why some of them, or parts of them, cannot be resolved."""
+        return tuple(stage.problem for stage in self if stage.problem is not None)
+
+    def chosen(self, positions: Iterable[int]) -> list[Stage]:
+        """The stages at these positions, each once, in order."""
+        return [self[position] for position in sorted(set(positions))]
+
+
+def read(name: str, lock: bytes, pipeline: Pipeline) -> Stages:
     """The stages of one dvc.lock that the dvc.yaml beside it has.
 
     A stage that cannot be resolved has a problem, and nothing but its name.
@@ -122,7 +183,7 @@ def read(name: str, lock: bytes, pipeline: Pipeline) -> list[Stage]:
     """
     locked = yaml.parse(lock, name)
     try:
-        return list(_stages(name, locked.get("stages") or {}, pipeline))
+        return Stages(_stages(name, locked.get("stages") or {}, pipeline))
     except (AttributeError, KeyError, TypeError, ValueError):
         raise Corrupt(f"{name} is not of DVC's form", "write it again: dvc repro") from None
 
@@ -180,48 +241,49 @@ def listed(entry: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(entry.get("files") or (), key=lambda file: str(file["relpath"]))
 
 
-def writer(stages: list[Stage], path: str) -> tuple[Stage, str] | None:
+def writer(recorded: Sequence[Stages], path: str) -> tuple[Stage, str] | None:
     """The stage that writes ``path``, and its output that holds it; None where there is none."""
-    for stage in stages:
-        for out_path, out in stage.outs.items():
-            if holds(out_path, path) and digest(out):
-                return stage, out_path
+    for stages in recorded:
+        writers = [
+            (position, out_path)
+            for out_path in (path, *parents(path))
+            for position in stages.outs.at.get(out_path, ())
+            if digest(stages[position].outs[out_path])
+        ]
+        if writers:
+            position, out_path = min(writers)
+            return stages[position], out_path
     return None
 
 
-def makers(stages: list[Stage], path: str) -> list[Stage]:
+def makers(recorded: Sequence[Stages], path: str) -> list[Stage]:
     """The stage that writes ``path`` and all stages upstream of it, in the order of a run."""
     ordered: list[Stage] = []
+    seen: set[tuple[str, str]] = set()
 
-    def visit(stage: Stage, above: tuple[Stage, ...]) -> None:
-        for other in stages:
-            if other not in (*ordered, *above, stage) and _feeds(other, stage):
-                visit(other, (*above, stage))
-        if stage not in ordered:
-            ordered.append(stage)
+    def visit(stage: Stage) -> None:
+        seen.add(stage.address)
+        for other in _writers(recorded, stage.deps):
+            if other.address not in seen:
+                visit(other)
+        ordered.append(stage)
 
-    last = writer(stages, path)
+    last = writer(recorded, path)
     if last is not None:
-        visit(last[0], ())
+        visit(last[0])
     return ordered
 
 
-def related(stages: list[Stage], path: str) -> list[Stage]:
+def related(recorded: Sequence[Stages], path: str) -> list[Stage]:
     """The makers of ``path``, and the stages downstream: they evaluate it, or what it became."""
-    stages_of_path = makers(stages, path)
-    last = writer(stages, path)
-    outs = {path} | set(last[0].outs if last else ())
-    while True:
-        more = [
-            stage
-            for stage in stages
-            if stage not in stages_of_path
-            and any(_touch(dep, out) for dep in stage.deps for out in outs)
-        ]
-        if not more:
-            return stages_of_path
-        stages_of_path += more
-        outs.update(out for stage in more for out in stage.outs)
+    chosen = {stage.address: stage for stage in makers(recorded, path)}
+    last = writer(recorded, path)
+    outs = [path, *(last[0].outs if last else ())]
+    while outs:
+        more = [stage for stage in _readers(recorded, outs) if stage.address not in chosen]
+        chosen |= {stage.address: stage for stage in more}
+        outs = [out for stage in more for out in stage.outs]
+    return list(chosen.values())
 
 
 def join(folder: str, path: str) -> str:
@@ -241,14 +303,16 @@ def holds(outer: str, inner: str) -> bool:
 def parents(path: str) -> list[str]:
     """The folders above a path, nearest first, without the top."""
     folders = []
-    while (path := posixpath.dirname(path)) not in ("", "/"):
+    while (path := posixpath.dirname(path)).strip("/"):  # the top may be "//" too
         folders.append(path)
     return folders
 
 
-def _feeds(upstream: Stage, downstream: Stage) -> bool:
-    return any(_touch(out, dep) for out in upstream.outs for dep in downstream.deps)
+def _writers(recorded: Sequence[Stages], deps: Iterable[str]) -> Iterator[Stage]:
+    for stages in recorded:
+        yield from stages.chosen(at for dep in deps for at in stages.outs.touching(dep))
 
 
-def _touch(left: str, right: str) -> bool:
-    return holds(left, right) or holds(right, left)
+def _readers(recorded: Sequence[Stages], outs: Iterable[str]) -> Iterator[Stage]:
+    for stages in recorded:
+        yield from stages.chosen(at for out in outs for at in stages.deps.touching(out))

@@ -249,7 +249,9 @@ def _descendants(pid: int) -> list[int]:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:  # it has just ended, or this is no Linux: there they end with their connection
         return []
-    return [one for child in map(int, children) for one in (*_descendants(child), child)]
+    return [
+        descendant for child in map(int, children) for descendant in (*_descendants(child), child)
+    ]
 
 
 def output(git: "Git", *arguments: str) -> str:

@@ -11,17 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self, cast
 
 from tagship.errors import Corrupt, InvalidName
+from tagship.host.actions import REJECT, ROLLBACK, SWITCHES, UNDEPLOY
 from tagship.registry.refs import VersionText
 from tagship.text import clock, json_reader, redact
 from tagship.text.json_reader import Is
 
 FILE_NAME = "deployment_history.json"
 ID_FORM = "%Y%m%d_%H%M%S"
-DEPLOY, ROLLBACK = "deploy", "rollback"
-SWITCHES = (DEPLOY, ROLLBACK)
-REJECT = "reject"  # of a version that failed its check after the switch
-UNDEPLOY = "undeploy"  # everything of the model here was removed
-ACTIONS = (*SWITCHES, REJECT, "recover", "cleanup", UNDEPLOY, "pin", "unpin")
 SUCCEEDED, FAILED = "succeeded", "failed"
 RECENT = 64  # events at the end that are read first
 

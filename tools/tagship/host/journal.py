@@ -19,7 +19,7 @@ from typing import Any, Self, overload
 
 from tagship.disk import atomic
 from tagship.errors import Corrupt
-from tagship.host import history
+from tagship.host import actions, history
 from tagship.host.history import Event, Place
 from tagship.host.store import PRIVATE, Store
 from tagship.registry import refs
@@ -219,7 +219,7 @@ class Intent:
             ValueError: a field is missing, or of another type.
         """
         written = json_reader.read(_Written, value)
-        if written.event.place is None and written.event.action != history.UNDEPLOY:
+        if written.event.place is None and written.event.action != actions.UNDEPLOY:
             raise ValueError("event.directory is missing")
         return cls(written.event, written.event.place, written.creates)
 

@@ -326,10 +326,10 @@ class Store:
         """
         hint = f"fix {self._pins}"
         try:
-            found = atomic.read_json(self._pins, json_reader.array(Pin), "pins", hint)
+            pins = atomic.read_json(self._pins, json_reader.array(Pin), "pins", hint)
         except FileNotFoundError:
             return {}
-        return {pin.version: pin for pin in found}
+        return {pin.version: pin for pin in pins}
 
     def write_pins(self, pins: dict[str, Pin]) -> None:
         """Replace the pins."""

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from tagship.errors import Corrupt, TagshipError, explain
+from tagship.errors import Corrupt, TagshipError, Unavailable, explain
 from tagship.host import installed, link
 from tagship.host.store import Store
 from tagship.inspect import find
@@ -100,28 +100,30 @@ def versions(source: Source, store: Store, model: str, tell: Tell = nobody) -> l
         source: where the tags are.
         store: where the versions are.
         model: its name.
-        tell: is told of versions that are not here, and the command that fetches them.
+        tell: is told of versions, or their metrics, that are not here, and the command that
+            fetches them.
 
     Raises:
         NotFound: there is neither such a model nor a tag of it.
     """
     known = source.catalog(model)
     _tell_lacking(source, [known], tell)
-    return rows(source, store, known)
+    return rows(source, store, known, tell)
 
 
-def rows(source: Source, store: Store, known: Catalog) -> list[VersionRow]:
-    """The same, of a catalog."""
+def rows(source: Source, store: Store, known: Catalog, tell: Tell = nobody) -> list[VersionRow]:
+    """The same, of a catalog; ``tell`` is told of metrics that are not here."""
     live = installed.told_live(store)
     on_disk = {link.version_of(directory) for directory in store.directories()}
     pins = store.pins()
-    return [
+    unread: dict[str, Unavailable] = {}
+    table = [
         VersionRow(
             str(release.version),
             str(release.tag.name),
             clock.stamp(release.tag.at),
             release.commit,
-            *_size_and_metrics(source, known.model, release),
+            *_size_and_metrics(source, known.model, release, unread),
             release.stages,
             str(release.version) in on_disk,
             live is not None and live.version == str(release.version),
@@ -130,6 +132,18 @@ def rows(source: Source, store: Store, known: Catalog) -> list[VersionRow]:
         )
         for release in known.releases
     ]
+    _tell_unread(known.model, unread, tell)
+    return table
+
+
+def _tell_unread(model: str, unread: dict[str, Unavailable], tell: Tell) -> None:
+    """Tell once which versions' commits are not whole in this clone, and why the first is not."""
+    if not unread:
+        return
+    version, error = next(iter(unread.items()))
+    more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
+    what = f"size and metrics of {version}{more} cannot be read"
+    tell(": ".join(filter(None, (model, what, error.message, error.hint))))
 
 
 def _tell_lacking(source: Source, catalogs: Collection[Catalog], tell: Tell) -> None:
@@ -147,14 +161,20 @@ def _tell_lacking(source: Source, catalogs: Collection[Catalog], tell: Tell) -> 
 
 
 def _size_and_metrics(
-    source: Source, model: str, release: Release
+    source: Source, model: str, release: Release, unread: dict[str, Unavailable]
 ) -> tuple[int | None, dict[str, Any]]:
-    """From the tag's message; from the commit where GTO or a person made the tag."""
+    """From the tag's message; from the commit where GTO or a person made the tag.
+
+    ``unread`` gets the version whose commit is not whole in this clone.
+    """
     if release.metrics is not None:
         return release.size, release.metrics
     try:
         snapshot = source.snapshot(release.commit, model)
         metrics = source.metrics(snapshot)
+    except Unavailable as error:
+        unread[str(release.version)] = error
+        return None, {}
     except TagshipError:  # the tag is older than the artifact's declaration: listed all the same
         return None, {}
     return sum(pointer.size or 0 for pointer in snapshot.pointers), metrics

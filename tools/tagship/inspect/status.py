@@ -75,10 +75,10 @@ def of_all(source: Source, host: Host) -> list[Status]:
     declared, catalogs = source.artifacts(), source.catalogs()
     known = [catalogs.get(model, Catalog(model)) for model in find.models(declared, host)]
     inspect_verify.foresee(source, host, known)
-    entries = [declared.get(one.model) for one in known]
+    entries = [declared.get(versions.model) for versions in known]
     rows = [
-        _of(source, host, one, is_declared=entry is not None)
-        for one, entry in zip(known, entries, strict=True)
+        _of(source, host, versions, is_declared=entry is not None)
+        for versions, entry in zip(known, entries, strict=True)
     ]
     return [_with_entry(row, entry) for row, entry in zip(rows, entries, strict=True)]
 
@@ -195,17 +195,18 @@ def _open_findings(store: Store) -> Iterable[Finding]:
 
 
 def _live_findings(
-    source: Source, store: Store, known: Catalog, live: history.Place, found: Verification
+    source: Source, store: Store, known: Catalog, live: history.Place, verification: Verification
 ) -> Iterable[Finding]:
     again = f"tagship deploy {known.model}@{live.version} --force"
     missing = any(
-        problem.what == "is missing" or (problem.path == disk_files.METADATA and not found.files)
-        for problem in found.problems
+        problem.what == "is missing"
+        or (problem.path == disk_files.METADATA and not verification.files)
+        for problem in verification.problems
     )
     described, release = installed.read_metadata(store, live.directory), known.get(live.version)
     moved = bool(described and (not release or described.tag.object != release.tag.object_id))
     back = _back(source, known, described) if moved and described else again
-    for problem in found.problems:
+    for problem in verification.problems:
         state = State.BROKEN if missing else State.DRIFTED
         fix = back if moved and problem.path == disk_files.METADATA else again
         if problem.mode is not None:
@@ -240,8 +241,8 @@ def _history_findings(store: Store, model: str, live: history.Place | None) -> I
         yield Finding(State.DRIFTED, "a run was cut short; the next command repairs it", fix)
         return
     if live is not None and live != good:
-        told = f"the history says {good.directory if good else 'nothing'}"
-        what = f"{store.current} was changed by hand: it means {live.directory}, {told}"
+        recorded = f"the history says {good.directory if good else 'nothing'}"
+        what = f"{store.current} was changed by hand: it means {live.directory}, {recorded}"
         fix = f"tagship deploy {model}@{live.version} --force"
         if good is not None:
             fix = f"tagship rollback {model} --to {good.version}"

@@ -114,7 +114,7 @@ def foresee(source: Source, host: Host, catalogs: list[Catalog]) -> None:
     for known in catalogs:
         with contextlib.suppress(Refused, OSError):  # told where this model has its turn
             on_disk = set(map(host_link.version_of, host.store(known.model).directories()))
-            versions += [one for one in known.releases if str(one.version) in on_disk]
+            versions += [release for release in known.releases if str(release.version) in on_disk]
     source.foresee(versions)
 
 

@@ -6,9 +6,9 @@ Each function imports what it reads: the command line asks only for the words th
 
 def bumps() -> tuple[str, ...]:
     """Parts of a version that a release can increment."""
-    from tagship.release import publish
+    from tagship.registry import refs
 
-    return publish.BUMPS
+    return refs.BUMPS
 
 
 def formats() -> tuple[str, ...]:
@@ -20,6 +20,6 @@ def formats() -> tuple[str, ...]:
 
 def actions() -> tuple[str, ...]:
     """Kinds of events in the history of a model."""
-    from tagship.host import history
+    from tagship.host import actions as host_actions
 
-    return history.ACTIONS
+    return host_actions.ACTIONS

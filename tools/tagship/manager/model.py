@@ -307,20 +307,20 @@ class ModelVersionManager:
         from tagship.deploy import act
         from tagship.deploy import deploy as deploys
 
-        wanted = None if version is None else self._ref(version).wanted
+        selector = None if version is None else self._ref(version).wanted
         options = act.Options(
             reason=reason, verify=verify, wait=wait, progress=self.progress, tell=self.tell
         )
         self._check_deployed()
-        return deploys.rollback(self.source, self.host, self.model, wanted, options)
+        return deploys.rollback(self.source, self.host, self.model, selector, options)
 
     def rollback_plan(self, version: str | None = None) -> "RollbackPlan":
         """What ``rollback_to_version`` would go back to. Touches nothing."""
         from tagship.deploy import plan as deploy_plan
 
-        wanted = None if version is None else self._ref(version).wanted
+        selector = None if version is None else self._ref(version).wanted
         self._check_deployed()
-        return deploy_plan.of_rollback(self.source, self._store, self.model, wanted)
+        return deploy_plan.of_rollback(self.source, self._store, self.model, selector)
 
     def cleanup_old_versions(
         self, keep: int | None = None, *, dry_run: bool = False, plan: "Cleanup | None" = None,
@@ -409,9 +409,9 @@ class ModelVersionManager:
         """Protect a version from cleanup."""
         from tagship.deploy import act, cleanup
 
-        found = str(self.source.release(self._ref(version)).version)
+        number = str(self.source.release(self._ref(version)).version)
         options = act.Options(reason=reason, wait=wait, tell=self.tell)
-        return cleanup.pin(self._store, self.model, found, options)
+        return cleanup.pin(self._store, self.model, number, options)
 
     def unpin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> "Pinned":
         """Remove the cleanup protection from a version."""
@@ -470,7 +470,7 @@ class ModelVersionManager:
         from tagship.inspect import compare as inspect_compare
 
         before, after = (None, first) if second is None else (first, second)
-        old, new = (None if one is None else self._ref(one).wanted for one in (before, after))
+        old, new = (None if text is None else self._ref(text).wanted for text in (before, after))
         better = self.host.settings.better
         return inspect_compare.compare(self.source, self._store, self.model, old, new, better)
 

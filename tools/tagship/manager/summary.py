@@ -61,14 +61,18 @@ class State:
         ]
 
 
-def lines(outcome: Outcome) -> list[str]:
+def lines(outcome: Outcome, fetch: str | None = None) -> list[str]:
     """An outcome, and the state after it; a single line if nothing was done.
 
     The link is relative to the working directory if it is below it.
+
+    Args:
+        outcome: of a deploy or a rollback.
+        fetch: as for ``nothing_to_do``.
     """
     event = outcome.event
     if event is None:
-        return [nothing_to_do(outcome.model, outcome.place.version)]
+        return [nothing_to_do(outcome.model, outcome.place.version, fetch)]
     store, report = Store(outcome.path.parent.parent), outcome.report
     rows = [
         ("time", f"{words.moment(event.at)} UTC, {event.duration_s:.2f} s"),
@@ -85,9 +89,16 @@ def title(model: str, version: str, before: str | None) -> str:
     return f"{model} {version} is live" + (f" (before: {before})" if before else "")
 
 
-def nothing_to_do(model: str, version: str) -> str:
-    """The line if nothing was done."""
-    return f"{model} {version} is live and intact: nothing to do"
+def nothing_to_do(model: str, version: str, fetch: str | None = None) -> str:
+    """The line if nothing was done.
+
+    Args:
+        model: its name.
+        version: the live one.
+        fetch: the command that brings later versions, which may not be in this clone yet.
+    """
+    as_far = f", as far as this clone knows (to update it: {fetch})" if fetch else ""
+    return f"{model} {version} is live and intact: nothing to do{as_far}"
 
 
 def layout(heading: str, rows: Rows, state: Rows) -> list[str]:

@@ -122,8 +122,8 @@ class Workspace:
         """
         from tagship.inspect import verify
 
-        wanted = Ref.parse(ref) if isinstance(ref, str) else ref
-        return verify.verify(*self._view, wanted, self.progress)
+        selected = Ref.parse(ref) if isinstance(ref, str) else ref
+        return verify.verify(*self._view, selected, self.progress)
 
     def history(
         self, models: Iterable[str] | None = None, *, limit: int | None = None,
@@ -159,9 +159,9 @@ class Workspace:
         """
         from tagship.report import collect, page
 
-        found = collect.collect(*self._places, [] if models is None else list(models))
-        page.write(found, Path(path))
-        return Page(Path(path).absolute(), tuple(one.model for one in found.models))
+        collected = collect.collect(*self._places, [] if models is None else list(models))
+        page.write(collected, Path(path))
+        return Page(Path(path).absolute(), tuple(model.model for model in collected.models))
 
     def _pasts(self, models: Iterable[str] | None) -> "dict[str, Past]":
         """The histories of models: of those that are declared, and those that have one here."""

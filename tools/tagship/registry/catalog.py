@@ -104,18 +104,18 @@ class Catalog:
         )
         raise Refused(what, f"release a new version: tagship release {self.model}")
 
-    def not_annotated(self, wanted: Wanted) -> TagName | None:
+    def not_annotated(self, selector: Wanted) -> TagName | None:
         """The lightweight tag that a wish would mean, were it annotated; None if there is none.
 
         A rule (``latest``, ``1.2``) means it where it is higher than each version that matches.
         """
         names = {name.version: name for name in self.lightweight if name.version is not None}
-        if wanted.stage is not None:
-            here = any(wanted.stage in release.stages for release in self.releases)
-            stages = [name for name in self.lightweight if name.stage == wanted.stage]
+        if selector.stage is not None:
+            here = any(selector.stage in release.stages for release in self.releases)
+            stages = [name for name in self.lightweight if name.stage == selector.stage]
             return stages[-1] if stages and not here else None
-        light = wanted.select(names)
-        version = wanted.select(release.version for release in self.releases)
+        light = selector.select(names)
+        version = selector.select(release.version for release in self.releases)
         if light is None or (version is not None and version >= light):
             return None
         return names[light]

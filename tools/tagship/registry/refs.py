@@ -21,6 +21,7 @@ from semver import Version
 from tagship.errors import InvalidName, NotFound
 from tagship.text.json_reader import Is
 
+BUMPS = ("minor", "major", "patch")
 LONGEST = 255  # bytes in the name of a folder
 NAME = r"[a-zA-Z0-9](?:[a-zA-Z0-9/_-]*[a-zA-Z0-9])?"
 FOLDER = r"[a-zA-Z0-9._/-]+"

@@ -71,8 +71,8 @@ def check_in(source: Source, store: Store, model: str, trained: object, message:
             source.repository, [str(n.relative_to(top)) for n in names if n.exists()], message
         )
     except BaseException:
-        for one in saved:
-            one.restore()
+        for file in saved:
+            file.restore()
         worktree.unstage(
             source.repository, [str(path.relative_to(top)) for path in kept[0 if by_git else 1 :]]
         )

@@ -112,12 +112,14 @@ def _insert(text: str, model: str, artifact: str) -> str:
     entry = [f"{model}:\n", f"  path: {artifact}\n", "  type: model\n"]
     for index, line in enumerate(lines):
         if line.rstrip() == "artifacts:":
-            indent = next((_indent(one) for one in lines[index + 1 :] if one.strip()), "") or "  "
+            indent = (
+                next((_indent(other) for other in lines[index + 1 :] if other.strip()), "") or "  "
+            )
             return "".join(
-                [*lines[: index + 1], *(indent + one for one in entry), *lines[index + 1 :]]
+                [*lines[: index + 1], *(indent + part for part in entry), *lines[index + 1 :]]
             )
     end = "" if not text or text.endswith("\n") else "\n"
-    return text + end + "".join(["artifacts:\n", *("  " + one for one in entry)])
+    return text + end + "".join(["artifacts:\n", *("  " + part for part in entry)])
 
 
 def _indent(line: str) -> str:

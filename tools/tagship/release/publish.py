@@ -31,8 +31,6 @@ from tagship.signing.statement import Signature, Statement
 from tagship.text import escape, redact
 from tagship.workspace.source import Source
 
-BUMPS = ("minor", "major", "patch")
-
 
 @dataclass(frozen=True)
 class Options:
@@ -150,8 +148,10 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
         Unavailable: with ``push``, the Git remote does not answer.
     """
     refs.check_model(model)
-    if options.bump not in BUMPS:
-        raise InvalidName(f"there is no bump {options.bump!r}", "there are: " + ", ".join(BUMPS))
+    if options.bump not in refs.BUMPS:
+        raise InvalidName(
+            f"there is no bump {options.bump!r}", "there are: " + ", ".join(refs.BUMPS)
+        )
     head = commits.commit(source.repository, "HEAD").id
     snapshot, notes = _releasable(source, head, model, options)
     known = numbers.known(

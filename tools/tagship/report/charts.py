@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tagship.host import history
-from tagship.host.history import DEPLOY, REJECT, ROLLBACK, SUCCEEDED, Event, Period
+from tagship.host.actions import DEPLOY, REJECT, ROLLBACK
+from tagship.host.history import SUCCEEDED, Event, Period
 from tagship.text import clock
 
 Spec = dict[str, Any]

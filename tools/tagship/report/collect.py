@@ -8,7 +8,7 @@ from datetime import datetime
 from semver import Version
 
 from tagship.errors import Corrupt, explain
-from tagship.host import history, installed, journal, process
+from tagship.host import actions, history, installed, journal, process
 from tagship.host.history import Event, Period, Place
 from tagship.host.link import LinkState
 from tagship.host.metadata import Metadata
@@ -250,8 +250,9 @@ def _versions(
         return [], (
             "the model is not declared and has no tags in this clone; only its history is here",
         )
+    notes: list[str] = []
     try:
-        return listing.rows(source, store, known), ()
+        return listing.rows(source, store, known, notes.append), tuple(notes)
     except Corrupt as error:
         return [], (_in_folder(store, f"{error.message}: {error.hint}"),)
 
@@ -288,7 +289,7 @@ def _is_behind(rows: list[VersionRow], live: Live | None, latest: VersionRow | N
 def _gone_back(live: Live | None) -> Event | None:
     """The rollback that made the live version live; None if it was a deploy."""
     event = live.period.event if live and live.period else None
-    return event if event and event.action == history.ROLLBACK else None
+    return event if event and event.action == actions.ROLLBACK else None
 
 
 def _series(

@@ -24,7 +24,7 @@ from dvc_render.vega_templates import Template
 from tagship.dvc import pipeline, pointers, stages
 from tagship.dvc.content import Content
 from tagship.dvc.pointers import Pointer
-from tagship.dvc.stages import Plots, Stage
+from tagship.dvc.stages import Plots, Stage, Stages
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
 from tagship.registry import artifacts
 from tagship.report import plot_data
@@ -129,7 +129,7 @@ class _Commit:
     source: Source
     content: Content
     side: Side
-    recorded: list[Stage]
+    recorded: list[Stages]
     definitions: list[Definition]
     notes: tuple[str, ...]
 
@@ -167,7 +167,7 @@ def _commit(source: Source, model: str, side: Side) -> _Commit:
     path, top = artifacts.readable(entry).path, pipeline.at(read, folder)
     recorded = pointers.stages_at(source.blobs, side.commit, folder, path)
     definitions = list(_definitions(stages.related(recorded, path), top.plots, folder))
-    problems = [stage.problem.message for stage in recorded if stage.problem]
+    problems = [problem.message for of_lock in recorded for problem in of_lock.problems]
     notes = tuple(dict.fromkeys([*problems, *top.notes]))
     return _Commit(source, source.content(offline=True), side, recorded, definitions, notes)
 

@@ -1,0 +1,7 @@
+"""What happens to a model on a host, in the words of its history."""
+
+DEPLOY, ROLLBACK = "deploy", "rollback"
+SWITCHES = (DEPLOY, ROLLBACK)
+REJECT = "reject"  # of a version that failed its check after the switch
+UNDEPLOY = "undeploy"  # everything of the model here was removed
+ACTIONS = (*SWITCHES, REJECT, "recover", "cleanup", UNDEPLOY, "pin", "unpin")
