@@ -184,9 +184,11 @@ def _releasable(
     merges.check_markers(source, snapshot)
     _check_committed(source, snapshot.recorded_in)
     notes = _check_built(source, snapshot, force=options.force)
-    release_remotes.check_bytes(source.content(offline=True), snapshot, push=options.push)
+    content = source.content(offline=True)
+    release_remotes.check_bytes(content, snapshot, push=options.push)
+    elsewhere = release_remotes.check_shared(source, content, snapshot) if options.push else []
     _check_branch(source, head)
-    return snapshot, (*notes, *source.unread(snapshot))
+    return snapshot, (*notes, *source.unread(snapshot), *elsewhere)
 
 
 @dataclass(frozen=True)
