@@ -103,7 +103,8 @@ def _begin(folder: Path, config: str = "") -> Path:
     repo = folder / "repo"
     repo.mkdir(parents=True)
     tell(repo, "git", "init", "--quiet", "--initial-branch=main")
-    tell(repo, DVC, "init", "--quiet")
+    (repo / ".dvc").mkdir()  # what `dvc init` leaves, without its process
+    (repo / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n", encoding="utf-8")
     (repo / ".dvc" / "config").write_text(config, encoding="utf-8")
     for name in (".gitignore", ".dvcignore"):
         (repo / name).write_text(DEPLOYED, encoding="utf-8")

@@ -123,6 +123,7 @@ def shipped_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -
     with prepared(template, folder) as bench:
         bench.ship()
         bench.ship("model 2\n")
+        workbench.slim(folder)
     return folder
 
 

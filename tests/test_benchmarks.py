@@ -13,7 +13,7 @@ from benchmarks import figures, growth, machine, pictures, rows, tables, timing,
 from benchmarks.figures import Spread
 from benchmarks.rows import Case, Claim, Line, Measure
 from benchmarks.timing import Failed, Run, Side
-from benchmarks.workspaces import GTO, PYTHON, TAGSHIP, Version
+from benchmarks.workspaces import DVC, GTO, PYTHON, TAGSHIP, Version
 from tagship.host import journal
 
 ROOT = Path(__file__).parents[1]
@@ -174,6 +174,16 @@ def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         check=True,
         env={**os.environ, "PYTHONPATH": str(ROOT / "tools")},
     )
+
+
+def test_a_workspace_begins_as_dvc_init_leaves_one(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    subprocess.run([DVC, "init", "--quiet"], cwd=tmp_path, check=True)
+    begun = workspaces._begin(tmp_path / "begun")
+    for name in (".dvc/config", ".dvc/.gitignore"):
+        assert (begun / name).read_bytes() == (tmp_path / name).read_bytes()
+    assert {path.name for path in (tmp_path / ".dvc").iterdir()} == {"config", ".gitignore", "tmp"}
+    assert (begun / ".dvcignore").exists()
 
 
 def test_a_run_prints_a_table_and_writes_the_same_and_leaves_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import json
 import os
 import shutil
@@ -27,9 +28,13 @@ from tagship.export.export import Exported, export
 from tagship.progress import Advance, Progress, silent
 from tagship.registry.refs import Ref
 from tagship.workspace.find import find
+from tests import conftest
 from tests.workbench import PATH, Result, Workbench
 
 ROWS = [[float(i), float(i % 3)] for i in range(30)]
+FRAMEWORKS = {".cbm": "catboost", ".keras": "keras"}
+Copied = Callable[[Path], Workbench]
+Deployed = Callable[[str], Path]
 
 
 def run(
@@ -578,7 +583,7 @@ def frame() -> Callable[..., Any]:
     return lambda rows, *columns: pytest.importorskip("pandas").DataFrame(rows, columns=columns)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def catboost_model() -> Any:
     catboost = pytest.importorskip("catboost")
     model = catboost.CatBoostClassifier(
@@ -588,7 +593,7 @@ def catboost_model() -> Any:
     return model.fit(catboost.Pool(ROWS, labels, feature_names=["rain", "wind"]))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def keras_model() -> Any:
     keras = pytest.importorskip("keras")
     layers = [keras.layers.Input((2,)), keras.layers.Dense(3, activation="softmax")]
@@ -607,6 +612,25 @@ def release(bench: Workbench, model: Any, path: str, more: str = "") -> str:
     return bench.release()
 
 
+@pytest.fixture(scope="module")
+def deployed_model(
+    template: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Callable[[str], Path]:
+    """A workspace with a model at this path that is live: its smoke test takes seconds."""
+
+    @functools.cache
+    def deploy(path: str) -> Path:
+        folder = tmp_path_factory.mktemp("deployed")
+        model = request.getfixturevalue(f"{FRAMEWORKS[Path(path).suffix]}_model")
+        labels = "    labels: [tabular, classification, 'license:mit']\nmetrics: [metrics.json]\n"
+        with conftest.prepared(template, folder) as bench:
+            release(bench, model, path, labels)
+            bench.manager.deploy()
+        return folder
+
+    return deploy
+
+
 def refuses(folder: Path, load: Callable[[Path], Any], data: Any, said: str) -> None:
     exceptions = pytest.importorskip("mlflow.exceptions")
     with pytest.raises(exceptions.MlflowException, match=said):
@@ -615,11 +639,13 @@ def refuses(folder: Path, load: Callable[[Path], Any], data: Any, said: str) -> 
 
 @pytest.mark.parametrize("deployed", [True, False])
 def test_mlflow_predicts_with_catboost_and_holds_it_to_its_columns(
-    bench: Workbench, target: Path, catboost_model: Any, loaded: Any, frame: Any, deployed: bool
-) -> None:
-    release(bench, catboost_model, "models/churn/model.cbm")
-    if deployed:
-        bench.manager.deploy()
+    template: Path, copied: Copied, deployed_model: Deployed, target: Path, catboost_model: Any,
+    loaded: Any, frame: Any, deployed: bool,
+) -> None:  # fmt: skip
+    path = "models/churn/model.cbm"
+    bench = copied(deployed_model(path) if deployed else template)
+    if not deployed:
+        release(bench, catboost_model, path)
     run(bench, "churn", "mlflow", target=target)
     assert tree(target) == ["MLmodel", "model.cbm", "python_env.yaml", "requirements.txt"]
     rows = frame(ROWS, "rain", "wind")
@@ -687,12 +713,14 @@ def test_a_categorical_feature_is_a_text_in_the_signature(
 
 @pytest.mark.parametrize("deployed", [True, False])
 def test_mlflow_predicts_with_keras_and_holds_it_to_its_shapes(
-    bench: Workbench, target: Path, keras_model: Any, loaded: Any, deployed: bool
-) -> None:
+    template: Path, copied: Copied, deployed_model: Deployed, target: Path, keras_model: Any,
+    loaded: Any, deployed: bool,
+) -> None:  # fmt: skip
     numpy = pytest.importorskip("numpy")
-    release(bench, keras_model, "models/churn/net.keras")
-    if deployed:
-        bench.manager.deploy()
+    path = "models/churn/net.keras"
+    bench = copied(deployed_model(path) if deployed else template)
+    if not deployed:
+        release(bench, keras_model, path)
     run(bench, "churn", "mlflow", target=target)
     assert tree(target) == ["MLmodel", "net.keras", "python_env.yaml", "requirements.txt"]
     rows = numpy.asarray(ROWS, "float32")
@@ -725,14 +753,11 @@ def test_a_network_of_two_inputs_takes_them_by_name_and_in_their_types(
     refuses(target, loaded, {"words": data["words"]}, "missing inputs")
 
 
-@pytest.mark.parametrize("path", ["models/churn/model.cbm", "models/churn/model.keras"])
+@pytest.mark.parametrize("path", ["models/churn/model.cbm", "models/churn/net.keras"])
 def test_every_format_at_once_satisfies_every_validator(
-    bench: Workbench, target: Path, path: str, request: pytest.FixtureRequest, loaded: Any
+    copied: Copied, deployed_model: Deployed, target: Path, path: str, loaded: Any
 ) -> None:
-    name = {".cbm": "catboost_model", ".keras": "keras_model"}[Path(path).suffix]
-    labels = "    labels: [tabular, classification, 'license:mit']\nmetrics: [metrics.json]\n"
-    release(bench, request.getfixturevalue(name), path, labels)
-    bench.manager.deploy()
+    bench = copied(deployed_model(path))
     done = run(bench, "churn", "huggingface", "cyclonedx", "mlflow", target=target)
     assert tree(target) == sorted(
         ["MLmodel", "README.md", "bom.cdx.json", Path(path).name, "python_env.yaml",
@@ -743,7 +768,7 @@ def test_every_format_at_once_satisfies_every_validator(
     assert validator(version).validate_str((target / "bom.cdx.json").read_text()) is None
     hub = pytest.importorskip("huggingface_hub")
     data = hub.ModelCard.load(target / "README.md").data
-    assert (data.library_name, data.license) == (name.removesuffix("_model"), "mit")
+    assert (data.library_name, data.license) == (FRAMEWORKS[Path(path).suffix], "mit")
     _, results = pytest.importorskip("huggingface_hub.repocard_data").model_index_to_eval_results(
         data.to_dict()["model-index"]
     )

@@ -767,6 +767,11 @@ def _(box: Sandbox) -> None:
     box.git_config("remote.evil.promisor", "true")
     box.git_config("protocol.ext.allow", "always")
     blob = box.bench.git("rev-parse", f"HEAD:{PATH}.dvc").strip()
+    for pack in (box.repo / ".git/objects/pack").iterdir():
+        pack.rename(box.top / pack.name)
+    (kept,) = box.top.glob("pack-*.pack")
+    with kept.open("rb") as objects:
+        subprocess.run(["git", "unpack-objects", "-q"], cwd=box.repo, stdin=objects, check=True)
     (box.repo / ".git/objects" / blob[:2] / blob[2:]).unlink()
 
 

@@ -187,19 +187,14 @@ class Sandbox:
     def snapshot(self) -> Snapshot:
         """Everything but the model's folder: type, mode, and target or digest."""
         found: Snapshot = {}
-        for folder, folders, names in os.walk(self.top):
-            if Path(folder) == self.bench.folder and not self.bench.folder.is_symlink():
+        top, models_own = f"{self.top}/", str(self.bench.folder)
+        for folder, folders, names in os.walk(top):
+            if folder == models_own and not self.bench.folder.is_symlink():
                 folders.clear()
                 continue
             for name in (*folders, *names):
-                path = Path(folder, name)
-                mode = path.lstat().st_mode
-                what = ""
-                if stat.S_ISLNK(mode):
-                    what = str(path.readlink())
-                elif stat.S_ISREG(mode):
-                    what = hashlib.md5(path.read_bytes()).hexdigest()
-                found[path.relative_to(self.top).as_posix()] = (oct(mode), what)
+                path = os.path.join(folder, name)  # noqa: PTH118 - paths as text, for speed
+                found[path.removeprefix(top)] = _found_at(path)
         return found
 
     def written(self, before: Snapshot) -> list[str]:
@@ -210,6 +205,16 @@ class Sandbox:
             for name in before.keys() | after
             if before.get(name) != after.get(name) and not _is_object(name, after)
         )
+
+
+def _found_at(path: str) -> tuple[str, str]:
+    mode, what = os.lstat(path).st_mode, ""
+    if stat.S_ISLNK(mode):
+        what = os.readlink(path)
+    elif stat.S_ISREG(mode):
+        with open(path, "rb") as file:
+            what = hashlib.md5(file.read()).hexdigest()
+    return oct(mode), what
 
 
 def _is_object(name: str, after: Snapshot) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import conftest
+from tests import conftest, workbench
 from tests.hostile.cases import CASES, Case
 from tests.hostile.sandbox import READS, SECONDS, Sandbox
 from tests.workbench import MODEL, PATH, Result, Workbench
@@ -24,6 +24,7 @@ def released(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Path:
     with conftest.prepared(template, folder) as bench:
         bench.ship()
         bench.release("model 2\n")
+        workbench.slim(folder)
     shutil.rmtree(folder / "repo/.git/hooks")
     return folder
 

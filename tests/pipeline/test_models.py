@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from vega_datasets import local_data
 
-from pipeline import dl_train, ml_evaluate, ml_train, network, selftest, surfaces, weather
+from pipeline import ml_evaluate, ml_train, selftest, surfaces, weather
 from pipeline.settings import Boosting, Cut, Training, WeatherSplit
 
 
@@ -62,6 +62,8 @@ def test_labels_are_indices_into_the_classes() -> None:
 def keras_file(
     tmp_path_factory: pytest.TempPathFactory, cut: Cut, training: Training
 ) -> tuple[Path, Path]:
+    from pipeline import dl_train, network  # TensorFlow: in the one process that runs this
+
     folder = tmp_path_factory.mktemp("dl")
     file, self_test = folder / "model.keras", folder / "self_test.json"
     model = network.build(cut.patch, training)
@@ -77,6 +79,8 @@ def keras_file(
 def test_keras_answers_its_self_test_which_covers_every_surface(
     keras_file: tuple[Path, Path], cut: Cut
 ) -> None:
+    from pipeline import network
+
     file, self_test = keras_file
     value = json.loads(self_test.read_bytes())
     assert value["schema"] == 1
@@ -96,6 +100,8 @@ def test_keras_answers_its_self_test_which_covers_every_surface(
 def test_the_keras_file_has_no_optimizer_and_the_batch_norms_follow(
     keras_file: tuple[Path, Path], training: Training
 ) -> None:
+    from pipeline import network
+
     assert keras_file[0].stat().st_size < 18_000_000  # 49 MB with it
     model = network.load(keras_file[0])
     momenta = {layer.momentum for layer in model.layers if hasattr(layer, "momentum")}

@@ -49,3 +49,11 @@ def test_a_document_that_is_not_valid_is_told_each_time() -> None:
     for _ in range(2):
         with pytest.raises(ValueError, match="line 3"):
             safe_yaml.values(b"a: 1\nb: [\n")
+
+
+def test_a_value_that_is_too_heavy_drives_out_no_other() -> None:
+    recent: Recent[str, int] = Recent(2)
+    recent.get("kept", lambda: (1, 1))
+    assert recent.get("heavy", lambda: (2, 3)) == 2
+    assert recent.get("heavy", lambda: (4, 3)) == 4
+    assert recent.get("kept", lambda: (5, 1)) == 1

@@ -92,6 +92,10 @@ def _compile(model: keras.Model, steps: int, settings: Training) -> None:
         metrics=["accuracy"],
         jit_compile=False,  # XLA compiles for longer than the whole training takes
     )
+    # Else Keras makes these variables while TensorFlow traces a step, which is then traced twice.
+    model.optimizer.build(model.trainable_variables)
+    model.compute_metrics(None, np.zeros(1), np.eye(1, len(surfaces.CLASSES)))
+    model.reset_metrics()
 
 
 def save(model: keras.Model, path: Path) -> None:

@@ -12,7 +12,8 @@ class Recent(Generic[K, V]):
     """The values that were used last, by a key that stands for the same value forever.
 
     Args:
-        most: the sum of all weights; what was not used for longest goes first.
+        most: the sum of all weights; what was not used for longest goes first. A value that weighs
+            more is not kept, and drives out no other.
     """
 
     def __init__(self, most: int) -> None:
@@ -27,6 +28,8 @@ class Recent(Generic[K, V]):
                 self._values[key] = kept = self._values.pop(key)
                 return kept[0]
         value, weight = make()
+        if weight > self._most:
+            return value
         with self._lock:
             self._weight += weight - self._values.pop(key, (value, 0))[1]
             self._values[key] = (value, weight)
