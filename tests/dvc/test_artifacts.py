@@ -11,7 +11,7 @@ import pytest
 
 from tagship import Corrupt, ModelVersionManager, Unavailable
 from tagship.git import run, tree
-from tests.workbench import Workbench
+from tests.workbench import Workbench, dvc
 
 Write = Callable[[Workbench, str], None]
 
@@ -294,6 +294,47 @@ def test_after_a_missing_object_the_next_answers_are_of_the_next_questions(
         blobs.small(["0" * 40, *ids])
     assert blobs.small(ids) == [b"first\n", b"the second\n"]
     assert blobs.small(ids * 400) == [b"first\n", b"the second\n"] * 400
+
+
+def test_a_folder_that_dvc_tracks_in_parts_is_not_released_as_what_git_has_of_it(
+    bench: Workbench,
+) -> None:
+    """Git has its ``.gitignore``, which DVC wrote."""
+    (bench.repo / "folder").mkdir()
+    (bench.repo / "dvc.yaml").write_text("artifacts:\n  churn: {path: folder}\n")
+    for name in ("a", "b"):
+        (bench.repo / "folder" / name).write_text(name)
+        bench.track(f"folder/{name}")
+    bench.commit()
+    bench.refuses(
+        "release churn",
+        "DVC tracks folder in parts: folder/a, folder/b",
+        "dvc remove folder/a.dvc folder/b.dvc && git rm -r --cached folder && dvc add folder",
+    )
+    bench.dvc("remove", "--quiet", "folder/a.dvc", "folder/b.dvc")
+    bench.git("rm", "-r", "--quiet", "--cached", "folder")
+    bench.dvc("add", "--quiet", "folder")
+    bench.commit()
+    assert bench.release() == "1.0.0"
+
+
+@pytest.mark.parametrize("place", ["", "folder/"])
+def test_nor_one_that_stages_write_in_parts(bench: Workbench, place: str) -> None:
+    out = "a" if place else "folder/a"
+    artifact = "artifacts:\n  churn: {path: folder, type: model}\n"
+    stage = f"stages:\n  train: {{cmd: 'echo a > {out}', outs: [{out}]}}\n"
+    (bench.repo / "folder").mkdir()
+    (bench.repo / "dvc.yaml").write_text(artifact)
+    with open(bench.repo / place / "dvc.yaml", "a") as file:
+        file.write(stage)
+    dvc(bench.repo / place, "repro", "--quiet")
+    bench.commit()
+    bench.refuses(
+        "release churn",
+        "DVC tracks folder in parts: folder/a",
+        "make it one output of its stage (outs: [folder]), then: git rm -r --cached folder"
+        " && dvc repro",
+    )
 
 
 def test_a_link_in_git_is_not_released(bench: Workbench) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tagship import Refused
 from tagship.cli import main
 from tagship.errors import Locked
-from tests.workbench import MODEL, Workbench, dvc, run
+from tests.workbench import MODEL, Workbench, commit, dvc, run
 
 PIPELINE = """\
 stages:
@@ -152,6 +152,75 @@ def refusal_again(bench: Workbench) -> tuple[str, str]:
     with pytest.raises(Refused) as caught:
         bench.manager.release()
     return caught.value.message, caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "dependency", "edited"),
+    [
+        ("link.txt", "raw.txt", "link.txt", "raw.txt"),
+        ("link", "folder", "link", "folder/file"),
+        ("link", "folder", "link/file", "folder/file"),
+        ("folder/link.txt", "../raw.txt", "folder", "raw.txt"),
+    ],
+    ids=["a file", "a folder", "a file in a linked folder", "a link in a folder"],
+)
+def test_what_a_link_leads_to_is_to_be_committed(
+    piped: Workbench, link: str, target: str, dependency: str, edited: str
+) -> None:
+    (piped.repo / "folder").mkdir()
+    (piped.repo / "folder/file").write_text("a\n")
+    (piped.repo / link).symlink_to(target)
+    edit(piped, "dvc.yaml", "deps: [raw.txt]", f"deps: [raw.txt, {dependency}]")
+    piped.dvc("repro", "--quiet")
+    piped.commit()
+    with open(piped.repo / edited, "a") as file:
+        file.write("more\n")
+    piped.dvc("repro", "--quiet")
+    piped.git("add", "dvc.lock")
+    piped.git("commit", "--quiet", "--message=Train")
+    assert refusal(piped) == (
+        f"{edited} differs from the last commit",
+        f'git add {edited} && git commit -m "..."',
+    )
+    piped.commit()
+    assert piped.release() == "1.0.0"
+
+
+@pytest.mark.parametrize("dependency", ["library/lines.txt", "library"])
+def test_an_input_in_a_submodule_is_to_be_committed_and_checked_out(
+    piped: Workbench, dependency: str
+) -> None:
+    library = piped.repo.parent / "library"
+    library.mkdir()
+    run(library, "git", "init", "--quiet")
+    (library / "lines.txt").write_text("a\n")
+    commit(library, "Lines")
+    local = ("-c", "protocol.file.allow=always")
+    piped.git(*local, "submodule", "--quiet", "add", "../library")
+    edit(piped, "dvc.yaml", "deps: [raw.txt]", f"deps: [raw.txt, {dependency}]")
+    piped.dvc("repro", "--quiet")
+    piped.commit()
+    (piped.repo / "library/lines.txt").write_text("b\n")
+    piped.dvc("repro", "--quiet")
+    piped.commit("Train")
+    assert refusal(piped) == (
+        "library/lines.txt differs from the last commit",
+        'git -C library add lines.txt && git -C library commit -m "..."'
+        ' && git add library && git commit -m "..."',
+    )
+    commit(piped.repo / "library", "More lines")
+    assert refusal(piped) == (
+        "library differs from the last commit",
+        'git add library && git commit -m "..."',
+    )
+    piped.commit("Use them")
+    piped.git(*local, "submodule", "--quiet", "deinit", "library")
+    assert refusal(piped) == (
+        "not checked out: the submodule library",
+        "git submodule update --init library",
+    )
+    piped.git(*local, "submodule", "--quiet", "update", "--init", "library")
+    assert piped.release() == "1.0.0"
 
 
 def test_a_frozen_stage_with_other_inputs_needs_force(piped: Workbench) -> None:

@@ -166,6 +166,47 @@ def test_each_output_goes_to_the_remote_that_dvc_yaml_names_for_it(bench: Workbe
     assert (clone.current / "out.bin").read_text() == "model\n"
 
 
+@pytest.mark.parametrize("change", ["url", "default"])
+def test_a_remote_that_is_not_as_in_the_commit_is_not_released_to(
+    bench: Workbench, change: str
+) -> None:
+    """Another machine would look into the old one."""
+    other_remote(bench)
+    bench.commit("Know another remote")
+    if change == "url":
+        bench.dvc("remote", "modify", "--quiet", "store", "url", "../dvc-other")
+    else:
+        bench.dvc("remote", "default", "--quiet", "other")
+    bench.refuses(
+        "release churn --push",
+        ".dvc/config differs from the last commit: no other machine would find the bytes",
+        'git add .dvc/config && git commit -m "..."',
+    )
+    assert bench.git("tag") == ""
+    bench.commit("Change the remote")
+    assert bench.cli("release", "churn", "--push-branch").code == 0
+    assert elsewhere(bench).cli("deploy", "churn", "--yes").code == 0
+
+
+@pytest.mark.parametrize("level", ["--local", "--global"])
+def test_a_remote_of_this_machine_alone_is_told(bench: Workbench, level: str) -> None:
+    bench.dvc("remote", "remove", "--quiet", "store")
+    bench.commit("Know no remote")
+    bench.dvc("remote", "add", "--quiet", level, "-d", "mine", str(bench.repo.parent / "dvc-mine"))
+    result = bench.cli("release", "churn", "--push")
+    assert result.code == 0
+    assert (
+        "the DVC remote mine is configured on this machine alone, not in .dvc/config:"
+        " another machine needs it too (dvc remote add -d mine URL)"
+    ) in result.out + result.err
+
+
+def test_options_of_a_remote_for_this_machine_alone_need_no_word(bench: Workbench) -> None:
+    bench.dvc("remote", "modify", "--quiet", "--local", "store", "verify", "true")
+    result = bench.cli("release", "churn", "--push")
+    assert (result.code, "this machine alone" in result.out + result.err) == (0, False)
+
+
 def test_a_deploy_finds_what_dvc_push_sent(bench: Workbench) -> None:
     other_remote(bench)
     pipeline(bench, out="out.bin: {remote: other}")

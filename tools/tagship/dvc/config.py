@@ -4,7 +4,9 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from tagship.errors import Refused
@@ -48,6 +50,34 @@ def read(project: Path) -> DvcConfig:
         text = redact.text(" ".join(str(error).split()))[:300]
         raise Refused(f"DVC: {text}", "fix .dvc/config") from None
     return DvcConfig(dict(config), host)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What of DVC's configuration is in Git: the text of one ``.dvc/config``.
+
+    Attributes:
+        remotes: the options of each remote, by its name, which DVC has in lower case.
+        default: the remote of what names none.
+    """
+
+    remotes: dict[str, dict[str, Any]]
+    default: str | None
+
+
+def shared(data: bytes) -> Shared:
+    """Read a ``.dvc/config``; of one that cannot be read, nothing."""
+    from dvc.config import Config, ConfigError
+
+    def opened(*_: Any, **__: Any) -> StringIO:
+        return StringIO(data.decode("utf-8-sig"))
+
+    try:
+        values = Config.load_file(".dvc/config", fs=SimpleNamespace(open=opened))
+        remotes = {str(key).lower(): dict(options) for key, options in values["remote"].items()}
+        return Shared(remotes, values.get("core", {}).get("remote"))
+    except (ConfigError, UnicodeDecodeError, AttributeError, TypeError, ValueError):
+        return Shared({}, None)
 
 
 def _check_merged(project: Path) -> None:

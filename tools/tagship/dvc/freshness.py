@@ -134,6 +134,7 @@ def ask(
         )
     with repo.opened(project) as dvc:
         plan = _plan(dvc.repo, repository.top, paths)
+        _check_submodules(repository, plan)
         _check_read(repository, plan, paths, dvc.unread)
         absent = _absent(plan)
         missing = _missing(repository, plan, absent)
@@ -159,8 +160,7 @@ def _plan(dvc_repo: Any, top: Path, paths: tuple[str, ...]) -> _Plan:
         out
         for stage in graph
         for out in stage.outs
-        if out.protocol == "local"
-        and any(stages.holds(out.fs_path, str(top / path)) for path in paths)
+        if out.protocol == "local" and any(_overlap(out.fs_path, str(top / path)) for path in paths)
     )
     makers = tuple(dict.fromkeys(out.stage for out in outs))
     planned = plan_repro(graph, makers) if makers else []
@@ -171,6 +171,11 @@ def _plan(dvc_repo: Any, top: Path, paths: tuple[str, ...]) -> _Plan:
     upstream = {stage: list(graph.successors(stage)) for stage in planned}
     notes = tuple(note for stage in planned for note in _make_comparable(stage))
     return _Plan(top, makers, outs, upstream, kinds, notes)
+
+
+def _overlap(first: str, second: str) -> bool:
+    """Whether one path is the other, or in it: DVC may keep a folder's files one by one."""
+    return stages.holds(first, second) or stages.holds(second, first)
 
 
 def _make_comparable(stage: Any) -> Iterator[str]:
@@ -253,6 +258,16 @@ def _missing(repository: Repository, plan: _Plan, absent: Iterable[str]) -> set[
     }
 
 
+def _check_submodules(repository: Repository, plan: _Plan) -> None:
+    """Refuse where an input is in a submodule that this clone has not checked out."""
+    absent = worktree.absent_submodules(repository, plan.inputs())
+    if absent:
+        raise Refused(
+            f"not checked out: the submodule {', '.join(absent)}",
+            f"git submodule update --init {shlex.join(absent)}",
+        )
+
+
 def _check_read(
     repository: Repository, plan: _Plan, paths: tuple[str, ...], unread: dict[Path, str]
 ) -> None:
@@ -281,7 +296,8 @@ def _is_edited(out: Any) -> bool:
 def _uncommitted(
     repository: Repository, plan: _Plan, ignored: Any, committed: set[str]
 ) -> list[str]:
-    names = [name for name in plan.inputs() if name not in committed]
+    inputs = [name for name in plan.inputs() if name not in committed]
+    names = [*inputs, *_behind_links(repository, plan, inputs)]
     changed = worktree.changed(repository, names) if names else []
     return [
         name
@@ -289,6 +305,17 @@ def _uncommitted(
         if not plan.holds(path := str(repository.top / name))
         and (name in names or not ignored.is_ignored_file(path))
     ]
+
+
+def _behind_links(repository: Repository, plan: _Plan, names: list[str]) -> list[str]:
+    """What is read where an input is, leads through, or holds a symbolic link."""
+    top = os.path.realpath(repository.top)
+    links = worktree.links(repository, names)
+    paths = {os.path.realpath(repository.top / name) for name in (*names, *links)}
+    targets = {os.path.relpath(path, top) for path in paths if path.startswith(f"{top}/")}
+    return sorted(
+        name for name in targets.difference(names) if not plan.holds(str(repository.top / name))
+    )
 
 
 def _fix(plan: _Plan, top: Path, project: Path, differences: list[Difference]) -> str:

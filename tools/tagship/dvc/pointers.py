@@ -191,6 +191,7 @@ def find_out(blobs: tree.Blobs, commit: str, recorded: list[Stages], path: str) 
     if out and blobs.read(commit, path) is None:
         return out
     entries = blobs.entries(commit, path)
+    _check_whole(blobs, commit, recorded, path, [entry.path for entry in entries])
     if entries:  # Git keeps a stage's output with cache: false
         _check_not_lfs(blobs, entries)
         return replace(git_out(path, entries), stage=out.stage if out else None)
@@ -208,6 +209,34 @@ def find_out(blobs: tree.Blobs, commit: str, recorded: list[Stages], path: str) 
         f"{path} is tracked by neither DVC nor Git in commit {commit[:10]}",
         f"dvc add {path}, or dvc repro; then commit what DVC wrote",
     )
+
+
+def _check_whole(
+    blobs: tree.Blobs, commit: str, recorded: list[Stages], path: str, kept: list[str]
+) -> None:
+    """Refuse a folder that DVC tracks in parts, of which Git has a ``.gitignore`` at most.
+
+    Raises:
+        Corrupt: with the parts that Git does not keep.
+    """
+    locks = [posixpath.dirname(name) for name in kept if posixpath.basename(name) == LOCK_FILE]
+    inner = [of_lock for folder in locks for of_lock in stages_at(blobs, commit, folder, "")]
+    outs = {out for of_lock in (*recorded, *inner) for stage in of_lock for out in stage.outs}
+    files = {name.removesuffix(".dvc"): name for name in kept if name.endswith(".dvc")}
+    parts = sorted(
+        out
+        for out in outs.union(files)
+        if out.startswith(f"{path}/") and not any(stages.holds(out, name) for name in kept)
+    )
+    if parts:
+        named = " ".join(files[part] for part in parts if part in files)
+        by_git = f"git rm -r --cached {path}"  # DVC takes no folder of which Git has a file
+        raise Corrupt(
+            f"DVC tracks {path} in parts: {', '.join(parts[:3])}{', ...' if parts[3:] else ''}",
+            f"dvc remove {named} && {by_git} && dvc add {path}"
+            if named
+            else f"make it one output of its stage (outs: [{path}]), then: {by_git} && dvc repro",
+        )
 
 
 def _in_stages(recorded: list[Stages], path: str) -> Out | None:

@@ -7,10 +7,32 @@ from pathlib import Path
 from tagship.errors import Unavailable
 from tagship.git import commits, run
 from tagship.git.run import NO_HOOKS, Repository
+from tagship.git.tree import LINK, SUBMODULE
 
 
 def changed(repository: Repository, names: Iterable[str]) -> list[str]:
-    """The paths among ``names`` that differ from HEAD, in index or work tree, or are untracked."""
+    """The paths among ``names`` that differ from HEAD, in index or work tree, or are untracked.
+
+    A path in a submodule is compared with the submodule's HEAD, and that with the index.
+    """
+    plain: list[str] = []
+    modules: dict[str, list[str]] = {}
+    for name in names:
+        module = submodule(repository.top, name)
+        if module is None:
+            plain.append(name)
+        else:
+            modules.setdefault(module, []).append(name.removeprefix(module).strip("/") or ".")
+    differing = _status(repository, plain) if plain or not modules else []
+    if modules:
+        differing += _status(repository, modules, "--ignore-submodules=dirty")
+    for module, inner in modules.items():
+        checked_out = Repository(repository.top / module, bare=False)
+        differing += [f"{module}/{path}" for path in changed(checked_out, inner)]
+    return differing
+
+
+def _status(repository: Repository, names: Iterable[str], *options: str) -> list[str]:
     answer = run.ask(
         repository,
         "--literal-pathspecs",
@@ -19,10 +41,35 @@ def changed(repository: Repository, names: Iterable[str]) -> list[str]:
         "-z",
         "--no-renames",
         "--untracked-files=all",
+        *options,
         "--",
         *names,
     )
     return [line[3:] for line in answer.split("\0")[:-1]]
+
+
+def submodule(top: Path, name: str) -> str | None:
+    """The outermost repository below ``top`` that a path is, or is in; None where there is none."""
+    parts = name.split("/") if name != "." else []
+    folders = ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
+    return next((folder for folder in folders if (top / folder / ".git").exists()), None)
+
+
+def links(repository: Repository, names: Iterable[str]) -> list[str]:
+    """The symbolic links in the index at or below ``names``."""
+    return [name for name, mode in index(repository.top, *names).items() if mode == LINK]
+
+
+def absent_submodules(repository: Repository, names: Iterable[str]) -> list[str]:
+    """The submodules that ``names`` are, or are in, and that are not checked out."""
+    folders = {
+        "/".join(parts[:count])
+        for parts in (name.split("/") for name in names)
+        for count in range(1, len(parts) + 1)
+    }
+    top = repository.top
+    empty = [name for name in folders if (top / name).is_dir() and not any((top / name).iterdir())]
+    return sorted(name for name, mode in index(top, *empty).items() if mode == SUBMODULE)
 
 
 def tracked(repository: Repository, names: Iterable[str]) -> set[str]:
@@ -75,9 +122,11 @@ def conflict(repository: Repository) -> Conflict | None:
     return Conflict(tuple(paths), *under_way)
 
 
-def index(folder: Path, name: str) -> dict[str, str]:
-    """Mode by path of the files in the index at or below ``name``; relative to ``folder``."""
-    arguments = ("--literal-pathspecs", "ls-files", "--stage", "-z", "--", name)
+def index(folder: Path, *names: str) -> dict[str, str]:
+    """Mode by path of the files in the index at or below ``names``; relative to ``folder``."""
+    if not names:
+        return {}
+    arguments = ("--literal-pathspecs", "ls-files", "--stage", "-z", "--", *names)
     answer = run.output(run.runner(folder), "-c", NO_HOOKS, *arguments)
     entries = (line.partition("\t") for line in answer.split("\0")[:-1])
     return {path: facts[:6] for facts, _, path in entries}

@@ -19,6 +19,7 @@ from tagship.dvc.pointers import Out
 from tagship.dvc.snapshot import Snapshot
 from tagship.errors import Corrupt, InvalidName, Locked, NotFound, Refused, Unavailable
 from tagship.git import commits, remotes, worktree
+from tagship.git.run import Repository
 from tagship.host import project
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry import refs, tags
@@ -185,9 +186,11 @@ def _releasable(
     merges.check_markers(source, snapshot)
     _check_committed(source, snapshot.recorded_in)
     notes = _check_built(source, snapshot, force=options.force)
-    release_remotes.check_bytes(source.content(offline=True), snapshot, push=options.push)
+    content = source.content(offline=True)
+    release_remotes.check_bytes(content, snapshot, push=options.push)
+    elsewhere = release_remotes.check_shared(source, content, snapshot) if options.push else []
     _check_branch(source, head)
-    return snapshot, (*notes, *source.unread(snapshot))
+    return snapshot, (*notes, *source.unread(snapshot), *elsewhere)
 
 
 @dataclass(frozen=True)
@@ -316,14 +319,33 @@ def _check_committed(source: Source, names: list[str]) -> None:
     """Refuse where these files differ from HEAD in index or work tree, or are not in it."""
     changed = worktree.changed(source.repository, names) if not source.repository.bare else []
     if changed:
-        raise _not_committed(changed)
+        raise _not_committed(source.repository, changed)
 
 
-def _not_committed(names: Sequence[str], fix: str = "") -> Refused:
+def _not_committed(repository: Repository, names: Sequence[str], fix: str = "") -> Refused:
     what = f"{' '.join(names)} differ{'s' if len(names) == 1 else ''} from the last commit"
     if fix:
         return Refused(what, f"undo the change; or {fix}, and commit all that you changed")
-    return Refused(what, f'git add {shlex.join(names)} && git commit -m "..."')
+    return Refused(what, _commit(repository, names))
+
+
+def _commit(repository: Repository, names: Sequence[str]) -> str:
+    """The commands that commit these files: those of a submodule first, and then itself."""
+    modules: dict[str, list[str]] = {}
+    plain: list[str] = []
+    for name in names:
+        module = worktree.submodule(repository.top, name)
+        if module not in (None, name):
+            modules.setdefault(str(module), []).append(name.removeprefix(f"{module}/"))
+        else:
+            plain.append(name)
+    inner = [
+        f"git -C {shlex.quote(module)} add {shlex.join(paths)}"
+        f' && git -C {shlex.quote(module)} commit -m "..."'
+        for module, paths in modules.items()
+    ]
+    top = shlex.join(dict.fromkeys([*plain, *modules]))
+    return " && ".join([*inner, f'git add {top} && git commit -m "..."'])
 
 
 def _check_built(source: Source, snapshot: Snapshot, *, force: bool) -> tuple[str, ...]:
@@ -343,7 +365,7 @@ def _check_built(source: Source, snapshot: Snapshot, *, force: bool) -> tuple[st
         return (f"not compared with {LOCK_FILE}: {error.message}",)
     _check_unedited(snapshot, answer)
     if not force:
-        _check_inputs(snapshot.artifact.model, answer)
+        _check_inputs(source.repository, snapshot.artifact.model, answer)
     return answer.notes
 
 
@@ -366,10 +388,10 @@ def _recording(out: Out) -> str:
     return f"dvc commit {shlex.quote(str(stage))}"
 
 
-def _check_inputs(model: str, answer: Answer) -> None:
+def _check_inputs(repository: Repository, model: str, answer: Answer) -> None:
     differences = [str(difference) for difference in answer.differences]
     if answer.uncommitted:
-        raise _not_committed(answer.uncommitted, answer.fix if differences else "")
+        raise _not_committed(repository, answer.uncommitted, answer.fix if differences else "")
     if differences:
         more = f"; and {len(differences) - 3} more" if len(differences) > 3 else ""
         raise Refused(

@@ -1,5 +1,8 @@
 """What another machine needs to deploy a release: bytes in a DVC remote, a commit on a branch."""
 
+import shlex
+
+from tagship.dvc import config
 from tagship.dvc.content import Content
 from tagship.dvc.pointers import Cached
 from tagship.dvc.snapshot import Snapshot
@@ -10,6 +13,7 @@ from tagship.progress import Tell
 from tagship.registry import tags
 from tagship.registry.refs import TagName
 from tagship.text import redact
+from tagship.workspace.source import Source
 
 NO_REMOTE = "DVC has no remote: the bytes are on this machine alone (dvc remote add -d NAME URL)"
 
@@ -44,6 +48,41 @@ def check_bytes(content: Content, snapshot: Snapshot, *, push: bool) -> bool:
     for out, pointer in kept:
         routes.check_push(pointer, out.recorded_in)
     return True
+
+
+def check_shared(source: Source, content: Content, snapshot: Snapshot) -> list[str]:
+    """Compare the remotes of a release with those that another clone of the commit has.
+
+    Returns:
+        What that clone would have to configure.
+
+    Raises:
+        Refused: ``.dvc/config`` has them, but not as the commit.
+    """
+    routes = content.remote.routes
+    pointers = [p for out in snapshot.outs for p in out.pointers if isinstance(p, Cached)]
+    path = str(content.remote.within / ".dvc" / "config")
+    committed = config.shared(source.blobs.read(snapshot.commit, path) or b"")
+    file = source.repository.top / path
+    here = config.shared(file.read_bytes() if file.is_file() else b"")
+    names = sorted({routes.of(pointer).lower() for pointer in pointers})
+    by_default = source.dvc_remote is None and any(not pointer.remote for pointer in pointers)
+    changed = [
+        n for n in names if n in here.remotes and here.remotes[n] != committed.remotes.get(n)
+    ]
+    if changed or (by_default and here.default == routes.default != committed.default):
+        raise Refused(
+            f"{path} differs from the last commit: no other machine would find the bytes",
+            f'git add {shlex.quote(path)} && git commit -m "..."',
+        )
+    unknown = [name for name in names if name not in committed.remotes]
+    if by_default and routes.default != committed.default and not unknown:
+        unknown = [str(routes.default)]
+    return [
+        f"the DVC remote {redact.text(name)} is configured on this machine alone, not in {path}:"
+        f" another machine needs it too (dvc remote add -d {redact.text(shlex.quote(name))} URL)"
+        for name in unknown
+    ]
 
 
 def metrics(content: Content, snapshot: Snapshot) -> tuple[Cached, ...]:
