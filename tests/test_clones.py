@@ -337,3 +337,30 @@ def test_the_latest_version_is_not_an_older_one_where_its_tag_is_lightweight(at:
             "git fetch --tags --force; if it is not annotated there either: tagship release churn",
         )
     assert bench.cli("deploy", "churn@1.0", "--yes").code == 0
+
+
+@pytest.mark.parametrize("what", ["", "^{commit}"])
+def test_the_hint_brings_what_a_tag_needs_back(bench: Workbench, what: str) -> None:
+    bench.release("one")
+    bench.git("push", "--quiet", "origin", "main", "--tags")
+    lost = bench.git("rev-parse", f"churn@v1.0.0{what}").strip()
+    bench.commit("More")
+    (bench.repo / ".git/objects" / lost[:2] / lost[2:]).unlink()
+    shown = bench.cli("show", "churn@1.0.0")
+    assert shown.code == 1
+    assert "hint: git fetch --refetch --tags --force; if" in shown.err
+    bench.git("fetch", "--quiet", "--refetch", "--tags", "--force")
+    assert bench.cli("show", "churn@1.0.0").code == 0
+
+
+def test_a_clone_that_borrows_from_a_repository_that_is_gone_is_told(bench: Workbench) -> None:
+    bench.release("one")
+    top = bench.repo.parent
+    run(top, "git", "clone", "--quiet", "--shared", "repo", "borrower")
+    bench.repo.rename(top / "moved")
+    borrower = Workbench(top / "borrower", bench.monkeypatch, bench.capture)
+    result = borrower.cli("list", "churn")
+    assert result.code == 1
+    assert result.err.endswith(
+        "hint: clone it again: the repository that .git/objects/info/alternates names is gone\n"
+    )
