@@ -389,3 +389,30 @@ def test_metrics_that_a_partial_clone_cannot_fetch_are_told_once(
     bench.git("remote", "set-url", "origin", f"file://{bench.repo.parent}/origin.git")
     bench.git("fetch", "--quiet", "--refetch", "--no-filter", "--tags")
     assert bench.cli("list", "churn") == whole
+
+
+@pytest.mark.parametrize("what", ["", "^{commit}"])
+def test_the_hint_brings_what_a_tag_needs_back(bench: Workbench, what: str) -> None:
+    bench.release("one")
+    bench.git("push", "--quiet", "origin", "main", "--tags")
+    lost = bench.git("rev-parse", f"churn@v1.0.0{what}").strip()
+    bench.commit("More")
+    (bench.repo / ".git/objects" / lost[:2] / lost[2:]).unlink()
+    shown = bench.cli("show", "churn@1.0.0")
+    assert shown.code == 1
+    assert "hint: git fetch --refetch --tags --force; if" in shown.err
+    bench.git("fetch", "--quiet", "--refetch", "--tags", "--force")
+    assert bench.cli("show", "churn@1.0.0").code == 0
+
+
+def test_a_clone_that_borrows_from_a_repository_that_is_gone_is_told(bench: Workbench) -> None:
+    bench.release("one")
+    top = bench.repo.parent
+    run(top, "git", "clone", "--quiet", "--shared", "repo", "borrower")
+    bench.repo.rename(top / "moved")
+    borrower = Workbench(top / "borrower", bench.monkeypatch, bench.capture)
+    result = borrower.cli("list", "churn")
+    assert result.code == 1
+    assert result.err.endswith(
+        "hint: clone it again: the repository that .git/objects/info/alternates names is gone\n"
+    )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import stat
 import sys
@@ -9,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import PIPE, Popen
+from subprocess import PIPE, Popen, run
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,13 @@ from hypothesis import strategies as st
 from tagship.disk import atomic
 from tagship.disk import lock as disk_lock
 from tagship.errors import Locked
+
+ASK = """\
+import sys
+from pathlib import Path
+from tagship.disk import lock
+print(lock.holder(Path(sys.argv[1])))
+"""
 
 OWNER = {
     "what": "deploy of m@1.0.0",
@@ -243,6 +251,20 @@ def test_a_lock_whose_holder_has_not_said_who_it_is_is_held_all_the_same(
             pass
     assert caught.value.message == "another process works on this model"
     assert caught.value.hint == "try again when it is done"
+
+
+def test_who_may_not_write_a_lock_is_told_its_holder(folder: Path) -> None:
+    """As another user, or on a read-only file system."""
+    words = [sys.executable, "-c", ASK, str(folder / "lock")]
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root without setpriv: nothing is forbidden")
+        words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *words]
+    with disk_lock.locked(folder / "lock", OWNER):
+        (folder / "lock").chmod(0o444)
+        held = run(words, capture_output=True, text=True, check=True).stdout
+    free = run(words, capture_output=True, text=True, check=True).stdout
+    assert (held.partition(":")[0], free) == ("deploy of m@1.0.0 is under way", "None\n")
 
 
 def test_a_lock_is_free_when_its_holder_is_killed(folder: Path) -> None:

@@ -404,7 +404,9 @@ def test_git_that_ends_with_an_error_has_told_of_no_tag(commits: Workbench) -> N
     with pytest.raises(Unavailable) as caught:
         registry_tags.read(git_run.find(commits.repo))
     assert caught.value.message == f"git: missing object {'1' * 40} for refs/tags/m@v2.0.0"
-    assert caught.value.hint == "git fetch --tags --force; if that does not help: git fsck"
+    assert caught.value.hint == (
+        "git fetch --refetch --tags --force; if that does not help: git fsck"
+    )
 
 
 @pytest.mark.parametrize(

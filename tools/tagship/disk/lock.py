@@ -1,6 +1,7 @@
 """A lock on a folder, which the kernel releases when its holder dies."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,17 +105,19 @@ def card(path: Path) -> Path:
 
 def holder(path: Path) -> str | None:
     """Who holds the lock at ``path``, in words; None if it is free. Never waits."""
-    from filelock import FileLock, Timeout
+    import fcntl
 
-    if not path.exists():
+    try:
+        file = os.open(path, os.O_RDONLY)  # who asks may have no right to write
+    except FileNotFoundError:
         return None
     try:
-        with FileLock(path, timeout=0):
-            return None
-    except FileNotFoundError:  # removed meanwhile
-        return None
-    except Timeout:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return _locked_by(card(path)).message
+    finally:
+        os.close(file)
+    return None
 
 
 def _locked_by(named: Path) -> Locked:

@@ -318,7 +318,9 @@ def failure(error: CommandFailed) -> TagshipError:
     reason = "; ".join([message, *(redact.text(line) for line in hook if line)])
     hint = "git remote -v" if "does not appear to be a git repository" in message else ""
     if "missing object" in message:
-        hint = "git fetch --tags --force; if that does not help: git fsck"
+        hint = "git fetch --refetch --tags --force; if that does not help: git fsck"
+    if "alternate object path" in message:  # of a clone made with --shared or --reference
+        hint = "clone it again: the repository that .git/objects/info/alternates names is gone"
     if "from promisor remote" in message:
         return Unavailable(f"this partial clone lacks an object: {reason}", refetch())
     if "terminal prompts disabled" in message:  # an address https:// that asks for a password
