@@ -67,10 +67,7 @@ if sys.argv.pop(1) == "questions":
         return ask
     for name in ("stream_object_data", "get_object_header"):
         setattr(Git, name, counted("questions", getattr(Git, name)))
-    def ask(process, names, asked=batch.Batch._ask):
-        seen["questions"] += len(names)
-        return asked(process, names)
-    batch.Batch._ask = ask
+    batch.Batch._ask = counted("questions", batch.Batch._ask)
     def parse(data, *rest, asked=safe_yaml._parse):
         seen["parsed"] += len(data)
         return asked(data, *rest)
@@ -332,6 +329,7 @@ KNOWN = {
     **{
         ("questions", f"commits of GTO with {name}", "list"): EACH_COMMIT for name in COMMITS_OF_GTO
     },
+    ("parses", "commits of GTO with a template", "list"): EACH_POINTER,
     ("questions", "files of Git", "deploy"): EACH_FILE,
 }
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,13 @@ from tests.workbench import Workbench
 
 
 def object_of(bench: Workbench, name: str) -> Path:
-    """The file of a loose object."""
+    """The file of a loose object; all of them are made loose."""
+    for pack in (bench.repo / ".git/objects/pack").glob("*.pack"):
+        kept = pack.rename(bench.repo.parent / pack.name)
+        with kept.open("rb") as objects:
+            unpack = ["git", "unpack-objects", "-q"]
+            subprocess.run(unpack, cwd=bench.repo, stdin=objects, check=True)
+        pack.with_suffix(".idx").unlink()
     object_id = bench.git("rev-parse", name).strip()
     return bench.repo / ".git/objects" / object_id[:2] / object_id[2:]
 

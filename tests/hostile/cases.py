@@ -755,7 +755,7 @@ def _(box: Sandbox) -> None:
 
 @case(
     "Git would fetch what it lacks by a program",
-    "is tracked by neither|has no",
+    "is tracked by neither|has no|Git lacks",
     reads=None,
     process=True,
 )

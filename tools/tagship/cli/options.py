@@ -73,6 +73,8 @@ def exact_reference(text: str) -> "Ref":
 
 def model_alone(text: str) -> str:
     """``MODEL``, for a command that does not take a version."""
+    if "@" not in text and "#" not in text:
+        return text  # it is checked where it is used: ``current`` waits for no import
     model = reference(text).model
     if model != text:
         raise click.UsageError(f"name the model alone: {model}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tagship.disk import atomic
 from tagship.dvc import repo, stages
 from tagship.errors import Refused
 from tagship.git import worktree
@@ -192,6 +193,17 @@ def _make_comparable(stage: Any) -> Iterator[str]:
             if item not in here:
                 yield f"{redact.text(item.def_path)} was not compared: it is on the network"
         setattr(stage, kind, here)
+    _drop_folders(stage)
+
+
+def _drop_folders(stage: Any) -> None:
+    """Remove folders at the places of objects in DVC's cache: DVC removes other bad objects itself,
+    and fails on these."""
+    for out in stage.outs:
+        if out.use_cache and out.hash_info:
+            place = Path(out.cache.oid_to_path(out.hash_info.value))
+            if place.is_dir():
+                atomic.remove_tree(place)
 
 
 def _difference(plan: _Plan, stage: Any, missing: set[str]) -> Difference | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tagship.errors import Unavailable
-from tagship.git import remotes, run
+from tagship.git import commits, remotes, run
 from tagship.git.run import Repository
 
 
@@ -44,6 +44,14 @@ def tags(repository: Repository) -> Tags:
         return Tags(None, are_left_out=False)
     left_out = "--no-tags" in _settings(repository, r"^remote\..*\.tagopt$")
     return Tags(fetch, left_out or is_shallow(repository))
+
+
+def is_checked_out(repository: Repository, tag: str) -> bool:
+    """Whether HEAD is detached at the commit of a tag."""
+    if not commits.is_detached(repository):
+        return False
+    head, at = run.ask(repository, "rev-parse", "HEAD", f"refs/tags/{tag}^{{commit}}").split()
+    return head == at
 
 
 def is_shallow(repository: Repository) -> bool:

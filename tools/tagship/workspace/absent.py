@@ -3,26 +3,33 @@
 from collections.abc import Callable
 
 from tagship.errors import NotFound
+from tagship.git import clone
 from tagship.git.clone import Tags
+from tagship.git.run import Repository
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import Ref, TagName, Wanted
 
 Ask = Callable[[], Tags]  # what the clone has of its remotes' tags: asked where it is needed
 
 
-def find(ask: Ask, known: Catalog, ref: Ref) -> Release:
+def find(repository: Repository, ask: Ask, known: Catalog, ref: Ref) -> Release:
     """The version that a reference names.
+
+    A lightweight tag higher than every version that matches is passed over, as GTO does; but not
+    where this clone was made for it: CI fetches the commit of a tag under the tag's name.
 
     Raises:
         NotFound: there is no such version here, or its tag is not annotated here.
         Refused: it was withdrawn, or the model is deprecated.
     """
     name = known.not_annotated(ref.wanted)
-    if name is not None:
+    if name is not None and (ask().are_left_out or clone.is_checked_out(repository, str(name))):
         raise NotFound(*_not_annotated(ask(), name))
     try:
         return known.find(ref)
     except NotFound as error:
+        if name is not None:
+            raise NotFound(*_not_annotated(ask(), name)) from None
         raise NotFound(error.message, hint(ask(), error.hint)) from None
 
 

@@ -97,7 +97,7 @@ class Source:
 
     def find(self, known: Catalog, ref: Ref) -> Release:
         """``release``, where the versions were read already."""
-        return absent.find(lambda: self.clone_tags, known, ref)
+        return absent.find(self.repository, lambda: self.clone_tags, known, ref)
 
     def lacking(self, known: Catalog) -> tuple[str, str] | None:
         """What this clone lacks of a model's tags, or may lack, and the command that fetches it."""
@@ -115,12 +115,14 @@ class Source:
             NotFound, Corrupt: as ``dvc.snapshot.snapshot``.
             Refused: its files are where versions are deployed.
         """
-        from tagship.dvc import snapshot
+        from tagship.dvc import pipeline, snapshot
 
-        at_commit = snapshot.snapshot(self.blobs, commit, model)
-        for path in at_commit.artifact.paths:
-            self.check_apart(model, self.repository.top / path)
-        return at_commit
+        read = functools.partial(self.blobs.read, commit)
+        declared = pipeline.models(read, artifacts.pipeline_of(model)[0]).get(model)
+        if isinstance(declared, Artifact):
+            for path in declared.paths:
+                self.check_apart(model, self.repository.top / path)
+        return snapshot.snapshot(self.blobs, commit, model)
 
     def check_apart(self, model: str, path: Path) -> None:
         """Refuse an artifact that contains the folder of its deployments, or is inside of it.
