@@ -73,12 +73,15 @@ def exact_reference(text: str) -> "Ref":
 
 def model_alone(text: str) -> str:
     """``MODEL``, for a command that does not take a version."""
-    if "@" not in text and "#" not in text:
-        return text  # it is checked where it is used: ``current`` waits for no import
     model = reference(text).model
     if model != text:
         raise click.UsageError(f"name the model alone: {model}")
     return model
+
+
+def model_of_prompt(text: str) -> str:
+    """The same; the name is checked where it is used, since ``current`` waits for no import."""
+    return model_alone(text) if "@" in text or "#" in text else text
 
 
 def moment(text: str) -> "datetime":
@@ -156,7 +159,7 @@ def complete_version(ctx: click.Context, _: click.Parameter, text: str) -> list[
 
 
 pass_session = click.make_pass_decorator(Session)
-model_argument = click.argument("model", type=model_alone, shell_complete=complete_model)
+model_argument = click.argument("model", type=model_of_prompt, shell_complete=complete_model)
 optional_model_argument = click.argument(
     "model", type=model_alone, required=False, shell_complete=complete_model
 )
