@@ -36,7 +36,7 @@ HARMLESS = (
     (".*: link .*objects/.*", "Git renames what it cannot link"),
     (".*: (unlink|rmdir) .*objects/.*tmp_.*", "Git leaves a temporary file; git gc removes it"),
     (r"release --push: openat origin\.git/.*/tmp_obj_TMP (ENOSPC|EIO)",
-     "another process of the push was struck, or Git tried again: what origin has is compared"),
+     "seen to succeed all the same, why is not known: what origin has is compared"),
     (r"undeploy.*: \w+ .*/\.intent\.json\.tmp.* ENOSPC", "it makes room, so it needs none"),
     (r"recovery of an undeploy: \w+ .*/(trash|versions)(/.*| \w+)",
      "what cannot be removed stops no other command: a note and the history tell it"),
