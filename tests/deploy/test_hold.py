@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tagship import Held, SelfTestFailed
+from tagship import Held, Refused, SelfTestFailed
 from tagship.deploy import plan
 from tagship.host import history
 from tagship.text import clock, words
@@ -132,6 +132,18 @@ def test_a_version_that_fails_its_self_test_is_not_tried_again_by_itself(
     )
     assert shipped.manager.deploy("1.2.0").place.version == "1.2.0"
     assert shipped.cli("status").code == 0
+
+
+def test_a_confirmed_plan_is_carried_out_or_refused(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+    plan = shipped.manager.plan()
+    shipped.release("model 4\n")
+    with pytest.raises(Refused, match=r"1\.3\.0 would be deployed by now, and not 1\.2\.0"):
+        shipped.manager.deploy(plan=plan)
+    assert shipped.live() == "model 2\n"
+    event = shipped.manager.deploy(plan=shipped.manager.plan()).event
+    assert event is not None
+    assert (event.version, event.rule) == ("1.3.0", "latest")
 
 
 # --- holds

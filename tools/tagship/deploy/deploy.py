@@ -41,6 +41,7 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
     tags = partial(plan.tag_ids, source, ref.model)
     with act.begin(store, ref.model, what, options, tags=tags) as deed:
         choice = plan.choose(source, known, ref, deed.past, options.retry)
+        plan.check_shown(choice, options.shown)
         release = choice.release
         signer = plan.check_tag(host.policy, source.repository, deed.past, release)
         if deed.live and not options.force and plan.is_live(store, release, options.progress):

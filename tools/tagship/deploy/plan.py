@@ -116,6 +116,20 @@ def choose(source: Source, known: Catalog, ref: Ref, past: Past, retry: bool = F
     )
 
 
+def check_shown(choice: Choice, shown: str | None) -> None:
+    """Refuse a version that is not the one that was shown and confirmed.
+
+    Raises:
+        Refused: by now it is another one.
+    """
+    version, model = choice.release.version, choice.release.tag.name.model
+    if shown is not None and str(version) != shown:
+        raise Refused(
+            f"{version} would be deployed by now, and not {shown}, so nothing was done",
+            f"see what is new: tagship deploy {model} --dry-run",
+        )
+
+
 def tag_ids(source: Source, model: str) -> dict[TagName, str] | None:
     """The id of every tag of a model; None where Git cannot be asked: a rollback goes on then."""
     try:

@@ -182,6 +182,7 @@ class ModelVersionManager:
         *,
         force: bool = False,
         retry: bool = False,
+        plan: "Plan | None" = None,
         smoke_test: bool | None = None,
         reason: str | None = None,
         wait: float = 0,
@@ -193,19 +194,22 @@ class ModelVersionManager:
                 what was rolled back or failed here.
             force: deploy again what is live and intact.
             retry: deploy what the rule selects even if it is blocked.
+            plan: what ``plan`` said, and somebody has confirmed: no other version is deployed.
             smoke_test: load the model first; None for what the settings say.
             reason: why, for the history.
             wait: seconds to wait for another act on the model.
 
         Raises:
             Held: the model is held, and ``version`` is a rule.
+            Refused: by now it would be another version than the plan says.
             TagshipError: as for ``deploy.deploy``.
         """
         from tagship.deploy import act
         from tagship.deploy import deploy as deploys
 
+        shown = plan.version if plan is not None else None
         options = act.Options(
-            force, smoke_test, reason, wait, self.progress, retry=retry, tell=self.tell
+            force, smoke_test, reason, wait, self.progress, retry=retry, shown=shown, tell=self.tell
         )
         outcome = deploys.deploy(self.source, self.host, self._ref(version), options)
         return self._cleaned(outcome) if outcome.event else outcome
