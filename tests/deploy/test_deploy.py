@@ -188,7 +188,7 @@ def test_a_version_that_fails_once_it_is_live_is_taken_back_for_good(
     bench.ship()
     _install_fragile_loader(bench, tmp_path)
     (bench.repo / "models/churn/model.fragile").write_text("x")
-    (bench.repo / "params.yaml").write_text("deploy: {after_switch: self_test}\n")
+    (bench.repo / "params.yaml").write_text("tagship: {after_switch: self_test}\n")
     _declare(bench, "models/churn/model.fragile")
     bench.manager.release()
     with pytest.raises(
@@ -204,7 +204,7 @@ def test_a_version_that_fails_once_it_is_live_is_taken_back_for_good(
 
 
 def test_cleaning_up_after_a_deploy_is_a_setting(bench: Workbench) -> None:
-    (bench.repo / "params.yaml").write_text("deploy: {auto_cleanup: true, keep: 2}\n")
+    (bench.repo / "params.yaml").write_text("tagship: {auto_cleanup: true, keep: 2}\n")
     bench.commit()
     for number in range(2, 6):
         bench.ship(f"model {number}\n")

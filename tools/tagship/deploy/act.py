@@ -66,6 +66,8 @@ class Outcome:
         report: of the smoke test, where one was run.
         repaired: what a killed run had left, and was put in order first.
         warnings: what went wrong without any harm to what is live.
+        removed: the version directories that the cleanup after a deploy removed.
+        freed: the bytes of those.
     """
 
     model: str
@@ -75,6 +77,8 @@ class Outcome:
     report: "Report | None" = None
     repaired: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    freed: int = 0
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from tagship.dvc.content import Content
 from tagship.dvc.pointers import Pointer
 from tagship.dvc.snapshot import Snapshot
 from tagship.host import metadata
-from tagship.host.settings import Settings
 from tagship.host.store import Store
 from tagship.loaders import selftest
 from tagship.loaders.selftest import Report
 from tagship.registry.catalog import Release
+from tagship.registry.settings import Settings
 from tagship.signing.policy import Policy
 from tagship.signing.statement import Signature, Statement
 from tagship.workspace.host import Host

@@ -188,10 +188,13 @@ def _record(deed: Act, gone: Sequence[Verdict]) -> None:
 def after(host: Host, outcome: Outcome) -> Outcome:
     """Step 10 of a deploy: clean up. What fails here is a warning: the new version is live."""
     try:
-        cleanup(host, outcome.model)
+        done = cleanup(host, outcome.model)
     except (TagshipError, OSError) as error:
-        return replace(outcome, warnings=(*outcome.warnings, f"nothing was cleaned up: {error}"))
-    return outcome
+        again = f"again: tagship cleanup {outcome.model}"
+        failed = f"the cleanup after the deploy failed: {error}; {again}"
+        return replace(outcome, warnings=(*outcome.warnings, failed))
+    removed = tuple(verdict.directory for verdict in done.verdicts if not verdict.keep)
+    return replace(outcome, removed=removed, freed=done.freed)
 
 
 def pin(store: Store, model: str, version: str, options: Options) -> Pinned:

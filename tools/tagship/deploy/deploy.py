@@ -6,9 +6,9 @@ from tagship.deploy import act, plan
 from tagship.deploy.act import PLAIN, Options, Outcome
 from tagship.errors import Corrupt
 from tagship.host import actions, history, installed, metadata
-from tagship.host.settings import Settings
 from tagship.host.store import Store
 from tagship.registry.refs import Ref, Wanted
+from tagship.registry.settings import Settings
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 

@@ -15,6 +15,7 @@ from tagship.host.link import LinkState, version_of
 from tagship.host.store import Store
 from tagship.text import words
 
+NAMED = 3  # directories in a line
 Rows = list[tuple[str, str]]  # names and values
 
 
@@ -79,6 +80,7 @@ def lines(outcome: Outcome, fetch: str | None = None) -> list[str]:
         ("deployment id", event.id),
         *([("smoke test", f"{report.verdict}: {report.detail}")] if report else ()),
         ("link", _short(store.current)),
+        *([("cleaned up", _cleaned_up(outcome))] if outcome.removed else ()),
     ]
     before = event.previous.version if event.previous else None
     return layout(title(outcome.model, outcome.place.version, before), rows, State.of(store).rows)
@@ -108,6 +110,13 @@ def layout(heading: str, rows: Rows, state: Rows) -> list[str]:
         [f"  {name + ':':<{width}} {value}" for name, value in part] for part in (rows, state)
     ]
     return [heading, *aligned[0], "state:", *aligned[1]]
+
+
+def _cleaned_up(outcome: Outcome) -> str:
+    """What the cleanup after a deploy removed."""
+    named, more = outcome.removed[:NAMED], len(outcome.removed) - NAMED
+    names = ", ".join((*named, f"{more} more") if more > 0 else named)
+    return f"removed {names}; {words.size(outcome.freed)} freed"
 
 
 def _short(path: Path) -> str:

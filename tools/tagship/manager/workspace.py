@@ -56,7 +56,7 @@ class Workspace:
         """Where versions come from, and where they go."""
         from tagship.workspace import find
 
-        return find.find(self.start)
+        return find.find(self.start, self.tell)
 
     @cached_property
     def _view(self) -> "tuple[Source, Host]":
