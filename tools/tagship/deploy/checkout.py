@@ -21,6 +21,7 @@ from tagship.registry.catalog import Release
 from tagship.registry.settings import Settings
 from tagship.signing.policy import Policy
 from tagship.signing.statement import Signature, Statement
+from tagship.workspace import ignored
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
@@ -56,6 +57,7 @@ def check_out(
         OSError: the disk.
     """
     store, options = switch.act.store, switch.act.options
+    ignored.exclude(source.repository, host, store.folder, options.tell)
     content = source.content(store.incoming, options.progress)
     pointers = content.files(snapshot.pointers)
     _check_space(content, store, snapshot, pointers)

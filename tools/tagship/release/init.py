@@ -7,14 +7,12 @@ from pathlib import Path
 
 from tagship.disk import atomic
 from tagship.errors import Refused
-from tagship.host import link, store
-from tagship.host.history import FILE_NAME
+from tagship.git import ignore
 from tagship.registry import artifacts, refs
 from tagship.registry.project_files import PIPELINE_FILE
 from tagship.text import paths, yaml
+from tagship.workspace import ignored
 from tagship.workspace.source import Source
-
-HEADING = "# what tagship puts live on this host"
 
 
 @dataclass(frozen=True)
@@ -46,15 +44,12 @@ def prepare(
         _check_from_project(source, model, path)
         source.check_apart(model, source.project / path)
         added = _declare(source.project / PIPELINE_FILE, refs.check_new_model(model), path)
-    root = root.strip("/")
-    state = [
-        f"/{root}/*/{name}" for name in (link.VERSIONS, link.CURRENT, FILE_NAME, store.PRIVATE)
-    ]
+    rules = ignored.patterns(root)
     names = {
-        source.project / ".gitignore": _with_lines(source.project / ".gitignore", state),
-        source.project / ".dvcignore": _with_lines(source.project / ".dvcignore", state),
-        source.project / PIPELINE_FILE: added,
+        file: ignore.with_lines(file, ignored.HEADING, rules)
+        for file in (source.project / ".gitignore", source.project / ".dvcignore")
     }
+    names[source.project / PIPELINE_FILE] = added
     written = []
     for target, data in names.items():
         if data is not None:
@@ -74,17 +69,6 @@ def _check_from_project(source: Source, model: str, path: str) -> None:
             f"{path} is not in {project}: the path begins there",
             f"tagship init --model {model} --path {right}",
         )
-
-
-def _with_lines(path: Path, lines: list[str]) -> bytes | None:
-    """The file's text with the lines that it lacks; None where it has them all."""
-    text = path.read_text() if path.exists() else ""
-    lacking = [line for line in lines if line not in text.splitlines()]
-    if not lacking:
-        return None
-    before = text if not text or text.endswith("\n") else text + "\n"
-    heading = [] if HEADING in before else [HEADING]
-    return (before + "\n".join([*heading, *lacking]) + "\n").encode()
 
 
 def _declare(path: Path, model: str, artifact: str) -> bytes | None:
