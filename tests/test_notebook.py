@@ -179,6 +179,15 @@ def test_a_model_answers_its_self_test_once_it_is_live(bench: Workbench) -> None
         bench.manager.self_test("3.0")
 
 
+def test_the_cell_shows_what_else_there_is_to_know(shipped: Workbench) -> None:
+    (shipped.repo / "params.yaml").write_text("deploy: {keep: 1}\n")
+    shipped.train("model 3\n")
+    (first,) = shipped.folder.glob("versions/v1.0.0_*")
+    renamed, cleaned = deployed(shipped).notes
+    assert renamed == "the section deploy: in params.yaml is now tagship: rename it"
+    assert cleaned.startswith(f"cleaned up: removed {first.name}; ")
+
+
 def test_a_live_version_that_fails_its_self_test_fails_the_cell(bench: Workbench) -> None:
     catboost_model(bench, wrong=0.5)
     (bench.repo / "params.yaml").write_text("tagship: {smoke_test: false}\n")

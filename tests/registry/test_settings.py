@@ -1,11 +1,14 @@
 """Which section of params.yaml has the settings: ``tagship:``, or ``deploy:``, its name before."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tagship.errors import Refused
 from tagship.host import active, project
+from tagship.manager.workspace import Workspace
 from tagship.registry import settings
 from tagship.registry.settings import Settings
 from tests.workbench import MODEL, Result, Workbench
@@ -135,6 +138,49 @@ def test_a_merge_in_the_section_of_before_is_read_as_it_was(shipped: Workbench) 
     merging, renamed = result.err.splitlines()
     assert (result.code, renamed) == (0, f"note: {NOTE}")
     assert "read as before the merge" in merging
+
+
+def test_the_tree_in_the_page_is_what_deploys_make(bench: Workbench) -> None:
+    (bench.repo / "params.yaml").write_text("tagship:\n  root: api/models\n")
+    top = bench.repo / "api" / "models"
+    names, declared = ("ml_model", "dl_model"), "artifacts:\n"
+    for name in names:
+        (top / name).mkdir(parents=True)
+        (top / name / "model.bin").write_text(name)
+        bench.track(f"api/models/{name}/model.bin")
+        declared += f"  {name}:\n    path: api/models/{name}/model.bin\n"
+    (bench.repo / "dvc.yaml").write_text(declared)
+    assert Workspace(bench.repo).init().written == (".gitignore", ".dvcignore")
+    bench.commit("Train two models")
+    for name in names:
+        assert bench.cli("release", name, "--deploy").code == 0
+    (top / "dl_model" / "model.bin").unlink()
+    (top / "dl_model" / "model.bin").write_text("another")
+    bench.track("api/models/dl_model/model.bin")
+    bench.commit("Train another model")
+    assert bench.cli("release", "dl_model", "--deploy").code == 0
+    assert bench.git("status", "--porcelain", "--untracked-files=all") == ""
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    (tree,) = re.findall(r"```text\n(api/models/\n.*?)```", page, re.DOTALL)
+    shown = re.sub(r"\d{8}_\d{6}", "ID", tree).splitlines()
+    assert ["api/models/", *_tree(top)] == shown
+
+
+def _tree(folder: Path, indent: str = "") -> Iterator[str]:
+    """What deploys make below a folder, drawn."""
+    paths = sorted(
+        path for path in folder.iterdir() if not path.name.startswith((".", "model.bin"))
+    )
+    for path in paths:
+        last = path == paths[-1]
+        name = re.sub(r"\d{8}_\d{6}", "ID", path.name)
+        if path.is_symlink():
+            name += " -> " + re.sub(r"\d{8}_\d{6}", "ID", str(path.readlink()))
+        elif path.is_dir():
+            name += "/"
+        yield f"{indent}{'└' if last else '├'}── {name}"
+        if name.endswith("/") and "_ID" not in name:
+            yield from _tree(path, indent + ("    " if last else "│   "))
 
 
 def test_a_sub_folder_has_no_settings_of_its_own(tmp_path: Path) -> None:

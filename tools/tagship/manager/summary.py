@@ -80,7 +80,7 @@ def lines(outcome: Outcome, fetch: str | None = None) -> list[str]:
         ("deployment id", event.id),
         *([("smoke test", f"{report.verdict}: {report.detail}")] if report else ()),
         ("link", _short(store.current)),
-        *([("cleaned up", _cleaned_up(outcome))] if outcome.removed else ()),
+        *([("cleaned up", cleaned_up(outcome))] if outcome.removed else ()),
     ]
     before = event.previous.version if event.previous else None
     return layout(title(outcome.model, outcome.place.version, before), rows, State.of(store).rows)
@@ -112,8 +112,8 @@ def layout(heading: str, rows: Rows, state: Rows) -> list[str]:
     return [heading, *aligned[0], "state:", *aligned[1]]
 
 
-def _cleaned_up(outcome: Outcome) -> str:
-    """What the cleanup after a deploy removed."""
+def cleaned_up(outcome: Outcome) -> str:
+    """What the cleanup after a deploy removed, in a line."""
     named, more = outcome.removed[:NAMED], len(outcome.removed) - NAMED
     names = ", ".join((*named, f"{more} more") if more > 0 else named)
     return f"removed {names}; {words.size(outcome.freed)} freed"

@@ -1,13 +1,15 @@
 """``tagship init``: what Git and DVC must ignore, and a first model in dvc.yaml."""
 
 import os
+import posixpath
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tagship.disk import atomic
 from tagship.errors import Refused
 from tagship.git import ignore
+from tagship.progress import Tell, nobody
 from tagship.registry import artifacts, refs
 from tagship.registry.project_files import PIPELINE_FILE
 from tagship.text import paths, yaml
@@ -17,14 +19,24 @@ from tagship.workspace.source import Source
 
 @dataclass(frozen=True)
 class Prepared:
-    """The files that were written; none where everything was there already."""
+    """The files that were written; none where everything was there already.
+
+    Attributes:
+        written: their names.
+        model: the name by which every command knows the new model: in a DVC repository that is a
+            subfolder, it begins with the folder.
+    """
 
     written: tuple[str, ...]
     model: str | None
 
 
 def prepare(
-    source: Source, root: str, model: str | None = None, path: str | None = None
+    source: Source,
+    root: str,
+    model: str | None = None,
+    path: str | None = None,
+    tell: Tell = nobody,
 ) -> Prepared:
     """Write ignore rules for deployed state, and an artifact's entry where one is asked for.
 
@@ -33,6 +45,7 @@ def prepare(
         root: the folder of the deployments, as the settings have it.
         model: the name of a new model; needs ``path``.
         path: its file or folder, from the DVC repository's top.
+        tell: is told that DVC has the folder of the deployments in an output.
 
     Raises:
         InvalidName: the name is not one of ours.
@@ -42,7 +55,7 @@ def prepare(
     added = None
     if model is not None and path is not None:
         _check_from_project(source, model, path)
-        source.check_apart(model, source.project / path)
+        source.check_apart(source.full_name(model), source.project / path)
         added = _declare(source.project / PIPELINE_FILE, refs.check_new_model(model), path)
     rules = ignored.patterns(root)
     names = {
@@ -55,7 +68,30 @@ def prepare(
         if data is not None:
             atomic.write(target, data)
             written.append(target.name)
-    return Prepared(tuple(written), model)
+    origin = _tracked_by(source.project, posixpath.normpath(root))
+    if origin is not None:
+        tell(
+            f"{root} is in an output of DVC ({origin}), which dvc checkout --force replaces, with"
+            " what is live: track each model by itself, or set tagship: root: in params.yaml"
+        )
+    return Prepared(tuple(written), None if model is None else source.full_name(model))
+
+
+def _tracked_by(project: Path, root: str) -> str | None:
+    """The ``.dvc`` file or the stage of dvc.yaml that has a folder in one of its outputs."""
+    folders = [root, *(folder.as_posix() for folder in PurePosixPath(root).parents[:-1])]
+    names = [f"{folder}.dvc" for folder in folders]
+    file = next((name for name in names if (project / name).is_file()), None)
+    if file is not None or not (project / PIPELINE_FILE).is_file():
+        return file
+    declared = yaml.parse((project / PIPELINE_FILE).read_bytes(), PIPELINE_FILE)
+    stages = declared.get("stages")
+    for name, stage in stages.items() if isinstance(stages, dict) else ():
+        for out in (stage.get("outs") or ()) if isinstance(stage, dict) else ():
+            path = next(iter(out), None) if isinstance(out, dict) else out
+            if isinstance(path, str) and posixpath.normpath(path) in folders:
+                return f"stage {name}"
+    return None
 
 
 def _check_from_project(source: Source, model: str, path: str) -> None:
