@@ -348,8 +348,6 @@ def test_after_a_lost_history_cleanup_still_keeps_good_versions(bench: Workbench
 
 
 def test_redeploys_of_one_version_take_one_place(bench: Workbench) -> None:
-    (bench.repo / "params.yaml").write_text("tagship: {auto_cleanup: false}\n")
-    bench.commit()
     bench.ship()
     bench.ship("model 2\n")
     for _ in range(3):

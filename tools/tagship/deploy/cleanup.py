@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from semver import Version
@@ -194,13 +193,15 @@ def _record(deed: Act, gone: Sequence[Verdict]) -> None:
 
 
 def after(host: Host, outcome: Outcome) -> Outcome:
-    """Step 10 of a deploy: clean up. What fails here is a warning: the new version is live."""
+    """Step 10 of a deploy: clean up. What fails here is a warning: the new version is live.
+
+    Most deploys have nothing to clean up: then the lock is not taken again.
+    """
     before = outcome.event.previous if outcome.event else None
-    clean = partial(cleanup, host, outcome.model, left=before.directory if before else None)
     try:
-        done = clean(dry_run=True)
-        if any(not verdict.keep for verdict in done.verdicts):  # most often nothing has to go
-            done = clean()
+        if len(host.store(outcome.model).directories()) <= host.settings.keep:
+            return outcome
+        done = cleanup(host, outcome.model, left=before.directory if before else None)
     except (TagshipError, OSError) as error:
         again = f"again: tagship cleanup {outcome.model}"
         failed = f"the cleanup after the deploy failed: {error}; {again}"
