@@ -37,6 +37,8 @@ HARMLESS = (
     (".*: sendfile .*", "Python copies it another way, and the bytes are hashed or compared"),
     (".*: link .*objects/.*", "Git renames what it cannot link"),
     (".*: (unlink|rmdir) .*objects/.*tmp_.*", "Git leaves a temporary file; git gc removes it"),
+    (r"deploy with a cleanup: \w+ repo/models/churn.*",
+     "the cleanup comes last, and a note tells that it failed"),
     (r"undeploy.*: \w+ .*/\.intent\.json\.tmp.* ENOSPC", "it makes room, so it needs none"),
     (r"recovery of an undeploy: \w+ .*/(trash|versions)(/.*| \w+)",
      "what cannot be removed stops no other command: a note and the history tell it"),

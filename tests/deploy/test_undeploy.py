@@ -71,7 +71,7 @@ def test_no_folder_that_is_left_stops_rm_of_who_owns_it(shipped: Workbench) -> N
 
 def test_a_folder_that_only_deploys_were_in_goes_too(bench: Workbench) -> None:
     with (bench.repo / "params.yaml").open("a") as file:
-        file.write("deploy:\n  root: deployed\n")
+        file.write("tagship:\n  root: deployed\n")
     bench.commit()
     bench.ship()
     bench.manager.undeploy(history=True)
@@ -81,7 +81,7 @@ def test_a_folder_that_only_deploys_were_in_goes_too(bench: Workbench) -> None:
 
 def test_a_folder_on_another_disk_that_a_link_leads_to_stays(bench: Workbench) -> None:
     with (bench.repo / "params.yaml").open("a") as file:
-        file.write("deploy:\n  root: deployed\n")
+        file.write("tagship:\n  root: deployed\n")
     bench.commit()
     elsewhere = bench.repo.parent / "disk"
     elsewhere.mkdir()

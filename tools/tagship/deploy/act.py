@@ -77,6 +77,8 @@ class Outcome:
         repaired: what a killed run had left, and was put in order first.
         warnings: what went wrong without any harm to what is live.
         passed_over: a version that the rule selects, but that is blocked.
+        removed: the version directories that the cleanup after a deploy removed.
+        freed: the bytes of those.
     """
 
     model: str
@@ -87,6 +89,8 @@ class Outcome:
     repaired: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     passed_over: PassedOver | None = None
+    removed: tuple[str, ...] = ()
+    freed: int = 0
 
 
 @dataclass(frozen=True)

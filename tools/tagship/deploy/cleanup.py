@@ -63,6 +63,7 @@ def decide(
     pinned: Iterable[str],
     open_directories: Iterable[str],
     keep: int,
+    left: str | None = None,
 ) -> list[tuple[Place, str]]:
     """Which places stay, and why; an empty reason means that the place goes. Pure.
 
@@ -75,6 +76,8 @@ def decide(
         open_directories: names below versions/ that a process has open.
         keep: how many good versions stay, the live one among them; 0: only those with a reason of
             their own.
+        left: the directory that was live until now: a program may have resolved it, and still
+            be about to open a file of it.
     """
     mentioned = {event.directory for event in events}
     # what a lost history does not mention was good when it was deployed
@@ -90,6 +93,8 @@ def decide(
             return "live"
         if target is not None and place.directory == target.directory:
             return "rollback target"
+        if place.directory == left:
+            return "live until now"
         if not history.is_directory(place.directory):
             return "not made by tagship"
         if place.version in pins:
@@ -118,6 +123,7 @@ def cleanup(
     dry_run: bool = False,
     plan: Cleanup | None = None,
     options: Options = PLAIN,
+    left: str | None = None,
 ) -> Cleanup:
     """Remove old versions from this host; the tags and DVC's objects stay, so each can come back.
 
@@ -128,6 +134,7 @@ def cleanup(
         dry_run: decide, and remove nothing.
         plan: what was decided, shown and confirmed before: nothing else is removed.
         options: ``reason`` and ``wait`` are used.
+        left: the directory that was live until now, which stays.
 
     Raises:
         Locked: another process works on the model.
@@ -136,9 +143,9 @@ def cleanup(
     store = host.store(model)
     keep = host.settings.keep if keep is None else keep
     if dry_run:
-        return Cleanup(model, _verdicts(store, keep), dry_run=True)
+        return Cleanup(model, _verdicts(store, keep, left), dry_run=True)
     with act.begin(store, model, f"cleanup of {model}", options, without_room=True) as deed:
-        verdicts = _verdicts(store, keep)
+        verdicts = _verdicts(store, keep, left)
         gone = [verdict for verdict in verdicts if not verdict.keep]
         if plan is not None:
             _check_shown(plan, gone)
@@ -186,12 +193,21 @@ def _record(deed: Act, gone: Sequence[Verdict]) -> None:
 
 
 def after(host: Host, outcome: Outcome) -> Outcome:
-    """Step 10 of a deploy: clean up. What fails here is a warning: the new version is live."""
+    """Step 10 of a deploy: clean up. What fails here is a warning: the new version is live.
+
+    Most deploys have nothing to clean up: then the lock is not taken again.
+    """
+    before = outcome.event.previous if outcome.event else None
     try:
-        cleanup(host, outcome.model)
+        if len(host.store(outcome.model).directories()) <= host.settings.keep:
+            return outcome
+        done = cleanup(host, outcome.model, left=before.directory if before else None)
     except (TagshipError, OSError) as error:
-        return replace(outcome, warnings=(*outcome.warnings, f"nothing was cleaned up: {error}"))
-    return outcome
+        again = f"again: tagship cleanup {outcome.model}"
+        failed = f"the cleanup after the deploy failed: {error}; {again}"
+        return replace(outcome, warnings=(*outcome.warnings, failed))
+    removed = tuple(verdict.directory for verdict in done.verdicts if not verdict.keep)
+    return replace(outcome, removed=removed, freed=done.freed)
 
 
 def pin(store: Store, model: str, version: str, options: Options) -> Pinned:
@@ -233,7 +249,7 @@ def unpin(store: Store, ref: Ref, options: Options) -> Pinned:
     return Pinned(model, version, False, deed.repaired)
 
 
-def _verdicts(store: Store, keep: int) -> tuple[Verdict, ...]:
+def _verdicts(store: Store, keep: int, left: str | None = None) -> tuple[Verdict, ...]:
     if keep < 0:
         raise Refused(f"cleanup cannot keep {keep} versions", "--keep 0")
     places = [place_of(store, directory) for directory in installed.by_seq(store)]
@@ -246,6 +262,7 @@ def _verdicts(store: Store, keep: int) -> tuple[Verdict, ...]:
         store.pins(),
         open_files.holders(store.versions),
         keep,
+        left,
     )
     return tuple(
         Verdict(p.directory, p.version, bool(why), why or "old", size_of(store.path(p.directory)))

@@ -21,13 +21,13 @@ from tagship.export import formats as export_formats
 from tagship.host import installed, journal
 from tagship.host.link import CURRENT, VERSIONS
 from tagship.host.metadata import Metadata
-from tagship.host.settings import Settings
 from tagship.host.store import PRIVATE, Store
 from tagship.inspect import find, verify
 from tagship.loaders import selftest
 from tagship.progress import Advance, Progress, silent
 from tagship.registry.catalog import Release
 from tagship.registry.refs import Ref, Wanted
+from tagship.registry.settings import Settings
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 

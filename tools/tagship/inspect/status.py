@@ -18,12 +18,14 @@ from tagship.host.store import Store
 from tagship.inspect import find
 from tagship.inspect import verify as inspect_verify
 from tagship.inspect.verify import Verification
+from tagship.registry import refs
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.text import words
-from tagship.workspace import desired
+from tagship.workspace import desired, ignored
 from tagship.workspace.desired import Desired
 from tagship.workspace.host import Host
+from tagship.workspace.ignored import InGit
 from tagship.workspace.source import Source
 
 
@@ -119,7 +121,8 @@ def status(source: Source, host: Host, model: str) -> Status:
         if not find.is_deployed(host, model):
             raise
         is_declared = False
-    return _of(source, host, source.versions(model), is_declared=is_declared)
+    row = _of(source, host, source.versions(model), is_declared=is_declared)
+    return _with_git(source, host, [row])[0]
 
 
 def of_all(source: Source, host: Host) -> list[Status]:
@@ -132,7 +135,41 @@ def of_all(source: Source, host: Host) -> list[Status]:
         _of(source, host, versions, is_declared=entry is not None)
         for versions, entry in zip(known, entries, strict=True)
     ]
-    return [_with_entry(row, entry) for row, entry in zip(rows, entries, strict=True)]
+    rows = [_with_entry(row, entry) for row, entry in zip(rows, entries, strict=True)]
+    return _with_git(source, host, rows)
+
+
+def _with_git(source: Source, host: Host, rows: list[Status]) -> list[Status]:
+    """The same, with what Git has of deployed files, or would add. One process for all of them."""
+    if not host.models_with(*ignored.STATE):
+        return rows
+    in_git = ignored.in_git(source.repository, host)
+    return [
+        replace(row, findings=(*row.findings, *_git_findings(source, host, row.model, entry)))
+        if (entry := in_git.get(row.model))
+        else row
+        for row in rows
+    ]
+
+
+def _git_findings(source: Source, host: Host, model: str, entry: InGit) -> Iterable[Finding]:
+    """Deployed files that Git has, or that ``git add --all`` would add."""
+    folder = host.root / refs.folder_name(model)
+    if entry.tracked:
+        paths = " ".join(shlex.quote(str(folder / name)) for name in entry.tracked)
+        what = (
+            f"Git tracks deployed files in {folder}: {', '.join(entry.tracked)}; other hosts must"
+            " not pull their removal: see status in docs/cli.md"
+        )
+        fix = f"git rm -r --cached --force --quiet -- {paths} && tagship init"
+        yield Finding(Why.DRIFTED, what, fix)
+    elif entry.unignored:
+        what = f"git add --all would add deployed files in {folder}: {', '.join(entry.unignored)}"
+        fix = "tagship init"
+        if ignored.has_rules(source.repository, host):  # and another rule takes them back
+            sample = shlex.quote(str(folder / entry.unignored[0]))
+            fix = f"git check-ignore --verbose --no-index {sample}"
+        yield Finding(Why.DRIFTED, what, fix)
 
 
 def _with_entry(status: Status, entry: Artifact | Corrupt | None) -> Status:

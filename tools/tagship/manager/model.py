@@ -72,7 +72,7 @@ class ModelVersionManager:
         """Found by the first method that needs more than what is live."""
         from tagship.workspace import find
 
-        return find.find(self.start)
+        return find.find(self.start, self.tell)
 
     @cached_property
     def _view(self) -> "tuple[Source, Host]":

@@ -277,6 +277,11 @@ class Source:
         inside = self.project.is_relative_to(top)  # ``dvc init --subdir``
         return PurePosixPath(self.project.relative_to(top).as_posix() if inside else "")
 
+    def full_name(self, model: str) -> str:
+        """The name of a model that dvc.yaml of the DVC repository declares, as GTO has it."""
+        folder = self._within.as_posix()
+        return model if folder == "." else f"{folder}:{model}"
+
     @cached_property
     def _look_into_cache(self) -> "Cache":
         """The cache for who changes nothing: while DVC's configuration is merged, the usual one."""
