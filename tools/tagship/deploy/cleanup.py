@@ -10,7 +10,7 @@ from semver import Version
 from tagship.deploy import act, open_files
 from tagship.deploy.act import PLAIN, Act, Options, Outcome
 from tagship.disk import capacity
-from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
+from tagship.errors import Corrupt, Forbidden, NotFound, Refused, TagshipError, Unavailable
 from tagship.host import history, installed, journal, link, metadata, process
 from tagship.host.history import Event, Place
 from tagship.host.store import Pin, Store
@@ -257,7 +257,7 @@ def place_of(store: Store, directory: str) -> Place:
     """A version directory and its version: as its metadata says, or else its name."""
     try:
         return Place(metadata.read(store.path(directory)).version, directory)
-    except Corrupt:
+    except (Corrupt, Forbidden):
         return Place(link.version_of(directory), directory)
 
 

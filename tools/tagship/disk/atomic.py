@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tagship.disk import access
 from tagship.errors import Corrupt
 from tagship.text import escape, json_reader
 
@@ -128,12 +129,15 @@ def read_file(path: Path, read: Callable[[bytes], T], what: str, hint: str) -> T
     Raises:
         FileNotFoundError: there is no such file.
         Corrupt: it cannot be read, or its content is wrong.
+        Forbidden: this account may not read it.
     """
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise
     except OSError as error:
+        if denied := access.forbidden(error):
+            raise denied from None
         hint = f"ls -ld {shlex.quote(str(path))}"
         raise Corrupt(f"{path} cannot be read: {error.strerror}", hint) from None
     try:

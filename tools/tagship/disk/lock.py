@@ -109,12 +109,14 @@ def holder(path: Path) -> str | None:
 
     try:
         file = os.open(path, os.O_RDONLY)  # who asks may have no right to write
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # there is none, or it cannot be told
         return None
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _locked_by(card(path)).message
+    except OSError:  # this file system has no such locks
+        return None
     finally:
         os.close(file)
     return None

@@ -4,6 +4,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from tagship.disk import access
 from tagship.dvc import cachedir
 from tagship.dvc import config as dvc_config
 from tagship.dvc.pointers import Cached
@@ -30,8 +31,15 @@ class Cache:
         return top / pointer.digest[:2] / pointer.digest[2:]
 
     def holds(self, pointer: Cached) -> bool:
-        """Whether there is a file of that name; its bytes are checked when they are read."""
-        return self.path(pointer).is_file()
+        """Whether there is a file of that name; its bytes are checked when they are read.
+
+        Raises:
+            Forbidden: this account may not look.
+        """
+        try:
+            return self.path(pointer).is_file()
+        except PermissionError as error:
+            raise access.forbidden(error) or error from None
 
     def drop(self, pointer: Cached) -> None:
         """Remove an object whose bytes are wrong: DVC would always trust it.

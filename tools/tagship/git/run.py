@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from tagship.disk import access
 from tagship.errors import NotFound, Refused, TagshipError, Unavailable
 from tagship.text import redact
 
@@ -103,6 +104,7 @@ def find(start: Path) -> Repository:
             if git_dir is not None:  # a hook that checks files out here, with GIT_WORK_TREE
                 place = shlex.quote(str(Path(git_dir).absolute()))
                 hint = f"GIT_DIR is not used, so work in a clone: git clone {place} FOLDER"
+            _check_readable(start)
             raise NotFound(f"not a Git repository: {start}", hint) from None
         object_format, top = _rev_parse(start, "--show-object-format", "--absolute-git-dir")
         bare = True
@@ -112,6 +114,17 @@ def find(start: Path) -> Repository:
             "use a repository with sha1 objects, Git's default",
         )
     return Repository(Path(top), bare)
+
+
+def _check_readable(start: Path) -> None:
+    """Git calls a repository that it may not read none.
+
+    Raises:
+        Forbidden: so it is here.
+    """
+    for folder in (start.absolute(), *start.absolute().parents):
+        if (folder / ".git").exists() and (denied := access.cannot_read(folder / ".git")):
+            raise denied
 
 
 def _rev_parse(folder: Path, *questions: str) -> list[str]:

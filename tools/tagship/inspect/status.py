@@ -5,8 +5,10 @@ import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from tagship.disk import access
 from tagship.disk import files as disk_files
-from tagship.errors import Corrupt, NotFound, explain
+from tagship.disk.access import explain
+from tagship.errors import Corrupt, Forbidden, NotFound
 from tagship.git import clone
 from tagship.host import history, installed, journal
 from tagship.host import link as host_link
@@ -26,6 +28,7 @@ class State(enum.IntEnum):
     """How a model is; the value is the exit code of ``tagship status``."""
 
     IN_ORDER = 0
+    UNKNOWN = 1
     DRIFTED = 3
     BROKEN = 5
 
@@ -103,14 +106,20 @@ def _of(source: Source, host: Host, known: Catalog, *, is_declared: bool) -> Sta
         status = _status(source, store, known, verify)
         of_clone = _clone_findings(source, known, status.live)
         status = replace(status, findings=(*status.findings, *of_clone))
-    except (Corrupt, OSError) as error:
-        what, hint = explain(error)
-        fix = hint.partition(": ")[2] or hint  # it may begin with words
-        status = Status(model, None, None, (Finding(State.BROKEN, what, fix),))
+    except (Corrupt, Forbidden, OSError) as error:
+        status = Status(model, None, None, (_of_error(error, State.BROKEN),))
     if is_declared:
         return status
     undeclared = Finding(State.DRIFTED, *find.undeclared(model))
     return replace(status, findings=(undeclared, *status.findings))
+
+
+def _of_error(error: Corrupt | Forbidden | OSError, state: State) -> Finding:
+    """What could not be read; whether it is in order is unknown where this account may not."""
+    if denied := access.forbidden(error):
+        return Finding(State.UNKNOWN, f"cannot tell: {denied.message}", denied.hint)
+    what, hint = explain(error)
+    return Finding(state, what, hint.partition(": ")[2] or hint)  # it may begin with words
 
 
 def _clone_findings(source: Source, known: Catalog, live: str | None) -> Iterable[Finding]:
@@ -146,7 +155,7 @@ def _good(store: Store) -> history.Place | None:
     """The version that should be live, as the history has it."""
     try:
         return history.last_good(journal.events(store))
-    except Corrupt:
+    except (Corrupt, Forbidden):
         return None
 
 
@@ -202,11 +211,16 @@ def _live_findings(
         problem.what == "is missing"
         or (problem.path == disk_files.METADATA and not verification.files)
         for problem in verification.problems
+        if problem.denied is None
     )
     described, release = installed.read_metadata(store, live.directory), known.get(live.version)
     moved = bool(described and (not release or described.tag.object != release.tag.object_id))
     back = _back(source, known, described) if moved and described else again
     for problem in verification.problems:
+        if problem.denied is not None:
+            what = f"cannot tell: {problem.what.removeprefix(disk_files.DENIED)}"
+            yield Finding(State.UNKNOWN, what, problem.denied)
+            continue
         state = State.BROKEN if missing else State.DRIFTED
         fix = back if moved and problem.path == disk_files.METADATA else again
         if problem.mode is not None:
@@ -228,9 +242,8 @@ def _history_findings(store: Store, model: str, live: history.Place | None) -> I
     try:
         good = history.last_good(journal.events(store))
         intent = journal.intent(store)
-    except Corrupt as error:
-        command = error.hint.partition(": ")[2] or error.hint  # it may begin with words
-        yield Finding(State.DRIFTED, error.message, command)
+    except (Corrupt, Forbidden) as error:
+        yield _of_error(error, State.DRIFTED)
         return
     busy = store.holder()
     if busy is not None:
