@@ -104,6 +104,7 @@ class Remote:
                     f"the DVC remote has other bytes for {pointer} than it was released with",
                     "remove it there, then push it from a machine that has it: dvc push",
                 )
+            cache.make_folder(pointer)
             _into_cache(arrived, cache.path(pointer))
         finally:
             arrived.unlink(missing_ok=True)
@@ -153,7 +154,6 @@ def _check_incoming(incoming: Path) -> None:
 
 
 def _into_cache(arrived: Path, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
     atomic.sync_file(arrived)
     arrived.chmod(0o444)
     if place.is_dir():  # no name of DVC's: it cannot be replaced
@@ -276,7 +276,7 @@ class _Transport:
         for _, group in groupby(sorted(by_digest, key=_place), key=_place):
             here = list(group)
             odb = self._odb(here[0])
-            odb.fs.makedirs(odb.path, exist_ok=True)
+            _make_top(odb)
             there = set(odb.oids_exist([pointer.digest for pointer in here]))
             lacking |= {
                 pointer
@@ -291,6 +291,16 @@ class _Transport:
             fs.info(path)
         except FileNotFoundError:
             raise self._missing(pointer) from None
+
+
+def _make_top(odb: Any) -> None:
+    """Make the folder of a remote; a local one that a group shares has the modes for it."""
+    from dvc_objects.fs import LocalFileSystem
+
+    if isinstance(odb.fs, LocalFileSystem):
+        odb.makedirs(odb.path)
+    else:
+        odb.fs.makedirs(odb.path, exist_ok=True)
 
 
 def _place(pointer: Cached) -> tuple[str, str]:
