@@ -31,9 +31,10 @@ def decide(
     opened: tuple[str, ...] = (),
 ) -> list[str]:
     """Each directory (without the ``v``) and why it stays, in the order of the decision."""
+    in_use = dict.fromkeys(opened, "open in a process")
     there = [ONE, TWO, THREE, FOUR, FIVE] if places is None else places
     target = history.rollback_target(events, live)
-    decided = cleanup.decide(there, events, live, target, pinned, opened, keep)
+    decided = cleanup.decide(there, events, live, target, pinned, in_use, keep)
     return [
         f"{place.directory.removesuffix('_20261120_120000')[1:]}: {why or 'goes'}"
         for place, why in decided

@@ -72,6 +72,8 @@ def keeps(top: Path) -> tuple[str, str] | None:
 
     Looked for before anything is removed: a version stays whole, or goes.
     """
+    if top.is_symlink():
+        return None
     device = top.lstat().st_dev
     for folder, _, names in os.walk(top):
         status = os.lstat(folder)

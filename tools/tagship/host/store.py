@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import errno
 import os
 import shlex
 import stat
@@ -12,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tagship.disk import atomic, capacity, lock
+from tagship.disk import access, atomic, capacity, lock
 from tagship.errors import Corrupt, Refused
 from tagship.host import link as host_link
 from tagship.host.link import CURRENT, VERSIONS, Link, LinkState
@@ -33,6 +34,19 @@ class Pin:
     reason: str | None
     at: str
     by: str
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """Something that could not be removed: why, and the command that helps."""
+
+    path: Path
+    why: str
+    fix: str
+
+    def __str__(self) -> str:
+        """In one line."""
+        return f"{self.path} cannot be removed: {self.why} ({self.fix})"
 
 
 @dataclass(frozen=True)
@@ -228,14 +242,37 @@ class Store:
         atomic.sync_directory(self.folder)
 
     def discard(self, directory: str) -> None:
-        """Take a version out of versions/, into the trash. Of a link, the link alone is removed."""
+        """Take a version out of versions/, into the trash. Of a link, the link alone is removed.
+
+        An overlay file system cannot rename a folder of a lower layer: it is removed in its place.
+        """
         source, target = self.path(directory), self.trash / directory
         if source.is_symlink():  # a move would change the mode of what it leads to
             source.unlink()
             atomic.sync_directory(self.versions)
             return
         atomic.remove_tree(target)
-        atomic.move(source, target)
+        try:
+            atomic.move(source, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            atomic.remove_tree(source)
+            atomic.sync_directory(self.versions)
+
+    def discard_all(self, directories: Iterable[str]) -> list[Stuck]:
+        """The same of several; one that cannot be removed stays whole, and stops no other."""
+        stuck = []
+        for path in map(self.path, directories):
+            try:
+                why = access.keeps(path)
+                if why is None:
+                    self.discard(path.name)
+            except OSError as error:
+                why = access.why_kept(path, error)
+            if why is not None:
+                stuck.append(Stuck(path, *why))
+        return stuck
 
     def seal(self, directory: str) -> bool:
         """Make a version directory itself read-only again; whether it was not, and is now."""
@@ -252,29 +289,21 @@ class Store:
         """Delete the bytes of what was discarded; its names stay, for the event in the history."""
         for entry in list(self.trash.iterdir()):
             if entry.is_dir() and not entry.is_symlink():
-                entry.chmod(0o700)
-                for inner in list(entry.iterdir()):
-                    atomic.remove_tree(inner)
+                with contextlib.suppress(OSError):  # empty_trash tries again, and tells
+                    entry.chmod(0o700)
+                    for inner in list(entry.iterdir()):
+                        atomic.remove_tree(inner)
 
-    def empty_trash(self) -> None:
+    def empty_trash(self) -> list[Stuck]:
         """Delete for good what was discarded."""
-        for entry in list(self.trash.iterdir()):
-            atomic.remove_tree(entry)
+        return _remove(self.trash.iterdir())
 
-    def remove(self, directories: Iterable[str]) -> list[str]:
-        """Delete versions for good; one that cannot be deleted stops no other.
-
-        Returns:
-            What could not be deleted, and why.
-        """
-        failures = []
-        for directory in directories:
-            try:
-                self.discard(directory)
-                atomic.remove_tree(self.trash / directory)
-            except OSError as error:
-                failures.append(f"{directory}: {error.strerror}")
-        return failures
+    def remove(self, directories: Iterable[str]) -> list[Stuck]:
+        """Delete versions for good; one that cannot be deleted stops no other."""
+        names = list(directories)
+        stuck = self.discard_all(names)
+        kept = {left.path.name for left in stuck}
+        return stuck + _remove(self.trash / name for name in names if name not in kept)
 
     def clear(self, files: Iterable[Path]) -> None:
         """Remove pins, lock and ``files``, and then the folders that are empty.
@@ -310,13 +339,13 @@ class Store:
         except FileNotFoundError:
             return None
 
-    def sweep(self) -> list[str]:
-        """Remove what a killed run left lying about; the names of what was removed."""
+    def sweep(self) -> tuple[list[str], list[Stuck]]:
+        """Remove what a killed run left lying about: what was removed, and what cannot be."""
         left = [*self.staging.iterdir(), *self.incoming.iterdir(), *self.trash.iterdir()]
         left += [*atomic.temporaries(self.folder), *atomic.temporaries(self.private)]
-        for path in left:
-            atomic.remove_tree(path)
-        return sorted(path.name for path in left)
+        stuck = _remove(left)
+        kept = {path.path for path in stuck}
+        return sorted(path.name for path in left if path not in kept), stuck
 
     def pins(self) -> dict[str, Pin]:
         """The pinned versions, by version.
@@ -334,3 +363,14 @@ class Store:
     def write_pins(self, pins: dict[str, Pin]) -> None:
         """Replace the pins."""
         atomic.write_json(self._pins, [asdict(pin) for pin in pins.values()])
+
+
+def _remove(paths: Iterable[Path]) -> list[Stuck]:
+    """Remove trees; one that cannot be removed stops no other."""
+    stuck = []
+    for path in list(paths):
+        try:
+            atomic.remove_tree(path)
+        except OSError as error:
+            stuck.append(Stuck(path, *access.why_kept(path, error)))
+    return stuck
