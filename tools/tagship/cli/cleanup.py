@@ -37,9 +37,11 @@ def command(
 
     Their tags stay, so each can be deployed again.
 
-    The live version, the rollback target, pinned versions and versions that a process has open
-    stay, and so do versions that are mounted elsewhere; undeploy removes all. The DVC cache is not touched: dvc gc --all-tags keeps what is
-    released.
+    The live version, the rollback target, pinned versions and versions that a process has open or
+    that are mounted elsewhere stay; undeploy removes all. The DVC cache is not touched: dvc gc
+    --all-tags keeps what is released.
+
+    Exit code 1 if a version cannot be removed.
 
     Example: tagship cleanup ml_model --keep 3 --dry-run
     """

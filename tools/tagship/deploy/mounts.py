@@ -96,9 +96,7 @@ def _of_others() -> Iterator[tuple[str, str]]:
 
 
 def _processes() -> Iterable[str]:
-    return (
-        [name for name in os.listdir("/proc") if name.isdigit()] if Path("/proc").is_dir() else []
-    )
+    return [path.name for path in Path("/proc").glob("[0-9]*")]
 
 
 def _read(path: str) -> str:

@@ -18,7 +18,7 @@ from tagship.errors import Forbidden, TagshipError
 DENIED = (errno.EACCES, errno.EPERM)
 _GETFLAGS = 0x80086601  # FS_IOC_GETFLAGS of Linux, <linux/fs.h>, on 64-bit machines
 _FLAGS = {"i": 0x10, "a": 0x20}  # FS_IMMUTABLE_FL, FS_APPEND_FL
-_WAYS = {"enter": os.X_OK, "read": os.R_OK, "write to": os.W_OK | os.X_OK}
+_WAYS = {"enter": os.X_OK, "read": os.R_OK, "change": os.W_OK, "write to": os.W_OK | os.X_OK}
 
 
 def account(uid: int | None = None) -> str:
@@ -58,6 +58,12 @@ def cannot_read(path: Path) -> Forbidden | None:
     return _to_read(path.absolute())
 
 
+def cannot_change(file: Path) -> tuple[str, str] | None:
+    """What keeps this account from writing to a file, and what helps; None if nothing."""
+    what = obstacle(file, "change")
+    return (what, _give_back(file)) if what else None
+
+
 def obstacle(path: Path, way: str) -> str:
     """Why this account may not enter, read, or write to something that is there; else empty."""
     if os.access(path, _WAYS[way], effective_ids=True):
@@ -78,13 +84,19 @@ def keeps(top: Path) -> tuple[str, str] | None:
     for folder, _, names in os.walk(top):
         status = os.lstat(folder)
         if os.geteuid() not in (0, status.st_uid):
-            return f"{folder} belongs to {account(status.st_uid)}", _give_back(Path(folder))
+            what = f"{_within(folder, top)} belongs to {account(status.st_uid)}"
+            return what, _give_back(Path(folder))
         if status.st_dev != device:
-            return f"{folder} is another file system", f"umount {shlex.quote(folder)}"
+            what = f"{_within(folder, top)} is another file system"
+            return what, f"umount {shlex.quote(folder)}"
         for path in (folder, *(os.path.join(folder, name) for name in names)):  # noqa: PTH118
             if flags := _flags(path):
-                return f"{path} is {_named(flags)}", _clear(top)
+                return f"{_within(path, top)} is {_named(flags)}", _clear(top)
     return None
+
+
+def _within(path: str, top: Path) -> str:
+    return "it" if Path(path) == top else Path(path).relative_to(top).as_posix()
 
 
 def why_kept(path: Path, error: OSError) -> tuple[str, str]:

@@ -28,6 +28,7 @@ _STAYS = (
     errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR, errno.EACCES, errno.EPERM,
     errno.EROFS,
 )  # fmt: skip
+UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # what a file system does not have
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 
 
@@ -47,10 +48,16 @@ def temporary_name(path: Path) -> Path:
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable; until then a rename is not."""
+    """Make the names in a directory durable; until then a rename is not.
+
+    Some file systems of networks cannot, and need not.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
     finally:
         os.close(descriptor)
 
@@ -162,6 +169,19 @@ def swap_link(link: Path, target: str) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(link.parent)
+
+
+def can_link(folder: Path) -> bool:
+    """Whether the file system of a folder has symbolic links: symlink(2) says EPERM where not."""
+    temporary = temporary_name(folder / "link")
+    try:
+        temporary.symlink_to("target")
+    except OSError as error:
+        if error.errno not in (errno.EPERM, *UNSUPPORTED):
+            raise
+        return False
+    temporary.unlink()
+    return True
 
 
 def sync_tree(top: Path) -> None:

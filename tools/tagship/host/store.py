@@ -97,6 +97,10 @@ class Store:
         """Where version directories go first when they are removed."""
         return self.private / "trash"
 
+    @property
+    def _inner(self) -> tuple[Path, ...]:
+        return self.staging, self.incoming, self.trash
+
     @contextlib.contextmanager
     def locked(self, owner: dict[str, Any], wait: float = 0, tell: Tell = nobody) -> Iterator[None]:
         """Hold the model's lock, its folders made.
@@ -106,9 +110,11 @@ class Store:
             Refused: the folder cannot be written.
         """
         self._check_links()
-        for folder in (self.folder, self.versions, self.private):
-            if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
-                raise Refused(f"{folder} cannot be written: Permission denied", f"ls -ld {folder}")
+        for folder in (self.folder, self.versions, self.private, *self._inner):
+            if folder.exists() and (denied := access.cannot_write(folder)):
+                raise Refused(*denied)
+        if self._lock.exists() and (denied := access.cannot_change(self._lock)):
+            raise Refused(*denied)
         with lock.locked(self._lock, owner, wait, tell, self._make_folders):
             yield
 
@@ -116,9 +122,21 @@ class Store:
         try:
             atomic.make_folders(self.versions, self.staging, self.trash)
             atomic.make_folder(self.incoming, 0o700)
+            has_links = os.path.lexists(self.current) or atomic.can_link(self.private)
         except OSError as error:
             what = f"{error.filename or self.folder} cannot be made: {error.strerror}"
             raise Refused(what, capacity.hint(error, f"ls -ld {self.folder}")) from None
+        if not has_links:
+            self._remove_empty()
+            raise Refused(
+                f"the file system of {self.folder} has no symbolic links",
+                "put the models on another one: tagship: root: in params.yaml",
+            )
+
+    def _remove_empty(self) -> None:
+        """Remove the folders that were made, where nothing is in them."""
+        for folder in (*self._inner, self.versions, self.private, self.folder):
+            atomic.remove_empty(folder)
 
     def _check_links(self) -> None:
         """Nothing is written through a link: it may have come with the repository.
@@ -126,8 +144,7 @@ class Store:
         Raises:
             Refused: where only folders and files of ours belong, there is a link.
         """
-        inner = (self._lock, self.staging, self.incoming, self.trash)
-        for path in (self.versions, self.private, *inner):
+        for path in (self.versions, self.private, self._lock, *self._inner):
             if path.is_symlink():
                 raise Refused(
                     f"{path} is a link to {path.readlink()}, and must not be a link",
