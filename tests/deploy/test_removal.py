@@ -86,8 +86,7 @@ def test_what_cannot_be_removed_stays_whole_and_stops_no_other(
 ) -> None:
     bench, path = owned.bench, directory(owned.bench, "1.0.0")
     why, fix = (text.format(owner=OWNER, path=path) for text in OBSTACLES[spoil])
-    if not hasattr(os, "chflags"):
-        spoil(path)
+    spoil(path)
     before = sorted(inner.name for inner in path.iterdir())
     told = f"error: {path} cannot be removed: {why}\nhint: {fix}\n"
     for removed in (["1.1.0", "1.2.0"], []):  # each cleanup tries again
@@ -227,7 +226,8 @@ def test_versions_of_a_lower_layer_are_cleaned_up(five: Workbench) -> None:
     """rename(2) of a folder of a lower layer fails with EXDEV."""
     top = five.repo.parent
     script = (
-        'mkdir "$0/over" && mount -t tmpfs tmpfs "$0/over" && cd "$0/over" && mkdir up work all &&\n'
+        'mkdir "$0/over" && mount -t tmpfs tmpfs "$0/over" && cd "$0/over" || exit 1\n'
+        "mkdir up work all\n"
         'mount -t overlay overlay -o lowerdir="$0/repo",upperdir=up,workdir=work,redirect_dir=off'
         " all || exit 77\n"
         'cd all && "$1" -m tagship cleanup churn --keep 1 --yes && ls models/churn/versions &&\n'
@@ -239,14 +239,9 @@ def test_versions_of_a_lower_layer_are_cleaned_up(five: Workbench) -> None:
     if result.returncode == 77:
         pytest.skip(f"no overlay here: {result.stderr}")
     assert (result.returncode, result.stderr) == (0, "")
-    lines = result.out.splitlines() if hasattr(result, "out") else result.stdout.splitlines()
-    assert "3 of 5 directories removed, 3.9 kB freed" in lines or "3 of 5 directories removed" in (
-        result.stdout
-    )
-    assert [line for line in lines if line.startswith("v1.")][5:7] == [
-        directory(five, "1.3.0").name,
-        directory(five, "1.4.0").name,
-    ]
-    assert "churn: in order, live 1.4.0, latest 1.4.0" in lines
+    lines = result.stdout.splitlines()
+    assert lines[6].startswith("3 of 5 directories removed")
+    assert lines[7:9] == [directory(five, "1.3.0").name, directory(five, "1.4.0").name]
+    assert lines[9] == "churn: in order, live 1.4.0, latest 1.4.0"
     assert lines[-1] == "model.bin.dvc"
     assert names(five) == ["1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0"]  # the layer is untouched

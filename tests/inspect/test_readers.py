@@ -25,12 +25,13 @@ def live(accounts: Accounts) -> Path:
 
 
 def test_who_may_only_read_is_answered_as_its_owner_is(accounts: Accounts) -> None:
+    report = accounts.home(READER) / "report.html"
+    accounts.home(OWNER)
     before = accounts.bench.state()
     for question in QUESTIONS:
         answer = accounts.run(READER, question)
         assert (answer.code, answer.err) == (0, ""), question
         assert answer == accounts.run(OWNER, question), question
-    report = accounts.home(READER) / "report.html"
     assert accounts.run(READER, f"report churn -o {report}").code == 0
     assert accounts.bench.changes(before) <= {f"home-{READER}/report.html"}
 
