@@ -75,9 +75,8 @@ class Accounts:
             os.chown(path, uid, uid, follow_symlinks=False)
 
     def run(self, uid: int, command: str, *, umask: int = 0o022, groups: str = "") -> Result:
-        """``tagship COMMAND`` by an account, in the workspace; ``dvc`` and others by their name."""
-        words = command.split()
-        program = [sys.executable, "-m", *(words if words[0] == "dvc" else ["tagship", *words])]
+        """``tagship COMMAND`` by an account, in the workspace."""
+        program = [sys.executable, "-m", "tagship", *command.split()]
         home = str(self.home(uid))
         environment = {
             "HOME": home, "XDG_CONFIG_HOME": home, "DVC_GLOBAL_CONFIG_DIR": home,

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import getpass
 import hashlib
 import os
 import shutil
@@ -425,7 +426,8 @@ def test_a_folder_that_cannot_be_written_refuses_before_anything_is_done(
         for command in ("deploy churn --yes", "pin churn@1.0.0"):
             result = _unprivileged(behind, command)
             message = (
-                f"error: {folder} cannot be written: Permission denied\nhint: ls -ld {folder}\n"
+                f"error: {getpass.getuser()} may not write to {folder}, which belongs to"
+                f" {getpass.getuser()} (mode 0555)\nhint: chmod u+rwx {folder}\n"
             )
             assert result == Result(1, "", message)
         assert _unprivileged(behind, "current churn") == Result(0, "1.0.0\n", "")
@@ -441,8 +443,11 @@ def test_a_first_deploy_into_a_folder_that_cannot_be_written_is_refused(bench: W
     bench.folder.chmod(0o555)
     result = _unprivileged(bench, "deploy churn --yes")
     bench.folder.chmod(0o755)
-    message = f"error: {bench.folder} cannot be written: Permission denied\n"
-    assert result == Result(1, "", f"{message}hint: ls -ld {bench.folder}\n")
+    message = (
+        f"error: {getpass.getuser()} may not write to {bench.folder}, which belongs to"
+        f" {getpass.getuser()} (mode 0555)\n"
+    )
+    assert result == Result(1, "", f"{message}hint: chmod u+rwx {bench.folder}\n")
     assert bench.changes(before) == set()
 
 

@@ -73,6 +73,18 @@ def obstacle(path: Path, way: str) -> str:
     return f"{account()} may not {way} {path}, which belongs to {account(status.st_uid)} ({mode})"
 
 
+def give_back(top: Path) -> str:
+    """The command that gives all in a folder to its owner, or who has to run the command."""
+    owner = top.stat().st_uid
+    return _chown(top, owner) if owner == os.geteuid() else _as_owner(top)
+
+
+def mixed(top: Path) -> str:
+    """The same of a folder of this account that has folders of another one; else empty."""
+    uids = {os.lstat(folder).st_uid for folder, _, _ in os.walk(top)}
+    return give_back(top) if uids - {os.geteuid()} else ""
+
+
 def keeps(top: Path) -> tuple[str, str] | None:
     """What keeps this account from removing a tree, and what helps; None if nothing is known.
 
@@ -142,11 +154,16 @@ def _to_read(path: Path) -> Forbidden | None:
     """What keeps this account from reading something: a folder on the way, or the thing itself."""
     for folder in reversed(path.parents):
         if what := obstacle(folder, "enter"):
-            return Forbidden(what, _as_owner(folder))
+            return Forbidden(what, _to_own(folder))
     if not os.path.lexists(path) or path.is_symlink():
         return None
     what = obstacle(path, "read") or (obstacle(path, "enter") if path.is_dir() else "")
-    return Forbidden(what, _as_owner(path)) if what else None
+    return Forbidden(what, _to_own(path)) if what else None
+
+
+def _to_own(path: Path) -> str:
+    """What helps to read: something of another account in our folder is to be ours again."""
+    return _give_back(path) if path.parent.stat().st_uid == os.geteuid() else _as_owner(path)
 
 
 def _as_owner(path: Path) -> str:
@@ -165,7 +182,12 @@ def _give_back(path: Path) -> str:
     owner, around = path.stat().st_uid, path.parent.stat().st_uid
     if owner == os.geteuid():
         return f"chmod u+rwx {shlex.quote(str(path))}"
-    return _as_owner(path) if owner == around else _chown(path, around)
+    if owner != around:
+        return _chown(path, around)
+    of_owner = [above for above in path.parents if above.stat().st_uid != owner]
+    if of_owner and of_owner[0].stat().st_uid == os.geteuid():  # the first that is ours again
+        return _chown(of_owner[0] / path.relative_to(of_owner[0]).parts[0], os.geteuid())
+    return _as_owner(path)
 
 
 def _chown(path: Path, uid: int) -> str:

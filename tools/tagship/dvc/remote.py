@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any
 
-from tagship.disk import atomic, capacity, files
+from tagship.disk import access, atomic, capacity, files
 from tagship.dvc import config as dvc_config
 from tagship.dvc import credentials, routing
 from tagship.dvc.cache import Cache, bad_object
@@ -363,5 +363,7 @@ def _transport(remote: Remote) -> Iterator[_Transport]:
         if isinstance(error, OSError) and capacity.is_full(error):
             where = f" ({error.filename})" if error.filename else ""
             raise Unavailable(f"{error.strerror}{where}", capacity.make_room("MODEL")) from None
+        if denied := access.forbidden(error):  # a folder of this machine: the cache, or a remote
+            raise Unavailable(denied.message, denied.hint) from None
         text = redact.text(str(error)) or type(error).__name__
         raise Unavailable(f"DVC remote error: {text}", "dvc remote list") from None

@@ -132,7 +132,9 @@ def _rev_parse(folder: Path, *questions: str) -> list[str]:
 
 
 class CommandFailed(Exception):
-    """Git ended with an error: its exit code, and its message."""
+    """Git ended with an error: its exit code, and its message; in which folder, where known."""
+
+    folder = ""
 
     def __init__(self, status: object, stderr: str) -> None:
         super().__init__(stderr)
@@ -287,7 +289,11 @@ def execute(git: "Git", command: list[str], **options: Any) -> Any:
         CommandFailed: it ended with an error.
         Unavailable: Git is not installed.
     """
-    return _call(git.execute, command, **options)
+    try:
+        return _call(git.execute, command, **options)
+    except CommandFailed as error:
+        error.folder = str(git.working_dir or "")
+        raise
 
 
 def _call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -344,6 +350,9 @@ def failure(error: CommandFailed) -> TagshipError:
     lock = re.search(r"Unable to create '([^']+\.lock)': File exists", message)
     if lock:
         hint = f"if no git command is running, remove its stale lock: rm {shlex.quote(lock[1])}"
+    if "Permission denied" in message or "insufficient permission" in message:
+        git_dir = Path(error.folder, ".git")
+        hint = access.mixed(git_dir) if error.folder and git_dir.is_dir() else hint
     return Unavailable(f"git: {reason}", hint)
 
 

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from tagship.disk import access, atomic, capacity, lock
 from tagship.errors import Corrupt, Refused
@@ -112,11 +112,16 @@ class Store:
         self._check_links()
         for folder in (self.folder, self.versions, self.private, *self._inner):
             if folder.exists() and (denied := access.cannot_write(folder)):
-                raise Refused(*denied)
+                self._refuse(*denied)
         if self._lock.exists() and (denied := access.cannot_change(self._lock)):
-            raise Refused(*denied)
+            self._refuse(*denied)
         with lock.locked(self._lock, owner, wait, tell, self._make_folders):
             yield
+
+    def _refuse(self, what: str, fix: str) -> NoReturn:
+        """Refuse to work; where the folder is this account's, all in it is to be."""
+        is_foreign = fix.startswith("sudo chown") and not access.cannot_write(self.folder)
+        raise Refused(what, access.give_back(self.folder) if is_foreign else fix)
 
     def _make_folders(self) -> None:
         try:
