@@ -503,11 +503,10 @@ def test_a_model_that_cannot_be_read_hides_no_other(
         status = _unprivileged(several, "status")
         assert status.code == (1 if denied else 5)
         assert "churn: in order, live 1.1.0, latest 1.1.0\n" in status.out
-        told = (
-            "unknown, live -, latest -\n  cannot tell:" if denied else "broken, live -, latest -\n "
-        )
-        assert f"wine: {told} {why}" in status.out
-        assert "    fix: namei -l " in status.out
+        state, cannot = ("unknown", "cannot tell: ") if denied else ("broken", "")
+        assert f"wine: {state}, live -, latest -\n  {cannot}{why}" in status.out
+        fix = f"chmod u+rwx {wine}" if denied else "namei -l "
+        assert f"    fix: {fix}" in status.out
         page = tmp_path / "report.html"
         result = _unprivileged(several, f"report -o {page}")
         assert (result.code, result.out) == (0, f"{page} shows churn, wine\n")

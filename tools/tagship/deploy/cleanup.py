@@ -157,6 +157,7 @@ def cleanup(
     verdicts = tuple(
         _stays(verdict) if verdict.directory in kept else verdict for verdict in verdicts
     )
+    stuck = [left for left in stuck if os.path.lexists(left.path)]  # recovery tried once more
     return Cleanup(model, verdicts, False, repaired, tuple(stuck))
 
 
