@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests import accounts as other_accounts
 from tests import budget, training, workbench
+from tests.accounts import Accounts
 from tests.workbench import Workbench
 
 # A deadline would measure the machine. The same examples in each run: luck is no test result.
@@ -140,3 +142,9 @@ def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if hasattr(request.config, "workerinput"):
         folder = folder.parent
     return training.demo(folder / "demo")
+
+
+@pytest.fixture
+def accounts(shipped: Workbench) -> Iterator[Accounts]:
+    """``shipped``, which one account owns and others may read."""
+    yield from other_accounts.of(shipped)

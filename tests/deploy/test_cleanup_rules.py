@@ -32,9 +32,10 @@ def decide(
     left: str | None = None,
 ) -> list[str]:
     """Each directory (without the ``v``) and why it stays, in the order of the decision."""
+    in_use = dict.fromkeys(opened, "open in a process")
     there = [ONE, TWO, THREE, FOUR, FIVE] if places is None else places
     target = history.rollback_target(events, live)
-    decided = cleanup.decide(there, events, live, target, pinned, opened, keep, left)
+    decided = cleanup.decide(there, events, live, target, pinned, in_use, keep, left)
     return [
         f"{place.directory.removesuffix('_20261120_120000')[1:]}: {why or 'goes'}"
         for place, why in decided

@@ -213,6 +213,17 @@ def test_a_deploy_of_another_version_than_the_desired_one_holds(shipped: Workben
     assert shipped.manager.status().why.value == ("in_order", 0)
 
 
+def test_to_deploy_again_what_is_live_changes_nothing_in_a_hold(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+    shipped.manager.deploy("1.1.0", force=True)
+    assert shipped.manager.status().why.value == ("behind", 3)
+    until = shipped.manager.deploy("1.0.0").event
+    assert until is not None
+    again = shipped.manager.deploy("1.0.0", force=True).event
+    assert again is not None
+    assert (again.until, again.until is not None) == (until.until, True)
+
+
 def test_a_hold_needs_a_model_that_is_deployed_and_an_end_to_come(bench: Workbench) -> None:
     bench.refuses("hold churn", "churn was never deployed here", "tagship deploy churn")
     bench.ship()

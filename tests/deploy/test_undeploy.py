@@ -185,11 +185,12 @@ def test_a_directory_of_another_user_stays_and_stops_no_other(
         [*other, sys.executable, "-m", "tagship", "undeploy", "churn", "--yes"],
         cwd=shipped.repo, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    denied = f"{first}: Operation not permitted"
+    denied = f"{first}: it belongs to root"
     assert (result.returncode, result.stderr) == (
         1,
         f"error: not all of churn could be removed: {denied}\n"
-        f"hint: as the owner of {shipped.folder}/versions: tagship undeploy churn\n",
+        f"hint: sudo chown -R 4242 {shipped.folder}/versions/{first};"
+        " then again: tagship undeploy churn\n",
     )
     assert versions(shipped) == [first]
     event = shipped.manager.get_deployment_history()[-1]

@@ -52,6 +52,10 @@ class Corrupt(TagshipError):
     """Bytes that do not match their digest, or a file that cannot be parsed."""
 
 
+class Forbidden(TagshipError):
+    """This account may not read a file or a folder: how it is cannot be told."""
+
+
 class Unavailable(TagshipError):
     """A remote, Git, DVC or the disk failed; a retry may help."""
 
@@ -74,7 +78,7 @@ def hint_of(error: OSError) -> str:
     where = shlex.quote(os.fspath(error.filename)) if isinstance(error.filename, str) else "."
     hints = {
         errno.EACCES: f"check the permissions: namei -l {where}",
-        errno.EPERM: f"check the permissions, and lsattr -d {where}",
+        errno.EPERM: f"check the permissions: namei -l {where}",
         errno.EROFS: f"it is mounted read-only: findmnt --target {where}",
         errno.ENOTDIR: f"a part of the path is not a folder: namei -l {where}",
         errno.EISDIR: f"a folder lies where a file should: ls -ld {where}",

@@ -409,7 +409,7 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
     opened = sorted(name for name in own_directories(store) if store.seal(name))
     if opened:  # the move of one into the trash was cut short
         repaired.append(f"made read-only again: {', '.join(opened)}")
-    left = store.sweep()
+    left, stuck = store.sweep()
     if left:
         repaired.append(f"removed leftover files: {', '.join(left)}")
     if repaired:  # in one step: a recovery that is cut short is told by the next one
@@ -425,7 +425,7 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
             ) from error
     if intent is not None:
         store.close_intent()
-    return tuple(repaired)
+    return (*repaired, *map(str, stuck))
 
 
 def _closed(store: Store, past: Past, intent: Intent) -> tuple[list[Event], list[str]]:
@@ -460,7 +460,7 @@ def _undeployed(store: Store, past: Past, event: Event) -> tuple[list[Event], li
     if store.link().state is not LinkState.NONE:
         error = "cut short before anything was removed"
         return [replace(event, status=history.FAILED, error=error)], [f"the {name} was {error}"]
-    failures = store.remove(own_directories(store))
+    failures = [str(left) for left in store.remove(own_directories(store))]
     if past.has(event.id):
         return [], []
     event = replace(event, error="; ".join(failures) or None)

@@ -1,19 +1,19 @@
 """What may go from versions/, decided from values; and its removal, first into the trash."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from semver import Version
 
-from tagship.deploy import act, open_files
+from tagship.deploy import act, mounts, open_files
 from tagship.deploy.act import PLAIN, Act, Options, Outcome
 from tagship.disk import capacity
-from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
+from tagship.errors import Corrupt, Forbidden, NotFound, Refused, TagshipError, Unavailable
 from tagship.host import history, installed, journal, link, metadata, process
 from tagship.host.history import Event, Place
-from tagship.host.store import Pin, Store
+from tagship.host.store import Pin, Store, Stuck
 from tagship.registry.refs import Ref
 from tagship.text import clock
 from tagship.workspace.host import Host
@@ -32,12 +32,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Cleanup:
-    """What a cleanup decided, oldest first, and the bytes that it freed (or would free)."""
+    """What a cleanup decided, oldest first, and the bytes that it freed (or would free).
+
+    ``stuck``: what should have gone, and could not be removed.
+    """
 
     model: str
     verdicts: tuple[Verdict, ...]
     dry_run: bool
     repaired: tuple[str, ...] = ()
+    stuck: tuple[Stuck, ...] = ()
 
     @property
     def freed(self) -> int:
@@ -61,7 +65,7 @@ def decide(
     live: Place | None,
     target: Place | None,
     pinned: Iterable[str],
-    open_directories: Iterable[str],
+    in_use: Mapping[str, str],
     keep: int,
     left: str | None = None,
 ) -> list[tuple[Place, str]]:
@@ -73,7 +77,7 @@ def decide(
         live: what ``current`` means.
         target: where a rollback would go.
         pinned: versions that somebody protects.
-        open_directories: names below versions/ that a process has open.
+        in_use: names below versions/ that something uses, and how.
         keep: how many good versions stay, the live one among them; 0: only those with a reason of
             their own.
         left: the directory that was live until now: a program may have resolved it, and still
@@ -85,7 +89,7 @@ def decide(
     good = [place for place in ours if place.directory not in mentioned]
     good += [place for place in history.deployed(events) if place in places]
     newest = _newest(good, keep)
-    pins, opened = set(pinned), set(open_directories)
+    pins = set(pinned)
     order = {place: index for index, place in enumerate(good)}
 
     def why(place: Place) -> str:
@@ -99,8 +103,8 @@ def decide(
             return "not made by tagship"
         if place.version in pins:
             return "pinned"
-        if place.directory in opened:
-            return "open in a process"
+        if place.directory in in_use:
+            return in_use[place.directory]
         return f"one of the {keep} good versions kept" if place in newest else ""
 
     return [(p, why(p)) for p in sorted(places, key=lambda p: (order.get(p, -1), p.directory))]
@@ -149,14 +153,23 @@ def cleanup(
         gone = [verdict for verdict in verdicts if not verdict.keep]
         if plan is not None:
             _check_shown(plan, gone)
-        for verdict in gone:
-            store.discard(verdict.directory)
+        stuck = store.discard_all(verdict.directory for verdict in gone)
+        kept = {left.path.name for left in stuck}
+        gone = [verdict for verdict in gone if verdict.directory not in kept]
         if gone:
             store.hollow_trash()  # a full disk takes no history before it has room again
             _record(deed, gone)
-        store.empty_trash()
+        stuck += store.empty_trash()
         repaired = deed.repaired or act.recover(store, model)
-    return Cleanup(model, verdicts, False, repaired)
+    verdicts = tuple(
+        _stays(verdict) if verdict.directory in kept else verdict for verdict in verdicts
+    )
+    stuck = [left for left in stuck if os.path.lexists(left.path)]  # recovery tried once more
+    return Cleanup(model, verdicts, False, repaired, tuple(stuck))
+
+
+def _stays(verdict: Verdict) -> Verdict:
+    return replace(verdict, keep=True, why="cannot be removed")
 
 
 def _check_shown(plan: Cleanup, gone: Sequence[Verdict]) -> None:
@@ -207,7 +220,8 @@ def after(host: Host, outcome: Outcome) -> Outcome:
         failed = f"the cleanup after the deploy failed: {error}; {again}"
         return replace(outcome, warnings=(*outcome.warnings, failed))
     removed = tuple(verdict.directory for verdict in done.verdicts if not verdict.keep)
-    return replace(outcome, removed=removed, freed=done.freed)
+    warnings = (*outcome.warnings, *map(str, done.stuck))
+    return replace(outcome, removed=removed, freed=done.freed, warnings=warnings)
 
 
 def pin(store: Store, model: str, version: str, options: Options) -> Pinned:
@@ -260,7 +274,7 @@ def _verdicts(store: Store, keep: int, left: str | None = None) -> tuple[Verdict
         live,
         history.rollback_target(past, live),
         store.pins(),
-        open_files.holders(store.versions),
+        in_use(store),
         keep,
         left,
     )
@@ -270,11 +284,19 @@ def _verdicts(store: Store, keep: int, left: str | None = None) -> tuple[Verdict
     )
 
 
+def in_use(store: Store) -> dict[str, str]:
+    """The names below versions/ that a process or a mount uses, and how."""
+    mounted = {
+        name: f"mounted at {where}" for name, where in mounts.holders(store.versions).items()
+    }
+    return mounted | dict.fromkeys(open_files.holders(store.versions), "open in a process")
+
+
 def place_of(store: Store, directory: str) -> Place:
     """A version directory and its version: as its metadata says, or else its name."""
     try:
         return Place(metadata.read(store.path(directory)).version, directory)
-    except Corrupt:
+    except (Corrupt, Forbidden):
         return Place(link.version_of(directory), directory)
 
 

@@ -10,6 +10,7 @@ from tagship.errors import NotFound, Refused, TagshipError, Unavailable
 from tagship.git import clone, commits
 from tagship.git.run import CommandFailed
 from tagship.host import decisions, history, installed, journal, link
+from tagship.host.decisions import Decisions
 from tagship.host.history import Event, Place
 from tagship.host.journal import Past
 from tagship.host.link import LinkState
@@ -103,8 +104,7 @@ def choose(source: Source, known: Catalog, ref: Ref, past: Past, retry: bool = F
     release, decided = source.find(known, ref), decisions.read(past)
     selector = ref.wanted
     if selector.exact is not None:
-        is_other = desired.holds(known, release, decided)
-        return Choice(release, until=clock.now() + HOLD if is_other else None)
+        return Choice(release, until=_hold_of(known, release, decided))
     wish = desired.desired(known, selector, decided, retry=retry)
     release = desired.choose(ref, wish)
     assignment = known.assignments.get(selector.stage) if selector.stage else None
@@ -114,6 +114,17 @@ def choose(source: Source, known: Catalog, ref: Ref, past: Past, retry: bool = F
         assignment.object_id if assignment else "",
         wish.passed_over,
     )
+
+
+def _hold_of(known: Catalog, release: Release, decided: Decisions) -> datetime | None:
+    """The end of the hold that the deploy of an exact version begins; None if it begins none.
+
+    To deploy again what is live changes nothing in it.
+    """
+    switch, hold = decided.switch, decided.hold
+    if switch is not None and switch.version == str(release.version):
+        return hold.until if hold is not None and not hold.asked else None
+    return clock.now() + HOLD if desired.holds(known, release, decided) else None
 
 
 def check_shown(choice: Choice, shown: str | None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from tagship.disk import access
 from tagship.errors import Refused
 from tagship.git import worktree
 from tagship.text import conflicts, redact
@@ -47,6 +48,8 @@ def read(project: Path) -> DvcConfig:
     except (ConfigError, Invalid, OSError, TypeError, ValueError, AttributeError, RecursionError,
             SyntaxError) as error:  # fmt: skip # the last is ConfigObj's
         _check_merged(project)
+        if denied := access.forbidden(error):
+            raise denied from None
         text = redact.text(" ".join(str(error).split()))[:300]
         raise Refused(f"DVC: {text}", "fix .dvc/config") from None
     return DvcConfig(dict(config), host)

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any
 
-from tagship.disk import atomic, capacity, files
+from tagship.disk import access, atomic, capacity, files
 from tagship.dvc import config as dvc_config
 from tagship.dvc import credentials, routing
 from tagship.dvc.cache import Cache, bad_object
@@ -104,6 +104,7 @@ class Remote:
                     f"the DVC remote has other bytes for {pointer} than it was released with",
                     "remove it there, then push it from a machine that has it: dvc push",
                 )
+            cache.make_folder(pointer)
             _into_cache(arrived, cache.path(pointer))
         finally:
             arrived.unlink(missing_ok=True)
@@ -153,7 +154,6 @@ def _check_incoming(incoming: Path) -> None:
 
 
 def _into_cache(arrived: Path, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
     atomic.sync_file(arrived)
     arrived.chmod(0o444)
     if place.is_dir():  # no name of DVC's: it cannot be replaced
@@ -276,7 +276,7 @@ class _Transport:
         for _, group in groupby(sorted(by_digest, key=_place), key=_place):
             here = list(group)
             odb = self._odb(here[0])
-            odb.fs.makedirs(odb.path, exist_ok=True)
+            _make_top(odb)
             there = set(odb.oids_exist([pointer.digest for pointer in here]))
             lacking |= {
                 pointer
@@ -291,6 +291,16 @@ class _Transport:
             fs.info(path)
         except FileNotFoundError:
             raise self._missing(pointer) from None
+
+
+def _make_top(odb: Any) -> None:
+    """Make the folder of a remote; a local one that a group shares has the modes for it."""
+    from dvc_objects.fs import LocalFileSystem
+
+    if isinstance(odb.fs, LocalFileSystem):
+        odb.makedirs(odb.path)
+    else:
+        odb.fs.makedirs(odb.path, exist_ok=True)
 
 
 def _place(pointer: Cached) -> tuple[str, str]:
@@ -353,5 +363,7 @@ def _transport(remote: Remote) -> Iterator[_Transport]:
         if isinstance(error, OSError) and capacity.is_full(error):
             where = f" ({error.filename})" if error.filename else ""
             raise Unavailable(f"{error.strerror}{where}", capacity.make_room("MODEL")) from None
+        if denied := access.forbidden(error):  # a folder of this machine: the cache, or a remote
+            raise Unavailable(denied.message, denied.hint) from None
         text = redact.text(str(error)) or type(error).__name__
         raise Unavailable(f"DVC remote error: {text}", "dvc remote list") from None

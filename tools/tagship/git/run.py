@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from tagship.disk import access
 from tagship.errors import NotFound, Refused, TagshipError, Unavailable
 from tagship.text import redact
 
@@ -103,6 +104,7 @@ def find(start: Path) -> Repository:
             if git_dir is not None:  # a hook that checks files out here, with GIT_WORK_TREE
                 place = shlex.quote(str(Path(git_dir).absolute()))
                 hint = f"GIT_DIR is not used, so work in a clone: git clone {place} FOLDER"
+            _check_readable(start)
             raise NotFound(f"not a Git repository: {start}", hint) from None
         object_format, top = _rev_parse(start, "--show-object-format", "--absolute-git-dir")
         bare = True
@@ -114,12 +116,25 @@ def find(start: Path) -> Repository:
     return Repository(Path(top), bare)
 
 
+def _check_readable(start: Path) -> None:
+    """Git calls a repository that it may not read none.
+
+    Raises:
+        Forbidden: so it is here.
+    """
+    for folder in (start.absolute(), *start.absolute().parents):
+        if (folder / ".git").exists() and (denied := access.cannot_read(folder / ".git")):
+            raise denied
+
+
 def _rev_parse(folder: Path, *questions: str) -> list[str]:
     return str(execute(runner(folder), ["git", "rev-parse", *questions])).split("\n")
 
 
 class CommandFailed(Exception):
-    """Git ended with an error: its exit code, and its message."""
+    """Git ended with an error: its exit code, and its message; in which folder, where known."""
+
+    folder = ""
 
     def __init__(self, status: object, stderr: str) -> None:
         super().__init__(stderr)
@@ -274,7 +289,11 @@ def execute(git: "Git", command: list[str], **options: Any) -> Any:
         CommandFailed: it ended with an error.
         Unavailable: Git is not installed.
     """
-    return _call(git.execute, command, **options)
+    try:
+        return _call(git.execute, command, **options)
+    except CommandFailed as error:
+        error.folder = str(git.working_dir or "")
+        raise
 
 
 def _call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -331,6 +350,9 @@ def failure(error: CommandFailed) -> TagshipError:
     lock = re.search(r"Unable to create '([^']+\.lock)': File exists", message)
     if lock:
         hint = f"if no git command is running, remove its stale lock: rm {shlex.quote(lock[1])}"
+    if "Permission denied" in message or "insufficient permission" in message:
+        git_dir = Path(error.folder, ".git")
+        hint = access.mixed(git_dir) if error.folder and git_dir.is_dir() else hint
     return Unavailable(f"git: {reason}", hint)
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagship.errors import Corrupt, InvalidName, NotFound, TagshipError
+from tagship.errors import Corrupt, Forbidden, InvalidName, NotFound, TagshipError
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref, TagName, Wanted, check_model
 
@@ -142,7 +142,7 @@ class ModelVersionManager:
 
         try:
             return tuple(sorted(journal.events(self._store).versions()))
-        except (Corrupt, OSError):  # a release does not need this host
+        except (Corrupt, Forbidden, OSError):  # a release does not need this host
             return ()
 
     def release_plan(
