@@ -75,6 +75,7 @@ def main() -> None:
     """Run, and turn whatever happens into a few lines and an exit code."""
     gc.set_threshold(MANY)
     atexit.register(gc.freeze)  # nor is it looked for at the exit, which frees all the memory
+    output.open_streams()
     session = Session()
     try:
         sys.exit(_run(session))

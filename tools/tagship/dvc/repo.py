@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tagship.dvc import config as dvc_config
-from tagship.errors import Locked, Refused, Unavailable
+from tagship.errors import Locked, Refused, Unavailable, hint_of
 from tagship.text import redact
 
 STATUS = "fix it, until dvc status works; or release the model unchecked with --force"
@@ -23,14 +23,29 @@ def add(project: Path, path: Path) -> list[Path]:
         Unavailable: DVC refuses it.
     """
     from dvc.exceptions import DvcException
-    from dvc.repo import Repo
 
     try:
-        with dvc_config.quiet(), contextlib.closing(Repo(str(project))) as repo:
+        with dvc_config.quiet(), _repo(project) as repo:
             repo.add([str(path)], no_commit=False)
     except DvcException as error:
         raise Unavailable(f"DVC: {error}", f"dvc add {path}") from None
     return pointer_files(path)
+
+
+@contextlib.contextmanager
+def _repo(project: Path) -> Iterator[Any]:
+    from dvc.repo import Repo
+
+    try:
+        repo = Repo(str(project))
+    except OSError as error:
+        raise Unavailable(
+            f"DVC cannot write what it keeps for this account: {error.strerror}: {error.filename}",
+            "give it a folder: export DVC_SITE_CACHE_DIR=FOLDER; or "
+            f"{hint_of(error)}",
+        ) from None
+    with contextlib.closing(repo):
+        yield repo
 
 
 def pointer_files(path: Path) -> list[Path]:
@@ -66,12 +81,12 @@ def opened(project: Path) -> Iterator[Opened]:
     """
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
-    from dvc.repo import Repo, lock_repo
+    from dvc.repo import lock_repo
     from dvc.rwlock import RWLockFileCorruptedError, RWLockFileFormatError
     from scmrepo.exceptions import SCMError
 
     try:
-        with dvc_config.quiet(), contextlib.closing(Repo(str(project))) as repo:
+        with dvc_config.quiet(), _repo(project) as repo:
             in_use = Opened(repo)
             repo.stage_collection_error_handler = in_use.keep
             with lock_repo(repo):

@@ -6,7 +6,6 @@ import re
 import shlex
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,36 +13,45 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from tagship.disk import scratch
 from tagship.errors import NotFound, Refused, TagshipError, Unavailable
 from tagship.text import redact
 
 if TYPE_CHECKING:
     from git import Git
 
-# `git rev-parse --local-env-vars` (Git 2.39). Git exports these to its hooks: a deploy started
-# from a post-receive hook would otherwise ask the repository that the hook runs in.
-LOCAL_ENVIRONMENT = (
+# What says which repository is meant, or which objects, refs and files of one: Git exports these to
+# its hooks, and a deploy started from a hook would otherwise ask the repository that the hook runs
+# in. They are those of `git rev-parse --local-env-vars` (Git 2.39), and what belongs to them: a
+# quarantine (githooks(5), pre-receive) forbids to change a ref, in any repository. GIT_CONFIG names
+# a file that `git config` alone reads. What else is in the environment is the user's, and counts:
+# GIT_CONFIG_COUNT and GIT_CONFIG_PARAMETERS (tokens, mirrors, safe.directory), GIT_SSH_COMMAND, ...
+WHICH_REPOSITORY = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_CONFIG",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_CONFIG_COUNT",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_GRAFT_FILE",
-    "GIT_INDEX_FILE",
-    "GIT_NO_REPLACE_OBJECTS",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_PREFIX",
-    "GIT_SHALLOW_FILE",
+    "GIT_ATTR_SOURCE",
     "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
     "GIT_NAMESPACE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
 )
+# Paths are given as they are (--literal-pathspecs), with which Git refuses these.
+PATHSPECS = ("GIT_GLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_NOGLOB_PATHSPECS")
 SLOW = 2.0  # seconds after which a person is told what is waited for
 BLOCK = 1 << 16  # bytes of an answer that are read at a time: the size of a pipe in Linux
 # A repository's own configuration may name programs (githooks(5), gitattributes(5), and in
-# git-config(1) core.fsmonitor, gpg.program, remote helpers), and change what is printed.
+# git-config(1) core.fsmonitor, gpg.program, remote helpers), and change what is printed. Given by
+# -c, these also win over GIT_CONFIG_COUNT and GIT_CONFIG_PARAMETERS (config.c of Git 2.39).
 SETTINGS = (
     "core.fsmonitor=false",
     "core.quotePath=false",
@@ -90,8 +98,7 @@ def find(start: Path) -> Repository:
         NotFound: ``start`` is not in a Git repository.
     """
     git_dir = os.environ.get("GIT_DIR")
-    for name in LOCAL_ENVIRONMENT:
-        os.environ.pop(name, None)
+    _forget_the_repository_of_a_hook()
     try:
         object_format, top = _rev_parse(start, "--show-object-format", "--show-toplevel")
         bare = False
@@ -112,6 +119,14 @@ def find(start: Path) -> Repository:
             "use a repository with sha1 objects, Git's default",
         )
     return Repository(Path(top), bare)
+
+
+def _forget_the_repository_of_a_hook() -> None:
+    """For DVC too, and for what either of them starts: in the environment of this process."""
+    for name in (*WHICH_REPOSITORY, *PATHSPECS):
+        os.environ.pop(name, None)
+    if "ext" in (allowed := os.environ.get("GIT_ALLOW_PROTOCOL", "").split(":")):  # as SETTINGS
+        os.environ["GIT_ALLOW_PROTOCOL"] = ":".join(name for name in allowed if name != "ext")
 
 
 def _rev_parse(folder: Path, *questions: str) -> list[str]:
@@ -200,7 +215,7 @@ def act_within(
     command = ["git", *QUIET, *arguments]
     environment = {**os.environ, "LANGUAGE": "C", "LC_ALL": "C", **ENVIRONMENT}
     # not pipes: a program that Git started could hold them open when Git itself has ended
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with scratch.file() as out, scratch.file() as err:
         try:
             process = subprocess.Popen(
                 command, cwd=repository.top, env=environment,

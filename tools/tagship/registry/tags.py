@@ -15,6 +15,7 @@ from tagship.registry.refs import TagName
 
 IDENTIFY = 'git config user.name "Your Name" && git config user.email you@example.com'
 LONGEST_FETCH = 60.0  # seconds, for one tag and its commit
+FSYNC = ("-c", "core.fsync=all", "-c", "core.fsyncMethod=fsync")  # whatever is configured
 SSH_SIGNATURE = "-----BEGIN SSH SIGNATURE-----"
 # What ``read`` asks for. Fields end in NUL: names and messages can contain anything else.
 TAG_FORM = (
@@ -189,7 +190,7 @@ def create(repository: Repository, name: TagName, commit_id: str, message: str) 
     try:
         run.execute(
             repository.git,
-            ["git", "-c", "core.fsync=all", "tag", "--sign" if sign else "--annotate",
+            ["git", *FSYNC, "tag", "--sign" if sign else "--annotate",
              "--cleanup=verbatim", f"--message={message}", "--end-of-options", str(name), commit_id]
         )  # fmt: skip
     except CommandFailed as error:
