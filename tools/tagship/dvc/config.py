@@ -50,7 +50,10 @@ def read(project: Path) -> DvcConfig:
             SyntaxError) as error:  # fmt: skip # the last is ConfigObj's
         _check_merged(project)
         if isinstance(error, OSError):
-            raise Refused(f"DVC: {error.strerror}: {error.filename}", hint_of(error)) from None
+            is_users = Path(error.filename or "").is_relative_to(dirs.user_config())
+            whose = "set HOME to this account's own; or " if is_users else ""
+            what = f"DVC: {error.strerror}: {error.filename}"
+            raise Refused(what, whose + hint_of(error)) from None
         text = redact.text(" ".join(str(error).split()))[:300]
         raise Refused(f"DVC: {text}", "fix .dvc/config") from None
     return DvcConfig(dict(config), host)

@@ -41,6 +41,8 @@ def settle() -> None:
     """Tell DVC, and what it starts, what it would not find: by the environment."""
     folder = user_config()
     os.environ.setdefault(GLOBAL, str(folder))
+    if _is_below_a_file(Path(os.environ.get("HOME", NONE), ".gitconfig")):  # which dulwich opens
+        os.environ["HOME"] = NONE
     try:
         getpass.getuser()
     except (KeyError, OSError):  # a user id without a name

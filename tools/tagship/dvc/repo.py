@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tagship.dvc import config as dvc_config
-from tagship.errors import Locked, Refused, Unavailable, hint_of
+from tagship.errors import Locked, Refused, Unavailable
 from tagship.text import redact
 
 STATUS = "fix it, until dvc status works; or release the model unchecked with --force"
@@ -34,16 +34,23 @@ def add(project: Path, path: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def _repo(project: Path) -> Iterator[Any]:
+    """DVC's repository; it keeps a database outside of it, for each account.
+
+    Raises:
+        Unavailable: that cannot be written.
+    """
+    from sqlite3 import OperationalError
+
+    from dvc.dirs import site_cache_dir
     from dvc.repo import Repo
 
     try:
         repo = Repo(str(project))
-    except OSError as error:
-        raise Unavailable(
-            f"DVC cannot write what it keeps for this account: {error.strerror}: {error.filename}",
-            "give it a folder: export DVC_SITE_CACHE_DIR=FOLDER; or "
-            f"{hint_of(error)}",
-        ) from None
+    except (OSError, OperationalError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        where = getattr(error, "filename", None) or site_cache_dir()
+        hint = "name a folder that this account can write to: export DVC_SITE_CACHE_DIR=FOLDER"
+        raise Unavailable(f"DVC cannot use {where}: {reason}", hint) from None
     with contextlib.closing(repo):
         yield repo
 
