@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tagship.git import remotes, run
+from tagship.git import bounded, remotes
+from tagship.git.bounded import Limit
 from tests.workbench import Workbench
 
 
@@ -18,8 +19,9 @@ def silent(bench: Workbench) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}/models.git"
         bench.git("remote", "set-url", "origin", address.replace("//", "//ada:secret@"))
-        bench.monkeypatch.setattr(run, "SLOW", 0.2)
-        bench.monkeypatch.setattr(remotes, "LIMIT", 0.4)
+        bench.monkeypatch.setattr(bounded, "SLOW", 0.2)
+        for name in ("LOOK", "ANSWER"):
+            bench.monkeypatch.setattr(remotes, name, Limit(silence=0.4, total=0.4))
         yield address
 
 

@@ -40,7 +40,7 @@ class Options:
         wait: seconds to wait for the lock.
         progress: is told the bytes fetched, copied and hashed.
         verify: a rollback hashes every file, and not only what was touched since its deploy.
-        tell: is told whose lock is waited for.
+        tell: is told whose lock is waited for, or which remote.
     """
 
     force: bool = False

@@ -56,7 +56,7 @@ def check_out(
         OSError: the disk.
     """
     store, options = switch.act.store, switch.act.options
-    content = source.content(store.incoming, options.progress)
+    content = source.content(store.incoming, options.progress, tell=options.tell)
     pointers = content.files(snapshot.pointers)
     _check_space(content, store, snapshot, pointers)
     content.fetch(pointers)

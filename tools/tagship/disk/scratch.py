@@ -15,4 +15,4 @@ def file() -> BinaryIO:
             return os.fdopen(os.memfd_create("tagship"), "w+b")
         except OSError:  # forbidden by a sandbox
             pass
-    return tempfile.TemporaryFile()  # type: ignore[return-value] # it is one, of a private class
+    return tempfile.TemporaryFile()

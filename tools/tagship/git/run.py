@@ -1,11 +1,9 @@
 """Git as a process: find a repository, ask it something, change something in it."""
 
-import contextlib
 import os
 import re
 import shlex
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +11,6 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from tagship.disk import scratch
 from tagship.errors import NotFound, Refused, TagshipError, Unavailable
 from tagship.text import redact
 
@@ -47,7 +44,6 @@ WHICH_REPOSITORY = (
 )
 # Paths are given as they are (--literal-pathspecs), with which Git refuses these.
 PATHSPECS = ("GIT_GLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_NOGLOB_PATHSPECS")
-SLOW = 2.0  # seconds after which a person is told what is waited for
 BLOCK = 1 << 16  # bytes of an answer that are read at a time: the size of a pipe in Linux
 # A repository's own configuration may name programs (githooks(5), gitattributes(5), and in
 # git-config(1) core.fsmonitor, gpg.program, remote helpers), and change what is printed. Given by
@@ -194,79 +190,6 @@ def act(repository: Repository, *arguments: str) -> str:
     git = _plain_runner(repository.top)
     git.update_environment(**ENVIRONMENT)
     return output(git, *arguments)
-
-
-def act_within(
-    repository: Repository, remote: str, limit: float | None, is_slow: Callable[[], object],
-    *arguments: str,
-) -> str:  # fmt: skip
-    """``act``, where a remote may be silent for ever.
-
-    Args:
-        repository: the clone.
-        remote: the name of its remote.
-        limit: seconds; None for no end.
-        is_slow: is called when it has taken ``SLOW`` seconds.
-        arguments: of Git.
-
-    Raises:
-        Unavailable: it ended with an error, or not within ``limit``.
-    """
-    command = ["git", *QUIET, *arguments]
-    environment = {**os.environ, "LANGUAGE": "C", "LC_ALL": "C", **ENVIRONMENT}
-    # not pipes: a program that Git started could hold them open when Git itself has ended
-    with scratch.file() as out, scratch.file() as err:
-        try:
-            process = subprocess.Popen(
-                command, cwd=repository.top, env=environment,
-                stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-            )  # fmt: skip
-        except FileNotFoundError:
-            raise Unavailable("git is not installed", "install it first") from None
-        try:
-            with process:
-                status = _status_within(process, limit, is_slow)
-        except subprocess.TimeoutExpired:
-            name = redact.text(remote)
-            raise Unavailable(
-                f"{name} did not answer within {limit:g} seconds", f"git ls-remote {name}"
-            ) from None
-        texts = []
-        for file in (out, err):
-            file.seek(0)
-            texts.append(file.read().decode(errors="surrogateescape"))
-    if status != 0:
-        raise failure(CommandFailed(status, texts[1]))
-    return texts[0]
-
-
-def _status_within(
-    process: "subprocess.Popen[bytes]", limit: float | None, is_slow: Callable[[], object]
-) -> int:
-    try:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(SLOW if limit is None else min(SLOW, limit))
-        is_slow()
-        return process.wait(None if limit is None else max(limit - SLOW, 0))
-    finally:
-        if process.poll() is None:
-            for pid in (*_descendants(process.pid), process.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGTERM)
-
-
-def _descendants(pid: int) -> list[int]:
-    """The processes that a process started, and theirs: Git leaves its helper for a remote behind.
-
-    A process group of its own would be simpler; but then ssh could not ask for a passphrase.
-    """
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:  # it has just ended, or this is no Linux: there they end with their connection
-        return []
-    return [
-        descendant for child in map(int, children) for descendant in (*_descendants(child), child)
-    ]
 
 
 def output(git: "Git", *arguments: str) -> str:
