@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 from tagship.errors import NoAnswer
 from tagship.progress import SLOW, WAITING, Tell, nobody
 
-SILENCE = 60.0  # seconds; DVC's own options of a remote can make it more
+# Seconds, fewer than the 60 after which the libraries try again. DVC's options can make it more.
+SILENCE = 45.0
 OPTIONS = ("read_timeout", "connect_timeout", "connection_timeout", "timeout")  # of DVC 3.67
 STEP = 0.2  # seconds between two looks
 # An attempt that is repeated sends a request each time, which a silent remote's system takes.

@@ -21,7 +21,7 @@ from tagship.dvc.config import DvcConfig
 from tagship.dvc.patience import Patience
 from tagship.dvc.pointers import Cached
 from tagship.dvc.routing import Routes
-from tagship.errors import Corrupt, Refused, TagshipError, Unavailable
+from tagship.errors import Corrupt, NoAnswer, Refused, TagshipError, Unavailable
 from tagship.progress import Advance, Progress, Tell, nobody, silent
 from tagship.text import redact
 from tagship.text.paths import check_path
@@ -211,7 +211,8 @@ class _Transport:
         name = self._routes.of(pointer)
         if name not in self._patience:
             own = self._config.remote(name)
-            words = f"the DVC remote {redact.text(name)}, {redact.text(str(own.get('url', '')))}"
+            address = str(own.get("endpointurl") or own.get("url"))
+            words = f"the DVC remote {redact.text(name)}, {redact.text(address)}"
             self._patience[name] = Patience(words, patience.silence(own), self._tell)
         return self._patience[name].wait(function, *args, **options)
 
@@ -374,5 +375,7 @@ def _transport(remote: Remote) -> Iterator[_Transport]:
         if isinstance(error, OSError) and capacity.is_full(error):
             where = f" ({error.filename})" if error.filename else ""
             raise Unavailable(f"{error.strerror}{where}", capacity.make_room("MODEL")) from None
+        if isinstance(error, TimeoutError):  # a library's own, often without a word
+            raise NoAnswer("the DVC remote did not answer in time", "dvc remote list") from None
         text = redact.text(str(error)) or type(error).__name__
         raise Unavailable(f"DVC remote error: {text}", "dvc remote list") from None

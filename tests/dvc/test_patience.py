@@ -1,0 +1,153 @@
+"""A DVC remote that is silent, and one that is slow: connections on loopback."""
+
+import contextlib
+import http.server
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tagship.dvc import patience
+from tagship.dvc.patience import Patience
+from tagship.errors import NoAnswer
+from tests.workbench import Workbench
+
+WAIT = 60  # seconds, for a test that fails
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Both ends of a connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        theirs, _ = server.accept()
+        with ours, theirs:
+            yield ours, theirs
+
+
+Pair = tuple[socket.socket, socket.socket]
+
+
+def test_a_silent_remote_is_told_once_and_given_up(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "SLOW", 0.1)
+    told: list[str] = []
+    waiting = Patience("the store", 0.5, told.append)
+    for _ in range(2):
+        with pytest.raises(NoAnswer, match=r"^the store did not answer within 0\.5 seconds"):
+            waiting.wait(pair[0].recv, 1)
+    assert told == ["waiting for the store"]
+    pair[0].shutdown(socket.SHUT_RDWR)
+
+
+def test_what_comes_slowly_is_waited_for(pair: Pair) -> None:
+    ours, theirs = pair
+    over = threading.Event()
+
+    def trickle() -> None:
+        for _ in range(16):
+            over.wait(0.2)
+            theirs.send(b"x")
+
+    def receive() -> int:
+        return sum(len(ours.recv(1)) for _ in range(16))
+
+    threading.Thread(target=trickle, daemon=True).start()
+    assert Patience("the store", silence=2).wait(receive) == 16
+
+
+def test_what_the_other_side_takes_is_waited_for(pair: Pair) -> None:
+    """It says nothing until it has all."""
+    ours, theirs = pair
+    block, over = bytes(1 << 16), threading.Event()
+
+    def take() -> None:
+        while theirs.recv(1 << 16):
+            over.wait(0.01)
+        theirs.close()
+
+    def send() -> str:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 14)
+        for _ in range(300):
+            ours.sendall(block)
+        ours.shutdown(socket.SHUT_WR)
+        ours.recv(1)
+        return "sent"
+
+    threading.Thread(target=take, daemon=True).start()
+    assert Patience("the store", silence=2).wait(send) == "sent"
+
+
+def test_a_request_that_is_repeated_is_no_answer(pair: Pair) -> None:
+    """The other side's system takes it, and its program says nothing."""
+    over = threading.Event()
+
+    def repeat() -> None:
+        while not over.wait(0.1):
+            pair[0].send(b"GET / HTTP/1.1")
+
+    with pytest.raises(NoAnswer):
+        Patience("the store", silence=1).wait(repeat)
+    over.set()
+
+
+def test_the_options_of_a_remote_can_make_it_longer() -> None:
+    assert patience.silence({}) == patience.silence({"read_timeout": 5, "timeout": "x"}) == 45
+    assert patience.silence({"read_timeout": "300", "connect_timeout": 100.0}) == 300
+
+
+def test_errors_and_results_are_those_of_the_call() -> None:
+    assert Patience("the store").wait(divmod, 7, 3) == (2, 1)
+    with pytest.raises(ZeroDivisionError):
+        Patience("the store").wait(divmod, 7, 0)
+
+
+@pytest.fixture
+def silent(bench: Workbench) -> Iterator[str]:
+    """The DVC remote is a server that takes a question and never answers."""
+    over = threading.Event()
+
+    class Silent(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            over.wait(WAIT)
+
+        do_HEAD = do_GET  # noqa: N815 - the library's name
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        bench.release()
+        url = f"http://127.0.0.1:{server.server_port}/store"
+        bench.dvc("remote", "modify", "--quiet", "store", "url", url)
+        bench.commit("Keep the models elsewhere")
+        bench.monkeypatch.setattr(patience, "SLOW", 0.2)
+        bench.monkeypatch.setattr(patience, "SILENCE", 0.6)
+        bench.monkeypatch.setattr("tagship.cli.main._leave_at_once", lambda code: None)
+        yield url
+        over.set()
+        with contextlib.suppress(Exception):
+            server.shutdown()
+
+
+def test_a_deploy_from_a_silent_remote_names_it_and_gives_up(bench: Workbench, silent: str) -> None:
+    shutil.rmtree(bench.repo / ".dvc/cache")
+    told = bench.cli("deploy", "churn", "--yes")
+    assert told.code == 1
+    assert told.err == (
+        f"note: waiting for the DVC remote store, {silent}\n"
+        f"error: the DVC remote store, {silent} did not answer within 0.6 seconds\n"
+        "hint: check its address: dvc remote list\n"
+    )
+    assert bench.actions() == [("deploy", "failed", "1.0.0")]
+
+
+def test_a_release_to_a_silent_remote_makes_no_tag(bench: Workbench, silent: str) -> None:
+    bench.train("model 2\n")
+    told = bench.cli("release", "churn")
+    assert (told.code, bench.git("tag")) == (1, "churn@v1.0.0\n")
+    assert f"the DVC remote store, {silent} did not answer within 0.6 seconds" in told.err
