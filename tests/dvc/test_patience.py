@@ -4,8 +4,10 @@ import contextlib
 import http.server
 import shutil
 import socket
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -17,81 +19,90 @@ from tests.workbench import Workbench
 WAIT = 60  # seconds, for a test that fails
 
 
+# The other side, in a process of its own: bytes that arrive here would count.
+PEER = """
+import socket, sys, time
+with socket.create_server(("127.0.0.1", 0)) as server:
+    print(server.getsockname()[1], flush=True)
+    peer, _ = server.accept()
+if sys.argv[1] == "silent":
+    sys.stdin.read()
+elif sys.argv[1] == "slow":
+    for _ in range(16):
+        time.sleep(0.2)
+        peer.send(b"x")
+else:
+    while peer.recv(1 << 16):
+        time.sleep(0.005)
+"""
+Connect = Callable[[str], socket.socket]
+
+
 @pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Both ends of a connection."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        ours = socket.create_connection(server.getsockname())
-        theirs, _ = server.accept()
-        with ours, theirs:
-            yield ours, theirs
+def connect() -> Iterator[Connect]:
+    """Connect to a server that is ``silent``, sends ``slow``ly, or ``takes`` what is sent."""
+    with contextlib.ExitStack() as stack:
 
+        def connected(kind: str) -> socket.socket:
+            command = [sys.executable, "-S", "-c", PEER, kind]
+            pipe = subprocess.PIPE
+            peer = stack.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe))
+            stack.callback(peer.kill)
+            assert peer.stdout is not None
+            return socket.create_connection(("127.0.0.1", int(peer.stdout.readline())))
 
-Pair = tuple[socket.socket, socket.socket]
+        yield connected
 
 
 def test_a_silent_remote_is_told_once_and_given_up(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(patience, "SLOW", 0.1)
     told: list[str] = []
     waiting = Patience("the store", 0.5, told.append)
-    for _ in range(2):
-        with pytest.raises(NoAnswer, match=r"^the store did not answer within 0\.5 seconds"):
-            waiting.wait(pair[0].recv, 1)
-    assert told == ["waiting for the store"]
-    pair[0].shutdown(socket.SHUT_RDWR)
+    with connect("silent") as ours:
+        for _ in range(2):
+            with pytest.raises(NoAnswer, match=r"^the store did not answer within 0\.5 seconds"):
+                waiting.wait(ours.recv, 1)
+        assert told == ["waiting for the store"]
+        ours.shutdown(socket.SHUT_RDWR)
 
 
-def test_what_comes_slowly_is_waited_for(pair: Pair) -> None:
-    ours, theirs = pair
-    over = threading.Event()
+def test_what_comes_slowly_is_waited_for(connect: Connect) -> None:
+    with connect("slow") as ours:
 
-    def trickle() -> None:
-        for _ in range(16):
-            over.wait(0.2)
-            theirs.send(b"x")
+        def receive() -> int:
+            return sum(len(ours.recv(1)) for _ in range(16))
 
-    def receive() -> int:
-        return sum(len(ours.recv(1)) for _ in range(16))
-
-    threading.Thread(target=trickle, daemon=True).start()
-    assert Patience("the store", silence=2).wait(receive) == 16
+        assert Patience("the store", silence=2).wait(receive) == 16
 
 
-def test_what_the_other_side_takes_is_waited_for(pair: Pair) -> None:
+def test_what_the_other_side_takes_is_waited_for(connect: Connect) -> None:
     """It says nothing until it has all."""
-    ours, theirs = pair
-    block, over = bytes(1 << 16), threading.Event()
+    with connect("takes") as ours:
 
-    def take() -> None:
-        while theirs.recv(1 << 16):
-            over.wait(0.01)
-        theirs.close()
+        def send() -> str:
+            for _ in range(300):
+                ours.sendall(bytes(1 << 16))
+            ours.shutdown(socket.SHUT_WR)
+            ours.recv(1)
+            return "sent"
 
-    def send() -> str:
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 14)
-        for _ in range(300):
-            ours.sendall(block)
-        ours.shutdown(socket.SHUT_WR)
-        ours.recv(1)
-        return "sent"
-
-    threading.Thread(target=take, daemon=True).start()
-    assert Patience("the store", silence=2).wait(send) == "sent"
+        assert Patience("the store", silence=1).wait(send) == "sent"
 
 
-def test_a_request_that_is_repeated_is_no_answer(pair: Pair) -> None:
+def test_a_request_that_is_repeated_is_no_answer(connect: Connect) -> None:
     """The other side's system takes it, and its program says nothing."""
     over = threading.Event()
+    with connect("silent") as ours:
 
-    def repeat() -> None:
-        while not over.wait(0.1):
-            pair[0].send(b"GET / HTTP/1.1")
+        def repeat() -> None:
+            while not over.wait(0.1):
+                ours.send(b"GET / HTTP/1.1")
 
-    with pytest.raises(NoAnswer):
-        Patience("the store", silence=1).wait(repeat)
-    over.set()
+        with pytest.raises(NoAnswer):
+            Patience("the store", silence=1).wait(repeat)
+        over.set()
 
 
 def test_the_options_of_a_remote_can_make_it_longer() -> None:
