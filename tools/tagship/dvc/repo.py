@@ -38,7 +38,13 @@ def _repo(project: Path) -> Iterator[Any]:
 
     Raises:
         Unavailable: that cannot be written.
+        Refused: the name of the folder is not UTF-8, which DVC needs.
     """
+    try:
+        str(project).encode()
+    except UnicodeEncodeError:
+        what = f"DVC cannot work in a folder whose name is not UTF-8: {project}"
+        raise Refused(what, "rename it, or clone the repository elsewhere") from None
     from sqlite3 import OperationalError
 
     from dvc.dirs import site_cache_dir
