@@ -60,6 +60,10 @@ class Unavailable(TagshipError):
     """A remote, Git, DVC or the disk failed; a retry may help."""
 
 
+class NoAnswer(Unavailable):
+    """A remote was silent for too long. Whether it did what it was asked to do is not known."""
+
+
 class SelfTestFailed(TagshipError):
     """The model does not load, or does not give the answers that it was released with."""
 

@@ -47,7 +47,7 @@ class Options:
         retry: deploy what is blocked too, if the rule selects it.
         shown: the version that somebody has confirmed: a deploy makes no other one live.
         hold: after a rollback nothing goes live by itself until then; None: only what is newer.
-        tell: is told whose lock is waited for.
+        tell: is told whose lock is waited for, or which remote.
     """
 
     force: bool = False

@@ -58,7 +58,7 @@ def check_out(
     """
     store, options = switch.act.store, switch.act.options
     ignored.exclude(source.repository, host, store.folder, options.tell)
-    content = source.content(store.incoming, options.progress)
+    content = source.content(store.incoming, options.progress, tell=options.tell)
     pointers = content.files(snapshot.pointers)
     _check_space(content, store, snapshot, pointers)
     content.fetch(pointers)

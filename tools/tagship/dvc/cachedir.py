@@ -2,15 +2,14 @@
 
 The import takes about 90 ms of CPU time, a third of a small deploy. Only what ``dvc init``,
 ``dvc remote add`` and ``dvc cache dir`` write is understood; any other text is left to DVC. The
-places of the files are those of ``dvc/dirs.py``, their order that of ``dvc/config.py`` (3.67).
+order of the files is that of ``dvc/config.py`` (3.67).
 """
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
+from tagship.dvc import dirs
 
 _NAME = r"[A-Za-z0-9_-]+"
 _PATH = r"[A-Za-z0-9_./-]+"  # what means something else to ConfigObj or DVC is in none: % # , ~ "
@@ -40,7 +39,7 @@ def read(project: Path) -> CacheDir | None:
     for path, is_host in _files(project):
         try:
             text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, ValueError):
             return None
@@ -57,16 +56,10 @@ def read(project: Path) -> CacheDir | None:
 
 def _files(project: Path) -> list[tuple[Path, bool]]:
     """Each file, and whether it is the host's own; a later one overrides an earlier one."""
-    system = os.environ.get("DVC_SYSTEM_CONFIG_DIR") or platformdirs.site_config_dir(
-        "dvc", "iterative"
-    )
-    user = os.environ.get("DVC_GLOBAL_CONFIG_DIR") or platformdirs.user_config_dir(
-        "dvc", "iterative"
-    )
     own = project / ".dvc"
     return [
-        (Path(system, "config"), True),
-        (Path(user, "config"), True),
+        (dirs.system_config() / "config", True),
+        (dirs.user_config() / "config", True),
         (own / "config", False),
         (own / "config.local", True),
     ]

@@ -417,8 +417,9 @@ class ModelVersionManager:
 
         folder = None if target is None else Path(target)
         return exports.export(
-            self.source, self.host, self._ref(version), list(formats), folder, self.progress
-        )
+            self.source, self.host, self._ref(version), list(formats), folder, self.progress,
+            self.tell,
+        )  # fmt: skip
 
     def report(self, path: Path | str = "report.html") -> Path:
         """Write a page that shows the model to others: one HTML file, which loads nothing.
