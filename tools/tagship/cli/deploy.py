@@ -47,7 +47,7 @@ def command(
     Example: tagship deploy dl_model@1.2 --yes --reason "better on bare ground"
     """
     manager = session.manager(ref.model)
-    version: str | Ref = ref
+    plan = None
     if dry_run or not yes:
         plan = manager.plan(ref, retry=retry)
         if dry_run:
@@ -55,9 +55,8 @@ def command(
             return output.show(plan, as_json, plan_looks(plan, again=force, fetch=fetch))
         if not plan.live or force:
             output.confirm(plan_looks(plan), err=as_json)
-        version = plan.version  # as it was shown, even if another one was released since
     outcome = manager.deploy(
-        version, force=force, smoke_test=smoke_test, reason=reason, wait=wait, retry=retry
+        ref, force=force, smoke_test=smoke_test, reason=reason, wait=wait, retry=retry, plan=plan
     )
     output.warn((*outcome.repaired, *outcome.warnings))
     fetch = _fetch(manager, ref) if outcome.event is None else None

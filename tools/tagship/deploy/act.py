@@ -45,6 +45,7 @@ class Options:
         progress: is told the bytes fetched, copied and hashed.
         verify: a rollback hashes every file, and not only what was touched since its deploy.
         retry: deploy what is blocked too, if the rule selects it.
+        shown: the version that a plan showed, and that was confirmed; None if none was.
         hold: after a rollback nothing goes live by itself until then; None: only what is newer.
         tell: is told whose lock is waited for.
     """
@@ -56,6 +57,7 @@ class Options:
     progress: Progress = silent
     verify: bool = False
     retry: bool = False
+    shown: str | None = None
     hold: datetime | None = None
     tell: Tell = nobody
 

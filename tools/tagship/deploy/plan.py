@@ -93,8 +93,18 @@ class Choice:
     until: datetime | None = None
 
 
-def choose(source: Source, known: Catalog, ref: Ref, past: Past, retry: bool = False) -> Choice:
+def choose(
+    source: Source, known: Catalog, ref: Ref, past: Past, *, retry: bool = False,
+    shown: str | None = None,
+) -> Choice:  # fmt: skip
     """The version that a deploy makes live: an exact one, or what is desired. Touches nothing.
+
+    Args:
+        source, known: where versions come from, and those that there are.
+        ref: what was asked for.
+        past: the history.
+        retry: what is blocked counts too.
+        shown: the version of the plan that was confirmed, even if a higher one was released since.
 
     Raises:
         NotFound, Refused: there is no such version, it is not available, or all are blocked.
@@ -107,6 +117,10 @@ def choose(source: Source, known: Catalog, ref: Ref, past: Past, retry: bool = F
         return Choice(release, until=clock.now() + HOLD if is_other else None)
     wish = desired.desired(known, selector, decided, retry=retry)
     release = desired.choose(ref, wish)
+    if shown is not None and shown != str(release.version):
+        if wish.passed_over is not None and wish.passed_over.version == shown:
+            raise desired.blocked_error(ref, wish.passed_over)  # rolled back since
+        release = source.find(known, Ref(ref.model, Wanted.parse(shown, ref.model)))
     assignment = known.assignments.get(selector.stage) if selector.stage else None
     return Choice(
         release,
@@ -150,7 +164,7 @@ def of_deploy(
     """
     store = host.store(ref.model)
     past = journal.events(store)
-    choice = choose(source, source.catalog(ref.model), ref, past, retry)
+    choice = choose(source, source.catalog(ref.model), ref, past, retry=retry)
     release = choice.release
     check_tag(host.policy, source.repository, past, release)
     version, tag = str(release.version), str(release.tag.name)

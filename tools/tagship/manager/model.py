@@ -182,6 +182,7 @@ class ModelVersionManager:
         *,
         force: bool = False,
         retry: bool = False,
+        plan: "Plan | None" = None,
         smoke_test: bool | None = None,
         reason: str | None = None,
         wait: float = 0,
@@ -193,6 +194,8 @@ class ModelVersionManager:
                 what was rolled back or failed here.
             force: deploy again what is live and intact.
             retry: deploy what the rule selects even if it is blocked.
+            plan: of the same ``version``: deploy what it shows, even if a higher one was released
+                since; not if it was rolled back since.
             smoke_test: load the model first; None for what the settings say.
             reason: why, for the history.
             wait: seconds to wait for another act on the model.
@@ -205,8 +208,9 @@ class ModelVersionManager:
         from tagship.deploy import deploy as deploys
 
         options = act.Options(
-            force, smoke_test, reason, wait, self.progress, retry=retry, tell=self.tell
-        )
+            force, smoke_test, reason, wait, self.progress, retry=retry,
+            shown=plan.version if plan else None, tell=self.tell,
+        )  # fmt: skip
         outcome = deploys.deploy(self.source, self.host, self._ref(version), options)
         return self._cleaned(outcome) if outcome.event else outcome
 

@@ -161,10 +161,13 @@ def choose(ref: Ref, wish: Desired) -> Release:
             " lower",
             f"git fetch --tags; or name the version: tagship deploy {ref.model}@VERSION",
         )
-    version = wish.passed_over.version
-    raise Refused(
-        f"{ref} is blocked: {wish.passed_over.in_words}", f"tagship deploy {ref.model}@{version}"
-    )
+    raise blocked_error(ref, wish.passed_over)
+
+
+def blocked_error(ref: Ref, passed: PassedOver) -> Refused:
+    """That what the rule selects is blocked, by what, and the command that deploys it."""
+    command = f"tagship deploy {ref.model}@{passed.version}"
+    return Refused(f"{ref} is blocked: {passed.in_words}", command)
 
 
 def check_not_held(model: str, hold: Hold | None) -> None:
