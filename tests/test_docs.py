@@ -230,7 +230,7 @@ def printed_json(bench: Workbench) -> dict[str, list[Any]]:
     say("deploy --dry-run", "deploy", "churn@1.0", "--dry-run")
     say("history --at", "history", "churn", "--at", clock.now().isoformat())
     say("rollback", "rollback", "churn", "--yes")
-    say("deploy --dry-run", "deploy", "churn@1.1", "--dry-run")  # rolled back
+    say("deploy --dry-run", "deploy", "churn@1.1.0", "--dry-run")  # rolled back
     say("deploy", "deploy", "churn", "--yes")  # passes it over
     say("deploy --dry-run", "deploy", "churn", "--dry-run")
     say("status", "status")
@@ -479,7 +479,7 @@ def test_a_schema_is_one_is_strict_and_describes_every_field(name: str) -> None:
         assert isinstance(properties, dict)
         if properties:
             assert part["additionalProperties"] is False
-            later = LATER if "seq" in properties else ()
+            later = LATER if "rule" in properties else ()
             assert sorted([*part["required"], *later]) == sorted(properties)
         assert [key for key, field in properties.items() if not field.get("description")] == []
 

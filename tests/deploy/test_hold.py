@@ -232,3 +232,36 @@ def test_a_hold_needs_a_model_that_is_deployed_and_an_end_to_come(bench: Workben
         "hold churn --until 2020-01-01", "2020-01-01 00:00:00 UTC is not in the future",
         "--until 2099-12-31, such as",
     )  # fmt: skip
+
+
+# --- a plan that was shown and confirmed
+
+
+def test_a_plan_that_is_live_says_what_it_passes_over_without_yes_too(shipped: Workbench) -> None:
+    shipped.manager.rollback_to_version()
+    asked, told = shipped.cli("deploy", "churn"), shipped.cli("deploy", "churn", "--yes")
+    assert asked == told
+    assert "1.1.0 is passed over" in asked.out
+
+
+def test_what_was_confirmed_keeps_its_rule(shipped: Workbench) -> None:
+    _assign(shipped, "1.0.0", 1)
+    manager = shipped.manager
+    event = manager.deploy("#prod", plan=manager.plan("#prod")).event
+    assert event is not None
+    assert (event.version, event.rule, event.until) == ("1.0.0", "#prod", None)
+    assert manager.status().why.value == ("in_order", 0)
+
+
+def test_what_was_rolled_back_or_held_since_it_was_shown_stays(shipped: Workbench) -> None:
+    manager = shipped.manager
+    shipped.release("model 3\n")
+    shown = manager.plan()
+    manager.rollback_to_version()
+    before = shipped.state()
+    with pytest.raises(Refused, match=r"^1\.0\.0 would be deployed by now, and not 1\.2\.0"):
+        manager.deploy(plan=shown)
+    assert shipped.changes(before) == set()
+    manager.hold()
+    with pytest.raises(Held):
+        manager.deploy(plan=shown)

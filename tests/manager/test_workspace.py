@@ -12,7 +12,7 @@ import pytest
 from tagship import InvalidName, ModelVersionManager, NotFound, Refused, Workspace
 from tagship.cli import output
 from tagship.host import history
-from tagship.inspect.status import State
+from tagship.inspect.status import State, Status
 from tests.workbench import Workbench
 
 
@@ -147,6 +147,16 @@ def test_outside_a_repository_the_first_method_says_so(tmp_path: Path) -> None:
         workspace.models()
 
 
+def in_words(status: Status) -> dict[str, Any]:
+    """What follows from the fields of a status, and is printed with them."""
+    words = {"state": status.state.value, "why": status.why.value[0]}
+    findings = [
+        {"why": f.why.value[0], "what": f.what, "fix": f.fix, "state": f.state.value}
+        for f in status.findings
+    ]
+    return {**words, "findings": findings}
+
+
 @pytest.mark.parametrize("command", ["models", "status", "verify", "history --all"])
 def test_the_command_line_prints_what_it_gives(two: Workbench, command: str) -> None:
     workspace = Workspace(two.repo)
@@ -158,12 +168,7 @@ def test_the_command_line_prints_what_it_gives(two: Workbench, command: str) -> 
     }
     printed = json.loads(two.cli(*command.split(), "--json").out)
     values = results[command]()
-    states = [
-        {"state": value.state.name.lower(), "why": value.why.name.lower()}
-        if command == "status"
-        else {}
-        for value in values
-    ]
+    states = [in_words(value) if command == "status" else {} for value in values]
     assert printed == [
         {**output.plain(value), **state} for value, state in zip(values, states, strict=True)
     ]

@@ -45,11 +45,13 @@ class Proposal:
     """What the cell is about to do.
 
     Attributes:
+        wanted: the version, or the rule, that is deployed.
         plan: of the deploy.
         release: the plan of the release that comes first; None if the version is released.
         changes: metrics of the live version and of the new one.
     """
 
+    wanted: str
     plan: Plan
     release: ReleasePlan | None
     changes: tuple[MetricChange, ...]
@@ -61,21 +63,28 @@ class Proposal:
 
     @property
     def rows(self) -> list[tuple[str, str]]:
-        """The figures of the plan, with their names."""
+        """The figures of the plan, with their names; notes alone if there is nothing to do."""
         plan = self.plan
+        if self.done:
+            return self._notes
         since = plan.source.version if plan.source else ""
         rows = [("Release", self._release()), ("Size", words.size(plan.size))]
         if plan.commits is not None:
             rows.append((f"Commits since {since}", str(plan.commits)))
         if plan.to_fetch:
             rows.append(("To fetch", words.count(plan.to_fetch, "object")))
-        if plan.passed_over is not None:
-            rows.append(("Note", summary.passed_over(plan.model, plan.passed_over)))
-        if plan.until is not None:
-            rows.append(("Note", summary.holds(plan.model, plan.until)))
-        if plan.left is not None:
-            rows.append(("Note", summary.left(plan.left)))
-        return rows + [("Note", text) for text in (self.release.warnings if self.release else ())]
+        return rows + self._notes
+
+    @property
+    def _notes(self) -> list[tuple[str, str]]:
+        plan = self.plan
+        texts = [
+            *([summary.passed_over(plan.model, plan.passed_over)] if plan.passed_over else ()),
+            *([summary.holds(plan.model, plan.until)] if plan.until and not plan.live else ()),
+            *([summary.left(plan.left)] if plan.left and not plan.live else ()),
+            *(self.release.warnings if self.release else ()),
+        ]
+        return [("Note", text) for text in texts]
 
     def _release(self) -> str:
         at = f"{self.plan.tag} at commit {self.plan.commit[:10]}"
@@ -87,13 +96,11 @@ class Proposal:
         return f"makes the tag {at}; {push}"
 
     def __repr__(self) -> str:
-        lines = [_title(self.plan)]
-        if not self.done:
-            lines += [f"  {name.lower()}: {text}" for name, text in self.rows]
+        lines = [_title(self.plan), *(f"  {name.lower()}: {text}" for name, text in self.rows)]
         return "\n".join([*lines, *(f"  {_change(change)}" for change in self.changes)])
 
     def _repr_html_(self) -> str:
-        table = "" if self.done else _table([], self.rows)
+        table = _table([], self.rows) if self.rows else ""
         title = escape(_title(self.plan)).replace("-&gt;", "&rarr;")
         return _box(f"<b>{title}</b>{table}{self._metrics_html()}")
 
@@ -284,7 +291,9 @@ def _propose(manager: ModelVersionManager, request: _Request) -> Proposal:
         )
     before = {name: old for name, (old, _) in plan.metrics.items() if old is not None}
     after = {name: new for name, (_, new) in plan.metrics.items() if new is not None}
-    return Proposal(plan, first, metrics.changes(before, after, manager.host.settings.better))
+    return Proposal(
+        version, plan, first, metrics.changes(before, after, manager.host.settings.better)
+    )
 
 
 def _unblocked(manager: ModelVersionManager, version: str) -> str:
@@ -310,7 +319,8 @@ def _carry_out(
     say(f"deploying {plan.version}")
     released = (published.model, str(published.version)) if published else None
     with interruptible(manager.host.store(manager.model), released):
-        outcome = manager.deploy(plan.version, reason=request.reason or request.message)
+        reason = request.reason or request.message
+        outcome = manager.deploy(proposal.wanted, plan=plan, reason=reason)
     say("testing the live version")
     try:
         report = manager.self_test()
@@ -357,6 +367,7 @@ def _state(
             *outcome.repaired,
             *outcome.warnings,
             *([f"cleaned up: {summary.cleaned_up(outcome)}"] if outcome.removed else ()),
+            *summary.notes(outcome),
         ),
     )
 

@@ -45,7 +45,7 @@ class Options:
         progress: is told the bytes fetched, copied and hashed.
         verify: a rollback hashes every file, and not only what was touched since its deploy.
         retry: deploy what is blocked too, if the rule selects it.
-        shown: the version that somebody has confirmed: a deploy makes no other one live.
+        shown: the version that a plan showed, and that was confirmed; None if none was.
         hold: after a rollback nothing goes live by itself until then; None: only what is newer.
         tell: is told whose lock is waited for, or which remote.
     """

@@ -35,13 +35,12 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
     from tagship.deploy import checkout
 
     known = source.catalog(ref.model)
-    expected = plan.choose(source, known, ref, journal.events(host.store(ref.model)), options.retry)
     store = host.store(ref.model)
-    what = f"deploy of {ref.model}@{expected.release.version}"
+    choose = partial(plan.choose, source, known, ref, retry=options.retry, shown=options.shown)
+    what = f"deploy of {ref.model}@{choose(journal.events(store)).release.version}"
     tags = partial(plan.tag_ids, source, ref.model)
     with act.begin(store, ref.model, what, options, tags=tags) as deed:
-        choice = plan.choose(source, known, ref, deed.past, options.retry)
-        plan.check_shown(choice, options.shown)
+        choice = choose(deed.past)
         release = choice.release
         signer = plan.check_tag(host.policy, source.repository, deed.past, release)
         if deed.live and not options.force and plan.is_live(store, release, options.progress):

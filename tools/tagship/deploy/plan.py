@@ -94,11 +94,22 @@ class Choice:
     until: datetime | None = None
 
 
-def choose(source: Source, known: Catalog, ref: Ref, past: Past, retry: bool = False) -> Choice:
+def choose(
+    source: Source, known: Catalog, ref: Ref, past: Past, *, retry: bool = False,
+    shown: str | None = None,
+) -> Choice:  # fmt: skip
     """The version that a deploy makes live: an exact one, or what is desired. Touches nothing.
 
+    Args:
+        source, known: where versions come from, and those that there are.
+        ref: what was asked for.
+        past: the history.
+        retry: what is blocked counts too.
+        shown: the version of the plan that was confirmed; None if none was.
+
     Raises:
-        NotFound, Refused: there is no such version, it is not available, or all are blocked.
+        NotFound, Refused: there is no such version, it is not available, or all are blocked; or it
+            is another one than was shown.
         Held: the model is held, and no exact version is named.
     """
     release, decided = source.find(known, ref), decisions.read(past)
@@ -107,6 +118,11 @@ def choose(source: Source, known: Catalog, ref: Ref, past: Past, retry: bool = F
         return Choice(release, until=_hold_of(known, release, decided))
     wish = desired.desired(known, selector, decided, retry=retry)
     release = desired.choose(ref, wish)
+    if shown is not None and shown != str(release.version):
+        raise Refused(
+            f"{release.version} would be deployed by now, and not {shown}, so nothing was done",
+            f"see what is new: tagship deploy {ref.model} --dry-run",
+        )
     assignment = known.assignments.get(selector.stage) if selector.stage else None
     return Choice(
         release,
@@ -125,20 +141,6 @@ def _hold_of(known: Catalog, release: Release, decided: Decisions) -> datetime |
     if switch is not None and switch.version == str(release.version):
         return hold.until if hold is not None and not hold.asked else None
     return clock.now() + HOLD if desired.holds(known, release, decided) else None
-
-
-def check_shown(choice: Choice, shown: str | None) -> None:
-    """Refuse a version that is not the one that was shown and confirmed.
-
-    Raises:
-        Refused: by now it is another one.
-    """
-    version, model = choice.release.version, choice.release.tag.name.model
-    if shown is not None and str(version) != shown:
-        raise Refused(
-            f"{version} would be deployed by now, and not {shown}, so nothing was done",
-            f"see what is new: tagship deploy {model} --dry-run",
-        )
 
 
 def tag_ids(source: Source, model: str) -> dict[TagName, str] | None:
@@ -175,7 +177,7 @@ def of_deploy(
     """
     store = host.store(ref.model)
     past = journal.events(store)
-    choice = choose(source, source.catalog(ref.model), ref, past, retry)
+    choice = choose(source, source.catalog(ref.model), ref, past, retry=retry)
     release = choice.release
     check_tag(host.policy, source.repository, past, release)
     version, tag = str(release.version), str(release.tag.name)

@@ -207,10 +207,10 @@ class ModelVersionManager:
         from tagship.deploy import act
         from tagship.deploy import deploy as deploys
 
-        shown = plan.version if plan is not None else None
         options = act.Options(
-            force, smoke_test, reason, wait, self.progress, retry=retry, shown=shown, tell=self.tell
-        )
+            force, smoke_test, reason, wait, self.progress, retry=retry,
+            shown=plan.version if plan else None, tell=self.tell,
+        )  # fmt: skip
         outcome = deploys.deploy(self.source, self.host, self._ref(version), options)
         return self._cleaned(outcome) if outcome.event else outcome
 

@@ -83,12 +83,20 @@ def lines(outcome: Outcome, fetch: str | None = None) -> list[str]:
         ("deployment id", event.id),
         *([("smoke test", f"{report.verdict}: {report.detail}")] if report else ()),
         ("link", _short(store.current)),
-        *([("note", passed_over(outcome.model, passed))] if passed else ()),
-        *([("note", holds(outcome.model, clock.moment(event.until)))] if event.until else ()),
+        *(("note", text) for text in notes(outcome)),
         *([("cleaned up", cleaned_up(outcome))] if outcome.removed else ()),
     ]
     before = event.previous.version if event.previous else None
     return layout(title(outcome.model, outcome.place.version, before), rows, State.of(store).rows)
+
+
+def notes(outcome: Outcome) -> list[str]:
+    """What was passed over, and whether nothing else goes live by itself from now on."""
+    event, passed = outcome.event, outcome.passed_over
+    return [
+        *([passed_over(outcome.model, passed)] if passed else ()),
+        *([holds(outcome.model, clock.moment(event.until))] if event and event.until else ()),
+    ]
 
 
 def title(model: str, version: str, before: str | None) -> str:
