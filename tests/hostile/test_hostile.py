@@ -128,7 +128,11 @@ PLAIN: list[tuple[str, tuple[str, ...], str]] = [
     ("there is every hook", ("git", "checkout", "--quiet", "-b", "x"), "hook-post-checkout"),
     ("there is every hook", ("git", "add", "README"), "hook-post-index-change"),
     ("the hooks are in the work tree", ("git", "tag", "x"), "hook-reference-transaction"),
-    ("Git is told of filters", ("git", "checkout", "HEAD", "--", "."), "process"),
+    (
+        "Git is told of filters",
+        ("git", "cat-file", "--filters", "HEAD:plain/model.bin"),
+        "process",
+    ),
     ("Git is told to verify what it shows, by a program", ("git", "show"), "gpg.program"),
     ("Git would fetch what it lacks by a program", ("git", "show", f"HEAD:{PATH}.dvc"), "ext"),
     ("Git includes a configuration from the work tree", ("git", "status"), "included"),

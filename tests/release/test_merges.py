@@ -315,6 +315,8 @@ def test_a_configuration_of_dvc_in_conflict_is_told_where_it_is_needed(
         (b"Title\n=======\ntext\n", None, None),
         (b"<<<<<<< an arrow, and no end\n", None, None),
         (b"a: <<<<<<< b\n>>>>>>> c\n", None, None),
+        (b">>>>>>> y\n<<<<<<< x\n", None, None),
+        (b"a\n<<<<<<<x\n<<<<<<< y\nb\n=======\nc\n>>>>>>>", 3, b"a\n<<<<<<<x\nb"),
         (b"", None, None),
     ],
 )
