@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
 @click.option("--force", is_flag=True, help="Deploy again what is live and intact.")
 @click.option("--smoke-test/--no-smoke-test", default=None, help="Load the model first.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing if there is nothing to do.")
 @reason_option
 @wait_option
 @json_option
 @pass_session
 def command(
     session: Session, ref: "Ref", yes: bool, dry_run: bool, force: bool, smoke_test: bool | None,
-    reason: str | None, wait: float, as_json: bool,
+    quiet: bool, reason: str | None, wait: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Deploy a version; the latest by default.
 
@@ -55,6 +56,8 @@ def command(
             output.confirm(plan_looks(plan), err=as_json)
         version = plan.version  # as it was shown, even if another one was released since
     outcome = manager.deploy(version, force=force, smoke_test=smoke_test, reason=reason, wait=wait)
+    if quiet and outcome.event is None:
+        return output.warn(outcome.repaired)
     output.warn((*outcome.repaired, *outcome.warnings))
     fetch = _fetch(manager, ref) if outcome.event is None else None
     return output.show(outcome, as_json, looks(outcome, fetch))
