@@ -123,7 +123,9 @@ def test_a_version_of_mlflows_registry_becomes_one(
     client.create_registered_model("churn")
     for _ in range(7):
         client.create_model_version("churn", f"file:{place}/logged")
-    function = "version() {" + pages.section(PAGE, FIRST).partition("version() {")[2].partition("\n}\n")[0]
+    function = (
+        "version() {" + pages.section(PAGE, FIRST).partition("version() {")[2].partition("\n}\n")[0]
+    )
     [block] = commands("From MLflow", place)
     shutil.copytree(place / "srv/models", place / "work", symlinks=True)
     pages.run(place / "work", f"{function}\n}}\n{block}")

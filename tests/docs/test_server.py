@@ -9,9 +9,10 @@ import re
 import shlex
 import shutil
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,10 @@ from tests.workbench import Result, Workbench
 
 PAGE = pages.page("server.md")
 SKIPPED = ("python3 -m venv", "/opt/tagship/bin/pip install")  # the harness has put them there
+KEYS_OF_0_1_0 = (
+    "seq", "id", "at", "action", "status", "model", "version", "tag", "tag_object", "commit",
+    "directory", "previous", "actor", "host", "reason", "duration_s", "error",
+)  # fmt: skip
 REASON = machine.lacking()
 needs_a_machine = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
@@ -101,7 +106,9 @@ def as_cron(team: Team) -> Result:
     *times, account, command = line.split(maxsplit=6)
     assert (len(times), account) == (5, "deploy")
     assert "%" not in command  # a newline to cron
-    cron = f"cd; exec env -i HOME=$HOME LOGNAME=deploy PATH=/usr/bin:/bin sh -c {shlex.quote(command)}"
+    cron = (
+        f"cd; exec env -i HOME=$HOME LOGNAME=deploy PATH=/usr/bin:/bin sh -c {shlex.quote(command)}"
+    )
     return team.machine.login("deploy", cron)
 
 
@@ -202,6 +209,46 @@ def test_systemd_accepts_the_units_which_run_what_cron_runs(team: Team, deployed
     assert line.endswith(" && ".join(programs).removeprefix("/usr/bin/"))
 
 
+def test_the_extras_that_the_page_installs_exist() -> None:
+    text = (pages.ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    extras = tomllib.loads(text)["project"]["optional-dependencies"]
+    named = re.findall(r"tagship\[([a-z0-9,]+)\]", PAGE)
+    assert {name for names in named for name in names.split(",")} <= set(extras)
+    assert len(named) == 3  # install, upgrade, the image
+
+
+def test_the_program_of_the_page_answers_with_the_live_version(bench: Workbench) -> None:
+    catboost = pytest.importorskip("catboost")
+    path = bench.repo / "models/churn/model.cbm"
+    (bench.repo / "dvc.yaml").write_text("artifacts:\n  churn:\n    path: models/churn/model.cbm\n")
+    for constant in (1.5, 2.5):
+        model = catboost.CatBoostRegressor(iterations=1, verbose=False, allow_writing_files=False)
+        model.fit([[0], [1]], [constant, constant + 1]).save_model(str(path))
+        bench.track("models/churn/model.cbm")
+        bench.commit()
+        bench.release()
+    bench.manager.deploy("1.0", smoke_test=False)
+    [text] = pages.blocks(pages.section(PAGE, "How a program notices a new version"), "python")
+    names: dict[str, Any] = {}
+    exec(text.replace('"/srv/models"', repr(str(bench.repo))), names)
+    program = names["Model"]("churn")
+    answers = [program.predict([[0]])[0]]
+    bench.manager.deploy("1.1", smoke_test=False)
+    answers += [program.predict([[0]])[0], program.predict([[0]])[0]]
+    bench.manager.rollback_to_version()
+    answers.append(program.predict([[0]])[0])
+    assert answers[0] == answers[3] != answers[1] == answers[2]
+
+
+def test_a_newer_tagship_reads_the_history_of_0_1_0(shipped: Workbench) -> None:
+    path = shipped.folder / "deployment_history.json"
+    events = [{key: event[key] for key in KEYS_OF_0_1_0} for event in json.loads(path.read_bytes())]
+    path.write_text(json.dumps(events, indent=2) + "\n")
+    assert shipped.cli("rollback", "churn", "--yes").code == 0
+    assert shipped.live() == "model 1\n"
+    assert [event.seq for event in shipped.manager.get_deployment_history()] == [1, 2, 3]
+
+
 @needs_a_machine
 def test_a_backup_brings_history_and_pins_to_a_new_clone(team: Team, deployed: str) -> None:
     team.deploy("tagship -C /srv/models pin churn@1.0.0")
@@ -224,7 +271,8 @@ def test_after_the_removal_nothing_is_left(team: Team, deployed: str) -> None:
     team.deploy(commands("Removal", 0))
     team.machine.run("root", commands("Removal", 1))
     left = team.machine.run(
-        "root", "find /etc /home /opt /srv /usr/local/bin /var/tmp -path '*tagship*' -o -path '*deploy*'"
+        "root",
+        "find /etc /home /opt /srv /usr/local/bin /var/tmp -path '*tagship*' -o -path '*deploy*'"
         " -o -path '/srv/*' -o -path '/var/tmp/*'; grep -c deploy /etc/passwd /etc/group || true;"
         " git config --system --get-all safe.directory",
     )
