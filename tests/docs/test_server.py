@@ -174,6 +174,20 @@ def test_git_pull_brings_no_tag_of_another_branch_and_git_fetch_tags_does(
 
 
 @needs_a_machine
+def test_a_tag_that_was_moved_on_the_remote_is_refused_by_git_fetch(
+    team: Team, deployed: str
+) -> None:
+    there = f"git -C {machine.ORIGIN}"
+    before = team.machine.run("root", f"{there} rev-parse churn@v1.0.0").strip()
+    moved = f"{there} -c user.name=M -c user.email=m@example.com tag --force -m moved churn@v1.0.0"
+    team.machine.run("root", f"{moved} main")
+    refused = team.machine.login("deploy", "cd /srv/models; git fetch --tags")
+    team.machine.run("root", f"{there} update-ref refs/tags/churn@v1.0.0 {before}")
+    assert refused.code == 1
+    assert "would clobber existing tag" in refused.err
+
+
+@needs_a_machine
 def test_a_member_rolls_back_as_deploy_and_is_in_the_history(team: Team, deployed: str) -> None:
     home = "cd ~ada; chmod 700 .\n"  # which deploy cannot read
     said = team.machine.run("root", home + commands("Who may roll back"))
