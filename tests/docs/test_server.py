@@ -163,6 +163,18 @@ def test_members_of_the_group_read_everything_and_change_nothing(team: Team, dep
 
 
 @needs_a_machine
+def test_a_right_to_write_for_the_group_lets_nobody_roll_back(team: Team, deployed: str) -> None:
+    folders = "/srv/models/models /srv/models/models/churn"
+    team.machine.run("root", f"chmod g+w {folders}; usermod --append --groups deploy ada")
+    refused = team.machine.login("ada", "tagship -C /srv/models rollback churn --yes")
+    status = team.machine.login("deploy", "tagship -C /srv/models status")
+    team.machine.run("root", f"chmod g-w {folders}")
+    assert refused.err.startswith("error: /srv/models/models/churn/versions cannot be written")
+    assert status.code == 3
+    assert "can be written by its group" in status.out
+
+
+@needs_a_machine
 def test_git_pull_brings_no_tag_of_another_branch_and_git_fetch_tags_does(
     team: Team, deployed: str
 ) -> None:
