@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tagship.disk import atomic
+from tagship.inspect.status import State
 from tests.workbench import PATH, Workbench
 
 ONE, A, B = b"model two\n", b"weights of a\n", b"weights of b, longer\n"
@@ -339,6 +340,6 @@ def test_no_damaged_version_goes_live_again_by_a_rollback(bench: Workbench) -> N
         again = bench.current.resolve()
         assert (again == target) == ("mode" in what), case
         assert site.live() == FOLDER, case
-        assert bench.manager.status().state == 0, case
+        assert bench.manager.status().state is State.IN_ORDER, case
         if again != target:
             atomic.remove_tree(target)

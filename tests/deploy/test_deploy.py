@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tagship import Corrupt, ModelVersionManager, SelfTestFailed
+from tagship import Corrupt, ModelVersionManager, Refused, SelfTestFailed
 from tagship.dvc.pointers import Cached
 from tagship.host import history, metadata
 from tests.workbench import Workbench
@@ -178,7 +178,10 @@ def test_a_model_that_does_not_load_never_goes_live(bench: Workbench) -> None:
         bench.manager.deploy()
     assert not bench.current.is_symlink()
     assert bench.actions() == [("deploy", "failed", "1.0.0")]
-    assert bench.manager.deploy(smoke_test=False).place.version == "1.0.0"
+    with pytest.raises(Refused, match=r"the deploy of 1\.0\.0 failed, .*: model.cbm is") as told:
+        bench.manager.deploy(smoke_test=False)
+    assert told.value.hint == "tagship deploy churn@1.0.0"
+    assert bench.manager.deploy("1.0.0", smoke_test=False).place.version == "1.0.0"
 
 
 def test_a_version_that_fails_once_it_is_live_is_taken_back_for_good(

@@ -303,7 +303,7 @@ def test_the_commands_that_read_say_that_nothing_is_deployed(
     shipped.manager.undeploy(reason="moved to another host")
     assert shipped.cli("status", "churn") == Result(
         3,
-        "churn: drifted, live -, latest 1.1.0\n"
+        "churn: behind, live -, latest 1.1.0\n"
         "  nothing is deployed\n    fix: tagship deploy churn\n",
         "",
     )
@@ -334,8 +334,8 @@ def test_a_deploy_goes_on_with_the_history(shipped: Workbench) -> None:
     assert event is not None
     assert (event.seq, event.previous) == (4, None)
     assert shipped.cli("status", "churn").out.splitlines()[1:] == [
-        "  1.1.0 is released, 1.0.0 is live",
-        "    fix: tagship deploy churn",
+        f"  held by {event.actor} until {words.moment(str(event.until))} UTC",
+        "    fix: tagship resume churn",
     ]
 
 

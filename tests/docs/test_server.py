@@ -33,8 +33,8 @@ needs_a_machine = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
 def commands(heading: str, number: int | None = None) -> str:
     """The commands under a heading of the page, or of one of its blocks."""
-    found = pages.blocks(pages.section(PAGE, heading))
-    text = "".join(found) if number is None else found[number]
+    shells = pages.blocks(pages.section(PAGE, heading))
+    text = "".join(shells) if number is None else shells[number]
     lines = [line for line in text.splitlines() if not line.startswith(SKIPPED)]
     return "\n".join(lines) + "\n"
 
@@ -100,6 +100,14 @@ def deployed(team: Team) -> str:
     return team.deploy("umask 027\n" + commands("Deploy"))
 
 
+@pytest.fixture(scope="module")
+def readers(team: Team, deployed: str) -> None:
+    """ada and app become members of the group."""
+    outside = team.machine.login("ada", "ls /srv/models")
+    assert (outside.code, outside.out) == (2, "")
+    team.machine.run("root", commands("Readers", 0))
+
+
 def as_cron(team: Team) -> Result:
     """Run the line of the page as cron does: its environment, /bin/sh."""
     line = file("With cron", "cron").splitlines()[-1]
@@ -143,10 +151,7 @@ def test_files_have_the_owners_and_modes_of_the_page(team: Team, deployed: str) 
 
 
 @needs_a_machine
-def test_members_of_the_group_read_everything_and_change_nothing(team: Team, deployed: str) -> None:
-    outside = team.machine.login("ada", "ls /srv/models")
-    assert (outside.code, outside.out) == (2, "")
-    team.machine.run("root", commands("Readers", 0))
+def test_members_of_the_group_read_everything_and_change_nothing(team: Team, readers: None) -> None:
     assert "churn: in order, live 1.0.0" in team.machine.run("ada", commands("Readers", 1))
     before = team.events()
     for command in ("rollback churn --yes", "deploy churn --yes --force", "pin churn@1.0"):
@@ -163,9 +168,9 @@ def test_members_of_the_group_read_everything_and_change_nothing(team: Team, dep
 
 
 @needs_a_machine
-def test_a_right_to_write_for_the_group_lets_nobody_roll_back(team: Team, deployed: str) -> None:
+def test_a_right_to_write_for_the_group_lets_nobody_roll_back(team: Team, readers: None) -> None:
     folders = "/srv/models/models /srv/models/models/churn"
-    team.machine.run("root", f"chmod g+w {folders}; usermod --append --groups deploy ada")
+    team.machine.run("root", f"chmod g+w {folders}")
     refused = team.machine.login("ada", "tagship -C /srv/models rollback churn --yes")
     status = team.machine.login("deploy", "tagship -C /srv/models status")
     team.machine.run("root", f"chmod g-w {folders}")
@@ -202,7 +207,7 @@ def test_a_tag_that_was_moved_on_the_remote_is_refused_by_git_fetch(
 @needs_a_machine
 def test_a_member_rolls_back_as_deploy_and_is_in_the_history(team: Team, deployed: str) -> None:
     home = "cd ~ada; chmod 700 .\n"  # which deploy cannot read
-    said = team.machine.run("root", home + commands("Who may roll back"))
+    said = team.machine.run("root", home + commands("Who may roll back", 0))
     assert "churn 1.0.0 is live (before: 1.1.0)" in said
     event = team.events()[-1]
     assert (event["action"], event["reason"]) == ("rollback", "wrong on snow")
@@ -220,6 +225,22 @@ def test_the_cron_line_respects_a_rollback_and_speaks_only_of_news(
     assert (news.code, news.err) == (0, "")
     assert "churn 1.2.0 is live (before: 1.0.0)" in news.out
     assert as_cron(team) == Result(0, "", "")
+
+
+@needs_a_machine
+def test_the_cron_line_is_silent_during_a_hold_and_complains_of_one_that_is_over(
+    team: Team, deployed: str
+) -> None:
+    hold, resume = commands("Who may roll back", 1).splitlines()
+    team.machine.run("root", hold)
+    assert as_cron(team) == Result(3, "", "")
+    path = "/srv/models/models/churn/deployment_history.json"
+    team.machine.run("root", f"sed -i s/2099-12-01/2001-12-01/ {path}")
+    complaint = as_cron(team)
+    assert (complaint.code, complaint.out) == (3, "")
+    assert "is over" in complaint.err
+    team.machine.run("root", resume)
+    assert as_cron(team).code == 0
 
 
 @needs_a_machine
@@ -276,23 +297,28 @@ def test_a_newer_tagship_reads_the_history_of_0_1_0(shipped: Workbench) -> None:
 
 
 @needs_a_machine
-def test_a_backup_brings_history_and_pins_to_a_new_clone(team: Team, deployed: str) -> None:
-    team.deploy("tagship -C /srv/models pin churn@1.0.0")
+def test_a_backup_brings_history_pins_and_a_rollback_to_a_new_clone(
+    team: Team, deployed: str
+) -> None:
+    team.publish("1.1.0")
+    team.deploy(
+        "cd /srv/models; git fetch --quiet --tags; tagship deploy churn --retry --yes;"
+        " tagship rollback churn --to 1.0 --yes; tagship pin churn@1.0.0"
+    )
     before = team.events()
     team.deploy(commands("Backup", 0))
     team.deploy("cd /srv/models; chmod -R u+w models; find . -mindepth 1 -delete")
-    *first, _, _ = commands("Deploy").splitlines()
-    assert first[0].startswith("git clone")
+    *first, deploy, _ = commands("Deploy").splitlines()
     team.deploy("\n".join(first))
-    team.deploy(commands("Backup", 1))
-    team.deploy("cd /srv/models; git fetch --quiet --tags; tagship deploy churn@1.0 --yes")
+    team.deploy(f"{commands('Backup', 1)}\n{deploy}")
     assert team.events()[: len(before)] == before
+    assert team.live() == "model 1\n"
     assert "pinned" in team.deploy("tagship -C /srv/models list churn | grep 1.0.0")
     team.deploy("tagship -C /srv/models unpin churn@1.0.0")
 
 
 @needs_a_machine
-def test_after_the_removal_nothing_is_left(team: Team, deployed: str) -> None:
+def test_after_the_removal_nothing_is_left(team: Team, readers: None) -> None:
     team.machine.run("root", "touch /etc/cron.d/tagship")
     team.deploy(commands("Removal", 0))
     team.machine.run("root", commands("Removal", 1))

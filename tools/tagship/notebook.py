@@ -69,6 +69,12 @@ class Proposal:
             rows.append((f"Commits since {since}", str(plan.commits)))
         if plan.to_fetch:
             rows.append(("To fetch", words.count(plan.to_fetch, "object")))
+        if plan.passed_over is not None:
+            rows.append(("Note", summary.passed_over(plan.model, plan.passed_over)))
+        if plan.until is not None:
+            rows.append(("Note", summary.holds(plan.model, plan.until)))
+        if plan.left is not None:
+            rows.append(("Note", summary.left(plan.left)))
         return rows + [("Note", text) for text in (self.release.warnings if self.release else ())]
 
     def _release(self) -> str:
@@ -172,7 +178,7 @@ class Deployed:
     def _title(self) -> str:
         if self.changed:
             return summary.title(self.model, self.version, self.before)
-        return summary.nothing_to_do(self.model, self.version)
+        return summary.nothing_to_do(self.model, self.version)[0]
 
     def __repr__(self) -> str:
         return "\n".join(summary.layout(self._title, self._deployment, self._state))
@@ -267,7 +273,7 @@ def _propose(manager: ModelVersionManager, request: _Request) -> Proposal:
             first = manager.release_plan(bump=request.bump, push=request.push)
             version = str(first.version)
         except AlreadyReleased as error:
-            version = str(error.version)
+            version = _unblocked(manager, str(error.version))
     source, model = manager.source, request.model
     if first is None or first.waiting:
         plan = manager.plan(version)
@@ -278,6 +284,12 @@ def _propose(manager: ModelVersionManager, request: _Request) -> Proposal:
     before = {name: old for name, (old, _) in plan.metrics.items() if old is not None}
     after = {name: new for name, (_, new) in plan.metrics.items() if new is not None}
     return Proposal(plan, first, metrics.changes(before, after, manager.host.settings.better))
+
+
+def _unblocked(manager: ModelVersionManager, version: str) -> str:
+    """The version that HEAD has, unless it was rolled back; else the one that should be live."""
+    passed = manager.plan().passed_over
+    return "latest" if passed is not None and passed.version == version else version
 
 
 def _carry_out(

@@ -19,7 +19,7 @@ import click
 
 from tagship.cli import options, output
 from tagship.cli.options import Session, pass_session
-from tagship.errors import Interrupted, InvalidName, TagshipError
+from tagship.errors import Interrupted, TagshipError
 from tagship.text import escape
 
 # The modules here that are no command.
@@ -104,7 +104,7 @@ def _run(session: Session) -> int:
     except TagshipError as error:
         output.warn(error.repaired)
         _report(session, error, error.message, error.hint)
-        return 2 if isinstance(error, InvalidName) else 1
+        return error.exit_code
     except OSError as error:
         from tagship.manager import failures
 

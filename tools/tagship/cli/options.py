@@ -180,3 +180,7 @@ wait_option = click.option(
     "--wait", type=click.FloatRange(0), default=0, metavar="SECONDS",
     help="Wait for another command on the same model.",
 )  # fmt: skip
+until_option = click.option(
+    "--until", type=moment, metavar="TIME",
+    help="When the hold should end, and begins to complain; in a week by default.",
+)  # fmt: skip

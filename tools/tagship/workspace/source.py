@@ -82,6 +82,10 @@ class Source:
         annotated, lightweight = tags.read_all(self.repository, model)
         return catalog.of(annotated, model, lightweight)
 
+    def tag_ids(self, model: str) -> dict[refs.TagName, str]:
+        """The id of every tag object of a model, of versions and of stages."""
+        return tags.ids(self.repository, model)
+
     def catalogs(self) -> dict[str, Catalog]:
         """The versions of every model that has tags."""
         return catalog.read(*tags.read_all(self.repository))
