@@ -130,7 +130,10 @@ def test_the_command_line_prints_what_it_gives(two: Workbench, command: str) -> 
     printed = json.loads(two.cli(*command.split(), "--json").out)
     values = results[command]()
     states = [
-        {"state": value.state.name.lower()} if command == "status" else {} for value in values
+        {"state": value.state.name.lower(), "why": value.why.name.lower()}
+        if command == "status"
+        else {}
+        for value in values
     ]
     assert printed == [
         {**output.plain(value), **state} for value, state in zip(values, states, strict=True)
