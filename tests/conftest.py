@@ -68,6 +68,7 @@ def _seal(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(folder / "site-cache"))
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.delenv("SUDO_USER", raising=False)  # it would be in each history
     monkeypatch.setenv("NO_COLOR", "1")  # a terminal's text is compared; colours have their test
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
     for role in ("AUTHOR", "COMMITTER"):

@@ -39,9 +39,16 @@ class Refused(TagshipError):
 
 
 class Held(Refused):
-    """A person holds the model: nothing goes live by itself until it is resumed."""
+    """A person holds the model: nothing goes live by itself until it is resumed.
+
+    ``is_over``: the hold should have ended by now, and nobody resumed the model.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, hint: str = "", *, is_over: bool = False) -> None:
+        super().__init__(message, hint)
+        self.is_over = is_over
 
 
 class Locked(TagshipError):

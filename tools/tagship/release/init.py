@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tagship.disk import atomic
-from tagship.errors import Refused
+from tagship.errors import Corrupt, Refused
 from tagship.git import ignore
 from tagship.progress import Tell, nobody
 from tagship.registry import artifacts, refs
@@ -118,12 +118,19 @@ def _declare(path: Path, model: str, artifact: str) -> bytes | None:
             return None
         raise Refused(f"{model} is declared with the path {known}", f"edit {path.name}")
     written = _insert(data.decode(), model, artifact).encode()
-    if model not in artifacts.read(yaml.parse(written, path.name)):
+    if not _declares(written, model):
         raise Refused(
             f"artifacts: in {path.name} is not written one line a key",
             f"add {model} to it by hand: {{path: {artifact}, type: model}}",
         )
     return written
+
+
+def _declares(data: bytes, model: str) -> bool:
+    try:
+        return model in artifacts.read(yaml.parse(data, PIPELINE_FILE))
+    except Corrupt:  # the text around the new lines does not go with them: {}
+        return False
 
 
 def _insert(text: str, model: str, artifact: str) -> str:

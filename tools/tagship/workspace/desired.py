@@ -174,7 +174,8 @@ def check_not_held(model: str, hold: Hold | None) -> None:
         Held: there is one.
     """
     if hold is not None:
-        raise Held(f"{model} is {in_words(hold)}", f"tagship resume {model}")
+        what = f"{model} is {in_words(hold)}"
+        raise Held(what, f"tagship resume {model}", is_over=hold.until < clock.now())
 
 
 def in_words(hold: Hold) -> str:
