@@ -43,7 +43,7 @@ HARMLESS = (
     (r"recovery of an undeploy: \w+ .*/(trash|versions)(/.*| \w+)",
      "what cannot be removed stops no other command: a note and the history tell it"),
     (r"cleanup: (chmod|unlink|rmdir) .*/trash/v.*", "it is tried once more, and then told"),
-    (r"recovery of a cleanup: \w+ .*/(trash|staging|incoming)(/.*| \w+)",
+    (r"recovery of a cleanup: \w+ .*/((trash|staging|incoming)(/.*| \w+)|\..*\.tmp \w+)",
      "what cannot be removed stops no other command: a note tells it"),
     (r"recovery .*: \w+ .*/(\.?deployment_history.json.*|churn) ENOSPC",
      "the next command is a cleanup: it makes room first, and recovers then"),

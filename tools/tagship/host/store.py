@@ -291,6 +291,8 @@ class Store:
                 if why is None:
                     self.discard(path.name)
             except OSError as error:
+                if not os.path.lexists(path):  # it is in the trash, but not durably
+                    raise
                 why = access.why_kept(path, error)
             if why is not None:
                 stuck.append(Stuck(path, *why))
