@@ -382,10 +382,10 @@ def test_a_held_model_is_left_and_said_to_be_held(shipped: Workbench) -> None:
     shipped.manager.rollback_to_version()
     shipped.manager.hold("2099-12-01", reason="the audit")
     before = shipped.state()
-    for options in ({}, {"version": "latest"}, {"version": "1.1"}):
+    for version in (None, "latest", "1.1"):
         for confirm in (True, False):
             with pytest.raises(Held, match=r"^churn is held by .* UTC: the audit\n"):
-                notebook.deploy("churn", start=shipped.repo, confirm=confirm, **options)
+                notebook.deploy("churn", version, start=shipped.repo, confirm=confirm)
     assert shipped.changes(before) == set()
     assert deployed(shipped, version="1.1.0").version == "1.1.0"
 
