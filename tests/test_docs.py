@@ -18,9 +18,9 @@ import pytest
 import tagship
 from tagship import ModelVersionManager, TagshipError, Workspace
 from tagship.cli.main import cli
-from tagship.host import settings as host_settings
 from tagship.loaders.selftest import SelfTest
 from tagship.registry import artifacts
+from tagship.registry import settings as tool_settings
 from tagship.text import clock, yaml
 from tests.workbench import PATH, Workbench
 
@@ -168,12 +168,8 @@ KINDS = {
     "as passed over": (dict,),
     "value": (str, int, float, bool, dict, list, type(None)),
 }
-CLOSED = (
-    "map",
-    "as metadata",
-    "as passed over",
-    "value",
-)  # what lies in these is described elsewhere
+# what lies in these is described elsewhere
+CLOSED = ("map", "as metadata", "as passed over", "value")
 
 
 def documented_json(heading: str) -> dict[str, str]:
@@ -313,18 +309,18 @@ def test_every_command_with_json_has_its_table() -> None:
 
 
 def test_the_settings_page_has_every_key_with_its_default_and_no_other() -> None:
-    table = rows(section(page("settings.md"), "## `deploy:` in params.yaml"), "key")
+    table = rows(section(page("settings.md"), "## `tagship:` in params.yaml"), "key")
     text = "".join(f"{code(key)[0]}: {code(default)[0]}\n" for key, default, _ in table)
-    defaults = host_settings.Settings()
+    defaults = tool_settings.Settings()
     assert yaml.parse(text.encode(), "settings.md") == {
-        field.name: getattr(defaults, field.name) for field in fields(host_settings.Settings)
+        field.name: getattr(defaults, field.name) for field in fields(tool_settings.Settings)
     }
 
 
 def test_the_settings_pages_examples_are_read() -> None:
     examples = blocks(page("settings.md"), "yaml") + blocks(page("self_test.md"), "yaml")
     settings, *declared = (text.encode() for text in examples)
-    assert host_settings.parse(settings).demo == {"churn": {"train.depth": 6}}
+    assert tool_settings.parse(settings).demo == {"churn": {"train.depth": 6}}
     tests = [model.self_test for text in declared for model in artifacts.parse(text).values()]
     assert tests == [None, "models/ml_model/self_test.json", "models/churn/self_test.json"]
 

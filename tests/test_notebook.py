@@ -88,7 +88,7 @@ def test_the_plan_of_a_new_version_compares_it_with_the_live_one(bench: Workbenc
 
 def test_which_way_is_better_is_as_the_user_says(bench: Workbench) -> None:
     bench.ship()
-    (bench.repo / "params.yaml").write_text("deploy: {better: {accuracy: lower}}\n")
+    (bench.repo / "params.yaml").write_text("tagship: {better: {accuracy: lower}}\n")
     bench.train("model 2\n", accuracy=0.5)
     assert repr(plan(bench)).endswith("accuracy: 0.75 -> 0.5, -0.25, better (lower is better)")
 
@@ -181,9 +181,18 @@ def test_a_model_answers_its_self_test_once_it_is_live(bench: Workbench) -> None
         bench.manager.self_test("3.0")
 
 
+def test_the_cell_shows_what_else_there_is_to_know(shipped: Workbench) -> None:
+    (shipped.repo / "params.yaml").write_text("deploy: {keep: 1}\n")
+    shipped.train("model 3\n")
+    (first,) = shipped.folder.glob("versions/v1.0.0_*")
+    renamed, cleaned = deployed(shipped).notes
+    assert renamed == "the section deploy: in params.yaml is now tagship: rename it"
+    assert cleaned.startswith(f"cleaned up: removed {first.name}; ")
+
+
 def test_a_live_version_that_fails_its_self_test_fails_the_cell(bench: Workbench) -> None:
     catboost_model(bench, wrong=0.5)
-    (bench.repo / "params.yaml").write_text("deploy: {smoke_test: false}\n")
+    (bench.repo / "params.yaml").write_text("tagship: {smoke_test: false}\n")
     bench.commit()
     with pytest.raises(SelfTestFailed) as caught:
         deployed(bench)
@@ -385,7 +394,7 @@ def test_a_held_model_is_left_and_said_to_be_held(shipped: Workbench) -> None:
     for version in (None, "latest", "1.1"):
         for confirm in (True, False):
             with pytest.raises(Held, match=r"^churn is held by .* UTC: the audit\n"):
-                notebook.deploy("churn", version, start=shipped.repo, confirm=confirm)
+                notebook.deploy("churn", start=shipped.repo, confirm=confirm, version=version)
     assert shipped.changes(before) == set()
     assert deployed(shipped, version="1.1.0").version == "1.1.0"
 

@@ -134,6 +134,18 @@ def test_a_version_that_fails_its_self_test_is_not_tried_again_by_itself(
     assert shipped.cli("status").code == 0
 
 
+def test_a_confirmed_plan_is_carried_out_or_refused(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+    plan = shipped.manager.plan()
+    shipped.release("model 4\n")
+    with pytest.raises(Refused, match=r"1\.3\.0 would be deployed by now, and not 1\.2\.0"):
+        shipped.manager.deploy(plan=plan)
+    assert shipped.live() == "model 2\n"
+    event = shipped.manager.deploy(plan=shipped.manager.plan()).event
+    assert event is not None
+    assert (event.version, event.rule) == ("1.3.0", "latest")
+
+
 # --- holds
 
 
@@ -201,6 +213,17 @@ def test_a_deploy_of_another_version_than_the_desired_one_holds(shipped: Workben
     assert shipped.manager.status().why.value == ("in_order", 0)
 
 
+def test_to_deploy_again_what_is_live_changes_nothing_in_a_hold(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+    shipped.manager.deploy("1.1.0", force=True)
+    assert shipped.manager.status().why.value == ("behind", 3)
+    until = shipped.manager.deploy("1.0.0").event
+    assert until is not None
+    again = shipped.manager.deploy("1.0.0", force=True).event
+    assert again is not None
+    assert (again.until, again.until is not None) == (until.until, True)
+
+
 def test_a_hold_needs_a_model_that_is_deployed_and_an_end_to_come(bench: Workbench) -> None:
     bench.refuses("hold churn", "churn was never deployed here", "tagship deploy churn")
     bench.ship()
@@ -230,24 +253,13 @@ def test_what_was_confirmed_keeps_its_rule(shipped: Workbench) -> None:
     assert manager.status().why.value == ("in_order", 0)
 
 
-def test_what_was_confirmed_goes_live_though_more_was_released(shipped: Workbench) -> None:
-    shipped.release("model 3\n")
-    manager = shipped.manager
-    plan_shown = manager.plan()
-    shipped.release("model 4\n")
-    event = manager.deploy(plan=plan_shown).event
-    assert event is not None
-    assert (event.version, event.rule, event.until) == ("1.2.0", "latest", None)
-    assert manager.deploy().place.version == "1.3.0"
-
-
 def test_what_was_rolled_back_or_held_since_it_was_shown_stays(shipped: Workbench) -> None:
     manager = shipped.manager
     shipped.release("model 3\n")
     shown = manager.plan()
     manager.rollback_to_version()
     before = shipped.state()
-    with pytest.raises(Refused, match=r"^churn@latest is blocked: rolled back to 1\.0\.0 "):
+    with pytest.raises(Refused, match=r"^1\.0\.0 would be deployed by now, and not 1\.2\.0"):
         manager.deploy(plan=shown)
     assert shipped.changes(before) == set()
     manager.hold()

@@ -112,6 +112,35 @@ def test_init_in_a_subfolder_says_where_a_path_begins(tmp_path: Path) -> None:
     assert "path: part/model.bin" in (tmp_path / "dvc.yaml").read_text()
 
 
+def test_init_prints_the_full_name_of_a_model_in_a_subfolder(bench: Workbench) -> None:
+    (bench.repo / "ml" / ".dvc").mkdir(parents=True)
+    (bench.repo / "ml" / "model.bin").write_bytes(b"m")
+    folder = str(bench.repo / "ml")
+    result = bench.cli("-C", folder, "init", "--model", "wine", "--path", "model.bin")
+    assert result.code == 0, result.err
+    *_, last = result.out.splitlines()
+    assert last == "the name of the model is ml:wine"
+    bench.git("add", "--all")
+    bench.git("commit", "--quiet", "--message", "Declare wine")
+    assert "ml:wine" in [row.model for row in Workspace(bench.repo).models()]
+
+
+@pytest.mark.parametrize("tracked", ["models.dvc", "api.dvc", "stage train"])
+def test_init_warns_where_an_output_of_dvc_has_the_deployments(
+    tracked: str, bench: Workbench
+) -> None:
+    root = "models" if tracked == "models.dvc" else "api/models"
+    (bench.repo / "params.yaml").write_text(f"tagship: {{root: {root}}}\n")
+    if tracked == "stage train":
+        (bench.repo / "dvc.yaml").write_text("stages: {train: {cmd: x, outs: [api/models/: {}]}}\n")
+    else:
+        (bench.repo / tracked).write_text(f"outs:\n- path: {tracked[:-4]}\n")
+    notes: list[str] = []
+    Workspace(bench.repo, tell=notes.append).init()
+    (note,) = notes
+    assert note.startswith(f"{root} is in an output of DVC ({tracked}), which dvc checkout --force")
+
+
 def test_outside_a_repository_the_first_method_says_so(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     with pytest.raises(NotFound, match="not a DVC repository"):

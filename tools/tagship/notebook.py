@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Any, Self
@@ -207,6 +207,7 @@ class _Request:
     message: str | None
     push: bool
     reason: str | None
+    notes: list[str] = field(default_factory=list)  # what was told on the way
 
 
 @contextlib.contextmanager
@@ -255,7 +256,7 @@ def deploy(
         TagshipError: as for ``release.publish`` and ``deploy.deploy``.
     """
     request = _Request(model, Path(start).resolve(), version, bump, message, push, reason)
-    manager = ModelVersionManager(model, request.start)
+    manager = ModelVersionManager(model, request.start, tell=request.notes.append)
     proposal = _propose(manager, request)
     if confirm is False:
         return proposal
@@ -329,7 +330,8 @@ def _carry_out(
             f"{request.model} {plan.version} is live, but {error.message}",
             f"{error.hint}; or {back}" if error.hint else back,
         ) from None
-    return _state(manager, plan, published, outcome, report)
+    deployed = _state(manager, plan, published, outcome, report)
+    return replace(deployed, notes=tuple(dict.fromkeys((*request.notes, *deployed.notes))))
 
 
 def _ignore(text: str) -> None:
@@ -364,6 +366,7 @@ def _state(
             *(published.warnings if published else ()),
             *outcome.repaired,
             *outcome.warnings,
+            *([f"cleaned up: {summary.cleaned_up(outcome)}"] if outcome.removed else ()),
             *summary.notes(outcome),
         ),
     )
@@ -454,7 +457,9 @@ class Question:
 
     def _act(self) -> Deployed:
         request = self._request
-        manager = ModelVersionManager(request.model, request.start, self._progress)
+        manager = ModelVersionManager(
+            request.model, request.start, self._progress, request.notes.append
+        )
         changed = _what_changed(self.proposal, _propose(manager, request))
         if changed is not None:
             raise Refused(

@@ -9,9 +9,9 @@ from tagship.deploy.act import PLAIN, Options, Outcome, Switch
 from tagship.errors import Corrupt
 from tagship.host import actions, history, installed, journal, metadata
 from tagship.host.metadata import Metadata
-from tagship.host.settings import Settings
 from tagship.host.store import Store
 from tagship.registry.refs import Ref, Wanted
+from tagship.registry.settings import Settings
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 

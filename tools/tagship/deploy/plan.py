@@ -10,6 +10,7 @@ from tagship.errors import NotFound, Refused, TagshipError, Unavailable
 from tagship.git import clone, commits
 from tagship.git.run import CommandFailed
 from tagship.host import decisions, history, installed, journal, link
+from tagship.host.decisions import Decisions
 from tagship.host.history import Event, Place
 from tagship.host.journal import Past
 from tagship.host.link import LinkState
@@ -104,23 +105,24 @@ def choose(
         ref: what was asked for.
         past: the history.
         retry: what is blocked counts too.
-        shown: the version of the plan that was confirmed, even if a higher one was released since.
+        shown: the version of the plan that was confirmed; None if none was.
 
     Raises:
-        NotFound, Refused: there is no such version, it is not available, or all are blocked.
+        NotFound, Refused: there is no such version, it is not available, or all are blocked; or it
+            is another one than was shown.
         Held: the model is held, and no exact version is named.
     """
     release, decided = source.find(known, ref), decisions.read(past)
     selector = ref.wanted
     if selector.exact is not None:
-        is_other = desired.holds(known, release, decided)
-        return Choice(release, until=clock.now() + HOLD if is_other else None)
+        return Choice(release, until=_hold_of(known, release, decided))
     wish = desired.desired(known, selector, decided, retry=retry)
     release = desired.choose(ref, wish)
     if shown is not None and shown != str(release.version):
-        if wish.passed_over is not None and wish.passed_over.version == shown:
-            raise desired.blocked_error(ref, wish.passed_over)  # rolled back since
-        release = source.find(known, Ref(ref.model, Wanted.parse(shown, ref.model)))
+        raise Refused(
+            f"{release.version} would be deployed by now, and not {shown}, so nothing was done",
+            f"see what is new: tagship deploy {ref.model} --dry-run",
+        )
     assignment = known.assignments.get(selector.stage) if selector.stage else None
     return Choice(
         release,
@@ -128,6 +130,17 @@ def choose(
         assignment.object_id if assignment else "",
         wish.passed_over,
     )
+
+
+def _hold_of(known: Catalog, release: Release, decided: Decisions) -> datetime | None:
+    """The end of the hold that the deploy of an exact version begins; None if it begins none.
+
+    To deploy again what is live changes nothing in it.
+    """
+    switch, hold = decided.switch, decided.hold
+    if switch is not None and switch.version == str(release.version):
+        return hold.until if hold is not None and not hold.asked else None
+    return clock.now() + HOLD if desired.holds(known, release, decided) else None
 
 
 def tag_ids(source: Source, model: str) -> dict[TagName, str] | None:

@@ -132,7 +132,7 @@ class Catalog:
 
     def holder(self, stage: str) -> Release | None:
         """The version that a stage is assigned to; None if there is none."""
-        return next((r for r in reversed(self.releases) if stage in r.stages), None)
+        return next((r for r in reversed(self.releases) if r.active and stage in r.stages), None)
 
 
 def read(

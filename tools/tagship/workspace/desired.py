@@ -161,13 +161,10 @@ def choose(ref: Ref, wish: Desired) -> Release:
             " lower",
             f"git fetch --tags; or name the version: tagship deploy {ref.model}@VERSION",
         )
-    raise blocked_error(ref, wish.passed_over)
-
-
-def blocked_error(ref: Ref, passed: PassedOver) -> Refused:
-    """That what the rule selects is blocked, by what, and the command that deploys it."""
-    command = f"tagship deploy {ref.model}@{passed.version}"
-    return Refused(f"{ref} is blocked: {passed.in_words}", command)
+    version = wish.passed_over.version
+    raise Refused(
+        f"{ref} is blocked: {wish.passed_over.in_words}", f"tagship deploy {ref.model}@{version}"
+    )
 
 
 def check_not_held(model: str, hold: Hold | None) -> None:
@@ -177,7 +174,8 @@ def check_not_held(model: str, hold: Hold | None) -> None:
         Held: there is one.
     """
     if hold is not None:
-        raise Held(f"{model} is {in_words(hold)}", f"tagship resume {model}")
+        what = f"{model} is {in_words(hold)}"
+        raise Held(what, f"tagship resume {model}", is_over=hold.until < clock.now())
 
 
 def in_words(hold: Hold) -> str:
