@@ -228,7 +228,7 @@ def remove_all(top: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "problems"),
     [
-        (truncate, {"model/sub/b": "has 0 bytes instead of 3"}),
+        (truncate, {"model/sub/b": "is cut short: has 0 bytes instead of 3"}),
         (remove, {"model/a": "is missing"}),
         (add, {"model/metadata.json": "is not of this version"}),
         (link, {"model/a": "is not a regular file"}),

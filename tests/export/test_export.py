@@ -816,7 +816,7 @@ def test_without_the_framework_a_model_is_described_but_for_its_architecture(
 def test_with_smoke_tests_off_nothing_is_loaded(
     bench: Workbench, target: Path, keras_model: Any
 ) -> None:
-    (bench.repo / "params.yaml").write_text("deploy:\n  smoke_test: false\n")
+    (bench.repo / "params.yaml").write_text("tagship:\n  smoke_test: false\n")
     release(bench, keras_model, "models/churn/model.keras")
     exported = run(bench, "churn", "mlflow", target=target)
     assert "signature" not in exported.descriptions["MLmodel"]

@@ -239,7 +239,7 @@ READERS = (
     "list churn", "show churn", "history churn", "verify churn", "status churn", "models",
     "history --all", "verify", "status",
 )  # fmt: skip
-SETTINGS = "deploy:\n<<<<<<< HEAD\n  keep: 3\n=======\n  keep: 4\n>>>>>>> other\n"
+SETTINGS = "tagship:\n<<<<<<< HEAD\n  keep: 3\n=======\n  keep: 4\n>>>>>>> other\n"
 NOTE = (
     "note: params.yaml has conflict markers, line 2: read as before the merge; nothing can be"
     " released or deployed\n"
@@ -274,7 +274,7 @@ def test_a_folder_of_models_in_the_settings_is_found_in_spite_of_a_conflict(
     """Else nothing would seem to be live."""
     (shipped.repo / "models").rename(shipped.repo / "deployed")
     (shipped.repo / "params.yaml").write_text(
-        "deploy:\n  root: deployed\n<<<<<<< HEAD\n  keep: 3\n||||||| base\n  keep: 5\n"
+        "tagship:\n  root: deployed\n<<<<<<< HEAD\n  keep: 3\n||||||| base\n  keep: 5\n"
         "=======\n  keep: 4\n>>>>>>> other\n"
     )
     assert shipped.cli("current", MODEL).out == "1.1.0\n"
