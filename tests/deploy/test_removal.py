@@ -106,7 +106,7 @@ def test_what_cannot_be_removed_stays_whole_and_stops_no_other(
 def test_a_deploy_that_cleans_up_warns_of_what_stays(owned: Accounts) -> None:
     path = directory(owned.bench, "1.0.0")
     root_owns_it(path)
-    (owned.repo / "params.yaml").write_text("deploy: {auto_cleanup: true, keep: 1}\n")
+    (owned.repo / "params.yaml").write_text("tagship: {auto_cleanup: true, keep: 1}\n")
     result = owned.run(OWNER, "deploy churn@1.3 --yes")
     assert result == Result(
         0,

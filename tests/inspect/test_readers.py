@@ -98,7 +98,7 @@ def test_a_model_that_cannot_be_read_hides_no_other(accounts: Accounts) -> None:
     accounts.folder.chmod(0o700)
     status = accounts.run(READER, "status --json")
     assert status.code == 1
-    assert [row["state"] for row in json.loads(status.out)] == ["unknown", "in_order"]
+    assert [row["why"] for row in json.loads(status.out)] == ["unknown", "in_order"]
     verify = accounts.run(READER, "verify")
     assert verify.code == 1
     lines = verify.out.splitlines()
@@ -173,7 +173,7 @@ def test_an_object_of_a_cache_that_cannot_be_read_is_not_thrown_away(accounts: A
     assert (result.code, result.err) == (
         1,
         f"error: {OWNER} may not read {stored}, which belongs to {READER} (mode 0400)\n"
-        f"hint: run the command as the account that owns it: sudo -u '#{READER}' tagship ...\n",
+        f"hint: sudo chown -R {OWNER} {stored}\n",
     )
     assert stored.read_bytes() == b"model 1\n"
     assert accounts.bench.live() == before

@@ -105,11 +105,11 @@ def choose(
         ref: what was asked for.
         past: the history.
         retry: what is blocked counts too.
-        shown: the version of the plan that was confirmed; None if none was.
+        shown: the version of the plan that was confirmed, also if a higher one was released since.
 
     Raises:
         NotFound, Refused: there is no such version, it is not available, or all are blocked; or it
-            is another one than was shown.
+            is another one than was shown, and that is not allowed any more.
         Held: the model is held, and no exact version is named.
     """
     release, decided = source.find(known, ref), decisions.read(past)
@@ -119,6 +119,9 @@ def choose(
     wish = desired.desired(known, selector, decided, retry=retry)
     release = desired.choose(ref, wish)
     if shown is not None and shown != str(release.version):
+        confirmed = source.find(known, Ref(ref.model, Wanted.parse(shown, ref.model)))
+        if desired.allows(selector, confirmed, None if retry else decided.blocks):
+            return Choice(confirmed, str(selector).removeprefix("@"))  # a higher one came since
         raise Refused(
             f"{release.version} would be deployed by now, and not {shown}, so nothing was done",
             f"see what is new: tagship deploy {ref.model} --dry-run",

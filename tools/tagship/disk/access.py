@@ -47,6 +47,11 @@ def explain(error: TagshipError | OSError) -> tuple[str, str]:
     return errors.explain(error)
 
 
+def is_own(path: Path) -> bool:
+    """Whether something belongs to this account, so that it may set its mode, or replace it."""
+    return path.lstat().st_uid == os.geteuid()
+
+
 def cannot_write(folder: Path) -> tuple[str, str] | None:
     """What keeps this account from making files in a folder, and what helps; None if nothing."""
     what = obstacle(folder, "write to")

@@ -256,7 +256,8 @@ class Content:
             if pointer.matches(path, file.md5):
                 return file
         except disk_files.Unreadable as error:
-            if denied := access.forbidden(error):  # another account's, who can read it
+            denied = access.forbidden(error)
+            if denied and not access.is_own(self.cache.path(pointer)):  # its owner can read it
                 raise denied from None
         self._fetch_again(pointer, pointer.path)
         file = read()

@@ -99,7 +99,7 @@ def _desired(store: Store, known: Catalog) -> str | None:
     """The version that should be live; None where the history cannot tell: ``status`` says so."""
     try:
         decided = decisions.read(journal.events(store))
-    except (Corrupt, OSError):
+    except (Corrupt, Forbidden, OSError):
         decided = Decisions()
     wish = desired.desired(known, desired.rule_of(known.model, decided), decided)
     return str(wish.release.version) if wish.release else None

@@ -248,7 +248,7 @@ def _decided(store: Store) -> tuple[Past | None, Decisions]:
     try:
         past = journal.events(store)
         return past, decisions.read(past)
-    except Corrupt:
+    except (Corrupt, Forbidden):
         return None, Decisions()
 
 
