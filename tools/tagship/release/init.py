@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagship.disk import atomic
-from tagship.errors import Refused
+from tagship.errors import Corrupt, Refused
 from tagship.host import link, store
 from tagship.host.history import FILE_NAME
 from tagship.registry import artifacts, refs
@@ -98,12 +98,19 @@ def _declare(path: Path, model: str, artifact: str) -> bytes | None:
             return None
         raise Refused(f"{model} is declared with the path {known}", f"edit {path.name}")
     written = _insert(data.decode(), model, artifact).encode()
-    if model not in artifacts.read(yaml.parse(written, path.name)):
+    if not _declares(written, path.name, model):
         raise Refused(
             f"artifacts: in {path.name} is not written one line a key",
             f"add {model} to it by hand: {{path: {artifact}, type: model}}",
         )
     return written
+
+
+def _declares(data: bytes, name: str, model: str) -> bool:
+    try:
+        return model in artifacts.read(yaml.parse(data, name))
+    except Corrupt:  # artifacts: is there twice by now
+        return False
 
 
 def _insert(text: str, model: str, artifact: str) -> str:

@@ -1,0 +1,1 @@
+UNTRIED: dict[str, str] = {}
