@@ -1,7 +1,10 @@
 """Trials of the hints of ``release``."""
 
-from tests.hints.trials import edit, edit_and_commit, train_again, trial, write
-from tests.workbench import MODEL, PATH, Workbench
+import contextlib
+from pathlib import Path
+
+from tests.hints.trials import edit, remove_tree, train_again, trial, write
+from tests.workbench import PATH, Workbench
 
 PIPELINE = """\
 stages:
@@ -102,7 +105,7 @@ def an_input_of_a_frozen_stage(bench: Workbench) -> None:
 
 
 @trial("release.publish._check_inputs", command="release churn",
-       does="...dvc repro...", by=lambda b: (edit("dvc.yaml", "frozen: true", "frozen: false")(b),
+       does="remove frozen: true from train in dvc.yaml, then dvc repro train@a", by=lambda b: (edit("dvc.yaml", "frozen: true", "frozen: false")(b),
        b.dvc("repro", "--quiet")),
        again=lambda b: b.commit() and b.manager.release())  # fmt: skip
 def an_input_of_a_frozen_foreach_stage(bench: Workbench) -> None:
@@ -130,6 +133,7 @@ def a_model_edited(bench: Workbench) -> None:
 
 
 @trial("release.publish._check_unedited", command="release churn", does="dvc commit train",
+       by=lambda b: b.dvc("commit", "--force", "train", "--quiet"),  # DVC asks; the answer is yes
        again=lambda b: b.commit() and b.manager.release())  # fmt: skip
 def a_stage_output_edited(bench: Workbench) -> None:
     piped(bench)
@@ -182,8 +186,6 @@ def a_fork_without_tags(bench: Workbench) -> None:
     bench.git("remote", "add", "origin", "../fork.git")
     bench.git("push", "--quiet", "--set-upstream", "origin", "main")
     bench.git("tag", "--delete", "churn@v1.0.0", "churn@v1.1.0")
-    from tests.hints.trials import remove_tree
-
     remove_tree(bench.folder / "versions")
     bench.current.unlink()
     (bench.folder / "deployment_history.json").unlink()
@@ -241,19 +243,55 @@ def perhaps_the_same_bytes_on_the_remote(bench: Workbench) -> None:
     bench.git("update-ref", "-d", "refs/remotes/origin/other")
     bench.git("reflog", "expire", "--expire=now", "--all")
     bench.git("prune", "--expire=now")
+    bench.dvc("checkout", "--force", "--quiet")
     write(bench, "README", "other\n")
     bench.commit()
 
 
-def refused_by(bench: Workbench, hook: str) -> None:
-    path = bench.repo.parent / "origin.git" / "hooks" / "update"
+def hook(path: Path, text: str) -> Path:
+    """A hook of Git's."""
     path.parent.mkdir(exist_ok=True)
-    path.write_text(f"#!/bin/sh\n{hook}\n")
+    path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
+    return path
 
 
-@trial("release.remotes.push", "release.remotes._fix/3", command="release churn --push")
-def a_tag_that_the_remote_has_meanwhile(bench: Workbench) -> None: ...
+RACE = "git -C ../origin.git tag -a churn@v1.0.0 -m theirs main 2>/dev/null || true"
+
+
+@trial("release.remotes.push", "release.remotes._fix/4", command="release churn --push",
+       does="git fetch --tags origin", again="show churn@1.0.0")  # fmt: skip
+def a_tag_that_came_to_the_remote_meanwhile(bench: Workbench) -> None:
+    hook(bench.repo / ".git/hooks/pre-push", RACE)
+
+
+def no_hook(bench: Workbench) -> None:
+    (bench.repo.parent / "origin.git/hooks/update").unlink()
+
+
+@trial("release.remotes._fix/3", command="release churn --push",
+       does="ask who runs origin", by=no_hook)  # fmt: skip
+def a_hook_of_the_remote(bench: Workbench) -> None:
+    hook(bench.repo.parent / "origin.git/hooks/update", "exit 1")
+
+
+@trial("release.remotes._fix/2", command="release churn --push --push-branch",
+       does="git switch -c NAME", fill={"NAME": "topic"})  # fmt: skip
+def a_branch_that_is_protected(bench: Workbench) -> None:
+    bench.train("model 2\n")
+    text = 'test "$1" != refs/heads/main'
+    hook(bench.repo.parent / "origin.git/hooks/update", text)
+
+
+@trial("release.remotes._fix", command="release churn --push --push-branch",
+       does="git pull origin main")  # fmt: skip
+def a_branch_that_is_behind(bench: Workbench) -> None:
+    bench.git("config", "pull.rebase", "false")
+    write(bench, "theirs", "t\n")
+    bench.commit()
+    bench.git("push", "--quiet", "origin", "main")
+    bench.git("reset", "--quiet", "--hard", "HEAD~1")
+    bench.train("model 2\n")
 
 
 @trial("release.remotes.check_shared", command="release churn --push")
@@ -281,5 +319,38 @@ def artifacts_on_one_line(bench: Workbench) -> None:
     write(bench, "other.bin", "m\n")
 
 
-@trial("release.add_model._save", command=lambda b: b.manager.release_and_check("no.bin"))
-def no_such_file(bench: Workbench) -> None: ...
+@trial("release.add_model._save", command=lambda b: b.manager.deploy_model("no.bin"),
+       does="the path of the model's file", by=lambda _: None,
+       again=lambda b: b.manager.deploy_model(str(b.repo / "new.bin")))  # fmt: skip
+def no_such_file(bench: Workbench) -> None:
+    write(bench, "new.bin", "new\n")
+
+
+@trial("release.add_model._save/2", does="save it as .bin",
+       command=lambda b: b.manager.deploy_model(str(b.repo / "new.cbm")),
+       by=lambda b: (b.repo / "new.cbm").rename(b.repo / "new.bin"),
+       again=lambda b: b.manager.deploy_model(str(b.repo / "new.bin")))  # fmt: skip
+def a_file_of_another_kind(bench: Workbench) -> None:
+    write(bench, "new.cbm", "new\n")
+
+
+@trial("release.add_model.check_in", command=lambda b: b.manager.deploy_model(b.repo / "new.bin"),
+       does="dvc repro train", again=lambda b: b.commit() and b.manager.deploy_model())  # fmt: skip
+def a_model_that_a_stage_writes(bench: Workbench) -> None:
+    piped(bench)
+    write(bench, "new.bin", "new\n")
+    write(bench, "train.txt", "u\n")
+
+
+@trial("release.merges._refused", command="release churn", does="git merge --abort")
+@trial("release.merges._refused", command="release churn", does="git checkout --ours ...,",
+       by=lambda b: (b.git("checkout", "--ours", f"{PATH}.dvc"), b.dvc("checkout", "--quiet",
+       "--force"), b.git("add", "--all"), b.git("commit", "--quiet", "--no-edit")))  # fmt: skip
+def a_merge_in_conflict(bench: Workbench) -> None:
+    bench.git("switch", "--quiet", "-c", "other")
+    bench.train("theirs\n")
+    bench.git("switch", "--quiet", "main")
+    bench.dvc("checkout", "--force", "--quiet")
+    bench.train("ours\n")
+    with contextlib.suppress(AssertionError):
+        bench.git("merge", "other")

@@ -97,12 +97,11 @@ class Catalog:
         cancelled = ref.wanted.select(self.taken)
         if cancelled is None:
             raise refs.no_such_version(ref, self.taken)
-        what = (
-            f"{self.model} is deprecated"
-            if self.deprecated
-            else (f"{self.model} {cancelled} was deregistered")
-        )
-        raise Refused(what, f"release a new version: tagship release {self.model}")
+        if self.deprecated:
+            hint = f"release a new version: tagship release {self.model}"
+            raise Refused(f"{self.model} is deprecated", hint)
+        hint = f"choose another version: tagship list {self.model}"
+        raise Refused(f"{self.model} {cancelled} was deregistered", hint)
 
     def not_annotated(self, selector: Wanted) -> TagName | None:
         """The lightweight tag that a wish would mean, were it annotated; None if there is none.
@@ -129,7 +128,7 @@ class Catalog:
             if stage in release.stages:
                 return release
         raise NotFound(
-            f"no version of {self.model} holds the stage {stage}", f"gto show {self.model}"
+            f"no version of {self.model} holds the stage {stage}", f"tagship list {self.model}"
         )
 
 
