@@ -335,7 +335,7 @@ def a_file_of_another_kind(bench: Workbench) -> None:
 
 
 @trial("release.add_model.check_in", command=lambda b: b.manager.deploy_model(b.repo / "new.bin"),
-       does="dvc repro train", again=lambda b: b.commit() and b.manager.deploy_model())  # fmt: skip
+       does="dvc repro train", again=lambda b: (b.commit(), b.release(), b.manager.deploy()))  # fmt: skip
 def a_model_that_a_stage_writes(bench: Workbench) -> None:
     piped(bench)
     write(bench, "new.bin", "new\n")

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.hints import inventory, trials
-from tests.hints import cases_release as cases_release
-from tests.hints import cases_registry as cases_registry
+from tests.hints import cases_dvc, cases_registry, cases_release, cases_surfaces
 from tests.hints.untried import UNTRIED
 from tests.workbench import Workbench
 
+CASES = (cases_dvc, cases_registry, cases_release, cases_surfaces)  # importing them registers their trials
 HINTS = inventory.all_hints()
 SAMPLE = {"a_detached_head", "a_number_that_exists"}
 ALL = bool(os.environ.get("TAGSHIP_ALL_HINTS"))

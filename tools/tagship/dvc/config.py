@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
@@ -46,10 +47,36 @@ def read(project: Path) -> DvcConfig:
             merge(host, config.load_one(level))
     except (ConfigError, Invalid, OSError, TypeError, ValueError, AttributeError, RecursionError,
             SyntaxError) as error:  # fmt: skip # the last is ConfigObj's
-        _check_merged(project)
-        text = redact.text(" ".join(str(error).split()))[:300]
-        raise Refused(f"DVC: {text}", "fix .dvc/config") from None
+        raise unreadable(project, error) from None
     return DvcConfig(dict(config), host)
+
+
+def unreadable(project: Path, error: Exception) -> Refused:
+    """The error for a configuration that cannot be read; it names the file.
+
+    Raises:
+        Conflicted: the file has conflict markers.
+    """
+    _check_merged(project)
+    text = redact.text(" ".join(str(error).split()))[:300]
+    return Refused(f"DVC: {text}", f"fix {_broken(project)}")
+
+
+def _broken(project: Path) -> str:
+    """The file of DVC's configuration that cannot be read: the repository's own, or the host's."""
+    from dvc.config import Config
+    from dvc.dirs import global_config_dir, system_config_dir
+
+    names = [".dvc/config", ".dvc/config.local"]
+    of_host = [os.path.join(folder(), "config") for folder in (global_config_dir, system_config_dir)]  # noqa: PTH118
+    for name in (*names, *of_host):
+        try:
+            Config.validate(Config.load_file(str(project / name)))
+        except FileNotFoundError:
+            continue
+        except Exception:  # noqa: BLE001 - as many kinds as in ``read``
+            return name
+    return names[0]
 
 
 @dataclass(frozen=True)

@@ -176,5 +176,5 @@ def unknown_model(model: str, known: Mapping[str, object]) -> NotFound:
     elif known:
         hint = "there are: " + ", ".join(sorted(known))
     else:
-        hint = "declare it under artifacts: in dvc.yaml, or: tagship init --model NAME --path PATH"
+        hint = "declare it, and commit dvc.yaml: tagship init --model NAME --path PATH"
     return NotFound(f"there is no model {model}", hint)

@@ -98,7 +98,7 @@ class Catalog:
         if cancelled is None:
             raise refs.no_such_version(ref, self.taken)
         if self.deprecated:
-            hint = f"release a new version: tagship release {self.model}"
+            hint = f"if it counts again, remove the newest tag {self.model}@deprecated: git tag -d"
             raise Refused(f"{self.model} is deprecated", hint)
         hint = f"choose another version: tagship list {self.model}"
         raise Refused(f"{self.model} {cancelled} was deregistered", hint)
