@@ -1,6 +1,6 @@
-"""Every text in ``tools/tagship`` that is printed as ``hint:`` or ``fix:``, found by reading the code.
+"""Every text in ``tools/tagship`` that is printed as ``hint:`` or ``fix:``, found in the code.
 
-A hint is the second argument of an error of ``tagship.errors`` (or of a class of its own below one),
+A hint is the second argument of an error of ``tagship.errors`` (or of a class below one of them),
 or the third of a ``Finding``. Where that is a name or a call, the texts are those that are assigned
 to it, returned by the function, or given by the callers. A text is named for the function that has
 it: ``release.publish._check_branch``; a second one there ends in ``/2``.
@@ -87,7 +87,7 @@ class _Code:
             for child in inner:
                 if isinstance(child, FUNCTION):
                     is_method = isinstance(node, ast.ClassDef)
-                    name = f"{prefix}.{node.name}" if is_method else prefix
+                    name = f"{prefix}.{node.name}" if isinstance(node, ast.ClassDef) else prefix
                     function = _Scope(scope.module, f"{name}.{child.name}", child, is_method)
                     self.functions[child.name].append(function)
                     self._enter(function, function.name, in_class=is_method)
@@ -115,11 +115,11 @@ class _Code:
         elif len(call.args) > place:
             yield from self.texts(scope, call.args[place], depth)
 
-    def texts(
+    def texts(  # noqa: C901 - a case for each kind of expression
         self, scope: _Scope, node: ast.expr, depth: int = 16, element: int | None = None
     ) -> Iterator[tuple[_Scope, ast.expr]]:
         """The expressions that an expression can have as its text."""
-        if depth == 0 or (isinstance(node, ast.Constant) and node.value is None):
+        if depth == 0 or (isinstance(node, ast.Constant) and not node.value):
             return
         again = functools.partial(self.texts, depth=depth - 1, element=element)
         match node:

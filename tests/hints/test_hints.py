@@ -3,21 +3,38 @@
 ``make hint-test`` tries all; here runs the inventory, and a sample.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.hints import inventory, trials
-from tests.hints import cases_dvc, cases_registry, cases_release, cases_surfaces
+from tests.hints import (
+    cases_dvc,
+    cases_host,
+    cases_plots,
+    cases_registry,
+    cases_release,
+    cases_rest,
+    cases_surfaces,
+    inventory,
+    trials,
+)  # fmt: skip
 from tests.hints.untried import UNTRIED
 from tests.workbench import Workbench
 
-CASES = (cases_dvc, cases_registry, cases_release, cases_surfaces)  # importing them registers their trials
+# importing them registers their trials
+CASES = (
+    cases_dvc, cases_host, cases_plots, cases_registry, cases_release, cases_rest, cases_surfaces,
+)  # fmt: skip
 HINTS = inventory.all_hints()
 SAMPLE = {"a_detached_head", "a_number_that_exists"}
-ALL = bool(os.environ.get("TAGSHIP_ALL_HINTS"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """All trials with ``--all-hints``, else those of the sample."""
+    if "name" in metafunc.fixturenames:
+        every = metafunc.config.getoption("all_hints")
+        metafunc.parametrize("name", [n for n in trials.TRIALS if every or n in SAMPLE])
 
 
 def test_every_hint_has_a_trial() -> None:
@@ -27,7 +44,6 @@ def test_every_hint_has_a_trial() -> None:
     assert sorted(tried & UNTRIED.keys()) == []
 
 
-@pytest.mark.parametrize("name", [n for n in trials.TRIALS if ALL or n in SAMPLE])
 def test_a_hint_helps(
     name: str, request: pytest.FixtureRequest, template: Path, copied: Callable[[Path], Workbench]
 ) -> None:

@@ -29,7 +29,6 @@ Command = str | Callable[[Workbench], object]
 TRIALS: dict[str, "Trial"] = {}
 PLACEHOLDER = re.compile(r"\b(?:NAME|URL|DIR|FOLDER|FILE|KEY|PATH|MODEL|SECONDS|VERSION|WHEN)\b")
 ASKING = ("deploy", "rollback", "cleanup", "undeploy")  # the user answers y
-PROGRAMS = {"tagship", "git", "dvc"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Trial:
         base: the fixture that is copied.
         folder: where the user is, from the repository's top.
         shell: the command is for a shell, not the words of a program.
-        loses: a tag that the hint says is removed.
+        loses: a tag that the hint says is removed; or ``live``, where nothing shall be live.
     """
 
     hints: tuple[str, ...]
@@ -155,7 +154,9 @@ def say(bench: Workbench, command: Command, folder: Path) -> Said:
     """Run what the user runs: a command line, or a call of the API."""
     if callable(command):
         try:
-            command(bench)
+            answer = command(bench)
+            if isinstance(answer, Said):
+                return answer
         except (errors.TagshipError, errors.Interrupted, OSError) as error:
             message, hint = (
                 (error.message, error.hint)
@@ -191,21 +192,21 @@ def follow(bench: Workbench, command: str, folder: Path, *, shell: bool) -> None
     ``tagship`` and ``dvc`` run in this process where their words need no shell: it is five times
     as fast.
     """
-    steps = [shlex.split(step) for step in command.split(" && ")]
-    if shell or re.search(r"[|<>;$`(]", command) or any(s[0] not in PROGRAMS for s in steps):
-        _in_shell(command, folder)
-        return
-    where = folder
-    for words in steps:
-        if words[0] == "git":
-            _in_shell(shlex.join(words), where)
-        elif words[0] == "dvc":
-            workbench.dvc(where, *words[1:], "--quiet")
-        else:
-            with contextlib.chdir(where):
-                yes = ["--yes"] if words[1] in ASKING and "--yes" not in words else []
-                result = _tagship(bench, [*words[1:], *yes])
+    steps = command.split(" && ")
+    if shell or re.search(r"[|<>;$`(]", command) or any(step.startswith("cd ") for step in steps):
+        return _in_shell(command, folder)
+    for step in steps:
+        program, *words = shlex.split(step)
+        if program == "dvc":
+            workbench.dvc(folder, *words, "--quiet")
+        elif program == "tagship":
+            yes = ["--yes"] if words[0] in ASKING and "--yes" not in words else []
+            with contextlib.chdir(folder):
+                result = _tagship(bench, [*words, *yes])
             assert result.code == 0, f"{command}: {result.out}{result.err}"
+        else:
+            _in_shell(step, folder)
+    return None
 
 
 def _in_shell(command: str, folder: Path) -> None:
@@ -252,7 +253,9 @@ class Kept:
     def check(self, bench: Workbench, loses: str = "") -> None:
         """Fail where one of them is gone."""
         after = Kept.of(bench)
-        assert self.live is None or (bench.current.exists()), "nothing is live any more"
+        assert self.live is None or loses == "live" or (bench.current.exists()), (
+            "nothing is live any more"
+        )
         assert self.commits <= after.commits or not after.commits, "commits were lost"
         assert self.tags - {loses} <= after.tags, "tags were lost"
         for name in _git(bench, "ls-files", "*.lock", "*.yaml", "*.dvc").split():
@@ -275,9 +278,13 @@ def attempt(entry: Trial, bench: Workbench, hints: dict[str, Hint]) -> None:
     with recorded(bench.monkeypatch) as recorder:
         said = say(bench, command, folder)
     assert said.code != 0 or "    fix: " in said.text, f"{command} did not fail: {said.text}"
+    if said.hints and all(name.startswith("errors.") for name in entry.hints):
+        recorder.made += [(hint, frozenset()) for hint in said.hints]  # made when it is shown
     for name in entry.hints:
         assert recorder.has(hints[name]), f"{name} was not printed: {said.text} {said.hints}"
     printed = [h for h in said.hints if any(hints[n].pattern.search(h) for n in entry.hints)]
+    if not printed and entry.hints:  # status prints the command of it alone
+        printed = [h for h in said.hints if any(h in text for text, _ in recorder.made)]
     assert printed, f"not a hint of what was printed: {said.text}"
     text = part(printed[0], entry)
     if entry.by is not None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
@@ -68,7 +67,7 @@ def _broken(project: Path) -> str:
     from dvc.dirs import global_config_dir, system_config_dir
 
     names = [".dvc/config", ".dvc/config.local"]
-    of_host = [os.path.join(folder(), "config") for folder in (global_config_dir, system_config_dir)]  # noqa: PTH118
+    of_host = [f"{folder()}/config" for folder in (global_config_dir, system_config_dir)]
     for name in (*names, *of_host):
         try:
             Config.validate(Config.load_file(str(project / name)))

@@ -365,7 +365,10 @@ def _blobs(path: str, entries: list[tree.Entry]) -> Iterator[Blob]:
     above = posixpath.dirname(path)
     for entry in entries:
         if not entry.mode.startswith("100"):
-            raise Corrupt(f"{entry.path} is a link or a submodule", "put a regular file in its place, and commit")
+            raise Corrupt(
+                f"{entry.path} is a link or a submodule",
+                "put a regular file in its place, and commit",
+            )
         name = entry.path.removeprefix(f"{above}/")
         yield Blob(name, entry.blob, entry.size, entry.mode == "100755")
 

@@ -203,4 +203,7 @@ def _load(model: str, path: Path, loader: Callable[[Path], Any] | None, allow_pi
             f'pip install "{known.requirement}"',
         ) from None
     except Exception as error:
-        raise Corrupt(f"{path} does not load: {error}", f"tagship verify {model}; if it is intact, train and release it again") from error
+        raise Corrupt(
+            f"{path} does not load: {error}",
+            f"tagship verify {model}; if it is intact, train and release it again",
+        ) from error

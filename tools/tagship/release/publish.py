@@ -419,8 +419,9 @@ def _check_inputs(source: Source, snapshot: Snapshot, answer: Answer) -> None:
         raise _not_committed(source.repository, names, answer)
     if differences:
         more = f"; and {len(differences) - 3} more" if len(differences) > 3 else ""
+        what = "; ".join(differences[:3])
         raise Refused(
-            f"{snapshot.artifact.model} was not built from this commit: {'; '.join(differences[:3])}{more}",
+            f"{snapshot.artifact.model} was not built from this commit: {what}{more}",
             f"{answer.fix}, and commit all that you changed; or release it anyway with --force",
         )
 

@@ -167,7 +167,9 @@ def _commit(source: Source, model: str, side: Side) -> _Commit:
     read = functools.partial(source.blobs.read, side.commit)
     entry = pipeline.models(read, folder).get(model)
     if entry is None:
-        raise NotFound(f"commit {side.commit[:10]} declares no model {model}", f"tagship list {model}")
+        raise NotFound(
+            f"commit {side.commit[:10]} declares no model {model}", f"tagship list {model}"
+        )
     path, top = artifacts.readable(entry).path, pipeline.at(read, folder)
     recorded = pointers.stages_at(source.blobs, side.commit, folder, path)
     definitions = list(_definitions(stages.related(recorded, path), top.plots, folder))

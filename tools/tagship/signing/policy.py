@@ -127,7 +127,9 @@ def _values(file: Path, top: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise Refused(f"{file} cannot be read: {error}", f"ls -l {shlex.quote(str(file))}") from None
+        raise Refused(
+            f"{file} cannot be read: {error}", f"ls -l {shlex.quote(str(file))}"
+        ) from None
     _check_outside(file, top)
     try:
         given = tomllib.loads(text)
