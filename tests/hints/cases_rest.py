@@ -26,7 +26,7 @@ DEPLOY = "deploy churn --yes"
 
 @trial(
     "deploy.act.interruptible",
-    command="release churn --deploy",
+    command=lambda b: b.manager.deploy_model(b.repo / "new.bin"),
     does="tagship deploy churn@1.0.0",
     again="current churn",
 )
@@ -40,6 +40,7 @@ def an_interrupt_of_a_deploy(bench: Workbench) -> None:
             raise KeyboardInterrupt
         return deploy(*arguments, **options)
 
+    write(bench, "new.bin", "new\n")
     bench.monkeypatch.setattr(ModelVersionManager, "deploy", interrupted)
 
 

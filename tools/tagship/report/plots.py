@@ -290,7 +290,7 @@ def _plot(
         try:
             spec = _spec(definition, rows, drawn, _template(definition, commits))
         except (TagshipError, DvcRenderError) as error:
-            notes.append(str(error))
+            notes.append(_shown(error) if isinstance(error, TagshipError) else str(error))
     return dataclasses.replace(
         empty,
         spec=spec,
