@@ -470,3 +470,55 @@ def os_error(number: int) -> object:
 def a_history_that_is_a_folder(bench: Workbench) -> None:
     (bench.folder / "deployment_history.json").unlink()
     (bench.folder / "deployment_history.json").mkdir()
+
+
+# --- settings
+
+SECTION = "deploy"
+
+
+def settings(bench: Workbench, text: str) -> None:
+    write(bench, "params.yaml", f"{SECTION}: {text}\n")
+
+
+def corrected(bench: Workbench) -> None:
+    settings(bench, "{keep: 3}")
+
+
+@trial("host.settings.parse", command=STATUS, base="shipped", does="fix params.yaml", by=corrected)
+def settings_that_are_a_list(bench: Workbench) -> None:
+    settings(bench, "[1]")
+
+
+@trial(
+    "host.settings.parse/2", command=STATUS, base="shipped", does="did you mean keep?", by=corrected
+)
+def a_setting_mistyped(bench: Workbench) -> None:
+    settings(bench, "{kep: 3}")
+
+
+@trial("host.settings.parse/3", command=STATUS, base="shipped", does="keep", by=corrected)
+def a_setting_that_is_none(bench: Workbench) -> None:
+    settings(bench, "{region: eu}")
+
+
+@trial(
+    "host.settings._check_setting",
+    command=STATUS,
+    base="shipped",
+    does="docs/settings.md",
+    by=corrected,
+)
+def a_setting_of_another_kind(bench: Workbench) -> None:
+    settings(bench, "{keep: many}")
+
+
+@trial(
+    "manager.demo",
+    command="demo",
+    does="train.depth: 6",
+    again="",
+    by=lambda b: settings(b, "{demo: {churn: {train.depth: 6}}}"),
+)
+def a_demo_without_a_parameter(bench: Workbench) -> None:
+    settings(bench, "{}")
