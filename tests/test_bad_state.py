@@ -160,7 +160,7 @@ def test_a_deregistered_version_is_not_offered(shipped: Workbench) -> None:
         shipped.refuses(
             command,
             "churn 1.1.0 was deregistered",
-            "release a new version: tagship release churn",
+            "choose another version: tagship list churn",
         )
     message = "churn 1.0.0 is live and intact: nothing to do, as far as this clone knows"
     message += " (to update it: git fetch --tags)\n"
@@ -171,7 +171,7 @@ def test_of_a_deprecated_model_nothing_is_offered(shipped: Workbench) -> None:
     shipped.git("tag", "--annotate", "--message=x", "churn@deprecated")
     for command in ("deploy churn --yes", "deploy churn@1.0.0 --yes", "show churn"):
         shipped.refuses(
-            command, "churn is deprecated", "release a new version: tagship release churn"
+            command, "churn is deprecated", "if it counts again: git tag -d churn@deprecated"
         )
 
 
@@ -267,7 +267,7 @@ BROKEN = [
         "dvc.yaml",
         "artifacts:\n  churn: 3\n",
         "artifacts: churn in dvc.yaml has no path",
-        "give it the path of the model's file or folder",
+        "add path: FILE to it in dvc.yaml, and commit",
     ),
     (
         "dvc.yaml",
@@ -282,13 +282,13 @@ BROKEN = [
         "",
     ),
     ("dvc.lock", "a: [", "dvc.lock is not valid YAML, line 1", ""),
-    ("dvc.lock", "stages: 3\n", "dvc.lock is not of DVC's form", "write it again: dvc repro"),
+    ("dvc.lock", "stages: 3\n", "dvc.lock is not of DVC's form", "write it again: rm dvc.lock && dvc repro"),
     ("dvc.lock", "stages:\n  a:\n    outs:\n    - md5: 5\n", "dvc.lock is not of DVC's form",
-     "write it again: dvc repro"),
+     "write it again: rm dvc.lock && dvc repro"),
     (POINTER, "a: [", f"{POINTER} is not valid YAML, line 1", ""),
-    (POINTER, "outs: 3\n", f"{POINTER} is not of DVC's form", f"write it again: dvc add {PATH}"),
+    (POINTER, "outs: 3\n", f"{POINTER} is not of DVC's form", f"write it again: rm {POINTER} && dvc add {PATH}"),
     (POINTER, "outs:\n- 3\n", f"{POINTER} is not of DVC's form",
-     f"write it again: dvc add {PATH}"),
+     f"write it again: rm {POINTER} && dvc add {PATH}"),
     (
         POINTER,
         "outs:\n- md5: ../../x\n  path: model.bin\n",
@@ -297,7 +297,7 @@ BROKEN = [
     ),
     ("params.yaml", "a: [", "params.yaml is not valid YAML, line 1", ""),
     ("metrics.json", '{"a"', "metrics.json is not valid JSON",
-     "fix it, or write it again: dvc repro"),
+     "fix metrics.json and commit it, or write it again: dvc repro"),
 ]  # fmt: skip
 
 
@@ -319,7 +319,7 @@ def test_metrics_that_cannot_be_read_are_named_whatever_their_form(bench: Workbe
     bench.refuses(
         "release churn",
         "metrics.toml is not valid TOML",
-        "fix it, or write it again: dvc repro",
+        "fix metrics.toml and commit it, or write it again: dvc repro",
     )
 
 

@@ -268,7 +268,7 @@ def test_a_version_may_be_named_by_its_stage(two: Workbench) -> None:
         assert two.cli("compare", "churn", stage, "1.1").out.startswith("churn: 1.0.0 -> 1.1.0\n")
         assert str(two.manager.show(stage).version) == version
     two.refuses("compare churn '#test' 1.1", "no version of churn holds the stage test",
-                "git fetch --tags; or: gto show churn")  # fmt: skip
+                "git fetch --tags; or: tagship list churn")  # fmt: skip
 
 
 def test_commits_that_are_many_are_counted_and_the_newest_listed(

@@ -352,7 +352,8 @@ def test_an_upstream_of_another_name_is_not_guessed(bench: Workbench) -> None:
     bench.refuses(
         "release churn --push-branch",
         "the branch feature follows main of origin, which has another name",
-        "push it first: git push origin HEAD:feature (or HEAD:main)",
+        "push it first: git push origin HEAD:feature (or HEAD:main);"
+        " then release with --push alone",
     )
     bench.git("config", "push.default", "upstream")
     assert bench.manager.release(push_branch=True).pushed_branch == "main"

@@ -98,7 +98,7 @@ class Catalog:
         if cancelled is None:
             raise refs.no_such_version(ref, self.taken)
         if self.deprecated:
-            hint = f"if it counts again, remove the newest tag {self.model}@deprecated: git tag -d"
+            hint = f"if it counts again: git tag -d {self.model}@deprecated"
             raise Refused(f"{self.model} is deprecated", hint)
         hint = f"choose another version: tagship list {self.model}"
         raise Refused(f"{self.model} {cancelled} was deregistered", hint)
