@@ -17,7 +17,7 @@ import tagship
 from tagship import TagshipError
 from tagship.disk import atomic
 from tagship.errors import explain
-from tests.workbench import Result, Workbench
+from tests.workbench import PATH, Result, Workbench
 
 HISTORY = "repo/models/churn/deployment_history.json"
 MARK = "repo/models/churn/.tagship/history.sha256"

@@ -278,14 +278,12 @@ class Content:
 
 
 def _not_in(folder: Cached) -> NotFound:
-    place = shlex.quote(folder.place)
-    again = f"dvc add {place}, or dvc repro; then commit what DVC wrote"
+    place = folder.place or folder.path
+    again = f"dvc add {shlex.quote(place)}, or dvc repro; then commit what DVC wrote"
     if not folder.within:
-        return NotFound(
-            f"{folder.place} is an empty folder", f"put the model into it; then {again}"
-        )
+        return NotFound(f"{place} is an empty folder", f"put the model into it; then {again}")
     return NotFound(
-        f"{folder.within} is not in {folder.place}, which DVC tracks",
+        f"{folder.within} is not in {place}, which DVC tracks",
         f"put it there, or fix its path in dvc.yaml; then {again}",
     )
 

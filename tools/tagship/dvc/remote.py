@@ -133,7 +133,8 @@ class Remote:
                 if not cache.holds(pointer):
                     place = shlex.quote(pointer.place)
                     raise Unavailable(
-                        f"the DVC cache lacks {pointer.place} ({pointer}), and so does the DVC remote",
+                        f"the DVC cache lacks {pointer.place} ({pointer}),"
+                        " and so does the DVC remote",
                         f"dvc push where it was made; or here: dvc commit {place}, or dvc repro",
                     )
             total = sum(cache.path(pointer).stat().st_size for pointer in lacking)
