@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from tests.hints.cases_surfaces import nothing
-from tests.hints.trials import remove_tree, trial, write
+from tests.hints.trials import edit, edit_and_commit, remove_tree, trial, write
 from tests.workbench import Workbench, run
 
 STATUS = "status churn"
@@ -522,3 +522,27 @@ def a_setting_of_another_kind(bench: Workbench) -> None:
 )
 def a_demo_without_a_parameter(bench: Workbench) -> None:
     settings(bench, "{}")
+
+
+@trial(
+    "inspect.status._behind",
+    command=STATUS,
+    base="shipped",
+    does="tagship release churn",
+    by=lambda b: b.ship("better\n"),
+)
+def a_version_rolled_back(bench: Workbench) -> None:
+    bench.manager.rollback_to_version(reason="recall fell")
+
+
+@trial(
+    "dvc.remote._transport",
+    "dvc.remote._transport/3",
+    command="release churn --push",
+    does="dvc remote list",
+    again="",
+)
+def a_remote_that_answers_with_an_error(bench: Workbench) -> None:
+    write(bench, "not-a-folder", "x\n")
+    edit(".dvc/config", "url = ../../dvc-remote", "url = ../not-a-folder")(bench)
+    bench.commit()

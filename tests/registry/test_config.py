@@ -190,7 +190,7 @@ def test_a_name_that_gto_could_not_read_hinders_no_other_model() -> None:
     [
         (["dl_model", "ml_model"], "did you mean dl_model?"),
         (["churn", "ads"], "there are: ads, churn"),
-        ([], "declare it under artifacts: in dvc.yaml, or: tagship init --model NAME --path PATH"),
+        ([], "declare it, and commit dvc.yaml: tagship init --model NAME --path PATH"),
     ],
     ids=["a near miss", "others", "none"],
 )
