@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from tests.hints.cases_surfaces import nothing
-from tests.hints.trials import edit, edit_and_commit, remove_tree, trial, write
+from tests.hints.trials import edit, remove_tree, trial, write
 from tests.workbench import Workbench, run
 
 STATUS = "status churn"
