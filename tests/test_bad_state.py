@@ -340,20 +340,20 @@ def test_a_broken_dvc_yaml_does_not_hinder_what_was_released(shipped: Workbench)
     ("text", "error", "hint"),
     [
         ("a: [", "params.yaml is not valid YAML, line 1", "fix params.yaml and commit it"),
-        ("deploy: 3\n", "deploy: in params.yaml is not a mapping", "fix params.yaml"),
+        ("tagship: 3\n", "tagship: in params.yaml is not a mapping", "fix params.yaml"),
         (
-            "deploy:\n  kep: 3\n",
-            "deploy: in params.yaml has an unknown key 'kep'",
+            "tagship:\n  kep: 3\n",
+            "tagship: in params.yaml has an unknown key 'kep'",
             "did you mean keep?",
         ),
         (
-            "deploy:\n  keep: 0\n",
-            "deploy.keep in params.yaml may not be 0",
+            "tagship:\n  keep: 0\n",
+            "tagship.keep in params.yaml may not be 0",
             "see docs/settings.md",
         ),
         (
-            "deploy:\n  root: ../models\n",
-            "deploy.root in params.yaml may not be '../models'",
+            "tagship:\n  root: ../models\n",
+            "tagship.root in params.yaml may not be '../models'",
             "see docs/settings.md",
         ),
     ],

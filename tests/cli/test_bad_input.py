@@ -344,7 +344,7 @@ def test_credentials_of_a_git_remote_are_never_shown(bench: Workbench) -> None:
 @pytest.mark.parametrize("password", [SECRET, f"p@{SECRET}"])
 def test_credentials_in_the_settings_are_never_shown(bench: Workbench, password: str) -> None:
     (bench.repo / "params.yaml").write_text(
-        f"deploy:\n  git_remote: https://user:{password}@127.0.0.1:9/x\n"
+        f"tagship:\n  git_remote: https://user:{password}@127.0.0.1:9/x\n"
     )
     for command in (f"release {MODEL} --push", f"release {MODEL} --deploy", f"show {MODEL}"):
         result = bench.cli("-v", *command.split())

@@ -27,6 +27,8 @@ SAMPLE = (
     ("deploy", "python", SWITCH, "EIO", "old"),
     ("deploy", "python", f"write {RECORD}", "ENOSPC", "new"),
     ("cleanup", "python", f"fsync {PRIVATE}/trash", "KILL", "new"),
+    ("deploy with a cleanup", "python", f"fsync {PRIVATE}/trash", "KILL", "new"),
+    ("deploy with a cleanup", "python", f"fsync {PRIVATE}/trash", "EIO", "new"),
     ("undeploy", "python", f"unlink {MODEL}/current", "KILL", "old"),
     ("undeploy", "python", f"fsync {MODEL}/versions", "KILL", "new"),
     ("undeploy", "python", f"rmdir {MODEL}/versions", "KILL", "new"),

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tagship.disk import atomic
+from tagship.inspect.status import State
 from tests.workbench import PATH, Workbench
 
 ONE, A, B = b"model two\n", b"weights of a\n", b"weights of b, longer\n"
@@ -265,8 +266,8 @@ NAME = "net/sub/b.bin"
 OTHER = "has other bytes than it was deployed with"
 DEPLOYED: dict[str, tuple[Damage, str, str, int]] = {
     "a flipped bit": (_on(NAME, flip), NAME, OTHER, DRIFTED),
-    "truncated": (_on(NAME, truncate), NAME, "has 18 bytes instead of 21", DRIFTED),
-    "0 bytes": (_on(NAME, empty), NAME, "has 0 bytes instead of 21", DRIFTED),
+    "truncated": (_on(NAME, truncate), NAME, "is cut short: has 18 bytes instead of 21", BROKEN),
+    "0 bytes": (_on(NAME, empty), NAME, "is cut short: has 0 bytes instead of 21", BROKEN),
     "longer": (_on(NAME, grow), NAME, "has 25 bytes instead of 21", DRIFTED),
     "missing": (_on(NAME, remove), NAME, "is missing", BROKEN),
     "a link": (_on(NAME, link), NAME, "is not a regular file", DRIFTED),
@@ -339,6 +340,6 @@ def test_no_damaged_version_goes_live_again_by_a_rollback(bench: Workbench) -> N
         again = bench.current.resolve()
         assert (again == target) == ("mode" in what), case
         assert site.live() == FOLDER, case
-        assert bench.manager.status().state == 0, case
+        assert bench.manager.status().state is State.IN_ORDER, case
         if again != target:
             atomic.remove_tree(target)

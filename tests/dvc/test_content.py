@@ -105,7 +105,7 @@ def test_what_the_cache_lacks_is_fetched_once(bench: Workbench, tmp_path: Path) 
     content = bench.manager.source.content()
     assert content.lacking([pointer, twin]) == ()
     content.cache.drop(pointer)
-    assert [one.digest for one in content.lacking([pointer, twin])] == [pointer.digest]
+    assert [missing.digest for missing in content.lacking([pointer, twin])] == [pointer.digest]
     assert content.room([pointer], [pointer, twin]) == (content.cache.folder, 8, 1)
     with pytest.raises(Unavailable) as caught:
         bench.manager.source.content(offline=True).fetch([pointer])

@@ -100,7 +100,7 @@ def a_link_without_history(bench: Workbench) -> None:
     (bench.folder / "deployment_history.json").unlink()
 
 
-@trial("inspect.status._behind/2", command=STATUS, base="shipped")
+@trial("inspect.status._desired_findings/2", command=STATUS, base="shipped")
 def a_version_that_is_not_deployed(bench: Workbench) -> None:
     bench.release("model 3\n")
 
@@ -421,7 +421,7 @@ def a_clone_of_tags_alone(bench: Workbench) -> None:
     fill={"NAME": "other", "URL": "../origin.git"},
 )
 def a_git_remote_that_is_none(bench: Workbench) -> None:
-    write(bench, "params.yaml", "deploy: {git_remote: other}\n")
+    write(bench, "params.yaml", "tagship: {git_remote: other}\n")
     bench.commit()
 
 
@@ -474,7 +474,7 @@ def a_history_that_is_a_folder(bench: Workbench) -> None:
 
 # --- settings
 
-SECTION = "deploy"
+SECTION = "tagship"
 
 
 def settings(bench: Workbench, text: str) -> None:
@@ -485,25 +485,31 @@ def corrected(bench: Workbench) -> None:
     settings(bench, "{keep: 3}")
 
 
-@trial("host.settings.parse", command=STATUS, base="shipped", does="fix params.yaml", by=corrected)
+@trial(
+    "registry.settings.parse", command=STATUS, base="shipped", does="fix params.yaml", by=corrected
+)
 def settings_that_are_a_list(bench: Workbench) -> None:
     settings(bench, "[1]")
 
 
 @trial(
-    "host.settings.parse/2", command=STATUS, base="shipped", does="did you mean keep?", by=corrected
+    "registry.settings._check_key",
+    command=STATUS,
+    base="shipped",
+    does="did you mean keep?",
+    by=corrected,
 )
 def a_setting_mistyped(bench: Workbench) -> None:
     settings(bench, "{kep: 3}")
 
 
-@trial("host.settings.parse/3", command=STATUS, base="shipped", does="keep", by=corrected)
+@trial("registry.settings._check_key/2", command=STATUS, base="shipped", does="keep", by=corrected)
 def a_setting_that_is_none(bench: Workbench) -> None:
     settings(bench, "{region: eu}")
 
 
 @trial(
-    "host.settings._check_setting",
+    "registry.settings._check",
     command=STATUS,
     base="shipped",
     does="docs/settings.md",
@@ -525,19 +531,8 @@ def a_demo_without_a_parameter(bench: Workbench) -> None:
 
 
 @trial(
-    "inspect.status._behind",
-    command=STATUS,
-    base="shipped",
-    does="tagship release churn",
-    by=lambda b: b.ship("better\n"),
-)
-def a_version_rolled_back(bench: Workbench) -> None:
-    bench.manager.rollback_to_version(reason="recall fell")
-
-
-@trial(
     "dvc.remote._transport",
-    "dvc.remote._transport/3",
+    "dvc.remote._transport/4",
     command="release churn --push",
     does="dvc remote list",
     again="",
@@ -546,3 +541,41 @@ def a_remote_that_answers_with_an_error(bench: Workbench) -> None:
     write(bench, "not-a-folder", "x\n")
     edit(".dvc/config", "url = ../../dvc-remote", "url = ../not-a-folder")(bench)
     bench.commit()
+
+
+# --- blocked, held, in Git
+
+
+@trial(
+    "registry.settings.section", command=STATUS, base="shipped", does="remove deploy:", by=corrected
+)
+def two_sections_of_settings(bench: Workbench) -> None:
+    write(bench, "params.yaml", "tagship: {keep: 3}\ndeploy: {keep: 4}\n")
+
+
+@trial("inspect.status._desired_findings", command=STATUS, base="shipped")
+@trial("workspace.desired.check_not_held", command="deploy churn --yes", base="shipped")
+def a_model_on_hold(bench: Workbench) -> None:
+    bench.release("model 3\n")
+    bench.manager.hold(reason="a fair")
+
+
+@trial("deploy.hold.resume", command="resume churn", base="shipped", again="")
+def a_model_that_is_not_on_hold(_: Workbench) -> None: ...
+
+
+@trial(
+    "inspect.status._git_findings",
+    command=STATUS,
+    base="shipped",
+    again=lambda b: b.commit() and b.manager.status(),
+)
+def live_files_in_git(bench: Workbench) -> None:
+    bench.git("add", "--force", "models/churn/versions", "models/churn/current")
+    bench.git("commit", "--quiet", "--message", "By accident")
+
+
+@trial("inspect.status._git_findings/2", command=STATUS, base="shipped")
+def live_files_that_git_would_take(bench: Workbench) -> None:
+    write(bench, ".gitignore", "")
+    write(bench, ".git/info/exclude", "")

@@ -247,7 +247,7 @@ def a_date_out_of_range(_: Workbench) -> None: ...
 
 
 @trial(
-    "registry.catalog.Catalog.find",
+    "registry.catalog.Catalog.find/2",
     command="deploy churn@1.0.0 --yes",
     base="shipped",
     does="...churn@deprecated",
@@ -259,7 +259,7 @@ def a_model_deprecated(bench: Workbench) -> None:
 
 
 @trial(
-    "registry.catalog.Catalog.find/2",
+    "registry.catalog.Catalog.find/3",
     command="deploy churn@1.0.0 --yes",
     base="shipped",
     does="tagship list churn",
@@ -270,7 +270,7 @@ def a_version_withdrawn(bench: Workbench) -> None:
 
 
 @trial(
-    "registry.catalog.Catalog._holder",
+    "registry.catalog.Catalog.find",
     command="deploy 'churn#prod' --yes",
     base="shipped",
     does="tagship list churn",
@@ -459,7 +459,7 @@ def no_signers(bench: Workbench) -> None:
 
 
 @trial(
-    "signing.policy._values/2",
+    "signing.policy._values/3",
     command="deploy churn --yes",
     does="fix ...host.toml",
     by=lambda b: configure(b, ""),
@@ -470,7 +470,7 @@ def a_host_toml_that_is_none(bench: Workbench) -> None:
 
 
 @trial(
-    "signing.policy._values/3",
+    "signing.policy._values/4",
     command="deploy churn --yes",
     does="there are: require_signed",
     by=lambda b: configure(b, "require_signed = false\n"),
@@ -481,7 +481,7 @@ def a_host_toml_with_another_key(bench: Workbench) -> None:
 
 
 @trial(
-    "signing.policy._values/4",
+    "signing.policy._values/5",
     command="deploy churn --yes",
     does="it is true or false",
     by=lambda b: configure(b, "require_signed = false\n"),
@@ -492,10 +492,10 @@ def a_host_toml_with_a_wrong_value(bench: Workbench) -> None:
 
 
 @trial(
-    "signing.policy._values",
+    "signing.policy._values/2",
     command="deploy churn --yes",
-    does="ls -l ...",
-    again=lambda b: (configure(b, ""), b.manager.deploy()),
+    does="write it in UTF-8",
+    by=lambda b: configure(b, ""),
 )
 def a_host_toml_that_cannot_be_read(bench: Workbench) -> None:
     bench.release()

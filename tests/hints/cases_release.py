@@ -373,7 +373,7 @@ RACE = "git -C ../origin.git tag -a churn@v1.0.0 -m theirs main 2>/dev/null || t
 
 
 @trial(
-    "release.remotes.push",
+    "release.remotes.push/2",
     "release.remotes._fix/4",
     command="release churn --push",
     does="git fetch --tags origin",

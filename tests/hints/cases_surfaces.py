@@ -251,7 +251,7 @@ def a_model_that_answers_otherwise(bench: Workbench) -> None:
 )
 def a_smoke_test_that_takes_long(bench: Workbench) -> None:
     edit("dvc.yaml", PATH, "models/churn/model.cbm")(bench)
-    write(bench, "params.yaml", "deploy: {smoke_timeout: 0.001}\n")
+    write(bench, "params.yaml", "tagship: {smoke_timeout: 0.001}\n")
     train_catboost(bench)
 
 

@@ -259,7 +259,10 @@ def test_an_event_stands_in_the_file_as_it_is_documented(tmp_path: Path) -> None
     "host": "engine",
     "reason": "wärmer",
     "duration_s": 1.5,
-    "error": null
+    "error": null,
+    "rule": null,
+    "passed_over": null,
+    "until": null
   }
 ]
 """

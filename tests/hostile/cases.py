@@ -562,19 +562,19 @@ def _(box: Sandbox) -> None:
 # --- the settings
 
 rows(
-    "params.yaml says deploy:",
+    "params.yaml says tagship:",
     ['{root: "../victim"}', '{root: "/tmp"}', '{root: ".git"}', '{root: ".git/hooks"}',
      '{root: ".dvc"}', '{root: ".GIT"}', '{root: "a/../../victim"}', '{root: ""}', "{root: [x]}",
      '{root: "a\\0b"}', '{root: ".g\\u200cit"}', "{smoke_timeout: 1" + "0" * 400 + "}",
      "{smoke_timeout: .nan}", "{keep: 0}", "{keep: true}", "{better: {a: [1]}}", "{after_switch: "
      "[x]}", "7", "[x]", "{__class__: 1}", "{7: 1}"],
-    _committed("params.yaml", "deploy: {}\n"),
+    _committed("params.yaml", "tagship: {}\n"),
     refused="may not be|is not a mapping|unknown key", reads=None,
 )  # fmt: skip
 rows(
     "params.yaml names the DVC remote",
     ["--x", "../x", "s3://evil", "http://127.0.0.1:9/"],
-    _committed("params.yaml", "deploy:\n  dvc_remote: '{}'\n", empty=True),
+    _committed("params.yaml", "tagship:\n  dvc_remote: '{}'\n", empty=True),
     refused="doesn't exist", reads=None,
 )  # fmt: skip
 

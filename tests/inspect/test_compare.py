@@ -175,7 +175,7 @@ def test_a_first_version_has_only_itself_to_be_held_against(bench: Workbench) ->
 
 def test_what_the_settings_say_of_a_metric_decides(two: Workbench) -> None:
     (two.repo / "params.yaml").write_text(
-        "train:\n  depth: 6\ndeploy:\n  better: {accuracy: lower}\n"
+        "train:\n  depth: 6\ntagship:\n  better: {accuracy: lower}\n"
     )
     assert two.manager.compare().metrics[0].verdict == "worse"
 

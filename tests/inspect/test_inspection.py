@@ -33,7 +33,7 @@ def test_behind_is_exit_3_and_names_the_deploy(bench: Workbench) -> None:
     result = bench.cli("status")
     assert (result.code, result.out) == (
         3,
-        "churn: drifted, live 1.0.0, latest 1.1.0\n"
+        "churn: behind, live 1.0.0, latest 1.1.0\n"
         "  1.1.0 is released, 1.0.0 is live\n"
         "    fix: tagship deploy churn\n",
     )
@@ -136,7 +136,7 @@ def test_what_was_released_after_a_rollback_is_not_what_was_rolled_back(
     shipped.manager.rollback_to_version(reason="wrong on snow")
     shipped.release("model 3\n")
     assert shipped.cli("status").out == (
-        "churn: drifted, live 1.0.0, latest 1.2.0\n"
+        "churn: behind, live 1.0.0, latest 1.2.0\n"
         "  1.2.0 is released, 1.0.0 is live\n"
         "    fix: tagship deploy churn\n"
     )
@@ -145,11 +145,16 @@ def test_what_was_released_after_a_rollback_is_not_what_was_rolled_back(
 def test_a_plan_tells_that_the_version_was_rolled_back(shipped: Workbench) -> None:
     assert shipped.manager.plan("1.0").left is None
     shipped.manager.rollback_to_version(reason="wrong on snow")
-    told = shipped.cli("deploy", "churn", "--dry-run").out.splitlines()[-1]
+    told = shipped.cli("deploy", "churn@1.1.0", "--dry-run").out.splitlines()[-1]
     event = shipped.manager.get_deployment_history()[-1]
     at = event.at.replace("T", " ").removesuffix("Z")
     assert told == f"  1.1.0 was rolled back by {event.actor}, {at} UTC: wrong on snow"
-    shipped.manager.deploy("1.1")
+    told = shipped.cli("deploy", "churn", "--dry-run").out.splitlines()[-1]
+    assert told == (
+        f"1.1.0 is passed over (rolled back to 1.0.0 by {event.actor}, {at} UTC: wrong on snow);"
+        " to deploy it: tagship deploy churn@1.1.0"
+    )
+    shipped.manager.deploy("1.1.0")
     assert shipped.manager.plan("1.1").left is None
 
 
@@ -365,11 +370,15 @@ def test_redeploys_of_one_version_take_one_place(bench: Workbench) -> None:
 def test_what_was_gone_back_from_is_not_advised_again(bench: Workbench) -> None:
     bench.ship()
     bench.ship("model 2\n")
-    bench.manager.rollback_to_version(reason="wrong on snow")
-    assert bench.cli("status", "churn").out == (
-        "churn: drifted, live 1.0.0, latest 1.1.0\n"
-        "  1.1.0 was rolled back to 1.0.0: wrong on snow\n"
-        "    fix: tagship release churn, once it is better\n"
+    event = bench.manager.rollback_to_version(reason="wrong on snow").event
+    assert event is not None
+    at = event.at.replace("T", " ").removesuffix("Z")
+    result = bench.cli("status", "churn")
+    assert (result.code, result.out) == (
+        0,
+        "churn: in order, live 1.0.0, latest 1.1.0\n"
+        f"  1.1.0 is passed over: rolled back to 1.0.0 by {event.actor}, {at} UTC: wrong on snow\n"
+        "    fix: tagship release churn, once it is better; or tagship deploy churn@1.1.0\n",
     )
 
 

@@ -410,7 +410,7 @@ def test_git_that_ends_with_an_error_has_told_of_no_tag(commits: Workbench) -> N
 
 
 @pytest.mark.parametrize(
-    ("annotated", "lightweight", "wanted", "name"),
+    ("annotated", "lightweight", "asked", "name"),
     [
         ([], ["m@v1.0.0"], "latest", "m@v1.0.0"),
         (["m@v1.0.0"], ["m@v1.1.0"], "latest", "m@v1.1.0"),
@@ -426,7 +426,7 @@ def test_git_that_ends_with_an_error_has_told_of_no_tag(commits: Workbench) -> N
     ],
 )
 def test_a_lightweight_tag_is_named_where_it_would_be_meant(
-    annotated: list[str], lightweight: list[str], wanted: str, name: str | None
+    annotated: list[str], lightweight: list[str], asked: str, name: str | None
 ) -> None:
     names = [TagName.parse(text) for text in lightweight]
     at = datetime(2026, 11, 20, tzinfo=UTC)
@@ -436,5 +436,5 @@ def test_a_lightweight_tag_is_named_where_it_would_be_meant(
         if (parsed := TagName.parse(text))
     ]
     known = catalog.of(tags, "m", [parsed for parsed in names if parsed])
-    chosen = known.not_annotated(Wanted.parse(wanted, "m"))
+    chosen = known.not_annotated(Wanted.parse(asked, "m"))
     assert (str(chosen) if chosen else None) == name

@@ -263,7 +263,7 @@ def test_the_setting_takes_the_place_of_the_default_and_not_of_an_outputs_own_re
     other_remote(bench)
     other_remote(bench, "third")
     pipeline(bench, out="out.bin: {remote: other}")
-    (bench.repo / "params.yaml").write_text("deploy:\n  dvc_remote: third\n")
+    (bench.repo / "params.yaml").write_text("tagship:\n  dvc_remote: third\n")
     bench.commit()
     bench.release()
     assert objects(bench, "other") == {"model"}

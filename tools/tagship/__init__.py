@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tagship.errors import (
         Corrupt,
+        Held,
         InvalidName,
         Locked,
         NotFound,
@@ -29,6 +30,7 @@ _HOMES = {
     "resolve": "host.active",
     "Corrupt": "errors",
     "InvalidName": "errors",
+    "Held": "errors",
     "Locked": "errors",
     "NotFound": "errors",
     "Refused": "errors",
@@ -41,6 +43,7 @@ _HOMES = {
 __all__ = [
     "ActiveModel",
     "Corrupt",
+    "Held",
     "InvalidName",
     "Live",
     "Locked",

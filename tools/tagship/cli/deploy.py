@@ -1,6 +1,8 @@
 """``tagship deploy``. JSON: ``Outcome``; with ``--dry-run``, ``Plan``."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +17,7 @@ from tagship.cli.options import (
     wait_option,
     yes_option,
 )
+from tagship.errors import Held
 from tagship.text import words
 
 if TYPE_CHECKING:
@@ -29,35 +32,54 @@ if TYPE_CHECKING:
 @yes_option
 @click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
 @click.option("--force", is_flag=True, help="Deploy again what is live and intact.")
+@click.option("--retry", is_flag=True, help="Deploy the version even if it is blocked.")
 @click.option("--smoke-test/--no-smoke-test", default=None, help="Load the model first.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing if there is nothing to do.")
 @reason_option
 @wait_option
 @json_option
 @pass_session
 def command(
-    session: Session, ref: "Ref", yes: bool, dry_run: bool, force: bool, smoke_test: bool | None,
-    reason: str | None, wait: float, as_json: bool,
+    session: Session, ref: "Ref", yes: bool, dry_run: bool, force: bool, retry: bool,
+    smoke_test: bool | None, quiet: bool, reason: str | None, wait: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Deploy a version; the latest by default.
 
-    Checks it out, tests it, and makes it live.
+    Checks it out, tests it, and makes it live. Without an exact version, what was rolled back or
+    failed is passed over, and during a hold nothing is done (exit code 3).
 
     Example: tagship deploy dl_model@1.2 --yes --reason "better on bare ground"
     """
     manager = session.manager(ref.model)
-    version: str | Ref = ref
+    plan = None
     if dry_run or not yes:
-        plan = manager.plan(ref)
+        plan = manager.plan(ref, retry=retry)
         if dry_run:
             fetch = _fetch(manager, ref) if plan.live else None
             return output.show(plan, as_json, plan_looks(plan, again=force, fetch=fetch))
         if not plan.live or force:
             output.confirm(plan_looks(plan), err=as_json)
-        version = plan.version  # as it was shown, even if another one was released since
-    outcome = manager.deploy(version, force=force, smoke_test=smoke_test, reason=reason, wait=wait)
+    with _silent_in_a_hold(quiet):
+        outcome = manager.deploy(
+            ref, force=force, retry=retry, plan=plan, smoke_test=smoke_test, reason=reason,
+            wait=wait,
+        )  # fmt: skip
+    if quiet and outcome.event is None:
+        return output.warn(outcome.repaired)
     output.warn((*outcome.repaired, *outcome.warnings))
     fetch = _fetch(manager, ref) if outcome.event is None else None
     return output.show(outcome, as_json, looks(outcome, fetch))
+
+
+@contextmanager
+def _silent_in_a_hold(quiet: bool) -> Iterator[None]:
+    """End with the exit code alone, unless the hold should have ended by now."""
+    try:
+        yield
+    except Held as error:
+        if quiet and not error.is_over:
+            raise click.exceptions.Exit(error.exit_code) from None
+        raise
 
 
 def _fetch(manager: "ModelVersionManager", ref: "Ref") -> str | None:
@@ -74,24 +96,29 @@ def looks(outcome: "Outcome", fetch: str | None = None) -> str:
 
 def plan_looks(plan: "Plan", *, again: bool = False, fetch: str | None = None) -> str:
     """What a deploy would change; ``again``: also where the version is live."""
-    if plan.live and not again:
-        from tagship.manager import summary
+    from tagship.manager import summary
 
-        return summary.nothing_to_do(plan.model, plan.version, fetch)
+    if plan.live and not again:
+        lines = summary.nothing_to_do(plan.model, plan.version, fetch, plan.passed_over)
+        return output.text(lines)
     source = plan.source.version if plan.source else "nothing"
     lines = [f"{plan.model}: {source} -> {plan.version}"]
     if plan.commits is not None:
         lines.append(f"  commits between: {plan.commits}")
     elif plan.source is not None:
         lines.append("  commits between: n/a (shallow clone, or a commit is missing)")
-    to_fetch = words.count(plan.to_fetch, "object")
-    lines.append(f"  size: {words.size(plan.size)}, to fetch: {to_fetch}")
+    to_fetch = f"to fetch: {words.count(plan.to_fetch, 'object')}"
+    where = "its directory is here" if plan.on_disk else to_fetch
+    lines.append(f"  size: {words.size(plan.size)}, {where}")
     for name, (before, after) in plan.metrics.items():
         change = f"{words.figure(before)} -> {words.figure(after)}{_difference(before, after)}"
         lines.append(f"  {name}: {change}")
     if plan.left is not None:
-        by = f"rolled back by {plan.left.actor}, {words.moment(plan.left.at)} UTC"
-        lines.append(f"  {plan.version} was {by}{output.because(plan.left)}")
+        lines.append(f"  {summary.left(plan.left)}")
+    if plan.passed_over is not None:
+        lines.append(f"  {summary.passed_over(plan.model, plan.passed_over)}")
+    if plan.until is not None:
+        lines.append(f"  {summary.holds(plan.model, plan.until)}")
     return output.text(lines)
 
 

@@ -12,11 +12,14 @@ from tagship.cli.options import (
     model_argument,
     pass_session,
     reason_option,
+    until_option,
     wait_option,
     yes_option,
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tagship.deploy.plan import RollbackPlan
 
 
@@ -25,26 +28,35 @@ if TYPE_CHECKING:
 @click.option("--to", "version", metavar="VERSION", shell_complete=complete_version,
               help="This version instead of the previous good one.")  # fmt: skip
 @click.option("--verify", is_flag=True, help="Check every file against its checksum first.")
+@click.option("--hold", "holds", is_flag=True, help="Let nothing go live by itself afterwards.")
+@until_option
 @reason_option
 @yes_option
 @wait_option
 @json_option
 @pass_session
 def command(
-    session: Session, model: str, version: str | None, verify: bool, reason: str | None, yes: bool,
-    wait: float, as_json: bool,
+    session: Session, model: str, version: str | None, verify: bool, holds: bool,
+    until: "datetime | None", reason: str | None, yes: bool, wait: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Roll back to the previous good version.
 
+    What was released until now, and is higher, does not go live by itself any more; what is
+    released later does, unless the model is held.
+
     Example: tagship rollback ml_model --reason "wrong on snow" --yes
     """
+    if until and not holds:
+        raise click.UsageError("--until goes with --hold")
     manager = session.manager(model)
     if not yes:
         plan = manager.rollback_plan(version)
         if plan.source != plan.target or not plan.on_disk:
             output.confirm(plan_looks(plan), err=as_json)
         version = plan.target.version  # as it was shown, even if the history changed since
-    outcome = manager.rollback_to_version(version, reason=reason, verify=verify, wait=wait)
+    outcome = manager.rollback_to_version(
+        version, reason=reason, verify=verify, hold=until or holds, wait=wait
+    )
     output.warn((*outcome.repaired, *outcome.warnings))
     output.show(outcome, as_json, deploy.looks(outcome))
 

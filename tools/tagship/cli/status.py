@@ -1,7 +1,7 @@
 """``tagship status``. JSON: a list of ``Status``, each with its ``state``."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,7 +9,7 @@ from tagship.cli import output
 from tagship.cli.options import Session, json_option, optional_model_argument, pass_session
 
 if TYPE_CHECKING:
-    from tagship.inspect.status import Status
+    from tagship.inspect.status import Finding, Status
 
 
 @click.command()
@@ -19,22 +19,33 @@ if TYPE_CHECKING:
 def command(session: Session, model: str | None, as_json: bool) -> None:
     """Show whether each model is in order, and what fixes it.
 
-    Exit codes: 0 in order, 3 behind or drifted, 5 broken.
+    Exit codes: 0 in order; 3 behind, held, blocked, refused or drifted, and it still answers; 4 a
+    version failed since the last success; 5 broken; 1 it cannot be told.
 
     Example: tagship status ml_model
     """
     rows = session.workspace().status(None if model is None else [model])
-    values = [{**output.plain(row), "state": output.plain(row.state)} for row in rows]
-    output.show(values, as_json, looks(rows))
-    raise SystemExit(max((int(row.state) for row in rows), default=0))
+    output.show([_values(row) for row in rows], as_json, looks(rows))
+    worst = max(rows, key=lambda row: row.why.rank, default=None)
+    raise SystemExit(worst.why.exit_code if worst else 0)
+
+
+def _values(row: "Status") -> dict[str, Any]:
+    """A status as JSON values, with what follows from its fields."""
+    findings = [{**output.plain(finding), **_in_words(finding)} for finding in row.findings]
+    return {**output.plain(row), **_in_words(row), "findings": findings}
+
+
+def _in_words(value: "Status | Finding") -> dict[str, str]:
+    return {"state": value.state.value, "why": value.why.value[0]}
 
 
 def looks(rows: Sequence["Status"]) -> str:
     """A line for each model, and two for each finding."""
     lines = []
     for row in rows:
-        state = row.state.name.lower().replace("_", " ")
-        lines.append(f"{row.model}: {state}, live {row.live or '-'}, latest {row.latest or '-'}")
+        why = row.why.value[0].replace("_", " ")
+        lines.append(f"{row.model}: {why}, live {row.live or '-'}, latest {row.latest or '-'}")
         for finding in row.findings:
             lines += [f"  {finding.what}", f"    fix: {finding.fix}"]
     return output.text(lines) or "no models are declared: tagship init --model NAME --path PATH"

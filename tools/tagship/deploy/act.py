@@ -7,15 +7,16 @@ next run can ask the link ``current`` how far a killed one came.
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagship.disk import capacity
 from tagship.errors import Interrupted, SelfTestFailed, TagshipError, Unavailable
-from tagship.host import actions, history, installed, journal, process
+from tagship.host import actions, decisions, history, installed, journal, process
 from tagship.host.history import Event, Place
 from tagship.host.journal import Intent, Past
 from tagship.host.link import LinkState
@@ -23,7 +24,10 @@ from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.catalog import Release
+from tagship.registry.refs import TagName
 from tagship.text import clock
+from tagship.workspace import desired
+from tagship.workspace.desired import PassedOver
 
 if TYPE_CHECKING:
     from tagship.loaders.selftest import Report
@@ -40,7 +44,10 @@ class Options:
         wait: seconds to wait for the lock.
         progress: is told the bytes fetched, copied and hashed.
         verify: a rollback hashes every file, and not only what was touched since its deploy.
-        tell: is told whose lock is waited for.
+        retry: deploy what is blocked too, if the rule selects it.
+        shown: the version that a plan showed, and that was confirmed; None if none was.
+        hold: after a rollback nothing goes live by itself until then; None: only what is newer.
+        tell: is told whose lock is waited for, or which remote.
     """
 
     force: bool = False
@@ -49,6 +56,9 @@ class Options:
     wait: float = 0
     progress: Progress = silent
     verify: bool = False
+    retry: bool = False
+    shown: str | None = None
+    hold: datetime | None = None
     tell: Tell = nobody
 
 
@@ -66,6 +76,9 @@ class Outcome:
         report: of the smoke test, where one was run.
         repaired: what a killed run had left, and was put in order first.
         warnings: what went wrong without any harm to what is live.
+        passed_over: a version that the rule selects, but that is blocked.
+        removed: the version directories that the cleanup after a deploy removed.
+        freed: the bytes of those.
     """
 
     model: str
@@ -75,6 +88,9 @@ class Outcome:
     report: "Report | None" = None
     repaired: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    passed_over: PassedOver | None = None
+    removed: tuple[str, ...] = ()
+    freed: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,6 +100,7 @@ class Act:
     Attributes:
         past: the history as it was when the act began.
         repaired: what a killed run had left, in words.
+        tags: asks for the id of every tag of the model; None where Git cannot be asked.
     """
 
     store: Store
@@ -91,6 +108,7 @@ class Act:
     options: Options
     past: Past
     repaired: tuple[str, ...]
+    tags: Callable[[], Mapping[TagName, str] | None]
 
     @cached_property
     def live(self) -> Place | None:
@@ -111,6 +129,16 @@ class Act:
         """An event of now, of an id that is not taken; it has no ``seq`` yet."""
         reason = self.options.reason if reason is None else reason
         return event_of_now(self.past, action, self.model, place=place, reason=reason, ids=ids)
+
+    def blocked(self, floor: str | None, *ids: str) -> tuple[str, ...] | None:
+        """The ids of the tag objects that are blocked from now on; None if tags cannot be read.
+
+        Args:
+            floor: what is above this version is blocked; None for ``ids`` alone.
+            ids: are blocked in any case.
+        """
+        tags, blocks = self.tags(), decisions.blocks(self.past)
+        return None if tags is None else desired.blocked(tags, blocks, floor, ids)
 
     def record(self, *events: Event) -> Past:
         """Append to the history, durably."""
@@ -157,6 +185,7 @@ class Switch:
         event: what the history will say; until then it is the intent.
         place: the version, and its directory below ``versions/``.
         creates: whether the directory is made by this act.
+        assignment: the id of the tag object of the stage that selected the version; empty if none.
         started: when it began, in seconds of ``time.monotonic``.
     """
 
@@ -164,6 +193,7 @@ class Switch:
     event: Event
     place: Place
     creates: bool
+    assignment: str = ""
     started: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -172,10 +202,24 @@ class Switch:
         event = replace(event, version=place.version, directory=place.directory)
         return cls(act, event, place, creates)
 
+    def noted(
+        self, *, rule: str | None = None, until: datetime | None = None,
+        passed_over: tuple[str, ...] | None = None,
+    ) -> "Switch":  # fmt: skip
+        """The same, with what its event says of the choice: see ``Event``."""
+        end = clock.stamp(until) if until else None
+        event = replace(self.event, rule=rule, until=end, passed_over=passed_over)
+        return replace(self, event=event)
+
     def ended(self, status: str, error: str | None = None) -> Event:
         """The event, now that the act came to an end."""
         took = round(time.monotonic() - self.started, 3)
         return replace(self.event, status=status, error=error, duration_s=took)
+
+    @property
+    def selected(self) -> list[str]:
+        """The ids of the tag objects that made it the choice: of the version, and of the stage."""
+        return [identity for identity in (self.event.tag_object, self.assignment) if identity]
 
     def write_intent(self) -> None:
         """Write down, durably, what is about to be done."""
@@ -213,7 +257,10 @@ class Switch:
             store.discard(self.place.directory)
         interrupted = isinstance(error, KeyboardInterrupt)
         message = "interrupted" if interrupted else str(error) or type(error).__name__
-        self.act.record(self.ended(history.FAILED, message))
+        event = replace(self.ended(history.FAILED, message), passed_over=None, until=None)
+        if isinstance(error, SelfTestFailed):  # it is not tried again by itself
+            event = replace(event, passed_over=self.act.blocked(None, *self.selected))
+        self.act.record(event)
         store.close_intent()
         store.sweep()
 
@@ -265,6 +312,7 @@ class Switch:
         store, event, back = self.act.store, self.event, self.event.previous
         rejected = event_of_now(past, actions.REJECT, event.model, place=self.place, reason=message)
         if back is None or back.directory not in store.directories():
+            rejected = replace(rejected, passed_over=self.act.blocked(None, *self.selected))
             store.unlink()
             self.act.record(rejected)
             return "nothing is live now"
@@ -272,7 +320,8 @@ class Switch:
         again = event_of_now(
             past, actions.ROLLBACK, event.model, place=back, reason=reason, ids=[rejected.id]
         )
-        again = replace(again, previous=self.place)
+        blocked = self.act.blocked(back.version, *self.selected)
+        again = replace(again, previous=self.place, passed_over=blocked)
         store.open_intent({"event": again.to_json(), "creates": False})
         self.act.record(rejected)
         store.switch(back.directory)
@@ -283,8 +332,9 @@ class Switch:
 
 @contextlib.contextmanager
 def begin(
-    store: Store, model: str, what: str, options: Options, *, without_room: bool = False
-) -> Iterator[Act]:
+    store: Store, model: str, what: str, options: Options, *, without_room: bool = False,
+    tags: Callable[[], Mapping[TagName, str] | None] = dict,
+) -> Iterator[Act]:  # fmt: skip
     """Hold the model's lock for an act, once what a killed run left is in order.
 
     Args:
@@ -293,6 +343,7 @@ def begin(
         what: the act in words, for who waits for the lock.
         options: ``wait``, ``tell`` and ``reason`` are used by every act.
         without_room: begin on a full disk too: the act makes room, and then recovers.
+        tags: as for ``Act``.
 
     Raises:
         Locked, Refused: as for ``Store.locked``.
@@ -301,7 +352,7 @@ def begin(
     with store.locked(process.owner(what), options.wait, options.tell):
         repaired = _recovered(store, model, without_room=without_room)
         try:
-            yield Act(store, model, options, journal.events(store), repaired)
+            yield Act(store, model, options, journal.events(store), repaired, tags)
         except TagshipError as error:
             error.repaired = repaired
             raise
@@ -358,7 +409,7 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
     opened = sorted(name for name in own_directories(store) if store.seal(name))
     if opened:  # the move of one into the trash was cut short
         repaired.append(f"made read-only again: {', '.join(opened)}")
-    left = store.sweep()
+    left, stuck = store.sweep()
     if left:
         repaired.append(f"removed leftover files: {', '.join(left)}")
     if repaired:  # in one step: a recovery that is cut short is told by the next one
@@ -374,7 +425,7 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
             ) from error
     if intent is not None:
         store.close_intent()
-    return tuple(repaired)
+    return (*repaired, *map(str, stuck))
 
 
 def _closed(store: Store, past: Past, intent: Intent) -> tuple[list[Event], list[str]]:
@@ -396,7 +447,10 @@ def _closed(store: Store, past: Past, intent: Intent) -> tuple[list[Event], list
     if _takes_back(store, past, event, place):  # what failed its check may not stay live
         store.switch(place.directory)
         return [succeeded], [f"the {name} was cut short before the switch: it is live now"]
-    failed = replace(event, status=history.FAILED, error="cut short before the switch")
+    failed = replace(
+        event, status=history.FAILED, error="cut short before the switch", passed_over=None,
+        until=None,
+    )  # fmt: skip
     return [failed], [f"the {name} was cut short before the switch: what was live is live"]
 
 
@@ -406,7 +460,7 @@ def _undeployed(store: Store, past: Past, event: Event) -> tuple[list[Event], li
     if store.link().state is not LinkState.NONE:
         error = "cut short before anything was removed"
         return [replace(event, status=history.FAILED, error=error)], [f"the {name} was {error}"]
-    failures = store.remove(own_directories(store))
+    failures = [str(left) for left in store.remove(own_directories(store))]
     if past.has(event.id):
         return [], []
     event = replace(event, error="; ".join(failures) or None)

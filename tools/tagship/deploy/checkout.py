@@ -14,13 +14,14 @@ from tagship.dvc.content import Content
 from tagship.dvc.pointers import Pointer
 from tagship.dvc.snapshot import Snapshot
 from tagship.host import metadata
-from tagship.host.settings import Settings
 from tagship.host.store import Store
 from tagship.loaders import selftest
 from tagship.loaders.selftest import Report
 from tagship.registry.catalog import Release
+from tagship.registry.settings import Settings
 from tagship.signing.policy import Policy
 from tagship.signing.statement import Signature, Statement
+from tagship.workspace import ignored
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
@@ -56,7 +57,8 @@ def check_out(
         OSError: the disk.
     """
     store, options = switch.act.store, switch.act.options
-    content = source.content(store.incoming, options.progress)
+    ignored.exclude(source.repository, host, store.folder, options.tell)
+    content = source.content(store.incoming, options.progress, tell=options.tell)
     pointers = content.files(snapshot.pointers)
     _check_space(content, store, snapshot, pointers)
     content.fetch(pointers)
@@ -64,7 +66,10 @@ def check_out(
     with store.stage(switch.event.id) as staged:
         files = _copy(content, pointers, staged)
         _check_signed(host.policy, release, files)
-        report = _smoke_test(host.settings, snapshot, staged, options.smoke_test)
+        artifact = snapshot.artifact
+        self_test = Path(artifact.self_test).name if artifact.self_test else None
+        model = staged / Path(artifact.path).name
+        report = smoke_test(host.settings, model, self_test, options.smoke_test)
         described = source.describe(release, snapshot, files).tested(report)
         deployment = metadata.DeploymentInfo(
             switch.event.id, switch.act.past.last_seq + 1, switch.event.at, switch.event.actor,
@@ -95,15 +100,25 @@ def _check_signed(policy: Policy, release: Release, files: tuple[File, ...]) -> 
     policy.check_files(statement, Signature.of_tag(release.tag.trailers))
 
 
-def _smoke_test(
-    settings: Settings, snapshot: Snapshot, staged: Path, requested: bool | None
+def smoke_test(
+    settings: Settings, model: Path, self_test: str | None, requested: bool | None
 ) -> Report:
+    """Load a model, and run its self-test, if this is asked for.
+
+    Args:
+        settings: of the host; they decide where nothing is requested.
+        model: its file or folder.
+        self_test: the name of its self-test, beside it.
+        requested: what the act asks for.
+
+    Raises:
+        SelfTestFailed: it does not load, or its answers are not those that it was released with.
+    """
     if not (settings.smoke_test if requested is None else requested):
         return Report(selftest.SKIPPED, "not asked for")
-    artifact = snapshot.artifact
-    self_test = staged / Path(artifact.self_test).name if artifact.self_test else None
-    model = staged / Path(artifact.path).name
-    return selftest.run(model, self_test, settings.smoke_timeout)
+    return selftest.run(
+        model, model.parent / self_test if self_test else None, settings.smoke_timeout
+    )
 
 
 def _check_space(

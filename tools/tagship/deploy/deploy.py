@@ -1,41 +1,79 @@
 """Deploy and roll back: the ten steps of docs/architecture.md, in one function each."""
 
+from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from tagship.deploy import act, plan
-from tagship.deploy.act import PLAIN, Options, Outcome
+from tagship.deploy.act import PLAIN, Options, Outcome, Switch
 from tagship.errors import Corrupt
-from tagship.host import actions, history, installed, metadata
-from tagship.host.settings import Settings
+from tagship.host import actions, history, installed, journal, metadata
+from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.registry.refs import Ref, Wanted
+from tagship.registry.settings import Settings
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
+
+if TYPE_CHECKING:
+    from tagship.loaders.selftest import Report
 
 
 def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Outcome:
     """Check a version out into ``versions/`` and make it ``current``.
 
+    Without an exact version it is the desired one: see ``workspace.desired``. A directory of the
+    version that is here already is used, once its bytes are hashed.
+
     Raises:
         NotFound, Refused: there is no such version, it is not available, or its tag was moved.
+        Held: the model is held, and no exact version is named.
         Locked: another process works on the model.
         Corrupt, Unavailable: its bytes are not available as they were released.
         SelfTestFailed: its answers differ from the released ones. The live version stays live.
     """
     from tagship.deploy import checkout
 
-    release = source.release(ref)
-    at_commit = source.snapshot(release.commit, ref.model)
+    known = source.catalog(ref.model)
     store = host.store(ref.model)
-    what = f"deploy of {ref.model}@{release.version}"
-    with act.begin(store, ref.model, what, options) as deed:
+    choose = partial(plan.choose, source, known, ref, retry=options.retry, shown=options.shown)
+    what = f"deploy of {ref.model}@{choose(journal.events(store)).release.version}"
+    tags = partial(plan.tag_ids, source, ref.model)
+    with act.begin(store, ref.model, what, options, tags=tags) as deed:
+        choice = choose(deed.past)
+        release = choice.release
         signer = plan.check_tag(host.policy, source.repository, deed.past, release)
         if deed.live and not options.force and plan.is_live(store, release, options.progress):
-            return deed.nothing_to_do(deed.live)
-        switch = deed.switch_to_new(actions.DEPLOY, release)
-        with switch.recorded():
-            report = checkout.check_out(source, host, switch, release, at_commit, signer)
-        return switch.go_live(partial(_check_live, store, switch.place, host.settings), report)
+            return replace(deed.nothing_to_do(deed.live), passed_over=choice.passed_over)
+        kept = None if options.force else plan.kept(store, release, options.progress)
+        if kept is not None:
+            switch = _chosen(deed.switch_to_kept(actions.DEPLOY, *kept), choice)
+            report = _test_kept(host, switch, kept[1])
+        else:
+            at_commit = source.snapshot(release.commit, ref.model)
+            switch = _chosen(deed.switch_to_new(actions.DEPLOY, release), choice)
+            with switch.recorded():
+                report = checkout.check_out(source, host, switch, release, at_commit, signer)
+        outcome = switch.go_live(partial(_check_live, store, switch.place, host.settings), report)
+        return replace(outcome, passed_over=choice.passed_over)
+
+
+def _chosen(switch: Switch, choice: plan.Choice) -> Switch:
+    """The switch, with what selected the version in its event."""
+    switch = replace(switch, assignment=choice.assignment)
+    return switch.noted(rule=choice.rule, until=choice.until)
+
+
+def _test_kept(host: Host, switch: Switch, kept: Metadata) -> "Report":
+    """The signatures and the smoke test of a version whose directory is here and intact."""
+    from tagship.deploy import checkout
+
+    act = switch.act
+    act.store.protect(switch.place.directory)
+    with switch.recorded():
+        host.policy.check_files(kept.statement, kept.signature)
+        model = act.store.path(switch.place.directory) / kept.path
+        return checkout.smoke_test(host.settings, model, kept.self_test, act.options.smoke_test)
 
 
 def rollback(
@@ -54,7 +92,8 @@ def rollback(
         Refused, Locked, Corrupt, Unavailable, SelfTestFailed: as for ``deploy``.
     """
     store = host.store(model)
-    with act.begin(store, model, f"rollback of {model}", options) as deed:
+    tags = partial(plan.tag_ids, source, model)
+    with act.begin(store, model, f"rollback of {model}", options, tags=tags) as deed:
         target = plan.rollback_target(source, model, deed.past, deed.live, selector)
         broken = installed.is_broken(
             store, target.directory, deep=True, touched=not options.verify,
@@ -69,15 +108,21 @@ def rollback(
             release = source.release(Ref(model, Wanted.parse(target.version, model)))
             signer = plan.check_tag(host.policy, source.repository, deed.past, release)
             at_commit = source.snapshot(release.commit, model)
-            switch = deed.switch_to_new(actions.ROLLBACK, release)
+            switch = _passing_over(deed.switch_to_new(actions.ROLLBACK, release))
             with switch.recorded():
                 report = checkout.check_out(source, host, switch, release, at_commit, signer)
         else:
             store.protect(target.directory)
             kept = metadata.read(store.path(target.directory))
             plan.check_kept(source, host.policy, deed.past, kept)
-            switch = deed.switch_to_kept(actions.ROLLBACK, target, kept)
+            switch = _passing_over(deed.switch_to_kept(actions.ROLLBACK, target, kept))
         return switch.go_live(partial(_check_live, store, switch.place, host.settings), report)
+
+
+def _passing_over(switch: Switch) -> Switch:
+    """A rollback blocks what is above its version and known here by now; ``hold`` holds too."""
+    blocked = switch.act.blocked(switch.place.version)
+    return switch.noted(until=switch.act.options.hold, passed_over=blocked)
 
 
 def _check_live(store: Store, place: history.Place, settings: Settings) -> None:

@@ -1,27 +1,35 @@
 """What a deploy or a rollback would change. Touches nothing."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from semver import Version
 
-from tagship.errors import NotFound, Refused, Unavailable
+from tagship.errors import NotFound, Refused, TagshipError, Unavailable
 from tagship.git import clone, commits
-from tagship.host import history, installed, journal
+from tagship.git.run import CommandFailed
+from tagship.host import decisions, history, installed, journal, link
+from tagship.host.decisions import Decisions
 from tagship.host.history import Event, Place
 from tagship.host.journal import Past
 from tagship.host.link import LinkState
 from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.progress import Progress, silent
-from tagship.registry.catalog import Release
-from tagship.registry.refs import Ref, Wanted
+from tagship.registry.catalog import Catalog, Release
+from tagship.registry.refs import Ref, TagName, Wanted
+from tagship.text import clock
+from tagship.workspace import desired
+from tagship.workspace.desired import PassedOver
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
 if TYPE_CHECKING:
     from tagship.git.run import Repository
     from tagship.signing.policy import Policy
+
+HOLD = timedelta(days=7)  # until a hold should end, unless another end is given
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,9 @@ class Plan:
         metrics: name to (live, target), for every metric of either.
         live: the target is live and intact: there is nothing to do.
         left: the rollback from the target to another version here; None if there was none.
+        passed_over: a version that the rule selects, but that is blocked.
+        on_disk: the target's directory is here, and is used if it is intact.
+        until: the end of the hold that this deploy begins, as its version is not what is desired.
     """
 
     model: str
@@ -50,6 +61,9 @@ class Plan:
     metrics: dict[str, tuple[Any, Any]]
     live: bool
     left: Event | None = None
+    passed_over: PassedOver | None = None
+    on_disk: bool = False
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -62,20 +76,121 @@ class RollbackPlan:
     on_disk: bool
 
 
-def of_deploy(source: Source, host: Host, ref: Ref, progress: Progress = silent) -> Plan:
+@dataclass(frozen=True)
+class Choice:
+    """The version that a deploy makes live, and why.
+
+    Attributes:
+        rule: what selected it, such as ``#prod``; None for an exact version.
+        assignment: the id of the tag object of a stage.
+        passed_over: a version that the rule selects, but that is blocked.
+        until: the end of the hold that it begins; None if it begins none.
+    """
+
+    release: Release
+    rule: str | None = None
+    assignment: str = ""
+    passed_over: PassedOver | None = None
+    until: datetime | None = None
+
+
+def choose(
+    source: Source, known: Catalog, ref: Ref, past: Past, *, retry: bool = False,
+    shown: str | None = None,
+) -> Choice:  # fmt: skip
+    """The version that a deploy makes live: an exact one, or what is desired. Touches nothing.
+
+    Args:
+        source, known: where versions come from, and those that there are.
+        ref: what was asked for.
+        past: the history.
+        retry: what is blocked counts too.
+        shown: the version of the plan that was confirmed; None if none was.
+
+    Raises:
+        NotFound, Refused: there is no such version, it is not available, or all are blocked; or it
+            is another one than was shown.
+        Held: the model is held, and no exact version is named.
+    """
+    release, decided = source.find(known, ref), decisions.read(past)
+    selector = ref.wanted
+    if selector.exact is not None:
+        return Choice(release, until=_hold_of(known, release, decided))
+    wish = desired.desired(known, selector, decided, retry=retry)
+    release = desired.choose(ref, wish)
+    if shown is not None and shown != str(release.version):
+        raise Refused(
+            f"{release.version} would be deployed by now, and not {shown}, so nothing was done",
+            f"see what is new: tagship deploy {ref.model} --dry-run",
+        )
+    assignment = known.assignments.get(selector.stage) if selector.stage else None
+    return Choice(
+        release,
+        str(selector).removeprefix("@"),
+        assignment.object_id if assignment else "",
+        wish.passed_over,
+    )
+
+
+def _hold_of(known: Catalog, release: Release, decided: Decisions) -> datetime | None:
+    """The end of the hold that the deploy of an exact version begins; None if it begins none.
+
+    To deploy again what is live changes nothing in it.
+    """
+    switch, hold = decided.switch, decided.hold
+    if switch is not None and switch.version == str(release.version):
+        return hold.until if hold is not None and not hold.asked else None
+    return clock.now() + HOLD if desired.holds(known, release, decided) else None
+
+
+def tag_ids(source: Source, model: str) -> dict[TagName, str] | None:
+    """The id of every tag of a model; None where Git cannot be asked: a rollback goes on then."""
+    try:
+        return source.tag_ids(model)
+    except (TagshipError, CommandFailed, OSError):
+        return None
+
+
+def kept(store: Store, release: Release, progress: Progress) -> tuple[Place, Metadata] | None:
+    """The directory of a version here, from exactly this tag, whose bytes match; the newest one."""
+    version = str(release.version)
+    for directory in reversed(installed.by_seq(store)):
+        described = installed.read_metadata(store, directory)
+        if (
+            described is not None
+            and (described.version, described.tag.object) == (version, release.tag.object_id)
+            and not installed.is_broken(
+                store, directory, deep=True, touched=False, progress=progress
+            )
+        ):
+            return Place(version, directory), described
+    return None
+
+
+def of_deploy(
+    source: Source, host: Host, ref: Ref, progress: Progress = silent, *, retry: bool = False
+) -> Plan:
     """What deploying ``ref`` would change. Touches nothing.
 
     Raises:
-        NotFound, Refused: there is no such version, or it was withdrawn or deprecated.
+        NotFound, Refused, Held: as for ``choose``.
     """
-    release = source.release(ref)
     store = host.store(ref.model)
     past = journal.events(store)
+    choice = choose(source, source.catalog(ref.model), ref, past, retry=retry)
+    release = choice.release
     check_tag(host.policy, source.repository, past, release)
     version, tag = str(release.version), str(release.tag.name)
     plan = of_commit(source, store, ref.model, release.commit, version, tag)
     left = history.left_by_rollback(past.about(version), version)
-    return replace(plan, live=is_live(store, release, progress), left=left)
+    return replace(
+        plan,
+        live=is_live(store, release, progress),
+        left=left,
+        passed_over=choice.passed_over,
+        on_disk=any(link.version_of(name) == version for name in store.directories()),
+        until=choice.until,
+    )
 
 
 def of_commit(

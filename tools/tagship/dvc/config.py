@@ -9,7 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tagship.errors import Refused
+from tagship.disk import access
+from tagship.dvc import dirs
+from tagship.errors import Refused, hint_of
 from tagship.git import worktree
 from tagship.text import conflicts, redact
 
@@ -39,6 +41,7 @@ def read(project: Path) -> DvcConfig:
     from voluptuous import Invalid
 
     check_local(project)
+    dirs.settle()
     host: dict[str, Any] = {}
     try:
         config = Config(dvc_dir=str(project / ".dvc"))
@@ -46,6 +49,17 @@ def read(project: Path) -> DvcConfig:
             merge(host, config.load_one(level))
     except (ConfigError, Invalid, OSError, TypeError, ValueError, AttributeError, RecursionError,
             SyntaxError) as error:  # fmt: skip # the last is ConfigObj's
+        _check_merged(project)
+        if isinstance(error, OSError) and Path(error.filename or "").is_relative_to(
+            dirs.user_config()
+        ):
+            what = f"DVC: {error.strerror}: {error.filename}"
+            raise Refused(what, f"set HOME to this account's own; or {hint_of(error)}") from None
+        if denied := access.forbidden(error):
+            raise denied from None
+        if isinstance(error, OSError):
+            what = f"DVC: {error.strerror}: {error.filename}"
+            raise Refused(what, hint_of(error)) from None
         raise unreadable(project, error) from None
     return DvcConfig(dict(config), host)
 
@@ -130,7 +144,8 @@ def check_local(project: Path) -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence DVC's log: it repeats the errors that DVC raises, and gives advice."""
+    """Around a use of DVC: its log is silenced, which repeats its errors and gives advice."""
+    dirs.settle()
     loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

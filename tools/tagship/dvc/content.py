@@ -1,6 +1,5 @@
 """Content: the bytes of a model's files, listed, fetched, copied, read; every byte is hashed."""
 
-import contextlib
 import hashlib
 import json
 import posixpath
@@ -12,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tagship.disk import atomic
+from tagship.disk import access, atomic
 from tagship.disk import files as disk_files
 from tagship.disk.files import File
 from tagship.dvc import stages
@@ -123,7 +122,9 @@ class Content:
         path = self.cache.path(pointer)
         try:
             data = disk_files.read(path)
-        except disk_files.Unreadable:
+        except disk_files.Unreadable as error:
+            if denied := access.forbidden(error):
+                raise denied from None
             return None
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
         return data if pointer.matches(path, md5) else None
@@ -254,10 +255,13 @@ class Content:
 
         Where the cache has other bytes, or none that can be read, it is fetched and read once more.
         """
-        with contextlib.suppress(disk_files.Unreadable):
+        try:
             file = read()
             if pointer.matches(path, file.md5):
                 return file
+        except disk_files.Unreadable as error:
+            if denied := access.forbidden(error):  # another account's, who can read it
+                raise denied from None
         self._fetch_again(pointer, pointer.path)
         file = read()
         if not pointer.matches(path, file.md5):

@@ -4,4 +4,5 @@ DEPLOY, ROLLBACK = "deploy", "rollback"
 SWITCHES = (DEPLOY, ROLLBACK)
 REJECT = "reject"  # of a version that failed its check after the switch
 UNDEPLOY = "undeploy"  # everything of the model here was removed
-ACTIONS = (*SWITCHES, REJECT, "recover", "cleanup", UNDEPLOY, "pin", "unpin")
+HOLD, RESUME = "hold", "resume"  # nothing goes live by itself, until it is resumed
+ACTIONS = (*SWITCHES, REJECT, "recover", "cleanup", UNDEPLOY, "pin", "unpin", HOLD, RESUME)

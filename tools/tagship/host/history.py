@@ -43,6 +43,9 @@ class Event:
     """One event; times are ISO 8601 in UTC, ``duration_s`` is in seconds.
 
     ``directory`` is a name below ``versions/``. ``error`` says why a failed event failed.
+    ``rule`` is what selected the version of a deploy, such as ``#prod``; None for an exact version.
+    ``passed_over`` are the ids of all tag objects that are blocked from this event on (None: it
+    blocks nothing new). ``until`` is the end of a hold that the event begins.
     """
 
     seq: int
@@ -62,6 +65,9 @@ class Event:
     reason: str | None = None
     duration_s: float = 0.0
     error: str | None = None
+    rule: str | None = None
+    passed_over: tuple[str, ...] | None = None
+    until: str | None = None
 
     @property
     def place(self) -> Place | None:
@@ -250,6 +256,19 @@ def moment_of(event: Event) -> datetime:
     except (TypeError, ValueError, OverflowError):
         what = f"event {event.seq} has {event.duration_s!r} for a duration in seconds"
         raise Corrupt(what, f"fix its duration_s in {FILE_NAME}") from None
+
+
+def end_of(event: Event) -> datetime:
+    """When the hold that an event begins should end.
+
+    Raises:
+        Corrupt: ``until`` is not a date.
+    """
+    try:
+        return clock.moment(event.until or event.at)
+    except InvalidName:
+        what = f"event {event.seq} has {event.until!r} for a date"
+        raise Corrupt(what, "fix its until") from None
 
 
 def _began(event: Event) -> datetime:

@@ -74,6 +74,21 @@ class Past(Sequence[Event]):
             indices.update(index for index, text in enumerate(self.texts) if name in text)
         return self._parse([self.texts[index] for index in sorted(indices)])
 
+    def last(self, *parts: bytes) -> Iterator[tuple[int, Event]]:
+        """The events whose text has one of these parts, with their indices, the last one first.
+
+        An event is parsed when it is asked for. No value can look like a name and its value: JSON
+        escapes the quotes in it.
+        """
+        for end in range(len(self.texts), 0, -_CHUNK):
+            start = max(0, end - _CHUNK)
+            together = b"\0".join(self.texts[start:end])
+            if not any(part in together for part in parts):  # thousands of events are passed over
+                continue
+            for index in range(end - 1, start - 1, -1):
+                if any(part in self.texts[index] for part in parts):
+                    yield index, self[index]
+
     def versions(self) -> set[str]:
         """Every version that an event names; no event is parsed for it."""
         named = {match[1].decode() for text in self.texts for match in _VERSION.finditer(text)}
@@ -148,13 +163,18 @@ def append(path: Path, *new: Event) -> Past:
     """
     past = read(path)
     numbered = [replace(event, seq=past.last_seq + number) for number, event in enumerate(new, 1)]
-    added = escape.json([event.to_json() for event in numbered]).encode() + b"\n"
-    texts = [*past.texts, *_split(added)]
-    data = _FIRST + _NEXT.join(texts) + _LAST if texts else added
+    texts = [*past.texts, *past_of(numbered).texts]
+    data = _FIRST + _NEXT.join(texts) + _LAST if texts else b"[]\n"
     atomic.write(path, data)
     with contextlib.suppress(OSError):
         atomic.write(_mark(path), _checksum(data), durable=False)
     return Past(path, texts)
+
+
+def past_of(events: Sequence[Event]) -> Past:
+    """Events that are in no file yet."""
+    data = escape.json([event.to_json() for event in events]).encode() + b"\n"
+    return Past(Path(history.FILE_NAME), _split(data))
 
 
 def _split(data: bytes) -> list[bytes]:

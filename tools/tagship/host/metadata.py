@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar
 from urllib.parse import unquote
 
-from tagship.disk import atomic, files
+from tagship.disk import access, atomic, files
 from tagship.disk.files import METADATA, SIGNATURE, File, HexText, Problem
 from tagship.errors import Corrupt
 from tagship.host import link as host_link
@@ -243,13 +243,16 @@ def verify(
     elif not os.path.lexists(path):
         wrong = "is missing"
     else:
-        wrong = _not_bundle(path, statement.bundle(value.statement, value.signature))
+        bundle = statement.bundle(value.statement, value.signature)
+        return [*problems, *_bundle_problems(path, bundle)]
     return [*problems, Problem(SIGNATURE, wrong)] if wrong else problems
 
 
-def _not_bundle(path: Path, expected: bytes) -> str:
+def _bundle_problems(path: Path, expected: bytes) -> list[Problem]:
     try:
         same = files.read(path) == expected
     except files.Unreadable as error:
-        return f"cannot be read: {error.strerror}"
-    return "" if same else "is not the signature of this version"
+        if denied := access.forbidden(error):
+            return [Problem.of_denial(SIGNATURE, denied)]
+        return [Problem(SIGNATURE, f"cannot be read: {error.strerror}")]
+    return [] if same else [Problem(SIGNATURE, "is not the signature of this version")]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from tagship.errors import Corrupt, NotFound, Unavailable
+from tagship.errors import Corrupt, Forbidden, NotFound, Unavailable
 from tagship.git import commits
 from tagship.host import history, installed, journal, link
 from tagship.host.metadata import Metadata
@@ -208,7 +208,7 @@ def _form(
         pointer = source.snapshot(release.commit, described.model).outs[1].file
         data = source.content(offline=True).read(pointer) if pointer else None
         return None if data is None else SelfTest.parse(data, described.self_test).form
-    except (Corrupt, OSError):
+    except (Corrupt, Forbidden, OSError):
         return None
 
 

@@ -5,11 +5,15 @@ import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from tagship.disk import access
 from tagship.disk import files as disk_files
-from tagship.errors import Corrupt, NotFound, explain
+from tagship.disk.access import explain
+from tagship.errors import Corrupt, Forbidden, NotFound
 from tagship.git import clone
-from tagship.host import history, installed, journal
+from tagship.host import decisions, history, installed, journal
 from tagship.host import link as host_link
+from tagship.host.decisions import Decisions
+from tagship.host.journal import Past
 from tagship.host.link import LinkState
 from tagship.host.metadata import Metadata
 from tagship.host.store import Store
@@ -17,42 +21,94 @@ from tagship.inspect import find
 from tagship.inspect import verify as inspect_verify
 from tagship.inspect.verify import Verification
 from tagship.progress import Tell, nobody
+from tagship.registry import refs
 from tagship.registry.artifacts import Artifact
-from tagship.registry.catalog import Catalog
+from tagship.registry.catalog import Catalog, Release
+from tagship.text import words
+from tagship.workspace import desired, ignored
+from tagship.workspace.desired import Desired
 from tagship.workspace.host import Host
+from tagship.workspace.ignored import InGit
 from tagship.workspace.source import Source
 
 
-class State(enum.IntEnum):
-    """How a model is; the value is the exit code of ``tagship status``."""
+class State(enum.Enum):
+    """How a model is."""
 
-    IN_ORDER = 0
-    DRIFTED = 3
-    BROKEN = 5
+    IN_ORDER = "in_order"
+    DRIFTED = "drifted"
+    BROKEN = "broken"
+
+
+class Why(enum.Enum):
+    """Why a model is so, the worst last: a word, and the exit code of ``tagship status``."""
+
+    IN_ORDER = "in_order", 0
+    BEHIND = "behind", 3  # another version is desired, and a deploy makes it live
+    HELD = "held", 3  # nothing goes live by itself
+    BLOCKED = "blocked", 3  # all that the rule selects was rolled back, or failed
+    REFUSED = "refused", 3  # the tag was moved
+    DRIFTED = "drifted", 3  # what is live still answers, but is not as it was deployed
+    UNKNOWN = "unknown", 1  # it cannot be told
+    FAILED = "failed", 4  # a version was tried and taken back since the last success
+    BROKEN = "broken", 5  # what is live cannot answer
+
+    @property
+    def exit_code(self) -> int:
+        """Of ``tagship status``."""
+        return self.value[1]
+
+    @property
+    def rank(self) -> int:
+        """How bad it is, from 0."""
+        return list(Why).index(self)
+
+    @property
+    def state(self) -> State:
+        """What it comes to."""
+        return {Why.IN_ORDER: State.IN_ORDER, Why.BROKEN: State.BROKEN}.get(self, State.DRIFTED)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not in order, and the command that fixes it."""
+    """One thing that should be known, and the command that fixes it or goes on from there."""
 
-    state: State
+    why: Why
     what: str
     fix: str
+
+    @property
+    def state(self) -> State:
+        """What it comes to."""
+        return self.why.state
 
 
 @dataclass(frozen=True)
 class Status:
-    """How a model is on this host."""
+    """How a model is on this host.
+
+    Attributes:
+        live: the version that ``current`` points to.
+        latest: the highest version that is released.
+        desired: the version that should be live, by the rule that was followed last.
+    """
 
     model: str
     live: str | None
     latest: str | None
     findings: tuple[Finding, ...]
+    desired: str | None = None
+
+    @property
+    def why(self) -> Why:
+        """The worst of the findings."""
+        reasons = [finding.why for finding in self.findings]
+        return max(reasons, key=lambda why: why.rank, default=Why.IN_ORDER)
 
     @property
     def state(self) -> State:
-        """The worst of the findings."""
-        return max((finding.state for finding in self.findings), default=State.IN_ORDER)
+        """The same, in three words."""
+        return self.why.state
 
 
 def status(source: Source, host: Host, model: str) -> Status:
@@ -68,7 +124,8 @@ def status(source: Source, host: Host, model: str) -> Status:
         if not find.is_deployed(host, model):
             raise
         is_declared = False
-    return _of(source, host, source.versions(model), is_declared=is_declared)
+    row = _of(source, host, source.versions(model), is_declared=is_declared)
+    return _with_git(source, host, [row])[0]
 
 
 def of_all(source: Source, host: Host, tell: Tell = nobody) -> list[Status]:
@@ -86,14 +143,48 @@ def of_all(source: Source, host: Host, tell: Tell = nobody) -> list[Status]:
         _of(source, host, versions, is_declared=entry is not None)
         for versions, entry in zip(known, entries, strict=True)
     ]
-    return [_with_entry(row, entry) for row, entry in zip(rows, entries, strict=True)]
+    rows = [_with_entry(row, entry) for row, entry in zip(rows, entries, strict=True)]
+    return _with_git(source, host, rows)
+
+
+def _with_git(source: Source, host: Host, rows: list[Status]) -> list[Status]:
+    """The same, with what Git has of deployed files, or would add. One process for all of them."""
+    if not host.models_with(*ignored.STATE):
+        return rows
+    in_git = ignored.in_git(source.repository, host)
+    return [
+        replace(row, findings=(*row.findings, *_git_findings(source, host, row.model, entry)))
+        if (entry := in_git.get(row.model))
+        else row
+        for row in rows
+    ]
+
+
+def _git_findings(source: Source, host: Host, model: str, entry: InGit) -> Iterable[Finding]:
+    """Deployed files that Git has, or that ``git add --all`` would add."""
+    folder = host.root / refs.folder_name(model)
+    if entry.tracked:
+        paths = " ".join(shlex.quote(str(folder / name)) for name in entry.tracked)
+        what = (
+            f"Git tracks deployed files in {folder}: {', '.join(entry.tracked)}; other hosts must"
+            " not pull their removal: see status in docs/cli.md"
+        )
+        fix = f"git rm -r --cached --force --quiet -- {paths} && tagship init"
+        yield Finding(Why.DRIFTED, what, fix)
+    elif entry.unignored:
+        what = f"git add --all would add deployed files in {folder}: {', '.join(entry.unignored)}"
+        fix = "tagship init"
+        if ignored.has_rules(source.repository, host):  # and another rule takes them back
+            sample = shlex.quote(str(folder / entry.unignored[0]))
+            fix = f"git check-ignore --verbose --no-index {sample}"
+        yield Finding(Why.DRIFTED, what, fix)
 
 
 def _with_entry(status: Status, entry: Artifact | Corrupt | None) -> Status:
     """The status, and what is wrong with the model's entry in dvc.yaml of HEAD."""
     if not isinstance(entry, Corrupt):
         return status
-    finding = Finding(State.DRIFTED, entry.message, entry.hint)
+    finding = Finding(Why.DRIFTED, entry.message, entry.hint)
     return replace(status, findings=(finding, *status.findings))
 
 
@@ -109,14 +200,20 @@ def _of(source: Source, host: Host, known: Catalog, *, is_declared: bool) -> Sta
         status = _status(source, store, known, verify)
         of_clone = _clone_findings(source, known, status.live)
         status = replace(status, findings=(*status.findings, *of_clone))
-    except (Corrupt, OSError) as error:
-        what, hint = explain(error)
-        fix = hint.partition(": ")[2] or hint  # it may begin with words
-        status = Status(model, None, None, (Finding(State.BROKEN, what, fix),))
+    except (Corrupt, Forbidden, OSError) as error:
+        status = Status(model, None, None, (_of_error(error, Why.BROKEN),))
     if is_declared:
         return status
-    undeclared = Finding(State.DRIFTED, *find.undeclared(model))
+    undeclared = Finding(Why.DRIFTED, *find.undeclared(model))
     return replace(status, findings=(undeclared, *status.findings))
+
+
+def _of_error(error: Corrupt | Forbidden | OSError, why: Why) -> Finding:
+    """What could not be read; whether it is in order is unknown where this account may not."""
+    if denied := access.forbidden(error):
+        return Finding(Why.UNKNOWN, f"cannot tell: {denied.message}", denied.hint)
+    what, hint = explain(error)
+    return Finding(why, what, hint.partition(": ")[2] or hint)  # it may begin with words
 
 
 def _clone_findings(source: Source, known: Catalog, live: str | None) -> Iterable[Finding]:
@@ -125,9 +222,9 @@ def _clone_findings(source: Source, known: Catalog, live: str | None) -> Iterabl
     if lacking is None:
         return
     if known.lightweight or source.clone_tags.are_left_out:
-        yield Finding(State.DRIFTED, *lacking)
+        yield Finding(Why.DRIFTED, *lacking)
     elif live is None:  # else the tag of the live version is missing, which is told
-        yield Finding(State.IN_ORDER, *lacking)
+        yield Finding(Why.IN_ORDER, *lacking)
 
 
 def _status(
@@ -142,29 +239,78 @@ def _status(
     if live and link.state is LinkState.OK:
         findings += _live_findings(source, store, known, live, verify(live.directory))
     findings += _history_findings(store, model, live)
-    if live and known.is_ahead_of(live.version):
-        findings.append(_behind(store, model, live, str(latest)))
+    past, decided = _decided(store)
+    wish = desired.desired(known, desired.rule_of(model, decided), decided)
+    findings += _desired_findings(known, live, wish)
+    findings += _failed_findings(known, decided)
+    findings += _moved_findings(known, wish.release, past)
     findings += _open_findings(store)
-    return Status(model, live.version if live else None, latest, tuple(findings))
+    expected = str(wish.release.version) if wish.release else None
+    return Status(model, live.version if live else None, latest, tuple(findings), expected)
+
+
+def _decided(store: Store) -> tuple[Past | None, Decisions]:
+    """The history, and what it decides; nothing where it cannot be read, which is told."""
+    try:
+        past = journal.events(store)
+        return past, decisions.read(past)
+    except Corrupt:
+        return None, Decisions()
 
 
 def _good(store: Store) -> history.Place | None:
     """The version that should be live, as the history has it."""
     try:
         return history.last_good(journal.events(store))
-    except Corrupt:
+    except (Corrupt, Forbidden):
         return None
 
 
-def _behind(store: Store, model: str, live: history.Place, latest: str) -> Finding:
-    """A later version is released: not deployed yet, or rolled back, with a reason."""
-    left = history.left_by_rollback(journal.events(store).about(latest), latest)
-    if left is not None and left.place == live:
-        why = f": {left.reason}" if left.reason else ""
-        what = f"{latest} was rolled back to {live.version}{why}"
-        return Finding(State.DRIFTED, what, f"tagship release {model}, once it is better")
-    what = f"{latest} is released, {live.version} is live"
-    return Finding(State.DRIFTED, what, f"tagship deploy {model}")
+def _desired_findings(
+    known: Catalog, live: history.Place | None, wish: Desired
+) -> Iterable[Finding]:
+    """What is live, and what should be; a wanted rollback is in order."""
+    model, release, passed = known.model, wish.release, wish.passed_over
+    if wish.hold is not None:
+        what = desired.in_words(wish.hold)
+        yield Finding(Why.HELD, what, f"tagship resume {model}")
+    elif live is not None and release is not None and live.version != str(release.version):
+        what = f"{release.version} is released, {live.version} is live"
+        yield Finding(Why.BEHIND, what, f"tagship deploy {model}")
+    if passed is None:
+        return
+    what = f"{passed.version} is passed over: {passed.in_words}"
+    if release is None:
+        yield Finding(Why.BLOCKED, what, f"tagship deploy {model}@{passed.version}")
+    else:
+        fix = f"tagship release {model}, once it is better; or tagship deploy {model}@"
+        yield Finding(Why.IN_ORDER, what, f"{fix}{passed.version}")
+
+
+def _failed_findings(known: Catalog, decided: Decisions) -> Iterable[Finding]:
+    """A version that was tried and taken back since the last success, and is still released."""
+    event, blocks = decided.failed, decided.blocks
+    release = known.get(event.version) if event is not None and event.version else None
+    if event is None or blocks is None or release is None or not release.active:
+        return
+    if blocks.cover(release.tag.object_id, release.tag.at):
+        error = event.error if event.status == history.FAILED else event.reason
+        what = f"{event.version} failed, {words.moment(event.at)} UTC: {error}"
+        fix = f"tagship release {known.model}, once it is better; or tagship deploy {known.model}@"
+        yield Finding(Why.FAILED, what, f"{fix}{event.version}")
+
+
+def _moved_findings(
+    known: Catalog, release: Release | None, past: Past | None
+) -> Iterable[Finding]:
+    """A tag that was moved since it was deployed here: a deploy of it is refused."""
+    if release is None or past is None:
+        return
+    version = str(release.version)
+    before = history.tag_object_of(past.about(version), version)
+    if before is not None and before != release.tag.object_id:
+        what = f"the tag {release.tag.name} was moved since it was deployed here"
+        yield Finding(Why.REFUSED, what, f"tagship deploy {known.model}@{version}")
 
 
 def _link_findings(
@@ -174,19 +320,19 @@ def _link_findings(
     if good is not None:
         again = f"tagship rollback {model} --to {good.version}"
     if link.state is LinkState.NONE and good is not None:
-        yield Finding(State.BROKEN, f"{store.current} is gone", again)
+        yield Finding(Why.BROKEN, f"{store.current} is gone", again)
     elif link.state is LinkState.NONE and latest is not None:
-        yield Finding(State.DRIFTED, "nothing is deployed", again)
+        yield Finding(Why.BEHIND, "nothing is deployed", again)
     elif link.state is LinkState.FOLDER:
         what = f"{store.current} is not a link"
-        yield Finding(State.DRIFTED, what, f"mv {store.current} {store.current}.old && {again}")
+        yield Finding(Why.DRIFTED, what, f"mv {store.current} {store.current}.old && {again}")
     elif link.state is LinkState.FOREIGN:
         what = f"{store.current} leads to {link.target}"
-        yield Finding(State.DRIFTED, what, f"rm {store.current} && {again}")
+        yield Finding(Why.DRIFTED, what, f"rm {store.current} && {again}")
     elif link.state is LinkState.DANGLING:
         version = host_link.version_of(link.directory or "")
         what = f"{store.current} leads to {link.directory}, which is gone"
-        yield Finding(State.BROKEN, what, f"tagship deploy {model}@{version} --force")
+        yield Finding(Why.BROKEN, what, f"tagship deploy {model}@{version} --force")
 
 
 def _open_findings(store: Store) -> Iterable[Finding]:
@@ -197,7 +343,7 @@ def _open_findings(store: Store) -> Iterable[Finding]:
         who = {0o020: "its group", 0o002: "everybody"}.get(mode, "its group and everybody")
         what = f"{folder} can be written by {who}, who can so change what is live"
         fix = "".join(letter for bit, letter in ((0o020, "g"), (0o002, "o")) if mode & bit)
-        yield Finding(State.DRIFTED, what, f"chmod {fix}-w {shlex.quote(str(folder))}")
+        yield Finding(Why.DRIFTED, what, f"chmod {fix}-w {shlex.quote(str(folder))}")
 
 
 def _live_findings(
@@ -206,19 +352,26 @@ def _live_findings(
     again = f"tagship deploy {known.model}@{live.version} --force"
     missing = any(
         problem.what == "is missing"
+        or problem.what.startswith(disk_files.CUT_SHORT)
         or (problem.path == disk_files.METADATA and not verification.files)
         for problem in verification.problems
+        if problem.denied is None
     )
     described, release = installed.read_metadata(store, live.directory), known.get(live.version)
     moved = bool(described and (not release or described.tag.object != release.tag.object_id))
     back = _back(source, known, described) if moved and described else again
     for problem in verification.problems:
-        state = State.BROKEN if missing else State.DRIFTED
-        fix = back if moved and problem.path == disk_files.METADATA else again
+        if problem.denied is not None:
+            what = f"cannot tell: {problem.what.removeprefix(disk_files.DENIED)}"
+            yield Finding(Why.UNKNOWN, what, problem.denied)
+            continue
+        is_of_tag = moved and problem.path == disk_files.METADATA
+        why = Why.BROKEN if missing else Why.REFUSED if is_of_tag and release else Why.DRIFTED
+        fix = back if is_of_tag else again
         if problem.mode is not None:
             path = store.path(live.directory) / problem.path
             fix = f"chmod {problem.mode} {shlex.quote(str(path))}"
-        yield Finding(state, f"{live.directory}/{problem.path} {problem.what}", fix)
+        yield Finding(why, f"{live.directory}/{problem.path} {problem.what}", fix)
 
 
 def _back(source: Source, known: Catalog, live: Metadata) -> str:
@@ -235,17 +388,16 @@ def _history_findings(store: Store, model: str, live: history.Place | None) -> I
     try:
         good = history.last_good(journal.events(store))
         intent = journal.intent(store)
-    except Corrupt as error:
-        command = error.hint.partition(": ")[2] or error.hint  # it may begin with words
-        yield Finding(State.DRIFTED, error.message, command)
+    except (Corrupt, Forbidden) as error:
+        yield _of_error(error, Why.DRIFTED)
         return
     busy = store.holder()
     if busy is not None:
-        yield Finding(State.IN_ORDER, busy, f"ask again when it is done: tagship status {model}")
+        yield Finding(Why.IN_ORDER, busy, f"ask again when it is done: tagship status {model}")
         return
     if intent is not None:
         fix = f"tagship cleanup {model} --keep 1000 --yes"
-        yield Finding(State.DRIFTED, "a run was cut short; the next command repairs it", fix)
+        yield Finding(Why.DRIFTED, "a run was cut short; the next command repairs it", fix)
         return
     if live is not None and live != good:
         recorded = f"the history says {good.directory if good else 'nothing'}"
@@ -253,4 +405,4 @@ def _history_findings(store: Store, model: str, live: history.Place | None) -> I
         fix = f"tagship deploy {model}@{live.version} --force"
         if good is not None:
             fix = f"tagship rollback {model} --to {good.version}"
-        yield Finding(State.DRIFTED, what, fix)
+        yield Finding(Why.DRIFTED, what, fix)

@@ -10,13 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagship.errors import Corrupt, InvalidName, NotFound, TagshipError
+from tagship.errors import Corrupt, Forbidden, InvalidName, NotFound, TagshipError
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref, TagName, Wanted, check_model
 
 if TYPE_CHECKING:
     from tagship.deploy.act import Outcome
     from tagship.deploy.cleanup import Cleanup, Pinned
+    from tagship.deploy.hold import Holding
     from tagship.deploy.plan import Plan, RollbackPlan
     from tagship.deploy.undeploy import Undeployed
     from tagship.export.export import Exported
@@ -71,7 +72,7 @@ class ModelVersionManager:
         """Found by the first method that needs more than what is live."""
         from tagship.workspace import find
 
-        return find.find(self.start)
+        return find.find(self.start, self.tell)
 
     @cached_property
     def _view(self) -> "tuple[Source, Host]":
@@ -141,7 +142,7 @@ class ModelVersionManager:
 
         try:
             return tuple(sorted(journal.events(self._store).versions()))
-        except (Corrupt, OSError):  # a release does not need this host
+        except (Corrupt, Forbidden, OSError):  # a release does not need this host
             return ()
 
     def release_plan(
@@ -168,26 +169,48 @@ class ModelVersionManager:
         )
         return publish.plan(self.source, self.model, options)
 
-    def plan(self, version: str | Ref = "latest") -> "Plan":
+    def plan(self, version: str | Ref = "latest", *, retry: bool = False) -> "Plan":
         """What deploying a version would change. See ``plan.of_deploy``."""
         from tagship.deploy import plan as deploy_plan
 
-        return deploy_plan.of_deploy(self.source, self.host, self._ref(version), self.progress)
+        ref = self._ref(version)
+        return deploy_plan.of_deploy(self.source, self.host, ref, self.progress, retry=retry)
 
     def deploy(
         self,
         version: str | Ref = "latest",
         *,
         force: bool = False,
+        retry: bool = False,
+        plan: "Plan | None" = None,
         smoke_test: bool | None = None,
         reason: str | None = None,
         wait: float = 0,
     ) -> "Outcome":
-        """Make a version live. See ``deploy.deploy``."""
+        """Make a version live. See ``deploy.deploy``.
+
+        Args:
+            version: an exact one; or a rule (``latest``, ``1.2``, ``#prod``), which passes over
+                what was rolled back or failed here.
+            force: deploy again what is live and intact.
+            retry: deploy what the rule selects even if it is blocked.
+            plan: what ``plan`` said, and somebody has confirmed: no other version is deployed.
+            smoke_test: load the model first; None for what the settings say.
+            reason: why, for the history.
+            wait: seconds to wait for another act on the model.
+
+        Raises:
+            Held: the model is held, and ``version`` is a rule.
+            Refused: by now it would be another version than the plan says.
+            TagshipError: as for ``deploy.deploy``.
+        """
         from tagship.deploy import act
         from tagship.deploy import deploy as deploys
 
-        options = act.Options(force, smoke_test, reason, wait, self.progress, tell=self.tell)
+        options = act.Options(
+            force, smoke_test, reason, wait, self.progress, retry=retry,
+            shown=plan.version if plan else None, tell=self.tell,
+        )  # fmt: skip
         outcome = deploys.deploy(self.source, self.host, self._ref(version), options)
         return self._cleaned(outcome) if outcome.event else outcome
 
@@ -294,7 +317,7 @@ class ModelVersionManager:
 
     def rollback_to_version(
         self, version: str | None = None, *, reason: str | None = None, verify: bool = False,
-        wait: float = 0,
+        hold: "bool | datetime | str" = False, wait: float = 0,
     ) -> "Outcome":  # fmt: skip
         """Roll back to the previous good version, or to the one given.
 
@@ -302,15 +325,19 @@ class ModelVersionManager:
             version: instead of the previous good one.
             reason: why, for the history.
             verify: hash every byte of it first; else only the files that were touched.
+            hold: let nothing go live by itself afterwards; or when that should end.
             wait: seconds to wait for another act on the model.
         """
         from tagship.deploy import act
         from tagship.deploy import deploy as deploys
+        from tagship.deploy.hold import end_of
 
         selector = None if version is None else self._ref(version).wanted
+        end = end_of(None if hold is True else _moment(hold)) if hold else None
         options = act.Options(
-            reason=reason, verify=verify, wait=wait, progress=self.progress, tell=self.tell
-        )
+            reason=reason, verify=verify, wait=wait, progress=self.progress, hold=end,
+            tell=self.tell,
+        )  # fmt: skip
         self._check_deployed()
         return deploys.rollback(self.source, self.host, self.model, selector, options)
 
@@ -390,8 +417,9 @@ class ModelVersionManager:
 
         folder = None if target is None else Path(target)
         return exports.export(
-            self.source, self.host, self._ref(version), list(formats), folder, self.progress
-        )
+            self.source, self.host, self._ref(version), list(formats), folder, self.progress,
+            self.tell,
+        )  # fmt: skip
 
     def report(self, path: Path | str = "report.html") -> Path:
         """Write a page that shows the model to others: one HTML file, which loads nothing.
@@ -404,6 +432,26 @@ class ModelVersionManager:
 
         page.write(collect.collect(self.source, self.host, [self.model]), Path(path))
         return Path(path)
+
+    def hold(
+        self, until: datetime | str | None = None, *, reason: str | None = None, wait: float = 0
+    ) -> "Holding":
+        """Let nothing go live by itself. See ``hold.hold``; a text as for ``since`` below."""
+        from tagship.deploy import act
+        from tagship.deploy import hold as holds
+
+        self._check_deployed()
+        options = act.Options(reason=reason, wait=wait, tell=self.tell)
+        return holds.hold(self._store, self.model, _moment(until), options)
+
+    def resume(self, *, reason: str | None = None, wait: float = 0) -> "Holding":
+        """End a hold. See ``hold.resume``."""
+        from tagship.deploy import act
+        from tagship.deploy import hold as holds
+
+        self._check_deployed()
+        options = act.Options(reason=reason, wait=wait, tell=self.tell)
+        return holds.resume(self._store, self.model, options)
 
     def pin(self, version: str | Ref, *, reason: str | None = None, wait: float = 0) -> "Pinned":
         """Protect a version from cleanup."""
@@ -442,9 +490,8 @@ class ModelVersionManager:
             Corrupt: the history cannot be read.
         """
         from tagship.inspect import events
-        from tagship.text import clock
 
-        first = clock.moment(since) if isinstance(since, str) else since
+        first = _moment(since)
         past = events.past_of(*self._view, self.model)
         return events.events([past], limit or None, first, actions)
 
@@ -541,6 +588,13 @@ class ModelVersionManager:
         if not self.host.settings.auto_cleanup:
             return outcome
         return cleanup.after(self.host, outcome)
+
+
+def _moment(when: datetime | str | None) -> datetime | None:
+    """A time that is given as text, or as such; a text is ISO 8601, in UTC without a zone."""
+    from tagship.text import clock
+
+    return clock.moment(when) if isinstance(when, str) else when
 
 
 def _check_text(version: str | None) -> None:

@@ -6,15 +6,19 @@ The form is that of the project's first document: time, deployment id and link, 
 import contextlib
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from tagship.deploy.act import Outcome
 from tagship.errors import Corrupt
 from tagship.host import history, metadata
+from tagship.host.history import Event
 from tagship.host.link import LinkState, version_of
 from tagship.host.store import Store
-from tagship.text import words
+from tagship.text import clock, words
+from tagship.workspace.desired import PassedOver
 
+NAMED = 3  # directories in a line
 Rows = list[tuple[str, str]]  # names and values
 
 
@@ -70,18 +74,29 @@ def lines(outcome: Outcome, fetch: str | None = None) -> list[str]:
         outcome: of a deploy or a rollback.
         fetch: as for ``nothing_to_do``.
     """
-    event = outcome.event
+    event, passed = outcome.event, outcome.passed_over
     if event is None:
-        return [nothing_to_do(outcome.model, outcome.place.version, fetch)]
+        return nothing_to_do(outcome.model, outcome.place.version, fetch, passed)
     store, report = Store(outcome.path.parent.parent), outcome.report
     rows = [
         ("time", f"{words.moment(event.at)} UTC, {event.duration_s:.2f} s"),
         ("deployment id", event.id),
         *([("smoke test", f"{report.verdict}: {report.detail}")] if report else ()),
         ("link", _short(store.current)),
+        *(("note", text) for text in notes(outcome)),
+        *([("cleaned up", cleaned_up(outcome))] if outcome.removed else ()),
     ]
     before = event.previous.version if event.previous else None
     return layout(title(outcome.model, outcome.place.version, before), rows, State.of(store).rows)
+
+
+def notes(outcome: Outcome) -> list[str]:
+    """What was passed over, and whether nothing else goes live by itself from now on."""
+    event, passed = outcome.event, outcome.passed_over
+    return [
+        *([passed_over(outcome.model, passed)] if passed else ()),
+        *([holds(outcome.model, clock.moment(event.until))] if event and event.until else ()),
+    ]
 
 
 def title(model: str, version: str, before: str | None) -> str:
@@ -89,16 +104,39 @@ def title(model: str, version: str, before: str | None) -> str:
     return f"{model} {version} is live" + (f" (before: {before})" if before else "")
 
 
-def nothing_to_do(model: str, version: str, fetch: str | None = None) -> str:
-    """The line if nothing was done.
+def nothing_to_do(
+    model: str, version: str, fetch: str | None = None, passed: PassedOver | None = None
+) -> list[str]:
+    """The lines if nothing was done.
 
     Args:
         model: its name.
         version: the live one.
         fetch: the command that brings later versions, which may not be in this clone yet.
+        passed: a version that the rule selects, but that is blocked.
     """
     as_far = f", as far as this clone knows (to update it: {fetch})" if fetch else ""
-    return f"{model} {version} is live and intact: nothing to do{as_far}"
+    line = f"{model} {version} is live and intact: nothing to do{as_far}"
+    return [line] if passed is None else [line, passed_over(model, passed)]
+
+
+def passed_over(model: str, passed: PassedOver) -> str:
+    """What was passed over and why, and the command that deploys it all the same."""
+    command = f"tagship deploy {model}@{passed.version}"
+    return f"{passed.version} is passed over ({passed.in_words}); to deploy it: {command}"
+
+
+def left(event: Event) -> str:
+    """Who rolled back from a version, when and why."""
+    version = event.previous.version if event.previous else "it"
+    reason = f": {event.reason}" if event.reason else ""
+    return f"{version} was rolled back by {event.actor}, {words.moment(event.at)} UTC{reason}"
+
+
+def holds(model: str, until: datetime) -> str:
+    """That nothing goes live by itself from now on, and how that ends."""
+    end = words.moment(clock.stamp(until))
+    return f"nothing else goes live by itself until {end} UTC; to end that: tagship resume {model}"
 
 
 def layout(heading: str, rows: Rows, state: Rows) -> list[str]:
@@ -108,6 +146,13 @@ def layout(heading: str, rows: Rows, state: Rows) -> list[str]:
         [f"  {name + ':':<{width}} {value}" for name, value in part] for part in (rows, state)
     ]
     return [heading, *aligned[0], "state:", *aligned[1]]
+
+
+def cleaned_up(outcome: Outcome) -> str:
+    """What the cleanup after a deploy removed, in a line."""
+    named, more = outcome.removed[:NAMED], len(outcome.removed) - NAMED
+    names = ", ".join((*named, f"{more} more") if more > 0 else named)
+    return f"removed {names}; {words.size(outcome.freed)} freed"
 
 
 def _short(path: Path) -> str:

@@ -1,8 +1,8 @@
 """The versions of each model, from the tags of a repository, by the rules of GTO."""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from semver import Version
@@ -51,12 +51,14 @@ class Catalog:
     """All versions of one model, lowest first.
 
     ``lightweight`` are tags of its versions that do not count, as they are not annotated.
+    ``assignments`` has the tag that assigned each stage to the commit that holds it.
     """
 
     model: str
     releases: tuple[Release, ...] = ()
     deprecated: bool = False
     lightweight: tuple[TagName, ...] = ()
+    assignments: Mapping[str, registry_tags.Tag] = field(default_factory=dict)
 
     @property
     def taken(self) -> list[Version]:
@@ -89,7 +91,11 @@ class Catalog:
             Refused: it was withdrawn, or the model is deprecated.
         """
         if ref.wanted.stage is not None:
-            return self._holder(ref.wanted.stage)
+            holder = self.holder(ref.wanted.stage)
+            if holder is None:
+                what = f"no version of {self.model} holds the stage {ref.wanted.stage}"
+                raise NotFound(what, f"tagship list {self.model}")
+            return holder
         version = ref.wanted.select(release.version for release in self.offered)
         for release in self.releases:
             if version is not None and str(release.version) == str(version):
@@ -123,13 +129,9 @@ class Catalog:
         """The version with exactly this text, withdrawn or not."""
         return next((r for r in self.releases if str(r.version) == version), None)
 
-    def _holder(self, stage: str) -> Release:
-        for release in reversed(self.releases):
-            if stage in release.stages:
-                return release
-        raise NotFound(
-            f"no version of {self.model} holds the stage {stage}", f"tagship list {self.model}"
-        )
+    def holder(self, stage: str) -> Release | None:
+        """The version that a stage is assigned to; None if there is none."""
+        return next((r for r in reversed(self.releases) if r.active and stage in r.stages), None)
 
 
 def read(
@@ -172,7 +174,10 @@ def _catalog(
             active[version] = False
     available = {tag.commit for version, tag in registered.items() if active[version]}
     cancelled = {tag.commit for tag in registered.values()} - available
-    stages = {} if deprecated else _stages(ordered, cancelled)
+    assignments = {} if deprecated else _assignments(ordered, cancelled)
+    stages: dict[str, tuple[str, ...]] = {}
+    for stage, tag in sorted(assignments.items()):
+        stages[tag.commit] = (*stages.get(tag.commit, ()), stage)
     releases = [
         Release(
             tag.name.version,
@@ -184,13 +189,13 @@ def _catalog(
         if tag.name.version is not None
     ]
     releases.sort(key=lambda release: refs.precedence(release.version))
-    return Catalog(model, tuple(releases), deprecated, lightweight)
+    return Catalog(model, tuple(releases), deprecated, lightweight, assignments)
 
 
-def _stages(
+def _assignments(
     ordered: Iterable[registry_tags.Tag], cancelled: set[str]
-) -> dict[str, tuple[str, ...]]:
-    """The stages of each commit: a stage belongs to the last commit that is assigned to it."""
+) -> dict[str, registry_tags.Tag]:
+    """The tag of each stage that counts: a stage belongs to the last commit assigned to it."""
     assigned: dict[str, dict[str, registry_tags.Tag]] = defaultdict(dict)
     for tag in ordered:
         if tag.name.stage is None or tag.commit in cancelled:
@@ -199,12 +204,7 @@ def _stages(
         commits.pop(tag.commit, None)
         if tag.name.action is Action.ASSIGN:
             commits[tag.commit] = tag  # the newest is the last
-    held: dict[str, tuple[str, ...]] = {}
-    for stage, commits in sorted(assigned.items()):
-        if commits:
-            commit = list(commits)[-1]
-            held[commit] = (*held.get(commit, ()), stage)
-    return held
+    return {stage: list(commits.values())[-1] for stage, commits in assigned.items() if commits}
 
 
 def _json(text: str | None) -> dict[str, Any] | None:

@@ -201,17 +201,16 @@ class Wanted:
             return f"@{self.exact}"
         return "@" + (".".join(map(str, self.prefix)) or "latest")
 
+    def fits(self, version: Version) -> bool:
+        """Whether a version is in the range of a rule, also a pre-release."""
+        return (version.major, version.minor)[: len(self.prefix)] == self.prefix
+
     def select(self, versions: Iterable[Version]) -> Version | None:
         """The highest version that matches; a pre-release only if it is named exactly."""
         if self.exact is not None:
             # str(): two builds of a version are equal in SemVer, but are two tags
             return next((v for v in versions if str(v) == str(self.exact)), None)
-        fitting = (
-            v
-            for v in versions
-            if not v.prerelease and (v.major, v.minor)[: len(self.prefix)] == self.prefix
-        )
-        return max(fitting, default=None)
+        return max((v for v in versions if not v.prerelease and self.fits(v)), default=None)
 
 
 @dataclass(frozen=True)

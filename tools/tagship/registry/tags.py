@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 from tagship.errors import Refused, Unavailable
 from tagship.git import clone, remotes, run, worktree
+from tagship.git.bounded import Limit
 from tagship.git.run import NO_HOOKS, QUIET, CommandFailed, Repository
 from tagship.progress import Tell, nobody
 from tagship.registry import refs
 from tagship.registry.refs import TagName
 
 IDENTIFY = 'git config user.name "Your Name" && git config user.email you@example.com'
-LONGEST_FETCH = 60.0  # seconds, for one tag and its commit
+FETCH = Limit(silence=15, total=60)  # of one tag and its commit
+FSYNC = ("-c", "core.fsync=all", "-c", "core.fsyncMethod=fsync")  # whatever is configured
 SSH_SIGNATURE = "-----BEGIN SSH SIGNATURE-----"
 # What ``read`` asks for. Fields end in NUL: names and messages can contain anything else.
 TAG_FORM = (
@@ -88,6 +90,15 @@ def read_all(repository: Repository, model: str | None = None) -> tuple[list[Tag
     return tags, lightweight
 
 
+def ids(repository: Repository, model: str) -> dict[TagName, str]:
+    """The id of what each tag of a model points to; no object is read, so it is fast."""
+    form = "--format=%(refname:strip=2)%00%(objectname)%00"
+    parts = chain.from_iterable(run.read_fields(repository, "for-each-ref", form, *patterns(model)))
+    pairs = ((TagName.parse(name.removeprefix("\n")), identity) for name, identity in
+             zip(*[parts] * 2, strict=True))  # fmt: skip
+    return {name: identity for name, identity in pairs if name is not None}
+
+
 def patterns(model: str | None) -> list[str]:
     """Patterns of git-for-each-ref(1) for the tags of one model or of all."""
     if model is None:
@@ -104,8 +115,16 @@ class RemoteTag(NamedTuple):
     annotated: bool
 
 
-def of_remote(repository: Repository, remote: str, tell: Tell = nobody) -> dict[TagName, RemoteTag]:
-    """The tags of ``remote``; ``tell`` is told whom is waited for.
+def of_remote(
+    repository: Repository, remote: str, tell: Tell = nobody, limit: Limit = remotes.LOOK
+) -> dict[TagName, RemoteTag]:
+    """The tags of a remote.
+
+    Args:
+        repository: the clone.
+        remote: Git's name of it.
+        tell: is told whom is waited for.
+        limit: how long.
 
     Raises:
         Refused: Git has no remote of that name.
@@ -113,7 +132,7 @@ def of_remote(repository: Repository, remote: str, tell: Tell = nobody) -> dict[
     """
     remotes.check_remote(repository, remote)
     question = ("-c", NO_HOOKS, "ls-remote", "--tags", "--end-of-options", remote)
-    answer = remotes.ask(repository, remote, question, tell, remotes.LIMIT)
+    answer = remotes.ask(repository, remote, question, tell, limit)
     tags: dict[TagName, RemoteTag] = {}
     for line in answer.splitlines():
         object_id, _, ref = line.partition("\t")
@@ -149,7 +168,7 @@ def fetch_trailers(
             "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance",
             "--end-of-options", remote, f"refs/tags/{name}",
         )  # fmt: skip
-        remotes.ask(repository, remote, question, tell, LONGEST_FETCH)
+        remotes.ask(repository, remote, question, tell, FETCH)
     text = run.ask(repository, "cat-file", "tag", object_id).partition("\n\n")[2]
     return refs.trailers(text.partition("\n-----BEGIN ")[0])  # a signature follows the message
 
@@ -189,7 +208,7 @@ def create(repository: Repository, name: TagName, commit_id: str, message: str) 
     try:
         run.execute(
             repository.git,
-            ["git", "-c", "core.fsync=all", "tag", "--sign" if sign else "--annotate",
+            ["git", *FSYNC, "tag", "--sign" if sign else "--annotate",
              "--cleanup=verbatim", f"--message={message}", "--end-of-options", str(name), commit_id]
         )  # fmt: skip
     except CommandFailed as error:

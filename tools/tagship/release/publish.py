@@ -17,7 +17,15 @@ from tagship.dvc.content import Content
 from tagship.dvc.freshness import Answer
 from tagship.dvc.pointers import Out
 from tagship.dvc.snapshot import Snapshot
-from tagship.errors import Corrupt, InvalidName, Locked, NotFound, Refused, Unavailable
+from tagship.errors import (
+    Corrupt,
+    Interrupted,
+    InvalidName,
+    Locked,
+    NotFound,
+    Refused,
+    Unavailable,
+)
 from tagship.git import commits, remotes, worktree
 from tagship.git.run import Repository
 from tagship.host import project
@@ -250,8 +258,12 @@ def publish(
         Corrupt, Unavailable: the bytes cannot be pushed, or the tag; then no tag is left.
     """
     snapshot = source.snapshot(plan.commit, plan.model)
-    content = source.content(progress=progress)
-    pushed_objects, warnings = _push_objects(content, snapshot, push=plan.push_to is not None)
+    content = source.content(progress=progress, tell=tell)
+    try:
+        pushed_objects, warnings = _push_objects(content, snapshot, push=plan.push_to is not None)
+    except KeyboardInterrupt:
+        what = f"{plan.model} {plan.version} is not released; its bytes may be in the DVC remote"
+        raise Interrupted(what, f"tagship release {plan.model}") from None
     size = plan.size if plan.size is not None else content.total(snapshot.pointers)
     signed: tuple[str, ...] = ()
     if not plan.waiting:

@@ -4,15 +4,14 @@ A file of the repository never says whom to trust. host.toml is in the user's co
 (``~/.config/tagship/host.toml``) and in ``/etc/tagship``, whose values take precedence.
 """
 
-import os
-import shlex
 import tomllib
 from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from tagship.errors import Refused
+from tagship.disk import home
+from tagship.errors import Refused, hint_of
 from tagship.git import run
 from tagship.registry import tags
 from tagship.signing.statement import Signature, Statement
@@ -107,7 +106,7 @@ def read(top: Path) -> Policy:
             value.
     """
     policy = Policy()
-    for folder in (_of_user(), SYSTEM):
+    for folder in filter(None, (_of_user(), SYSTEM)):
         policy = replace(policy, **_values(folder / FILE, top))
     if policy.require_signed and policy.allowed_signers is None:
         raise Refused(
@@ -117,19 +116,23 @@ def read(top: Path) -> Policy:
     return policy
 
 
-def _of_user() -> Path:
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "tagship"
+def _of_user() -> Path | None:
+    """The folder of this account; None where it has no home."""
+    folder = home.configuration()
+    return folder / "tagship" if folder else None
 
 
 def _values(file: Path, top: Path) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # HOME=/dev/null, of an account without one
         return {}
-    except (OSError, ValueError) as error:
-        raise Refused(
-            f"{file} cannot be read: {error}", f"ls -l {shlex.quote(str(file))}"
-        ) from None
+    except OSError as error:
+        whose = "" if file.parent == SYSTEM else "set HOME to this account's own; or "
+        what = f"{file} cannot be read: {error.strerror}"
+        raise Refused(what, whose + hint_of(error)) from None
+    except ValueError as error:
+        raise Refused(f"{file} cannot be read: {error}", "write it in UTF-8") from None
     _check_outside(file, top)
     try:
         given = tomllib.loads(text)
@@ -151,7 +154,10 @@ def _values(file: Path, top: Path) -> dict[str, Any]:
 
 
 def _path(text: str, file: Path, top: Path) -> Path:
-    path = file.parent / Path(text).expanduser()
+    try:
+        path = file.parent / Path(text).expanduser()
+    except RuntimeError:
+        raise Refused(f"{file} names {text}, and there is no such home", "set HOME") from None
     _check_outside(path, top)
     return path
 
@@ -161,5 +167,5 @@ def _check_outside(path: Path, top: Path) -> None:
     if path.resolve().is_relative_to(top.resolve()):
         raise Refused(
             f"{path} lies in the repository: it cannot say whom this host trusts",
-            f"keep it in {_of_user()} or {SYSTEM}",
+            f"keep it in {' or '.join(str(folder) for folder in (_of_user(), SYSTEM) if folder)}",
         )

@@ -16,7 +16,7 @@ from tagship.host import metadata
 from tagship.host.link import CURRENT, VERSIONS
 from tagship.host.metadata import Metadata
 from tagship.host.store import PRIVATE
-from tagship.progress import Progress, silent
+from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry import artifacts, catalog, refs, tags
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
@@ -81,6 +81,10 @@ class Source:
         """The same, empty where no tag is the model's, declared or not."""
         annotated, lightweight = tags.read_all(self.repository, model)
         return catalog.of(annotated, model, lightweight)
+
+    def tag_ids(self, model: str) -> dict[refs.TagName, str]:
+        """The id of every tag object of a model, of versions and of stages."""
+        return tags.ids(self.repository, model)
 
     def catalogs(self) -> dict[str, Catalog]:
         """The versions of every model that has tags."""
@@ -262,6 +266,7 @@ class Source:
         progress: Progress = silent,
         *,
         offline: bool = False,
+        tell: Tell = nobody,
     ) -> "Content":
         """The bytes of the versions: listed, fetched, copied, read.
 
@@ -269,6 +274,7 @@ class Source:
             incoming: where objects arrive; None for an act that holds no lock on a model's folder.
             progress: is called with the bytes fetched and pushed.
             offline: ask no remote.
+            tell: is told which remote is waited for.
 
         Raises:
             Refused: DVC's configuration cannot be read, or its local part is in Git.
@@ -280,7 +286,7 @@ class Source:
         return Content(
             self.blobs,
             self._look_into_cache if offline else self._cache,
-            Remote(self.project, self.dvc_remote, self._within),
+            Remote(self.project, self.dvc_remote, self._within, tell),
             incoming or self.project / ".dvc" / "tmp" / "tagship",
             progress,
             offline,
@@ -292,6 +298,11 @@ class Source:
         top = self.repository.top
         inside = self.project.is_relative_to(top)  # ``dvc init --subdir``
         return PurePosixPath(self.project.relative_to(top).as_posix() if inside else "")
+
+    def full_name(self, model: str) -> str:
+        """The name of a model that dvc.yaml of the DVC repository declares, as GTO has it."""
+        folder = self._within.as_posix()
+        return model if folder == "." else f"{folder}:{model}"
 
     @cached_property
     def _look_into_cache(self) -> "Cache":

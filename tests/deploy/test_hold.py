@@ -1,0 +1,267 @@
+"""A rollback lasts, and a hold holds: by every way to deploy, with the exit codes and the words."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from tagship import Held, Refused, SelfTestFailed
+from tagship.deploy import plan
+from tagship.host import history
+from tagship.text import clock, words
+from tests.workbench import Workbench
+
+
+def _assign(bench: Workbench, version: str, number: int) -> None:
+    """Assign a version to the stage prod, as GTO does."""
+    commit = bench.git("rev-parse", f"churn@v{version}^{{commit}}").strip()
+    bench.git("tag", "-a", "-m", "assign", f"churn#prod#{number}", commit)
+
+
+def _ago(bench: Workbench) -> str:
+    """When the last event happened, as it is shown."""
+    return words.moment(bench.manager.get_deployment_history()[-1].at)
+
+
+@pytest.mark.parametrize("name", ["churn", "churn@latest", "churn@1", "churn#prod"])
+def test_a_deploy_by_a_rule_never_undoes_a_rollback(shipped: Workbench, name: str) -> None:
+    _assign(shipped, "1.0.0", 1)
+    _assign(shipped, "1.1.0", 2)
+    event = shipped.manager.rollback_to_version(reason="recall fell").event
+    assert event is not None
+    result = shipped.cli("deploy", name, "--yes")
+    assert (result.code, shipped.live()) == (0, "model 1\n")
+    assert result.out.splitlines() == [
+        "churn 1.0.0 is live and intact: nothing to do, as far as this clone knows (to update it:"
+        " git fetch --tags)",
+        f"1.1.0 is passed over (rolled back to 1.0.0 by {event.actor}, {words.moment(event.at)}"
+        " UTC: recall fell); to deploy it: tagship deploy churn@1.1.0",
+    ]
+    shown = json.loads(shipped.cli("deploy", name, "--yes", "--json").out)
+    assert (shown["passed_over"]["version"], shown["passed_over"]["by"]["reason"]) == (
+        "1.1.0", "recall fell",
+    )  # fmt: skip
+    assert shipped.cli("deploy", name, "--dry-run").out == result.out
+    assert shipped.cli("status").code == 0
+
+
+def test_what_is_released_after_a_rollback_goes_live(shipped: Workbench) -> None:
+    shipped.manager.rollback_to_version()
+    shipped.release("model 3\n")
+    assert shipped.manager.deploy().place.version == "1.2.0"
+    assert shipped.manager.deploy().passed_over is None
+
+
+def test_what_is_released_before_it_does_not_sneak_in(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+    shipped.manager.deploy()
+    shipped.manager.rollback_to_version("1.0.0")
+    event = shipped.manager.get_deployment_history()[-1]
+    tags = shipped.git("rev-parse", "churn@v1.1.0", "churn@v1.2.0").split()
+    assert event.passed_over == tuple(sorted(tags))
+    assert shipped.manager.deploy().event is None
+
+
+def test_a_new_assignment_of_the_same_version_is_a_new_wish(shipped: Workbench) -> None:
+    _assign(shipped, "1.1.0", 1)
+    shipped.manager.rollback_to_version()
+    assert shipped.manager.deploy("#prod").event is None
+    _assign(shipped, "1.1.0", 2)
+    assert shipped.manager.deploy("#prod").place.version == "1.1.0"
+    assert shipped.manager.get_deployment_history()[-1].rule == "#prod"
+
+
+@pytest.mark.parametrize("arguments", [["churn@1.1.0"], ["churn@v1.1.0"], ["churn", "--retry"]])
+def test_an_exact_version_and_retry_unblock(shipped: Workbench, arguments: list[str]) -> None:
+    shipped.manager.rollback_to_version()
+    assert shipped.cli("deploy", *arguments, "--yes").code == 0
+    assert shipped.live() == "model 2\n"
+    assert shipped.cli("status").out == "churn: in order, live 1.1.0, latest 1.1.0\n"
+    assert shipped.manager.plan().passed_over is None
+
+
+def test_a_rollback_lasts_where_git_cannot_be_asked(
+    shipped: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = shipped.repo / ".git"
+    path.rename(shipped.repo / "away")
+    path.write_text("gitdir: nowhere\n")
+    event = shipped.manager.rollback_to_version().event
+    assert event is not None
+    assert (event.status, event.passed_over) == ("succeeded", None)
+    path.unlink()
+    (shipped.repo / "away").rename(path)
+    assert shipped.manager.deploy().event is None
+    shipped.release("model 3\n")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2099-01-01T00:00Z")  # dates decide here
+    shipped.git("tag", "-f", "-a", "-m", "again", "churn@v1.2.0", "churn@v1.2.0^{}")
+    assert shipped.manager.deploy().place.version == "1.2.0"
+
+
+def test_a_version_that_fails_its_self_test_is_not_tried_again_by_itself(
+    shipped: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tagship.loaders import selftest
+
+    shipped.release("model 3\n")
+    tries = []
+
+    def fail(*_: object) -> None:
+        tries.append(1)
+        raise SelfTestFailed("wrong answer", "")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(selftest, "run", fail)
+        with pytest.raises(SelfTestFailed):
+            shipped.manager.deploy()
+        outcome = shipped.manager.deploy()
+    assert (len(tries), outcome.event, outcome.place.version) == (1, None, "1.1.0")
+    assert outcome.passed_over is not None
+    failed = f"the deploy of 1.2.0 failed, {_ago(shipped)} UTC: wrong answer"
+    assert outcome.passed_over.in_words == failed
+    result = shipped.cli("status")
+    assert (result.code, result.out.splitlines()) == (
+        4,
+        [
+            "churn: failed, live 1.1.0, latest 1.2.0",
+            f"  1.2.0 is passed over: {failed}",
+            "    fix: tagship release churn, once it is better; or tagship deploy churn@1.2.0",
+            f"  1.2.0 failed, {_ago(shipped)} UTC: wrong answer",
+            "    fix: tagship release churn, once it is better; or tagship deploy churn@1.2.0",
+        ],
+    )
+    assert shipped.manager.deploy("1.2.0").place.version == "1.2.0"
+    assert shipped.cli("status").code == 0
+
+
+def test_a_confirmed_plan_is_carried_out_or_refused(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+    plan = shipped.manager.plan()
+    shipped.release("model 4\n")
+    with pytest.raises(Refused, match=r"1\.3\.0 would be deployed by now, and not 1\.2\.0"):
+        shipped.manager.deploy(plan=plan)
+    assert shipped.live() == "model 2\n"
+    event = shipped.manager.deploy(plan=shipped.manager.plan()).event
+    assert event is not None
+    assert (event.version, event.rule) == ("1.3.0", "latest")
+
+
+# --- holds
+
+
+def test_in_a_hold_no_rule_changes_anything(shipped: Workbench) -> None:
+    held = shipped.cli("hold", "churn", "--until", "2099-12-01", "--reason", "the audit")
+    assert (held.code, held.out) == (
+        0, "churn is held until 2099-12-01 00:00:00 UTC; to end it: tagship resume churn\n",
+    )  # fmt: skip
+    shipped.release("model 3\n")
+    actor = shipped.manager.get_deployment_history()[-1].actor
+    error = f"churn is held by {actor} until 2099-12-01 00:00:00 UTC: the audit"
+    for name in ("churn", "churn@latest", "churn@1", "churn --dry-run", "churn --retry"):
+        shipped.refuses(f"deploy {name} --yes", error, "tagship resume churn", code=3)
+    with pytest.raises(Held):
+        shipped.manager.deploy()
+    result = shipped.cli("status")
+    assert (result.code, result.out) == (
+        3,
+        "churn: held, live 1.1.0, latest 1.2.0\n"
+        f"  {error.removeprefix('churn is ')}\n"
+        "    fix: tagship resume churn\n",
+    )
+    (shown,) = json.loads(shipped.cli("status", "--json").out)
+    assert (shown["state"], shown["why"], shown["desired"]) == ("drifted", "held", "1.2.0")
+    assert shipped.cli("resume", "churn").out == "churn is not held any more\n"
+    assert shipped.manager.deploy().place.version == "1.2.0"
+
+
+def test_a_rollback_and_an_exact_version_work_in_a_hold_which_stays(shipped: Workbench) -> None:
+    shipped.manager.hold()
+    assert shipped.manager.rollback_to_version().place.version == "1.0.0"
+    assert shipped.manager.deploy("1.1.0").place.version == "1.1.0"
+    assert shipped.manager.status().why.value == ("held", 3)
+
+
+def test_a_rollback_may_hold(shipped: Workbench) -> None:
+    result = shipped.cli("rollback", "churn", "--yes", "--hold", "--until", "2099-12-01")
+    assert result.out.splitlines()[-1] != ""
+    shipped.release("model 3\n")
+    with pytest.raises(Held):
+        shipped.manager.deploy()
+    shipped.manager.resume()
+    assert shipped.manager.deploy().place.version == "1.2.0"
+
+
+def test_until_needs_a_hold(shipped: Workbench) -> None:
+    result = shipped.cli("rollback", "churn", "--yes", "--until", "2099-12-01")
+    assert (result.code, shipped.live()) == (2, "model 2\n")
+    assert "--until goes with --hold" in result.err
+
+
+def test_a_deploy_of_another_version_than_the_desired_one_holds(shipped: Workbench) -> None:
+    outcome = shipped.cli("deploy", "churn@1.0.0", "--yes")
+    event = shipped.manager.get_deployment_history()[-1]
+    assert event.until is not None
+    assert (
+        f"nothing else goes live by itself until {words.moment(event.until)} UTC; to end that:"
+        " tagship resume churn"
+    ) in outcome.out
+    week = clock.moment(event.until) - history.moment_of(event)
+    assert abs(week - plan.HOLD) < timedelta(minutes=5)
+    with pytest.raises(Held):
+        shipped.manager.deploy()
+    shipped.manager.deploy("1.1.0")  # what is desired ends it
+    assert shipped.manager.status().why.value == ("in_order", 0)
+
+
+def test_to_deploy_again_what_is_live_changes_nothing_in_a_hold(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+    shipped.manager.deploy("1.1.0", force=True)
+    assert shipped.manager.status().why.value == ("behind", 3)
+    until = shipped.manager.deploy("1.0.0").event
+    assert until is not None
+    again = shipped.manager.deploy("1.0.0", force=True).event
+    assert again is not None
+    assert (again.until, again.until is not None) == (until.until, True)
+
+
+def test_a_hold_needs_a_model_that_is_deployed_and_an_end_to_come(bench: Workbench) -> None:
+    bench.refuses("hold churn", "churn was never deployed here", "tagship deploy churn")
+    bench.ship()
+    bench.refuses("resume churn", "churn is not held", "tagship status churn")
+    bench.refuses(
+        "hold churn --until 2020-01-01", "2020-01-01 00:00:00 UTC is not in the future",
+        "--until 2099-12-31, such as",
+    )  # fmt: skip
+
+
+# --- a plan that was shown and confirmed
+
+
+def test_a_plan_that_is_live_says_what_it_passes_over_without_yes_too(shipped: Workbench) -> None:
+    shipped.manager.rollback_to_version()
+    asked, told = shipped.cli("deploy", "churn"), shipped.cli("deploy", "churn", "--yes")
+    assert asked == told
+    assert "1.1.0 is passed over" in asked.out
+
+
+def test_what_was_confirmed_keeps_its_rule(shipped: Workbench) -> None:
+    _assign(shipped, "1.0.0", 1)
+    manager = shipped.manager
+    event = manager.deploy("#prod", plan=manager.plan("#prod")).event
+    assert event is not None
+    assert (event.version, event.rule, event.until) == ("1.0.0", "#prod", None)
+    assert manager.status().why.value == ("in_order", 0)
+
+
+def test_what_was_rolled_back_or_held_since_it_was_shown_stays(shipped: Workbench) -> None:
+    manager = shipped.manager
+    shipped.release("model 3\n")
+    shown = manager.plan()
+    manager.rollback_to_version()
+    before = shipped.state()
+    with pytest.raises(Refused, match=r"^1\.0\.0 would be deployed by now, and not 1\.2\.0"):
+        manager.deploy(plan=shown)
+    assert shipped.changes(before) == set()
+    manager.hold()
+    with pytest.raises(Held):
+        manager.deploy(plan=shown)

@@ -1,0 +1,168 @@
+"""What a model's history says of rollbacks, failures and holds: derived from the events alone.
+
+A rollback lists the tag objects that it passed over, and with them those that were blocked before;
+so the last list is the whole of it. Only the events that decide are parsed.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tagship.host import actions, history
+from tagship.host.history import Event
+from tagship.host.journal import Past
+
+_HOLDS = (b'"action": "hold"', b'"action": "resume"', b'"until": "')
+_BACK = (b'"action": "rollback"', b'"action": "reject"')
+_BLOCKS = (b'"passed_over": [', *_BACK)
+_SWITCHES = (b'"action": "deploy"', b'"action": "undeploy"', *_BACK)
+_RULES = (b'"rule": "',)
+_WENT_LIVE = re.compile(rb'"action": "(?:deploy|rollback)",\s+"status": "succeeded"')
+_OBJECT = re.compile(rb'"tag_object": "([0-9a-f]+)"')
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Nothing goes live by itself.
+
+    Attributes:
+        event: the hold, or the rollback or deploy that began it.
+        until: when it should have ended; it does not end by itself.
+        asked: a person asked for it; else it follows from a deploy of another version than the
+            desired one.
+    """
+
+    event: Event
+    until: datetime
+    asked: bool
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The tag objects that do not go live by themselves, since a rollback or a failure.
+
+    Attributes:
+        event: the last event that blocked one.
+        objects: their ids; None where the event does not list them, as Git could not be asked or
+            an older tagship wrote it: then all that were made until then.
+        deployed: the ids of the tag objects that went live by this event or since: they are not
+            blocked any more.
+        past: the history, to look up why one is blocked.
+    """
+
+    event: Event
+    objects: frozenset[str] | None
+    deployed: frozenset[str] = frozenset()
+    past: Past | None = None
+
+    def cover(self, tag_object: str, made: datetime) -> bool:
+        """Whether a tag object is blocked; ``made``: its date."""
+        if tag_object in self.deployed:
+            return False
+        if self.objects is None:
+            return made <= history.moment_of(self.event)
+        return tag_object in self.objects
+
+    def cause(self, tag_object: str) -> Event:
+        """The event that blocked a tag object: the last one lists it too, if an older one did."""
+        cause = self.event
+        if self.past is None:
+            return cause
+        for _, event in self.past.last(*_BLOCKS, b'"tag_object": "%b"' % tag_object.encode()):
+            if event.tag_object == tag_object and event.switched:
+                break
+            if event.passed_over is not None and tag_object in event.passed_over:
+                cause = event
+        return cause
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What people, and checks that failed, decided about a model on this host.
+
+    Attributes:
+        hold: the current one.
+        blocks: what may not go live by itself.
+        switch: the event that made the live version live; None where nothing is live.
+        failed: the deploy that failed its self-test, or the rejection after the switch, if nothing
+            went live since but what was live before.
+        rule: the one by which a version was last selected, such as ``#prod``.
+    """
+
+    hold: Hold | None = None
+    blocks: Blocks | None = None
+    switch: Event | None = None
+    failed: Event | None = None
+    rule: str | None = None
+
+    @property
+    def gone_back(self) -> Event | None:
+        """The rollback that made the live version live; None after a deploy."""
+        switch = self.switch
+        return switch if switch is not None and switch.action == actions.ROLLBACK else None
+
+
+def read(past: Past) -> Decisions:
+    """The decisions in a history.
+
+    Raises:
+        Corrupt: an event that decides cannot be read.
+    """
+    switch, failed = _last_switch(past)
+    rule = next((event.rule for _, event in past.last(*_RULES)), None)
+    return Decisions(_hold(past), blocks(past), switch, failed, rule)
+
+
+def blocks(past: Past) -> Blocks | None:
+    """What may not go live by itself; None if nothing ever was rolled back or failed."""
+    for index, event in past.last(*_BLOCKS):
+        decides = event.passed_over is not None or (
+            event.action in (actions.ROLLBACK, actions.REJECT) and event.status == history.SUCCEEDED
+        )
+        if decides:
+            objects = None if event.passed_over is None else frozenset(event.passed_over)
+            return Blocks(event, objects, _deployed(past.texts[index:]), past)
+    return None
+
+
+def _deployed(texts: Sequence[bytes]) -> frozenset[str]:
+    """The ids of the tag objects that went live in these events; none of them is parsed."""
+    objects = (_OBJECT.search(text) for text in texts if _WENT_LIVE.search(text))
+    return frozenset(match[1].decode() for match in objects if match)
+
+
+def _last_switch(past: Past) -> tuple[Event | None, Event | None]:
+    """The event that made the live version live, and the failure since the last success.
+
+    A failed check after the switch leaves a rejection, and then the rollback that follows from it.
+    """
+    failed: Event | None = None
+    events = (event for _, event in past.last(*_SWITCHES))
+    for event in events:
+        if event.action == actions.REJECT or event.undeployed:
+            return None, event if event.action == actions.REJECT else None
+        if event.switched:
+            before = next(events, None) if event.action == actions.ROLLBACK else None
+            if before and before.action == actions.REJECT and before.place == event.previous:
+                failed = failed or before
+            return event, failed
+        if event.passed_over is not None:
+            failed = failed or event
+    return None, failed
+
+
+def _hold(past: Past) -> Hold | None:
+    """The hold that a person asked for, or else that of the last switch."""
+    switch = next((e for _, e in past.last(*_SWITCHES) if e.switched or e.undeployed), None)
+    implied = switch if switch is not None and switch.action == actions.DEPLOY else None
+    for _, event in past.last(*_HOLDS):
+        if event.action == actions.RESUME:
+            if implied is not None and implied.seq < event.seq:
+                implied = None
+            break
+        if event.status == history.SUCCEEDED and event.until and event.action != actions.DEPLOY:
+            return Hold(event, history.end_of(event), asked=True)
+    if implied is None or implied.until is None:
+        return None
+    return Hold(implied, history.end_of(implied), asked=False)

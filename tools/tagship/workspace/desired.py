@@ -1,0 +1,237 @@
+"""Which version should be live: the rule, without what is withdrawn, deprecated or blocked.
+
+Pure: ``deploy`` without an exact version and ``status`` decide by it, from the tags and the history
+alone. Three rules hold: it never goes back by itself to what was rolled back, it changes nothing
+during a hold, and after a rollback only a tag object or an assignment of a stage that came after it
+changes what is live.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from semver import Version
+
+from tagship.errors import Held, InvalidName, Refused
+from tagship.host import actions, history
+from tagship.host.decisions import Blocks, Decisions, Hold
+from tagship.host.history import Event
+from tagship.registry import refs
+from tagship.registry.catalog import Catalog, Release
+from tagship.registry.refs import Action, Ref, TagName, Wanted
+from tagship.text import clock, words
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """A version that the rule selects, and the rollback or the failure that blocks it."""
+
+    version: str
+    tag: str
+    by: Event
+
+    @property
+    def in_words(self) -> str:
+        """What happened to it: who rolled back, when and why; or which check failed."""
+        by, at = self.by, f"{words.moment(self.by.at)} UTC"
+        if by.status == history.FAILED:
+            return f"the deploy of {by.version} failed, {at}: {by.error}"
+        if by.action == actions.REJECT:
+            return f"{by.version} failed its check once it was live, {at}: {by.reason}"
+        back = f"rolled back to {by.version} by {by.actor}, {at}"
+        return f"{back}: {by.reason}" if by.reason else back
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What should be live.
+
+    Attributes:
+        release: None where nothing that the rule selects may go live by itself.
+        passed_over: the version that the rule would select if nothing was blocked.
+        hold: while there is one, nothing changes by itself.
+    """
+
+    release: Release | None
+    passed_over: PassedOver | None = None
+    hold: Hold | None = None
+
+
+def desired(known: Catalog, rule: Wanted, decisions: Decisions, *, retry: bool = False) -> Desired:
+    """What should be live on a host.
+
+    Args:
+        known: the versions of the model.
+        rule: ``latest``, ``1.2``, a stage, or an exact version, which nothing blocks or holds.
+        decisions: from the history of the model on this host.
+        retry: what is blocked counts too.
+    """
+    if rule.exact is not None:
+        return Desired(known.get(str(rule.exact)))
+    blocks = None if retry else decisions.blocks
+    wish, allowed = _select(known, rule, None), _select(known, rule, blocks)
+    best = allowed if retry else _steady(known, rule, decisions, allowed)
+    passed_over = None
+    if blocks is not None and wish is not None and wish not in (allowed, best):
+        passed_over = PassedOver(
+            str(wish.version), str(wish.tag.name), blocks.cause(_blocked_by(known, rule, wish))
+        )
+    return Desired(best, passed_over, decisions.hold)
+
+
+def _blocked_by(known: Catalog, rule: Wanted, wish: Release) -> str:
+    """The id of the tag object that is blocked: of the stage's assignment, or of the version."""
+    assignment = known.assignments.get(rule.stage) if rule.stage is not None else None
+    return wish.tag.object_id if assignment is None else assignment.object_id
+
+
+def _select(known: Catalog, rule: Wanted, blocks: Blocks | None) -> Release | None:
+    """What a rule selects of the available versions, without what is blocked."""
+    if rule.stage is not None:
+        return _assigned(known, rule.stage, blocks)
+    releases = {r.version: r for r in known.offered if not _is_blocked(r, blocks)}
+    version = rule.select(releases)
+    return releases[version] if version is not None else None
+
+
+def _is_blocked(release: Release, blocks: Blocks | None) -> bool:
+    tag = release.tag
+    if blocks is None or not blocks.cover(tag.object_id, tag.at):
+        return False
+    return blocks.objects is not None or _is_above(release.version, blocks.event)
+
+
+def _is_above(version: Version, event: Event) -> bool:
+    """Whether a rollback passes over a version, or a rejection is of it or a lower one."""
+    if event.version is None:
+        return True
+    base = refs.precedence(Version.parse(event.version))
+    passes = refs.precedence(version) > base
+    return passes or (event.action == actions.REJECT and str(version) == event.version)
+
+
+def _assigned(known: Catalog, stage: str, blocks: Blocks | None) -> Release | None:
+    """The version that holds a stage, where its assignment is not blocked.
+
+    The assignment counts again once its version went live by its exact number.
+    """
+    assignment, holder = known.assignments.get(stage), known.holder(stage)
+    if assignment is None or holder is None or not holder.active:
+        return None
+    if blocks is None or holder.tag.object_id in blocks.deployed:
+        return holder
+    return None if blocks.cover(assignment.object_id, assignment.at) else holder
+
+
+def _steady(
+    known: Catalog, rule: Wanted, decisions: Decisions, allowed: Release | None
+) -> Release | None:
+    """The version of a rule, or what was gone back to, if the rule has nothing newer.
+
+    Nor is a version left for a lower one where its tag is not in this clone: tags may be missing.
+    """
+    switch = decisions.switch
+    if switch is None or switch.version is None:
+        return allowed
+    live = known.get(switch.version)
+    if rule.stage is not None:
+        is_kept = decisions.gone_back is not None and live is not None and live.active
+        return live if allowed is None and is_kept else allowed
+    base = Version.parse(switch.version)
+    is_lower = allowed is None or refs.precedence(allowed.version) < refs.precedence(base)
+    if not is_lower or not rule.fits(base):
+        return allowed
+    if live is None:
+        return None
+    return live if decisions.gone_back is not None and live.active else allowed
+
+
+def choose(ref: Ref, wish: Desired) -> Release:
+    """The version that should be live, for an act that nobody named a version for.
+
+    Raises:
+        Held: the model is held.
+        Refused: all that the rule selects is blocked, or the live version's tag is not here.
+    """
+    check_not_held(ref.model, wish.hold)
+    if wish.release is not None:
+        return wish.release
+    if wish.passed_over is None:
+        raise Refused(
+            f"the tag of the live version of {ref.model} is not in this clone, and what is here is"
+            " lower",
+            f"git fetch --tags; or name the version: tagship deploy {ref.model}@VERSION",
+        )
+    version = wish.passed_over.version
+    raise Refused(
+        f"{ref} is blocked: {wish.passed_over.in_words}", f"tagship deploy {ref.model}@{version}"
+    )
+
+
+def check_not_held(model: str, hold: Hold | None) -> None:
+    """Refuse to change anything by itself during a hold.
+
+    Raises:
+        Held: there is one.
+    """
+    if hold is not None:
+        what = f"{model} is {in_words(hold)}"
+        raise Held(what, f"tagship resume {model}", is_over=hold.until < clock.now())
+
+
+def in_words(hold: Hold) -> str:
+    """Who holds a model, until when, and why."""
+    reason = f": {hold.event.reason}" if hold.event.reason else ""
+    over = " (that is over; a hold does not end by itself)" if hold.until < clock.now() else ""
+    end = words.moment(clock.stamp(hold.until))
+    return f"held by {hold.event.actor} until {end} UTC{over}{reason}"
+
+
+def holds(known: Catalog, release: Release, decisions: Decisions) -> bool:
+    """Whether a deploy of an exact version holds: it is not what is desired once it is live."""
+    rule = rule_of(known.model, decisions)
+    blocks = decisions.blocks
+    if blocks is not None:
+        deployed = blocks.deployed | {release.tag.object_id}
+        blocks = replace(blocks, deployed=deployed)
+    after = replace(decisions, blocks=blocks, switch=None)
+    return desired(known, rule, after).release != release
+
+
+def rule_of(model: str, decisions: Decisions) -> Wanted:
+    """The rule that was followed last; ``latest`` where none was."""
+    try:
+        return Wanted.parse(decisions.rule or "latest", model)
+    except InvalidName:  # the history was edited
+        return Wanted()
+
+
+def blocked(
+    tags: Mapping[TagName, str], blocks: Blocks | None, floor: str | None, ids: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """The ids of all tag objects that do not go live by themselves after an event.
+
+    Args:
+        tags: the id of every tag of the model that is known here.
+        blocks: what was blocked before, and still is.
+        floor: what is above this version is blocked, and each assignment of a stage.
+        ids: are blocked too.
+    """
+    result = set(ids)
+    floors = [] if floor is None else [floor]
+    if blocks is not None and blocks.objects is None:
+        floors.append(blocks.event.version or "0.0.0")
+    elif blocks is not None:
+        result |= (blocks.objects or frozenset()) - blocks.deployed
+    if floors:
+        lowest = min(refs.precedence(Version.parse(version)) for version in floors)
+        result |= {
+            tag_object
+            for name, tag_object in tags.items()
+            if name.action is Action.ASSIGN
+            or (name.action is Action.REGISTER and refs.precedence(_version(name)) > lowest)
+        }
+    return tuple(sorted(result))
+
+
+def _version(name: TagName) -> Version:
+    return name.version or Version(0)
