@@ -553,7 +553,12 @@ def two_sections_of_settings(bench: Workbench) -> None:
     write(bench, "params.yaml", "tagship: {keep: 3}\ndeploy: {keep: 4}\n")
 
 
-@trial("inspect.status._desired_findings", command=STATUS, base="shipped")
+@trial(
+    "inspect.status._desired_findings",
+    command=STATUS,
+    base="shipped",
+    then="tagship deploy churn",
+)
 @trial("workspace.desired.check_not_held", command="deploy churn --yes", base="shipped")
 def a_model_on_hold(bench: Workbench) -> None:
     bench.release("model 3\n")
