@@ -279,7 +279,7 @@ BROKEN = [
         "dvc.yaml",
         "artifacts:\n  churn:\n    path: x\n    labels: 3\n",
         "artifacts: churn in dvc.yaml: labels is not a list",
-        "",
+        "write labels: [LABEL] in dvc.yaml, and commit",
     ),
     ("dvc.lock", "a: [", "dvc.lock is not valid YAML, line 1", ""),
     ("dvc.lock", "stages: 3\n", "dvc.lock is not of DVC's form",

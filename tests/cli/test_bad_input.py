@@ -213,7 +213,7 @@ def test_outside_a_git_repository_a_command_is_refused(bench: Workbench, command
     bench.refuses(
         command.format(model=MODEL),
         f"not a Git repository: {bench.repo}",
-        "git init && dvc init",
+        'git init && git add --all && git commit -m "..."',
     )
 
 

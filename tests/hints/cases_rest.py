@@ -60,7 +60,7 @@ readers = contextlib.ExitStack()
 
 
 @trial(
-    "deploy.undeploy._check_unused",
+    "deploy.undeploy._check_unused/2",
     command="undeploy churn --yes",
     base="shipped",
     does="ps -fp ...",

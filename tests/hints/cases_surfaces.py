@@ -246,6 +246,7 @@ def a_model_that_answers_otherwise(bench: Workbench) -> None:
 @trial(
     "loaders.selftest._run_to_end",
     command=DEPLOY,
+    again="deploy churn@1.0.0 --yes",
     does="smoke_timeout",
     by=edit("params.yaml", "0.001", "60"),
 )

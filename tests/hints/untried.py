@@ -63,7 +63,7 @@ UNTRIED: dict[str, str] = {
     "report.plots._data": "pointers.find_out says before that nobody tracks the file",
     "deploy.hold.end_of": _NEW,
     "deploy.plan.choose": _NEW,
-    "deploy.undeploy._check_unused/2": _NEW,
+    "deploy.undeploy._check_unused": _NEW,
     "disk.access._as_owner": _NEW,
     "disk.access._give_back": _NEW,
     "disk.access._chown": _NEW,

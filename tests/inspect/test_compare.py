@@ -167,10 +167,22 @@ def test_where_the_live_version_is_the_latest_the_one_before_it_is_held_against_
     assert comparison.after.live
 
 
-def test_a_first_version_has_only_itself_to_be_held_against(bench: Workbench) -> None:
+def test_a_first_version_has_nothing_to_be_compared_with(bench: Workbench) -> None:
     bench.ship()
+    bench.refuses(
+        "compare churn",
+        "churn has no version before 1.0.0 to compare it with",
+        "after the next one: tagship release churn",
+    )
+
+
+def test_the_only_version_deployed_is_compared_with_the_one_released_before(
+    bench: Workbench,
+) -> None:
+    bench.release()
+    bench.ship("model 2\n")
     comparison = bench.manager.compare()
-    assert (comparison.before.version, comparison.after.version) == ("1.0.0", "1.0.0")
+    assert (comparison.before.version, comparison.after.version) == ("1.0.0", "1.1.0")
 
 
 def test_what_the_settings_say_of_a_metric_decides(two: Workbench) -> None:

@@ -331,7 +331,7 @@ def test_what_cannot_be_drawn_is_told_in_words(
         ("1.0.0: out/b.csv has no column z (fix plots: in dvc.yaml)",),
         ("there is no template /etc/passwd (dvc plots templates)",),
         ("1.0.0: out/c.json is not valid JSON (write it again: dvc repro)",),
-        ("1.0.0: out/d.npy is not CSV, TSV, JSON or YAML",),
+        ("1.0.0: out/d.npy is not CSV, TSV, JSON or YAML (see dvc plots)",),
         ("1.0.0: out/e.csv has more than 1 MB (write less of it)",),
         ("1.0.0: out/f.csv has no rows (see dvc plots show)",),
         (

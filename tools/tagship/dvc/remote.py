@@ -258,10 +258,10 @@ class _Transport:
         if self._routes.is_versioned(pointer):
             version = f"{pointer.place}, version {pointer.version}"
             return Unavailable(f"{what} ({version})", "push it again and commit: dvc push")
-        self._check_folder(pointer)
         if not pointer.push:
             what += f" ({pointer.place} has push: false)"
             return Unavailable(what, "deploy it on the machine that made it")
+        self._check_folder(pointer)
         return Unavailable(what, "push it from a machine that has it: dvc push --all-tags")
 
     def _check_folder(self, pointer: Cached) -> None:
