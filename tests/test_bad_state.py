@@ -220,7 +220,7 @@ def test_a_tag_that_the_remote_refuses_is_taken_back(bench: Workbench, words: st
         "error: origin did not accept the tag churn@v1.0.0, so it was deleted here again: git:"
         " ! [remote rejected] churn@v1.0.0 -> churn@v1.0.0 (pre-receive hook declined)"
         + (f"; {words}" if words else "")
-        + "\nhint: git fetch --tags origin, then release again\n",
+        + "\nhint: ask who runs origin, which does not accept it, then release again\n",
     )
     assert bench.git("tag", "--list") == ""
     assert not bench.current.exists()

@@ -196,7 +196,7 @@ def test_a_version_without_metrics_says_so(bench: Workbench) -> None:
     (bench.repo / "dvc.yaml").write_text("artifacts: {churn: {path: models/churn/model.bin}}\n")
     bench.commit("No metrics")
     bench.ship()
-    out = bench.cli("compare", "churn").out
+    out = bench.cli("compare", "churn", "1.0", "1.0").out
     assert "neither version has metrics\n" in out
     assert "METRIC" not in out
 
@@ -344,10 +344,10 @@ def test_no_secret_and_no_odd_yaml_value_comes_out(bench: Workbench) -> None:
     bench.commit("See https://user:s3cret@db.example/x")
     bench.manager.release(force=True)  # DVC itself takes no date there
     bench.manager.deploy("1.0.0")
-    result = bench.cli("compare", "churn", "--json")
+    result = bench.cli("compare", "churn", "1.0", "1.0", "--json")
     assert result.code == 0
     assert json.loads(result.out, parse_constant=pytest.fail)["params"] == []
     shown = bench.cli("show", "churn", "--json")
     params = json.loads(shown.out, parse_constant=pytest.fail)["params"]
     assert params == {"day": "2024-01-01", "rate": "nan", "db": "https://db.example/x"}
-    assert "s3cret" not in result.out + bench.cli("compare", "churn").out
+    assert "s3cret" not in result.out + bench.cli("compare", "churn", "1.0", "1.0").out
