@@ -144,7 +144,8 @@ def test_a_lightweight_tag_is_no_version(bench: Workbench) -> None:
         bench.refuses(
             command,
             "the tag churn@v1.0.0 is here, but not as an annotated tag",
-            "git fetch --tags --force; if it is not annotated there either: tagship release churn",
+            "git fetch --tags --force; if it is not annotated there either:"
+            " git tag -f -a -m \"...\" churn@v1.0.0 'churn@v1.0.0^{}'",
         )
     bench.refuses(
         "release churn",
@@ -387,7 +388,7 @@ def test_a_self_test_named_as_its_model_is_not_released(bench: Workbench, by_git
     bench.refuses(
         "release churn",
         "two files of churn would be named model.bin",
-        "give the artifact and its self-test names of their own",
+        "rename the file of the self-test, and its path in dvc.yaml",
     )
 
 
@@ -400,7 +401,7 @@ def test_a_model_named_metadata_json_is_not_released(bench: Workbench, by_git: b
     bench.refuses(
         "release churn",
         "a file of churn would be named metadata.json, which is tagship's own",
-        "give it another name",
+        "rename that file, and its path in dvc.yaml",
     )
 
 
