@@ -34,6 +34,7 @@ TOGETHER = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     budget.add_options(parser)
+    parser.addoption("--all-hints", action="store_true", help="try every hint, not a sample")
 
 
 def pytest_configure(config: pytest.Config) -> None:

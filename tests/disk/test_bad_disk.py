@@ -18,7 +18,7 @@ import tagship
 from tagship import TagshipError
 from tagship.disk import atomic
 from tagship.errors import explain
-from tests.workbench import Result, Workbench
+from tests.workbench import PATH, Result, Workbench
 
 HISTORY = "repo/models/churn/deployment_history.json"
 MARK = "repo/models/churn/.tagship/history.sha256"
@@ -158,13 +158,13 @@ def test_a_release_checks_the_bytes_that_it_pushes(bench: Workbench) -> None:
     bench.refuses(
         "release churn",
         f"the DVC cache has other bytes for md5:{digest(FIRST)}",
-        f"rm {cached} && dvc commit --force",
+        f"rm {cached} && dvc commit --force {PATH}",
     )
     cached.unlink()
     bench.refuses(
         "release churn",
-        f"the DVC cache lacks md5:{digest(FIRST)}, and so does the DVC remote",
-        "dvc push where the model was made; or here: dvc repro, or dvc commit",
+        f"the DVC cache lacks {PATH} (md5:{digest(FIRST)}), and so does the DVC remote",
+        f"dvc push where it was made; or here: dvc commit {PATH}, or dvc repro",
     )
     bench.dvc("commit", "--force", "--quiet")
     assert bench.release() == "1.0.0"

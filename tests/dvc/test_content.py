@@ -95,7 +95,7 @@ def test_a_part_of_a_tracked_folder_lists_only_that(
     assert content.total([part]) == 8 * len(paths)
     with pytest.raises(NotFound) as caught:
         content.listing(replace(folder, within="absent"))
-    assert caught.value.message == "absent is not in the tracked folder"
+    assert caught.value.message == "absent is not in bundle, which DVC tracks"
 
 
 def test_what_the_cache_lacks_is_fetched_once(bench: Workbench, tmp_path: Path) -> None:

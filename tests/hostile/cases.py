@@ -344,7 +344,7 @@ rows(
     [b"", b"{}", b"null", b"[7]", b"[[]]", b'["x"]', b"\xff\xfe", b"[" * 200_000,
      b'[{"relpath": "x"}]', b'[{"md5": "d41d8cd98f00b204e9800998ecf8427e"}]', b"\x80\x04K\x01."],
     lambda box, data: box.listed(data),
-    refused="cannot be read|is not in the tracked folder", reads=None,
+    refused="cannot be read|is an empty folder|which DVC tracks", reads=None,
 )  # fmt: skip
 rows(
     "a list with the digest",

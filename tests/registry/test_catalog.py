@@ -294,7 +294,7 @@ def test_what_is_asked_for_is_found_among_what_is_on_offer(
             "m@1.2.0",
             Refused,
             "m 1.2.0 was deregistered",
-            "release a new version: tagship release m",
+            "choose another version: tagship list m",
             id="deregistered",
         ),
         pytest.param(
@@ -302,7 +302,7 @@ def test_what_is_asked_for_is_found_among_what_is_on_offer(
             "m@3",
             Refused,
             "m 3.0.0 was deregistered",
-            "release a new version: tagship release m",
+            "choose another version: tagship list m",
             id="all that fit deregistered",
         ),
         pytest.param(
@@ -310,7 +310,7 @@ def test_what_is_asked_for_is_found_among_what_is_on_offer(
             "m",
             Refused,
             "m is deprecated",
-            "release a new version: tagship release m",
+            "if it counts again: git tag -d m@deprecated",
             id="deprecated",
         ),
         pytest.param(
@@ -318,7 +318,7 @@ def test_what_is_asked_for_is_found_among_what_is_on_offer(
             "m#dev",
             NotFound,
             "no version of m holds the stage dev",
-            "gto show m",
+            "tagship list m",
             id="unknown stage",
         ),
         pytest.param(
@@ -326,7 +326,7 @@ def test_what_is_asked_for_is_found_among_what_is_on_offer(
             "m#prod",
             NotFound,
             "no version of m holds the stage prod",
-            "gto show m",
+            "tagship list m",
             id="stage of a deprecated model",
         ),
         pytest.param(
@@ -334,7 +334,7 @@ def test_what_is_asked_for_is_found_among_what_is_on_offer(
             "m#prod",
             NotFound,
             "no version of m holds the stage prod",
-            "gto show m",
+            "tagship list m",
             id="stage of a deregistered version",
         ),
     ],

@@ -118,7 +118,7 @@ def test_a_pipeline_may_declare_no_model(text: bytes) -> None:
     assert artifacts.parse(text) == {}
 
 
-PATH_HINT = "give it the path of the model's file or folder"
+PATH_HINT = "add path: FILE to it in dvc.yaml, and commit"
 NO_PATH = "artifacts: m in dvc.yaml: {!r} is not a path in the repository"
 
 
@@ -132,27 +132,27 @@ NO_PATH = "artifacts: m in dvc.yaml: {!r} is not a path in the repository"
         (
             "{path: a, meta: {self_test: 1}}",
             "artifacts: m in dvc.yaml: self_test is not a path",
-            "give it the path of the self-test's file",
+            "write self_test: FILE in dvc.yaml, and commit",
         ),
         (
             "{path: a, labels: 1}",
             "artifacts: m in dvc.yaml: labels is not a list",
-            MEND,
+            "write labels: [LABEL] in dvc.yaml, and commit",
         ),
         (
             "{path: a, labels: tree}",
             "artifacts: m in dvc.yaml: labels is not a list",
-            MEND,
+            "write labels: [LABEL] in dvc.yaml, and commit",
         ),
         (
             "{path: '${a}/m'}",
             "'${a}/m' is a template",
-            "write the artifact's path out in dvc.yaml",
+            "write the path of m out in dvc.yaml",
         ),
         (
             "{path: a, meta: {self_test: '${a}'}}",
             "'${a}' is a template",
-            "write the artifact's path out in dvc.yaml",
+            "write the path of m out in dvc.yaml",
         ),
         ("{path: ''}", NO_PATH.format(""), MEND),
         ("{path: ../m}", NO_PATH.format("../m"), MEND),
@@ -191,7 +191,7 @@ def test_a_name_that_gto_could_not_read_hinders_no_other_model() -> None:
     [
         (["dl_model", "ml_model"], "did you mean dl_model?"),
         (["churn", "ads"], "there are: ads, churn"),
-        ([], "declare it under artifacts: in dvc.yaml, or: tagship init --model NAME --path PATH"),
+        ([], "declare it, and commit dvc.yaml: tagship init --model NAME --path PATH"),
     ],
     ids=["a near miss", "others", "none"],
 )
@@ -324,7 +324,7 @@ def test_the_project_is_the_nearest_dvc_repository_and_the_top_the_nearest_of_gi
     with pytest.raises(NotFound) as caught:
         host_settings.require_project(tmp_path / "repo")
     assert caught.value.message == f"not a DVC repository: {tmp_path / 'repo'}"
-    assert caught.value.hint == "git init && dvc init && tagship init"
+    assert caught.value.hint == "dvc init && tagship init"
 
 
 # --- aliases

@@ -27,8 +27,11 @@ def hint(error: OSError, otherwise: str, model: str = "MODEL") -> str:
 
 
 def make_room(model: str) -> str:
-    """A hint that says how to free bytes and inodes."""
-    return f"make room: tagship cleanup {model}, or dvc gc --all-tags; check with df -h and df -i"
+    """A hint that says how to free bytes and inodes.
+
+    Not ``dvc gc``: a cache or a remote may be shared, and it removes what others need.
+    """
+    return f"make room: tagship cleanup {model}; check with df -h and df -i"
 
 
 def check(folder: Path, needed: int, files: int, model: str) -> None:

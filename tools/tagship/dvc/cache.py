@@ -111,5 +111,5 @@ def usual(project: Path) -> Cache:
 
 def bad_object(pointer: Cached, path: Path) -> Corrupt:
     """The error for an object of the cache whose bytes are wrong."""
-    hint = f"rm {shlex.quote(str(path))} && dvc commit --force"
+    hint = f"rm {shlex.quote(str(path))} && dvc commit --force {shlex.quote(pointer.place)}"
     return Corrupt(f"the DVC cache has other bytes for {pointer}", hint)

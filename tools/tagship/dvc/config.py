@@ -60,9 +60,36 @@ def read(project: Path) -> DvcConfig:
         if isinstance(error, OSError):
             what = f"DVC: {error.strerror}: {error.filename}"
             raise Refused(what, hint_of(error)) from None
-        text = redact.text(" ".join(str(error).split()))[:300]
-        raise Refused(f"DVC: {text}", "fix .dvc/config") from None
+        raise unreadable(project, error) from None
     return DvcConfig(dict(config), host)
+
+
+def unreadable(project: Path, error: Exception) -> Refused:
+    """The error for a configuration that cannot be read; it names the file.
+
+    Raises:
+        Conflicted: the file has conflict markers.
+    """
+    _check_merged(project)
+    text = redact.text(" ".join(str(error).split()))[:300]
+    return Refused(f"DVC: {text}", f"fix {_broken(project)}")
+
+
+def _broken(project: Path) -> str:
+    """The file of DVC's configuration that cannot be read: the repository's own, or the host's."""
+    from dvc.config import Config
+    from dvc.dirs import global_config_dir, system_config_dir
+
+    names = [".dvc/config", ".dvc/config.local"]
+    of_host = [f"{folder()}/config" for folder in (global_config_dir, system_config_dir)]
+    for name in (*names, *of_host):
+        try:
+            Config.validate(Config.load_file(str(project / name)))
+        except FileNotFoundError:
+            continue
+        except Exception:  # noqa: BLE001 - as many kinds as in ``read``
+            return name
+    return names[0]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import posixpath
+import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -56,8 +57,7 @@ class Content:
             return (pointer,)
         files = tuple(_below(pointer, self._list(pointer)))
         if not files:
-            name = pointer.within or pointer.path
-            raise NotFound(f"{name} is not in the tracked folder", "release the model again")
+            raise _not_in(pointer)
         return files
 
     def files(self, pointers: Iterable[Pointer]) -> tuple[Pointer, ...]:
@@ -192,7 +192,11 @@ class Content:
         for pointer in self._all_objects(pointers):
             path = self.cache.path(pointer)
             if not path.is_file():
-                raise Unavailable(f"the DVC cache lacks {pointer}", "dvc commit, or dvc repro")
+                place = shlex.quote(pointer.place)
+                raise Unavailable(
+                    f"the DVC cache lacks {pointer.place} ({pointer})",
+                    f"dvc commit {place}; or, where the file is gone: dvc repro",
+                )
             if not pointer.matches(path, disk_files.digest(path).md5):
                 raise bad_object(pointer, path)
 
@@ -227,7 +231,7 @@ class Content:
             ]  # fmt: skip
         except (ValueError, TypeError, KeyError, RecursionError):
             raise Corrupt(
-                f"the list of files {folder} cannot be read", "release the model again"
+                f"the list of files {folder} cannot be read", _track_again(folder)
             ) from None
 
     def _write_blob(self, pointer: Blob, target: Path, advance: Advance | None) -> File:
@@ -278,6 +282,22 @@ class Content:
             ) from None
 
 
+def _not_in(folder: Cached) -> NotFound:
+    place = folder.place or folder.path
+    again = f"dvc add {shlex.quote(place)}, or dvc repro; then commit what DVC wrote"
+    if not folder.within:
+        return NotFound(f"{place} is an empty folder", f"put the model into it; then {again}")
+    return NotFound(
+        f"{folder.within} is not in {place}, which DVC tracks",
+        f"put it there, or fix its path in dvc.yaml; then {again}",
+    )
+
+
+def _track_again(folder: Cached) -> str:
+    place = shlex.quote(folder.place)
+    return f"track it again: dvc add {place}, or dvc repro; then commit, and release a new version"
+
+
 def _objects(pointers: Iterable[Pointer]) -> tuple[Cached, ...]:
     """What DVC keeps of these, each object once; a folder that lists its files is no object."""
     by_key = {
@@ -314,7 +334,7 @@ def _check_names(names: list[str], folder: Cached) -> None:
     if twice:
         raise Corrupt(
             f"the list of files {folder} has two things of the name {min(twice)!r}",
-            "release the model again",
+            _track_again(folder),
         )
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import shlex
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -136,9 +137,11 @@ class Remote:
             lacking = transport.lacking(ordered, cache)
             for pointer in lacking:
                 if not cache.holds(pointer):
+                    place = shlex.quote(pointer.place)
                     raise Unavailable(
-                        f"the DVC cache lacks {pointer}, and so does the DVC remote",
-                        "dvc push where the model was made; or here: dvc repro, or dvc commit",
+                        f"the DVC cache lacks {pointer.place} ({pointer}),"
+                        " and so does the DVC remote",
+                        f"dvc push where it was made; or here: dvc commit {place}, or dvc repro",
                     )
             total = sum(cache.path(pointer).stat().st_size for pointer in lacking)
             with progress("hashing", total) as advance:
@@ -258,7 +261,24 @@ class _Transport:
         if not pointer.push:
             what += f" ({pointer.place} has push: false)"
             return Unavailable(what, "deploy it on the machine that made it")
+        self._check_folder(pointer)
         return Unavailable(what, "push it from a machine that has it: dvc push --all-tags")
+
+    def _check_folder(self, pointer: Cached) -> None:
+        """Tell a remote that is a folder of another machine from one that lacks an object.
+
+        Raises:
+            Unavailable: the folder is not here.
+        """
+        from dvc_objects.fs import LocalFileSystem
+
+        remote = self._remote(pointer)
+        if isinstance(remote.fs, LocalFileSystem) and not Path(remote.path).is_dir():
+            name = redact.text(self._routes.of(pointer))
+            raise Unavailable(
+                f"the DVC remote {name} is a folder, which is not here: {remote.path}",
+                f"name one that is: dvc remote modify --local {shlex.quote(name)} url URL",
+            )
 
     def put(self, pointer: Cached, source: Path, advance: Advance) -> None:
         from dvc_objects.fs import LocalFileSystem
@@ -372,6 +392,7 @@ def _of_files(advance: Advance) -> Any:
 def _transport(remote: Remote) -> Iterator[_Transport]:
     """DVC's remotes for a transfer; their errors become ours."""
     from dvc.exceptions import DvcException
+    from dvc.fs import RemoteMissingDepsError
 
     try:
         with dvc_config.quiet():
@@ -381,6 +402,11 @@ def _transport(remote: Remote) -> Iterator[_Transport]:
         raise Unavailable(f"DVC: {redact.text(str(error))}", "dvc remote list") from None
     except TagshipError:
         raise
+    except RemoteMissingDepsError as error:
+        package = f"dvc-{error.protocol}"
+        extra = "tagship[s3]" if error.protocol == "s3" else package
+        what = f"the DVC remote is {error.protocol}://, which needs {package}"
+        raise Unavailable(what, f'pip install "{extra}"') from None
     except Exception as error:  # noqa: BLE001 - each cloud library has errors of its own
         if isinstance(error, OSError) and capacity.is_full(error):
             where = f" ({error.filename})" if error.filename else ""

@@ -92,6 +92,7 @@ def opened(project: Path) -> Iterator[Opened]:
         Locked: another DVC process holds the lock, or works on the paths that are looked at.
         Refused: DVC cannot load the repository.
     """
+    from dvc.config import ConfigError
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
     from dvc.repo import lock_repo
@@ -111,6 +112,8 @@ def opened(project: Path) -> Iterator[Opened]:
             "DVC's record of running processes cannot be read: .dvc/tmp/rwlock",
             f"if no dvc command is running: rm {shlex.quote(str(project / '.dvc/tmp/rwlock'))}",
         ) from None
+    except ConfigError as error:
+        raise dvc_config.unreadable(project, error) from None
     except (DvcException, SCMError, AttributeError, KeyError, RecursionError, TypeError,
             ValueError) as error:  # fmt: skip # those that are not its own, DVC does not catch
         raise unreadable(_in_one_line(error)) from error

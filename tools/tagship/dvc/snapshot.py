@@ -119,12 +119,12 @@ def _check_names(artifact: artifacts.Artifact) -> None:
     if len(set(names)) < len(names):
         raise Corrupt(
             f"two files of {artifact.model} would be named {names[0]}",
-            "give the artifact and its self-test names of their own",
+            "rename the file of the self-test, and its path in dvc.yaml",
         )
     for name in set(names).intersection(disk_files.OWN):
         raise Corrupt(
             f"a file of {artifact.model} would be named {name}, which is tagship's own",
-            "give it another name",
+            "rename that file, and its path in dvc.yaml",
         )
 
 

@@ -38,7 +38,7 @@ def commit(repository: Repository, name: str) -> Commit:
         if "unknown revision" not in error.message:
             raise
         if name == "HEAD":
-            hint = "git add --all && git commit"
+            hint = 'git add --all && git commit -m "..."'
             raise NotFound("the repository has no commit yet", hint) from None
         raise NotFound(f"there is no commit {name}", "git fetch --tags") from None
     try:

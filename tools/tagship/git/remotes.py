@@ -126,7 +126,8 @@ def push_target(repository: Repository, remote: str, branch: str) -> str:
         return branch
     raise Refused(
         f"the branch {branch} follows {upstream} of {redact.text(remote)}, which has another name",
-        f"push it first: git push {redact.text(remote)} HEAD:{branch} (or HEAD:{upstream})",
+        f"push it first: git push {redact.text(remote)} HEAD:{branch} (or HEAD:{upstream});"
+        " then release with --push alone",
     )
 
 

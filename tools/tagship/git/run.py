@@ -103,7 +103,7 @@ def find(start: Path) -> Repository:
         if "must be run in a work tree" not in error.stderr:
             if "not a git repository" not in error.stderr:
                 raise failure(error) from None  # "dubious ownership", which Git explains
-            hint = "git init && dvc init"
+            hint = _why_hidden(start, error.stderr) or "git init && dvc init"
             if git_dir is not None:  # a hook that checks files out here, with GIT_WORK_TREE
                 place = shlex.quote(str(Path(git_dir).absolute()))
                 hint = f"GIT_DIR is not used, so work in a clone: git clone {place} FOLDER"
@@ -117,6 +117,20 @@ def find(start: Path) -> Repository:
             "use a repository with sha1 objects, Git's default",
         )
     return Repository(Path(top), bare)
+
+
+def _why_hidden(start: Path, stderr: str) -> str:
+    """What lets Git see a repository that is there, in a folder above; empty where none is."""
+    here = start.resolve()
+    top = next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), None)
+    if top is None:
+        dvc = any((folder / ".dvc").is_dir() for folder in (here, *here.parents))
+        return 'git init && git add --all && git commit -m "..."' if dvc else ""
+    if "GIT_DISCOVERY_ACROSS_FILESYSTEM" in stderr:
+        return f"it is in {top}: export GIT_DISCOVERY_ACROSS_FILESYSTEM=1"
+    if os.environ.get("GIT_CEILING_DIRECTORIES"):
+        return f"it is in {top}: unset GIT_CEILING_DIRECTORIES"
+    return f"{top / '.git'} is damaged, or no repository: git -C {shlex.quote(str(top))} status"
 
 
 def _check_readable(start: Path) -> None:

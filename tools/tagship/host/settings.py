@@ -1,5 +1,6 @@
 """The settings of a host: those of params.yaml in the work tree."""
 
+import shlex
 from pathlib import Path
 
 from tagship.errors import Corrupt, NotFound
@@ -19,11 +20,21 @@ def require_project(start: Path) -> Path:
     """
     project = host_project.find_project(start)
     if project is None:
-        hint = "git init && dvc init && tagship init"
+        hint = _init(start)
         if host_project.is_sparse(start):
             hint = "git sparse-checkout add .dvc; or, where DVC is new: dvc init && tagship init"
         raise NotFound(f"not a DVC repository: {start}", hint)
     return project
+
+
+def _init(start: Path) -> str:
+    """The commands that begin with DVC: at the top of the Git repository that there may be."""
+    here = start.resolve()
+    top = host_project.find_top(here)
+    if not (top / ".git").exists():
+        return "git init && dvc init && tagship init"
+    place = "" if top == here else f"cd {shlex.quote(str(top))} && "
+    return f"{place}dvc init && tagship init"
 
 
 def read_root(project: Path) -> Path:

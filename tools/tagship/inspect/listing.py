@@ -66,6 +66,8 @@ def models(source: Source, host: Host, tell: Tell = nobody) -> list[ModelRow]:
         model: catalogs.get(model, Catalog(model)) for model in sorted(find.models(declared, host))
     }
     _tell_lacking(source, known.values(), tell)
+    for error in source.unreadable():
+        tell(f"{error.message}: {error.hint}")
     return [_model_row(host, declared.get(model), catalog) for model, catalog in known.items()]
 
 

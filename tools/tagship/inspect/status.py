@@ -20,6 +20,7 @@ from tagship.host.store import Store
 from tagship.inspect import find
 from tagship.inspect import verify as inspect_verify
 from tagship.inspect.verify import Verification
+from tagship.progress import Tell, nobody
 from tagship.registry import refs
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
@@ -127,10 +128,15 @@ def status(source: Source, host: Host, model: str) -> Status:
     return _with_git(source, host, [row])[0]
 
 
-def of_all(source: Source, host: Host) -> list[Status]:
-    """The status of every model that HEAD declares, or that is deployed here."""
+def of_all(source: Source, host: Host, tell: Tell = nobody) -> list[Status]:
+    """The status of every model that HEAD declares, or that is deployed here.
+
+    ``tell`` is told which dvc.yaml cannot be read.
+    """
     declared, catalogs = source.artifacts(), source.catalogs()
     known = [catalogs.get(model, Catalog(model)) for model in find.models(declared, host)]
+    for error in source.unreadable():
+        tell(f"{error.message}: {error.hint}")
     inspect_verify.foresee(source, host, known)
     entries = [declared.get(versions.model) for versions in known]
     rows = [
@@ -371,7 +377,8 @@ def _live_findings(
 def _back(source: Source, known: Catalog, live: Metadata) -> str:
     """The command that brings the tag of the live version back, or a version in its place."""
     if known.get(live.version) is None:
-        return clone.fetch_tags(source.repository) or f"tagship release {known.model}"
+        again = f"tagship release {known.model} && tagship deploy {known.model}"
+        return clone.fetch_tags(source.repository) or again
     if clone.has(source.repository, live.tag.object):
         return f"git tag -f {live.tag.name} {live.tag.object}"
     return f"tagship release {known.model} --force && tagship deploy {known.model}"

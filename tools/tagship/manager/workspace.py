@@ -108,7 +108,7 @@ class Workspace:
 
         source, host = self._view
         if models is None:
-            return status.of_all(source, host)
+            return status.of_all(source, host, self.tell)
         return [status.status(source, host, name) for name in models]
 
     def verify(self, ref: str | Ref | None = None) -> "list[Verification]":

@@ -193,4 +193,6 @@ def _fix(message: str, where: str, branch: tuple[str, str] | None) -> str:
         return f"git pull {where} {branch[1]}"
     if branch and f"-> {branch[1]} (" in message and "[remote rejected]" in message:
         return "use a branch that you may push: git switch -c NAME"
+    if "[remote rejected]" in message and "already exists" not in message:
+        return f"ask who runs {where}, which does not accept it"
     return f"git fetch --tags {where}"

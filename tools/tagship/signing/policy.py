@@ -56,7 +56,7 @@ class Policy:
         if tag.own_name != str(tag.name):
             raise Refused(
                 f"the tag {tag.name} holds the tag object of {tag.own_name}",
-                f"make a tag of its own: tagship release {tag.name.model}",
+                f"remove it: git tag -d {tag.name}; then: tagship release {tag.name.model}",
             )
         if not self.require_signed or self.allowed_signers is None:
             return ""
@@ -64,7 +64,8 @@ class Policy:
             how = "is signed, but not by SSH" if tag.signature else "is not signed"
             raise Refused(
                 f"the tag {tag.name} {how}, and this host asks for it",
-                "sign what is released: git config gpg.format ssh && git config tag.gpgSign true",
+                "release a new version, signed: git config gpg.format ssh && git config"
+                " user.signingKey KEY.pub && git config tag.gpgSign true",
             )
         return tags.check_signed(repository, tag, self.allowed_signers, self.revoked_keys)
 
@@ -81,7 +82,7 @@ class Policy:
                 return
             raise Refused(
                 f"the files of {name} are not signed, and this host asks for it",
-                "release them with a signing_key, see docs/signing.md",
+                f"release a new version, with signing_key in the {FILE} of who releases",
             )
         from tagship.signing import keys  # imports cryptography: only if there is a signature
 
@@ -110,7 +111,7 @@ def read(top: Path) -> Policy:
     if policy.require_signed and policy.allowed_signers is None:
         raise Refused(
             f"require_signed needs allowed_signers, and {FILE} has none",
-            "name a file of keys: see docs/signing.md",
+            f"add allowed_signers to {FILE}: docs/signing.md has an example",
         )
     return policy
 
@@ -136,7 +137,8 @@ def _values(file: Path, top: Path) -> dict[str, Any]:
     try:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise Refused(f"{file} is not valid TOML: {error}", "see docs/signing.md") from None
+        hint = f"fix {file}: docs/signing.md has an example"
+        raise Refused(f"{file} is not valid TOML: {error}", hint) from None
     known = [field.name for field in fields_of(Policy)]
     for key, value in given.items():
         if key not in known:

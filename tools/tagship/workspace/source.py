@@ -163,20 +163,40 @@ class Source:
     def artifacts(self) -> dict[str, Artifact | Corrupt]:
         """Every model that HEAD declares, in any folder; an error for an entry that is not valid.
 
+        Where a dvc.yaml cannot be read, the models that have tags are known to be in it.
+
         Raises:
             NotFound: the repository has no commit yet.
-            Corrupt: a dvc.yaml cannot be read.
+            Corrupt: a dvc.yaml cannot be read, and there is no other model.
         """
+        declared, unreadable = self._declared
+        if unreadable and not declared:
+            raise unreadable[0]
+        return dict(declared)
+
+    def unreadable(self) -> tuple[Corrupt, ...]:
+        """Why a dvc.yaml of HEAD cannot be read, of which no tag names a model."""
+        return self._declared[1]
+
+    @cached_property
+    def _declared(self) -> tuple[dict[str, Artifact | Corrupt], tuple[Corrupt, ...]]:
         from tagship.dvc import pipeline
 
         head = commits.commit(self.repository, "HEAD").id
         read = functools.partial(self.blobs.read, head)
         declared: dict[str, Artifact | Corrupt] = {}
+        unreadable: list[Corrupt] = []
         for file in self.blobs.ending(head, PIPELINE_FILE):
             folder, _, name = file.path.rpartition("/")
-            if name == PIPELINE_FILE:
+            if name != PIPELINE_FILE:
+                continue
+            try:
                 declared.update(pipeline.models(read, folder))
-        return declared
+            except Corrupt as error:
+                tagged = [m for m in self.catalogs() if artifacts.pipeline_of(m)[0] == folder]
+                declared.update(dict.fromkeys(tagged, error))
+                unreadable += [] if tagged else [error]
+        return declared, tuple(unreadable)
 
     def declared(self, model: str) -> Artifact:
         """The model as HEAD declares it.
