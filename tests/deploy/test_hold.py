@@ -7,6 +7,7 @@ import pytest
 
 from tagship import Held, Refused, SelfTestFailed
 from tagship.deploy import plan
+from tagship.errors import Unavailable
 from tagship.host import history
 from tagship.text import clock, words
 from tests.workbench import Workbench
@@ -96,6 +97,108 @@ def test_a_rollback_lasts_where_git_cannot_be_asked(
     monkeypatch.setenv("GIT_COMMITTER_DATE", "2099-01-01T00:00Z")  # dates decide here
     shipped.git("tag", "-f", "-a", "-m", "again", "churn@v1.2.0", "churn@v1.2.0^{}")
     assert shipped.manager.deploy().place.version == "1.2.0"
+
+
+@pytest.mark.parametrize("how", ["is gone", "is lightweight", "cannot be read, and is of 2099"])
+def test_a_rollback_lasts_though_the_tag_of_the_bad_version(
+    shipped: Workbench, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, away = "refs/tags/churn@v1.1.0", shipped.repo / "away"
+    if how == "cannot be read, and is of 2099":  # the clock of who released it goes wrong
+        monkeypatch.setenv("GIT_COMMITTER_DATE", "2099-01-01T00:00Z")
+        shipped.ship("model 3\n")
+        (shipped.repo / ".git").rename(away)
+        shipped.manager.rollback_to_version()
+        away.rename(shipped.repo / ".git")
+        live = "model 2\n"
+    else:
+        tag, commit = shipped.git("rev-parse", name, f"{name}^{{}}").split()
+        shipped.git("update-ref", *(["-d", name] if how == "is gone" else [name, commit]))
+        shipped.manager.rollback_to_version()
+        shipped.git("update-ref", name, tag)
+        live = "model 1\n"
+    outcome = shipped.manager.deploy()
+    assert outcome.event is None
+    assert outcome.passed_over is not None
+    assert shipped.live() == live
+    assert shipped.cli("status").code == 0
+
+
+def test_a_download_that_failed_after_a_rollback_without_git_blocks_nothing(
+    shipped: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = shipped.repo / "away"
+    (shipped.repo / ".git").rename(away)
+    shipped.manager.rollback_to_version()
+    away.rename(shipped.repo / ".git")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2099-01-01T00:00Z")
+    shipped.release("model 3\n")
+    monkeypatch.setattr("tagship.deploy.checkout.MARGIN", 1 << 62)
+    with pytest.raises(Unavailable):
+        shipped.manager.deploy()
+    monkeypatch.undo()
+    assert shipped.manager.deploy().place.version == "1.2.0"
+
+
+def test_a_rollback_from_one_build_of_a_version_to_another_lasts(bench: Workbench) -> None:
+    for build in ("a", "b"):
+        bench.train(f"build {build}\n")
+        bench.git("tag", "-a", "-m", "as a pipeline does", f"churn@v1.2.0+{build}")
+    bench.manager.deploy("1.2.0+a")
+    bench.manager.resume()
+    bench.manager.deploy("1.2.0+b")
+    bench.manager.rollback_to_version()
+    assert (bench.live(), bench.manager.deploy().event) == ("build a\n", None)
+
+
+def test_a_rollback_to_a_version_outside_of_the_rule_lasts(shipped: Workbench) -> None:
+    shipped.release("model 3\n", "1.0.1")
+    assert shipped.manager.deploy("1.0").place.version == "1.0.1"
+    assert shipped.manager.rollback_to_version().place.version == "1.1.0"
+    assert shipped.cli("status").out == "churn: in order, live 1.1.0, latest 1.1.0\n"
+    assert shipped.manager.deploy("1.0").event is None
+    shipped.monkeypatch.setenv("GIT_COMMITTER_DATE", "2099-01-01T00:00Z")
+    shipped.release("model 4\n", "1.0.2")
+    assert shipped.manager.deploy("1.0").place.version == "1.0.2"
+
+
+def test_a_plan_that_was_confirmed_does_not_undo_a_later_deploy(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+    shown = shipped.manager.plan()
+    shipped.ship("model 4\n")
+    with pytest.raises(Refused, match=r"1\.3\.0 would be deployed by now, and not 1\.2\.0"):
+        shipped.manager.deploy(plan=shown)
+    assert shipped.live() == "model 4\n"
+
+
+def test_status_names_the_rule_that_is_followed(shipped: Workbench) -> None:
+    _assign(shipped, "1.0.0", 1)
+    shipped.manager.deploy("#prod")
+    shipped.release("model 3\n")
+    _assign(shipped, "1.1.0", 2)
+    result = shipped.cli("status")
+    assert (result.code, result.out.splitlines()[1:]) == (
+        3, ["  1.1.0 is released, 1.0.0 is live", "    fix: tagship deploy churn#prod"],
+    )  # fmt: skip
+    assert shipped.cli("deploy", "churn#prod", "--yes").code == 0
+    assert shipped.live() == "model 2\n"
+
+
+@pytest.mark.parametrize("fields", [{"until": "soon"}, {"at": "yesterday", "passed_over": None}])
+def test_a_date_that_is_none_leaves_what_is_live_answering(
+    shipped: Workbench, fields: dict[str, str | None]
+) -> None:
+    shipped.release("model 3\n")
+    shipped.manager.rollback_to_version()
+    path = shipped.folder / history.FILE_NAME
+    *before, last = json.loads(path.read_text())
+    path.write_text(json.dumps([*before, {**last, **fields}]))
+    result = shipped.cli("status")
+    assert (result.code, result.out.splitlines()[0]) == (
+        3, "churn: drifted, live 1.0.0, latest 1.2.0",
+    )  # fmt: skip
+    assert "for a date" in result.out
+    assert "fix: tagship deploy churn\n" not in result.out
 
 
 def test_a_version_that_fails_its_self_test_is_not_tried_again_by_itself(

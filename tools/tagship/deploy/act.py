@@ -138,7 +138,8 @@ class Act:
             ids: are blocked in any case.
         """
         tags, blocks = self.tags(), decisions.blocks(self.past)
-        return None if tags is None else desired.blocked(tags, blocks, floor, ids)
+        tried = decisions.tried(self.past.texts)
+        return None if tags is None else desired.blocked(tags, blocks, floor, ids, tried)
 
     def record(self, *events: Event) -> Past:
         """Append to the history, durably."""

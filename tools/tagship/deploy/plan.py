@@ -17,6 +17,7 @@ from tagship.host.link import LinkState
 from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.progress import Progress, silent
+from tagship.registry import refs
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import Ref, TagName, Wanted
 from tagship.text import clock
@@ -120,7 +121,8 @@ def choose(
     release = desired.choose(ref, wish)
     if shown is not None and shown != str(release.version):
         confirmed = source.find(known, Ref(ref.model, Wanted.parse(shown, ref.model)))
-        if desired.allows(selector, confirmed, None if retry else decided.blocks):
+        allowed = desired.allows(selector, confirmed, None if retry else decided.blocks)
+        if allowed and not _is_overtaken(selector, confirmed, decided):
             return Choice(confirmed, str(selector).removeprefix("@"))  # a higher one came since
         raise Refused(
             f"{release.version} would be deployed by now, and not {shown}, so nothing was done",
@@ -133,6 +135,14 @@ def choose(
         assignment.object_id if assignment else "",
         wish.passed_over,
     )
+
+
+def _is_overtaken(selector: Wanted, confirmed: Release, decided: Decisions) -> bool:
+    """Whether a higher version went live by now: that one is not undone by a plan from before."""
+    if decided.switch is None or decided.switch.version is None:
+        return False
+    live = Version.parse(decided.switch.version)
+    return selector.fits(live) and refs.precedence(confirmed.version) < refs.precedence(live)
 
 
 def _hold_of(known: Catalog, release: Release, decided: Decisions) -> datetime | None:

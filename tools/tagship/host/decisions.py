@@ -12,6 +12,7 @@ from datetime import datetime
 from tagship.host import actions, history
 from tagship.host.history import Event
 from tagship.host.journal import Past
+from tagship.registry import refs
 
 _HOLDS = (b'"action": "hold"', b'"action": "resume"', b'"until": "')
 _BACK = (b'"action": "rollback"', b'"action": "reject"')
@@ -19,6 +20,7 @@ _BLOCKS = (b'"passed_over": [', *_BACK)
 _SWITCHES = (b'"action": "deploy"', b'"action": "undeploy"', *_BACK)
 _RULES = (b'"rule": "',)
 _WENT_LIVE = re.compile(rb'"action": "(?:deploy|rollback)",\s+"status": "succeeded"')
+_VERSION = re.compile(rb'"version": "([^"\\]+)"')  # the first is the event's own
 _OBJECT = re.compile(rb'"tag_object": "([0-9a-f]+)"')
 
 
@@ -49,19 +51,22 @@ class Blocks:
         deployed: the ids of the tag objects that went live by this event or since: they are not
             blocked any more.
         past: the history, to look up why one is blocked.
+        tried: where ``objects`` is None, the ids that the history has until then: these were known
+            here, whatever the clocks say.
     """
 
     event: Event
     objects: frozenset[str] | None
     deployed: frozenset[str] = frozenset()
     past: Past | None = None
+    tried: frozenset[str] = frozenset()
 
     def cover(self, tag_object: str, made: datetime) -> bool:
         """Whether a tag object is blocked; ``made``: its date."""
         if tag_object in self.deployed:
             return False
         if self.objects is None:
-            return made <= history.moment_of(self.event)
+            return tag_object in self.tried or made <= history.moment_of(self.event)
         return tag_object in self.objects
 
     def cause(self, tag_object: str) -> Event:
@@ -121,8 +126,11 @@ def blocks(past: Past) -> Blocks | None:
             event.action in (actions.ROLLBACK, actions.REJECT) and event.status == history.SUCCEEDED
         )
         if decides:
-            objects = None if event.passed_over is None else frozenset(event.passed_over)
-            return Blocks(event, objects, _deployed(past.texts[index:]), past)
+            deployed = _deployed(past.texts[index:])
+            if event.passed_over is not None:
+                return Blocks(event, frozenset(event.passed_over), deployed, past)
+            known = frozenset(identity for _, identity in tried(past.texts[: index + 1]))
+            return Blocks(event, None, deployed, past, known)
     return None
 
 
@@ -130,6 +138,19 @@ def _deployed(texts: Sequence[bytes]) -> frozenset[str]:
     """The ids of the tag objects that went live in these events; none of them is parsed."""
     objects = (_OBJECT.search(text) for text in texts if _WENT_LIVE.search(text))
     return frozenset(match[1].decode() for match in objects if match)
+
+
+def tried(texts: Sequence[bytes]) -> set[tuple[str, str]]:
+    """The versions that were deployed here, or failed, and the ids of their tag objects.
+
+    Their tags may be gone by now, or be none that count. No event is parsed.
+    """
+    pairs = {
+        (version[1], identity[1])
+        for text in texts
+        if (version := _VERSION.search(text)) and (identity := _OBJECT.search(text))
+    }
+    return {(v.decode(), i.decode()) for v, i in pairs if refs.is_version(v.decode())}
 
 
 def _last_switch(past: Past) -> tuple[Event | None, Event | None]:

@@ -24,6 +24,7 @@ from tagship.progress import Tell, nobody
 from tagship.registry import refs
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
+from tagship.registry.refs import Wanted
 from tagship.text import words
 from tagship.workspace import desired, ignored
 from tagship.workspace.desired import Desired
@@ -239,23 +240,21 @@ def _status(
     if live and link.state is LinkState.OK:
         findings += _live_findings(source, store, known, live, verify(live.directory))
     findings += _history_findings(store, model, live)
-    past, decided = _decided(store)
-    wish = desired.desired(known, desired.rule_of(model, decided), decided)
-    findings += _desired_findings(known, live, wish)
-    findings += _failed_findings(known, decided)
-    findings += _moved_findings(known, wish.release, past)
-    findings += _open_findings(store)
-    expected = str(wish.release.version) if wish.release else None
-    return Status(model, live.version if live else None, latest, tuple(findings), expected)
-
-
-def _decided(store: Store) -> tuple[Past | None, Decisions]:
-    """The history, and what it decides; nothing where it cannot be read, which is told."""
+    expected = None
     try:
         past = journal.events(store)
-        return past, decisions.read(past)
-    except (Corrupt, Forbidden):
-        return None, Decisions()
+        decided = decisions.read(past)
+        rule = desired.rule_of(model, decided)
+        wish = desired.desired(known, rule, decided)
+        findings += _desired_findings(known, live, rule, wish)
+        findings += _failed_findings(known, decided)
+        findings += _moved_findings(known, wish.release, past)
+        expected = str(wish.release.version) if wish.release else None
+    except (Corrupt, Forbidden) as error:
+        told = _of_error(error, Why.DRIFTED)
+        findings += [] if told in findings else [told]
+    findings += _open_findings(store)
+    return Status(model, live.version if live else None, latest, tuple(findings), expected)
 
 
 def _good(store: Store) -> history.Place | None:
@@ -267,7 +266,7 @@ def _good(store: Store) -> history.Place | None:
 
 
 def _desired_findings(
-    known: Catalog, live: history.Place | None, wish: Desired
+    known: Catalog, live: history.Place | None, rule: Wanted, wish: Desired
 ) -> Iterable[Finding]:
     """What is live, and what should be; a wanted rollback is in order."""
     model, release, passed = known.model, wish.release, wish.passed_over
@@ -276,7 +275,8 @@ def _desired_findings(
         yield Finding(Why.HELD, what, f"tagship resume {model}")
     elif live is not None and release is not None and live.version != str(release.version):
         what = f"{release.version} is released, {live.version} is live"
-        yield Finding(Why.BEHIND, what, f"tagship deploy {model}")
+        follows = "" if rule == Wanted() else str(rule)
+        yield Finding(Why.BEHIND, what, f"tagship deploy {model}{follows}")
     if passed is None:
         return
     what = f"{passed.version} is passed over: {passed.in_words}"

@@ -6,7 +6,7 @@ during a hold, and after a rollback only a tag object or an assignment of a stag
 changes what is live.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from semver import Version
@@ -107,11 +107,15 @@ def _is_blocked(release: Release, blocks: Blocks | None) -> bool:
 
 def _is_above(version: Version, event: Event) -> bool:
     """Whether a rollback passes over a version, or a rejection is of it or a lower one."""
-    if event.version is None:
-        return True
-    base = refs.precedence(Version.parse(event.version))
-    passes = refs.precedence(version) > base
-    return passes or (event.action == actions.REJECT and str(version) == event.version)
+    if event.version is None or str(version) == event.version:
+        return event.version is None or event.action == actions.REJECT
+    return _passes(version, [event.version])
+
+
+def _passes(version: Version, floors: Sequence[str]) -> bool:
+    """Whether a version is above the lowest of these, or another build of that one."""
+    lowest = min(refs.precedence(Version.parse(floor)) for floor in floors)
+    return str(version) not in floors and refs.precedence(version) >= lowest
 
 
 def _assigned(known: Catalog, stage: str, blocks: Blocks | None) -> Release | None:
@@ -143,11 +147,21 @@ def _steady(
         return live if allowed is None and is_kept else allowed
     base = Version.parse(switch.version)
     is_lower = allowed is None or refs.precedence(allowed.version) < refs.precedence(base)
-    if not is_lower or not rule.fits(base):
+    if not is_lower or not (rule.fits(base) or _went_back_by(rule, decisions, known, allowed)):
         return allowed
     if live is None:
         return None
     return live if decisions.gone_back is not None and live.active else allowed
+
+
+def _went_back_by(
+    rule: Wanted, decisions: Decisions, known: Catalog, allowed: Release | None
+) -> bool:
+    """Whether a rule was followed, and left for a version outside of it; what it has is no news."""
+    back = decisions.gone_back
+    if back is None or rule != rule_of(known.model, decisions):
+        return False
+    return allowed is None or allowed.tag.at <= history.moment_of(back)
 
 
 def choose(ref: Ref, wish: Desired) -> Release:
@@ -211,8 +225,9 @@ def rule_of(model: str, decisions: Decisions) -> Wanted:
 
 
 def blocked(
-    tags: Mapping[TagName, str], blocks: Blocks | None, floor: str | None, ids: Iterable[str] = ()
-) -> tuple[str, ...]:
+    tags: Mapping[TagName, str], blocks: Blocks | None, floor: str | None, ids: Iterable[str] = (),
+    tried: Iterable[tuple[str, str]] = (),
+) -> tuple[str, ...]:  # fmt: skip
     """The ids of all tag objects that do not go live by themselves after an event.
 
     Args:
@@ -220,6 +235,8 @@ def blocked(
         blocks: what was blocked before, and still is.
         floor: what is above this version is blocked, and each assignment of a stage.
         ids: are blocked too.
+        tried: the version and the id of each tag in the history: it may not be here any more, and
+            come back.
     """
     result = set(ids)
     floors = [] if floor is None else [floor]
@@ -228,13 +245,10 @@ def blocked(
     elif blocks is not None:
         result |= (blocks.objects or frozenset()) - blocks.deployed
     if floors:
-        lowest = min(refs.precedence(Version.parse(version)) for version in floors)
-        result |= {
-            tag_object
-            for name, tag_object in tags.items()
-            if name.action is Action.ASSIGN
-            or (name.action is Action.REGISTER and refs.precedence(_version(name)) > lowest)
-        }
+        registered = [(_version(n), i) for n, i in tags.items() if n.action is Action.REGISTER]
+        registered += [(Version.parse(version), identity) for version, identity in tried]
+        result |= {identity for version, identity in registered if _passes(version, floors)}
+        result |= {identity for name, identity in tags.items() if name.action is Action.ASSIGN}
     return tuple(sorted(result))
 
 
