@@ -2,6 +2,7 @@
 
 import pytest
 
+from tagship import Corrupt, resolve
 from tests.workbench import PATH, Result, Workbench
 
 POINTER = f"{PATH}.dvc"
@@ -369,6 +370,22 @@ def test_broken_settings_stop_every_command_but_current(
         shipped.refuses(command, error, hint)
     if "root:" not in text:
         assert shipped.cli("current", "churn") == Result(0, "1.1.0\n", "")
+
+
+@pytest.mark.parametrize("more", ["train:\n  a: 1\n  a: 2\n", "a: [\n", "\tb: 1\n"])
+def test_a_root_that_cannot_be_read_is_not_taken_for_the_default_one(
+    shipped: Workbench, more: str
+) -> None:
+    params = shipped.repo / "params.yaml"
+    params.write_text("tagship:\n  root: api/models\n")  # models/ has what was live before
+    shipped.ship("model 3\n")
+    assert shipped.cli("current", "churn").out == "1.2.0\n"
+    params.write_text(f"tagship:\n  root: api/models\n{more}")
+    result = shipped.cli("current", "churn")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("error: params.yaml is not valid YAML, line ")
+    with pytest.raises(Corrupt, match=r"params\.yaml is not valid YAML"):
+        resolve("churn", shipped.repo)
 
 
 # --- names that collide

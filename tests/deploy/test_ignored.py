@@ -126,6 +126,20 @@ def test_an_exclude_file_that_is_a_link_stays_one_and_keeps_its_mode(never: Work
     assert (shared.stat().st_mode & 0o777, _untracked(never)) == (0o664, "")
 
 
+@pytest.mark.parametrize("target", ["exclude", "../../../elsewhere/exclude"])
+def test_an_exclude_file_that_leads_nowhere_is_a_note(target: str, never: Workbench) -> None:
+    _exclude(never.repo).unlink(missing_ok=True)
+    _exclude(never.repo).symlink_to(target)
+    result = never.cli("deploy", MODEL, "--yes")
+    assert (result.code, result.err, never.live()) == (
+        0,
+        "note: Git does not ignore deployed files (.git/info/exclude: a link that leads nowhere):"
+        " tagship init\n",
+        "model 1\n",
+    )
+    assert not (never.repo.parent / "elsewhere").exists()
+
+
 def test_rules_that_cannot_be_written_are_a_note(never: Workbench) -> None:
     info = _exclude(never.repo).parent
     if info.exists():

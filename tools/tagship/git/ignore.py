@@ -1,5 +1,6 @@
 """What Git ignores, and the exclude file of one clone, see gitignore(5)."""
 
+import errno
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -53,6 +54,8 @@ def add_lines(file: Path, heading: str, lines: Iterable[str]) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    if file.is_symlink() and not file.exists():  # to nowhere: nothing is made there
+        raise OSError(errno.ENOENT, "a link that leads nowhere", str(file))
     file = file.resolve()
     atomic.make_folder(file.parent)
     mode = file.stat().st_mode & 0o777 if file.exists() else 0o644

@@ -1,5 +1,6 @@
 """The settings of a host: those of params.yaml in the work tree."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from tagship.registry import settings
 from tagship.registry.project_files import PARAMS_FILE, ROOT
 from tagship.registry.settings import Settings
 from tagship.text import conflicts, yaml
+
+_ROOT_KEY = re.compile(rb"\broot[\"']?\s*:")
 
 
 def require_project(start: Path) -> Path:
@@ -43,14 +46,21 @@ def read_root(project: Path) -> Path:
     Other mistakes in params.yaml do not affect a live model.
 
     Raises:
+        Corrupt: params.yaml cannot be read, and may name a folder: another one may have old models.
         Refused: the folder is not in the repository; or two sections name different ones.
     """
     root = host_project.usual_root(project)
     if root is not None:
         return root
     try:
-        params = yaml.parse(conflicts.ours((project / PARAMS_FILE).read_bytes()), PARAMS_FILE)
-    except (FileNotFoundError, Corrupt):
+        data = conflicts.ours((project / PARAMS_FILE).read_bytes())
+    except FileNotFoundError:
+        return project / ROOT
+    try:
+        params = yaml.parse(data, PARAMS_FILE)
+    except Corrupt:
+        if _ROOT_KEY.search(data):
+            raise
         return project / ROOT
     return project / settings.root(params)
 
