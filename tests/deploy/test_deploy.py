@@ -1,5 +1,6 @@
 """Deploy: a tagged version into versions/, ``current`` onto it, and the event into the history."""
 
+import hashlib
 import json
 import os
 import stat
@@ -334,3 +335,31 @@ def _install_fragile_loader(bench: Workbench, tmp_path: Path) -> None:
     bench.monkeypatch.syspath_prepend(str(package))
     bench.monkeypatch.setenv("PYTHONPATH", str(package), prepend=os.pathsep)
     loaders.known.cache_clear()
+
+
+@pytest.mark.parametrize("what", ["bytes", "model", "path", "self_test", "commit"])
+def test_a_directory_whose_metadata_differ_from_the_tag_is_not_used(
+    shipped: Workbench, what: str
+) -> None:
+    shipped.manager.rollback_to_version()
+    (directory,) = shipped.folder.glob("versions/v1.1.0_*")
+    path = directory / "metadata.json"
+    described = json.loads(path.read_text())
+    for place in (directory, path, directory / "model.bin"):
+        place.chmod(0o755)
+    if what == "bytes":
+        (directory / "model.bin").write_bytes(b"altered\n")
+        digests = {name: hashlib.new(name, b"altered\n").hexdigest() for name in ("md5", "sha256")}
+        described["files"][0].update(digests)
+    elif what == "commit":
+        described["commit"]["id"] = "0" * 40
+    else:
+        described[what] = "other" if what == "model" else "metadata.json"
+    path.write_text(json.dumps(described))
+    (directory / "model.bin").chmod(0o444)
+    path.chmod(0o444)
+    directory.chmod(0o555)
+    outcome = shipped.manager.deploy("1.1.0")
+    assert (shipped.live(), outcome.path == directory) == ("model 2\n", False)
+    assert shipped.cli("verify", "churn@1.1.0").code == 1
+    assert shipped.cli("status").code == 0

@@ -45,7 +45,7 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
         signer = plan.check_tag(host.policy, source.repository, deed.past, release)
         if deed.live and not options.force and plan.is_live(store, release, options.progress):
             return replace(deed.nothing_to_do(deed.live), passed_over=choice.passed_over)
-        kept = None if options.force else plan.kept(store, release, options.progress)
+        kept = None if options.force else plan.kept(source, store, release, options.progress)
         if kept is not None:
             switch = _chosen(deed.switch_to_kept(actions.DEPLOY, *kept), choice)
             report = _test_kept(host, switch, kept[1])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from semver import Version
@@ -164,8 +165,14 @@ def tag_ids(source: Source, model: str) -> dict[TagName, str] | None:
         return None
 
 
-def kept(store: Store, release: Release, progress: Progress) -> tuple[Place, Metadata] | None:
-    """The directory of a version here, from exactly this tag, whose bytes match; the newest one."""
+def kept(
+    source: Source, store: Store, release: Release, progress: Progress
+) -> tuple[Place, Metadata] | None:
+    """The directory of a version here, from exactly this tag, whose bytes match; the newest one.
+
+    Raises:
+        NotFound, Corrupt, Refused: as for ``Source.snapshot``.
+    """
     version = str(release.version)
     for directory in reversed(installed.by_seq(store)):
         described = installed.read_metadata(store, directory)
@@ -175,9 +182,23 @@ def kept(store: Store, release: Release, progress: Progress) -> tuple[Place, Met
             and not installed.is_broken(
                 store, directory, deep=True, touched=False, progress=progress
             )
+            and _is_as_released(source, release, described)
         ):
             return Place(version, directory), described
     return None
+
+
+def _is_as_released(source: Source, release: Release, described: Metadata) -> bool:
+    """Whether metadata here name what the tag's commit has, as far as the bytes are known here."""
+    snapshot = source.snapshot(release.commit, release.tag.name.model)
+    artifact = snapshot.artifact
+    self_test = PurePath(artifact.self_test).name if artifact.self_test else None
+    names = (artifact.model, release.commit, PurePath(artifact.path).name, self_test)
+    if names != (described.model, described.commit.id, described.path, described.self_test):
+        return False
+    files = {file.path: file.md5 for file in described.files}
+    promised = source.promised(snapshot)
+    return all(file.md5 is None or files.get(file.path) == file.md5 for file in promised)
 
 
 def of_deploy(

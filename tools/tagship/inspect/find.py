@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable
 
-from tagship.disk.files import File
-from tagship.dvc.snapshot import Snapshot
-from tagship.errors import Corrupt, Forbidden, Refused, TagshipError
+from tagship.errors import Corrupt, Forbidden, Refused
 from tagship.host import history, installed, journal
 from tagship.host.link import CURRENT, LinkState
 from tagship.host.metadata import Metadata
@@ -66,16 +64,4 @@ def describe(source: Source, store: Store, release: Release) -> Metadata:
         if described and described.version == str(release.version):
             return described
     snapshot = source.snapshot(release.commit, release.tag.name.model)
-    return source.describe(release, snapshot, promised_files(source, snapshot))
-
-
-def promised_files(source: Source, snapshot: Snapshot) -> tuple[File, ...]:
-    """The files that a commit promises, without sha256; none where a folder's list is not here."""
-    try:
-        pointers = source.content(offline=True).files(snapshot.pointers)
-    except (TagshipError, OSError):
-        return ()
-    return tuple(
-        File(pointer.path, pointer.size or 0, pointer.md5, "", pointer.executable)
-        for pointer in pointers
-    )
+    return source.describe(release, snapshot, source.promised(snapshot))

@@ -256,5 +256,5 @@ def _against_policy(
 
 def _promised(source: Source, snapshot: Snapshot) -> dict[str, str]:
     """The md5 of every file that DVC tracks at a commit, as far as it is known here."""
-    files = inspect_find.promised_files(source, snapshot)
+    files = source.promised(snapshot)
     return {file.path: file.md5 for file in files if file.md5}

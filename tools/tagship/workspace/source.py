@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
-from tagship.errors import Corrupt, Refused
+from tagship.errors import Corrupt, Refused, TagshipError
 from tagship.git import clone, commits, tree
 from tagship.git import run as git_run
 from tagship.host import metadata
@@ -258,6 +258,19 @@ class Source:
                 "python": platform.python_version(),
                 **{name: version(name) for name in ("tagship", "dvc")},
             },
+        )
+
+    def promised(self, snapshot: "Snapshot") -> "tuple[File, ...]":
+        """The files that a commit promises, without sha256; none if a folder's list is not here."""
+        from tagship.disk.files import File
+
+        try:
+            pointers = self.content(offline=True).files(snapshot.pointers)
+        except (TagshipError, OSError):
+            return ()
+        return tuple(
+            File(pointer.path, pointer.size or 0, pointer.md5, "", pointer.executable)
+            for pointer in pointers
         )
 
     def content(
