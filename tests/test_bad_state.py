@@ -1,9 +1,11 @@
 """What may be wrong with a repository: what a release and a deploy say of it, and change not."""
 
+import json
+
 import pytest
 
 from tagship import Corrupt, resolve
-from tests.workbench import PATH, Result, Workbench
+from tests.workbench import PATH, Result, Workbench, run
 
 POINTER = f"{PATH}.dvc"
 
@@ -386,6 +388,30 @@ def test_a_root_that_cannot_be_read_is_not_taken_for_the_default_one(
     assert result.err.startswith("error: params.yaml is not valid YAML, line ")
     with pytest.raises(Corrupt, match=r"params\.yaml is not valid YAML"):
         resolve("churn", shipped.repo)
+
+
+def test_a_folder_name_is_no_command_of_the_shell_that_a_hint_is_pasted_into(
+    shipped: Workbench,
+) -> None:
+    root = "mo dels'$(touch pwned)"
+    (shipped.repo / "params.yaml").write_text(f'tagship:\n  root: "{root}"\n')
+    shipped.manager.deploy()
+    folder = shipped.repo / root / "churn"
+    current, past = folder / "current", folder / "deployment_history.json"
+    current.unlink()
+    current.mkdir()
+    shown = json.loads(shipped.cli("status", "--json").out)[0]["findings"][0]["fix"]
+    run(shipped.repo, "sh", "-c", shown.partition(" && ")[0])
+    assert (folder / "current.old").is_dir()
+    current.symlink_to("/etc")
+    shown = json.loads(shipped.cli("status", "--json").out)[0]["findings"][0]["fix"]
+    run(shipped.repo, "sh", "-c", shown.partition(" && ")[0])
+    assert not current.is_symlink()
+    past.write_text("[")
+    hint = shipped.cli("deploy", "churn", "--yes").err.rpartition("a new one: ")[2]
+    run(shipped.repo, "sh", "-c", hint)
+    assert not past.exists()
+    assert not (shipped.repo / "pwned").exists()
 
 
 # --- names that collide

@@ -231,7 +231,9 @@ def _check_whole(
     )
     if parts:
         named = " ".join(files[part] for part in parts if part in files)
-        by_git = f"git rm -r --cached {path}"  # DVC takes no folder of which Git has a file
+        by_git = (
+            f"git rm -r --cached {shlex.quote(path)}"  # DVC takes no folder of which Git has a file
+        )
         raise Corrupt(
             f"DVC tracks {path} in parts: {', '.join(parts[:3])}{', ...' if parts[3:] else ''}",
             f"dvc remove {named} && {by_git} && dvc add {path}"
@@ -347,8 +349,9 @@ def _check_not_lfs(blobs: tree.Blobs, entries: list[tree.Entry]) -> None:
         if data.startswith(LFS_HEAD):
             raise Corrupt(
                 f"{entry.path} is kept by Git LFS, which tagship does not read",
-                f"git lfs untrack {entry.path} && git rm --cached {entry.path}"
-                f" && dvc add {entry.path}",
+                f"git lfs untrack {shlex.quote(entry.path)}"
+                f" && git rm --cached {shlex.quote(entry.path)}"
+                f" && dvc add {shlex.quote(entry.path)}",
             )
 
 

@@ -6,6 +6,7 @@ Nothing of the model's folder here is changed, and no lock is taken.
 
 import contextlib
 import os
+import shlex
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -146,7 +147,9 @@ def _check_target(target: Path, *reserved: Path) -> Path:
             "give a folder elsewhere: -o ../export",
         )
     if not place.parent.is_dir():
-        raise NotFound(f"there is no folder {target.parent}", f"mkdir -p {target.parent}")
+        raise NotFound(
+            f"there is no folder {target.parent}", f"mkdir -p {shlex.quote(str(target.parent))}"
+        )
     if place == Path.cwd().resolve():  # the rename would replace it
         raise Refused(f"{target} is the folder that you are in", "give a new one: -o ./export")
     if place.exists() and not _is_empty(place):

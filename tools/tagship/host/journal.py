@@ -11,6 +11,7 @@ import contextlib
 import functools
 import hashlib
 import re
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -150,7 +151,8 @@ def _parse(path: Path, data: bytes) -> Past:
 
 
 def _hint(path: Path) -> str:
-    return f"fix it, or start a new one: mv {path} {path}.broken"
+    quoted = shlex.quote(str(path))
+    return f"fix it, or start a new one: mv {quoted} {quoted}.broken"
 
 
 def append(path: Path, *new: Event) -> Past:

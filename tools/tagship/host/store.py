@@ -130,7 +130,9 @@ class Store:
             has_links = os.path.lexists(self.current) or atomic.can_link(self.private)
         except OSError as error:
             what = f"{error.filename or self.folder} cannot be made: {error.strerror}"
-            raise Refused(what, capacity.hint(error, f"ls -ld {self.folder}")) from None
+            raise Refused(
+                what, capacity.hint(error, f"ls -ld {shlex.quote(str(self.folder))}")
+            ) from None
         if not has_links:
             self._remove_empty()
             raise Refused(
@@ -183,16 +185,16 @@ class Store:
         Raises:
             Refused: it is not a link of ours.
         """
-        link = self.link()
+        link, path = self.link(), shlex.quote(str(self.current))
         if link.state is LinkState.FOLDER:
             raise Refused(
                 f"{self.current} is not a link but a file or a folder",
-                f"move it away: mv {self.current} {self.current}.old",
+                f"move it away: mv {path} {path}.old",
             )
         if link.state is LinkState.FOREIGN:
             raise Refused(
                 f"{self.current} leads to {link.target}, which is not a version",
-                f"remove the link and deploy again: rm {self.current}",
+                f"remove the link and deploy again: rm {path}",
             )
         return link
 
@@ -359,7 +361,9 @@ class Store:
             Corrupt: nobody can carry on with it.
         """
         try:
-            return atomic.read_json(self._intent, read, "intent", f"remove it: rm {self._intent}")
+            return atomic.read_json(
+                self._intent, read, "intent", f"remove it: rm {shlex.quote(str(self._intent))}"
+            )
         except FileNotFoundError:
             return None
 

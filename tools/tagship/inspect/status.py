@@ -317,6 +317,7 @@ def _link_findings(
     store: Store, model: str, latest: str | None, good: history.Place | None
 ) -> Iterable[Finding]:
     link, again = store.link(), f"tagship deploy {model}"
+    path = shlex.quote(str(store.current))
     if good is not None:
         again = f"tagship rollback {model} --to {good.version}"
     if link.state is LinkState.NONE and good is not None:
@@ -325,10 +326,10 @@ def _link_findings(
         yield Finding(Why.BEHIND, "nothing is deployed", again)
     elif link.state is LinkState.FOLDER:
         what = f"{store.current} is not a link"
-        yield Finding(Why.DRIFTED, what, f"mv {store.current} {store.current}.old && {again}")
+        yield Finding(Why.DRIFTED, what, f"mv {path} {path}.old && {again}")
     elif link.state is LinkState.FOREIGN:
         what = f"{store.current} leads to {link.target}"
-        yield Finding(Why.DRIFTED, what, f"rm {store.current} && {again}")
+        yield Finding(Why.DRIFTED, what, f"rm {path} && {again}")
     elif link.state is LinkState.DANGLING:
         version = host_link.version_of(link.directory or "")
         what = f"{store.current} leads to {link.directory}, which is gone"

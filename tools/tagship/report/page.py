@@ -5,6 +5,7 @@ import functools
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -75,13 +76,15 @@ def write(report: Report, path: Path) -> None:
     if path.suffix.lower() not in (".html", ".htm"):  # it could replace a file that is not a report
         raise Refused(f"{path} does not end in .html", "give another name with -o FILE")
     if not path.parent.is_dir():
-        raise NotFound(f"no such folder: {path.parent}", f"mkdir -p {path.parent}")
+        raise NotFound(
+            f"no such folder: {path.parent}", f"mkdir -p {shlex.quote(str(path.parent))}"
+        )
     data = html(report).encode()
     try:
         atomic.write(path, data)
     except OSError as error:
         raise Refused(
-            f"{path} cannot be written: {error.strerror}", f"ls -ld {path.parent}"
+            f"{path} cannot be written: {error.strerror}", f"ls -ld {shlex.quote(str(path.parent))}"
         ) from None
 
 

@@ -4,6 +4,7 @@ Only keys of the NIST curves: the verifier of OpenSSF Model Signing takes no oth
 """
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def trusted(file: Path) -> frozenset[str]:
     try:
         data = file.read_bytes()
     except OSError as error:
-        hint = f"copy the public keys there: cat KEY.pub >> {file}"
+        hint = f"copy the public keys there: cat KEY.pub >> {shlex.quote(str(file))}"
         raise Refused(f"{file} cannot be read: {error.strerror}", hint) from None
     lines = [line.strip() for line in _PEM.sub(b"", data).splitlines()]
     try:
@@ -88,10 +89,10 @@ def trusted(file: Path) -> frozenset[str]:
         ]
         keys = frozenset(signing_statement.encoded(_der(_usable(key))) for key in public_keys)
     except (ValueError, UnsupportedAlgorithm) as error:
-        hint = f"put another key in its place: {MAKE} KEY && cat KEY.pub > {file}"
+        hint = f"put another key in its place: {MAKE} KEY && cat KEY.pub > {shlex.quote(str(file))}"
         raise Refused(f"{file} has a key that cannot be used: {error}", hint) from None
     if not keys:
-        raise Refused(f"{file} holds no public key", f"cat KEY.pub >> {file}")
+        raise Refused(f"{file} holds no public key", f"cat KEY.pub >> {shlex.quote(str(file))}")
     return keys
 
 
@@ -100,10 +101,14 @@ def _private(path: Path) -> ec.EllipticCurvePrivateKey:
         data, mode = path.read_bytes(), path.stat().st_mode
     except OSError as error:
         what = f"the signing key {path} cannot be read: {error.strerror}"
-        make = f"make one: {MAKE} {path}"
-        raise Refused(what, make if not path.exists() else f"ls -l {path}") from None
+        make = f"make one: {MAKE} {shlex.quote(str(path))}"
+        raise Refused(
+            what, make if not path.exists() else f"ls -l {shlex.quote(str(path))}"
+        ) from None
     if mode & 0o077:
-        raise Refused(f"others can read the signing key {path}", f"chmod 600 {path}")
+        raise Refused(
+            f"others can read the signing key {path}", f"chmod 600 {shlex.quote(str(path))}"
+        )
     load = load_ssh_private_key if b"OPENSSH PRIVATE KEY" in data else load_pem_private_key
     try:
         key = load(data, password=None)

@@ -1,5 +1,6 @@
 """Host: where versions go. A folder for each model, the settings of today, and whom to trust."""
 
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +63,7 @@ class Host:
                 name = path.relative_to(self.within).as_posix()
                 if worktree.index(self.within, name).get(name) == tree.LINK:
                     raise Refused(
-                        f"{name} is a link in Git, to {path.readlink()}", f"git rm {name}"
+                        f"{name} is a link in Git, to {path.readlink()}",
+                        f"git rm {shlex.quote(name)}",
                     )
         return Store(folder)
