@@ -134,6 +134,24 @@ def test_a_version_that_fails_its_self_test_is_not_tried_again_by_itself(
     assert shipped.cli("status").code == 0
 
 
+def test_status_tells_that_what_is_live_was_withdrawn_and_nothing_may_follow(
+    shipped: Workbench,
+) -> None:
+    for version in ("1.0.0", "1.1.0"):
+        shipped.git("tag", "-a", "-m", "no", f"churn@v{version}!", f"churn@v{version}^{{}}")
+    result = shipped.cli("status")
+    assert (result.code, result.out) == (
+        3,
+        "churn: drifted, live 1.1.0, latest -\n"
+        "  1.1.0 is live, but it was withdrawn, and no other version is available\n"
+        "    fix: tagship release churn\n",
+    )
+    shipped.git("tag", "-a", "-m", "no", "churn@deprecated", "HEAD")
+    assert "1.1.0 is live, but churn is deprecated, and" in shipped.cli("status").out
+    assert shipped.cli("deploy", "churn", "--yes").code == 1
+    assert shipped.live() == "model 2\n"
+
+
 # --- holds
 
 
@@ -177,6 +195,17 @@ def test_a_rollback_may_hold(shipped: Workbench) -> None:
         shipped.manager.deploy()
     shipped.manager.resume()
     assert shipped.manager.deploy().place.version == "1.2.0"
+
+
+def test_a_rollback_to_what_is_live_holds_too(shipped: Workbench) -> None:
+    result = shipped.cli("rollback", "churn", "--to", "1.1", "--yes", "--hold")
+    assert result.code == 0
+    assert "tagship resume churn" in result.out
+    shipped.release("model 3\n")
+    with pytest.raises(Held):
+        shipped.manager.deploy()
+    assert shipped.actions()[-1] == ("hold", "succeeded", None)
+    assert shipped.manager.rollback_to_version("1.1").event is None
 
 
 def test_until_needs_a_hold(shipped: Workbench) -> None:

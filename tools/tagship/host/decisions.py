@@ -5,7 +5,7 @@ so the last list is the whole of it. Only the events that decide are parsed.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -143,7 +143,7 @@ def _last_switch(past: Past) -> tuple[Event | None, Event | None]:
     events = (event for _, event in past.last(_SWITCHES))
     for event in events:
         if event.action == actions.REJECT or event.undeployed:
-            return None, event if event.action == actions.REJECT else None
+            return None, failed or (event if event.action == actions.REJECT else None)
         if event.switched:
             before = next(events, None) if event.action == actions.ROLLBACK else None
             if before and before.action == actions.REJECT and before.place == event.previous:
@@ -154,9 +154,29 @@ def _last_switch(past: Past) -> tuple[Event | None, Event | None]:
     return None, failed
 
 
+def _lasting(past: Past) -> Iterator[Event]:
+    """What was switched, the last first, without what a failed check took back at once.
+
+    Of that the history has the switch, its rejection, and the rollback where one was possible.
+    """
+    events = (event for _, event in past.last(_SWITCHES))
+    back: Event | None = None
+    for event in events:
+        is_rejection = event.action == actions.REJECT
+        if back is not None and not (is_rejection and event.place == back.previous):
+            yield back
+        back = event if event.action == actions.ROLLBACK and event.switched else None
+        if is_rejection:
+            next(events, None)  # the switch
+        elif back is None:
+            yield event
+    if back is not None:
+        yield back
+
+
 def _hold(past: Past) -> Hold | None:
     """The hold that a person asked for, or else that of the last switch."""
-    switch = next((e for _, e in past.last(_SWITCHES) if e.switched or e.undeployed), None)
+    switch = next((e for e in _lasting(past) if e.switched or e.undeployed), None)
     implied = switch if switch is not None and switch.action == actions.DEPLOY else None
     for _, event in past.last(_HOLDS):
         if event.action == actions.RESUME:

@@ -226,6 +226,8 @@ def _desired_findings(
     elif live is not None and release is not None and live.version != str(release.version):
         what = f"{release.version} is released, {live.version} is live"
         yield Finding(Why.BEHIND, what, f"tagship deploy {model}")
+    elif live is not None and release is None and passed is None:
+        yield from _withdrawn_findings(known, live)
     if passed is None:
         return
     what = f"{passed.version} is passed over: {passed.in_words}"
@@ -234,6 +236,15 @@ def _desired_findings(
     else:
         fix = f"tagship release {model}, once it is better; or tagship deploy {model}@"
         yield Finding(Why.IN_ORDER, what, f"{fix}{passed.version}")
+
+
+def _withdrawn_findings(known: Catalog, live: history.Place) -> Iterable[Finding]:
+    """A live version that is not available any more, and nothing that could take its place."""
+    release = known.get(live.version)
+    if release is not None and not release.active:
+        how = f"{known.model} is deprecated" if known.deprecated else "it was withdrawn"
+        what = f"{live.version} is live, but {how}, and no other version is available"
+        yield Finding(Why.DRIFTED, what, f"tagship release {known.model}")
 
 
 def _failed_findings(known: Catalog, decided: Decisions) -> Iterable[Finding]:
