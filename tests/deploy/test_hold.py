@@ -158,6 +158,25 @@ def test_status_tells_that_what_is_live_was_withdrawn_and_nothing_may_follow(
     assert shipped.live() == "model 2\n"
 
 
+def test_nothing_should_be_live_where_the_only_version_failed_its_check(
+    shipped: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tagship.deploy import deploy as deploys
+
+    def fail(*_: object) -> None:
+        raise SelfTestFailed("wrong answer", "")
+
+    shipped.manager.undeploy()
+    with monkeypatch.context() as patched:
+        patched.setattr(deploys, "_check_live", fail)
+        with pytest.raises(SelfTestFailed):
+            shipped.manager.deploy()
+    result = shipped.cli("status")
+    assert result.code == 4  # and not 5, with the way back to what was undeployed
+    assert "is gone" not in result.out
+    assert shipped.manager.deploy().place.version == "1.0.0"
+
+
 # --- holds
 
 

@@ -14,7 +14,6 @@ from tests.crash import cases
 from tests.machine import world
 from tests.machine.machine import Machine, with_templates
 
-
 EXAMPLES = 10  # stories of a seed
 
 
@@ -33,7 +32,8 @@ def main() -> int:
     end = time.monotonic() + chosen.seconds
     with tempfile.TemporaryDirectory(prefix="machine-") as name, cases.sealed(Path(name)):
         templates = {
-            auto: world.prepare(Path(name) / f"template-{auto}", auto=auto) for auto in (False, True)
+            auto: world.prepare(Path(name) / f"template-{auto}", auto=auto)
+            for auto in (False, True)
         }
         round_ = 0
         while Machine.steps < chosen.steps and time.monotonic() < end:

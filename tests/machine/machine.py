@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -12,12 +11,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.machine import model as plain
 from tests.machine.model import Expected, Model, Place, Tag, is_exact, key
-from tests.machine.world import COMMITS, MODEL, Result, World, content, copy, sealed
+from tests.machine.world import COMMITS, Result, World, content, copy, sealed
+from tests.workbench import MODEL
 
 NAME = re.compile(
     rf"{MODEL}(?:@v(?P<version>\d[^!#]*)|#{plain.STAGE}|@deprecated)(?P<cancel>!?)(?:#\d+)?"
 )
 RULES = ("latest", "latest", "1", "2", f"#{plain.STAGE}")
+KILLED = ("rule", "rule", "exact", "exact", "back", "hold", "resume", "cleanup", "undeploy", "pin")
 PICK = st.integers(0, 11)
 FLAG = st.sampled_from([False, False, True])
 FAILS = st.sampled_from(["", "", "", "", "smoke", "check"])
@@ -40,7 +41,7 @@ class Machine(RuleBasedStateMachine):
         self.commits: dict[str, str] = {}  # by the id of a tag object that ever was here
         self.unused = [self.world.commits[number] for number in range(0, COMMITS, 2)]
         self.others = [self.world.commits[number] for number in range(1, COMMITS, 2)]
-        self.pending = self.is_known = False
+        self.pending = False
         self.world.script.append(f"# auto_cleanup: {auto}")
         for minor in range(released):
             self._make_tag(f"{MODEL}@v1.{minor}.0", self.unused.pop(0))
@@ -215,7 +216,7 @@ class Machine(RuleBasedStateMachine):
         if world.fails == "smoke":
             model.failed_test(expected.version, wish, assignment)
         elif world.fails == "check":
-            model.taken_back(self._tried(tag), wish, assignment, hold=False)
+            model.taken_back(self._tried(result), wish, assignment, hold=False)
         else:
             if not (retry or is_exact(wish)):
                 self._check_rollback_lasts(wish, before, expected.version)
@@ -255,15 +256,14 @@ class Machine(RuleBasedStateMachine):
         if not expected.changes:
             return
         assert expected.version is not None
-        tag = model.release(expected.version)
         if world.fails == "smoke":
             model.failed_test(expected.version, "0.0.0", None)
         elif world.fails:
-            model.taken_back(self._tried(tag), "rollback", None, hold=hold)
+            model.taken_back(self._tried(result), "rollback", None, hold=hold)
         else:
             directory = self._switched(expected.version, result)
             self.check(expected.kept in ("", directory), f"{directory}, not {expected.kept}")
-            identity = world.metadata(directory)["tag"]["object"]
+            identity = world.history()[-1]["tag_object"]
             model.rolled_back(Place(expected.version, directory, identity), hold=hold)
         world.fails = ""
 
@@ -271,7 +271,7 @@ class Machine(RuleBasedStateMachine):
     @rule(action=st.sampled_from(["hold", "resume", "resume"]))
     def hold_or_resume(self, action: str) -> None:
         """Somebody holds, or ends every hold."""
-        codes = (0,) if action == "hold" or self.model.held else (1,)
+        codes: tuple[int, ...] = (0,) if action == "hold" or self.model.held else (1,)
         if not self.model.live:
             codes = (0, 1)  # refused where the model never was deployed
         result = self._run(f"{action} {MODEL}", Expected(codes))
@@ -339,7 +339,7 @@ class Machine(RuleBasedStateMachine):
     # --- killed runs
 
     @rule(
-        kind=st.sampled_from(["rule", "exact", "back", "hold", "resume", "cleanup", "undeploy", "pin"]),
+        kind=st.sampled_from(KILLED),
         at=st.integers(1, 60), wish=st.sampled_from(RULES), pick=PICK, flag=FLAG,
     )  # fmt: skip
     def kill(self, kind: str, at: int, wish: str, pick: int, flag: bool) -> None:
@@ -476,12 +476,14 @@ class Machine(RuleBasedStateMachine):
         self.check(directory not in self.model.damaged, f"damaged bytes are live: {directory}")
         return directory
 
-    def _tried(self, tag: Tag | None) -> Place:
-        rejects = [event for event in self.world.history() if event["action"] == "reject"]
-        self.check(rejects, "no rejection is recorded")
-        event = rejects[-1]
-        identity = self.world.metadata(event["directory"])["tag"]["object"]
-        return Place(event["version"], event["directory"], identity)
+    def _tried(self, result: Result) -> Place:
+        """What went live, and was rejected: the last rejection, of the switch before it."""
+        events = self.world.history()
+        actions = [event["action"] for event in events[-3:]]
+        self.check("reject" in actions, f"no rejection is recorded: {result.text}")
+        at = len(events) - len(actions) + actions.index("reject")
+        event = events[at - 1]
+        return Place(event["version"], event["directory"], event["tag_object"])
 
     def _version(self, pick: int) -> str:
         return self.model.versions[pick % len(self.model.versions)]
@@ -534,6 +536,6 @@ def _parsed(name: str, identity: str, commit: str, at: int) -> Tag:
     return Tag(name, kind, version, commit, identity, at)
 
 
-def with_templates(templates: dict[bool, Path]) -> Callable[[], Machine]:
+def with_templates(templates: dict[bool, Path]) -> type[Machine]:
     """A class of machines that copy these."""
     return type("Machine", (Machine,), {"templates": templates})

@@ -5,7 +5,7 @@ a set that rollbacks add to and exact versions take from, not a reading of the h
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 VERSION, WITHDRAWN, ASSIGN, UNASSIGN, DEPRECATED = (
     "version", "withdrawn", "assign", "unassign", "deprecated",
@@ -272,7 +272,9 @@ class Model:
         """The tag objects that count again once a version went live."""
         tag = self.release(place.version)
         commit = tag.commit if tag and tag.identity == place.identity else None
-        assigned = {t.identity for t in self.tags.values() if t.kind == ASSIGN and t.commit == commit}
+        assigned = {
+            t.identity for t in self.tags.values() if t.kind == ASSIGN and t.commit == commit
+        }
         return assigned | {place.identity}
 
     def _goes_live(self, place: Place) -> None:
@@ -350,10 +352,10 @@ class Model:
         live = self.live
         if self.held:
             codes.add(3)
-        if live is not None and live.version != version:
-            # what was not withdrawn may stay where the rule selects nothing at all
-            if version is not None or not self.is_active(live.version):
-                codes.add(3)
+        # what was not withdrawn may stay where the rule selects nothing at all
+        stays = live is None or (version is None and self.is_active(live.version))
+        if live is not None and live.version != version and not stays:
+            codes.add(3)
         if live is None and (version is not None or any("-" not in v for v in self._offered)):
             codes.add(3)
         if version is None and self.select(self.rule, set()):
@@ -378,7 +380,9 @@ class Model:
         target = self.before()
         stays = {place.directory for place in (self.live, target) if place}
         stays |= {place.directory for place in self.places if place.version in self.pins}
-        newest = {place.version: place.directory for place in self.places if place.directory in on_disk}
+        newest = {
+            place.version: place.directory for place in self.places if place.directory in on_disk
+        }
         last: dict[str, None] = {}
         for place in self.places:
             if place.directory in on_disk:
@@ -394,6 +398,3 @@ def next_minor(versions: set[str]) -> str:
         return "1.0.0"
     major, minor, _, is_final, _ = key(max(versions, key=key))
     return f"{major}.{minor + is_final}.0"
-
-
-__all__ = ["Expected", "Model", "Place", "Tag", "is_exact", "key", "next_minor", "replace"]

@@ -182,7 +182,8 @@ class World:
         at = self.tick()
         self.script.append(f"git tag -f -a -m x '{name}' c{self.commits.index(commit)}")
         date = int(self.now.timestamp())
-        body = f"object {commit}\ntype commit\ntag {name}\ntagger Ada <ada@example.com> {date} +0000\n\nx\n"
+        tagger = f"Ada <ada@example.com> {date} +0000"
+        body = f"object {commit}\ntype commit\ntag {name}\ntagger {tagger}\n\nx\n"
         data = f"tag {len(body)}\0{body}".encode()
         identity = hashlib.sha1(data).hexdigest()
         git = self.repo / ".git"
@@ -220,7 +221,7 @@ class World:
     def live(self) -> str | None:
         """The directory that ``current`` means."""
         try:
-            return os.path.basename(os.readlink(self.place / "current"))
+            return (self.place / "current").readlink().name
         except FileNotFoundError:
             return None
 
@@ -229,19 +230,19 @@ class World:
         folder = self.place / "versions"
         return set(os.listdir(folder)) if folder.is_dir() else set()
 
-    def metadata(self, directory: str) -> dict[str, Any]:
-        """metadata.json of a version."""
-        return json.loads((self.place / "versions" / directory / "metadata.json").read_bytes())
-
     def history(self) -> list[dict[str, Any]]:
         """The events."""
         path = self.place / "deployment_history.json"
-        return json.loads(path.read_bytes()) if path.exists() else []
+        events: list[dict[str, Any]] = json.loads(path.read_bytes()) if path.exists() else []
+        return events
 
     def intent(self) -> dict[str, Any] | None:
         """What a killed run was about to do."""
         path = self.place / ".tagship" / "intent.json"
-        return json.loads(path.read_bytes())["event"] if path.exists() else None
+        event: dict[str, Any] | None = None
+        if path.exists():
+            event = json.loads(path.read_bytes())["event"]
+        return event
 
     def pins(self) -> set[str]:
         """The pinned versions."""
@@ -249,7 +250,7 @@ class World:
         return {pin["version"] for pin in json.loads(path.read_bytes())} if path.exists() else set()
 
     def left(self) -> list[str]:
-        """What an interrupted run left: an intent, temporary files, what is staged or in the trash."""
+        """What an interrupted run left: intent, temporary files, staged ones, trash."""
         private = self.place / ".tagship"
         names = [str(path) for path in self.place.glob(".*.tmp")]
         if private.is_dir():
@@ -324,6 +325,3 @@ def _cut(at: int) -> None:
 
     for name in CALLS:
         setattr(os, name, ending(getattr(os, name)))
-
-
-__all__ = ["COMMITS", "MODEL", "Result", "World", "copy", "prepare", "sealed"]

@@ -183,12 +183,13 @@ def _status(
     latest = str(known.latest.version) if known.latest else None
     link = store.link()
     live = installed.told_live(store)
-    good = _good(store)
+    past, decided = _decided(store)
+    # after a rejection that no rollback could follow, nothing should be live
+    good = history.last_good(past) if past is not None and decided.switch else None
     findings = list(_link_findings(store, model, latest, good))
     if live and link.state is LinkState.OK:
         findings += _live_findings(source, store, known, live, verify(live.directory))
     findings += _history_findings(store, model, live)
-    past, decided = _decided(store)
     wish = desired.desired(known, desired.rule_of(model, decided), decided)
     findings += _desired_findings(known, live, wish)
     findings += _failed_findings(known, decided)
@@ -205,14 +206,6 @@ def _decided(store: Store) -> tuple[Past | None, Decisions]:
         return past, decisions.read(past)
     except Corrupt:
         return None, Decisions()
-
-
-def _good(store: Store) -> history.Place | None:
-    """The version that should be live, as the history has it."""
-    try:
-        return history.last_good(journal.events(store))
-    except Corrupt:
-        return None
 
 
 def _desired_findings(
