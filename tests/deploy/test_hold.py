@@ -158,6 +158,48 @@ def test_status_tells_that_what_is_live_was_withdrawn_and_nothing_may_follow(
     assert shipped.live() == "model 2\n"
 
 
+def test_what_failed_is_not_tried_by_its_stage_either(
+    shipped: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tagship.loaders import selftest
+
+    shipped.release("model 3\n")
+    _assign(shipped, "1.2.0", 1)
+    tries = []
+
+    def fail(*_: object) -> None:
+        tries.append(1)
+        raise SelfTestFailed("wrong answer", "")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(selftest, "run", fail)
+        for name in ("churn", "churn#prod"):
+            assert shipped.cli("deploy", name, "--yes").code == 1
+    assert (len(tries), shipped.live()) == (1, "model 2\n")
+    _assign(shipped, "1.2.0", 2)
+    assert shipped.manager.deploy("#prod").place.version == "1.2.0"
+
+
+def test_the_failure_of_another_version_takes_no_stage_back(
+    shipped: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tagship.loaders import selftest
+
+    def fail(*_: object) -> None:
+        raise SelfTestFailed("wrong answer", "")
+
+    _assign(shipped, "1.1.0", 1)
+    shipped.manager.rollback_to_version()
+    shipped.manager.deploy("1.1.0")
+    shipped.release("model 3\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(selftest, "run", fail)
+        with pytest.raises(SelfTestFailed):
+            shipped.manager.deploy()
+    outcome = shipped.manager.deploy("#prod")
+    assert (outcome.place.version, outcome.event, outcome.passed_over) == ("1.1.0", None, None)
+
+
 def test_nothing_should_be_live_where_the_only_version_failed_its_check(
     shipped: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -301,16 +301,16 @@ class Model:
             if above or tag.kind == ASSIGN:
                 self.blocked.add(tag.identity)
 
-    def failed_test(self, version: str, wish: str, assignment: str | None) -> None:
+    def failed_test(self, version: str, wish: str) -> None:
         """The smoke test failed: what was live is live."""
         tag = self.release(version)
         assert tag is not None
-        self.blocked |= {tag.identity} | ({assignment} if assignment else set())
+        self.blocked |= self._tried(Place(version, "", tag.identity), wish)
         self.failed = version
-        if not is_exact(wish):
+        if not is_exact(wish) and wish != "rollback":
             self.rule = wish
 
-    def taken_back(self, tried: Place, wish: str, assignment: str | None, *, hold: bool) -> None:
+    def taken_back(self, tried: Place, wish: str, *, hold: bool) -> None:
         """What went live failed its check: what was live before is live again."""
         before = self.live
         implied, places = self.implied, [place for place in self.places if place != tried]
@@ -329,7 +329,7 @@ class Model:
             places = [place for place in self.places if place != tried]
             self.implied = implied
         self.places = places
-        self.blocked |= {tried.identity} | ({assignment} if assignment else set())
+        self.blocked |= self._tried(tried, wish)
         self.failed = tried.version
         self.asked |= hold
 
@@ -342,6 +342,14 @@ class Model:
             self.live, self.back, self.known, self.failed = None, False, None, None
             self.implied = False
             self.pins, self.damaged = set(), set()
+
+    def _tried(self, place: Place, wish: str) -> set[str]:
+        """The tag objects of what failed: no rule tries it again, nor a stage that it has."""
+        tag, assignment = self.release(place.version), self.assignment()
+        is_own = tag is not None and assignment is not None and tag.commit == assignment.commit
+        return {place.identity} | (
+            {assignment.identity} if is_own and assignment and wish != "rollback" else set()
+        )
 
     # --- status
 

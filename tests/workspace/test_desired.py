@@ -124,23 +124,29 @@ class Story:
         if kind == "o":
             return [replace(event, action="rollback")]
         if kind == "f":
-            blocked = self._blocked(None, str(event.tag_object))
+            blocked = self._blocked(None, *self._tried(event))
             return [replace(event, status="failed", error="no", passed_over=blocked)]
         if kind == "U":
             return [replace(event, action="undeploy")]
         if kind == "x" and self.live is None:
-            blocked = self._blocked(None, str(event.tag_object))
+            blocked = self._blocked(None, *self._tried(event))
             rejected = replace(event, action="reject", reason="no", until=None)
             return [event, replace(rejected, passed_over=blocked)]
         if kind == "x":
             back = next(past for past in reversed(self.events) if past.switched)
-            blocked = self._blocked(back.version, str(event.tag_object))
+            blocked = self._blocked(back.version, *self._tried(event))
             again = replace(
                 back, action="rollback", passed_over=blocked, previous=event.place, until=None
             )
             rejected = replace(event, action="reject", reason="wrong answer", until=None)
             return [event, rejected, again]
         return [event]
+
+    def _tried(self, event: Event) -> list[str]:
+        """The tag objects of a version that failed: its own, and those that assign it."""
+        release = self.known.get(str(event.version))
+        assert release is not None
+        return [release.tag.object_id, *self.known.assigned(release)]
 
     def _blocked(self, floor: str | None, *ids: str) -> tuple[str, ...]:
         tags = {tag.name: tag.object_id for tag in self.tags}
@@ -205,6 +211,17 @@ def short(version: str) -> str:
         ("t0.9 #0.9 p t1.0 d1.0 t1.1 #1.1 p r1.0 #!", "#prod", "1.0"),  # not the older holder
         ("t1.0 #1.0 p t1.1 #1.1 p r1.0 d1.1", "#prod", "1.1"),
         ("t1.0 #1.0 p t1.1 #1.1 p r1.0 w1.0", "#prod", "none"),
+        # the failure of another version leaves an assignment whose version went live
+        ("t1.0 #1.0 p t1.1 #1.1 p r1.0 d1.1 t1.2 f1.2", "#prod", "1.1"),
+        ("t1.0 t1.1 #1.1 f1.1 d1.1 t1.2 f1.2", "#prod", "1.1"),
+        ("t1.0 #1.0 p t1.1 #1.1 p r1.0 d1.1 t1.2 x1.2", "#prod", "1.1"),
+        ("t1.0 #1.0 p t1.1 #1.1 p r1.0 d1.1 f1.1", "#prod", "none"),
+        ("t1.0 #1.0 p t1.1 #1.1 p r1.0 d1.1 r1.0", "#prod", "1.0"),
+        # what failed is not tried by its stage either, until it is assigned again
+        ("t1.0 d1.0 t1.1 #1.1 f1.1", "#prod", "none"),
+        ("t1.0 d1.0 t1.1 #1.1 f1.1 #1.1", "#prod", "1.1"),
+        ("t1.0 d1.0 t1.1 #1.0 f1.1", "#prod", "1.0"),
+        ("t1.0 d1.0 t1.1 #1.1 x1.1", "#prod", "1.0"),
         # a tag that is not here
         ("t1.0 t1.1 d1.0", "1.0.0", "1.0"),
     ],

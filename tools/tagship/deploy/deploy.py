@@ -61,7 +61,7 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
 
 def _chosen(switch: Switch, choice: plan.Choice) -> Switch:
     """The switch, with what selected the version in its event."""
-    switch = replace(switch, assignment=choice.assignment)
+    switch = replace(switch, assignments=choice.assignments)
     return switch.noted(rule=choice.rule, until=choice.until)
 
 

@@ -81,14 +81,14 @@ class Choice:
 
     Attributes:
         rule: what selected it, such as ``#prod``; None for an exact version.
-        assignment: the id of the tag object of a stage.
+        assignments: the ids of the tag objects that assign it to a stage.
         passed_over: a version that the rule selects, but that is blocked.
         until: the end of the hold that it begins; None if it begins none.
     """
 
     release: Release
     rule: str | None = None
-    assignment: str = ""
+    assignments: tuple[str, ...] = ()
     passed_over: PassedOver | None = None
     until: datetime | None = None
 
@@ -103,17 +103,12 @@ def choose(source: Source, known: Catalog, ref: Ref, past: Past, retry: bool = F
     release, decided = source.find(known, ref), decisions.read(past)
     selector = ref.wanted
     if selector.exact is not None:
-        is_other = desired.holds(known, release, decided)
-        return Choice(release, until=clock.now() + HOLD if is_other else None)
+        until = clock.now() + HOLD if desired.holds(known, release, decided) else None
+        return Choice(release, assignments=tuple(known.assigned(release)), until=until)
     wish = desired.desired(known, selector, decided, retry=retry)
     release = desired.choose(ref, wish)
-    assignment = known.assignments.get(selector.stage) if selector.stage else None
-    return Choice(
-        release,
-        str(selector).removeprefix("@"),
-        assignment.object_id if assignment else "",
-        wish.passed_over,
-    )
+    rule, assignments = str(selector).removeprefix("@"), tuple(known.assigned(release))
+    return Choice(release, rule, assignments, wish.passed_over)
 
 
 def tag_ids(source: Source, model: str) -> dict[TagName, str] | None:

@@ -48,12 +48,14 @@ class Blocks:
             an older tagship wrote it: then all that were made until then.
         deployed: the ids of the tag objects that went live by this event or since: they are not
             blocked any more.
+        since: the same since the last rollback: an assignment of theirs counts again.
         past: the history, to look up why one is blocked.
     """
 
     event: Event
     objects: frozenset[str] | None
     deployed: frozenset[str] = frozenset()
+    since: frozenset[str] = frozenset()
     past: Past | None = None
 
     def cover(self, tag_object: str, made: datetime) -> bool:
@@ -120,8 +122,21 @@ def blocks(past: Past) -> Blocks | None:
         )
         if decides:
             objects = None if event.passed_over is None else frozenset(event.passed_over)
-            return Blocks(event, objects, _deployed(past.texts[index:]), past)
+            deployed = _deployed(past.texts[index:])
+            return Blocks(event, objects, deployed, _deployed(past.texts[_floor(past) :]), past)
     return None
+
+
+def _floor(past: Past) -> int:
+    """The index of the last rollback, which blocks every assignment that was known; 0 if none."""
+    return next(
+        (
+            index
+            for index, event in past.last(_BLOCKS)
+            if event.action == actions.ROLLBACK and event.status == history.SUCCEEDED
+        ),
+        0,
+    )
 
 
 def _deployed(texts: Sequence[bytes]) -> frozenset[str]:
