@@ -1,8 +1,9 @@
 # make demo: train, release, deploy and roll back two models, on a throw-away copy; leaves a report of each.
 # make notebook: JupyterLab with the notebooks of both models.
 # make test: all tests, the linters and the type checker.
-# make crash-test: kill and fail each command at each of its calls that change files (strace; ten minutes); before it, random
-#   stories of commands, held against a plain model of what they must do (MACHINE="--seed N" for the same ones again).
+# make crash-test: kill and fail each command at each of its calls that change files (strace; ten minutes); random stories
+#   of commands before it, held against a plain model of what they must do (MACHINE="--seed N": the same ones again).
+# make hint-test: print each hint in its situation, follow it, and see that it helps (three minutes).
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
 # make bench: time and memory beside GTO, DVC and the limit of the machine (BENCH=--quick: small, in two minutes).
 # make bench-growth: the same over tags, sizes, files and events; draws docs/images/growth-*.svg (BENCH=--quick for less).
@@ -13,7 +14,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo notebook test crash-test power-test bench bench-growth lint format constraints clean help
+.PHONY: demo notebook test crash-test hint-test power-test bench bench-growth lint format constraints clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -34,6 +35,9 @@ test: $(VENV)/.dev lint
 crash-test: $(VENV)/.dev
 	$(BIN)/python -m tests.machine $(MACHINE)
 	$(BIN)/python -m tests.crash --jobs $(JOBS)
+
+hint-test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(JOBS) -q tests/hints --all-hints
 
 power-test: $(VENV)/.dev
 	$(BIN)/python -m tests.power

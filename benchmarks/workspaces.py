@@ -45,7 +45,7 @@ def sealed(folder: Path) -> Iterator[None]:
     for name in before:
         if name.startswith(("GIT_", "DVC_", "GTO_", "TAGSHIP_", "PYTHON", "COMP_")):
             del os.environ[name]
-    for name in run.LOCAL_ENVIRONMENT:
+    for name in run.WHICH_REPOSITORY:
         os.environ.pop(name, None)
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "DVC_GLOBAL_CONFIG_DIR"):
         os.environ[name] = str(home)

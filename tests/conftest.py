@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests import accounts as other_accounts
 from tests import budget, training, workbench
+from tests.accounts import Accounts
 from tests.workbench import Workbench
 
 # A deadline would measure the machine. The same examples in each run: luck is no test result.
@@ -32,6 +34,7 @@ TOGETHER = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     budget.add_options(parser)
+    parser.addoption("--all-hints", action="store_true", help="try every hint, not a sample")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,6 +69,7 @@ def _seal(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(folder / "site-cache"))
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.delenv("SUDO_USER", raising=False)  # it would be in each history
     monkeypatch.setenv("NO_COLOR", "1")  # a terminal's text is compared; colours have their test
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
     for role in ("AUTHOR", "COMMITTER"):
@@ -140,3 +144,9 @@ def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if hasattr(request.config, "workerinput"):
         folder = folder.parent
     return training.demo(folder / "demo")
+
+
+@pytest.fixture
+def accounts(shipped: Workbench) -> Iterator[Accounts]:
+    """``shipped``, which one account owns and others may read."""
+    yield from other_accounts.of(shipped)

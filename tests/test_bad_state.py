@@ -144,7 +144,8 @@ def test_a_lightweight_tag_is_no_version(bench: Workbench) -> None:
         bench.refuses(
             command,
             "the tag churn@v1.0.0 is here, but not as an annotated tag",
-            "git fetch --tags --force; if it is not annotated there either: tagship release churn",
+            "git fetch --tags --force; if it is not annotated there either:"
+            " git tag -f -a -m \"...\" churn@v1.0.0 'churn@v1.0.0^{}'",
         )
     bench.refuses(
         "release churn",
@@ -160,7 +161,7 @@ def test_a_deregistered_version_is_not_offered(shipped: Workbench) -> None:
         shipped.refuses(
             command,
             "churn 1.1.0 was deregistered",
-            "release a new version: tagship release churn",
+            "choose another version: tagship list churn",
         )
     message = "churn 1.0.0 is live and intact: nothing to do, as far as this clone knows"
     message += " (to update it: git fetch --tags)\n"
@@ -171,7 +172,7 @@ def test_of_a_deprecated_model_nothing_is_offered(shipped: Workbench) -> None:
     shipped.git("tag", "--annotate", "--message=x", "churn@deprecated")
     for command in ("deploy churn --yes", "deploy churn@1.0.0 --yes", "show churn"):
         shipped.refuses(
-            command, "churn is deprecated", "release a new version: tagship release churn"
+            command, "churn is deprecated", "if it counts again: git tag -d churn@deprecated"
         )
 
 
@@ -220,7 +221,7 @@ def test_a_tag_that_the_remote_refuses_is_taken_back(bench: Workbench, words: st
         "error: origin did not accept the tag churn@v1.0.0, so it was deleted here again: git:"
         " ! [remote rejected] churn@v1.0.0 -> churn@v1.0.0 (pre-receive hook declined)"
         + (f"; {words}" if words else "")
-        + "\nhint: git fetch --tags origin, then release again\n",
+        + "\nhint: ask who runs origin, which does not accept it, then release again\n",
     )
     assert bench.git("tag", "--list") == ""
     assert not bench.current.exists()
@@ -267,7 +268,7 @@ BROKEN = [
         "dvc.yaml",
         "artifacts:\n  churn: 3\n",
         "artifacts: churn in dvc.yaml has no path",
-        "give it the path of the model's file or folder",
+        "add path: FILE to it in dvc.yaml, and commit",
     ),
     (
         "dvc.yaml",
@@ -279,16 +280,18 @@ BROKEN = [
         "dvc.yaml",
         "artifacts:\n  churn:\n    path: x\n    labels: 3\n",
         "artifacts: churn in dvc.yaml: labels is not a list",
-        "",
+        "write labels: [LABEL] in dvc.yaml, and commit",
     ),
     ("dvc.lock", "a: [", "dvc.lock is not valid YAML, line 1", ""),
-    ("dvc.lock", "stages: 3\n", "dvc.lock is not of DVC's form", "write it again: dvc repro"),
+    ("dvc.lock", "stages: 3\n", "dvc.lock is not of DVC's form",
+     "write it again: rm dvc.lock && dvc repro"),
     ("dvc.lock", "stages:\n  a:\n    outs:\n    - md5: 5\n", "dvc.lock is not of DVC's form",
-     "write it again: dvc repro"),
+     "write it again: rm dvc.lock && dvc repro"),
     (POINTER, "a: [", f"{POINTER} is not valid YAML, line 1", ""),
-    (POINTER, "outs: 3\n", f"{POINTER} is not of DVC's form", f"write it again: dvc add {PATH}"),
+    (POINTER, "outs: 3\n", f"{POINTER} is not of DVC's form",
+     f"write it again: rm {POINTER} && dvc add {PATH}"),
     (POINTER, "outs:\n- 3\n", f"{POINTER} is not of DVC's form",
-     f"write it again: dvc add {PATH}"),
+     f"write it again: rm {POINTER} && dvc add {PATH}"),
     (
         POINTER,
         "outs:\n- md5: ../../x\n  path: model.bin\n",
@@ -297,7 +300,7 @@ BROKEN = [
     ),
     ("params.yaml", "a: [", "params.yaml is not valid YAML, line 1", ""),
     ("metrics.json", '{"a"', "metrics.json is not valid JSON",
-     "fix it, or write it again: dvc repro"),
+     "fix metrics.json and commit it, or write it again: dvc repro"),
 ]  # fmt: skip
 
 
@@ -319,7 +322,7 @@ def test_metrics_that_cannot_be_read_are_named_whatever_their_form(bench: Workbe
     bench.refuses(
         "release churn",
         "metrics.toml is not valid TOML",
-        "fix it, or write it again: dvc repro",
+        "fix metrics.toml and commit it, or write it again: dvc repro",
     )
 
 
@@ -338,20 +341,20 @@ def test_a_broken_dvc_yaml_does_not_hinder_what_was_released(shipped: Workbench)
     ("text", "error", "hint"),
     [
         ("a: [", "params.yaml is not valid YAML, line 1", "fix params.yaml and commit it"),
-        ("deploy: 3\n", "deploy: in params.yaml is not a mapping", "fix params.yaml"),
+        ("tagship: 3\n", "tagship: in params.yaml is not a mapping", "fix params.yaml"),
         (
-            "deploy:\n  kep: 3\n",
-            "deploy: in params.yaml has an unknown key 'kep'",
+            "tagship:\n  kep: 3\n",
+            "tagship: in params.yaml has an unknown key 'kep'",
             "did you mean keep?",
         ),
         (
-            "deploy:\n  keep: 0\n",
-            "deploy.keep in params.yaml may not be 0",
+            "tagship:\n  keep: 0\n",
+            "tagship.keep in params.yaml may not be 0",
             "see docs/settings.md",
         ),
         (
-            "deploy:\n  root: ../models\n",
-            "deploy.root in params.yaml may not be '../models'",
+            "tagship:\n  root: ../models\n",
+            "tagship.root in params.yaml may not be '../models'",
             "see docs/settings.md",
         ),
     ],
@@ -385,7 +388,7 @@ def test_a_self_test_named_as_its_model_is_not_released(bench: Workbench, by_git
     bench.refuses(
         "release churn",
         "two files of churn would be named model.bin",
-        "give the artifact and its self-test names of their own",
+        "rename the file of the self-test, and its path in dvc.yaml",
     )
 
 
@@ -398,7 +401,7 @@ def test_a_model_named_metadata_json_is_not_released(bench: Workbench, by_git: b
     bench.refuses(
         "release churn",
         "a file of churn would be named metadata.json, which is tagship's own",
-        "give it another name",
+        "rename that file, and its path in dvc.yaml",
     )
 
 

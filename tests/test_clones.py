@@ -337,7 +337,8 @@ def test_the_latest_version_is_not_an_older_one_where_its_tag_is_lightweight(at:
         bench.refuses(
             command,
             "the tag churn@v1.1.0 is here, but not as an annotated tag",
-            "git fetch --tags --force; if it is not annotated there either: tagship release churn",
+            "git fetch --tags --force; if it is not annotated there either:"
+            " git tag -f -a -m \"...\" churn@v1.1.0 'churn@v1.1.0^{}'",
         )
     assert bench.cli("deploy", "churn@1.0", "--yes").code == 0
 

@@ -185,17 +185,19 @@ def _refused(bench: Workbench, model: str | None = None) -> TagshipError:
 def test_without_a_parameter_to_change_it_says_where_to_name_one(bench: Workbench) -> None:
     error = _refused(bench)
     assert str(error) == "params.yaml names no parameter that a demo could change"
-    assert error.hint.startswith("deploy: {demo: {churn: {train.depth: 6}}}")
+    assert error.hint.startswith("tagship: {demo: {churn: {train.depth: 6}}}")
 
 
 def test_parameters_are_named_for_each_model(bench: Workbench) -> None:
-    (bench.repo / "params.yaml").write_text("deploy: {demo: {train.depth: 6}}\n")
-    assert str(_refused(bench)) == ("deploy: demo: train.depth: in params.yaml names no parameters")
+    (bench.repo / "params.yaml").write_text("tagship: {demo: {train.depth: 6}}\n")
+    assert str(_refused(bench)) == (
+        "tagship: demo: train.depth: in params.yaml names no parameters"
+    )
 
 
 def test_a_model_that_is_not_named_there_is_refused(bench: Workbench) -> None:
-    (bench.repo / "params.yaml").write_text("deploy: {demo: {churn: {train.depth: 6}}}\n")
-    assert str(_refused(bench, "wine")) == "deploy: demo: in params.yaml has no model wine"
+    (bench.repo / "params.yaml").write_text("tagship: {demo: {churn: {train.depth: 6}}}\n")
+    assert str(_refused(bench, "wine")) == "tagship: demo: in params.yaml has no model wine"
 
 
 def test_a_parameter_has_a_better_value_or_two() -> None:

@@ -18,9 +18,9 @@ import pytest
 import tagship
 from tagship import ModelVersionManager, TagshipError, Workspace
 from tagship.cli.main import cli
-from tagship.host import settings as host_settings
 from tagship.loaders.selftest import SelfTest
 from tagship.registry import artifacts
+from tagship.registry import settings as tool_settings
 from tagship.text import clock, yaml
 from tests.workbench import PATH, Workbench
 
@@ -29,7 +29,9 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("decisions/*.md"), *ROOT.glob("*.md")])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILES = (".py", ".md", ".json", ".yaml", ".lock", ".toml")  # in the call trees, no code
-GENERAL = ("Names", "Global options", "Output", "Exit codes")  # of cli.md: no commands
+BY_ITSELF = "What goes live by itself"
+GENERAL = ("Names", "Global options", "Output", "Exit codes", BY_ITSELF)  # of cli.md: no commands
+LATER = ("passed_over", "rule", "until")  # of an event: older histories lack them
 SCHEMAS = {
     "metadata": DOCS / "schemas" / "metadata.schema.json",
     "history": DOCS / "schemas" / "history.schema.json",
@@ -163,9 +165,11 @@ KINDS = {
     "list": (list,),
     "map": (dict,),
     "as metadata": (dict, list),
+    "as passed over": (dict,),
     "value": (str, int, float, bool, dict, list, type(None)),
 }
-CLOSED = ("map", "as metadata", "value")  # what lies in these is described elsewhere
+# what lies in these is described elsewhere
+CLOSED = ("map", "as metadata", "as passed over", "value")
 
 
 def documented_json(heading: str) -> dict[str, str]:
@@ -226,8 +230,12 @@ def printed_json(bench: Workbench) -> dict[str, list[Any]]:
     say("deploy --dry-run", "deploy", "churn@1.0", "--dry-run")
     say("history --at", "history", "churn", "--at", clock.now().isoformat())
     say("rollback", "rollback", "churn", "--yes")
-    say("deploy --dry-run", "deploy", "churn@1.1", "--dry-run")  # rolled back
-    say("status", "status", code=3)
+    say("deploy --dry-run", "deploy", "churn@1.1.0", "--dry-run")  # rolled back
+    say("deploy", "deploy", "churn", "--yes")  # passes it over
+    say("deploy --dry-run", "deploy", "churn", "--dry-run")
+    say("status", "status")
+    say("hold", "hold", "churn")
+    say("resume", "resume", "churn")
     say("pin", "pin", "churn@1.1")
     say("list", "list", "churn")
     say("unpin", "unpin", "churn@1.1")
@@ -284,6 +292,13 @@ def test_the_json_tables_are_what_the_commands_print(bench: Workbench) -> None:
     assert wrong == {}
 
 
+def test_what_was_passed_over_has_its_table(shipped: Workbench) -> None:
+    shipped.manager.rollback_to_version()
+    printed = json.loads(shipped.cli("deploy", "churn", "--json").out)["passed_over"]
+    table = rows(section(page("cli.md"), f"## {BY_ITSELF}"), "key")
+    assert [code(key)[0] for key, _, _ in table] == list(printed)
+
+
 def test_every_command_with_json_has_its_table() -> None:
     speaking = {name for name, command in cli.commands.items() if "--json" in options(command)}
     tables = {name.removeprefix("JSON of ") for name in headings(page("cli.md"), 3)}
@@ -294,18 +309,18 @@ def test_every_command_with_json_has_its_table() -> None:
 
 
 def test_the_settings_page_has_every_key_with_its_default_and_no_other() -> None:
-    table = rows(section(page("settings.md"), "## `deploy:` in params.yaml"), "key")
+    table = rows(section(page("settings.md"), "## `tagship:` in params.yaml"), "key")
     text = "".join(f"{code(key)[0]}: {code(default)[0]}\n" for key, default, _ in table)
-    defaults = host_settings.Settings()
+    defaults = tool_settings.Settings()
     assert yaml.parse(text.encode(), "settings.md") == {
-        field.name: getattr(defaults, field.name) for field in fields(host_settings.Settings)
+        field.name: getattr(defaults, field.name) for field in fields(tool_settings.Settings)
     }
 
 
 def test_the_settings_pages_examples_are_read() -> None:
     examples = blocks(page("settings.md"), "yaml") + blocks(page("self_test.md"), "yaml")
     settings, *declared = (text.encode() for text in examples)
-    assert host_settings.parse(settings).demo == {"churn": {"train.depth": 6}}
+    assert tool_settings.parse(settings).demo == {"churn": {"train.depth": 6}}
     tests = [model.self_test for text in declared for model in artifacts.parse(text).values()]
     assert tests == [None, "models/ml_model/self_test.json", "models/churn/self_test.json"]
 
@@ -464,7 +479,8 @@ def test_a_schema_is_one_is_strict_and_describes_every_field(name: str) -> None:
         assert isinstance(properties, dict)
         if properties:
             assert part["additionalProperties"] is False
-            assert sorted(part["required"]) == sorted(properties)
+            later = LATER if "rule" in properties else ()
+            assert sorted([*part["required"], *later]) == sorted(properties)
         assert [key for key, field in properties.items() if not field.get("description")] == []
 
 
@@ -491,6 +507,8 @@ def test_a_history_of_everything_fits_its_schema(bench: Workbench) -> None:
     bench.ship()
     bench.ship("model 2\n")
     bench.manager.rollback_to_version(reason="wrong on snow")
+    bench.manager.hold(reason="the audit of March")
+    bench.manager.resume()
     bench.manager.pin("1.1", reason="the audit of March")
     bench.manager.unpin("1.1")
     bench.release("model 3\n")
@@ -507,6 +525,8 @@ def test_a_history_of_everything_fits_its_schema(bench: Workbench) -> None:
         ("deploy", "succeeded"),
         ("deploy", "succeeded"),
         ("rollback", "succeeded"),
+        ("hold", "succeeded"),
+        ("resume", "succeeded"),
         ("pin", "succeeded"),
         ("unpin", "succeeded"),
         ("deploy", "failed"),
@@ -514,9 +534,10 @@ def test_a_history_of_everything_fits_its_schema(bench: Workbench) -> None:
         ("cleanup", "succeeded"),
         ("undeploy", "succeeded"),
     ]
-    for key in events[0]:
+    for key in set(events[0]) - set(LATER):
         with pytest.raises(jsonschema.ValidationError):
             validate("history", [{k: v for k, v in events[0].items() if k != key}])
+    validate("history", [{k: v for k, v in events[0].items() if k not in LATER}])
     with pytest.raises(jsonschema.ValidationError):
         validate("history", [{**events[0], "more": 1}])
 

@@ -204,7 +204,7 @@ def over_events(folder: Path, count: int) -> Costs:
     done = workspaces.tagged(folder, models=1, versions=2)
     workspaces.write_history(done.repo, done.model, workspaces.events(done.model, count))
     found = {"deploy": cost(done.repo, "deploy", f"{done.model}@1.0.0", *DEPLOY)}
-    tell(done.repo, TAGSHIP, "deploy", done.model, *DEPLOY)
+    tell(done.repo, TAGSHIP, "deploy", f"{done.model}@1.1.0", *DEPLOY)
     return found | {
         "history": cost(done.repo, "history", done.model),
         "status": cost(done.repo, "status", done.model),

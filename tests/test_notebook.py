@@ -1,5 +1,6 @@
 """The deploy cell: the plan, the question, the act, and what is shown of each."""
 
+import html
 import json
 import re
 import shutil
@@ -11,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from tagship import NotFound, Refused, SelfTestFailed, notebook
+from tagship import Held, NotFound, Refused, SelfTestFailed, notebook
 from tagship.notebook import Deployed, Proposal, Question
+from tagship.text import words
 from tests.workbench import PATH, Workbench
 
 nbclient = pytest.importorskip("nbclient")
@@ -86,7 +88,7 @@ def test_the_plan_of_a_new_version_compares_it_with_the_live_one(bench: Workbenc
 
 def test_which_way_is_better_is_as_the_user_says(bench: Workbench) -> None:
     bench.ship()
-    (bench.repo / "params.yaml").write_text("deploy: {better: {accuracy: lower}}\n")
+    (bench.repo / "params.yaml").write_text("tagship: {better: {accuracy: lower}}\n")
     bench.train("model 2\n", accuracy=0.5)
     assert repr(plan(bench)).endswith("accuracy: 0.75 -> 0.5, -0.25, better (lower is better)")
 
@@ -179,9 +181,18 @@ def test_a_model_answers_its_self_test_once_it_is_live(bench: Workbench) -> None
         bench.manager.self_test("3.0")
 
 
+def test_the_cell_shows_what_else_there_is_to_know(shipped: Workbench) -> None:
+    (shipped.repo / "params.yaml").write_text("deploy: {keep: 1}\n")
+    shipped.train("model 3\n")
+    (first,) = shipped.folder.glob("versions/v1.0.0_*")
+    renamed, cleaned = deployed(shipped).notes
+    assert renamed == "the section deploy: in params.yaml is now tagship: rename it"
+    assert cleaned.startswith(f"cleaned up: removed {first.name}; ")
+
+
 def test_a_live_version_that_fails_its_self_test_fails_the_cell(bench: Workbench) -> None:
     catboost_model(bench, wrong=0.5)
-    (bench.repo / "params.yaml").write_text("deploy: {smoke_test: false}\n")
+    (bench.repo / "params.yaml").write_text("tagship: {smoke_test: false}\n")
     bench.commit()
     with pytest.raises(SelfTestFailed) as caught:
         deployed(bench)
@@ -338,14 +349,83 @@ def test_what_is_not_as_it_was_shown_any_more_is_not_done(
 
 
 def test_a_deploy_that_fails_shows_its_error_and_no_traceback(shipped: Workbench, ask: Any) -> None:
-    question = ask(version="1.0")
+    shipped.release("model 3\n")  # its directory is not here: its bytes are needed
+    question = ask()
     shutil.rmtree(shipped.repo / ".dvc/cache")
     shutil.rmtree(shipped.repo.parent / "dvc-remote")
     question.go.click()
     assert "error: " in question.status.value
     assert "Traceback" not in question.status.value
     assert shipped.live() == "model 2\n"
-    assert shipped.actions()[-1] == ("deploy", "failed", "1.0.0")
+    assert shipped.actions()[-1] == ("deploy", "failed", "1.2.0")
+
+
+# ---- what was rolled back, failed or is held
+
+
+def test_a_version_that_was_rolled_back_is_not_deployed_again(shipped: Workbench) -> None:
+    event = shipped.manager.rollback_to_version(reason="wrong on snow").event
+    assert event is not None
+    note = (
+        f"1.1.0 is passed over (rolled back to 1.0.0 by {event.actor}, {words.moment(event.at)}"
+        " UTC: wrong on snow); to deploy it: tagship deploy churn@1.1.0"
+    )
+    proposal = plan(shipped)
+    assert f"  note: {note}\n" in repr(proposal)
+    assert note in html.unescape(proposal._repr_html_())
+    before = shipped.actions()
+    state = deployed(shipped)
+    assert (state.version, state.changed, state.notes) == ("1.0.0", False, (note,))
+    assert (shipped.live(), shipped.actions()) == ("model 1\n", before)
+    assert deployed(shipped, version="latest").notes == (note,)
+    assert deployed(shipped, version="1.1.0").version == "1.1.0"
+
+
+def test_a_new_release_is_deployed_after_a_rollback(shipped: Workbench) -> None:
+    shipped.manager.rollback_to_version()
+    shipped.train("model 3\n")
+    assert deployed(shipped).version == "1.2.0"
+
+
+def test_a_held_model_is_left_and_said_to_be_held(shipped: Workbench) -> None:
+    shipped.manager.rollback_to_version()
+    shipped.manager.hold("2099-12-01", reason="the audit")
+    before = shipped.state()
+    for version in (None, "latest", "1.1"):
+        for confirm in (True, False):
+            with pytest.raises(Held, match=r"^churn is held by .* UTC: the audit\n"):
+                notebook.deploy("churn", start=shipped.repo, confirm=confirm, version=version)
+    assert shipped.changes(before) == set()
+    assert deployed(shipped, version="1.1.0").version == "1.1.0"
+
+
+@pytest.mark.parametrize("since", ["hold", "rollback"])
+def test_a_click_does_not_undo_what_somebody_decided_since(
+    shipped: Workbench, ask: Any, since: str
+) -> None:
+    shipped.release("model 3\n")
+    shipped.manager.deploy()
+    shipped.manager.rollback_to_version()
+    shipped.release("model 4\n")
+    question = ask()
+    if since == "hold":
+        shipped.manager.hold()
+    else:
+        shipped.manager.rollback_to_version()
+    before = shipped.state()
+    question.go.click()
+    assert "error: " in question.status.value
+    assert shipped.changes(before) == set()
+
+
+def test_a_rule_that_is_confirmed_holds_nothing(shipped: Workbench) -> None:
+    assert deployed(shipped, version="1.0").notes == ()
+    event = shipped.manager.get_deployment_history()[-1]
+    assert (event.version, event.rule, event.until) == ("1.0.0", "1.0", None)
+    proposal = plan(shipped, version="1.0.0")
+    assert proposal.done
+    (note,) = deployed(shipped, version="1.1.0").notes  # not what is followed
+    assert note.startswith("nothing else goes live by itself until ")
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_release_takes_only_a_semantic_version(bench: Workbench) -> None:
         bench.refuses(
             f"release churn --version '{text}'",
             f"{text!r} is not a SemVer 2.0.0 version",
-            "such as 1.2.0",
+            "give it as 1.2.0",
             2,
         )
 
@@ -213,7 +213,7 @@ def test_outside_a_git_repository_a_command_is_refused(bench: Workbench, command
     bench.refuses(
         command.format(model=MODEL),
         f"not a Git repository: {bench.repo}",
-        "git init && dvc init",
+        'git init && git add --all && git commit -m "..."',
     )
 
 
@@ -235,7 +235,7 @@ def test_outside_a_dvc_repository_a_command_is_refused(bench: Workbench, command
     bench.refuses(
         command.format(model=MODEL),
         f"not a DVC repository: {bench.repo}",
-        "git init && dvc init && tagship init",
+        "dvc init && tagship init",
     )
 
 
@@ -244,7 +244,7 @@ def test_outside_a_dvc_repository_a_command_is_refused(bench: Workbench, command
 def test_without_a_commit_there_is_no_model(bench: Workbench, command: str) -> None:
     atomic.remove_tree(bench.repo / ".git")
     bench.git("init", "--quiet")
-    hint = "git add --all && git commit"
+    hint = 'git add --all && git commit -m "..."'
     bench.refuses(f"{command} churn", "the repository has no commit yet", hint)
 
 
@@ -301,7 +301,7 @@ def test_a_full_disk_under_the_output_is_told(
     if unbuffered:
         shipped.monkeypatch.setenv("PYTHONUNBUFFERED", "1")
     result = _shell(shipped, f"tagship {command} >/dev/full")
-    hint = "make room: tagship cleanup MODEL, or dvc gc --all-tags; check with df -h and df -i"
+    hint = "make room: tagship cleanup MODEL; check with df -h and df -i"
     assert result == Result(1, "", f"error: No space left on device\nhint: {hint}\n")
 
 
@@ -344,7 +344,7 @@ def test_credentials_of_a_git_remote_are_never_shown(bench: Workbench) -> None:
 @pytest.mark.parametrize("password", [SECRET, f"p@{SECRET}"])
 def test_credentials_in_the_settings_are_never_shown(bench: Workbench, password: str) -> None:
     (bench.repo / "params.yaml").write_text(
-        f"deploy:\n  git_remote: https://user:{password}@127.0.0.1:9/x\n"
+        f"tagship:\n  git_remote: https://user:{password}@127.0.0.1:9/x\n"
     )
     for command in (f"release {MODEL} --push", f"release {MODEL} --deploy", f"show {MODEL}"):
         result = bench.cli("-v", *command.split())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tagship.cli import main
-from tests.workbench import Workbench
+from tests.workbench import Result, Workbench
 
 
 def _on_a_terminal(bench: Workbench, answer: str, *arguments: str) -> tuple[int, str]:
@@ -130,6 +130,39 @@ def test_a_wrong_option_is_exit_2(bench: Workbench) -> None:
 def test_the_version_of_the_tool(bench: Workbench) -> None:
     result = bench.cli("--version")
     assert (result.code, result.out) == (0, "tagship 0.1.0\n")
+
+
+@pytest.mark.parametrize("text", ["{}\n", "artifacts: {}\n", "{stages: {}}\n"])
+def test_init_leaves_a_dvc_yaml_of_braces_as_it_is(bench: Workbench, text: str) -> None:
+    (bench.repo / "dvc.yaml").write_text(text)
+    bench.refuses(
+        "init --model wine --path models/wine.cbm",
+        "artifacts: in dvc.yaml is not written one line a key",
+        "add wine to it by hand: {path: models/wine.cbm, type: model}",
+    )
+
+
+def test_a_quiet_deploy_speaks_only_of_what_it_did(bench: Workbench) -> None:
+    bench.release()
+    quiet = ("deploy", "churn", "--yes", "--quiet")
+    assert "churn 1.0.0 is live" in bench.cli(*quiet).out
+    assert bench.cli(*quiet) == Result(0, "", "")
+    assert bench.cli(*quiet, "--json") == Result(0, "", "")
+    (bench.folder / ".tagship/staging/left").mkdir()  # of a run that was killed
+    repaired = bench.cli(*quiet)
+    assert (repaired.code, repaired.out) == (0, "")
+    assert repaired.err.startswith("note: ")
+    assert bench.cli("deploy", "churn@9.9", "--yes", "-q").code == 1
+
+
+def test_who_ran_sudo_is_in_the_history(bench: Workbench) -> None:
+    bench.release()
+    bench.monkeypatch.setenv("LOGNAME", "deploy")
+    for caller, actor in (("ada", "ada as deploy"), ("deploy", "deploy")):
+        bench.monkeypatch.setenv("SUDO_USER", caller)
+        event = bench.manager.deploy(force=True).event
+        assert event is not None
+        assert event.actor == actor
 
 
 def test_init_prepares_a_new_repository_and_a_second_time_changes_nothing(

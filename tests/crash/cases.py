@@ -66,6 +66,13 @@ def _released(bench: Workbench) -> None:
     bench.release("model 2\n")
 
 
+def _one_too_many(bench: Workbench) -> None:
+    """The deploy of the next version removes 1.0.0: 1.1.0 is what a rollback goes back to."""
+    _ship(bench, 1)
+    (bench.repo / "params.yaml").write_text("tagship: {keep: 1}\n")
+    bench.release("model 3\n")
+
+
 def _not_cached(bench: Workbench) -> None:
     _released(bench)
     atomic.remove_tree(bench.repo / ".dvc" / "cache")
@@ -111,6 +118,7 @@ CASES = (
     Case("first deploy", "deploy churn --yes", None, "1.0.0", _only_released),
     Case("deploy with a fetch", "deploy churn --yes", "1.0.0", "1.1.0", _not_cached,
          one_thread=True),
+    Case("deploy with a cleanup", "deploy churn --yes", "1.1.0", "1.2.0", _one_too_many),
     Case("rollback", "rollback churn --yes", "1.1.0", "1.0.0", lambda bench: _ship(bench, 1),
          again="rollback churn --to 1.0.0 --yes"),
     Case("rollback to a tag", "rollback churn --yes", "1.1.0", "1.0.0", _gone,
@@ -121,6 +129,8 @@ CASES = (
          _killed("deploy", "repo/models/churn/current")),
     Case("recovery after the switch", MEND, "1.1.0", "1.1.0",
          _killed("deploy", "repo/models/churn/deployment_history.json")),
+    Case("recovery of the cleanup after a deploy", MEND, "1.2.0", "1.2.0",
+         _killed("deploy with a cleanup", "repo/models/churn/.tagship/trash/v1.0.0_ID")),
     Case("recovery of a cleanup", MEND, "1.3.0", "1.3.0",
          _killed("cleanup", "repo/models/churn/deployment_history.json")),
     Case("undeploy", "undeploy churn --yes", "1.1.0", None, lambda bench: _ship(bench, 1)),

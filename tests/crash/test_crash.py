@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tagship import ModelVersionManager
 from tests.crash import __main__ as program
 from tests.crash import cases, tracing
 from tests.crash.harness import Found, Point, Sweep
@@ -27,6 +28,8 @@ SAMPLE = (
     ("deploy", "python", SWITCH, "EIO", "old"),
     ("deploy", "python", f"write {RECORD}", "ENOSPC", "new"),
     ("cleanup", "python", f"fsync {PRIVATE}/trash", "KILL", "new"),
+    ("deploy with a cleanup", "python", f"fsync {PRIVATE}/trash", "KILL", "new"),
+    ("deploy with a cleanup", "python", f"fsync {PRIVATE}/trash", "EIO", "new"),
     ("undeploy", "python", f"unlink {MODEL}/current", "KILL", "old"),
     ("undeploy", "python", f"fsync {MODEL}/versions", "KILL", "new"),
     ("undeploy", "python", f"rmdir {MODEL}/versions", "KILL", "new"),
@@ -121,3 +124,25 @@ def test_a_sweep_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     ]
     file.write_text("\n".join([*lines, '{"cut sho']))
     assert list(program.read(file, "this code")) == [result]
+
+
+@pytest.mark.parametrize(
+    ("name", "fetches", "is_new"),
+    [("deploy", False, True), ("deploy with a fetch", True, True),
+     ("rollback", False, False), ("rollback to a tag", False, True)],
+)  # fmt: skip
+def test_a_case_starts_where_its_command_does_what_its_name_says(
+    tmp_path: Path, name: str, fetches: bool, is_new: bool
+) -> None:
+    case = cases.named(name)
+    with cases.sealed(tmp_path):
+        cases.build(case, tmp_path / "work")
+        repo = tmp_path / "work" / "repo"
+        manager = ModelVersionManager("churn", repo)
+        assert (manager.plan().to_fetch > 0) == fetches
+        before = set((repo / "models/churn/versions").iterdir())
+        assert cases.command(repo, case.command).code == 0
+        assert bool(set((repo / "models/churn/versions").iterdir()) - before) == is_new
+        live = manager.get_current_version()
+        assert live is not None
+        assert live.version == case.after

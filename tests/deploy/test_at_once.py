@@ -100,7 +100,8 @@ def seqs(command: str, told: dict[str, Any]) -> list[tuple[str, str]]:
     if command.startswith("cleanup"):
         return [("cleanup", one["directory"]) for one in told["verdicts"] if not one["keep"]]
     event = told["event"]
-    return [(event["action"], event["directory"])] if event else []
+    removed = [("cleanup", directory) for directory in told["removed"]]
+    return [(event["action"], event["directory"]), *removed] if event else []
 
 
 @pytest.mark.parametrize("models", [MODELS[:1], MODELS], ids=["one model", "two models"])

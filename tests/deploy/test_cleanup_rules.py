@@ -29,11 +29,13 @@ def decide(
     places: list[Place] | None = None,
     pinned: tuple[str, ...] = (),
     opened: tuple[str, ...] = (),
+    left: str | None = None,
 ) -> list[str]:
     """Each directory (without the ``v``) and why it stays, in the order of the decision."""
+    in_use = dict.fromkeys(opened, "open in a process")
     there = [ONE, TWO, THREE, FOUR, FIVE] if places is None else places
     target = history.rollback_target(events, live)
-    decided = cleanup.decide(there, events, live, target, pinned, opened, keep)
+    decided = cleanup.decide(there, events, live, target, pinned, in_use, keep, left)
     return [
         f"{place.directory.removesuffix('_20261120_120000')[1:]}: {why or 'goes'}"
         for place, why in decided
@@ -53,6 +55,18 @@ def test_the_last_good_versions_stay_and_the_oldest_go() -> None:
 def test_nothing_goes_while_there_are_no_more_than_are_kept() -> None:
     decided = decide(deploys(ONE, TWO, THREE, FOUR, FIVE), live=FIVE, keep=5)
     assert not any(line.endswith("goes") for line in decided)
+
+
+def test_what_was_live_until_now_stays_once_more() -> None:
+    events = deploys(ONE, TWO, THREE, FOUR, FIVE)
+    decided = decide(events, live=FIVE, keep=1, left=TWO.directory)
+    assert decided == [
+        "1.0.0: goes",
+        "2.0.0: live until now",
+        "3.0.0: goes",
+        "4.0.0: rollback target",
+        "5.0.0: live",
+    ]
 
 
 def test_the_live_version_and_the_rollback_target_stay_beyond_the_number_kept() -> None:

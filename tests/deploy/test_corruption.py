@@ -266,8 +266,8 @@ NAME = "net/sub/b.bin"
 OTHER = "has other bytes than it was deployed with"
 DEPLOYED: dict[str, tuple[Damage, str, str, int]] = {
     "a flipped bit": (_on(NAME, flip), NAME, OTHER, DRIFTED),
-    "truncated": (_on(NAME, truncate), NAME, "has 18 bytes instead of 21", DRIFTED),
-    "0 bytes": (_on(NAME, empty), NAME, "has 0 bytes instead of 21", DRIFTED),
+    "truncated": (_on(NAME, truncate), NAME, "is cut short: has 18 bytes instead of 21", BROKEN),
+    "0 bytes": (_on(NAME, empty), NAME, "is cut short: has 0 bytes instead of 21", BROKEN),
     "longer": (_on(NAME, grow), NAME, "has 25 bytes instead of 21", DRIFTED),
     "missing": (_on(NAME, remove), NAME, "is missing", BROKEN),
     "a link": (_on(NAME, link), NAME, "is not a regular file", DRIFTED),

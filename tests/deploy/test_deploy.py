@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from tagship import Corrupt, ModelVersionManager, Refused, SelfTestFailed
+from tagship.disk import atomic
 from tagship.dvc.pointers import Cached
 from tagship.host import history, metadata
+from tagship.host.link import version_of
+from tagship.text import words
 from tests.workbench import Workbench
 
 
@@ -82,7 +85,10 @@ def test_two_deploys_in_one_second_get_two_directories(bench: Workbench) -> None
     bench.ship()
     names = {bench.manager.deploy(force=True).place.directory for _ in range(5)}
     assert len(names) == 5
-    assert [event.seq for event in bench.manager.get_deployment_history()] == [1, 2, 3, 4, 5, 6]
+    events = bench.manager.get_deployment_history()  # what was live two deploys ago is cleaned up
+    assert [event.action for event in events].count("deploy") == 6
+    assert [event.seq for event in events] == list(range(1, 11))
+    assert len({event.id for event in events}) == 10
 
 
 def test_the_metadata_is_complete_and_read_from_the_tag(bench: Workbench) -> None:
@@ -191,7 +197,7 @@ def test_a_version_that_fails_once_it_is_live_is_taken_back_for_good(
     bench.ship()
     _install_fragile_loader(bench, tmp_path)
     (bench.repo / "models/churn/model.fragile").write_text("x")
-    (bench.repo / "params.yaml").write_text("deploy: {after_switch: self_test}\n")
+    (bench.repo / "params.yaml").write_text("tagship: {after_switch: self_test}\n")
     _declare(bench, "models/churn/model.fragile")
     bench.manager.release()
     with pytest.raises(
@@ -206,12 +212,65 @@ def test_a_version_that_fails_once_it_is_live_is_taken_back_for_good(
     assert [v.directory[:6] for v in verdicts if not v.keep] == ["v1.1.0"]
 
 
-def test_cleaning_up_after_a_deploy_is_a_setting(bench: Workbench) -> None:
-    (bench.repo / "params.yaml").write_text("deploy: {auto_cleanup: true, keep: 2}\n")
+def test_a_deploy_cleans_up_and_says_what_it_removed(shipped: Workbench) -> None:
+    (shipped.repo / "params.yaml").write_text("tagship: {keep: 2}\n")
+    shipped.release("model 3\n")
+    (first,) = shipped.folder.glob("versions/v1.0.0_*")
+    freed = sum(file.stat().st_size for file in first.iterdir())
+    result = shipped.cli("deploy", "churn", "--yes")
+    assert (result.code, result.err) == (0, "")
+    assert f"  cleaned up:    removed {first.name}; {words.size(freed)} freed\n" in result.out
+    assert "  live version:  1.2.0, 2 versions on disk\n" in result.out
+    assert _on_disk(shipped) == ["1.1.0", "1.2.0"]
+    done = [("deploy", "succeeded", "1.2.0"), ("cleanup", "succeeded", "1.0.0")]
+    assert shipped.actions()[-2:] == done
+    shipped.release("model 4\n")
+    told = json.loads(shipped.cli("deploy", "churn", "--yes", "--json").out)
+    assert ([name[:6] for name in told["removed"]], told["freed"] > 0) == (["v1.1.0"], True)
+
+
+def test_by_default_a_deploy_keeps_five_versions(bench: Workbench) -> None:
+    for number in range(1, 8):
+        bench.ship(f"model {number}\n" if number > 1 else None)
+    assert _on_disk(bench) == [f"1.{minor}.0" for minor in range(2, 7)]
+    bench.manager.deploy("1.0")  # what was removed is checked out again
+    assert bench.live() == "model 1\n"
+
+
+def test_without_automatic_cleanup_all_versions_stay(bench: Workbench) -> None:
+    (bench.repo / "params.yaml").write_text("tagship: {auto_cleanup: false, keep: 1}\n")
     bench.commit()
     for number in range(2, 6):
         bench.ship(f"model {number}\n")
-    assert len(os.listdir(bench.folder / "versions")) == 2
+    assert len(bench.store.directories()) == 4
+
+
+def test_a_deploy_that_fails_a_rollback_and_what_is_live_already_clean_nothing_up(
+    shipped: Workbench,
+) -> None:
+    shipped.ship("model 3\n")
+    before = shipped.store.directories()
+    (shipped.repo / "params.yaml").write_text("tagship: {keep: 1}\n")
+    assert shipped.cli("deploy", "churn", "--yes").code == 0
+    assert shipped.store.directories() == before
+    assert shipped.cli("rollback", "churn", "--yes").code == 0
+    assert shipped.store.directories() == before
+    shipped.release("model 4\n")
+    atomic.remove_tree(shipped.repo / ".dvc" / "cache")
+    atomic.remove_tree(shipped.repo.parent / "dvc-remote")
+    assert shipped.cli("deploy", "churn", "--yes").code == 1
+    assert shipped.store.directories() == before
+
+
+def test_a_cleanup_that_fails_is_a_warning(shipped: Workbench) -> None:
+    (shipped.repo / "params.yaml").write_text("tagship: {keep: 1}\n")
+    shipped.release("model 3\n")
+    (shipped.folder / ".tagship" / "pins.json").write_text("no JSON")
+    result = shipped.cli("deploy", "churn", "--yes")
+    assert (result.code, shipped.live()) == (0, "model 3\n")
+    assert result.err.startswith("note: the cleanup after the deploy failed: ")
+    assert result.err.endswith("; again: tagship cleanup churn\n")
+    assert len(shipped.store.directories()) == 3
 
 
 def test_the_bytes_of_the_plan_and_of_the_disk_are_json_for_programs(bench: Workbench) -> None:
@@ -229,6 +288,10 @@ def test_a_deploy_from_a_hook_asks_the_repository_that_it_was_told(
     bench.release()
     bench.monkeypatch.setenv("GIT_DIR", str(tmp_path / "origin.git"))
     assert ModelVersionManager("churn", bench.repo).deploy().place.version == "1.0.0"
+
+
+def _on_disk(bench: Workbench) -> list[str]:
+    return sorted(version_of(name) for name in bench.store.directories())
 
 
 def _cached(bench: Workbench, content: str = "model 1\n") -> Path:

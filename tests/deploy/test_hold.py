@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tagship import Held, SelfTestFailed
+from tagship import Held, Refused, SelfTestFailed
 from tagship.deploy import plan
 from tagship.host import history
 from tagship.text import clock, words
@@ -297,6 +297,17 @@ def test_a_deploy_of_another_version_than_the_desired_one_holds(shipped: Workben
     assert shipped.manager.status().why.value == ("in_order", 0)
 
 
+def test_to_deploy_again_what_is_live_changes_nothing_in_a_hold(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+    shipped.manager.deploy("1.1.0", force=True)
+    assert shipped.manager.status().why.value == ("behind", 3)
+    until = shipped.manager.deploy("1.0.0").event
+    assert until is not None
+    again = shipped.manager.deploy("1.0.0", force=True).event
+    assert again is not None
+    assert (again.until, again.until is not None) == (until.until, True)
+
+
 def test_a_hold_needs_a_model_that_is_deployed_and_an_end_to_come(bench: Workbench) -> None:
     bench.refuses("hold churn", "churn was never deployed here", "tagship deploy churn")
     bench.ship()
@@ -305,3 +316,47 @@ def test_a_hold_needs_a_model_that_is_deployed_and_an_end_to_come(bench: Workben
         "hold churn --until 2020-01-01", "2020-01-01 00:00:00 UTC is not in the future",
         "--until 2099-12-31, such as",
     )  # fmt: skip
+
+
+# --- a plan that was shown and confirmed
+
+
+def test_a_plan_that_is_live_says_what_it_passes_over_without_yes_too(shipped: Workbench) -> None:
+    shipped.manager.rollback_to_version()
+    asked, told = shipped.cli("deploy", "churn"), shipped.cli("deploy", "churn", "--yes")
+    assert asked == told
+    assert "1.1.0 is passed over" in asked.out
+
+
+def test_what_was_confirmed_keeps_its_rule(shipped: Workbench) -> None:
+    _assign(shipped, "1.0.0", 1)
+    manager = shipped.manager
+    event = manager.deploy("#prod", plan=manager.plan("#prod")).event
+    assert event is not None
+    assert (event.version, event.rule, event.until) == ("1.0.0", "#prod", None)
+    assert manager.status().why.value == ("in_order", 0)
+
+
+def test_what_was_confirmed_goes_live_though_more_was_released(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+    manager = shipped.manager
+    plan_shown = manager.plan()
+    shipped.release("model 4\n")
+    event = manager.deploy(plan=plan_shown).event
+    assert event is not None
+    assert (event.version, event.rule, event.until) == ("1.2.0", "latest", None)
+    assert manager.deploy().place.version == "1.3.0"
+
+
+def test_what_was_rolled_back_or_held_since_it_was_shown_stays(shipped: Workbench) -> None:
+    manager = shipped.manager
+    shipped.release("model 3\n")
+    shown = manager.plan()
+    manager.rollback_to_version()
+    before = shipped.state()
+    with pytest.raises(Refused, match=r"^1\.0\.0 would be deployed by now, and not 1\.2\.0"):
+        manager.deploy(plan=shown)
+    assert shipped.changes(before) == set()
+    manager.hold()
+    with pytest.raises(Held):
+        manager.deploy(plan=shown)

@@ -71,7 +71,7 @@ def test_no_folder_that_is_left_stops_rm_of_who_owns_it(shipped: Workbench) -> N
 
 def test_a_folder_that_only_deploys_were_in_goes_too(bench: Workbench) -> None:
     with (bench.repo / "params.yaml").open("a") as file:
-        file.write("deploy:\n  root: deployed\n")
+        file.write("tagship:\n  root: deployed\n")
     bench.commit()
     bench.ship()
     bench.manager.undeploy(history=True)
@@ -81,7 +81,7 @@ def test_a_folder_that_only_deploys_were_in_goes_too(bench: Workbench) -> None:
 
 def test_a_folder_on_another_disk_that_a_link_leads_to_stays(bench: Workbench) -> None:
     with (bench.repo / "params.yaml").open("a") as file:
-        file.write("deploy:\n  root: deployed\n")
+        file.write("tagship:\n  root: deployed\n")
     bench.commit()
     elsewhere = bench.repo.parent / "disk"
     elsewhere.mkdir()
@@ -185,11 +185,12 @@ def test_a_directory_of_another_user_stays_and_stops_no_other(
         [*other, sys.executable, "-m", "tagship", "undeploy", "churn", "--yes"],
         cwd=shipped.repo, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    denied = f"{first}: Operation not permitted"
+    denied = f"{first}: it belongs to root"
     assert (result.returncode, result.stderr) == (
         1,
         f"error: not all of churn could be removed: {denied}\n"
-        f"hint: as the owner of {shipped.folder}/versions: tagship undeploy churn\n",
+        f"hint: sudo chown -R 4242 {shipped.folder}/versions/{first};"
+        " then again: tagship undeploy churn\n",
     )
     assert versions(shipped) == [first]
     event = shipped.manager.get_deployment_history()[-1]

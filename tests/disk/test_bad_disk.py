@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import getpass
 import hashlib
 import os
 import shutil
@@ -17,7 +18,7 @@ import tagship
 from tagship import TagshipError
 from tagship.disk import atomic
 from tagship.errors import explain
-from tests.workbench import Result, Workbench
+from tests.workbench import PATH, Result, Workbench
 
 HISTORY = "repo/models/churn/deployment_history.json"
 MARK = "repo/models/churn/.tagship/history.sha256"
@@ -157,13 +158,13 @@ def test_a_release_checks_the_bytes_that_it_pushes(bench: Workbench) -> None:
     bench.refuses(
         "release churn",
         f"the DVC cache has other bytes for md5:{digest(FIRST)}",
-        f"rm {cached} && dvc commit --force",
+        f"rm {cached} && dvc commit --force {PATH}",
     )
     cached.unlink()
     bench.refuses(
         "release churn",
-        f"the DVC cache lacks md5:{digest(FIRST)}, and so does the DVC remote",
-        "dvc push where the model was made; or here: dvc repro, or dvc commit",
+        f"the DVC cache lacks {PATH} (md5:{digest(FIRST)}), and so does the DVC remote",
+        f"dvc push where it was made; or here: dvc commit {PATH}, or dvc repro",
     )
     bench.dvc("commit", "--force", "--quiet")
     assert bench.release() == "1.0.0"
@@ -425,7 +426,8 @@ def test_a_folder_that_cannot_be_written_refuses_before_anything_is_done(
         for command in ("deploy churn --yes", "pin churn@1.0.0"):
             result = _unprivileged(behind, command)
             message = (
-                f"error: {folder} cannot be written: Permission denied\nhint: ls -ld {folder}\n"
+                f"error: {getpass.getuser()} may not write to {folder}, which belongs to"
+                f" {getpass.getuser()} (mode 0555)\nhint: chmod u+rwx {folder}\n"
             )
             assert result == Result(1, "", message)
         assert _unprivileged(behind, "current churn") == Result(0, "1.0.0\n", "")
@@ -441,8 +443,11 @@ def test_a_first_deploy_into_a_folder_that_cannot_be_written_is_refused(bench: W
     bench.folder.chmod(0o555)
     result = _unprivileged(bench, "deploy churn --yes")
     bench.folder.chmod(0o755)
-    message = f"error: {bench.folder} cannot be written: Permission denied\n"
-    assert result == Result(1, "", f"{message}hint: ls -ld {bench.folder}\n")
+    message = (
+        f"error: {getpass.getuser()} may not write to {bench.folder}, which belongs to"
+        f" {getpass.getuser()} (mode 0555)\n"
+    )
+    assert result == Result(1, "", f"{message}hint: chmod u+rwx {bench.folder}\n")
     assert bench.changes(before) == set()
 
 
@@ -482,22 +487,31 @@ def test_a_model_that_cannot_be_read_hides_no_other(
     if harm is replace:
         atomic.remove_tree(wine)
     harm(wine)
-    why = "Permission denied" if harm is forbid else "Not a directory"
+    denied = harm is forbid
+    me = getpass.getuser()
+    why = (
+        f"{me} may not enter {wine}, which belongs to {me} (mode 0000)"
+        if denied
+        else f"Not a directory: {wine}"
+    )
     try:
         models = _unprivileged(several, "models")
         assert "churn\t1.1.0\t1.1.0\t" in models.out
         assert "wine\t-\t1.0.0\tcannot be read\t" in models.out
         assert models.code == 0
-        assert models.err.startswith(f"note: wine: {why}: {wine}")
+        assert models.err.startswith(f"note: wine: {why}")
         status = _unprivileged(several, "status")
-        assert status.code == 5
+        assert status.code == (1 if denied else 5)
         assert "churn: in order, live 1.1.0, latest 1.1.0\n" in status.out
-        assert f"wine: broken, live -, latest -\n  {why}: {wine}" in status.out
-        assert "    fix: namei -l " in status.out
+        state, cannot = ("unknown", "cannot tell: ") if denied else ("broken", "")
+        assert f"wine: {state}, live -, latest -\n  {cannot}{why}" in status.out
+        fix = f"chmod u+rwx {wine}" if denied else "namei -l "
+        assert f"    fix: {fix}" in status.out
         page = tmp_path / "report.html"
         result = _unprivileged(several, f"report -o {page}")
         assert (result.code, result.out) == (0, f"{page} shows churn, wine\n")
-        assert f"it cannot be read here: {why}" in page.read_text(encoding="utf-8")
+        reason = why if denied else "Not a directory"
+        assert f"it cannot be read here: {reason}" in page.read_text(encoding="utf-8")
     finally:
         wine.chmod(0o755)
 

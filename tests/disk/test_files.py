@@ -82,6 +82,11 @@ def test_no_other_path_is(path: str) -> None:
     assert caught.value.hint == "rename it and release again"
 
 
+@given(st.lists(st.sampled_from([*"aZ9_-. /~:\\\n", ".git", "git~1"])).map("".join))
+def test_a_path_of_plain_letters_is_judged_like_any_other(path: str) -> None:
+    assert paths.is_path(path) == paths.is_path(f"{path}/é")  # which is not so plain
+
+
 @given(st.text(st.sampled_from("a./\\:C\0é"), max_size=8))
 def test_a_path_that_is_fine_stays_below_the_version(path: str) -> None:
     try:
@@ -223,7 +228,7 @@ def remove_all(top: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "problems"),
     [
-        (truncate, {"model/sub/b": "has 0 bytes instead of 3"}),
+        (truncate, {"model/sub/b": "is cut short: has 0 bytes instead of 3"}),
         (remove, {"model/a": "is missing"}),
         (add, {"model/metadata.json": "is not of this version"}),
         (link, {"model/a": "is not a regular file"}),

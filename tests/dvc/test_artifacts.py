@@ -100,7 +100,7 @@ def test_an_artifact_is_deployed_verified_and_rolled_back(bench: Workbench, kind
         bench.manager.release()
         bench.manager.deploy()
         assert (bench.current / place).read_text() == content
-    assert [one.problems for one in bench.manager.verify()] == [(), ()]
+    assert [verified.problems for verified in bench.manager.verify()] == [(), ()]
     assert bench.manager.status().findings == ()
     bench.manager.rollback_to_version()
     assert (bench.current / place).read_text() == "first\n"
@@ -268,8 +268,8 @@ def test_the_files_of_an_ending_are_those_of_ls_tree_in_its_order(bench: Workben
     names = bench.git("ls-tree", "-r", "--name-only", commit).splitlines()
     blobs = tree.Blobs(run.find(bench.repo))
     for endings in ((".dvc",), (".dvc", "dvc.lock")):
-        found = [file.path for file in blobs.ending(commit, *endings)]
-        assert found == [name for name in names if name.endswith(endings)]
+        listed = [file.path for file in blobs.ending(commit, *endings)]
+        assert listed == [name for name in names if name.endswith(endings)]
 
 
 def test_what_a_fetch_brings_is_found_by_who_asked_before(bench: Workbench) -> None:

@@ -80,11 +80,11 @@ def of_dvc(place: dict[str, Path]) -> tuple[str | None, bool] | None:
         return None
 
 
-def told(place: dict[str, Path]) -> tuple[str | None, bool] | None:
-    found = cachedir.read(place["repo"].parents[1])
-    if found is None:
+def of_tagship(place: dict[str, Path]) -> tuple[str | None, bool] | None:
+    cache = cachedir.read(place["repo"].parents[1])
+    if cache is None:
         return None
-    return str(found.folder) if found.folder else None, found.named
+    return str(cache.folder) if cache.folder else None, cache.named
 
 
 USUAL = "[core]\n    remote = store\n['remote \"store\"']\n    url = s3://models/x\n"
@@ -109,7 +109,7 @@ def test_what_dvc_writes_is_understood(
 ) -> None:
     for level, text in texts.items():
         place[level].write_text(text)
-    assert told(place) == expected == of_dvc(place)
+    assert of_tagship(place) == expected == of_dvc(place)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_dvc_writes_is_understood(
 @pytest.mark.parametrize("level", LEVELS)
 def test_of_anything_else_dvc_is_asked(place: dict[str, Path], level: str, text: str) -> None:
     place[level].write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert told(place) is None
+    assert of_tagship(place) is None
 
 
 def test_it_never_says_other_than_dvc(place: dict[str, Path]) -> None:
@@ -131,7 +131,7 @@ def test_it_never_says_other_than_dvc(place: dict[str, Path]) -> None:
             path.unlink(missing_ok=True)
             if level in files:
                 path.write_text("\n".join(files[level]), encoding="utf-8", newline="")
-        found = told(place)
-        assert found is None or found == of_dvc(place)
+        answer = of_tagship(place)
+        assert answer is None or answer == of_dvc(place)
 
     check()

@@ -95,7 +95,7 @@ def test_a_part_of_a_tracked_folder_lists_only_that(
     assert content.total([part]) == 8 * len(paths)
     with pytest.raises(NotFound) as caught:
         content.listing(replace(folder, within="absent"))
-    assert caught.value.message == "absent is not in the tracked folder"
+    assert caught.value.message == "absent is not in bundle, which DVC tracks"
 
 
 def test_what_the_cache_lacks_is_fetched_once(bench: Workbench, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_what_the_cache_lacks_is_fetched_once(bench: Workbench, tmp_path: Path) 
     content = bench.manager.source.content()
     assert content.lacking([pointer, twin]) == ()
     content.cache.drop(pointer)
-    assert [one.digest for one in content.lacking([pointer, twin])] == [pointer.digest]
+    assert [missing.digest for missing in content.lacking([pointer, twin])] == [pointer.digest]
     assert content.room([pointer], [pointer, twin]) == (content.cache.folder, 8, 1)
     with pytest.raises(Unavailable) as caught:
         bench.manager.source.content(offline=True).fetch([pointer])

@@ -245,7 +245,7 @@ def _metrics(asked: Asked) -> dict[str, Any]:
 
 def _shown(shown: Mapping[str, Any], form: Form) -> dict[str, Any]:
     """What DVC shows of the model's files, flat; NaN, which JSON has not, as a text."""
-    values = {posixpath.join(form.project, path): one["data"] for path, one in shown.items()}
+    values = {posixpath.join(form.project, path): value["data"] for path, value in shown.items()}
     flat: dict[str, Any] = {}
     for path in OF_THE_MODEL.get(form.name, set(values)):
         data = values[path]

@@ -37,11 +37,11 @@ def bucket(bench: Workbench) -> Iterator[Any]:
         client = boto3.resource("s3", endpoint_url=url)
         reset = urllib.request.Request(f"{url}/moto-api/reset", method="POST")
         urllib.request.urlopen(reset).close()  # the server's state is this process's
-        made = client.create_bucket(Bucket="models")
+        created = client.create_bucket(Bucket="models")
         bench.dvc("remote", "add", "--quiet", "--force", "--default", "store", "s3://models/churn")
         bench.dvc("remote", "modify", "--quiet", "--local", "store", "endpointurl", url)
         bench.commit("Keep the models in a bucket")
-        yield made
+        yield created
 
 
 def _empty_cache(bench: Workbench) -> None:
@@ -52,7 +52,9 @@ def test_a_release_goes_to_the_bucket_and_a_deploy_comes_from_it(
     bench: Workbench, bucket: Any
 ) -> None:
     bench.release()
-    assert [one.key.split("/")[:3] for one in bucket.objects.all()] == [["churn", "files", "md5"]]
+    assert [stored.key.split("/")[:3] for stored in bucket.objects.all()] == [
+        ["churn", "files", "md5"]
+    ]
     _empty_cache(bench)
     bench.manager.deploy()
     assert bench.live() == "model 1\n"
@@ -78,8 +80,8 @@ def test_bytes_that_were_changed_in_the_bucket_never_enter_the_cache(
 ) -> None:
     bench.release()
     _empty_cache(bench)
-    (one,) = bucket.objects.all()
-    one.put(Body=b"model X\n")
+    (stored,) = bucket.objects.all()
+    stored.put(Body=b"model X\n")
     with pytest.raises(Corrupt, match="the DVC remote has other bytes for md5:"):
         bench.manager.deploy()
     assert not bench.current.is_symlink()
@@ -214,11 +216,11 @@ def test_a_model_of_a_dvc_repository_in_a_folder_is_found_by_its_path_there(
     team = Workbench(project, bench.monkeypatch, bench.capture)
     team.dvc("push", "--quiet")
     bench.commit("Record the versions")
-    assert [one.key for one in aware.objects.all()] == ["churn/model.bin"]
+    assert [stored.key for stored in aware.objects.all()] == ["churn/model.bin"]
     assert team.cli("release", "team:fraud").code == 0
     shutil.rmtree(project / ".dvc/cache")
-    done = team.cli("deploy", "team:fraud", "--yes")
-    assert (done.code, done.err) == (0, "")
+    result = team.cli("deploy", "team:fraud", "--yes")
+    assert (result.code, result.err) == (0, "")
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
@@ -275,7 +277,7 @@ def test_a_version_with_other_bytes_than_its_md5_never_enters_the_cache(
 ) -> None:
     pushed(bench)
     theirs = aware.Object(f"churn/{PATH}").put(Body=b"model X\n")["VersionId"]
-    (ours,) = [one.id for one in aware.object_versions.all() if one.id != theirs]
+    (ours,) = [version.id for version in aware.object_versions.all() if version.id != theirs]
     pointer = Path(bench.repo / f"{PATH}.dvc")
     pointer.write_text(pointer.read_text().replace(ours, theirs))
     bench.commit()
@@ -316,7 +318,7 @@ def test_a_list_of_files_that_cannot_be_is_refused(bench: Workbench, files: str)
         f"outs:\n- hash: md5\n  path: model.bin\n  files: {listed}\n"
     )
     bench.commit()
-    done = bench.cli("release", "churn")
-    assert done.code == 1
-    assert "should not have happened" not in done.err
+    result = bench.cli("release", "churn")
+    assert result.code == 1
+    assert "should not have happened" not in result.err
     assert bench.git("tag") == ""

@@ -60,8 +60,8 @@ def test_the_makers_of_a_model_come_first_things_first() -> None:
 
 
 def test_related_are_the_makers_and_those_that_judge_and_no_others() -> None:
-    found = [stage.name for stage in stages.related([_read()], "out/model.bin")]
-    assert found == ["prepare", "train", "evaluate"]
+    names = [stage.name for stage in stages.related([_read()], "out/model.bin")]
+    assert names == ["prepare", "train", "evaluate"]
 
 
 def test_a_file_in_an_output_is_written_by_its_stage() -> None:
@@ -78,8 +78,8 @@ stages:
   b: {cmd: b, deps: [{path: x, md5: bb}], outs: [{path: y, md5: aa}]}
 """
     declared = b"stages: {a: {cmd: a}, b: {cmd: b}}"
-    found = stages.makers([_stages("dvc.lock", lock, declared)], "x")
-    assert sorted(stage.name for stage in found) == ["a", "b"]
+    makers = stages.makers([_stages("dvc.lock", lock, declared)], "x")
+    assert sorted(stage.name for stage in makers) == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_a_model_without_a_stage_has_the_params_beside_its_dvc_yaml(bench: Workb
     (bench.repo / "sub/dvc.yaml").write_text(
         "artifacts: {wine: {path: m.bin}, beer: {path: ../README}}\n"
     )
-    (bench.repo / "sub/params.yaml").write_text("train: {depth: 7}\ndeploy: {keep: 2}\n")
+    (bench.repo / "sub/params.yaml").write_text("train: {depth: 7}\ntagship: {keep: 2}\n")
     (bench.repo / "sub/m.bin").write_text("m\n")
     bench.track("sub/m.bin")
     commit = bench.commit()

@@ -83,12 +83,12 @@ def target(tmp_path: Path) -> Path:
 def test_without_a_target_the_texts_come_back_and_nothing_is_written(bench: Workbench) -> None:
     bench.release()
     before = bench.state()
-    done = run(bench, "churn", "huggingface", "cyclonedx", "huggingface")
-    assert (done.model, done.version, done.tag) == ("churn", "1.0.0", "churn@v1.0.0")
-    assert done.commit == bench.git("rev-parse", "HEAD").strip()
-    assert done.formats == ("huggingface", "cyclonedx")
-    assert list(done.descriptions) == ["README.md", "bom.cdx.json"]
-    assert (done.directory, done.files) == (None, ())
+    exported = run(bench, "churn", "huggingface", "cyclonedx", "huggingface")
+    assert (exported.model, exported.version, exported.tag) == ("churn", "1.0.0", "churn@v1.0.0")
+    assert exported.commit == bench.git("rev-parse", "HEAD").strip()
+    assert exported.formats == ("huggingface", "cyclonedx")
+    assert list(exported.descriptions) == ["README.md", "bom.cdx.json"]
+    assert (exported.directory, exported.files) == (None, ())
     assert bench.changes(before) == set()
 
 
@@ -104,10 +104,10 @@ def test_the_description_and_the_labels_are_those_of_the_tags_commit(bench: Work
 
 def test_a_deployed_version_is_described_as_it_was_deployed(bench: Workbench) -> None:
     bench.ship()
-    told = json.loads(run(bench).descriptions["bom.cdx.json"])
-    (sha256,) = told["metadata"]["component"]["hashes"]
+    bom = json.loads(run(bench).descriptions["bom.cdx.json"])
+    (sha256,) = bom["metadata"]["component"]["hashes"]
     assert sha256["content"] == digest(bench.current / "model.bin").sha256
-    assert told["metadata"]["timestamp"] == "2026-11-20T12:00:00Z"
+    assert bom["metadata"]["timestamp"] == "2026-11-20T12:00:00Z"
 
 
 def test_a_version_that_was_taken_back_can_still_be_exported(
@@ -132,15 +132,15 @@ def test_what_the_stages_read_is_listed_with_dvcs_digests(bench: Workbench) -> N
     bench.dvc("repro", "--quiet")
     bench.commit()
     bench.release()
-    told = json.loads(run(bench, "churn").descriptions["bom.cdx.json"])
+    bom = json.loads(run(bench, "churn").descriptions["bom.cdx.json"])
     md5 = {"name": "dvc:md5", "value": "401b30e3b8b5d629635a5c613cdb7919"}  # of "x\n"
-    assert [(one["name"], one["data"][0]["type"], one["properties"])
-            for one in told["components"] if one["type"] == "data"] == [
+    assert [(component["name"], component["data"][0]["type"], component["properties"])
+            for component in bom["components"] if component["type"] == "data"] == [
         ("prepare.py", "source-code", [md5]),
         ("source.txt", "dataset", [md5]),
         ("ready.txt", "dataset", [md5, {"name": "dvc:stage", "value": "prepare"}]),
     ]  # fmt: skip
-    model = told["metadata"]["component"]
+    model = bom["metadata"]["component"]
     assert md5 in model["properties"]
     assert model["modelCard"]["modelParameters"]["datasets"] == [
         {"ref": "data:source.txt"}, {"ref": "data:ready.txt"}
@@ -157,15 +157,17 @@ def test_the_folder_has_the_versions_files_and_the_descriptions(
     bench.ship() if deployed else bench.release()
     bench.train("model 2\n")
     before = bench.state()
-    done = run(bench, "churn@1.0.0", "huggingface", "cyclonedx", target=target)
+    exported = run(bench, "churn@1.0.0", "huggingface", "cyclonedx", target=target)
     assert tree(target) == ["README.md", "bom.cdx.json", "model.bin"]
     assert (target / "model.bin").read_bytes() == b"model 1\n"
-    assert done.directory == target
-    (file,) = done.files
-    found = digest(target / "model.bin")
-    assert (file.path, file.size, file.sha256) == ("model.bin", 8, found.sha256)
-    assert {name: (target / name).read_text() for name in done.descriptions} == done.descriptions
-    assert file.sha256 in done.descriptions["README.md"]
+    assert exported.directory == target
+    (file,) = exported.files
+    hashed = digest(target / "model.bin")
+    assert (file.path, file.size, file.sha256) == ("model.bin", 8, hashed.sha256)
+    assert {
+        name: (target / name).read_text() for name in exported.descriptions
+    } == exported.descriptions
+    assert file.sha256 in exported.descriptions["README.md"]
     assert bench.changes(before) == {f"out/{name}" for name in tree(target)}
 
 
@@ -232,18 +234,18 @@ def test_metadata_that_were_edited_with_the_file_deceive_nobody(
     bench.ship()
     live = bench.current.resolve()
     damage(live / "model.bin")
-    found = digest(live / "model.bin")
-    told = json.loads((live / "metadata.json").read_text())
-    told["files"][0] |= {"md5": found.md5, "sha256": found.sha256}
-    damage(live / "metadata.json", json.dumps(told).encode())
+    hashed = digest(live / "model.bin")
+    metadata = json.loads((live / "metadata.json").read_text())
+    metadata["files"][0] |= {"md5": hashed.md5, "sha256": hashed.sha256}
+    damage(live / "metadata.json", json.dumps(metadata).encode())
     run(bench, target=target)
     assert (target / "model.bin").read_bytes() == b"model 1\n"
-    assert found.sha256 not in (target / "bom.cdx.json").read_text()
+    assert hashed.sha256 not in (target / "bom.cdx.json").read_text()
 
 
 def cached(bench: Workbench) -> Path:
     """The only object in the cache."""
-    (path,) = (one for one in (bench.repo / ".dvc/cache/files").rglob("*") if one.is_file())
+    (path,) = (path for path in (bench.repo / ".dvc/cache/files").rglob("*") if path.is_file())
     return path
 
 
@@ -354,9 +356,9 @@ def test_nor_in_the_place_of_the_folder_that_one_is_in(bench: Workbench) -> None
     folder = bench.repo.parent / "empty"
     folder.mkdir()
     bench.monkeypatch.chdir(folder)
-    done = bench.cli("export", "churn", "--format", "cyclonedx", "-o", ".")
-    told = "error: . is the folder that you are in\nhint: give a new one: -o ./export\n"
-    assert done == Result(1, "", told)
+    result = bench.cli("export", "churn", "--format", "cyclonedx", "-o", ".")
+    message = "error: . is the folder that you are in\nhint: give a new one: -o ./export\n"
+    assert result == Result(1, "", message)
     assert folder.samefile(".")
 
 
@@ -374,8 +376,8 @@ def test_output_is_where_one_stands_and_not_where_the_workspace_is(bench: Workbe
     place = bench.repo.parent / "elsewhere"
     place.mkdir()
     bench.monkeypatch.chdir(place)
-    done = bench.cli("export", "churn", "--format", "cyclonedx", "-o", "mine")
-    assert (done.code, done.err) == (0, "")
+    result = bench.cli("export", "churn", "--format", "cyclonedx", "-o", "mine")
+    assert (result.code, result.err) == (0, "")
     assert (place / "mine" / "model.bin").exists()
 
 
@@ -758,7 +760,7 @@ def test_every_format_at_once_satisfies_every_validator(
     copied: Copied, deployed_model: Deployed, target: Path, path: str, loaded: Any
 ) -> None:
     bench = copied(deployed_model(path))
-    done = run(bench, "churn", "huggingface", "cyclonedx", "mlflow", target=target)
+    exported = run(bench, "churn", "huggingface", "cyclonedx", "mlflow", target=target)
     assert tree(target) == sorted(
         ["MLmodel", "README.md", "bom.cdx.json", Path(path).name, "python_env.yaml",
          "requirements.txt"]
@@ -772,10 +774,10 @@ def test_every_format_at_once_satisfies_every_validator(
     _, results = pytest.importorskip("huggingface_hub.repocard_data").model_index_to_eval_results(
         data.to_dict()["model-index"]
     )
-    assert [(one.metric_type, one.metric_value, one.task_type) for one in results] == [
+    assert [(result.metric_type, result.metric_value, result.task_type) for result in results] == [
         ("accuracy", 0.75, "tabular-classification")
     ]
-    assert results[0].dataset_revision == done.commit
+    assert results[0].dataset_revision == exported.commit
     assert loaded(target).metadata.metadata["git_tag"] == "churn@v1.0.0"
 
 
@@ -806,15 +808,15 @@ def test_without_the_framework_a_model_is_described_but_for_its_architecture(
         run(bench, "churn", "mlflow", target=target)
     assert "tagship deploy churn@1.0.0" in caught.value.hint
     assert not target.exists()
-    done = run(bench, "churn", "huggingface", target=target)
-    assert "\nlibrary_name: catboost\n" in done.descriptions["README.md"]
-    assert "## Architecture" not in done.descriptions["README.md"]
+    exported = run(bench, "churn", "huggingface", target=target)
+    assert "\nlibrary_name: catboost\n" in exported.descriptions["README.md"]
+    assert "## Architecture" not in exported.descriptions["README.md"]
 
 
 def test_with_smoke_tests_off_nothing_is_loaded(
     bench: Workbench, target: Path, keras_model: Any
 ) -> None:
-    (bench.repo / "params.yaml").write_text("deploy:\n  smoke_test: false\n")
+    (bench.repo / "params.yaml").write_text("tagship:\n  smoke_test: false\n")
     release(bench, keras_model, "models/churn/model.keras")
-    done = run(bench, "churn", "mlflow", target=target)
-    assert "signature" not in done.descriptions["MLmodel"]
+    exported = run(bench, "churn", "mlflow", target=target)
+    assert "signature" not in exported.descriptions["MLmodel"]

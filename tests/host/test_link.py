@@ -19,7 +19,12 @@ def test_a_glance_is_what_a_closer_look_is(shipped: Workbench) -> None:
 
 @pytest.mark.parametrize(
     "params",
-    ["deploy:\n  root: served\n", 'deploy: {"\\u0072oot": served}\n', "{deploy: {root: served}}"],
+    [
+        "tagship:\n  root: served\n",
+        'tagship: {"\\u0072oot": served}\n',
+        "{tagship: {root: served}}",
+        "deploy:\n  root: served\n",  # the name of the section before
+    ],
 )
 def test_another_models_folder_is_not_overlooked(params: str, shipped: Workbench) -> None:
     (shipped.repo / "params.yaml").write_text(params)

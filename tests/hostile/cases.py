@@ -344,7 +344,7 @@ rows(
     [b"", b"{}", b"null", b"[7]", b"[[]]", b'["x"]', b"\xff\xfe", b"[" * 200_000,
      b'[{"relpath": "x"}]', b'[{"md5": "d41d8cd98f00b204e9800998ecf8427e"}]', b"\x80\x04K\x01."],
     lambda box, data: box.listed(data),
-    refused="cannot be read|is not in the tracked folder", reads=None,
+    refused="cannot be read|is an empty folder|which DVC tracks", reads=None,
 )  # fmt: skip
 rows(
     "a list with the digest",
@@ -562,19 +562,19 @@ def _(box: Sandbox) -> None:
 # --- the settings
 
 rows(
-    "params.yaml says deploy:",
+    "params.yaml says tagship:",
     ['{root: "../victim"}', '{root: "/tmp"}', '{root: ".git"}', '{root: ".git/hooks"}',
      '{root: ".dvc"}', '{root: ".GIT"}', '{root: "a/../../victim"}', '{root: ""}', "{root: [x]}",
      '{root: "a\\0b"}', '{root: ".g\\u200cit"}', "{smoke_timeout: 1" + "0" * 400 + "}",
      "{smoke_timeout: .nan}", "{keep: 0}", "{keep: true}", "{better: {a: [1]}}", "{after_switch: "
      "[x]}", "7", "[x]", "{__class__: 1}", "{7: 1}"],
-    _committed("params.yaml", "deploy: {}\n"),
+    _committed("params.yaml", "tagship: {}\n"),
     refused="may not be|is not a mapping|unknown key", reads=None,
 )  # fmt: skip
 rows(
     "params.yaml names the DVC remote",
     ["--x", "../x", "s3://evil", "http://127.0.0.1:9/"],
-    _committed("params.yaml", "deploy:\n  dvc_remote: '{}'\n", empty=True),
+    _committed("params.yaml", "tagship:\n  dvc_remote: '{}'\n", empty=True),
     refused="doesn't exist", reads=None,
 )  # fmt: skip
 

@@ -149,7 +149,7 @@ def test_a_remote_of_git_is_one_that_git_knows(bench: Workbench, listener: Liste
     evil = f"touch {bench.repo.parent}/fired"
     for remote in ("./evil", "evil", f"ext::sh -c {evil}", f"--upload-pack={evil}", listener.url,
                    f"--receive-pack={evil}", "file:///etc", "git@127.0.0.1:x"):  # fmt: skip
-        (bench.repo / "params.yaml").write_text(f"deploy:\n  git_remote: '{remote}'\n")
+        (bench.repo / "params.yaml").write_text(f"tagship:\n  git_remote: '{remote}'\n")
         bench.git("add", "params.yaml")
         bench.git("commit", "--quiet", "--message", "Name a remote of Git")
         done = bench.cli("release", "churn", "--push")

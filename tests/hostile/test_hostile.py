@@ -74,6 +74,51 @@ def test_a_hostile_repository_is_refused_or_passed_over(box: Sandbox, case: Case
     assert box.written(before) == []
 
 
+def _with_settings_of_the_environment(box: Sandbox) -> None:
+    """The user's own Git settings name programs; none of them is needed for a deploy."""
+    programs = ("core.fsmonitor", "diff.external", "core.sshCommand", "gpg.program", "core.pager",
+                "core.editor", "core.askPass", "core.alternateRefsCommand")  # fmt: skip
+    settings = {name: box.canary(f"env-{name}") for name in programs}
+    hooks = box.top / "hooks"
+    hooks.mkdir()
+    for name in ("post-index-change", "reference-transaction", "post-checkout"):
+        (hooks / name).symlink_to(box.canary(f"env-hook-{name}"))
+    settings |= {"core.hooksPath": str(hooks), "protocol.ext.allow": "always",
+                 "core.quotePath": "true", "log.showSignature": "true",
+                 "i18n.logOutputEncoding": "latin1"}  # fmt: skip
+    box.bench.monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(settings)))
+    for number, (name, value) in enumerate(settings.items()):
+        box.bench.monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", name)
+        box.bench.monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
+    box.bench.monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "file:ext")
+    box.bench.monkeypatch.setenv("GIT_EXTERNAL_DIFF", box.canary("env-external-diff"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "there is every hook",
+        "Git is told to run core.fsmonitor",
+        "Git would fetch what it lacks by a program",
+        "Git's addresses are rewritten to a program",
+    ],
+)
+def test_settings_of_the_environment_run_nothing_in_a_hostile_repository(
+    box: Sandbox, name: str
+) -> None:
+    """What tagship promises comes before what the environment has for Git."""
+    case = _case(name)
+    case.spoil(box)
+    _with_settings_of_the_environment(box)
+    before = box.snapshot()
+    done = box.bench.cli("deploy", MODEL, "--yes")
+    _check_told(done, (0, 1))
+    for command in READS:
+        box.bench.cli(*command.split())
+    assert box.fired() == []
+    assert box.written(before) == []
+
+
 def _case(name: str) -> Case:
     return next(case for case in CASES if case.name == name)
 
@@ -83,7 +128,11 @@ PLAIN: list[tuple[str, tuple[str, ...], str]] = [
     ("there is every hook", ("git", "checkout", "--quiet", "-b", "x"), "hook-post-checkout"),
     ("there is every hook", ("git", "add", "README"), "hook-post-index-change"),
     ("the hooks are in the work tree", ("git", "tag", "x"), "hook-reference-transaction"),
-    ("Git is told of filters", ("git", "checkout", "HEAD", "--", "."), "process"),
+    (
+        "Git is told of filters",
+        ("git", "cat-file", "--filters", "HEAD:plain/model.bin"),
+        "process",
+    ),
     ("Git is told to verify what it shows, by a program", ("git", "show"), "gpg.program"),
     ("Git would fetch what it lacks by a program", ("git", "show", f"HEAD:{PATH}.dvc"), "ext"),
     ("Git includes a configuration from the work tree", ("git", "status"), "included"),

@@ -14,16 +14,15 @@ from semver import Version
 from tagship.dvc import cache as dvc_cache
 from tagship.dvc import credentials, pointers, stages
 from tagship.errors import TagshipError
-from tagship.host import settings
-from tagship.registry import artifacts, catalog, refs, tags
+from tagship.registry import artifacts, catalog, refs, settings, tags
 from tagship.text import paths, redact, yaml
 from tests.workbench import MODEL, Workbench
 
 TEXT = st.text(max_size=200)
-NAMES = ("path", "md5", "outs", "deps", "stages", "artifacts", "deploy", "cmd", "params", "wdir",
-         "remote", "size", "hash", "isexec", "metrics", "plots", "do", "a", "model.bin", "a" * 32,
-         "root", "keep", "better", "smoke_timeout", "git_remote", "meta", "self_test",
-         "labels")  # fmt: skip
+NAMES = ("path", "md5", "outs", "deps", "stages", "artifacts", "deploy", "tagship", "cmd",
+         "params", "wdir", "remote", "size", "hash", "isexec", "metrics", "plots", "do", "a",
+         "model.bin", "a" * 32, "root", "keep", "better", "smoke_timeout", "git_remote", "meta",
+         "self_test", "labels")  # fmt: skip
 LEAVES = (
     st.none() | st.booleans() | st.integers() | st.floats() | TEXT | st.sampled_from(NAMES)
     | st.sampled_from(["../x", "/etc/x", "a" * 32 + ".dir", "\ud800", "1" * 5000])

@@ -167,15 +167,27 @@ def test_where_the_live_version_is_the_latest_the_one_before_it_is_held_against_
     assert comparison.after.live
 
 
-def test_a_first_version_has_only_itself_to_be_held_against(bench: Workbench) -> None:
+def test_a_first_version_has_nothing_to_be_compared_with(bench: Workbench) -> None:
     bench.ship()
+    bench.refuses(
+        "compare churn",
+        "churn has no version before 1.0.0 to compare it with",
+        "after the next one: tagship release churn",
+    )
+
+
+def test_the_only_version_deployed_is_compared_with_the_one_released_before(
+    bench: Workbench,
+) -> None:
+    bench.release()
+    bench.ship("model 2\n")
     comparison = bench.manager.compare()
-    assert (comparison.before.version, comparison.after.version) == ("1.0.0", "1.0.0")
+    assert (comparison.before.version, comparison.after.version) == ("1.0.0", "1.1.0")
 
 
 def test_what_the_settings_say_of_a_metric_decides(two: Workbench) -> None:
     (two.repo / "params.yaml").write_text(
-        "train:\n  depth: 6\ndeploy:\n  better: {accuracy: lower}\n"
+        "train:\n  depth: 6\ntagship:\n  better: {accuracy: lower}\n"
     )
     assert two.manager.compare().metrics[0].verdict == "worse"
 
@@ -184,7 +196,7 @@ def test_a_version_without_metrics_says_so(bench: Workbench) -> None:
     (bench.repo / "dvc.yaml").write_text("artifacts: {churn: {path: models/churn/model.bin}}\n")
     bench.commit("No metrics")
     bench.ship()
-    out = bench.cli("compare", "churn").out
+    out = bench.cli("compare", "churn", "1.0", "1.0").out
     assert "neither version has metrics\n" in out
     assert "METRIC" not in out
 
@@ -268,7 +280,7 @@ def test_a_version_may_be_named_by_its_stage(two: Workbench) -> None:
         assert two.cli("compare", "churn", stage, "1.1").out.startswith("churn: 1.0.0 -> 1.1.0\n")
         assert str(two.manager.show(stage).version) == version
     two.refuses("compare churn '#test' 1.1", "no version of churn holds the stage test",
-                "git fetch --tags; or: gto show churn")  # fmt: skip
+                "git fetch --tags; or: tagship list churn")  # fmt: skip
 
 
 def test_commits_that_are_many_are_counted_and_the_newest_listed(
@@ -332,10 +344,10 @@ def test_no_secret_and_no_odd_yaml_value_comes_out(bench: Workbench) -> None:
     bench.commit("See https://user:s3cret@db.example/x")
     bench.manager.release(force=True)  # DVC itself takes no date there
     bench.manager.deploy("1.0.0")
-    result = bench.cli("compare", "churn", "--json")
+    result = bench.cli("compare", "churn", "1.0", "1.0", "--json")
     assert result.code == 0
     assert json.loads(result.out, parse_constant=pytest.fail)["params"] == []
     shown = bench.cli("show", "churn", "--json")
     params = json.loads(shown.out, parse_constant=pytest.fail)["params"]
     assert params == {"day": "2024-01-01", "rate": "nan", "db": "https://db.example/x"}
-    assert "s3cret" not in result.out + bench.cli("compare", "churn").out
+    assert "s3cret" not in result.out + bench.cli("compare", "churn", "1.0", "1.0").out

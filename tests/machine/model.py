@@ -257,7 +257,8 @@ class Model:
     def deployed(self, place: Place, wish: str) -> None:
         """A deploy made this live."""
         if is_exact(wish):
-            self.implied = self._is_other(place)
+            again = self.live is not None and self.live.version == place.version
+            self.implied = self.implied if again else self._is_other(place)
         else:
             self.implied, self.rule = False, wish
         self._goes_live(place)

@@ -35,7 +35,7 @@ COMMITS = 24  # prepared; those of an even number are released here, the others 
 CALLS = ("rename", "replace", "fsync", "unlink", "mkdir", "rmdir", "symlink", "chmod")
 KILLED = 137
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
-SETTINGS = "deploy:\n  after_switch: self_test\n  auto_cleanup: {auto}\n  keep: 2\n"
+SETTINGS = "tagship:\n  after_switch: self_test\n  auto_cleanup: {auto}\n  keep: 2\n"
 PATIENCE = 120  # seconds until a forked command is given up
 
 

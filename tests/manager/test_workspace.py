@@ -12,7 +12,7 @@ import pytest
 from tagship import InvalidName, ModelVersionManager, NotFound, Refused, Workspace
 from tagship.cli import output
 from tagship.host import history
-from tagship.inspect.status import State
+from tagship.inspect.status import State, Status
 from tests.workbench import Workbench
 
 
@@ -112,10 +112,49 @@ def test_init_in_a_subfolder_says_where_a_path_begins(tmp_path: Path) -> None:
     assert "path: part/model.bin" in (tmp_path / "dvc.yaml").read_text()
 
 
+def test_init_prints_the_full_name_of_a_model_in_a_subfolder(bench: Workbench) -> None:
+    (bench.repo / "ml" / ".dvc").mkdir(parents=True)
+    (bench.repo / "ml" / "model.bin").write_bytes(b"m")
+    folder = str(bench.repo / "ml")
+    result = bench.cli("-C", folder, "init", "--model", "wine", "--path", "model.bin")
+    assert result.code == 0, result.err
+    *_, last = result.out.splitlines()
+    assert last == "the name of the model is ml:wine"
+    bench.git("add", "--all")
+    bench.git("commit", "--quiet", "--message", "Declare wine")
+    assert "ml:wine" in [row.model for row in Workspace(bench.repo).models()]
+
+
+@pytest.mark.parametrize("tracked", ["models.dvc", "api.dvc", "stage train"])
+def test_init_warns_where_an_output_of_dvc_has_the_deployments(
+    tracked: str, bench: Workbench
+) -> None:
+    root = "models" if tracked == "models.dvc" else "api/models"
+    (bench.repo / "params.yaml").write_text(f"tagship: {{root: {root}}}\n")
+    if tracked == "stage train":
+        (bench.repo / "dvc.yaml").write_text("stages: {train: {cmd: x, outs: [api/models/: {}]}}\n")
+    else:
+        (bench.repo / tracked).write_text(f"outs:\n- path: {tracked[:-4]}\n")
+    notes: list[str] = []
+    Workspace(bench.repo, tell=notes.append).init()
+    (note,) = notes
+    assert note.startswith(f"{root} is in an output of DVC ({tracked}), which dvc checkout --force")
+
+
 def test_outside_a_repository_the_first_method_says_so(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     with pytest.raises(NotFound, match="not a DVC repository"):
         workspace.models()
+
+
+def in_words(status: Status) -> dict[str, Any]:
+    """What follows from the fields of a status, and is printed with them."""
+    words = {"state": status.state.value, "why": status.why.value[0]}
+    findings = [
+        {"why": f.why.value[0], "what": f.what, "fix": f.fix, "state": f.state.value}
+        for f in status.findings
+    ]
+    return {**words, "findings": findings}
 
 
 @pytest.mark.parametrize("command", ["models", "status", "verify", "history --all"])
@@ -129,9 +168,7 @@ def test_the_command_line_prints_what_it_gives(two: Workbench, command: str) -> 
     }
     printed = json.loads(two.cli(*command.split(), "--json").out)
     values = results[command]()
-    states = [
-        {"state": value.state.name.lower()} if command == "status" else {} for value in values
-    ]
+    states = [in_words(value) if command == "status" else {} for value in values]
     assert printed == [
         {**output.plain(value), **state} for value, state in zip(values, states, strict=True)
     ]

@@ -88,8 +88,8 @@ def test_repro_runs_what_changed_and_nothing_else(copy: Path) -> None:
 
 def test_the_demo_changes_parameters_that_exist_to_other_values(root: Path) -> None:
     params = YAML(typ="safe").load(root / "params.yaml")
-    assert list(params["deploy"]["demo"]) == ["ml_model", "dl_model"]
-    for changes in params["deploy"]["demo"].values():
+    assert list(params["tagship"]["demo"]) == ["ml_model", "dl_model"]
+    for changes in params["tagship"]["demo"].values():
         for dotted, value in changes.items():
             today: Any = params
             for key in dotted.split("."):

@@ -294,7 +294,7 @@ def test_what_is_asked_for_is_found_among_what_is_on_offer(
             "m@1.2.0",
             Refused,
             "m 1.2.0 was deregistered",
-            "release a new version: tagship release m",
+            "choose another version: tagship list m",
             id="deregistered",
         ),
         pytest.param(
@@ -302,7 +302,7 @@ def test_what_is_asked_for_is_found_among_what_is_on_offer(
             "m@3",
             Refused,
             "m 3.0.0 was deregistered",
-            "release a new version: tagship release m",
+            "choose another version: tagship list m",
             id="all that fit deregistered",
         ),
         pytest.param(
@@ -310,7 +310,7 @@ def test_what_is_asked_for_is_found_among_what_is_on_offer(
             "m",
             Refused,
             "m is deprecated",
-            "release a new version: tagship release m",
+            "if it counts again: git tag -d m@deprecated",
             id="deprecated",
         ),
         pytest.param(
@@ -318,7 +318,7 @@ def test_what_is_asked_for_is_found_among_what_is_on_offer(
             "m#dev",
             NotFound,
             "no version of m holds the stage dev",
-            "gto show m",
+            "tagship list m",
             id="unknown stage",
         ),
         pytest.param(
@@ -326,7 +326,7 @@ def test_what_is_asked_for_is_found_among_what_is_on_offer(
             "m#prod",
             NotFound,
             "no version of m holds the stage prod",
-            "gto show m",
+            "tagship list m",
             id="stage of a deprecated model",
         ),
         pytest.param(
@@ -334,7 +334,7 @@ def test_what_is_asked_for_is_found_among_what_is_on_offer(
             "m#prod",
             NotFound,
             "no version of m holds the stage prod",
-            "gto show m",
+            "tagship list m",
             id="stage of a deregistered version",
         ),
     ],
@@ -410,7 +410,7 @@ def test_git_that_ends_with_an_error_has_told_of_no_tag(commits: Workbench) -> N
 
 
 @pytest.mark.parametrize(
-    ("annotated", "lightweight", "wanted", "name"),
+    ("annotated", "lightweight", "asked", "name"),
     [
         ([], ["m@v1.0.0"], "latest", "m@v1.0.0"),
         (["m@v1.0.0"], ["m@v1.1.0"], "latest", "m@v1.1.0"),
@@ -426,7 +426,7 @@ def test_git_that_ends_with_an_error_has_told_of_no_tag(commits: Workbench) -> N
     ],
 )
 def test_a_lightweight_tag_is_named_where_it_would_be_meant(
-    annotated: list[str], lightweight: list[str], wanted: str, name: str | None
+    annotated: list[str], lightweight: list[str], asked: str, name: str | None
 ) -> None:
     names = [TagName.parse(text) for text in lightweight]
     at = datetime(2026, 11, 20, tzinfo=UTC)
@@ -436,5 +436,5 @@ def test_a_lightweight_tag_is_named_where_it_would_be_meant(
         if (parsed := TagName.parse(text))
     ]
     known = catalog.of(tags, "m", [parsed for parsed in names if parsed])
-    chosen = known.not_annotated(Wanted.parse(wanted, "m"))
+    chosen = known.not_annotated(Wanted.parse(asked, "m"))
     assert (str(chosen) if chosen else None) == name

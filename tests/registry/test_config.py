@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError
 from tagship.host import project as host_project
-from tagship.host import settings
-from tagship.host.settings import Settings
-from tagship.registry import artifacts
+from tagship.host import settings as host_settings
+from tagship.registry import artifacts, settings
 from tagship.registry.artifacts import Artifact
+from tagship.registry.settings import Settings
 from tagship.text import safe_yaml, yaml
 from tests.workbench import Workbench
 
@@ -65,7 +65,8 @@ def test_any_other_yaml_is_refused_with_its_line(data: bytes, message: str) -> N
 
 
 yaml_pieces = st.sampled_from([
-    "artifacts: ", "deploy: ", "path: ", "m", ": ", "- ", "? ", "\n", "  ", "{", "}", "[", "]", "'",
+    "artifacts: ", "tagship: ", "deploy: ", "path: ", "m", ": ", "- ", "? ", "\n", "  ", "{", "}",
+    "[", "]", "'",
     "&x ", "*x", "!!", "<<", "|", "---\n", "\t", "1", "~", ".inf", "labels: ", "meta: ", "desc: ",
 ])  # fmt: skip
 
@@ -117,7 +118,7 @@ def test_a_pipeline_may_declare_no_model(text: bytes) -> None:
     assert artifacts.parse(text) == {}
 
 
-PATH_HINT = "give it the path of the model's file or folder"
+PATH_HINT = "add path: FILE to it in dvc.yaml, and commit"
 NO_PATH = "artifacts: m in dvc.yaml: {!r} is not a path in the repository"
 
 
@@ -131,27 +132,27 @@ NO_PATH = "artifacts: m in dvc.yaml: {!r} is not a path in the repository"
         (
             "{path: a, meta: {self_test: 1}}",
             "artifacts: m in dvc.yaml: self_test is not a path",
-            "give it the path of the self-test's file",
+            "write self_test: FILE in dvc.yaml, and commit",
         ),
         (
             "{path: a, labels: 1}",
             "artifacts: m in dvc.yaml: labels is not a list",
-            MEND,
+            "write labels: [LABEL] in dvc.yaml, and commit",
         ),
         (
             "{path: a, labels: tree}",
             "artifacts: m in dvc.yaml: labels is not a list",
-            MEND,
+            "write labels: [LABEL] in dvc.yaml, and commit",
         ),
         (
             "{path: '${a}/m'}",
             "'${a}/m' is a template",
-            "write the artifact's path out in dvc.yaml",
+            "write the path of m out in dvc.yaml",
         ),
         (
             "{path: a, meta: {self_test: '${a}'}}",
             "'${a}' is a template",
-            "write the artifact's path out in dvc.yaml",
+            "write the path of m out in dvc.yaml",
         ),
         ("{path: ''}", NO_PATH.format(""), MEND),
         ("{path: ../m}", NO_PATH.format("../m"), MEND),
@@ -190,7 +191,7 @@ def test_a_name_that_gto_could_not_read_hinders_no_other_model() -> None:
     [
         (["dl_model", "ml_model"], "did you mean dl_model?"),
         (["churn", "ads"], "there are: ads, churn"),
-        ([], "declare it under artifacts: in dvc.yaml, or: tagship init --model NAME --path PATH"),
+        ([], "declare it, and commit dvc.yaml: tagship init --model NAME --path PATH"),
     ],
     ids=["a near miss", "others", "none"],
 )
@@ -200,13 +201,13 @@ def test_an_unknown_model_is_told_with_what_helps(known: list[str], hint: str) -
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"train: {depth: 4}", b"deploy:", b"deploy: {}"], ids=bytes.decode
+    "text", [b"", b"train: {depth: 4}", b"tagship:", b"tagship: {}"], ids=bytes.decode
 )
 def test_settings_have_defaults(text: bytes) -> None:
     assert settings.parse(text) == Settings(
         root="models",
         keep=5,
-        auto_cleanup=False,
+        auto_cleanup=True,
         smoke_test=True,
         smoke_timeout=300.0,
         after_switch="files",
@@ -218,10 +219,10 @@ def test_settings_have_defaults(text: bytes) -> None:
 
 def test_every_setting_can_be_given() -> None:
     text = b"""
-deploy:
+tagship:
   root: srv/models
   keep: 1
-  auto_cleanup: true
+  auto_cleanup: false
   smoke_test: false
   smoke_timeout: 0.5
   after_switch: self_test
@@ -231,7 +232,7 @@ deploy:
   better: {latency_ms: lower, size: neither}
 """
     assert settings.parse(text) == Settings(
-        "srv/models", 1, True, False, 0.5, "self_test", "upstream", "store", {"train.depth": 5},
+        "srv/models", 1, False, False, 0.5, "self_test", "upstream", "store", {"train.depth": 5},
         {"latency_ms": "lower", "size": "neither"},
     )  # fmt: skip
 
@@ -250,8 +251,8 @@ deploy:
 )
 def test_an_unknown_setting_is_told_with_the_nearest(key: str, hint: str) -> None:
     with pytest.raises(Refused) as caught:
-        settings.parse(f"deploy: {{'{key}': 1}}".encode())
-    assert caught.value.message == f"deploy: in params.yaml has an unknown key '{key}'"
+        settings.parse(f"tagship: {{'{key}': 1}}".encode())
+    assert caught.value.message == f"tagship: in params.yaml has an unknown key '{key}'"
     assert caught.value.hint == hint
 
 
@@ -283,30 +284,30 @@ def test_an_unknown_setting_is_told_with_the_nearest(key: str, hint: str) -> Non
 )
 def test_a_setting_of_the_wrong_kind_is_refused(setting: str, value: str) -> None:
     with pytest.raises(Refused) as caught:
-        settings.parse(f"deploy: {{{setting}}}".encode())
+        settings.parse(f"tagship: {{{setting}}}".encode())
     key = setting.partition(":")[0]
-    assert caught.value.message == f"deploy.{key} in params.yaml may not be {value}"
+    assert caught.value.message == f"tagship.{key} in params.yaml may not be {value}"
     assert caught.value.hint == "see docs/settings.md"
 
 
 @pytest.mark.parametrize("root", ["..", "a/../..", "/srv/models", ".", ".git/models", "a\\b"])
 def test_a_root_that_leaves_the_repository_is_refused(root: str) -> None:
     with pytest.raises(Refused) as caught:
-        settings.parse(f"deploy: {{root: '{root}'}}".encode())
-    assert caught.value.message == f"deploy.root in params.yaml may not be {root!r}"
+        settings.parse(f"tagship: {{root: '{root}'}}".encode())
+    assert caught.value.message == f"tagship.root in params.yaml may not be {root!r}"
 
 
 def test_settings_that_are_no_mapping_are_refused() -> None:
     with pytest.raises(Refused) as caught:
-        settings.parse(b"deploy: [keep]")
-    assert caught.value.message == "deploy: in params.yaml is not a mapping"
+        settings.parse(b"tagship: [keep]")
+    assert caught.value.message == "tagship: in params.yaml is not a mapping"
     assert caught.value.hint == "fix params.yaml"
 
 
 def test_the_settings_are_those_in_the_work_tree_or_the_defaults(tmp_path: Path) -> None:
-    assert settings.read(tmp_path) == Settings()
-    (tmp_path / "params.yaml").write_text("deploy: {keep: 2}\n")
-    assert settings.read(tmp_path) == Settings(keep=2)
+    assert host_settings.read(tmp_path) == Settings()
+    (tmp_path / "params.yaml").write_text("tagship: {keep: 2}\n")
+    assert host_settings.read(tmp_path) == Settings(keep=2)
 
 
 def test_the_project_is_the_nearest_dvc_repository_and_the_top_the_nearest_of_git(
@@ -317,13 +318,13 @@ def test_the_project_is_the_nearest_dvc_repository_and_the_top_the_nearest_of_gi
     (project / ".dvc").mkdir()
     assert host_project.find_top(project) == project
     (tmp_path / "repo" / ".git").write_text("gitdir: elsewhere")
-    assert settings.require_project(below) == project
-    assert settings.require_project(project) == project
+    assert host_settings.require_project(below) == project
+    assert host_settings.require_project(project) == project
     assert host_project.find_top(project) == tmp_path / "repo"
     with pytest.raises(NotFound) as caught:
-        settings.require_project(tmp_path / "repo")
+        host_settings.require_project(tmp_path / "repo")
     assert caught.value.message == f"not a DVC repository: {tmp_path / 'repo'}"
-    assert caught.value.hint == "git init && dvc init && tagship init"
+    assert caught.value.hint == "dvc init && tagship init"
 
 
 # --- aliases

@@ -286,7 +286,7 @@ def test_no_other_text_is_a_version_for_a_release(text: str) -> None:
     with pytest.raises(InvalidName) as caught:
         refs.check_version(text)
     assert caught.value.message == f"{text!r} is not a SemVer 2.0.0 version"
-    assert caught.value.hint == "such as 1.2.0"
+    assert caught.value.hint == "give it as 1.2.0"
 
 
 @pytest.mark.parametrize("text", ["m", "ml_model", "dl-model2", "1"])

@@ -239,7 +239,7 @@ READERS = (
     "list churn", "show churn", "history churn", "verify churn", "status churn", "models",
     "history --all", "verify", "status",
 )  # fmt: skip
-SETTINGS = "deploy:\n<<<<<<< HEAD\n  keep: 3\n=======\n  keep: 4\n>>>>>>> other\n"
+SETTINGS = "tagship:\n<<<<<<< HEAD\n  keep: 3\n=======\n  keep: 4\n>>>>>>> other\n"
 NOTE = (
     "note: params.yaml has conflict markers, line 2: read as before the merge; nothing can be"
     " released or deployed\n"
@@ -274,7 +274,7 @@ def test_a_folder_of_models_in_the_settings_is_found_in_spite_of_a_conflict(
     """Else nothing would seem to be live."""
     (shipped.repo / "models").rename(shipped.repo / "deployed")
     (shipped.repo / "params.yaml").write_text(
-        "deploy:\n  root: deployed\n<<<<<<< HEAD\n  keep: 3\n||||||| base\n  keep: 5\n"
+        "tagship:\n  root: deployed\n<<<<<<< HEAD\n  keep: 3\n||||||| base\n  keep: 5\n"
         "=======\n  keep: 4\n>>>>>>> other\n"
     )
     assert shipped.cli("current", MODEL).out == "1.1.0\n"
@@ -315,6 +315,8 @@ def test_a_configuration_of_dvc_in_conflict_is_told_where_it_is_needed(
         (b"Title\n=======\ntext\n", None, None),
         (b"<<<<<<< an arrow, and no end\n", None, None),
         (b"a: <<<<<<< b\n>>>>>>> c\n", None, None),
+        (b">>>>>>> y\n<<<<<<< x\n", None, None),
+        (b"a\n<<<<<<<x\n<<<<<<< y\nb\n=======\nc\n>>>>>>>", 3, b"a\n<<<<<<<x\nb"),
         (b"", None, None),
     ],
 )

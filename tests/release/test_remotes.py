@@ -263,7 +263,7 @@ def test_the_setting_takes_the_place_of_the_default_and_not_of_an_outputs_own_re
     other_remote(bench)
     other_remote(bench, "third")
     pipeline(bench, out="out.bin: {remote: other}")
-    (bench.repo / "params.yaml").write_text("deploy:\n  dvc_remote: third\n")
+    (bench.repo / "params.yaml").write_text("tagship:\n  dvc_remote: third\n")
     bench.commit()
     bench.release()
     assert objects(bench, "other") == {"model"}
@@ -352,7 +352,8 @@ def test_an_upstream_of_another_name_is_not_guessed(bench: Workbench) -> None:
     bench.refuses(
         "release churn --push-branch",
         "the branch feature follows main of origin, which has another name",
-        "push it first: git push origin HEAD:feature (or HEAD:main)",
+        "push it first: git push origin HEAD:feature (or HEAD:main);"
+        " then release with --push alone",
     )
     bench.git("config", "push.default", "upstream")
     assert bench.manager.release(push_branch=True).pushed_branch == "main"
@@ -428,7 +429,7 @@ def test_a_tag_that_is_refused_leaves_the_branch_as_it_was(bench: Workbench) -> 
     before = theirs(bench)
     with pytest.raises(Unavailable, match=r"churn@v1\.0\.0 is protected") as caught:
         bench.manager.release(push_branch=True)
-    assert caught.value.hint == "git fetch --tags origin, then release again"
+    assert caught.value.hint == "ask who runs origin, which does not accept it, then release again"
     assert (theirs(bench), bench.git("tag")) == (before, "")
 
 

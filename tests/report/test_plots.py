@@ -187,7 +187,9 @@ def test_x_may_come_from_another_file_of_as_many_rows(pipeline: Pipeline) -> Non
     both = pipeline.read()[-1]
     assert [(row["t"], row["v"]) for row in rows(both)] == [(5, 1), (6, 2)]
     pipeline.commit({"x.csv": "t\n5\n", "y.csv": "v\n1\n2\n"}, ["out/x.csv", "out/y.csv"], top)
-    assert pipeline.read()[-1].notes == ("1.1.0: out/x.csv and out/y.csv have not as many rows",)
+    assert pipeline.read()[-1].notes == (
+        "1.1.0: out/x.csv and out/y.csv have not as many rows (write them again: dvc repro)",
+    )
 
 
 def test_without_x_and_y_it_is_the_last_column_over_the_index(pipeline: Pipeline) -> None:
@@ -256,15 +258,22 @@ def test_a_template_of_the_repository_is_filled(pipeline: Pipeline) -> None:
     ("text", "note"),
     [
         ('{"data": {"url": "https://x.example/d.csv"}, "mark": "bar"}',
-         "the template .dvc/plots/own.json loads something, and this page loads nothing"),
+         "the template .dvc/plots/own.json loads something, and this page loads nothing"
+         " (take url and href out of .dvc/plots/own.json)"),
         ('{"layer": [{"mark": {"type": "image", "url": "https://x.example/a.png"}}]}',
-         "the template .dvc/plots/own.json loads something, and this page loads nothing"),
+         "the template .dvc/plots/own.json loads something, and this page loads nothing"
+         " (take url and href out of .dvc/plots/own.json)"),
         ('{"$schema": "https://vega.github.io/schema/vega/v5.json", "marks": []}',
-         "the template .dvc/plots/own.json is Vega, and only Vega-Lite is drawn"),
-        ('{"a":' * 60 + "1" + "}" * 60, "the template .dvc/plots/own.json is nested too deeply"),
-        ('{"data": {"values": NaN}}', "the template .dvc/plots/own.json is not valid JSON"),
-        ("{", "the template .dvc/plots/own.json is not valid JSON"),
-        ("[]", "the template .dvc/plots/own.json is not a JSON object"),
+         "the template .dvc/plots/own.json is Vega, and only Vega-Lite is drawn"
+         " (see dvc plots)"),
+        ('{"a":' * 60 + "1" + "}" * 60, "the template .dvc/plots/own.json is nested too deeply"
+         " (fix .dvc/plots/own.json)"),
+        ('{"data": {"values": NaN}}', "the template .dvc/plots/own.json is not valid JSON"
+         " (fix .dvc/plots/own.json)"),
+        ("{", "the template .dvc/plots/own.json is not valid JSON"
+         " (fix .dvc/plots/own.json)"),
+        ("[]", "the template .dvc/plots/own.json is not a JSON object"
+         " (fix .dvc/plots/own.json)"),
         ('{"mark": "bar"}', "Template 'own' is not using '<DVC_METRIC_DATA>' anchor"),
     ],
     ids=["data", "image", "Vega", "deep", "NaN", "no JSON", "no object", "no rows"],
@@ -318,13 +327,13 @@ def test_what_cannot_be_drawn_is_told_in_words(
     drawn = pipeline.read()
     assert [plot.spec for plot in drawn] == [None] * len(drawn)
     assert [plot.notes for plot in drawn] == [
-        ("1.0.0: out/a.csv has no column z",),
-        ("1.0.0: out/b.csv has no column z",),
-        ("there is no template /etc/passwd",),
-        ("1.0.0: out/c.json is not valid JSON",),
-        ("1.0.0: out/d.npy is not CSV, TSV, JSON or YAML",),
-        ("1.0.0: out/e.csv has more than 1 MB",),
-        ("1.0.0: out/f.csv has no rows",),
+        ("1.0.0: out/a.csv has no column z (fix plots: in dvc.yaml)",),
+        ("1.0.0: out/b.csv has no column z (fix plots: in dvc.yaml)",),
+        ("there is no template /etc/passwd (dvc plots templates)",),
+        ("1.0.0: out/c.json is not valid JSON (write it again: dvc repro)",),
+        ("1.0.0: out/d.npy is not CSV, TSV, JSON or YAML (see dvc plots)",),
+        ("1.0.0: out/e.csv has more than 1 MB (write less of it)",),
+        ("1.0.0: out/f.csv has no rows (see dvc plots show)",),
         (
             "1.0.0: stage train in dvc.yaml cannot be resolved: failed to parse"
             " 'stages.train.plots' in 'dvc.yaml': Could not find 'nowhere'",
@@ -360,10 +369,12 @@ def test_a_commit_that_is_not_here_or_has_no_such_model_is_told(pipeline: Pipeli
     )
     curve, notes = plots.read(source, "churn", [side, gone])
     assert curve.versions == ("1.0.0",)
-    assert notes.notes == ("0.9.0: its commit ffffffffff is not in this clone",)
+    assert notes.notes == ("0.9.0: its commit ffffffffff is not in this clone (git fetch --tags)",)
     assert plots.read(source, "churn", [other]) == ()
     (missing,) = plots.read(source, "fraud", [side])
-    assert missing.notes == (f"1.0.0: commit {side.commit[:10]} declares no model fraud",)
+    assert missing.notes == (
+        f"1.0.0: commit {side.commit[:10]} declares no model fraud (tagship list fraud)",
+    )
 
 
 def test_a_plot_that_one_version_lacks_is_of_the_other_alone(pipeline: Pipeline) -> None:

@@ -388,7 +388,7 @@ def test_no_file_of_a_model_may_be_named_model_sig(bench: Workbench) -> None:
     bench.refuses(
         "release churn",
         "a file of churn would be named model.sig, which is tagship's own",
-        "give it another name",
+        "rename that file, and its path in dvc.yaml",
     )
 
 

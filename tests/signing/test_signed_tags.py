@@ -15,7 +15,10 @@ from tagship.workspace.find import find
 from tests.workbench import Workbench, run
 
 TAG = "churn@v1.0.0"
-HINT = "sign what is released: git config gpg.format ssh && git config tag.gpgSign true"
+HINT = (
+    "release a new version, signed: git config gpg.format ssh && git config user.signingKey KEY.pub"
+    " && git config tag.gpgSign true"
+)
 
 
 @dataclass(frozen=True)

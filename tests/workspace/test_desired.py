@@ -252,6 +252,8 @@ def test_nor_is_the_live_one() -> None:
         ("t1.0 t1.1 a r1.0", "latest", "rolled back to 1.0.0 by ada, 2026-11-01 00:04:00 UTC"),
         ("t1.0 a t1.1 f1.1", "latest", "the deploy of 1.1.0 failed, 2026-11-01 00:04:00 UTC: no"),
         ("t1.0 f1.0", "latest", "the deploy of 1.0.0 failed, 2026-11-01 00:02:00 UTC: no"),
+        ("t1.0 t1.1 a r1.0 d1.1 r1.0", "latest",
+         "rolled back to 1.0.0 by ada, 2026-11-01 00:06:00 UTC"),
         # each version by the event that blocked it first
         ("t1.0 a t1.1 f1.1 t1.2 f1.2 w1.2", "latest",
          "the deploy of 1.1.0 failed, 2026-11-01 00:04:00 UTC: no"),

@@ -62,7 +62,8 @@ def build(side: int, settings: Training) -> keras.Model:
 
 def train(model: keras.Model, tiles: Surfaces, settings: Training) -> Iterator[Epoch]:
     """Train in place; one value per epoch, as soon as it is done."""
-    _compile(model, len(tiles.labels) * settings.crops // settings.batch, settings)
+    rate = _rate(len(tiles.labels) * settings.crops // settings.batch, settings)
+    _compile(model, settings)
     random = np.random.default_rng(settings.seed)
     for epoch in range(1, settings.epochs + 1):
         grey, labels = surfaces.augment(tiles, model.input_shape[1], settings.crops, random)
@@ -74,20 +75,40 @@ def train(model: keras.Model, tiles: Surfaces, settings: Training) -> Iterator[E
             batch_size=settings.batch,
             shuffle=False,
             verbose=0,
+            callbacks=[_each_step(model.optimizer, rate)],
         ).history
         yield Epoch(epoch, past["loss"][0], past["accuracy"][0])
 
 
-def _compile(model: keras.Model, steps: int, settings: Training) -> None:
+def _each_step(
+    optimizer: keras.optimizers.Optimizer, rate: keras.optimizers.schedules.LearningRateSchedule
+) -> keras.callbacks.Callback:
+    """Sets the learning rate before each step.
+
+    Within the optimizer, a schedule becomes a part of the graph once per variable, 214 times, and
+    TensorFlow traces it for twice as long.
+    """
+
+    def begin(*_: object, **__: object) -> None:
+        optimizer.learning_rate = rate(optimizer.iterations)
+
+    return keras.callbacks.LambdaCallback(on_train_batch_begin=begin)
+
+
+def _rate(steps: int, settings: Training) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Up in the first epochs, then down along a cosine."""
     warm_up = min(_WARM_UP, settings.epochs - 1) * steps
-    rate = keras.optimizers.schedules.CosineDecay(
+    return keras.optimizers.schedules.CosineDecay(
         settings.learning_rate / 20,
         decay_steps=settings.epochs * steps - warm_up,
         warmup_target=settings.learning_rate if warm_up else None,
         warmup_steps=warm_up,
     )
+
+
+def _compile(model: keras.Model, settings: Training) -> None:
     model.compile(
-        keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay),
+        keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile=False,  # XLA compiles for longer than the whole training takes

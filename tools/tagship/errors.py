@@ -39,9 +39,16 @@ class Refused(TagshipError):
 
 
 class Held(Refused):
-    """A person holds the model: nothing goes live by itself until it is resumed."""
+    """A person holds the model: nothing goes live by itself until it is resumed.
+
+    ``is_over``: the hold should have ended by now, and nobody resumed the model.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, hint: str = "", *, is_over: bool = False) -> None:
+        super().__init__(message, hint)
+        self.is_over = is_over
 
 
 class Locked(TagshipError):
@@ -52,8 +59,16 @@ class Corrupt(TagshipError):
     """Bytes that do not match their digest, or a file that cannot be parsed."""
 
 
+class Forbidden(TagshipError):
+    """This account may not read a file or a folder: how it is cannot be told."""
+
+
 class Unavailable(TagshipError):
     """A remote, Git, DVC or the disk failed; a retry may help."""
+
+
+class NoAnswer(Unavailable):
+    """A remote was silent for too long. Whether it did what it was asked to do is not known."""
 
 
 class SelfTestFailed(TagshipError):
@@ -74,7 +89,7 @@ def hint_of(error: OSError) -> str:
     where = shlex.quote(os.fspath(error.filename)) if isinstance(error.filename, str) else "."
     hints = {
         errno.EACCES: f"check the permissions: namei -l {where}",
-        errno.EPERM: f"check the permissions, and lsattr -d {where}",
+        errno.EPERM: f"check the permissions: namei -l {where}",
         errno.EROFS: f"it is mounted read-only: findmnt --target {where}",
         errno.ENOTDIR: f"a part of the path is not a folder: namei -l {where}",
         errno.EISDIR: f"a folder lies where a file should: ls -ld {where}",

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Any, Self
@@ -45,11 +45,13 @@ class Proposal:
     """What the cell is about to do.
 
     Attributes:
+        wanted: the version, or the rule, that is deployed.
         plan: of the deploy.
         release: the plan of the release that comes first; None if the version is released.
         changes: metrics of the live version and of the new one.
     """
 
+    wanted: str
     plan: Plan
     release: ReleasePlan | None
     changes: tuple[MetricChange, ...]
@@ -61,21 +63,28 @@ class Proposal:
 
     @property
     def rows(self) -> list[tuple[str, str]]:
-        """The figures of the plan, with their names."""
+        """The figures of the plan, with their names; notes alone if there is nothing to do."""
         plan = self.plan
+        if self.done:
+            return self._notes
         since = plan.source.version if plan.source else ""
         rows = [("Release", self._release()), ("Size", words.size(plan.size))]
         if plan.commits is not None:
             rows.append((f"Commits since {since}", str(plan.commits)))
         if plan.to_fetch:
             rows.append(("To fetch", words.count(plan.to_fetch, "object")))
-        if plan.passed_over is not None:
-            rows.append(("Note", summary.passed_over(plan.model, plan.passed_over)))
-        if plan.until is not None:
-            rows.append(("Note", summary.holds(plan.model, plan.until)))
-        if plan.left is not None:
-            rows.append(("Note", summary.left(plan.left)))
-        return rows + [("Note", text) for text in (self.release.warnings if self.release else ())]
+        return rows + self._notes
+
+    @property
+    def _notes(self) -> list[tuple[str, str]]:
+        plan = self.plan
+        texts = [
+            *([summary.passed_over(plan.model, plan.passed_over)] if plan.passed_over else ()),
+            *([summary.holds(plan.model, plan.until)] if plan.until and not plan.live else ()),
+            *([summary.left(plan.left)] if plan.left and not plan.live else ()),
+            *(self.release.warnings if self.release else ()),
+        ]
+        return [("Note", text) for text in texts]
 
     def _release(self) -> str:
         at = f"{self.plan.tag} at commit {self.plan.commit[:10]}"
@@ -87,13 +96,11 @@ class Proposal:
         return f"makes the tag {at}; {push}"
 
     def __repr__(self) -> str:
-        lines = [_title(self.plan)]
-        if not self.done:
-            lines += [f"  {name.lower()}: {text}" for name, text in self.rows]
+        lines = [_title(self.plan), *(f"  {name.lower()}: {text}" for name, text in self.rows)]
         return "\n".join([*lines, *(f"  {_change(change)}" for change in self.changes)])
 
     def _repr_html_(self) -> str:
-        table = "" if self.done else _table([], self.rows)
+        table = _table([], self.rows) if self.rows else ""
         title = escape(_title(self.plan)).replace("-&gt;", "&rarr;")
         return _box(f"<b>{title}</b>{table}{self._metrics_html()}")
 
@@ -200,6 +207,7 @@ class _Request:
     message: str | None
     push: bool
     reason: str | None
+    notes: list[str] = field(default_factory=list)  # what was told on the way
 
 
 @contextlib.contextmanager
@@ -248,7 +256,7 @@ def deploy(
         TagshipError: as for ``release.publish`` and ``deploy.deploy``.
     """
     request = _Request(model, Path(start).resolve(), version, bump, message, push, reason)
-    manager = ModelVersionManager(model, request.start)
+    manager = ModelVersionManager(model, request.start, tell=request.notes.append)
     proposal = _propose(manager, request)
     if confirm is False:
         return proposal
@@ -283,7 +291,9 @@ def _propose(manager: ModelVersionManager, request: _Request) -> Proposal:
         )
     before = {name: old for name, (old, _) in plan.metrics.items() if old is not None}
     after = {name: new for name, (_, new) in plan.metrics.items() if new is not None}
-    return Proposal(plan, first, metrics.changes(before, after, manager.host.settings.better))
+    return Proposal(
+        version, plan, first, metrics.changes(before, after, manager.host.settings.better)
+    )
 
 
 def _unblocked(manager: ModelVersionManager, version: str) -> str:
@@ -309,7 +319,8 @@ def _carry_out(
     say(f"deploying {plan.version}")
     released = (published.model, str(published.version)) if published else None
     with interruptible(manager.host.store(manager.model), released):
-        outcome = manager.deploy(plan.version, reason=request.reason or request.message)
+        reason = request.reason or request.message
+        outcome = manager.deploy(proposal.wanted, plan=plan, reason=reason)
     say("testing the live version")
     try:
         report = manager.self_test()
@@ -319,7 +330,8 @@ def _carry_out(
             f"{request.model} {plan.version} is live, but {error.message}",
             f"{error.hint}; or {back}" if error.hint else back,
         ) from None
-    return _state(manager, plan, published, outcome, report)
+    deployed = _state(manager, plan, published, outcome, report)
+    return replace(deployed, notes=tuple(dict.fromkeys((*request.notes, *deployed.notes))))
 
 
 def _ignore(text: str) -> None:
@@ -350,7 +362,13 @@ def _state(
         tag=plan.tag,
         pushed_to=published.pushed_to if published else None,
         before=event.previous.version if event and event.previous else None,
-        notes=(*(published.warnings if published else ()), *outcome.repaired, *outcome.warnings),
+        notes=(
+            *(published.warnings if published else ()),
+            *outcome.repaired,
+            *outcome.warnings,
+            *([f"cleaned up: {summary.cleaned_up(outcome)}"] if outcome.removed else ()),
+            *summary.notes(outcome),
+        ),
     )
 
 
@@ -439,7 +457,9 @@ class Question:
 
     def _act(self) -> Deployed:
         request = self._request
-        manager = ModelVersionManager(request.model, request.start, self._progress)
+        manager = ModelVersionManager(
+            request.model, request.start, self._progress, request.notes.append
+        )
         changed = _what_changed(self.proposal, _propose(manager, request))
         if changed is not None:
             raise Refused(

@@ -13,6 +13,9 @@ Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
 
 Tell = Callable[[str], object]  # called with a message: whom is waited for, what to know
 
+SLOW = 2.0  # seconds after which a person is told whom is waited for
+WAITING = "waits for a remote"  # the name of a thread that may never end
+
 
 def nobody(text: str) -> None:
     """Show no message."""

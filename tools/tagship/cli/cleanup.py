@@ -37,9 +37,11 @@ def command(
 
     Their tags stay, so each can be deployed again.
 
-    The live version, the rollback target, pinned versions and versions that a process has open
-    stay; undeploy removes all. The DVC cache is not touched: dvc gc --all-tags keeps what is
-    released.
+    The live version, the rollback target, pinned versions and versions that a process has open or
+    that are mounted elsewhere stay; undeploy removes all. The DVC cache is not touched: dvc gc
+    --all-tags keeps what is released.
+
+    Exit code 1 if a version cannot be removed.
 
     Example: tagship cleanup ml_model --keep 3 --dry-run
     """
@@ -56,6 +58,11 @@ def command(
     output.show_table(cleanup, as_json, looks)
     if not as_json:
         output.echo(summary(cleanup))
+    for left in cleanup.stuck:
+        output.complain(f"error: {left.path} cannot be removed: {left.why}")
+        output.complain(f"hint: {left.fix}")
+    if cleanup.stuck:
+        raise SystemExit(1)
 
 
 def looks(cleanup: "Cleanup") -> output.Table:

@@ -47,15 +47,14 @@ def models(folder: Path) -> list[str]:
     try:
         data = (host_project.find_top(project) / "dvc.yaml").read_bytes()
         declared = _names(data.decode("utf-8", "replace"))
-        if declared is None or not host_project.is_usual(project):
+        root = host_project.usual_root(project)
+        if declared is None or root is None:
             from tagship.host import settings
             from tagship.registry import artifacts
             from tagship.text import yaml
 
             declared = set(artifacts.read(yaml.parse(data, "dvc.yaml")))
             root = settings.read_root(project)
-        else:
-            root = project / host_project.ROOT
     except (TagshipError, OSError):
         return []
     here = {unquote(path.parent.name) for path in root.glob("*/versions")}

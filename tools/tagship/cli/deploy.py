@@ -1,6 +1,8 @@
 """``tagship deploy``. JSON: ``Outcome``; with ``--dry-run``, ``Plan``."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +17,7 @@ from tagship.cli.options import (
     wait_option,
     yes_option,
 )
+from tagship.errors import Held
 from tagship.text import words
 
 if TYPE_CHECKING:
@@ -31,13 +34,14 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Deploy again what is live and intact.")
 @click.option("--retry", is_flag=True, help="Deploy the version even if it is blocked.")
 @click.option("--smoke-test/--no-smoke-test", default=None, help="Load the model first.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing if there is nothing to do.")
 @reason_option
 @wait_option
 @json_option
 @pass_session
 def command(
     session: Session, ref: "Ref", yes: bool, dry_run: bool, force: bool, retry: bool,
-    smoke_test: bool | None, reason: str | None, wait: float, as_json: bool,
+    smoke_test: bool | None, quiet: bool, reason: str | None, wait: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Deploy a version; the latest by default.
 
@@ -47,7 +51,7 @@ def command(
     Example: tagship deploy dl_model@1.2 --yes --reason "better on bare ground"
     """
     manager = session.manager(ref.model)
-    version: str | Ref = ref
+    plan = None
     if dry_run or not yes:
         plan = manager.plan(ref, retry=retry)
         if dry_run:
@@ -55,13 +59,27 @@ def command(
             return output.show(plan, as_json, plan_looks(plan, again=force, fetch=fetch))
         if not plan.live or force:
             output.confirm(plan_looks(plan), err=as_json)
-        version = plan.version  # as it was shown, even if another one was released since
-    outcome = manager.deploy(
-        version, force=force, smoke_test=smoke_test, reason=reason, wait=wait, retry=retry
-    )
+    with _silent_in_a_hold(quiet):
+        outcome = manager.deploy(
+            ref, force=force, retry=retry, plan=plan, smoke_test=smoke_test, reason=reason,
+            wait=wait,
+        )  # fmt: skip
+    if quiet and outcome.event is None:
+        return output.warn(outcome.repaired)
     output.warn((*outcome.repaired, *outcome.warnings))
     fetch = _fetch(manager, ref) if outcome.event is None else None
     return output.show(outcome, as_json, looks(outcome, fetch))
+
+
+@contextmanager
+def _silent_in_a_hold(quiet: bool) -> Iterator[None]:
+    """End with the exit code alone, unless the hold should have ended by now."""
+    try:
+        yield
+    except Held as error:
+        if quiet and not error.is_over:
+            raise click.exceptions.Exit(error.exit_code) from None
+        raise
 
 
 def _fetch(manager: "ModelVersionManager", ref: "Ref") -> str | None:

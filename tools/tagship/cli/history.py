@@ -45,8 +45,13 @@ def command(
         return output.show(then, as_json, looks_then(then))
     events = workspace.history(models, limit=limit, since=since, actions=actions)
     if not events:
-        output.warn(["no such event on this host"])
+        never = not (every or limit or since or actions)
+        output.warn([_nothing_yet(model) if never else "no such event on this host"])
     return output.show_table(events, as_json, looks_of_all if every else looks)
+
+
+def _nothing_yet(model: str | None) -> str:
+    return f"{model} was never deployed here: tagship deploy {model}"
 
 
 def looks(events: Iterable["Event"]) -> output.Table:

@@ -35,4 +35,9 @@ def looks(prepared: "Prepared", top: str = "") -> str:
     """What was written, and what to do next; ``top``: where, if it is not here."""
     files = " ".join(prepared.written)
     where = f"cd {top} && " if top else ""
-    return f"wrote {files}; now: {where}git add {files} && git commit" if files else "nothing to do"
+    if not files:
+        return "nothing to do"
+    lines = [f"wrote {files}; now: {where}git add {files} && git commit"]
+    if prepared.model is not None and ":" in prepared.model:
+        lines.append(f"the name of the model is {prepared.model}")
+    return output.text(lines)

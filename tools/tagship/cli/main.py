@@ -11,6 +11,7 @@ import io
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ import click
 from tagship.cli import options, output
 from tagship.cli.options import Session, pass_session
 from tagship.errors import Interrupted, TagshipError
+from tagship.progress import WAITING
 from tagship.text import escape
 
 # The modules here that are no command.
@@ -75,11 +77,23 @@ def main() -> None:
     """Run, and turn whatever happens into a few lines and an exit code."""
     gc.set_threshold(MANY)
     atexit.register(gc.freeze)  # nor is it looked for at the exit, which frees all the memory
+    output.open_streams()
     session = Session()
     try:
-        sys.exit(_run(session))
+        code = _run(session)
+        _leave_at_once(code)
+        sys.exit(code)
     finally:
         output.discard()
+
+
+def _leave_at_once(code: int) -> None:
+    """Exit where a thread still waits for a remote that does not answer: Python would wait too."""
+    if any(thread.name == WAITING for thread in threading.enumerate()):
+        output.discard()
+        if sys.stderr is not None:
+            sys.stderr.flush()
+        os._exit(code)
 
 
 def _run(session: Session) -> int:

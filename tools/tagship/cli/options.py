@@ -26,16 +26,23 @@ class Session:
     def __init__(self) -> None:
         self.folder = Path()
         self.verbose = False
+        self._notes: set[str] = set()
 
     def workspace(self) -> "Workspace":
         """All models of the workspace. On a terminal, long reads and copies show a progress bar."""
         from tagship.manager.workspace import Workspace
 
-        return Workspace(self.folder, output.progress(), lambda line: output.warn([line]))
+        return Workspace(self.folder, output.progress(), self._tell)
 
     def manager(self, model: str) -> "ModelVersionManager":
         """One of them."""
         return self.workspace().model(model)
+
+    def _tell(self, note: str) -> None:
+        """Print a note; once, although a command may read the settings several times."""
+        if note not in self._notes:
+            self._notes.add(note)
+            output.warn([note])
 
 
 def steps_to(folder: Path, name: str) -> str:

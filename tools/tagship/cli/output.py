@@ -1,6 +1,9 @@
 """How the commands print: text and tables for people, JSON for programs, notes and questions."""
 
+import codecs
+import contextlib
 import enum
+import io
 import math
 import os
 import sys
@@ -191,6 +194,31 @@ def progress() -> "Progress":
 def is_terminal(stream: TextIO | None) -> bool:
     """Whether a standard stream is a terminal; a closed one is None."""
     return stream is not None and stream.isatty()
+
+
+def open_streams() -> None:
+    """Make the standard streams ones that can be written to: closed ones lead to nowhere.
+
+    Else the next file that is opened would be standard output, and get what a library prints.
+    """
+    for number, mode in enumerate(("r", "w", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            with contextlib.suppress(OSError):  # no /dev
+                _open_nowhere(number, mode)
+    codecs.register_error("escaped", escape.for_encoding)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # in a locale that cannot write all of Unicode
+            stream.reconfigure(errors="escaped")
+
+
+def _open_nowhere(number: int, mode: str) -> None:
+    """Open a standard stream; ``open`` takes the lowest number that is free, which is this."""
+    stream = open(os.devnull, mode)  # noqa: SIM115 - until the process ends
+    if stream.fileno() == number:
+        setattr(sys, ("stdin", "stdout", "stderr")[number], stream)
+        os.set_inheritable(number, True)
 
 
 def discard() -> None:

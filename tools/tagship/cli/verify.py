@@ -35,8 +35,16 @@ def looks(verifications: Sequence["Verification"]) -> str:
     """A line for each version on disk, and one for each problem."""
     lines = []
     for verification in verifications:
-        state = "is NOT as it was released" if verification.problems else "is as it was released"
+        state = _state(verification)
         size = f"{words.count(verification.files, 'file')}, {words.size(verification.size)}"
-        lines.append(f"{verification.model} {verification.directory} {state} ({size})")
+        place = f"{verification.model} {verification.directory}".rstrip()
+        lines.append(f"{place} {state} ({size})")
         lines += [f"  {problem.path} {problem.what}" for problem in verification.problems]
     return output.text(lines) or "nothing is deployed here"
+
+
+def _state(verification: "Verification") -> str:
+    """Whether it is as it was released, as far as this account may read it."""
+    if any(problem.denied is None for problem in verification.problems):
+        return "is NOT as it was released"
+    return "cannot be checked" if verification.problems else "is as it was released"

@@ -45,8 +45,9 @@ class Options:
         progress: is told the bytes fetched, copied and hashed.
         verify: a rollback hashes every file, and not only what was touched since its deploy.
         retry: deploy what is blocked too, if the rule selects it.
+        shown: the version that a plan showed, and that was confirmed; None if none was.
         hold: after a rollback nothing goes live by itself until then; None: only what is newer.
-        tell: is told whose lock is waited for.
+        tell: is told whose lock is waited for, or which remote.
     """
 
     force: bool = False
@@ -56,6 +57,7 @@ class Options:
     progress: Progress = silent
     verify: bool = False
     retry: bool = False
+    shown: str | None = None
     hold: datetime | None = None
     tell: Tell = nobody
 
@@ -75,6 +77,8 @@ class Outcome:
         repaired: what a killed run had left, and was put in order first.
         warnings: what went wrong without any harm to what is live.
         passed_over: a version that the rule selects, but that is blocked.
+        removed: the version directories that the cleanup after a deploy removed.
+        freed: the bytes of those.
     """
 
     model: str
@@ -85,6 +89,8 @@ class Outcome:
     repaired: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     passed_over: PassedOver | None = None
+    removed: tuple[str, ...] = ()
+    freed: int = 0
 
 
 @dataclass(frozen=True)
@@ -404,7 +410,7 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
     opened = sorted(name for name in own_directories(store) if store.seal(name))
     if opened:  # the move of one into the trash was cut short
         repaired.append(f"made read-only again: {', '.join(opened)}")
-    left = store.sweep()
+    left, stuck = store.sweep()
     if left:
         repaired.append(f"removed leftover files: {', '.join(left)}")
     if repaired:  # in one step: a recovery that is cut short is told by the next one
@@ -420,7 +426,7 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
             ) from error
     if intent is not None:
         store.close_intent()
-    return tuple(repaired)
+    return (*repaired, *map(str, stuck))
 
 
 def _closed(store: Store, past: Past, intent: Intent) -> tuple[list[Event], list[str]]:
@@ -455,7 +461,7 @@ def _undeployed(store: Store, past: Past, event: Event) -> tuple[list[Event], li
     if store.link().state is not LinkState.NONE:
         error = "cut short before anything was removed"
         return [replace(event, status=history.FAILED, error=error)], [f"the {name} was {error}"]
-    failures = store.remove(own_directories(store))
+    failures = [str(left) for left in store.remove(own_directories(store))]
     if past.has(event.id):
         return [], []
     event = replace(event, error="; ".join(failures) or None)

@@ -14,13 +14,14 @@ from tagship.dvc.content import Content
 from tagship.dvc.pointers import Pointer
 from tagship.dvc.snapshot import Snapshot
 from tagship.host import metadata
-from tagship.host.settings import Settings
 from tagship.host.store import Store
 from tagship.loaders import selftest
 from tagship.loaders.selftest import Report
 from tagship.registry.catalog import Release
+from tagship.registry.settings import Settings
 from tagship.signing.policy import Policy
 from tagship.signing.statement import Signature, Statement
+from tagship.workspace import ignored
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
@@ -56,7 +57,8 @@ def check_out(
         OSError: the disk.
     """
     store, options = switch.act.store, switch.act.options
-    content = source.content(store.incoming, options.progress)
+    ignored.exclude(source.repository, host, store.folder, options.tell)
+    content = source.content(store.incoming, options.progress, tell=options.tell)
     pointers = content.files(snapshot.pointers)
     _check_space(content, store, snapshot, pointers)
     content.fetch(pointers)

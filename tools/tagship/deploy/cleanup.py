@@ -1,19 +1,19 @@
 """What may go from versions/, decided from values; and its removal, first into the trash."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from semver import Version
 
-from tagship.deploy import act, open_files
+from tagship.deploy import act, mounts, open_files
 from tagship.deploy.act import PLAIN, Act, Options, Outcome
 from tagship.disk import capacity
-from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
+from tagship.errors import Corrupt, Forbidden, NotFound, Refused, TagshipError, Unavailable
 from tagship.host import history, installed, journal, link, metadata, process
 from tagship.host.history import Event, Place
-from tagship.host.store import Pin, Store
+from tagship.host.store import Pin, Store, Stuck
 from tagship.registry.refs import Ref
 from tagship.text import clock
 from tagship.workspace.host import Host
@@ -32,12 +32,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Cleanup:
-    """What a cleanup decided, oldest first, and the bytes that it freed (or would free)."""
+    """What a cleanup decided, oldest first, and the bytes that it freed (or would free).
+
+    ``stuck``: what should have gone, and could not be removed.
+    """
 
     model: str
     verdicts: tuple[Verdict, ...]
     dry_run: bool
     repaired: tuple[str, ...] = ()
+    stuck: tuple[Stuck, ...] = ()
 
     @property
     def freed(self) -> int:
@@ -61,8 +65,9 @@ def decide(
     live: Place | None,
     target: Place | None,
     pinned: Iterable[str],
-    open_directories: Iterable[str],
+    in_use: Mapping[str, str],
     keep: int,
+    left: str | None = None,
 ) -> list[tuple[Place, str]]:
     """Which places stay, and why; an empty reason means that the place goes. Pure.
 
@@ -72,9 +77,11 @@ def decide(
         live: what ``current`` means.
         target: where a rollback would go.
         pinned: versions that somebody protects.
-        open_directories: names below versions/ that a process has open.
+        in_use: names below versions/ that something uses, and how.
         keep: how many good versions stay, the live one among them; 0: only those with a reason of
             their own.
+        left: the directory that was live until now: a program may have resolved it, and still
+            be about to open a file of it.
     """
     mentioned = {event.directory for event in events}
     # what a lost history does not mention was good when it was deployed
@@ -82,7 +89,7 @@ def decide(
     good = [place for place in ours if place.directory not in mentioned]
     good += [place for place in history.deployed(events) if place in places]
     newest = _newest(good, keep)
-    pins, opened = set(pinned), set(open_directories)
+    pins = set(pinned)
     order = {place: index for index, place in enumerate(good)}
 
     def why(place: Place) -> str:
@@ -90,12 +97,14 @@ def decide(
             return "live"
         if target is not None and place.directory == target.directory:
             return "rollback target"
+        if place.directory == left:
+            return "live until now"
         if not history.is_directory(place.directory):
             return "not made by tagship"
         if place.version in pins:
             return "pinned"
-        if place.directory in opened:
-            return "open in a process"
+        if place.directory in in_use:
+            return in_use[place.directory]
         return f"one of the {keep} good versions kept" if place in newest else ""
 
     return [(p, why(p)) for p in sorted(places, key=lambda p: (order.get(p, -1), p.directory))]
@@ -118,6 +127,7 @@ def cleanup(
     dry_run: bool = False,
     plan: Cleanup | None = None,
     options: Options = PLAIN,
+    left: str | None = None,
 ) -> Cleanup:
     """Remove old versions from this host; the tags and DVC's objects stay, so each can come back.
 
@@ -128,6 +138,7 @@ def cleanup(
         dry_run: decide, and remove nothing.
         plan: what was decided, shown and confirmed before: nothing else is removed.
         options: ``reason`` and ``wait`` are used.
+        left: the directory that was live until now, which stays.
 
     Raises:
         Locked: another process works on the model.
@@ -136,20 +147,29 @@ def cleanup(
     store = host.store(model)
     keep = host.settings.keep if keep is None else keep
     if dry_run:
-        return Cleanup(model, _verdicts(store, keep), dry_run=True)
+        return Cleanup(model, _verdicts(store, keep, left), dry_run=True)
     with act.begin(store, model, f"cleanup of {model}", options, without_room=True) as deed:
-        verdicts = _verdicts(store, keep)
+        verdicts = _verdicts(store, keep, left)
         gone = [verdict for verdict in verdicts if not verdict.keep]
         if plan is not None:
             _check_shown(plan, gone)
-        for verdict in gone:
-            store.discard(verdict.directory)
+        stuck = store.discard_all(verdict.directory for verdict in gone)
+        kept = {left.path.name for left in stuck}
+        gone = [verdict for verdict in gone if verdict.directory not in kept]
         if gone:
             store.hollow_trash()  # a full disk takes no history before it has room again
             _record(deed, gone)
-        store.empty_trash()
+        stuck += store.empty_trash()
         repaired = deed.repaired or act.recover(store, model)
-    return Cleanup(model, verdicts, False, repaired)
+    verdicts = tuple(
+        _stays(verdict) if verdict.directory in kept else verdict for verdict in verdicts
+    )
+    stuck = [left for left in stuck if os.path.lexists(left.path)]  # recovery tried once more
+    return Cleanup(model, verdicts, False, repaired, tuple(stuck))
+
+
+def _stays(verdict: Verdict) -> Verdict:
+    return replace(verdict, keep=True, why="cannot be removed")
 
 
 def _check_shown(plan: Cleanup, gone: Sequence[Verdict]) -> None:
@@ -186,12 +206,22 @@ def _record(deed: Act, gone: Sequence[Verdict]) -> None:
 
 
 def after(host: Host, outcome: Outcome) -> Outcome:
-    """Step 10 of a deploy: clean up. What fails here is a warning: the new version is live."""
+    """Step 10 of a deploy: clean up. What fails here is a warning: the new version is live.
+
+    Most deploys have nothing to clean up: then the lock is not taken again.
+    """
+    before = outcome.event.previous if outcome.event else None
     try:
-        cleanup(host, outcome.model)
+        if len(host.store(outcome.model).directories()) <= host.settings.keep:
+            return outcome
+        done = cleanup(host, outcome.model, left=before.directory if before else None)
     except (TagshipError, OSError) as error:
-        return replace(outcome, warnings=(*outcome.warnings, f"nothing was cleaned up: {error}"))
-    return outcome
+        again = f"again: tagship cleanup {outcome.model}"
+        failed = f"the cleanup after the deploy failed: {error}; {again}"
+        return replace(outcome, warnings=(*outcome.warnings, failed))
+    removed = tuple(verdict.directory for verdict in done.verdicts if not verdict.keep)
+    warnings = (*outcome.warnings, *map(str, done.stuck))
+    return replace(outcome, removed=removed, freed=done.freed, warnings=warnings)
 
 
 def pin(store: Store, model: str, version: str, options: Options) -> Pinned:
@@ -233,7 +263,7 @@ def unpin(store: Store, ref: Ref, options: Options) -> Pinned:
     return Pinned(model, version, False, deed.repaired)
 
 
-def _verdicts(store: Store, keep: int) -> tuple[Verdict, ...]:
+def _verdicts(store: Store, keep: int, left: str | None = None) -> tuple[Verdict, ...]:
     if keep < 0:
         raise Refused(f"cleanup cannot keep {keep} versions", "--keep 0")
     places = [place_of(store, directory) for directory in installed.by_seq(store)]
@@ -244,8 +274,9 @@ def _verdicts(store: Store, keep: int) -> tuple[Verdict, ...]:
         live,
         history.rollback_target(past, live),
         store.pins(),
-        open_files.holders(store.versions),
+        in_use(store),
         keep,
+        left,
     )
     return tuple(
         Verdict(p.directory, p.version, bool(why), why or "old", size_of(store.path(p.directory)))
@@ -253,11 +284,19 @@ def _verdicts(store: Store, keep: int) -> tuple[Verdict, ...]:
     )
 
 
+def in_use(store: Store) -> dict[str, str]:
+    """The names below versions/ that a process or a mount uses, and how."""
+    mounted = {
+        name: f"mounted at {where}" for name, where in mounts.holders(store.versions).items()
+    }
+    return mounted | dict.fromkeys(open_files.holders(store.versions), "open in a process")
+
+
 def place_of(store: Store, directory: str) -> Place:
     """A version directory and its version: as its metadata says, or else its name."""
     try:
         return Place(metadata.read(store.path(directory)).version, directory)
-    except Corrupt:
+    except (Corrupt, Forbidden):
         return Place(link.version_of(directory), directory)
 
 

@@ -9,9 +9,9 @@ from tagship.deploy.act import PLAIN, Act, Options, Outcome, Switch
 from tagship.errors import Corrupt
 from tagship.host import actions, history, installed, journal, metadata
 from tagship.host.metadata import Metadata
-from tagship.host.settings import Settings
 from tagship.host.store import Store
 from tagship.registry.refs import Ref, Wanted
+from tagship.registry.settings import Settings
 from tagship.text import clock
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
@@ -36,12 +36,12 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
     from tagship.deploy import checkout
 
     known = source.catalog(ref.model)
-    expected = plan.choose(source, known, ref, journal.events(host.store(ref.model)), options.retry)
     store = host.store(ref.model)
-    what = f"deploy of {ref.model}@{expected.release.version}"
+    choose = partial(plan.choose, source, known, ref, retry=options.retry, shown=options.shown)
+    what = f"deploy of {ref.model}@{choose(journal.events(store)).release.version}"
     tags = partial(plan.tag_ids, source, ref.model)
     with act.begin(store, ref.model, what, options, tags=tags) as deed:
-        choice = plan.choose(source, known, ref, deed.past, options.retry)
+        choice = choose(deed.past)
         release = choice.release
         signer = plan.check_tag(host.policy, source.repository, deed.past, release)
         if deed.live and not options.force and plan.is_live(store, release, options.progress):

@@ -10,6 +10,7 @@ from tagship.errors import NotFound, Refused, TagshipError, Unavailable
 from tagship.git import clone, commits
 from tagship.git.run import CommandFailed
 from tagship.host import decisions, history, installed, journal, link
+from tagship.host.decisions import Decisions
 from tagship.host.history import Event, Place
 from tagship.host.journal import Past
 from tagship.host.link import LinkState
@@ -93,22 +94,53 @@ class Choice:
     until: datetime | None = None
 
 
-def choose(source: Source, known: Catalog, ref: Ref, past: Past, retry: bool = False) -> Choice:
+def choose(
+    source: Source, known: Catalog, ref: Ref, past: Past, *, retry: bool = False,
+    shown: str | None = None,
+) -> Choice:  # fmt: skip
     """The version that a deploy makes live: an exact one, or what is desired. Touches nothing.
 
+    Args:
+        source, known: where versions come from, and those that there are.
+        ref: what was asked for.
+        past: the history.
+        retry: what is blocked counts too.
+        shown: the version of the plan that was confirmed, also if a higher one was released since.
+
     Raises:
-        NotFound, Refused: there is no such version, it is not available, or all are blocked.
+        NotFound, Refused: there is no such version, it is not available, or all are blocked; or it
+            is another one than was shown, and that is not allowed any more.
         Held: the model is held, and no exact version is named.
     """
     release, decided = source.find(known, ref), decisions.read(past)
     selector = ref.wanted
     if selector.exact is not None:
-        until = clock.now() + HOLD if desired.holds(known, release, decided) else None
+        until = _hold_of(known, release, decided)
         return Choice(release, assignments=tuple(known.assigned(release)), until=until)
+    rule = str(selector).removeprefix("@")
     wish = desired.desired(known, selector, decided, retry=retry)
     release = desired.choose(ref, wish)
-    rule, assignments = str(selector).removeprefix("@"), tuple(known.assigned(release))
-    return Choice(release, rule, assignments, wish.passed_over)
+    if shown is not None and shown != str(release.version):
+        confirmed = source.find(known, Ref(ref.model, Wanted.parse(shown, ref.model)))
+        if desired.allows(selector, confirmed, None if retry else decided.blocks):
+            # a higher one came since
+            return Choice(confirmed, rule, tuple(known.assigned(confirmed)))
+        raise Refused(
+            f"{release.version} would be deployed by now, and not {shown}, so nothing was done",
+            f"see what is new: tagship deploy {ref.model} --dry-run",
+        )
+    return Choice(release, rule, tuple(known.assigned(release)), wish.passed_over)
+
+
+def _hold_of(known: Catalog, release: Release, decided: Decisions) -> datetime | None:
+    """The end of the hold that the deploy of an exact version begins; None if it begins none.
+
+    To deploy again what is live changes nothing in it.
+    """
+    switch, hold = decided.switch, decided.hold
+    if switch is not None and switch.version == str(release.version):
+        return hold.until if hold is not None and not hold.asked else None
+    return clock.now() + HOLD if desired.holds(known, release, decided) else None
 
 
 def tag_ids(source: Source, model: str) -> dict[TagName, str] | None:
@@ -145,7 +177,7 @@ def of_deploy(
     """
     store = host.store(ref.model)
     past = journal.events(store)
-    choice = choose(source, source.catalog(ref.model), ref, past, retry)
+    choice = choose(source, source.catalog(ref.model), ref, past, retry=retry)
     release = choice.release
     check_tag(host.policy, source.repository, past, release)
     version, tag = str(release.version), str(release.tag.name)

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tagship.deploy import act, cleanup, open_files
+from tagship.deploy import act, cleanup, mounts, open_files
 from tagship.deploy.act import PLAIN, Act, Options
 from tagship.disk import capacity
 from tagship.errors import Refused, Unavailable
 from tagship.host import actions, history, installed, journal
 from tagship.host.history import Event
 from tagship.host.link import LinkState
-from tagship.host.store import Pin, Store
+from tagship.host.store import Pin, Store, Stuck
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
@@ -107,9 +107,11 @@ def undeploy(
             _check_shown(plan, checked)
         failures = _remove(deed, checked) if _is_deployed(store) else []
         if failures:
+            why = "; ".join(map(_short, failures))
+            fixes = " && ".join(dict.fromkeys(left.fix for left in failures))
             raise Unavailable(
-                f"not all of {model} could be removed: {'; '.join(failures)}",
-                f"as the owner of {store.versions}: tagship undeploy {model}",
+                f"not all of {model} could be removed: {why}",
+                f"{fixes}; then again: tagship undeploy {model}",
             )
         _clear(store, model, with_history=with_history)
     return replace(checked, repaired=deed.repaired)
@@ -159,6 +161,11 @@ def _checked(
 
 def _check_unused(store: Store) -> None:
     """Refuse to remove a version that a process may still read files of."""
+    for name, where in mounts.holders(store.versions).items():
+        raise Refused(
+            f"in use: {name} (mounted at {where})",
+            f"end what uses it, or umount {where.partition(' of ')[0]}; then try again",
+        )
     users = open_files.holders(store.versions)
     if not users:
         return
@@ -190,7 +197,7 @@ def _check_shown(plan: Undeployed, checked: Undeployed) -> None:
         )
 
 
-def _remove(deed: Act, checked: Undeployed) -> list[str]:
+def _remove(deed: Act, checked: Undeployed) -> list[Stuck]:
     """The link, then the versions, then the event; what could not be removed, and why."""
     store, started = deed.store, time.monotonic()
     event = replace(deed.event(actions.UNDEPLOY), previous=deed.live)
@@ -200,7 +207,7 @@ def _remove(deed: Act, checked: Undeployed) -> list[str]:
             store.unlink()
         failures = store.remove(removal.directory for removal in checked.removals)
         took = round(time.monotonic() - started, 3)
-        deed.record(replace(event, error="; ".join(failures) or None, duration_s=took))
+        deed.record(replace(event, error="; ".join(map(_short, failures)) or None, duration_s=took))
         store.close_intent()
     except OSError as error:
         again = f"fix the disk, then try again: tagship undeploy {deed.model}"
@@ -209,6 +216,10 @@ def _remove(deed: Act, checked: Undeployed) -> list[str]:
             capacity.hint(error, again, deed.model),
         ) from error
     return failures
+
+
+def _short(left: Stuck) -> str:
+    return f"{left.path.name}: {left.why}"
 
 
 def _write_intent(store: Store, event: Event) -> None:

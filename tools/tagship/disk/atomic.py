@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tagship.disk import access
 from tagship.errors import Corrupt
 from tagship.text import escape, json_reader
 
@@ -27,6 +28,7 @@ _STAYS = (
     errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR, errno.EACCES, errno.EPERM,
     errno.EROFS,
 )  # fmt: skip
+UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # what a file system does not have
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 
 
@@ -46,10 +48,16 @@ def temporary_name(path: Path) -> Path:
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable; until then a rename is not."""
+    """Make the names in a directory durable; until then a rename is not.
+
+    Some file systems of networks cannot, and need not.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
     finally:
         os.close(descriptor)
 
@@ -128,12 +136,15 @@ def read_file(path: Path, read: Callable[[bytes], T], what: str, hint: str) -> T
     Raises:
         FileNotFoundError: there is no such file.
         Corrupt: it cannot be read, or its content is wrong.
+        Forbidden: this account may not read it.
     """
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise
     except OSError as error:
+        if denied := access.forbidden(error):
+            raise denied from None
         hint = f"ls -ld {shlex.quote(str(path))}"
         raise Corrupt(f"{path} cannot be read: {error.strerror}", hint) from None
     try:
@@ -158,6 +169,19 @@ def swap_link(link: Path, target: str) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(link.parent)
+
+
+def can_link(folder: Path) -> bool:
+    """Whether the file system of a folder has symbolic links: symlink(2) says EPERM where not."""
+    temporary = temporary_name(folder / "link")
+    try:
+        temporary.symlink_to("target")
+    except OSError as error:
+        if error.errno not in (errno.EPERM, *UNSUPPORTED):
+            raise
+        return False
+    temporary.unlink()
+    return True
 
 
 def sync_tree(top: Path) -> None:

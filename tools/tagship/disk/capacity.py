@@ -4,6 +4,7 @@ import errno
 import os
 from pathlib import Path
 
+from tagship.disk import access
 from tagship.errors import Unavailable
 from tagship.text import words
 
@@ -16,13 +17,21 @@ def is_full(error: OSError) -> bool:
 
 
 def hint(error: OSError, otherwise: str, model: str = "MODEL") -> str:
-    """A hint for an error of the disk: how to make room if it is full, else ``otherwise``."""
+    """A hint for an error of the disk: how to make room if it is full, else ``otherwise``.
+
+    Where something is denied to this account, it is the command that changes this.
+    """
+    if error.errno in access.DENIED and error.filename is not None:
+        return access.explain(error)[1]
     return make_room(model) if is_full(error) else otherwise
 
 
 def make_room(model: str) -> str:
-    """A hint that says how to free bytes and inodes."""
-    return f"make room: tagship cleanup {model}, or dvc gc --all-tags; check with df -h and df -i"
+    """A hint that says how to free bytes and inodes.
+
+    Not ``dvc gc``: a cache or a remote may be shared, and it removes what others need.
+    """
+    return f"make room: tagship cleanup {model}; check with df -h and df -i"
 
 
 def check(folder: Path, needed: int, files: int, model: str) -> None:

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Annotated, BinaryIO, TypeVar
+from typing import Annotated, BinaryIO, Self, TypeVar
 
+from tagship.disk import access
+from tagship.errors import Forbidden
 from tagship.progress import Advance, Progress, silent
 from tagship.text.json_reader import Is
 from tagship.text.paths import PathText
@@ -27,6 +29,8 @@ AHEAD = 4  # blocks that can be read before the slower digest has had the first
 FICLONE = 0x40049409  # ioctl of Linux, <linux/fs.h>: share the blocks of another file
 METADATA = "metadata.json"
 SIGNATURE = "model.sig"
+DENIED = "cannot be checked: "
+CUT_SHORT = "is cut short: "
 OWN = (METADATA, SIGNATURE)  # files that tagship adds to those of a version
 T = TypeVar("T")
 Write = Callable[[memoryview], object]
@@ -56,11 +60,24 @@ class File:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one file of a version directory; ``mode``: the one that chmod must set."""
+    """What is wrong with one file of a version directory.
+
+    Attributes:
+        path: the file, from the directory.
+        what: what is wrong with it.
+        mode: the one that chmod must set.
+        denied: this account may not read it, so nothing is known to be wrong: what helps.
+    """
 
     path: str
     what: str
     mode: str | None = None
+    denied: str | None = None
+
+    @classmethod
+    def of_denial(cls, path: str, error: Forbidden) -> Self:
+        """What a denial leaves unknown."""
+        return cls(path, f"{DENIED}{error.message}", denied=error.hint)
 
 
 def digest(path: Path, advance: Advance | None = None) -> File:
@@ -207,21 +224,35 @@ def verify(
     """
     expected = {file.path: file for file in files}
     folders = {".", *(str(above) for path in expected for above in PurePosixPath(path).parents)}
-    problems = []
+    problems: list[Problem] = []
+    denials: list[Problem] = []
     with progress("hashing", sum(file.size for file in expected.values())) as advance:
-        for path, entry in _scan(directory):
+        for path, entry in _scan(directory, denials):
             if entry.is_dir() and not entry.is_symlink():
-                if path not in folders | expected.keys() and not any(entry.iterdir()):
+                if path not in folders | expected.keys() and not _has_entries(entry):
                     problems.append(Problem(path, "is not of this version"))
                 continue
             file = expected.pop(path, None)
             if file is None:
                 if path not in OWN:
                     problems.append(Problem(path, "is not of this version"))
-            elif what := _difference(entry, file, untouched.get(path), advance if deep else None):
-                problems.append(Problem(path, what))
-    problems += [Problem(path, "is missing") for path in expected]
+            else:
+                stamp_then = untouched.get(path)
+                problems += _differences(entry, file, stamp_then, advance if deep else None)
+    for denied in denials:
+        expected = {path: expected[path] for path in expected if not _is_below(path, denied.path)}
+    problems += [*denials, *(Problem(path, "is missing") for path in expected)]
     return sorted(problems, key=lambda problem: problem.path)
+
+
+def _has_entries(folder: Path) -> bool:
+    with contextlib.suppress(PermissionError):  # told by ``_scan``
+        return any(folder.iterdir())
+    return True
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return folder == "." or path.startswith(f"{folder}/")
 
 
 def stamp(path: Path) -> str:
@@ -236,13 +267,27 @@ def _stamp(status: os.stat_result) -> str:
     return f"{status.st_ino} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
+def _differences(
+    path: Path, file: File, untouched: str | None, hashed: Advance | None
+) -> list[Problem]:
+    """How a file differs from ``file``, or why this account cannot tell."""
+    try:
+        what = _difference(path, file, untouched, hashed)
+    except OSError as error:
+        if denied := access.forbidden(error):
+            return [Problem.of_denial(file.path, denied)]
+        raise
+    return [Problem(file.path, what)] if what else []
+
+
 def _difference(path: Path, file: File, untouched: str | None, hashed: Advance | None) -> str:
     """How a file differs from ``file``; empty if it does not. Bytes are hashed with ``hashed``."""
     status = path.stat(follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode):
         return "is not a regular file"
     if status.st_size != file.size:
-        return f"has {status.st_size} bytes instead of {file.size}"
+        short = CUT_SHORT if status.st_size < file.size else ""
+        return f"{short}has {status.st_size} bytes instead of {file.size}"
     if bool(status.st_mode & stat.S_IXUSR) != file.executable:
         return "has another executable bit"
     if hashed is not None and untouched == _stamp(status):
@@ -251,6 +296,8 @@ def _difference(path: Path, file: File, untouched: str | None, hashed: Advance |
     try:
         changed = hashed is not None and digest(path, hashed).sha256 != file.sha256
     except Unreadable as error:
+        if access.forbidden(error):
+            raise
         return f"cannot be read: {error.strerror}"
     return "has other bytes than it was deployed with" if changed else ""
 
@@ -258,8 +305,8 @@ def _difference(path: Path, file: File, untouched: str | None, hashed: Advance |
 def modes(directory: Path, files: Iterable[File]) -> list[Problem]:
     """The parts of a version that are not read-only: files 0444, folders and executables 0555."""
     executable = {file.path for file in files if file.executable}
-    problems = []
-    for path, entry in _scan(directory):
+    problems: list[Problem] = []
+    for path, entry in _scan(directory, []):
         status = entry.stat(follow_symlinks=False).st_mode
         if not stat.S_ISLNK(status):
             expected = 0o555 if stat.S_ISDIR(status) or path in executable else 0o444
@@ -270,8 +317,15 @@ def modes(directory: Path, files: Iterable[File]) -> list[Problem]:
     return sorted(problems, key=lambda problem: problem.path)
 
 
-def _scan(directory: Path) -> Iterable[tuple[str, Path]]:
-    for folder, folders, names in os.walk(directory):
+def _scan(directory: Path, denials: list[Problem]) -> Iterable[tuple[str, Path]]:
+    """What is in a directory; the folders that this account may not read are put into a list."""
+
+    def deny(error: OSError) -> None:
+        if denied := access.forbidden(error):
+            path = Path(os.fsdecode(error.filename)).relative_to(directory)
+            denials.append(Problem.of_denial(path.as_posix(), denied))
+
+    for folder, folders, names in os.walk(directory, onerror=deny):
         links = [name for name in folders if Path(folder, name).is_symlink()]
         yield Path(folder).relative_to(directory).as_posix(), Path(folder)
         for name in names + links:

@@ -1,6 +1,7 @@
 """A lock on a folder, which the kernel releases when its holder dies."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tagship.disk import atomic
-from tagship.errors import Locked
+from tagship.errors import Locked, Refused
 from tagship.progress import Tell, nobody
 from tagship.text import json_reader
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)  # of file systems without flock(2)
 GLANCE = 0.2  # seconds: ``holder`` takes a lock for a moment
 
 
@@ -48,6 +50,7 @@ def locked(
 
     Raises:
         Locked: another process holds it.
+        Refused: the file system has no locks.
     """
     named = card(path)
     lock = _acquire(path, wait, tell, prepare)
@@ -83,6 +86,13 @@ def _acquire(path: Path, wait: float, tell: Tell, prepare: Callable[[], None]) -
             raise _locked_by(card(path)) from None
         except FileNotFoundError:  # with its folder
             continue
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+                raise
+            raise Refused(
+                f"the file system of {path.parent} has no file locks (flock)",
+                "put the models on another one: tagship: root: in params.yaml",
+            ) from None
         after = _identity(path)
         if after is not None and before in (None, after):
             return lock
@@ -109,12 +119,14 @@ def holder(path: Path) -> str | None:
 
     try:
         file = os.open(path, os.O_RDONLY)  # who asks may have no right to write
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # there is none, or it cannot be told
         return None
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _locked_by(card(path)).message
+    except OSError:  # this file system has no such locks
+        return None
     finally:
         os.close(file)
     return None

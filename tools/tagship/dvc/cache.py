@@ -4,10 +4,13 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from tagship.disk import access
 from tagship.dvc import cachedir
 from tagship.dvc import config as dvc_config
 from tagship.dvc.pointers import Cached
 from tagship.errors import Corrupt, Refused
+
+SHARED = 0o2775  # of the folders of a shared cache (``dvc_data/hashfile/db/local.py``)
 
 
 @dataclass(frozen=True)
@@ -18,11 +21,13 @@ class Cache:
         project: the DVC repository that configures it.
         folder: where it is.
         named: whether this host's own configuration names the folder.
+        shared: whether all of a group write into it (``cache.shared`` of DVC).
     """
 
     project: Path
     folder: Path
     named: bool = False
+    shared: bool = False
 
     def path(self, pointer: Cached) -> Path:
         """Where DVC keeps an object (``dvc/cachemgr.py``)."""
@@ -30,8 +35,27 @@ class Cache:
         return top / pointer.digest[:2] / pointer.digest[2:]
 
     def holds(self, pointer: Cached) -> bool:
-        """Whether there is a file of that name; its bytes are checked when they are read."""
-        return self.path(pointer).is_file()
+        """Whether there is a file of that name; its bytes are checked when they are read.
+
+        Raises:
+            Forbidden: this account may not look.
+        """
+        try:
+            return self.path(pointer).is_file()
+        except PermissionError as error:
+            raise access.forbidden(error) or error from None
+
+    def make_folder(self, pointer: Cached) -> Path:
+        """The folder of an object, with the mode that DVC gives it.
+
+        Under any umask: all of a group write into a shared cache (``dvc_objects/fs/utils.py``).
+        """
+        place = self.path(pointer).parent
+        for folder in reversed([path for path in (place, *place.parents) if not path.exists()]):
+            folder.mkdir(exist_ok=True)
+            if self.shared:
+                folder.chmod(SHARED)
+        return place
 
     def drop(self, pointer: Cached) -> None:
         """Remove an object whose bytes are wrong: DVC would always trust it.
@@ -70,13 +94,14 @@ def of_project(project: Path) -> Cache:
     """
     if configured := cachedir.read(project):
         dvc_config.check_local(project)
-        folder, named = configured.folder, configured.named
+        folder, named, shared = configured.folder, configured.named, configured.shared
     else:
         config = dvc_config.read(project)
         chosen = config.whole["cache"].get("dir")
         folder = Path(chosen) if chosen else None
         named = chosen is not None and chosen == config.host["cache"].get("dir")
-    return Cache(project, folder, named) if folder else usual(project)
+        shared = config.whole["cache"].get("shared") == "group"
+    return Cache(project, folder or usual(project).folder, named, shared)
 
 
 def usual(project: Path) -> Cache:
@@ -86,5 +111,5 @@ def usual(project: Path) -> Cache:
 
 def bad_object(pointer: Cached, path: Path) -> Corrupt:
     """The error for an object of the cache whose bytes are wrong."""
-    hint = f"rm {shlex.quote(str(path))} && dvc commit --force"
+    hint = f"rm {shlex.quote(str(path))} && dvc commit --force {shlex.quote(pointer.place)}"
     return Corrupt(f"the DVC cache has other bytes for {pointer}", hint)

@@ -2,15 +2,14 @@
 
 The import takes about 90 ms of CPU time, a third of a small deploy. Only what ``dvc init``,
 ``dvc remote add`` and ``dvc cache dir`` write is understood; any other text is left to DVC. The
-places of the files are those of ``dvc/dirs.py``, their order that of ``dvc/config.py`` (3.67).
+order of the files is that of ``dvc/config.py`` (3.67).
 """
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
+from tagship.dvc import dirs
 
 _NAME = r"[A-Za-z0-9_-]+"
 _PATH = r"[A-Za-z0-9_./-]+"  # what means something else to ConfigObj or DVC is in none: % # , ~ "
@@ -18,25 +17,29 @@ _HEAD = re.compile(rf"\[(core|cache)\]|\['(remote) \"{_NAME}\"'\]")
 _OPTIONS = {
     "core": re.compile(rf"(remote) = {_NAME}|(analytics|autostage) = (?:true|false)"),
     "remote": re.compile(rf"(url) = (?:(?:s3|gs|azure)://)?{_PATH}"),
-    "cache": re.compile(rf"(dir) = /{_PATH}"),
+    "cache": re.compile(rf"(dir) = /{_PATH}|(shared) = group"),
 }
 
 
 @dataclass(frozen=True)
 class CacheDir:
-    """The folder that the configuration names, and whether the host's own part of it does."""
+    """The folder that the configuration names, and whether the host's own part of it does.
+
+    ``shared``: whether a group shares it.
+    """
 
     folder: Path | None
     named: bool
+    shared: bool
 
 
 def read(project: Path) -> CacheDir | None:
     """The cache that is configured for a DVC repository; None where DVC has to read it."""
-    folder = of_host = None
+    folder = of_host = shared = None
     for path, is_host in _files(project):
         try:
             text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, ValueError):
             return None
@@ -44,23 +47,19 @@ def read(project: Path) -> CacheDir | None:
         if read_options is None:
             return None
         folder = read_options.get("[cache] dir", folder)
+        shared = read_options.get("[cache] shared", shared)
         if is_host:
             of_host = read_options.get("[cache] dir", of_host)
-    return CacheDir(Path(folder) if folder else None, folder is not None and folder == of_host)
+    named = folder is not None and folder == of_host
+    return CacheDir(Path(folder) if folder else None, named, shared is not None)
 
 
 def _files(project: Path) -> list[tuple[Path, bool]]:
     """Each file, and whether it is the host's own; a later one overrides an earlier one."""
-    system = os.environ.get("DVC_SYSTEM_CONFIG_DIR") or platformdirs.site_config_dir(
-        "dvc", "iterative"
-    )
-    user = os.environ.get("DVC_GLOBAL_CONFIG_DIR") or platformdirs.user_config_dir(
-        "dvc", "iterative"
-    )
     own = project / ".dvc"
     return [
-        (Path(system, "config"), True),
-        (Path(user, "config"), True),
+        (dirs.system_config() / "config", True),
+        (dirs.user_config() / "config", True),
         (own / "config", False),
         (own / "config.local", True),
     ]

@@ -9,7 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tagship.errors import Refused
+from tagship.disk import access
+from tagship.dvc import dirs
+from tagship.errors import Refused, hint_of
 from tagship.git import worktree
 from tagship.text import conflicts, redact
 
@@ -39,6 +41,7 @@ def read(project: Path) -> DvcConfig:
     from voluptuous import Invalid
 
     check_local(project)
+    dirs.settle()
     host: dict[str, Any] = {}
     try:
         config = Config(dvc_dir=str(project / ".dvc"))
@@ -47,9 +50,46 @@ def read(project: Path) -> DvcConfig:
     except (ConfigError, Invalid, OSError, TypeError, ValueError, AttributeError, RecursionError,
             SyntaxError) as error:  # fmt: skip # the last is ConfigObj's
         _check_merged(project)
-        text = redact.text(" ".join(str(error).split()))[:300]
-        raise Refused(f"DVC: {text}", "fix .dvc/config") from None
+        if isinstance(error, OSError) and Path(error.filename or "").is_relative_to(
+            dirs.user_config()
+        ):
+            what = f"DVC: {error.strerror}: {error.filename}"
+            raise Refused(what, f"set HOME to this account's own; or {hint_of(error)}") from None
+        if denied := access.forbidden(error):
+            raise denied from None
+        if isinstance(error, OSError):
+            what = f"DVC: {error.strerror}: {error.filename}"
+            raise Refused(what, hint_of(error)) from None
+        raise unreadable(project, error) from None
     return DvcConfig(dict(config), host)
+
+
+def unreadable(project: Path, error: Exception) -> Refused:
+    """The error for a configuration that cannot be read; it names the file.
+
+    Raises:
+        Conflicted: the file has conflict markers.
+    """
+    _check_merged(project)
+    text = redact.text(" ".join(str(error).split()))[:300]
+    return Refused(f"DVC: {text}", f"fix {_broken(project)}")
+
+
+def _broken(project: Path) -> str:
+    """The file of DVC's configuration that cannot be read: the repository's own, or the host's."""
+    from dvc.config import Config
+    from dvc.dirs import global_config_dir, system_config_dir
+
+    names = [".dvc/config", ".dvc/config.local"]
+    of_host = [f"{folder()}/config" for folder in (global_config_dir, system_config_dir)]
+    for name in (*names, *of_host):
+        try:
+            Config.validate(Config.load_file(str(project / name)))
+        except FileNotFoundError:
+            continue
+        except Exception:  # noqa: BLE001 - as many kinds as in ``read``
+            return name
+    return names[0]
 
 
 @dataclass(frozen=True)
@@ -104,7 +144,8 @@ def check_local(project: Path) -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence DVC's log: it repeats the errors that DVC raises, and gives advice."""
+    """Around a use of DVC: its log is silenced, which repeats its errors and gives advice."""
+    dirs.settle()
     loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,9 +1,9 @@
 """Content: the bytes of a model's files, listed, fetched, copied, read; every byte is hashed."""
 
-import contextlib
 import hashlib
 import json
 import posixpath
+import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tagship.disk import atomic
+from tagship.disk import access, atomic
 from tagship.disk import files as disk_files
 from tagship.disk.files import File
 from tagship.dvc import stages
@@ -57,8 +57,7 @@ class Content:
             return (pointer,)
         files = tuple(_below(pointer, self._list(pointer)))
         if not files:
-            name = pointer.within or pointer.path
-            raise NotFound(f"{name} is not in the tracked folder", "release the model again")
+            raise _not_in(pointer)
         return files
 
     def files(self, pointers: Iterable[Pointer]) -> tuple[Pointer, ...]:
@@ -123,7 +122,9 @@ class Content:
         path = self.cache.path(pointer)
         try:
             data = disk_files.read(path)
-        except disk_files.Unreadable:
+        except disk_files.Unreadable as error:
+            if denied := access.forbidden(error):
+                raise denied from None
             return None
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
         return data if pointer.matches(path, md5) else None
@@ -191,7 +192,11 @@ class Content:
         for pointer in self._all_objects(pointers):
             path = self.cache.path(pointer)
             if not path.is_file():
-                raise Unavailable(f"the DVC cache lacks {pointer}", "dvc commit, or dvc repro")
+                place = shlex.quote(pointer.place)
+                raise Unavailable(
+                    f"the DVC cache lacks {pointer.place} ({pointer})",
+                    f"dvc commit {place}; or, where the file is gone: dvc repro",
+                )
             if not pointer.matches(path, disk_files.digest(path).md5):
                 raise bad_object(pointer, path)
 
@@ -226,7 +231,7 @@ class Content:
             ]  # fmt: skip
         except (ValueError, TypeError, KeyError, RecursionError):
             raise Corrupt(
-                f"the list of files {folder} cannot be read", "release the model again"
+                f"the list of files {folder} cannot be read", _track_again(folder)
             ) from None
 
     def _write_blob(self, pointer: Blob, target: Path, advance: Advance | None) -> File:
@@ -250,10 +255,14 @@ class Content:
 
         Where the cache has other bytes, or none that can be read, it is fetched and read once more.
         """
-        with contextlib.suppress(disk_files.Unreadable):
+        try:
             file = read()
             if pointer.matches(path, file.md5):
                 return file
+        except disk_files.Unreadable as error:
+            denied = access.forbidden(error)
+            if denied and not access.is_own(self.cache.path(pointer)):  # its owner can read it
+                raise denied from None
         self._fetch_again(pointer, pointer.path)
         file = read()
         if not pointer.matches(path, file.md5):
@@ -271,6 +280,22 @@ class Content:
                 f" and they cannot be fetched again: {error.message}",
                 "dvc push from a machine that has them, then try again",
             ) from None
+
+
+def _not_in(folder: Cached) -> NotFound:
+    place = folder.place or folder.path
+    again = f"dvc add {shlex.quote(place)}, or dvc repro; then commit what DVC wrote"
+    if not folder.within:
+        return NotFound(f"{place} is an empty folder", f"put the model into it; then {again}")
+    return NotFound(
+        f"{folder.within} is not in {place}, which DVC tracks",
+        f"put it there, or fix its path in dvc.yaml; then {again}",
+    )
+
+
+def _track_again(folder: Cached) -> str:
+    place = shlex.quote(folder.place)
+    return f"track it again: dvc add {place}, or dvc repro; then commit, and release a new version"
 
 
 def _objects(pointers: Iterable[Pointer]) -> tuple[Cached, ...]:
@@ -309,7 +334,7 @@ def _check_names(names: list[str], folder: Cached) -> None:
     if twice:
         raise Corrupt(
             f"the list of files {folder} has two things of the name {min(twice)!r}",
-            "release the model again",
+            _track_again(folder),
         )
 
 

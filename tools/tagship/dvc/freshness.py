@@ -333,9 +333,14 @@ def _behind_links(repository: Repository, plan: _Plan, names: list[str]) -> list
 def _fix(plan: _Plan, top: Path, project: Path, differences: list[Difference]) -> str:
     """The commands to run at Git's top."""
     commands = [] if project == top else [f"cd {shlex.quote(os.path.relpath(project, top))}"]
+    first = ""
     if any(difference.kind != "stage" for difference in differences):
         frozen = [stage for stage, kind in plan.kinds.items() if kind == "frozen stage"]
-        commands.append(f"dvc unfreeze {shlex.join(_address(stage) for stage in frozen)}")
+        generated = {_generated(plan, stage): None for stage in frozen if _is_generated(stage)}
+        if generated:  # dvc unfreeze takes no stage of foreach or matrix
+            first = f"remove frozen: true from {' and '.join(generated)}, then "
+        plain = [_address(stage) for stage in frozen if not _is_generated(stage)]
+        commands += [f"dvc unfreeze {shlex.join(plain)}"] if plain else []
     data = [stage for stage in plan.upstream if not _is_pipeline(stage)]
     # a folder that is here in part differs for DVC
     parts = [
@@ -351,7 +356,16 @@ def _fix(plan: _Plan, top: Path, project: Path, differences: list[Difference]) -
         not out.exists for stage in data if _address(stage) not in parts for out in stage.outs
     )
     repro = "dvc repro --pull" if absent else "dvc repro"
-    return " && ".join([*commands, *([f"{repro} {shlex.join(makers)}"] if makers else [])])
+    return first + " && ".join([*commands, *([f"{repro} {shlex.join(makers)}"] if makers else [])])
+
+
+def _is_generated(stage: Any) -> bool:
+    """Whether a stage is one of those that ``foreach`` or ``matrix`` makes."""
+    return _is_pipeline(stage) and bool(stage.raw_data.generated_from)
+
+
+def _generated(plan: _Plan, stage: Any) -> str:
+    return f"{stage.raw_data.generated_from} in {plan.name(stage.path)}"
 
 
 def _is_absent_part(plan: _Plan, stage: Any) -> bool:

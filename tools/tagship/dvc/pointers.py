@@ -4,6 +4,7 @@ import contextlib
 import functools
 import hashlib
 import posixpath
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -265,7 +266,8 @@ def _in_dvc_file(blobs: tree.Blobs, commit: str, name: str, path: str) -> Out | 
     try:
         return _in_outs(content, name, path)
     except (AttributeError, KeyError, TypeError):
-        raise Corrupt(f"{name} is not of DVC's form", f"write it again: dvc add {path}") from None
+        again = f"write it again: rm {shlex.quote(name)} && dvc add {shlex.quote(path)}"
+        raise Corrupt(f"{name} is not of DVC's form", again) from None
 
 
 def _in_outs(content: dict[str, Any], name: str, path: str) -> Out | None:
@@ -363,7 +365,10 @@ def _blobs(path: str, entries: list[tree.Entry]) -> Iterator[Blob]:
     above = posixpath.dirname(path)
     for entry in entries:
         if not entry.mode.startswith("100"):
-            raise Corrupt(f"{entry.path} is a link or a submodule", "release regular files")
+            raise Corrupt(
+                f"{entry.path} is a link or a submodule",
+                "put a regular file in its place, and commit",
+            )
         name = entry.path.removeprefix(f"{above}/")
         yield Blob(name, entry.blob, entry.size, entry.mode == "100755")
 

@@ -3,29 +3,33 @@
 import contextlib
 import os
 import secrets
+import shlex
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
-from tagship.disk import atomic, capacity, files
+from tagship.disk import access, atomic, capacity, files
 from tagship.dvc import config as dvc_config
-from tagship.dvc import credentials, routing
+from tagship.dvc import credentials, patience, routing
 from tagship.dvc.cache import Cache, bad_object
 from tagship.dvc.config import DvcConfig
+from tagship.dvc.patience import Patience
 from tagship.dvc.pointers import Cached
 from tagship.dvc.routing import Routes
-from tagship.errors import Corrupt, Refused, TagshipError, Unavailable
-from tagship.progress import Advance, Progress, silent
+from tagship.errors import Corrupt, NoAnswer, Refused, TagshipError, Unavailable
+from tagship.progress import Advance, Progress, Tell, nobody, silent
 from tagship.text import redact
 from tagship.text.paths import check_path
 
 JOBS = 8  # objects in transfer at a time
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,13 @@ class Remote:
         project: the DVC repository that configures it.
         name: DVC's name of it; None for DVC's default. A pointer's own ``remote`` comes first.
         within: the folder of ``project``, from the repository's top.
+        tell: is told whom is waited for.
     """
 
     project: Path
     name: str | None = None
     within: PurePosixPath = PurePosixPath()
+    tell: Tell = nobody
 
     @cached_property
     def routes(self) -> Routes:
@@ -63,7 +69,7 @@ class Remote:
             progress: is called with the bytes that arrived.
 
         Raises:
-            Unavailable: the remote is not configured, does not answer, or lacks an object.
+            Unavailable: the remote is not configured, or lacks an object; NoAnswer: it is silent.
             Corrupt: the remote's bytes are not the object's.
             Refused: only the repository says where the cache is, or where credentials would go.
         """
@@ -104,6 +110,7 @@ class Remote:
                     f"the DVC remote has other bytes for {pointer} than it was released with",
                     "remove it there, then push it from a machine that has it: dvc push",
                 )
+            cache.make_folder(pointer)
             _into_cache(arrived, cache.path(pointer))
         finally:
             arrived.unlink(missing_ok=True)
@@ -130,9 +137,11 @@ class Remote:
             lacking = transport.lacking(ordered, cache)
             for pointer in lacking:
                 if not cache.holds(pointer):
+                    place = shlex.quote(pointer.place)
                     raise Unavailable(
-                        f"the DVC cache lacks {pointer}, and so does the DVC remote",
-                        "dvc push where the model was made; or here: dvc repro, or dvc commit",
+                        f"the DVC cache lacks {pointer.place} ({pointer}),"
+                        " and so does the DVC remote",
+                        f"dvc push where it was made; or here: dvc commit {place}, or dvc repro",
                     )
             total = sum(cache.path(pointer).stat().st_size for pointer in lacking)
             with progress("hashing", total) as advance:
@@ -153,7 +162,6 @@ def _check_incoming(incoming: Path) -> None:
 
 
 def _into_cache(arrived: Path, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
     atomic.sync_file(arrived)
     arrived.chmod(0o444)
     if place.is_dir():  # no name of DVC's: it cannot be replaced
@@ -177,10 +185,12 @@ class _Transport:
     (``core.site_cache_dir``), and of it a remote needs the configuration alone.
     """
 
-    def __init__(self, config: DvcConfig, routes: Routes, within: PurePosixPath) -> None:
+    def __init__(self, config: DvcConfig, routes: Routes, remote: Remote) -> None:
         from dvc.data_cloud import DataCloud
 
-        self._config, self._routes, self._within = config, routes, within
+        self._config, self._routes = config, routes
+        self._within, self._tell = remote.within, remote.tell
+        self._patience: dict[str, Patience] = {}
         self._cloud = DataCloud(
             SimpleNamespace(config=config.whole, site_cache_dir=None, data_index=None)
         )
@@ -194,6 +204,20 @@ class _Transport:
             credentials.check(name, options, self._config.host["remote"], os.environ)
             self._remotes[name] = self._cloud.get_remote(name)
         return self._remotes[name]
+
+    def _ask(self, pointer: Cached, function: Callable[..., T], *args: Any, **options: Any) -> T:
+        """Call a function of DVC that asks the remote of an object, which may be silent."""
+        from dvc_objects.fs import LocalFileSystem
+
+        if isinstance(self._remote(pointer).fs, LocalFileSystem):
+            return function(*args, **options)
+        name = self._routes.of(pointer)
+        if name not in self._patience:
+            own = self._config.remote(name)
+            address = str(own.get("endpointurl") or own.get("url"))
+            words = f"the DVC remote {redact.text(name)}, {redact.text(address)}"
+            self._patience[name] = Patience(words, patience.silence(own), self._tell)
+        return self._patience[name].wait(function, *args, **options)
 
     def _odb(self, pointer: Cached) -> Any:
         """The objects of a remote, by their digest."""
@@ -222,7 +246,7 @@ class _Transport:
         fs, path = self._place(pointer)
         counted = _Counted(advance)
         try:
-            fs.get_file(path, str(target), callback=_of_bytes(counted))
+            self._ask(pointer, fs.get_file, path, str(target), callback=_of_bytes(counted))
             counted.finish(target)
         except FileNotFoundError:
             raise self._missing(pointer) from None
@@ -237,15 +261,32 @@ class _Transport:
         if not pointer.push:
             what += f" ({pointer.place} has push: false)"
             return Unavailable(what, "deploy it on the machine that made it")
+        self._check_folder(pointer)
         return Unavailable(what, "push it from a machine that has it: dvc push --all-tags")
+
+    def _check_folder(self, pointer: Cached) -> None:
+        """Tell a remote that is a folder of another machine from one that lacks an object.
+
+        Raises:
+            Unavailable: the folder is not here.
+        """
+        from dvc_objects.fs import LocalFileSystem
+
+        remote = self._remote(pointer)
+        if isinstance(remote.fs, LocalFileSystem) and not Path(remote.path).is_dir():
+            name = redact.text(self._routes.of(pointer))
+            raise Unavailable(
+                f"the DVC remote {name} is a folder, which is not here: {remote.path}",
+                f"name one that is: dvc remote modify --local {shlex.quote(name)} url URL",
+            )
 
     def put(self, pointer: Cached, source: Path, advance: Advance) -> None:
         from dvc_objects.fs import LocalFileSystem
 
         odb = self._odb(pointer)
         counted = _Counted(advance)
-        odb.add(
-            str(source), LocalFileSystem(), pointer.digest, check_exists=False,
+        self._ask(
+            pointer, odb.add, str(source), LocalFileSystem(), pointer.digest, check_exists=False,
             callback=_of_files(counted),
         )  # fmt: skip
         counted.finish(source)
@@ -276,8 +317,9 @@ class _Transport:
         for _, group in groupby(sorted(by_digest, key=_place), key=_place):
             here = list(group)
             odb = self._odb(here[0])
-            odb.fs.makedirs(odb.path, exist_ok=True)
-            there = set(odb.oids_exist([pointer.digest for pointer in here]))
+            self._ask(here[0], _make_top, odb)
+            digests = [pointer.digest for pointer in here]
+            there = set(self._ask(here[0], odb.oids_exist, digests))
             lacking |= {
                 pointer
                 for pointer in here
@@ -288,9 +330,19 @@ class _Transport:
     def _check_there(self, pointer: Cached) -> None:
         fs, path = self._place(pointer)
         try:
-            fs.info(path)
+            self._ask(pointer, fs.info, path)
         except FileNotFoundError:
             raise self._missing(pointer) from None
+
+
+def _make_top(odb: Any) -> None:
+    """Make the folder of a remote; a local one that a group shares has the modes for it."""
+    from dvc_objects.fs import LocalFileSystem
+
+    if isinstance(odb.fs, LocalFileSystem):
+        odb.makedirs(odb.path)
+    else:
+        odb.fs.makedirs(odb.path, exist_ok=True)
 
 
 def _place(pointer: Cached) -> tuple[str, str]:
@@ -340,18 +392,28 @@ def _of_files(advance: Advance) -> Any:
 def _transport(remote: Remote) -> Iterator[_Transport]:
     """DVC's remotes for a transfer; their errors become ours."""
     from dvc.exceptions import DvcException
+    from dvc.fs import RemoteMissingDepsError
 
     try:
         with dvc_config.quiet():
             config = dvc_config.read(remote.project)
-            yield _Transport(config, routing.of(config, remote.name), remote.within)
+            yield _Transport(config, routing.of(config, remote.name), remote)
     except DvcException as error:
         raise Unavailable(f"DVC: {redact.text(str(error))}", "dvc remote list") from None
     except TagshipError:
         raise
+    except RemoteMissingDepsError as error:
+        package = f"dvc-{error.protocol}"
+        extra = "tagship[s3]" if error.protocol == "s3" else package
+        what = f"the DVC remote is {error.protocol}://, which needs {package}"
+        raise Unavailable(what, f'pip install "{extra}"') from None
     except Exception as error:  # noqa: BLE001 - each cloud library has errors of its own
         if isinstance(error, OSError) and capacity.is_full(error):
             where = f" ({error.filename})" if error.filename else ""
             raise Unavailable(f"{error.strerror}{where}", capacity.make_room("MODEL")) from None
+        if denied := access.forbidden(error):  # a folder of this machine: the cache, or a remote
+            raise Unavailable(denied.message, denied.hint) from None
+        if isinstance(error, TimeoutError):  # a library's own, often without a word
+            raise NoAnswer("the DVC remote did not answer in time", "dvc remote list") from None
         text = redact.text(str(error)) or type(error).__name__
         raise Unavailable(f"DVC remote error: {text}", "dvc remote list") from None

@@ -23,14 +23,42 @@ def add(project: Path, path: Path) -> list[Path]:
         Unavailable: DVC refuses it.
     """
     from dvc.exceptions import DvcException
-    from dvc.repo import Repo
 
     try:
-        with dvc_config.quiet(), contextlib.closing(Repo(str(project))) as repo:
+        with dvc_config.quiet(), _repo(project) as repo:
             repo.add([str(path)], no_commit=False)
     except DvcException as error:
         raise Unavailable(f"DVC: {error}", f"dvc add {path}") from None
     return pointer_files(path)
+
+
+@contextlib.contextmanager
+def _repo(project: Path) -> Iterator[Any]:
+    """DVC's repository; it keeps a database outside of it, for each account.
+
+    Raises:
+        Unavailable: that cannot be written.
+        Refused: the name of the folder is not UTF-8, which DVC needs.
+    """
+    try:
+        str(project).encode()
+    except UnicodeEncodeError:
+        what = f"DVC cannot work in a folder whose name is not UTF-8: {project}"
+        raise Refused(what, "rename it, or clone the repository elsewhere") from None
+    from sqlite3 import OperationalError
+
+    from dvc.dirs import site_cache_dir
+    from dvc.repo import Repo
+
+    try:
+        repo = Repo(str(project))
+    except (OSError, OperationalError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        where = getattr(error, "filename", None) or site_cache_dir()
+        hint = "name a folder that this account can write to: export DVC_SITE_CACHE_DIR=FOLDER"
+        raise Unavailable(f"DVC cannot use {where}: {reason}", hint) from None
+    with contextlib.closing(repo):
+        yield repo
 
 
 def pointer_files(path: Path) -> list[Path]:
@@ -64,14 +92,15 @@ def opened(project: Path) -> Iterator[Opened]:
         Locked: another DVC process holds the lock, or works on the paths that are looked at.
         Refused: DVC cannot load the repository.
     """
+    from dvc.config import ConfigError
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
-    from dvc.repo import Repo, lock_repo
+    from dvc.repo import lock_repo
     from dvc.rwlock import RWLockFileCorruptedError, RWLockFileFormatError
     from scmrepo.exceptions import SCMError
 
     try:
-        with dvc_config.quiet(), contextlib.closing(Repo(str(project))) as repo:
+        with dvc_config.quiet(), _repo(project) as repo:
             in_use = Opened(repo)
             repo.stage_collection_error_handler = in_use.keep
             with lock_repo(repo):
@@ -83,6 +112,8 @@ def opened(project: Path) -> Iterator[Opened]:
             "DVC's record of running processes cannot be read: .dvc/tmp/rwlock",
             f"if no dvc command is running: rm {shlex.quote(str(project / '.dvc/tmp/rwlock'))}",
         ) from None
+    except ConfigError as error:
+        raise dvc_config.unreadable(project, error) from None
     except (DvcException, SCMError, AttributeError, KeyError, RecursionError, TypeError,
             ValueError) as error:  # fmt: skip # those that are not its own, DVC does not catch
         raise unreadable(_in_one_line(error)) from error

@@ -18,7 +18,7 @@ from tagship.dvc.stages import Stage, Stages
 from tagship.dvc.templates import Read
 from tagship.errors import Corrupt, NotFound
 from tagship.git import tree
-from tagship.registry import artifacts
+from tagship.registry import artifacts, settings
 from tagship.registry.project_files import OLD_FILE, PARAMS_FILE
 from tagship.text import yaml
 
@@ -119,12 +119,12 @@ def _check_names(artifact: artifacts.Artifact) -> None:
     if len(set(names)) < len(names):
         raise Corrupt(
             f"two files of {artifact.model} would be named {names[0]}",
-            "give the artifact and its self-test names of their own",
+            "rename the file of the self-test, and its path in dvc.yaml",
         )
     for name in set(names).intersection(disk_files.OWN):
         raise Corrupt(
             f"a file of {artifact.model} would be named {name}, which is tagship's own",
-            "give it another name",
+            "rename that file, and its path in dvc.yaml",
         )
 
 
@@ -174,7 +174,8 @@ def _params(read: Read, folder: str, related: list[Stage]) -> Any:
     if not related:
         name = posixpath.join(folder, PARAMS_FILE)
         whole = yaml.parse(read(name) or b"", name)
-        return yaml.plain({key: value for key, value in whole.items() if key != "deploy"})
+        ours = (settings.SECTION, *settings.sections(whole))
+        return yaml.plain({key: value for key, value in whole.items() if key not in ours})
     values: dict[str, Any] = {}
     wdirs: dict[str, str] = {}
     for stage in related:

@@ -7,6 +7,7 @@ The format is DVC's (dvc 3.67, ``dvc/schema.py``). Paths in a lock are relative 
 import hashlib
 import json
 import posixpath
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -185,7 +186,9 @@ def read(name: str, lock: bytes, pipeline: Pipeline) -> Stages:
     try:
         return Stages(_stages(name, locked.get("stages") or {}, pipeline))
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise Corrupt(f"{name} is not of DVC's form", "write it again: dvc repro") from None
+        raise Corrupt(
+            f"{name} is not of DVC's form", f"write it again: rm {shlex.quote(name)} && dvc repro"
+        ) from None
 
 
 def _stages(name: str, locked: dict[str, Any], pipeline: Pipeline) -> Iterator[Stage]:

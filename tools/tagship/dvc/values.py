@@ -8,7 +8,6 @@ from tagship.text import conflicts, json_reader, safe_yaml
 
 # characters: DVC's parser of TOML needs a second for 200,000; Python's own code is not executed
 LARGEST_TOML, LARGEST_PYTHON = 64_000, 64_000
-HINT = "fix it, or write it again: dvc repro"
 
 
 def parse(data: bytes, name: str) -> Any:
@@ -30,7 +29,8 @@ def parse(data: bytes, name: str) -> Any:
         if (number := conflicts.line(data)) is not None:
             raise conflicts.error(name, number) from None
         where = f", {error}" if kind == "YAML" and str(error) else ""
-        hint = f"fix {name} and commit it" if kind == "YAML" else HINT
+        again = "" if kind == "YAML" else ", or write it again: dvc repro"
+        hint = f"fix {name} and commit it{again}"
         raise Corrupt(f"{name} is not valid {kind}{where}", hint) from None
 
 

@@ -21,13 +21,13 @@ from tagship.export import formats as export_formats
 from tagship.host import installed, journal
 from tagship.host.link import CURRENT, VERSIONS
 from tagship.host.metadata import Metadata
-from tagship.host.settings import Settings
 from tagship.host.store import PRIVATE, Store
 from tagship.inspect import find, verify
 from tagship.loaders import selftest
-from tagship.progress import Advance, Progress, silent
+from tagship.progress import Advance, Progress, Tell, nobody, silent
 from tagship.registry.catalog import Release
 from tagship.registry.refs import Ref, Wanted
+from tagship.registry.settings import Settings
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
@@ -59,6 +59,7 @@ def export(
     formats: Sequence[str],
     target: Path | None = None,
     progress: Progress = silent,
+    tell: Tell = nobody,
 ) -> Exported:
     """Describe a version, and put it with its descriptions into a new folder.
 
@@ -69,6 +70,7 @@ def export(
         formats: names in ``formats.FORMATS``.
         target: a folder that does not exist, or is empty; None for the texts alone.
         progress: is called with the bytes hashed, fetched and copied.
+        tell: is told which remote is waited for.
 
     Raises:
         NotFound: there is no such version, or no such format.
@@ -89,7 +91,7 @@ def export(
         texts = export_formats.write(names, described, snapshot.artifact)
         return _exported(release, names, texts)
     _check_names(snapshot, names)
-    content = source.content(progress=progress)
+    content = source.content(progress=progress, tell=tell)
     place = _check_target(target, host.root, *content.folders)
     try:
         intact = _intact(source, host, release, progress)

@@ -1,11 +1,11 @@
 """Commits: author, date and message; and the commits between two of them."""
 
 import contextlib
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from tagship.disk import scratch
 from tagship.errors import Corrupt, NotFound, Unavailable
 from tagship.git import clone, run
 from tagship.git.run import Repository
@@ -38,7 +38,7 @@ def commit(repository: Repository, name: str) -> Commit:
         if "unknown revision" not in error.message:
             raise
         if name == "HEAD":
-            hint = "git add --all && git commit"
+            hint = 'git add --all && git commit -m "..."'
             raise NotFound("the repository has no commit yet", hint) from None
         raise NotFound(f"there is no commit {name}", "git fetch --tags") from None
     try:
@@ -57,7 +57,7 @@ def read(repository: Repository, ids: Iterable[str]) -> dict[str, Commit]:
     if not ids:
         return {}
     form = "--format=%H%x00%an <%ae>%x00%at%x00%B"
-    with tempfile.TemporaryFile() as questions:
+    with scratch.file() as questions:
         questions.write("".join(f"{name}\n" for name in ids).encode())
         questions.seek(0)
         options = ("--no-patch", "--no-walk=unsorted", "--ignore-missing", "-z", "--stdin")

@@ -2,13 +2,18 @@
 
 from collections.abc import Sequence
 
-from tagship.errors import Refused, TagshipError, Unavailable
-from tagship.git import run
+from tagship.errors import NoAnswer, Refused, TagshipError, Unavailable
+from tagship.git import bounded, run
+from tagship.git.bounded import Limit
 from tagship.git.run import NO_HOOKS, Repository
 from tagship.progress import Tell, nobody
 from tagship.text import redact
 
-LIMIT = 15.0  # seconds in which a remote must list its tags
+# A look at its tags, which a release can do without; the same for a release that is to be pushed
+LOOK = Limit(silence=15, total=15)
+ANSWER = Limit(silence=30, total=300)
+# A hook of the remote may take long, and not every remote says meanwhile that it is there.
+PUSH = Limit(silence=120)
 
 
 def check_remote(repository: Repository, remote: str) -> None:
@@ -31,7 +36,7 @@ def ask(
     remote: str,
     arguments: Sequence[str],
     tell: Tell,
-    limit: float | None,
+    limit: Limit,
 ) -> str:
     """Run Git where it talks to a remote, which may never answer.
 
@@ -40,17 +45,17 @@ def ask(
         remote: the name of one of its remotes.
         arguments: of Git.
         tell: is told whom it waits for, once that takes long.
-        limit: seconds; None for no end.
+        limit: how long it is waited for.
 
     Raises:
-        Unavailable: the remote does not answer, or refuses.
+        Unavailable: the remote refuses; or NoAnswer, where it is silent.
     """
 
     def is_slow() -> None:
         address = run.ask(repository, "ls-remote", "--get-url", "--end-of-options", remote).strip()
         tell(f"waiting for {redact.text(remote)}, {redact.text(address)}")
 
-    return run.act_within(repository, remote, limit, is_slow, *arguments)
+    return bounded.act(repository, remote, limit, is_slow, *arguments)
 
 
 def names(repository: Repository) -> list[str]:
@@ -75,7 +80,7 @@ def branches(repository: Repository, remote: str, tell: Tell) -> dict[str, str]:
     """
     check_remote(repository, remote)
     question = ("-c", NO_HOOKS, "ls-remote", "--heads", "--end-of-options", remote)
-    answer = ask(repository, remote, question, tell, LIMIT)
+    answer = ask(repository, remote, question, tell, ANSWER)
     lines = (line.partition("\t") for line in answer.splitlines())
     return {ref.removeprefix("refs/heads/"): object_id for object_id, _, ref in lines}
 
@@ -121,7 +126,8 @@ def push_target(repository: Repository, remote: str, branch: str) -> str:
         return branch
     raise Refused(
         f"the branch {branch} follows {upstream} of {redact.text(remote)}, which has another name",
-        f"push it first: git push {redact.text(remote)} HEAD:{branch} (or HEAD:{upstream})",
+        f"push it first: git push {redact.text(remote)} HEAD:{branch} (or HEAD:{upstream});"
+        " then release with --push alone",
     )
 
 
@@ -137,14 +143,16 @@ def push(repository: Repository, remote: str, refspecs: Sequence[str], tell: Tel
     if len(refspecs) > 1:
         try:
             atomic = ("push", "--atomic", *command[1:], *refspecs)
-            ask(repository, remote, atomic, tell, limit=None)
+            ask(repository, remote, atomic, tell, PUSH)
             return
         except Unavailable as error:
             if "does not support --atomic" not in error.message:
                 raise
     for index, refspec in enumerate(refspecs):
         try:
-            ask(repository, remote, (*command, refspec), tell, limit=None)
+            ask(repository, remote, (*command, refspec), tell, PUSH)
+        except NoAnswer:
+            raise
         except TagshipError as error:
             before = [spec.rpartition(":")[2] for spec in refspecs[:index]]
             pushed = f" ({', '.join(before)} was pushed before)" if before else ""

@@ -1,12 +1,9 @@
 """Git as a process: find a repository, ask it something, change something in it."""
 
-import contextlib
 import os
 import re
 import shlex
 import signal
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,36 +11,44 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from tagship.disk import access
 from tagship.errors import NotFound, Refused, TagshipError, Unavailable
 from tagship.text import redact
 
 if TYPE_CHECKING:
     from git import Git
 
-# `git rev-parse --local-env-vars` (Git 2.39). Git exports these to its hooks: a deploy started
-# from a post-receive hook would otherwise ask the repository that the hook runs in.
-LOCAL_ENVIRONMENT = (
+# What says which repository is meant, or which objects, refs and files of one: Git exports these to
+# its hooks, and a deploy started from a hook would otherwise ask the repository that the hook runs
+# in. They are those of `git rev-parse --local-env-vars` (Git 2.39), and what belongs to them: a
+# quarantine (githooks(5), pre-receive) forbids to change a ref, in any repository. GIT_CONFIG names
+# a file that `git config` alone reads. What else is in the environment is the user's, and counts:
+# GIT_CONFIG_COUNT and GIT_CONFIG_PARAMETERS (tokens, mirrors, safe.directory), GIT_SSH_COMMAND, ...
+WHICH_REPOSITORY = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_CONFIG",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_CONFIG_COUNT",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_GRAFT_FILE",
-    "GIT_INDEX_FILE",
-    "GIT_NO_REPLACE_OBJECTS",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_PREFIX",
-    "GIT_SHALLOW_FILE",
+    "GIT_ATTR_SOURCE",
     "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
     "GIT_NAMESPACE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
 )
-SLOW = 2.0  # seconds after which a person is told what is waited for
+# Paths are given as they are (--literal-pathspecs), with which Git refuses these.
+PATHSPECS = ("GIT_GLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_NOGLOB_PATHSPECS")
 BLOCK = 1 << 16  # bytes of an answer that are read at a time: the size of a pipe in Linux
 # A repository's own configuration may name programs (githooks(5), gitattributes(5), and in
-# git-config(1) core.fsmonitor, gpg.program, remote helpers), and change what is printed.
+# git-config(1) core.fsmonitor, gpg.program, remote helpers), and change what is printed. Given by
+# -c, these also win over GIT_CONFIG_COUNT and GIT_CONFIG_PARAMETERS (config.c of Git 2.39).
 SETTINGS = (
     "core.fsmonitor=false",
     "core.quotePath=false",
@@ -90,8 +95,7 @@ def find(start: Path) -> Repository:
         NotFound: ``start`` is not in a Git repository.
     """
     git_dir = os.environ.get("GIT_DIR")
-    for name in LOCAL_ENVIRONMENT:
-        os.environ.pop(name, None)
+    _forget_the_repository_of_a_hook()
     try:
         object_format, top = _rev_parse(start, "--show-object-format", "--show-toplevel")
         bare = False
@@ -99,10 +103,11 @@ def find(start: Path) -> Repository:
         if "must be run in a work tree" not in error.stderr:
             if "not a git repository" not in error.stderr:
                 raise failure(error) from None  # "dubious ownership", which Git explains
-            hint = "git init && dvc init"
+            hint = _why_hidden(start, error.stderr) or "git init && dvc init"
             if git_dir is not None:  # a hook that checks files out here, with GIT_WORK_TREE
                 place = shlex.quote(str(Path(git_dir).absolute()))
                 hint = f"GIT_DIR is not used, so work in a clone: git clone {place} FOLDER"
+            _check_readable(start)
             raise NotFound(f"not a Git repository: {start}", hint) from None
         object_format, top = _rev_parse(start, "--show-object-format", "--absolute-git-dir")
         bare = True
@@ -114,12 +119,47 @@ def find(start: Path) -> Repository:
     return Repository(Path(top), bare)
 
 
+def _why_hidden(start: Path, stderr: str) -> str:
+    """What lets Git see a repository that is there, in a folder above; empty where none is."""
+    here = start.resolve()
+    top = next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), None)
+    if top is None:
+        dvc = any((folder / ".dvc").is_dir() for folder in (here, *here.parents))
+        return 'git init && git add --all && git commit -m "..."' if dvc else ""
+    if "GIT_DISCOVERY_ACROSS_FILESYSTEM" in stderr:
+        return f"it is in {top}: export GIT_DISCOVERY_ACROSS_FILESYSTEM=1"
+    if os.environ.get("GIT_CEILING_DIRECTORIES"):
+        return f"it is in {top}: unset GIT_CEILING_DIRECTORIES"
+    return f"{top / '.git'} is damaged, or no repository: git -C {shlex.quote(str(top))} status"
+
+
+def _check_readable(start: Path) -> None:
+    """Git calls a repository that it may not read none.
+
+    Raises:
+        Forbidden: so it is here.
+    """
+    for folder in (start.absolute(), *start.absolute().parents):
+        if (folder / ".git").exists() and (denied := access.cannot_read(folder / ".git")):
+            raise denied
+
+
+def _forget_the_repository_of_a_hook() -> None:
+    """For DVC too, and for what either of them starts: in the environment of this process."""
+    for name in (*WHICH_REPOSITORY, *PATHSPECS):
+        os.environ.pop(name, None)
+    if "ext" in (allowed := os.environ.get("GIT_ALLOW_PROTOCOL", "").split(":")):  # as SETTINGS
+        os.environ["GIT_ALLOW_PROTOCOL"] = ":".join(name for name in allowed if name != "ext")
+
+
 def _rev_parse(folder: Path, *questions: str) -> list[str]:
     return str(execute(runner(folder), ["git", "rev-parse", *questions])).split("\n")
 
 
 class CommandFailed(Exception):
-    """Git ended with an error: its exit code, and its message."""
+    """Git ended with an error: its exit code, and its message; in which folder, where known."""
+
+    folder = ""
 
     def __init__(self, status: object, stderr: str) -> None:
         super().__init__(stderr)
@@ -181,79 +221,6 @@ def act(repository: Repository, *arguments: str) -> str:
     return output(git, *arguments)
 
 
-def act_within(
-    repository: Repository, remote: str, limit: float | None, is_slow: Callable[[], object],
-    *arguments: str,
-) -> str:  # fmt: skip
-    """``act``, where a remote may be silent for ever.
-
-    Args:
-        repository: the clone.
-        remote: the name of its remote.
-        limit: seconds; None for no end.
-        is_slow: is called when it has taken ``SLOW`` seconds.
-        arguments: of Git.
-
-    Raises:
-        Unavailable: it ended with an error, or not within ``limit``.
-    """
-    command = ["git", *QUIET, *arguments]
-    environment = {**os.environ, "LANGUAGE": "C", "LC_ALL": "C", **ENVIRONMENT}
-    # not pipes: a program that Git started could hold them open when Git itself has ended
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        try:
-            process = subprocess.Popen(
-                command, cwd=repository.top, env=environment,
-                stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-            )  # fmt: skip
-        except FileNotFoundError:
-            raise Unavailable("git is not installed", "install it first") from None
-        try:
-            with process:
-                status = _status_within(process, limit, is_slow)
-        except subprocess.TimeoutExpired:
-            name = redact.text(remote)
-            raise Unavailable(
-                f"{name} did not answer within {limit:g} seconds", f"git ls-remote {name}"
-            ) from None
-        texts = []
-        for file in (out, err):
-            file.seek(0)
-            texts.append(file.read().decode(errors="surrogateescape"))
-    if status != 0:
-        raise failure(CommandFailed(status, texts[1]))
-    return texts[0]
-
-
-def _status_within(
-    process: "subprocess.Popen[bytes]", limit: float | None, is_slow: Callable[[], object]
-) -> int:
-    try:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(SLOW if limit is None else min(SLOW, limit))
-        is_slow()
-        return process.wait(None if limit is None else max(limit - SLOW, 0))
-    finally:
-        if process.poll() is None:
-            for pid in (*_descendants(process.pid), process.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGTERM)
-
-
-def _descendants(pid: int) -> list[int]:
-    """The processes that a process started, and theirs: Git leaves its helper for a remote behind.
-
-    A process group of its own would be simpler; but then ssh could not ask for a passphrase.
-    """
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:  # it has just ended, or this is no Linux: there they end with their connection
-        return []
-    return [
-        descendant for child in map(int, children) for descendant in (*_descendants(child), child)
-    ]
-
-
 def output(git: "Git", *arguments: str) -> str:
     """Run Git, and return what it prints.
 
@@ -274,7 +241,11 @@ def execute(git: "Git", command: list[str], **options: Any) -> Any:
         CommandFailed: it ended with an error.
         Unavailable: Git is not installed.
     """
-    return _call(git.execute, command, **options)
+    try:
+        return _call(git.execute, command, **options)
+    except CommandFailed as error:
+        error.folder = str(git.working_dir or "")
+        raise
 
 
 def _call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -331,6 +302,9 @@ def failure(error: CommandFailed) -> TagshipError:
     lock = re.search(r"Unable to create '([^']+\.lock)': File exists", message)
     if lock:
         hint = f"if no git command is running, remove its stale lock: rm {shlex.quote(lock[1])}"
+    if "Permission denied" in message or "insufficient permission" in message:
+        git_dir = Path(error.folder, ".git")
+        hint = access.mixed(git_dir) if error.folder and git_dir.is_dir() else hint
     return Unavailable(f"git: {reason}", hint)
 
 

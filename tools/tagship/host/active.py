@@ -138,7 +138,7 @@ def load(
         raise TagshipError(
             f"{model} cannot be loaded: {why.message}; and not from the pipeline's output:"
             f" {error.message}",
-            why.hint or error.hint,
+            "; or: ".join(dict.fromkeys(hint for hint in (why.hint, error.hint) if hint)),
         ) from None
     logger.warning("%s is loaded from %s, which has no version: %s", model, path, why.message)
     return ActiveModel(loaded, model, None, path.parent)
@@ -203,4 +203,7 @@ def _load(model: str, path: Path, loader: Callable[[Path], Any] | None, allow_pi
             f'pip install "{known.requirement}"',
         ) from None
     except Exception as error:
-        raise Corrupt(f"{path} does not load: {error}", f"tagship verify {model}") from error
+        raise Corrupt(
+            f"{path} does not load: {error}",
+            f"tagship verify {model}; if it is intact, train and release it again",
+        ) from error

@@ -13,13 +13,13 @@ from tagship.host import actions, history
 from tagship.host.history import Event
 from tagship.host.journal import Past
 
-_HOLDS = re.compile(rb'"action": "(?:hold|resume)"|"until": "')
-_BLOCKS = re.compile(rb'"passed_over": \[|"action": "(?:rollback|reject)"')
-_SWITCHES = re.compile(rb'"action": "(?:deploy|rollback|reject|undeploy)"')
-_SWITCH = re.compile(rb'"action": "(?:deploy|rollback)"')
-_RULES = re.compile(rb'"rule": "')
+_HOLDS = (b'"action": "hold"', b'"action": "resume"', b'"until": "')
+_BACK = (b'"action": "rollback"', b'"action": "reject"')
+_BLOCKS = (b'"passed_over": [', *_BACK)
+_SWITCHES = (b'"action": "deploy"', b'"action": "undeploy"', *_BACK)
+_RULES = (b'"rule": "',)
+_WENT_LIVE = re.compile(rb'"action": "(?:deploy|rollback)",\s+"status": "succeeded"')
 _OBJECT = re.compile(rb'"tag_object": "([0-9a-f]+)"')
-_SUCCEEDED = re.compile(rb'"status": "succeeded"')
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ class Blocks:
     def cause(self, tag_object: str) -> Event:
         """The event that blocked a tag object: the last one lists it too, if an older one did."""
         cause = self.event
-        for _, event in self.past.last(_BLOCKS) if self.past is not None else ():
+        if self.past is None:
+            return cause
+        for _, event in self.past.last(*_BLOCKS, b'"tag_object": "%b"' % tag_object.encode()):
             if event.tag_object == tag_object and event.switched:
                 break
             if event.passed_over is not None and tag_object in event.passed_over:
@@ -110,13 +112,13 @@ def read(past: Past) -> Decisions:
         Corrupt: an event that decides cannot be read.
     """
     switch, failed = _last_switch(past)
-    rule = next((event.rule for _, event in past.last(_RULES)), None)
+    rule = next((event.rule for _, event in past.last(*_RULES)), None)
     return Decisions(_hold(past), blocks(past), switch, failed, rule)
 
 
 def blocks(past: Past) -> Blocks | None:
     """What may not go live by itself; None if nothing ever was rolled back or failed."""
-    for index, event in past.last(_BLOCKS):
+    for index, event in past.last(*_BLOCKS):
         decides = event.passed_over is not None or (
             event.action in (actions.ROLLBACK, actions.REJECT) and event.status == history.SUCCEEDED
         )
@@ -132,7 +134,7 @@ def _floor(past: Past) -> int:
     return next(
         (
             index
-            for index, event in past.last(_BLOCKS)
+            for index, event in past.last(*_BLOCKS)
             if event.action == actions.ROLLBACK and event.status == history.SUCCEEDED
         ),
         0,
@@ -140,12 +142,8 @@ def _floor(past: Past) -> int:
 
 
 def _deployed(texts: Sequence[bytes]) -> frozenset[str]:
-    """The ids of the tag objects that went live in these events; none of them is parsed.
-
-    No value can look like a name and its value: JSON escapes the quotes in it.
-    """
-    switches = (text for text in texts if _SWITCH.search(text) and _SUCCEEDED.search(text))
-    objects = (_OBJECT.search(text) for text in switches)
+    """The ids of the tag objects that went live in these events; none of them is parsed."""
+    objects = (_OBJECT.search(text) for text in texts if _WENT_LIVE.search(text))
     return frozenset(match[1].decode() for match in objects if match)
 
 
@@ -155,7 +153,7 @@ def _last_switch(past: Past) -> tuple[Event | None, Event | None]:
     A failed check after the switch leaves a rejection, and then the rollback that follows from it.
     """
     failed: Event | None = None
-    events = (event for _, event in past.last(_SWITCHES))
+    events = (event for _, event in past.last(*_SWITCHES))
     for event in events:
         if event.action == actions.REJECT or event.undeployed:
             return None, failed or (event if event.action == actions.REJECT else None)
@@ -174,7 +172,7 @@ def _lasting(past: Past) -> Iterator[Event]:
 
     Of that the history has the switch, its rejection, and the rollback where one was possible.
     """
-    events = (event for _, event in past.last(_SWITCHES))
+    events = (event for _, event in past.last(*_SWITCHES))
     back: Event | None = None
     for event in events:
         is_rejection = event.action == actions.REJECT
@@ -193,7 +191,7 @@ def _hold(past: Past) -> Hold | None:
     """The hold that a person asked for, or else that of the last switch."""
     switch = next((e for e in _lasting(past) if e.switched or e.undeployed), None)
     implied = switch if switch is not None and switch.action == actions.DEPLOY else None
-    for _, event in past.last(_HOLDS):
+    for _, event in past.last(*_HOLDS):
         if event.action == actions.RESUME:
             if implied is not None and implied.seq < event.seq:
                 implied = None

@@ -255,7 +255,7 @@ def moment_of(event: Event) -> datetime:
         return _began(event) + timedelta(seconds=event.duration_s)
     except (TypeError, ValueError, OverflowError):
         what = f"event {event.seq} has {event.duration_s!r} for a duration in seconds"
-        raise Corrupt(what, "fix its duration_s") from None
+        raise Corrupt(what, f"fix its duration_s in {FILE_NAME}") from None
 
 
 def end_of(event: Event) -> datetime:
@@ -275,7 +275,8 @@ def _began(event: Event) -> datetime:
     try:
         return clock.moment(event.at)
     except InvalidName:
-        raise Corrupt(f"event {event.seq} has {event.at!r} for a date", "fix its at") from None
+        what = f"event {event.seq} has {event.at!r} for a date"
+        raise Corrupt(what, f"fix its at in {FILE_NAME}") from None
 
 
 def rollback_target(events: Sequence[Event], live: Place | None) -> Place | None:

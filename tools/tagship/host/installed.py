@@ -1,6 +1,6 @@
 """Which versions a host has: the live one, the directories, and whether they are intact."""
 
-from tagship.errors import Corrupt
+from tagship.errors import Corrupt, Forbidden
 from tagship.host import link, metadata
 from tagship.host.history import Place
 from tagship.host.link import LinkState
@@ -35,7 +35,7 @@ def read_metadata(store: Store, directory: str) -> Metadata | None:
     """The metadata of a version directory; None where it has none that can be read."""
     try:
         return metadata.read(store.path(directory))
-    except Corrupt:
+    except (Corrupt, Forbidden):
         return None
 
 

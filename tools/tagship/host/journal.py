@@ -74,14 +74,20 @@ class Past(Sequence[Event]):
             indices.update(index for index, text in enumerate(self.texts) if name in text)
         return self._parse([self.texts[index] for index in sorted(indices)])
 
-    def last(self, pattern: re.Pattern[bytes]) -> Iterator[tuple[int, Event]]:
-        """The events whose text matches, and their indices, from the last one backwards.
+    def last(self, *parts: bytes) -> Iterator[tuple[int, Event]]:
+        """The events whose text has one of these parts, with their indices, the last one first.
 
-        An event is parsed when it is asked for.
+        An event is parsed when it is asked for. No value can look like a name and its value: JSON
+        escapes the quotes in it.
         """
-        for index in range(len(self.texts) - 1, -1, -1):
-            if pattern.search(self.texts[index]):
-                yield index, self[index]
+        for end in range(len(self.texts), 0, -_CHUNK):
+            start = max(0, end - _CHUNK)
+            together = b"\0".join(self.texts[start:end])
+            if not any(part in together for part in parts):  # thousands of events are passed over
+                continue
+            for index in range(end - 1, start - 1, -1):
+                if any(part in self.texts[index] for part in parts):
+                    yield index, self[index]
 
     def versions(self) -> set[str]:
         """Every version that an event names; no event is parsed for it."""

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar
+from urllib.parse import unquote
 
-from tagship.disk import atomic, files
+from tagship.disk import access, atomic, files
 from tagship.disk.files import METADATA, SIGNATURE, File, HexText, Problem
 from tagship.errors import Corrupt
+from tagship.host import link as host_link
 from tagship.progress import Progress, silent
 from tagship.registry import refs
 from tagship.registry.refs import ModelText, VersionText
@@ -186,7 +188,8 @@ def read_main(directory: Path) -> tuple[str, str]:
 
 def _read(directory: Path, read_bytes: Callable[[bytes], T]) -> T:
     path = directory / METADATA
-    again = "deploy the version again with --force"
+    model, version = unquote(directory.parent.parent.name), host_link.version_of(directory.name)
+    again = f"deploy it again: tagship deploy {model}@{version} --force"
     try:
         return atomic.read_file(path, read_bytes, "metadata", again)
     except FileNotFoundError:
@@ -240,13 +243,16 @@ def verify(
     elif not os.path.lexists(path):
         wrong = "is missing"
     else:
-        wrong = _not_bundle(path, statement.bundle(value.statement, value.signature))
+        bundle = statement.bundle(value.statement, value.signature)
+        return [*problems, *_bundle_problems(path, bundle)]
     return [*problems, Problem(SIGNATURE, wrong)] if wrong else problems
 
 
-def _not_bundle(path: Path, expected: bytes) -> str:
+def _bundle_problems(path: Path, expected: bytes) -> list[Problem]:
     try:
         same = files.read(path) == expected
     except files.Unreadable as error:
-        return f"cannot be read: {error.strerror}"
-    return "" if same else "is not the signature of this version"
+        if denied := access.forbidden(error):
+            return [Problem.of_denial(SIGNATURE, denied)]
+        return [Problem(SIGNATURE, f"cannot be read: {error.strerror}")]
+    return [] if same else [Problem(SIGNATURE, "is not the signature of this version")]

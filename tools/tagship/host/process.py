@@ -8,11 +8,13 @@ from tagship.text import clock
 
 
 def actor() -> str:
-    """Who runs this process."""
+    """Who runs this process; with sudo, also who ran that: ``ada as deploy``."""
     try:
-        return getpass.getuser()
+        account = getpass.getuser()
     except (KeyError, OSError):  # a container's user id without a name
-        return str(os.getuid())
+        account = str(os.getuid())
+    caller = os.environ.get("SUDO_USER", account)
+    return account if caller == account else f"{caller} as {account}"
 
 
 def host_name() -> str:

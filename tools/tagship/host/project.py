@@ -8,9 +8,7 @@ from pathlib import Path
 
 from tagship.host import link as host_link
 from tagship.host.link import VERSIONS, LinkState
-from tagship.registry.project_files import PARAMS_FILE
-
-ROOT = "models"  # unless params.yaml says otherwise
+from tagship.registry.project_files import PARAMS_FILE, ROOT
 
 
 def find_project(start: Path) -> Path | None:
@@ -30,18 +28,19 @@ def is_sparse(start: Path) -> bool:
     return (top / ".git" / "info" / "sparse-checkout").is_file()
 
 
-def is_usual(project: Path) -> bool:
-    """Whether the models are certainly in the default folder, by params.yaml.
+def usual_root(project: Path) -> Path | None:
+    """The default folder of the models; None where params.yaml may say otherwise.
 
     This needs no YAML parser, which would be too slow for a prompt.
     """
     try:
         params = (project / PARAMS_FILE).read_bytes()
     except FileNotFoundError:
-        return True
+        return project / ROOT
     except OSError:
-        return False
-    return b"root" not in params and b"\\" not in params  # plainly, or with escapes
+        return None
+    is_usual = b"root" not in params and b"\\" not in params  # plainly, or with escapes
+    return project / ROOT if is_usual else None
 
 
 def glance(model: str, start: Path) -> tuple[str, Path] | None:
@@ -52,9 +51,10 @@ def glance(model: str, start: Path) -> tuple[str, Path] | None:
     project = find_project(start)
     if project is None or not model.replace("_", "").replace("-", "").isalnum():
         return None
-    if not is_usual(project):
+    root = usual_root(project)
+    if root is None:
         return None
-    folder = project / ROOT / model
+    folder = root / model
     link = host_link.read(folder)
     if link.state is not LinkState.OK or link.directory is None:
         return None

@@ -4,15 +4,16 @@
 """
 
 import contextlib
+import errno
 import os
 import shlex
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from tagship.disk import atomic, capacity, lock
+from tagship.disk import access, atomic, capacity, lock
 from tagship.errors import Corrupt, Refused
 from tagship.host import link as host_link
 from tagship.host.link import CURRENT, VERSIONS, Link, LinkState
@@ -33,6 +34,19 @@ class Pin:
     reason: str | None
     at: str
     by: str
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """Something that could not be removed: why, and the command that helps."""
+
+    path: Path
+    why: str
+    fix: str
+
+    def __str__(self) -> str:
+        """In one line."""
+        return f"{self.path} cannot be removed: {self.why} ({self.fix})"
 
 
 @dataclass(frozen=True)
@@ -83,6 +97,10 @@ class Store:
         """Where version directories go first when they are removed."""
         return self.private / "trash"
 
+    @property
+    def _inner(self) -> tuple[Path, ...]:
+        return self.staging, self.incoming, self.trash
+
     @contextlib.contextmanager
     def locked(self, owner: dict[str, Any], wait: float = 0, tell: Tell = nobody) -> Iterator[None]:
         """Hold the model's lock, its folders made.
@@ -92,19 +110,38 @@ class Store:
             Refused: the folder cannot be written.
         """
         self._check_links()
-        for folder in (self.folder, self.versions, self.private):
-            if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
-                raise Refused(f"{folder} cannot be written: Permission denied", f"ls -ld {folder}")
+        for folder in (self.folder, self.versions, self.private, *self._inner):
+            if folder.exists() and (denied := access.cannot_write(folder)):
+                self._refuse(*denied)
+        if self._lock.exists() and (denied := access.cannot_change(self._lock)):
+            self._refuse(*denied)
         with lock.locked(self._lock, owner, wait, tell, self._make_folders):
             yield
+
+    def _refuse(self, what: str, fix: str) -> NoReturn:
+        """Refuse to work; where the folder is this account's, all in it is to be."""
+        is_foreign = fix.startswith("sudo chown") and not access.cannot_write(self.folder)
+        raise Refused(what, access.give_back(self.folder) if is_foreign else fix)
 
     def _make_folders(self) -> None:
         try:
             atomic.make_folders(self.versions, self.staging, self.trash)
             atomic.make_folder(self.incoming, 0o700)
+            has_links = os.path.lexists(self.current) or atomic.can_link(self.private)
         except OSError as error:
             what = f"{error.filename or self.folder} cannot be made: {error.strerror}"
             raise Refused(what, capacity.hint(error, f"ls -ld {self.folder}")) from None
+        if not has_links:
+            self._remove_empty()
+            raise Refused(
+                f"the file system of {self.folder} has no symbolic links",
+                "put the models on another one: tagship: root: in params.yaml",
+            )
+
+    def _remove_empty(self) -> None:
+        """Remove the folders that were made, where nothing is in them."""
+        for folder in (*self._inner, self.versions, self.private, self.folder):
+            atomic.remove_empty(folder)
 
     def _check_links(self) -> None:
         """Nothing is written through a link: it may have come with the repository.
@@ -112,8 +149,7 @@ class Store:
         Raises:
             Refused: where only folders and files of ours belong, there is a link.
         """
-        inner = (self._lock, self.staging, self.incoming, self.trash)
-        for path in (self.versions, self.private, *inner):
+        for path in (self.versions, self.private, self._lock, *self._inner):
             if path.is_symlink():
                 raise Refused(
                     f"{path} is a link to {path.readlink()}, and must not be a link",
@@ -228,14 +264,39 @@ class Store:
         atomic.sync_directory(self.folder)
 
     def discard(self, directory: str) -> None:
-        """Take a version out of versions/, into the trash. Of a link, the link alone is removed."""
+        """Take a version out of versions/, into the trash. Of a link, the link alone is removed.
+
+        An overlay file system cannot rename a folder of a lower layer: it is removed in its place.
+        """
         source, target = self.path(directory), self.trash / directory
         if source.is_symlink():  # a move would change the mode of what it leads to
             source.unlink()
             atomic.sync_directory(self.versions)
             return
         atomic.remove_tree(target)
-        atomic.move(source, target)
+        try:
+            atomic.move(source, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            atomic.remove_tree(source)
+            atomic.sync_directory(self.versions)
+
+    def discard_all(self, directories: Iterable[str]) -> list[Stuck]:
+        """The same of several; one that cannot be removed stays whole, and stops no other."""
+        stuck = []
+        for path in map(self.path, directories):
+            try:
+                why = access.keeps(path)
+                if why is None:
+                    self.discard(path.name)
+            except OSError as error:
+                if not os.path.lexists(path):  # it is in the trash, but not durably
+                    raise
+                why = access.why_kept(path, error)
+            if why is not None:
+                stuck.append(Stuck(path, *why))
+        return stuck
 
     def seal(self, directory: str) -> bool:
         """Make a version directory itself read-only again; whether it was not, and is now."""
@@ -252,29 +313,21 @@ class Store:
         """Delete the bytes of what was discarded; its names stay, for the event in the history."""
         for entry in list(self.trash.iterdir()):
             if entry.is_dir() and not entry.is_symlink():
-                entry.chmod(0o700)
-                for inner in list(entry.iterdir()):
-                    atomic.remove_tree(inner)
+                with contextlib.suppress(OSError):  # empty_trash tries again, and tells
+                    entry.chmod(0o700)
+                    for inner in list(entry.iterdir()):
+                        atomic.remove_tree(inner)
 
-    def empty_trash(self) -> None:
+    def empty_trash(self) -> list[Stuck]:
         """Delete for good what was discarded."""
-        for entry in list(self.trash.iterdir()):
-            atomic.remove_tree(entry)
+        return _remove(self.trash.iterdir())
 
-    def remove(self, directories: Iterable[str]) -> list[str]:
-        """Delete versions for good; one that cannot be deleted stops no other.
-
-        Returns:
-            What could not be deleted, and why.
-        """
-        failures = []
-        for directory in directories:
-            try:
-                self.discard(directory)
-                atomic.remove_tree(self.trash / directory)
-            except OSError as error:
-                failures.append(f"{directory}: {error.strerror}")
-        return failures
+    def remove(self, directories: Iterable[str]) -> list[Stuck]:
+        """Delete versions for good; one that cannot be deleted stops no other."""
+        names = list(directories)
+        stuck = self.discard_all(names)
+        kept = {left.path.name for left in stuck}
+        return stuck + _remove(self.trash / name for name in names if name not in kept)
 
     def clear(self, files: Iterable[Path]) -> None:
         """Remove pins, lock and ``files``, and then the folders that are empty.
@@ -310,13 +363,13 @@ class Store:
         except FileNotFoundError:
             return None
 
-    def sweep(self) -> list[str]:
-        """Remove what a killed run left lying about; the names of what was removed."""
+    def sweep(self) -> tuple[list[str], list[Stuck]]:
+        """Remove what a killed run left lying about: what was removed, and what cannot be."""
         left = [*self.staging.iterdir(), *self.incoming.iterdir(), *self.trash.iterdir()]
         left += [*atomic.temporaries(self.folder), *atomic.temporaries(self.private)]
-        for path in left:
-            atomic.remove_tree(path)
-        return sorted(path.name for path in left)
+        stuck = _remove(left)
+        kept = {path.path for path in stuck}
+        return sorted(path.name for path in left if path not in kept), stuck
 
     def pins(self) -> dict[str, Pin]:
         """The pinned versions, by version.
@@ -334,3 +387,14 @@ class Store:
     def write_pins(self, pins: dict[str, Pin]) -> None:
         """Replace the pins."""
         atomic.write_json(self._pins, [asdict(pin) for pin in pins.values()])
+
+
+def _remove(paths: Iterable[Path]) -> list[Stuck]:
+    """Remove trees; one that cannot be removed stops no other."""
+    stuck = []
+    for path in list(paths):
+        try:
+            atomic.remove_tree(path)
+        except OSError as error:
+            stuck.append(Stuck(path, *access.why_kept(path, error)))
+    return stuck

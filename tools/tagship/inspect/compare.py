@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from tagship.errors import Corrupt, NotFound, Unavailable
+from tagship.errors import Corrupt, Forbidden, NotFound, Unavailable
 from tagship.git import commits
 from tagship.host import history, installed, journal, link
 from tagship.host.metadata import Metadata
@@ -109,7 +109,7 @@ def compare(
     first = find.find(source, Ref(model, before or _live(source, store, model)))
     second = find.find(source, Ref(model, after or Wanted()))
     if before is None and after is None and first == second:
-        first = _live_before(source, store, first)
+        first = _before(source, store, first)
     old, new = find.describe(source, store, first), find.describe(source, store, second)
     fewer, more = _apart(source, first, second)
     return Comparison(
@@ -147,12 +147,22 @@ def _live(source: Source, store: Store, model: str) -> Wanted:
     return Wanted.parse(live.version, model)
 
 
-def _live_before(source: Source, store: Store, live: Release) -> Release:
-    """The previously live version; the live one if there was none."""
+def _before(source: Source, store: Store, live: Release) -> Release:
+    """The previously live version; or else the highest that was released before the live one.
+
+    Raises:
+        NotFound: there is no other version.
+    """
     model, version = live.tag.name.model, str(live.version)
+    known = source.catalog(model)
     places = [period.place for period in history.periods(journal.events(store))]
     others = [place.version for place in places if place.version != version]
-    return (source.catalog(model).get(others[-1]) if others else None) or live
+    before = [release for release in known.offered if release.version < live.version]
+    first = (known.get(others[-1]) if others else None) or (before[-1] if before else None)
+    if first is None:
+        what = f"{model} has no version before {version} to compare it with"
+        raise NotFound(what, f"after the next one: tagship release {model}")
+    return first
 
 
 def _side(store: Store, described: Metadata) -> Side:
@@ -198,7 +208,7 @@ def _form(
         pointer = source.snapshot(release.commit, described.model).outs[1].file
         data = source.content(offline=True).read(pointer) if pointer else None
         return None if data is None else SelfTest.parse(data, described.self_test).form
-    except (Corrupt, OSError):
+    except (Corrupt, Forbidden, OSError):
         return None
 
 

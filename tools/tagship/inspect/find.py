@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from tagship.disk.files import File
 from tagship.dvc.snapshot import Snapshot
-from tagship.errors import Corrupt, Refused, TagshipError
+from tagship.errors import Corrupt, Forbidden, Refused, TagshipError
 from tagship.host import history, installed, journal
 from tagship.host.link import CURRENT, LinkState
 from tagship.host.metadata import Metadata
@@ -28,7 +28,7 @@ def is_deployed(host: Host, model: str) -> bool:
         if store.link().state in (LinkState.OK, LinkState.DANGLING):
             return True
         return history.last_good(journal.events(store)) is not None
-    except (Corrupt, Refused, OSError):
+    except (Corrupt, Forbidden, Refused, OSError):
         return False
 
 

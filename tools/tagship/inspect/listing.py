@@ -7,7 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from tagship.errors import Corrupt, TagshipError, Unavailable, explain
+from tagship.disk.access import explain
+from tagship.errors import Corrupt, Forbidden, TagshipError, Unavailable
 from tagship.host import decisions, installed, journal, link
 from tagship.host.decisions import Decisions
 from tagship.host.store import Store
@@ -65,22 +66,22 @@ def models(source: Source, host: Host, tell: Tell = nobody) -> list[ModelRow]:
         model: catalogs.get(model, Catalog(model)) for model in sorted(find.models(declared, host))
     }
     _tell_lacking(source, known.values(), tell)
-    return [
-        _model_row(host.store(model), declared.get(model), catalog)
-        for model, catalog in known.items()
-    ]
+    for error in source.unreadable():
+        tell(f"{error.message}: {error.hint}")
+    return [_model_row(host, declared.get(model), catalog) for model, catalog in known.items()]
 
 
-def _model_row(store: Store, entry: Artifact | Corrupt | None, known: Catalog) -> ModelRow:
+def _model_row(host: Host, entry: Artifact | Corrupt | None, known: Catalog) -> ModelRow:
     artifact = entry if isinstance(entry, Artifact) else None
     note = None if entry else ": ".join(find.undeclared(known.model))
     if isinstance(entry, Corrupt):
         note = entry.message
     is_readable = True
     try:
+        store = host.store(known.model)
         live = installed.told_live(store)
         described = installed.read_metadata(store, live.directory) if live else None
-    except (Corrupt, OSError) as error:  # one model's trouble is not the others'
+    except (Corrupt, Forbidden, OSError) as error:  # one model's trouble is not the others'
         live, described, (note, _), is_readable = None, None, explain(error), False
     latest = str(known.latest.version) if known.latest else None
     wish = _desired(store, known) if is_readable else None
@@ -100,7 +101,7 @@ def _desired(store: Store, known: Catalog) -> str | None:
     """The version that should be live; None where the history cannot tell: ``status`` says so."""
     try:
         decided = decisions.read(journal.events(store))
-    except (Corrupt, OSError):
+    except (Corrupt, Forbidden, OSError):
         decided = Decisions()
     wish = desired.desired(known, desired.rule_of(known.model, decided), decided)
     return str(wish.release.version) if wish.release else None

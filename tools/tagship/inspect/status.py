@@ -5,8 +5,10 @@ import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from tagship.disk import access
 from tagship.disk import files as disk_files
-from tagship.errors import Corrupt, NotFound, explain
+from tagship.disk.access import explain
+from tagship.errors import Corrupt, Forbidden, NotFound
 from tagship.git import clone
 from tagship.host import decisions, history, installed, journal
 from tagship.host import link as host_link
@@ -18,12 +20,15 @@ from tagship.host.store import Store
 from tagship.inspect import find
 from tagship.inspect import verify as inspect_verify
 from tagship.inspect.verify import Verification
+from tagship.progress import Tell, nobody
+from tagship.registry import refs
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.text import words
-from tagship.workspace import desired
+from tagship.workspace import desired, ignored
 from tagship.workspace.desired import Desired
 from tagship.workspace.host import Host
+from tagship.workspace.ignored import InGit
 from tagship.workspace.source import Source
 
 
@@ -119,20 +124,60 @@ def status(source: Source, host: Host, model: str) -> Status:
         if not find.is_deployed(host, model):
             raise
         is_declared = False
-    return _of(source, host, source.versions(model), is_declared=is_declared)
+    row = _of(source, host, source.versions(model), is_declared=is_declared)
+    return _with_git(source, host, [row])[0]
 
 
-def of_all(source: Source, host: Host) -> list[Status]:
-    """The status of every model that HEAD declares, or that is deployed here."""
+def of_all(source: Source, host: Host, tell: Tell = nobody) -> list[Status]:
+    """The status of every model that HEAD declares, or that is deployed here.
+
+    ``tell`` is told which dvc.yaml cannot be read.
+    """
     declared, catalogs = source.artifacts(), source.catalogs()
     known = [catalogs.get(model, Catalog(model)) for model in find.models(declared, host)]
+    for error in source.unreadable():
+        tell(f"{error.message}: {error.hint}")
     inspect_verify.foresee(source, host, known)
     entries = [declared.get(versions.model) for versions in known]
     rows = [
         _of(source, host, versions, is_declared=entry is not None)
         for versions, entry in zip(known, entries, strict=True)
     ]
-    return [_with_entry(row, entry) for row, entry in zip(rows, entries, strict=True)]
+    rows = [_with_entry(row, entry) for row, entry in zip(rows, entries, strict=True)]
+    return _with_git(source, host, rows)
+
+
+def _with_git(source: Source, host: Host, rows: list[Status]) -> list[Status]:
+    """The same, with what Git has of deployed files, or would add. One process for all of them."""
+    if not host.models_with(*ignored.STATE):
+        return rows
+    in_git = ignored.in_git(source.repository, host)
+    return [
+        replace(row, findings=(*row.findings, *_git_findings(source, host, row.model, entry)))
+        if (entry := in_git.get(row.model))
+        else row
+        for row in rows
+    ]
+
+
+def _git_findings(source: Source, host: Host, model: str, entry: InGit) -> Iterable[Finding]:
+    """Deployed files that Git has, or that ``git add --all`` would add."""
+    folder = host.root / refs.folder_name(model)
+    if entry.tracked:
+        paths = " ".join(shlex.quote(str(folder / name)) for name in entry.tracked)
+        what = (
+            f"Git tracks deployed files in {folder}: {', '.join(entry.tracked)}; other hosts must"
+            " not pull their removal: see status in docs/cli.md"
+        )
+        fix = f"git rm -r --cached --force --quiet -- {paths} && tagship init"
+        yield Finding(Why.DRIFTED, what, fix)
+    elif entry.unignored:
+        what = f"git add --all would add deployed files in {folder}: {', '.join(entry.unignored)}"
+        fix = "tagship init"
+        if ignored.has_rules(source.repository, host):  # and another rule takes them back
+            sample = shlex.quote(str(folder / entry.unignored[0]))
+            fix = f"git check-ignore --verbose --no-index {sample}"
+        yield Finding(Why.DRIFTED, what, fix)
 
 
 def _with_entry(status: Status, entry: Artifact | Corrupt | None) -> Status:
@@ -155,14 +200,20 @@ def _of(source: Source, host: Host, known: Catalog, *, is_declared: bool) -> Sta
         status = _status(source, store, known, verify)
         of_clone = _clone_findings(source, known, status.live)
         status = replace(status, findings=(*status.findings, *of_clone))
-    except (Corrupt, OSError) as error:
-        what, hint = explain(error)
-        fix = hint.partition(": ")[2] or hint  # it may begin with words
-        status = Status(model, None, None, (Finding(Why.BROKEN, what, fix),))
+    except (Corrupt, Forbidden, OSError) as error:
+        status = Status(model, None, None, (_of_error(error, Why.BROKEN),))
     if is_declared:
         return status
     undeclared = Finding(Why.DRIFTED, *find.undeclared(model))
     return replace(status, findings=(undeclared, *status.findings))
+
+
+def _of_error(error: Corrupt | Forbidden | OSError, why: Why) -> Finding:
+    """What could not be read; whether it is in order is unknown where this account may not."""
+    if denied := access.forbidden(error):
+        return Finding(Why.UNKNOWN, f"cannot tell: {denied.message}", denied.hint)
+    what, hint = explain(error)
+    return Finding(why, what, hint.partition(": ")[2] or hint)  # it may begin with words
 
 
 def _clone_findings(source: Source, known: Catalog, live: str | None) -> Iterable[Finding]:
@@ -204,7 +255,7 @@ def _decided(store: Store) -> tuple[Past | None, Decisions]:
     try:
         past = journal.events(store)
         return past, decisions.read(past)
-    except Corrupt:
+    except (Corrupt, Forbidden):
         return None, Decisions()
 
 
@@ -305,25 +356,33 @@ def _live_findings(
     again = f"tagship deploy {known.model}@{live.version} --force"
     missing = any(
         problem.what == "is missing"
+        or problem.what.startswith(disk_files.CUT_SHORT)
         or (problem.path == disk_files.METADATA and not verification.files)
         for problem in verification.problems
+        if problem.denied is None
     )
     described, release = installed.read_metadata(store, live.directory), known.get(live.version)
     moved = bool(described and (not release or described.tag.object != release.tag.object_id))
     back = _back(source, known, described) if moved and described else again
     for problem in verification.problems:
-        state = Why.BROKEN if missing else Why.DRIFTED
-        fix = back if moved and problem.path == disk_files.METADATA else again
+        if problem.denied is not None:
+            what = f"cannot tell: {problem.what.removeprefix(disk_files.DENIED)}"
+            yield Finding(Why.UNKNOWN, what, problem.denied)
+            continue
+        is_of_tag = moved and problem.path == disk_files.METADATA
+        why = Why.BROKEN if missing else Why.REFUSED if is_of_tag and release else Why.DRIFTED
+        fix = back if is_of_tag else again
         if problem.mode is not None:
             path = store.path(live.directory) / problem.path
             fix = f"chmod {problem.mode} {shlex.quote(str(path))}"
-        yield Finding(state, f"{live.directory}/{problem.path} {problem.what}", fix)
+        yield Finding(why, f"{live.directory}/{problem.path} {problem.what}", fix)
 
 
 def _back(source: Source, known: Catalog, live: Metadata) -> str:
     """The command that brings the tag of the live version back, or a version in its place."""
     if known.get(live.version) is None:
-        return clone.fetch_tags(source.repository) or f"tagship release {known.model}"
+        again = f"tagship release {known.model} && tagship deploy {known.model}"
+        return clone.fetch_tags(source.repository) or again
     if clone.has(source.repository, live.tag.object):
         return f"git tag -f {live.tag.name} {live.tag.object}"
     return f"tagship release {known.model} --force && tagship deploy {known.model}"
@@ -333,9 +392,8 @@ def _history_findings(store: Store, model: str, live: history.Place | None) -> I
     try:
         good = history.last_good(journal.events(store))
         intent = journal.intent(store)
-    except Corrupt as error:
-        command = error.hint.partition(": ")[2] or error.hint  # it may begin with words
-        yield Finding(Why.DRIFTED, error.message, command)
+    except (Corrupt, Forbidden) as error:
+        yield _of_error(error, Why.DRIFTED)
         return
     busy = store.holder()
     if busy is not None:

@@ -4,9 +4,10 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from tagship.disk import access
 from tagship.disk import files as disk_files
 from tagship.dvc.snapshot import Snapshot
-from tagship.errors import Corrupt, NotFound, Refused
+from tagship.errors import Corrupt, Forbidden, NotFound, Refused
 from tagship.git.run import Repository
 from tagship.host import installed, metadata
 from tagship.host import link as host_link
@@ -86,14 +87,40 @@ def verify(
     """
     verifications = []
     for known in _catalogs(source, host, ref):
-        store = host.store(known.model)
-        for directory in _chosen(source, store, ref):
-            verifications.append(
-                verify_directory(source, host.policy, store, known, directory, progress)
-            )
+        verifications += _of_model(source, host, known, ref, progress)
     if ref is not None and not verifications:
         raise NotFound(f"{ref} is not on disk here", f"tagship deploy {ref}")
     return verifications
+
+
+def _of_model(
+    source: Source, host: Host, known: Catalog, ref: Ref | None, progress: Progress
+) -> list[Verification]:
+    """Of the directories of a model; one that this account may not read stops no other."""
+    try:
+        store = host.store(known.model)
+        directories = _chosen(source, store, ref)
+    except (Forbidden, OSError) as error:
+        return [_unknown(known.model, "", error)]
+    verifications = []
+    for directory in directories:
+        try:
+            verifications.append(
+                verify_directory(source, host.policy, store, known, directory, progress)
+            )
+        except (Forbidden, OSError) as error:
+            verifications.append(_unknown(known.model, directory, error))
+    return verifications
+
+
+def _unknown(model: str, directory: str, error: Forbidden | OSError) -> Verification:
+    """Of what this account may not read; any other error is raised again."""
+    denied = access.forbidden(error)
+    if denied is None:
+        raise error
+    problem = disk_files.Problem.of_denial(".", denied)
+    version = host_link.version_of(directory)
+    return Verification(model, version, directory, 0, 0, (problem,))
 
 
 def _catalogs(source: Source, host: Host, ref: Ref | None) -> list[Catalog]:
@@ -139,6 +166,9 @@ def verify_directory(
     version = host_link.version_of(directory)
     try:
         described = metadata.read(store.path(directory))
+    except Forbidden as error:
+        denied = disk_files.Problem.of_denial(disk_files.METADATA, error)
+        return Verification(known.model, version, directory, 0, 0, (denied,))
     except Corrupt:
         there = (store.path(directory) / disk_files.METADATA).exists()
         problem = disk_files.Problem(

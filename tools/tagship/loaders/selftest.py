@@ -15,13 +15,13 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from tagship import loaders
+from tagship.disk import scratch
 from tagship.errors import Corrupt, Refused, SelfTestFailed, TagshipError
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -186,15 +186,15 @@ def run(model: Path, self_test: Path | None, timeout: float) -> Report:
         return Report(SKIPPED, f"no loader reads {model.name}")
     if not loader.safe:
         return Report(SKIPPED, f"{model.name} is a pickle, and not loaded", loader.framework)
-    with tempfile.TemporaryDirectory(prefix="tagship-") as folder:
-        answer = Path(folder, "report.json")
+    with scratch.file() as answer:
         # -P: with -m alone Python looks for modules in the working directory first
-        command = [sys.executable, "-P", "-m", "tagship.loaders.selftest", str(answer), str(model)]
-        command += [str(self_test)] if self_test else []
-        errors = _run_to_end(command, timeout, model.name)
+        command = [sys.executable, "-P", "-m", "tagship.loaders.selftest", str(answer.fileno())]
+        command += [str(model), *([str(self_test)] if self_test else [])]
+        errors = _run_to_end(command, timeout, model.name, answer.fileno())
+        answer.seek(0)
         try:
-            value = json.loads(answer.read_bytes())
-        except (FileNotFoundError, ValueError):
+            value = json.loads(answer.read())
+        except ValueError:
             last = (errors.strip().splitlines() or ["no output"])[-1]
             raise SelfTestFailed(
                 f"loading {model.name} ended its process: {last}", "train and release it again"
@@ -204,7 +204,7 @@ def run(model: Path, self_test: Path | None, timeout: float) -> Report:
     raise KINDS.get(value["kind"], TagshipError)(value["error"], value["hint"])
 
 
-def _run_to_end(command: list[str], timeout: float, name: str) -> str:
+def _run_to_end(command: list[str], timeout: float, name: str, answer: int) -> str:
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -213,6 +213,7 @@ def _run_to_end(command: list[str], timeout: float, name: str) -> str:
         text=True,
         errors="replace",
         start_new_session=True,
+        pass_fds=[answer],
     )
     try:
         return process.communicate(timeout=timeout)[1]
@@ -239,12 +240,13 @@ def _versions(framework: str) -> dict[str, str]:
     return versions
 
 
-def _main(answer: Path, model: Path, self_test: Path | None) -> None:
+def _main(answer: int, model: Path, self_test: Path | None) -> None:
     try:
         value = asdict(check(model, self_test))
     except TagshipError as error:
         value = {"error": error.message, "hint": error.hint, "kind": type(error).__name__}
-    answer.write_text(json.dumps(value))
+    with os.fdopen(answer, "w") as file:
+        json.dump(value, file)
 
 
 def _die_with_parent() -> None:
@@ -255,4 +257,4 @@ def _die_with_parent() -> None:
 
 if __name__ == "__main__":
     _die_with_parent()
-    _main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)
+    _main(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)

@@ -28,7 +28,7 @@ from tagship.text import yaml
 from tagship.workspace.find import find
 from tagship.workspace.source import Source
 
-EXAMPLE = "deploy: {demo: {churn: {train.depth: 6}}}, as it is in your params.yaml"
+EXAMPLE = "tagship: {demo: {churn: {train.depth: 6}}}, as it is in your params.yaml"
 Say = Callable[[str], object]
 
 
@@ -45,7 +45,7 @@ class Change:
 
 
 def run(start: Path, *, model: str | None, keep: bool, say: Say) -> None:
-    """Tell the story of one model, or of all that ``deploy: demo:`` in params.yaml names.
+    """Tell the story of one model, or of all that ``tagship: demo:`` in params.yaml names.
 
     The first of them has the whole story: also a damaged byte, the history and the status.
 
@@ -63,7 +63,7 @@ def run(start: Path, *, model: str | None, keep: bool, say: Say) -> None:
     source, host = find(start)
     planned = plan(host.settings.demo)
     if model is not None and model not in planned:
-        raise NotFound(f"deploy: demo: in {PARAMS_FILE} has no model {model}", EXAMPLE)
+        raise NotFound(f"tagship: demo: in {PARAMS_FILE} has no model {model}", EXAMPLE)
     reports = []
     with _copy(source, keep=keep, say=say) as (copy, remote):
         declared = find(copy)[0].artifacts()
@@ -82,7 +82,7 @@ def run(start: Path, *, model: str | None, keep: bool, say: Say) -> None:
 
 
 def plan(given: Mapping[str, Any]) -> dict[str, tuple[Change, ...]]:
-    """``deploy: demo:``, parsed: for each model the parameters that change.
+    """``tagship: demo:``, parsed: for each model the parameters that change.
 
     Raises:
         Refused: there is none, or it has another form.
@@ -92,7 +92,7 @@ def plan(given: Mapping[str, Any]) -> dict[str, tuple[Change, ...]]:
     planned = {}
     for model, changes in given.items():
         if not isinstance(changes, dict) or not changes:
-            raise Refused(f"deploy: demo: {model}: in {PARAMS_FILE} names no parameters", EXAMPLE)
+            raise Refused(f"tagship: demo: {model}: in {PARAMS_FILE} names no parameters", EXAMPLE)
         planned[model] = tuple(
             Change(name, *value)
             if isinstance(value, list) and len(value) == 2
@@ -284,7 +284,7 @@ def _set_parameter(path: Path, dotted: str, value: Any) -> Any:
     for folder in folders:
         place = place.get(folder) if isinstance(place, dict) else None
     if not isinstance(place, dict) or name not in place:
-        raise NotFound(f"{path.name} has no parameter {dotted}", "fix deploy: demo: in it")
+        raise NotFound(f"{path.name} has no parameter {dotted}", "fix tagship: demo: in it")
     old, place[name] = place[name], value
     out = BytesIO()
     editor.dump(content, out)

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagship.errors import Corrupt, InvalidName, NotFound, TagshipError
+from tagship.errors import Corrupt, Forbidden, InvalidName, NotFound, TagshipError
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref, TagName, Wanted, check_model
 
@@ -72,7 +72,7 @@ class ModelVersionManager:
         """Found by the first method that needs more than what is live."""
         from tagship.workspace import find
 
-        return find.find(self.start)
+        return find.find(self.start, self.tell)
 
     @cached_property
     def _view(self) -> "tuple[Source, Host]":
@@ -142,7 +142,7 @@ class ModelVersionManager:
 
         try:
             return tuple(sorted(journal.events(self._store).versions()))
-        except (Corrupt, OSError):  # a release does not need this host
+        except (Corrupt, Forbidden, OSError):  # a release does not need this host
             return ()
 
     def release_plan(
@@ -182,6 +182,7 @@ class ModelVersionManager:
         *,
         force: bool = False,
         retry: bool = False,
+        plan: "Plan | None" = None,
         smoke_test: bool | None = None,
         reason: str | None = None,
         wait: float = 0,
@@ -193,20 +194,23 @@ class ModelVersionManager:
                 what was rolled back or failed here.
             force: deploy again what is live and intact.
             retry: deploy what the rule selects even if it is blocked.
+            plan: what ``plan`` said, and somebody has confirmed: no other version is deployed.
             smoke_test: load the model first; None for what the settings say.
             reason: why, for the history.
             wait: seconds to wait for another act on the model.
 
         Raises:
             Held: the model is held, and ``version`` is a rule.
+            Refused: by now it would be another version than the plan says.
             TagshipError: as for ``deploy.deploy``.
         """
         from tagship.deploy import act
         from tagship.deploy import deploy as deploys
 
         options = act.Options(
-            force, smoke_test, reason, wait, self.progress, retry=retry, tell=self.tell
-        )
+            force, smoke_test, reason, wait, self.progress, retry=retry,
+            shown=plan.version if plan else None, tell=self.tell,
+        )  # fmt: skip
         outcome = deploys.deploy(self.source, self.host, self._ref(version), options)
         return self._cleaned(outcome) if outcome.event else outcome
 
@@ -413,8 +417,9 @@ class ModelVersionManager:
 
         folder = None if target is None else Path(target)
         return exports.export(
-            self.source, self.host, self._ref(version), list(formats), folder, self.progress
-        )
+            self.source, self.host, self._ref(version), list(formats), folder, self.progress,
+            self.tell,
+        )  # fmt: skip
 
     def report(self, path: Path | str = "report.html") -> Path:
         """Write a page that shows the model to others: one HTML file, which loads nothing.

@@ -18,6 +18,7 @@ from tagship.host.store import Store
 from tagship.text import clock, words
 from tagship.workspace.desired import PassedOver
 
+NAMED = 3  # directories in a line
 Rows = list[tuple[str, str]]  # names and values
 
 
@@ -82,11 +83,20 @@ def lines(outcome: Outcome, fetch: str | None = None) -> list[str]:
         ("deployment id", event.id),
         *([("smoke test", f"{report.verdict}: {report.detail}")] if report else ()),
         ("link", _short(store.current)),
-        *([("note", passed_over(outcome.model, passed))] if passed else ()),
-        *([("note", holds(outcome.model, clock.moment(event.until)))] if event.until else ()),
+        *(("note", text) for text in notes(outcome)),
+        *([("cleaned up", cleaned_up(outcome))] if outcome.removed else ()),
     ]
     before = event.previous.version if event.previous else None
     return layout(title(outcome.model, outcome.place.version, before), rows, State.of(store).rows)
+
+
+def notes(outcome: Outcome) -> list[str]:
+    """What was passed over, and whether nothing else goes live by itself from now on."""
+    event, passed = outcome.event, outcome.passed_over
+    return [
+        *([passed_over(outcome.model, passed)] if passed else ()),
+        *([holds(outcome.model, clock.moment(event.until))] if event and event.until else ()),
+    ]
 
 
 def title(model: str, version: str, before: str | None) -> str:
@@ -136,6 +146,13 @@ def layout(heading: str, rows: Rows, state: Rows) -> list[str]:
         [f"  {name + ':':<{width}} {value}" for name, value in part] for part in (rows, state)
     ]
     return [heading, *aligned[0], "state:", *aligned[1]]
+
+
+def cleaned_up(outcome: Outcome) -> str:
+    """What the cleanup after a deploy removed, in a line."""
+    named, more = outcome.removed[:NAMED], len(outcome.removed) - NAMED
+    names = ", ".join((*named, f"{more} more") if more > 0 else named)
+    return f"removed {names}; {words.size(outcome.freed)} freed"
 
 
 def _short(path: Path) -> str:

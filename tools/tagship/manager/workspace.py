@@ -56,7 +56,7 @@ class Workspace:
         """Where versions come from, and where they go."""
         from tagship.workspace import find
 
-        return find.find(self.start)
+        return find.find(self.start, self.tell)
 
     @cached_property
     def _view(self) -> "tuple[Source, Host]":
@@ -90,7 +90,7 @@ class Workspace:
         if (model is None) != (path is None):
             raise InvalidName("a new model needs a name and a path", "give both")
         source, host = self._places
-        return init.prepare(source, host.settings.root, model, path)
+        return init.prepare(source, host.settings.root, model, path, self.tell)
 
     def models(self) -> "list[ModelRow]":
         """Each model: its live and its latest version, and the size."""
@@ -108,7 +108,7 @@ class Workspace:
 
         source, host = self._view
         if models is None:
-            return status.of_all(source, host)
+            return status.of_all(source, host, self.tell)
         return [status.status(source, host, name) for name in models]
 
     def verify(self, ref: str | Ref | None = None) -> "list[Verification]":

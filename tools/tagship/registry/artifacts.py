@@ -69,7 +69,7 @@ def _as_written(name: str, entry: Any) -> tuple[str, Any]:
         meta = entry.get("meta")
         for text in (entry.get("path"), meta.get("self_test") if isinstance(meta, dict) else None):
             if isinstance(text, str) and "${" in text:
-                hint = "write the artifact's path out in dvc.yaml"
+                hint = f"write the path of {name} out in dvc.yaml"
                 raise Corrupt(f"{text!r} is a template", hint)
     return name, entry
 
@@ -110,16 +110,18 @@ def _model(folder: str, key: object) -> str:
 
 
 def _artifact(model: str, entry: Any, folder: str, where: str) -> Artifact:
+    file = posixpath.join(folder, PIPELINE_FILE)
     if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
-        raise Corrupt(f"{where} has no path", "give it the path of the model's file or folder")
+        hint = f"add path: FILE to it in {file}, and commit"
+        raise Corrupt(f"{where} has no path", hint)
     meta = entry.get("meta")
     self_test = meta.get("self_test") if isinstance(meta, dict) else None
     if self_test is not None and not isinstance(self_test, str):
-        raise Corrupt(
-            f"{where}: self_test is not a path", "give it the path of the self-test's file"
-        )
+        hint = f"write self_test: FILE in {file}, and commit"
+        raise Corrupt(f"{where}: self_test is not a path", hint)
     if not isinstance(entry.get("labels") or [], list):
-        raise Corrupt(f"{where}: labels is not a list", "fix dvc.yaml and commit it")
+        hint = f"write labels: [LABEL] in {file}, and commit"
+        raise Corrupt(f"{where}: labels is not a list", hint)
     return Artifact(
         model,
         _from_top(folder, entry["path"], where),
@@ -135,7 +137,7 @@ def _from_top(folder: str, path: str, where: str) -> str:
     except Corrupt:
         raise Corrupt(
             f"{where}: {path[:LONGEST]!r} is not a path in the repository",
-            "fix dvc.yaml and commit it",
+            f"fix {posixpath.join(folder, PIPELINE_FILE)} and commit it",
         ) from None
 
 
@@ -174,5 +176,5 @@ def unknown_model(model: str, known: Mapping[str, object]) -> NotFound:
     elif known:
         hint = "there are: " + ", ".join(sorted(known))
     else:
-        hint = "declare it under artifacts: in dvc.yaml, or: tagship init --model NAME --path PATH"
+        hint = "declare it, and commit dvc.yaml: tagship init --model NAME --path PATH"
     return NotFound(f"there is no model {model}", hint)

@@ -99,7 +99,7 @@ class Catalog:
             holder = self.holder(ref.wanted.stage)
             if holder is None:
                 what = f"no version of {self.model} holds the stage {ref.wanted.stage}"
-                raise NotFound(what, f"gto show {self.model}")
+                raise NotFound(what, f"tagship list {self.model}")
             return holder
         version = ref.wanted.select(release.version for release in self.offered)
         for release in self.releases:
@@ -108,12 +108,11 @@ class Catalog:
         cancelled = ref.wanted.select(self.taken)
         if cancelled is None:
             raise refs.no_such_version(ref, self.taken)
-        what = (
-            f"{self.model} is deprecated"
-            if self.deprecated
-            else (f"{self.model} {cancelled} was deregistered")
-        )
-        raise Refused(what, f"release a new version: tagship release {self.model}")
+        if self.deprecated:
+            hint = f"if it counts again: git tag -d {self.model}@deprecated"
+            raise Refused(f"{self.model} is deprecated", hint)
+        hint = f"choose another version: tagship list {self.model}"
+        raise Refused(f"{self.model} {cancelled} was deregistered", hint)
 
     def not_annotated(self, selector: Wanted) -> TagName | None:
         """The lightweight tag that a wish would mean, were it annotated; None if there is none.
@@ -137,7 +136,7 @@ class Catalog:
 
     def holder(self, stage: str) -> Release | None:
         """The version that a stage is assigned to; None if there is none."""
-        return next((r for r in reversed(self.releases) if stage in r.stages), None)
+        return next((r for r in reversed(self.releases) if r.active and stage in r.stages), None)
 
 
 def read(

@@ -3,4 +3,5 @@
 PIPELINE_FILE = "dvc.yaml"
 LOCK_FILE = "dvc.lock"
 PARAMS_FILE = "params.yaml"
+ROOT = "models"  # the folder of the models, unless params.yaml says otherwise
 OLD_FILE = "artifacts.yaml"  # where GTO declared models before version 1

@@ -268,7 +268,7 @@ def check_version(text: str) -> Version:
     try:
         return Version.parse(text.removeprefix("v"), optional_minor_and_patch=True)
     except ValueError:
-        raise InvalidName(f"{text!r} is not a SemVer 2.0.0 version", "such as 1.2.0") from None
+        raise InvalidName(f"{text!r} is not a SemVer 2.0.0 version", "give it as 1.2.0") from None
 
 
 def no_such_version(ref: Ref, known: Iterable[Version] = ()) -> NotFound:

@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 from tagship.errors import Refused, Unavailable
 from tagship.git import clone, remotes, run, worktree
+from tagship.git.bounded import Limit
 from tagship.git.run import NO_HOOKS, QUIET, CommandFailed, Repository
 from tagship.progress import Tell, nobody
 from tagship.registry import refs
 from tagship.registry.refs import TagName
 
 IDENTIFY = 'git config user.name "Your Name" && git config user.email you@example.com'
-LONGEST_FETCH = 60.0  # seconds, for one tag and its commit
+FETCH = Limit(silence=15, total=60)  # of one tag and its commit
+FSYNC = ("-c", "core.fsync=all", "-c", "core.fsyncMethod=fsync")  # whatever is configured
 SSH_SIGNATURE = "-----BEGIN SSH SIGNATURE-----"
 # What ``read`` asks for. Fields end in NUL: names and messages can contain anything else.
 TAG_FORM = (
@@ -113,8 +115,16 @@ class RemoteTag(NamedTuple):
     annotated: bool
 
 
-def of_remote(repository: Repository, remote: str, tell: Tell = nobody) -> dict[TagName, RemoteTag]:
-    """The tags of ``remote``; ``tell`` is told whom is waited for.
+def of_remote(
+    repository: Repository, remote: str, tell: Tell = nobody, limit: Limit = remotes.LOOK
+) -> dict[TagName, RemoteTag]:
+    """The tags of a remote.
+
+    Args:
+        repository: the clone.
+        remote: Git's name of it.
+        tell: is told whom is waited for.
+        limit: how long.
 
     Raises:
         Refused: Git has no remote of that name.
@@ -122,7 +132,7 @@ def of_remote(repository: Repository, remote: str, tell: Tell = nobody) -> dict[
     """
     remotes.check_remote(repository, remote)
     question = ("-c", NO_HOOKS, "ls-remote", "--tags", "--end-of-options", remote)
-    answer = remotes.ask(repository, remote, question, tell, remotes.LIMIT)
+    answer = remotes.ask(repository, remote, question, tell, limit)
     tags: dict[TagName, RemoteTag] = {}
     for line in answer.splitlines():
         object_id, _, ref = line.partition("\t")
@@ -158,7 +168,7 @@ def fetch_trailers(
             "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance",
             "--end-of-options", remote, f"refs/tags/{name}",
         )  # fmt: skip
-        remotes.ask(repository, remote, question, tell, LONGEST_FETCH)
+        remotes.ask(repository, remote, question, tell, FETCH)
     text = run.ask(repository, "cat-file", "tag", object_id).partition("\n\n")[2]
     return refs.trailers(text.partition("\n-----BEGIN ")[0])  # a signature follows the message
 
@@ -198,7 +208,7 @@ def create(repository: Repository, name: TagName, commit_id: str, message: str) 
     try:
         run.execute(
             repository.git,
-            ["git", "-c", "core.fsync=all", "tag", "--sign" if sign else "--annotate",
+            ["git", *FSYNC, "tag", "--sign" if sign else "--annotate",
              "--cleanup=verbatim", f"--message={message}", "--end-of-options", str(name), commit_id]
         )  # fmt: skip
     except CommandFailed as error:

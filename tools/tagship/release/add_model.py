@@ -55,7 +55,7 @@ def check_in(source: Source, store: Store, model: str, trained: object, message:
     if out is not None and out.stage is not None:
         raise Refused(
             f"{artifact.path} is written by the stage {out.stage}",
-            f"dvc repro {out.stage}, commit dvc.lock, then: tagship release {model} --deploy",
+            f"dvc repro {out.stage}, commit what changed, then: tagship release {model} --deploy",
         )
     target = source.repository.top / artifact.path
     by_git = out is not None and out.in_git

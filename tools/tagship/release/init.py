@@ -1,32 +1,42 @@
 """``tagship init``: what Git and DVC must ignore, and a first model in dvc.yaml."""
 
 import os
+import posixpath
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tagship.disk import atomic
-from tagship.errors import Refused
-from tagship.host import link, store
-from tagship.host.history import FILE_NAME
+from tagship.errors import Corrupt, Refused
+from tagship.git import ignore
+from tagship.progress import Tell, nobody
 from tagship.registry import artifacts, refs
 from tagship.registry.project_files import PIPELINE_FILE
 from tagship.text import paths, yaml
+from tagship.workspace import ignored
 from tagship.workspace.source import Source
-
-HEADING = "# what tagship puts live on this host"
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The files that were written; none where everything was there already."""
+    """The files that were written; none where everything was there already.
+
+    Attributes:
+        written: their names.
+        model: the name by which every command knows the new model: in a DVC repository that is a
+            subfolder, it begins with the folder.
+    """
 
     written: tuple[str, ...]
     model: str | None
 
 
 def prepare(
-    source: Source, root: str, model: str | None = None, path: str | None = None
+    source: Source,
+    root: str,
+    model: str | None = None,
+    path: str | None = None,
+    tell: Tell = nobody,
 ) -> Prepared:
     """Write ignore rules for deployed state, and an artifact's entry where one is asked for.
 
@@ -35,6 +45,7 @@ def prepare(
         root: the folder of the deployments, as the settings have it.
         model: the name of a new model; needs ``path``.
         path: its file or folder, from the DVC repository's top.
+        tell: is told that DVC has the folder of the deployments in an output.
 
     Raises:
         InvalidName: the name is not one of ours.
@@ -44,23 +55,43 @@ def prepare(
     added = None
     if model is not None and path is not None:
         _check_from_project(source, model, path)
-        source.check_apart(model, source.project / path)
+        source.check_apart(source.full_name(model), source.project / path)
         added = _declare(source.project / PIPELINE_FILE, refs.check_new_model(model), path)
-    root = root.strip("/")
-    state = [
-        f"/{root}/*/{name}" for name in (link.VERSIONS, link.CURRENT, FILE_NAME, store.PRIVATE)
-    ]
+    rules = ignored.patterns(root)
     names = {
-        source.project / ".gitignore": _with_lines(source.project / ".gitignore", state),
-        source.project / ".dvcignore": _with_lines(source.project / ".dvcignore", state),
-        source.project / PIPELINE_FILE: added,
+        file: ignore.with_lines(file, ignored.HEADING, rules)
+        for file in (source.project / ".gitignore", source.project / ".dvcignore")
     }
+    names[source.project / PIPELINE_FILE] = added
     written = []
     for target, data in names.items():
         if data is not None:
             atomic.write(target, data)
             written.append(target.name)
-    return Prepared(tuple(written), model)
+    origin = _tracked_by(source.project, posixpath.normpath(root))
+    if origin is not None:
+        tell(
+            f"{root} is in an output of DVC ({origin}), which dvc checkout --force replaces, with"
+            " what is live: track each model by itself, or set tagship: root: in params.yaml"
+        )
+    return Prepared(tuple(written), None if model is None else source.full_name(model))
+
+
+def _tracked_by(project: Path, root: str) -> str | None:
+    """The ``.dvc`` file or the stage of dvc.yaml that has a folder in one of its outputs."""
+    folders = [root, *(folder.as_posix() for folder in PurePosixPath(root).parents[:-1])]
+    names = [f"{folder}.dvc" for folder in folders]
+    file = next((name for name in names if (project / name).is_file()), None)
+    if file is not None or not (project / PIPELINE_FILE).is_file():
+        return file
+    declared = yaml.parse((project / PIPELINE_FILE).read_bytes(), PIPELINE_FILE)
+    stages = declared.get("stages")
+    for name, stage in stages.items() if isinstance(stages, dict) else ():
+        for out in (stage.get("outs") or ()) if isinstance(stage, dict) else ():
+            path = next(iter(out), None) if isinstance(out, dict) else out
+            if isinstance(path, str) and posixpath.normpath(path) in folders:
+                return f"stage {name}"
+    return None
 
 
 def _check_from_project(source: Source, model: str, path: str) -> None:
@@ -76,17 +107,6 @@ def _check_from_project(source: Source, model: str, path: str) -> None:
         )
 
 
-def _with_lines(path: Path, lines: list[str]) -> bytes | None:
-    """The file's text with the lines that it lacks; None where it has them all."""
-    text = path.read_text() if path.exists() else ""
-    lacking = [line for line in lines if line not in text.splitlines()]
-    if not lacking:
-        return None
-    before = text if not text or text.endswith("\n") else text + "\n"
-    heading = [] if HEADING in before else [HEADING]
-    return (before + "\n".join([*heading, *lacking]) + "\n").encode()
-
-
 def _declare(path: Path, model: str, artifact: str) -> bytes | None:
     """dvc.yaml with one more artifact; None where it has it."""
     artifact = paths.check_path(artifact.removeprefix("./").rstrip("/"))
@@ -98,12 +118,19 @@ def _declare(path: Path, model: str, artifact: str) -> bytes | None:
             return None
         raise Refused(f"{model} is declared with the path {known}", f"edit {path.name}")
     written = _insert(data.decode(), model, artifact).encode()
-    if model not in artifacts.read(yaml.parse(written, path.name)):
+    if not _declares(written, model):
         raise Refused(
             f"artifacts: in {path.name} is not written one line a key",
             f"add {model} to it by hand: {{path: {artifact}, type: model}}",
         )
     return written
+
+
+def _declares(data: bytes, model: str) -> bool:
+    try:
+        return model in artifacts.read(yaml.parse(data, PIPELINE_FILE))
+    except Corrupt:  # the text around the new lines does not go with them: {}
+        return False
 
 
 def _insert(text: str, model: str, artifact: str) -> str:

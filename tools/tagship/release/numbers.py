@@ -9,6 +9,7 @@ from semver import Version
 from tagship.dvc.snapshot import Snapshot
 from tagship.errors import Refused, TagshipError, Unavailable
 from tagship.git import clone, remotes
+from tagship.git.bounded import Limit
 from tagship.progress import Tell, nobody
 from tagship.registry import refs, tags
 from tagship.registry.catalog import Catalog, Release
@@ -89,7 +90,8 @@ def known(
         return Known(here, deployed=ours)
     where = redact.text(remote)
     try:
-        theirs = _of_model(source, remote, model, tell)
+        limit = remotes.ANSWER if push else remotes.LOOK
+        theirs = _of_model(source, remote, model, tell, limit)
     except Unavailable as error:
         if push:
             raise
@@ -111,8 +113,10 @@ def no_remote() -> Refused:
     return Refused("Git has no remote to push to", "git remote add origin URL")
 
 
-def _of_model(source: Source, remote: str, model: str, tell: Tell) -> dict[TagName, RemoteTag]:
-    theirs = tags.of_remote(source.repository, remote, tell)
+def _of_model(
+    source: Source, remote: str, model: str, tell: Tell, limit: Limit
+) -> dict[TagName, RemoteTag]:
+    theirs = tags.of_remote(source.repository, remote, tell, limit)
     return {name: tag for name, tag in theirs.items() if name.model == model}
 
 
@@ -172,7 +176,7 @@ def check_not_a_fork(source: Source, versions: Known, tell: Tell = nobody) -> No
         if other == versions.remote:
             continue
         try:
-            theirs = _of_model(source, other, model, tell)
+            theirs = _of_model(source, other, model, tell, remotes.LOOK)
         except Unavailable:  # a release needs it not
             continue
         highest = max((name.version for name in theirs if name.version is not None), default=None)

@@ -5,7 +5,7 @@
 
 import posixpath
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,15 @@ from tagship.dvc.content import Content
 from tagship.dvc.freshness import Answer
 from tagship.dvc.pointers import Out
 from tagship.dvc.snapshot import Snapshot
-from tagship.errors import Corrupt, InvalidName, Locked, NotFound, Refused, Unavailable
+from tagship.errors import (
+    Corrupt,
+    Interrupted,
+    InvalidName,
+    Locked,
+    NotFound,
+    Refused,
+    Unavailable,
+)
 from tagship.git import commits, remotes, worktree
 from tagship.git.run import Repository
 from tagship.host import project
@@ -184,7 +192,7 @@ def _releasable(
     merges.check(source, head, model)
     snapshot = _snapshot_of_head(source, head, model)
     merges.check_markers(source, snapshot)
-    _check_committed(source, snapshot.recorded_in)
+    _check_committed(source, snapshot)
     notes = _check_built(source, snapshot, force=options.force)
     content = source.content(offline=True)
     release_remotes.check_bytes(content, snapshot, push=options.push)
@@ -250,8 +258,12 @@ def publish(
         Corrupt, Unavailable: the bytes cannot be pushed, or the tag; then no tag is left.
     """
     snapshot = source.snapshot(plan.commit, plan.model)
-    content = source.content(progress=progress)
-    pushed_objects, warnings = _push_objects(content, snapshot, push=plan.push_to is not None)
+    content = source.content(progress=progress, tell=tell)
+    try:
+        pushed_objects, warnings = _push_objects(content, snapshot, push=plan.push_to is not None)
+    except KeyboardInterrupt:
+        what = f"{plan.model} {plan.version} is not released; its bytes may be in the DVC remote"
+        raise Interrupted(what, f"tagship release {plan.model}") from None
     size = plan.size if plan.size is not None else content.total(snapshot.pointers)
     signed: tuple[str, ...] = ()
     if not plan.waiting:
@@ -315,17 +327,37 @@ def _snapshot_of_head(source: Source, head: str, model: str) -> Snapshot:
         raise error from None
 
 
-def _check_committed(source: Source, names: list[str]) -> None:
-    """Refuse where these files differ from HEAD in index or work tree, or are not in it."""
-    changed = worktree.changed(source.repository, names) if not source.repository.bare else []
-    if changed:
-        raise _not_committed(source.repository, changed)
+def _check_committed(source: Source, snapshot: Snapshot) -> None:
+    """Refuse where the files that record the model differ from HEAD, or are not in it.
+
+    The hint commits all that belongs to it: with a part of it the next release were refused too.
+    """
+    if source.repository.bare:
+        return
+    changed = worktree.changed(source.repository, snapshot.recorded_in)
+    if not changed:
+        return
+    try:
+        answer = _ask(source, snapshot)
+    except (Locked, Refused):
+        raise _not_committed(source.repository, changed) from None
+    names = [*changed, *answer.uncommitted]
+    raise _not_committed(source.repository, _with_metrics(source, snapshot, names), answer)
 
 
-def _not_committed(repository: Repository, names: Sequence[str], fix: str = "") -> Refused:
+def _with_metrics(source: Source, snapshot: Snapshot, names: Iterable[str]) -> list[str]:
+    """The files, and the metrics in Git that a run of the stages wrote anew."""
+    metrics = [out.path for out in snapshot.metric_outs if out.in_git]
+    changed = worktree.changed(source.repository, metrics) if metrics else []
+    return sorted({*names, *changed})
+
+
+def _not_committed(
+    repository: Repository, names: Sequence[str], answer: Answer | None = None
+) -> Refused:
     what = f"{' '.join(names)} differ{'s' if len(names) == 1 else ''} from the last commit"
-    if fix:
-        return Refused(what, f"undo the change; or {fix}, and commit all that you changed")
+    if answer and answer.differences:
+        return Refused(what, f"undo the change; or {answer.fix}, and commit all that you changed")
     return Refused(what, _commit(repository, names))
 
 
@@ -354,19 +386,23 @@ def _check_built(source: Source, snapshot: Snapshot, *, force: bool) -> tuple[st
     Returns:
         What could not be compared.
     """
-    paths = snapshot.artifact.paths
-    place = (source.repository.top / paths[0]).parent
     try:
-        nearest = project.find_project(place) or source.project
-        answer = freshness.ask(source.repository, nearest, paths, snapshot.recorded_in)
+        answer = _ask(source, snapshot, snapshot.recorded_in)
     except (Locked, Refused) as error:
         if not force:
             raise
         return (f"not compared with {LOCK_FILE}: {error.message}",)
     _check_unedited(snapshot, answer)
     if not force:
-        _check_inputs(source.repository, snapshot.artifact.model, answer)
+        _check_inputs(source, snapshot, answer)
     return answer.notes
+
+
+def _ask(source: Source, snapshot: Snapshot, committed: Iterable[str] = ()) -> Answer:
+    paths = snapshot.artifact.paths
+    place = (source.repository.top / paths[0]).parent
+    nearest = project.find_project(place) or source.project
+    return freshness.ask(source.repository, nearest, paths, committed)
 
 
 def _check_unedited(snapshot: Snapshot, answer: Answer) -> None:
@@ -388,14 +424,16 @@ def _recording(out: Out) -> str:
     return f"dvc commit {shlex.quote(str(stage))}"
 
 
-def _check_inputs(repository: Repository, model: str, answer: Answer) -> None:
+def _check_inputs(source: Source, snapshot: Snapshot, answer: Answer) -> None:
     differences = [str(difference) for difference in answer.differences]
     if answer.uncommitted:
-        raise _not_committed(repository, answer.uncommitted, answer.fix if differences else "")
+        names = _with_metrics(source, snapshot, answer.uncommitted)
+        raise _not_committed(source.repository, names, answer)
     if differences:
         more = f"; and {len(differences) - 3} more" if len(differences) > 3 else ""
+        what = "; ".join(differences[:3])
         raise Refused(
-            f"{model} was not built from this commit: {'; '.join(differences[:3])}{more}",
+            f"{snapshot.artifact.model} was not built from this commit: {what}{more}",
             f"{answer.fix}, and commit all that you changed; or release it anyway with --force",
         )
 

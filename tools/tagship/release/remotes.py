@@ -6,7 +6,7 @@ from tagship.dvc import config
 from tagship.dvc.content import Content
 from tagship.dvc.pointers import Cached
 from tagship.dvc.snapshot import Snapshot
-from tagship.errors import Refused, TagshipError, Unavailable
+from tagship.errors import Interrupted, NoAnswer, Refused, TagshipError, Unavailable
 from tagship.git import remotes as git_remotes
 from tagship.git.run import Repository
 from tagship.progress import Tell
@@ -159,10 +159,18 @@ def push(
 
     Raises:
         Unavailable: the remote does not accept the tag, or the branch.
+        NoAnswer: it was silent for too long; the tag stays, and the next release pushes it.
+        Interrupted: the same, of a user who did not wait.
     """
     where = redact.text(remote)
+    left = f"the tag {name} is here, and it is not known whether {where} has it"
+    go_on = f"tagship release {name.model} --push{'-branch' if branch else ''}"
     try:
         tags.push(repository, remote, name, branch, tell)
+    except KeyboardInterrupt:
+        raise Interrupted(left, go_on) from None
+    except NoAnswer as error:
+        raise NoAnswer(f"{error.message}: {left}", go_on) from None
     except TagshipError as error:
         what = f"{where} did not accept the tag {name}"
         if branch:
@@ -185,4 +193,6 @@ def _fix(message: str, where: str, branch: tuple[str, str] | None) -> str:
         return f"git pull {where} {branch[1]}"
     if branch and f"-> {branch[1]} (" in message and "[remote rejected]" in message:
         return "use a branch that you may push: git switch -c NAME"
+    if "[remote rejected]" in message and "already exists" not in message:
+        return f"ask who runs {where}, which does not accept it"
     return f"git fetch --tags {where}"

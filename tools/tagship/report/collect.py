@@ -7,7 +7,8 @@ from datetime import datetime
 
 from semver import Version
 
-from tagship.errors import Corrupt, explain
+from tagship.disk.access import explain
+from tagship.errors import Corrupt, Forbidden
 from tagship.host import actions, history, installed, journal, process
 from tagship.host.history import Event, Period, Place
 from tagship.host.link import LinkState
@@ -168,7 +169,7 @@ def _readable(
     """All that is known of a model; or only a note if its folder cannot be read."""
     try:
         return _model(source, store, known, entry, better)
-    except (Corrupt, OSError) as error:
+    except (Corrupt, Forbidden, OSError) as error:
         what, hint = explain(error)
         note = _in_folder(store, f"it cannot be read here: {what}: {hint}")
         return ModelReport(
@@ -226,7 +227,7 @@ def _model(
 def _past(store: Store) -> _Past:
     try:
         events = tuple(journal.events(store))
-    except Corrupt as error:
+    except (Corrupt, Forbidden) as error:
         return _Past(notes=(_in_folder(store, f"{error.message}: {error.hint}"),))
     try:
         marks = charts.marks(events)
@@ -253,7 +254,7 @@ def _versions(
     notes: list[str] = []
     try:
         return listing.rows(source, store, known, notes.append), tuple(notes)
-    except Corrupt as error:
+    except (Corrupt, Forbidden) as error:
         return [], (_in_folder(store, f"{error.message}: {error.hint}"),)
 
 

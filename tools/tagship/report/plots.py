@@ -142,7 +142,7 @@ def read(source: Source, model: str, sides: Sequence[Side]) -> tuple[Plot, ...]:
             commits.append(_commit(source, model, side))
             notes += [f"{side.version}: {note}" for note in commits[-1].notes]
         except TagshipError as error:
-            notes.append(f"{side.version}: {error.message}")
+            notes.append(f"{side.version}: {_shown(error)}")
     definitions: dict[tuple[str, int], Definition] = {}
     for commit in commits:
         count: Counter[str] = Counter()
@@ -155,6 +155,10 @@ def read(source: Source, model: str, sides: Sequence[Side]) -> tuple[Plot, ...]:
     return tuple(plots)
 
 
+def _shown(error: TagshipError) -> str:
+    return f"{error.message} ({error.hint})"
+
+
 def _commit(source: Source, model: str, side: Side) -> _Commit:
     if not source.blobs.has(side.commit):
         what = f"its commit {side.commit[:10]} is not in this clone"
@@ -163,7 +167,9 @@ def _commit(source: Source, model: str, side: Side) -> _Commit:
     read = functools.partial(source.blobs.read, side.commit)
     entry = pipeline.models(read, folder).get(model)
     if entry is None:
-        raise NotFound(f"commit {side.commit[:10]} declares no model {model}", "")
+        raise NotFound(
+            f"commit {side.commit[:10]} declares no model {model}", f"tagship list {model}"
+        )
     path, top = artifacts.readable(entry).path, pipeline.at(read, folder)
     recorded = pointers.stages_at(source.blobs, side.commit, folder, path)
     definitions = list(_definitions(stages.related(recorded, path), top.plots, folder))
@@ -232,7 +238,7 @@ def _plots(definition: Definition, commits: Sequence[_Commit]) -> Iterator[Plot]
                 for name, data in _files(commit, path):
                     files.setdefault(name, {})[commit.side.version] = data
             except TagshipError as error:
-                notes.append(f"{commit.side.version}: {error.message}")
+                notes.append(f"{commit.side.version}: {_shown(error)}")
     if len(definition.series) == 1 and definition.series[0].path not in files and files:
         yield from _folder(definition, commits, files, notes)
         return
@@ -278,13 +284,13 @@ def _plot(
             drawn.append(version)
         except TagshipError as error:
             if there or not notes:
-                notes.append(f"{version}: {error.message}")
+                notes.append(f"{version}: {_shown(error)}")
     spec = None
     if rows:
         try:
             spec = _spec(definition, rows, drawn, _template(definition, commits))
         except (TagshipError, DvcRenderError) as error:
-            notes.append(str(error))
+            notes.append(_shown(error) if isinstance(error, TagshipError) else str(error))
     return dataclasses.replace(
         empty,
         spec=spec,
@@ -312,14 +318,14 @@ def _bytes(content: Content, name: str, pointer: Pointer) -> bytes:
         raise Refused(f"{name} has more than {LARGEST // 1_000_000} MB", "write less of it")
     data = content.read(pointer)
     if data is None:
-        raise Unavailable(f"{name} is not in the DVC cache here (dvc fetch)", "dvc fetch")
+        raise Unavailable(f"{name} is not in the DVC cache here", "dvc fetch")
     return data
 
 
 def _data(files: dict[str, bytes | TagshipError], path: str) -> bytes:
     data = files.get(path)
     if data is None:
-        raise NotFound(f"{path} is not there", "")
+        raise NotFound(f"{path} is not there", "write it again: dvc repro")
     if isinstance(data, TagshipError):
         raise data
     return data

@@ -78,7 +78,8 @@ def trusted(file: Path) -> frozenset[str]:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise Refused(f"{file} cannot be read: {error.strerror}", "see docs/signing.md") from None
+        hint = f"copy the public keys there: cat KEY.pub >> {file}"
+        raise Refused(f"{file} cannot be read: {error.strerror}", hint) from None
     lines = [line.strip() for line in _PEM.sub(b"", data).splitlines()]
     try:
         public_keys = [
@@ -87,7 +88,8 @@ def trusted(file: Path) -> frozenset[str]:
         ]
         keys = frozenset(signing_statement.encoded(_der(_usable(key))) for key in public_keys)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise Refused(f"{file} has a key that cannot be used: {error}", f"{MAKE} KEY") from None
+        hint = f"put another key in its place: {MAKE} KEY && cat KEY.pub > {file}"
+        raise Refused(f"{file} has a key that cannot be used: {error}", hint) from None
     if not keys:
         raise Refused(f"{file} holds no public key", f"cat KEY.pub >> {file}")
     return keys
@@ -98,7 +100,8 @@ def _private(path: Path) -> ec.EllipticCurvePrivateKey:
         data, mode = path.read_bytes(), path.stat().st_mode
     except OSError as error:
         what = f"the signing key {path} cannot be read: {error.strerror}"
-        raise Refused(what, f"make one: {MAKE} {path}") from None
+        make = f"make one: {MAKE} {path}"
+        raise Refused(what, make if not path.exists() else f"ls -l {path}") from None
     if mode & 0o077:
         raise Refused(f"others can read the signing key {path}", f"chmod 600 {path}")
     load = load_ssh_private_key if b"OPENSSH PRIVATE KEY" in data else load_pem_private_key
@@ -109,7 +112,8 @@ def _private(path: Path) -> ec.EllipticCurvePrivateKey:
         _usable(key.public_key())
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: it has a passphrase
         what = f"the signing key {path} cannot be used: {error}"
-        raise Refused(what, f"make one: {MAKE} {path}") from None
+        hint = f"make another, and name it in host.toml: {MAKE} {path}.new"
+        raise Refused(what, hint) from None
     return key
 
 

@@ -4,14 +4,14 @@ A file of the repository never says whom to trust. host.toml is in the user's co
 (``~/.config/tagship/host.toml``) and in ``/etc/tagship``, whose values take precedence.
 """
 
-import os
 import tomllib
 from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from tagship.errors import Refused
+from tagship.disk import home
+from tagship.errors import Refused, hint_of
 from tagship.git import run
 from tagship.registry import tags
 from tagship.signing.statement import Signature, Statement
@@ -56,7 +56,7 @@ class Policy:
         if tag.own_name != str(tag.name):
             raise Refused(
                 f"the tag {tag.name} holds the tag object of {tag.own_name}",
-                f"make a tag of its own: tagship release {tag.name.model}",
+                f"remove it: git tag -d {tag.name}; then: tagship release {tag.name.model}",
             )
         if not self.require_signed or self.allowed_signers is None:
             return ""
@@ -64,7 +64,8 @@ class Policy:
             how = "is signed, but not by SSH" if tag.signature else "is not signed"
             raise Refused(
                 f"the tag {tag.name} {how}, and this host asks for it",
-                "sign what is released: git config gpg.format ssh && git config tag.gpgSign true",
+                "release a new version, signed: git config gpg.format ssh && git config"
+                " user.signingKey KEY.pub && git config tag.gpgSign true",
             )
         return tags.check_signed(repository, tag, self.allowed_signers, self.revoked_keys)
 
@@ -81,7 +82,7 @@ class Policy:
                 return
             raise Refused(
                 f"the files of {name} are not signed, and this host asks for it",
-                "release them with a signing_key, see docs/signing.md",
+                f"release a new version, with signing_key in the {FILE} of who releases",
             )
         from tagship.signing import keys  # imports cryptography: only if there is a signature
 
@@ -105,32 +106,39 @@ def read(top: Path) -> Policy:
             value.
     """
     policy = Policy()
-    for folder in (_of_user(), SYSTEM):
+    for folder in filter(None, (_of_user(), SYSTEM)):
         policy = replace(policy, **_values(folder / FILE, top))
     if policy.require_signed and policy.allowed_signers is None:
         raise Refused(
             f"require_signed needs allowed_signers, and {FILE} has none",
-            "name a file of keys: see docs/signing.md",
+            f"add allowed_signers to {FILE}: docs/signing.md has an example",
         )
     return policy
 
 
-def _of_user() -> Path:
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "tagship"
+def _of_user() -> Path | None:
+    """The folder of this account; None where it has no home."""
+    folder = home.configuration()
+    return folder / "tagship" if folder else None
 
 
 def _values(file: Path, top: Path) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # HOME=/dev/null, of an account without one
         return {}
-    except (OSError, ValueError) as error:
-        raise Refused(f"{file} cannot be read: {error}", "") from None
+    except OSError as error:
+        whose = "" if file.parent == SYSTEM else "set HOME to this account's own; or "
+        what = f"{file} cannot be read: {error.strerror}"
+        raise Refused(what, whose + hint_of(error)) from None
+    except ValueError as error:
+        raise Refused(f"{file} cannot be read: {error}", "write it in UTF-8") from None
     _check_outside(file, top)
     try:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise Refused(f"{file} is not valid TOML: {error}", "see docs/signing.md") from None
+        hint = f"fix {file}: docs/signing.md has an example"
+        raise Refused(f"{file} is not valid TOML: {error}", hint) from None
     known = [field.name for field in fields_of(Policy)]
     for key, value in given.items():
         if key not in known:
@@ -146,7 +154,10 @@ def _values(file: Path, top: Path) -> dict[str, Any]:
 
 
 def _path(text: str, file: Path, top: Path) -> Path:
-    path = file.parent / Path(text).expanduser()
+    try:
+        path = file.parent / Path(text).expanduser()
+    except RuntimeError:
+        raise Refused(f"{file} names {text}, and there is no such home", "set HOME") from None
     _check_outside(path, top)
     return path
 
@@ -156,5 +167,5 @@ def _check_outside(path: Path, top: Path) -> None:
     if path.resolve().is_relative_to(top.resolve()):
         raise Refused(
             f"{path} lies in the repository: it cannot say whom this host trusts",
-            f"keep it in {_of_user()} or {SYSTEM}",
+            f"keep it in {' or '.join(str(folder) for folder in (_of_user(), SYSTEM) if folder)}",
         )

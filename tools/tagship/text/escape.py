@@ -30,6 +30,15 @@ def escaped(text: str) -> str:
     return _OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
+def for_encoding(error: UnicodeError) -> tuple[str, int]:
+    r"""What an encoding cannot write as ``\u6f22``, which JSON reads; for ``codecs``."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    pairs = (units[start : start + 2].hex() for start in range(0, len(units), 2))
+    return "".join(f"\\u{pair}" for pair in pairs), error.end
+
+
 def json(value: Any, indent: int | None = 2) -> str:
     """A JSON value as text for people and terminals.
 

@@ -1,6 +1,7 @@
 """Paths from a repository or a bucket: whether one stays in the folder of a version."""
 
 import functools
+import re
 import reprlib
 import unicodedata
 from typing import Annotated
@@ -9,6 +10,10 @@ from tagship.errors import Corrupt
 from tagship.text.json_reader import Is
 
 NAME_MAX, PATH_MAX = 255, 2048  # bytes; Linux allows 4096, with the folders above
+# Nearly all paths, told by one match: each part begins with a letter, a digit or an underscore, and
+# does not end with a dot.
+_PLAIN_PART = r"\w(?:[\w.-]*[\w-])?"
+_PLAIN = re.compile(rf"{_PLAIN_PART}(?:/{_PLAIN_PART})*", re.ASCII)
 
 
 @functools.lru_cache(1 << 14)  # called for each file of a version, several times
@@ -18,6 +23,8 @@ def is_path(path: str) -> bool:
     Refused are absolute paths, ``..``, drives, ``.git``, ``.dvc``, control characters, and names
     that no file can have: more than 255 bytes a part, or not UTF-8.
     """
+    if len(path) <= NAME_MAX and _PLAIN.fullmatch(path):
+        return True
     parts = path.split("/")
     return not (
         path[1:2] == ":"  # a drive of Windows

@@ -1,5 +1,6 @@
 """Versions whose tags are not in this clone as they should be, and the command that brings them."""
 
+import shlex
 from collections.abc import Callable
 
 from tagship.errors import NotFound
@@ -52,10 +53,11 @@ def lacking(ask: Ask, known: Catalog) -> tuple[str, str] | None:
 
 
 def _not_annotated(tags: Tags, name: TagName) -> tuple[str, str]:
-    again = f"tagship release {name.model}"
+    commit = shlex.quote(f"{name}^{{}}")
+    again = f'git tag -f -a -m "..." {name} {commit}'
     return (
         f"the tag {name} is here, but not as an annotated tag",
         f"{tags.fetch} --force; if it is not annotated there either: {again}"
         if tags.fetch
-        else again,
+        else f"annotate it: {again}",
     )

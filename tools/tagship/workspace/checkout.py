@@ -42,11 +42,21 @@ def _no_branch(repository: Repository) -> NotFound | None:
     answer = run.ask(repository, "for-each-ref", "--format=%(refname:strip=3)", "refs/remotes/")
     branches = [name for name in answer.splitlines() if name != "HEAD"]
     if not branches:
-        return None
+        return _only_tags(repository)
     branch = next((name for name in ("main", "master") if name in branches), branches[0])
     return NotFound(
         "nothing is checked out: the HEAD of the remote names no branch",
         f"git switch {shlex.quote(branch)}",
+    )
+
+
+def _only_tags(repository: Repository) -> NotFound | None:
+    """The error where the remote has tags, and no branch: nobody pushed the commits' branch."""
+    if not run.ask(repository, "for-each-ref", "--count=1", "refs/tags/"):
+        return None
+    return NotFound(
+        "nothing is checked out: the remote has tags, and no branch",
+        "where they were made: git push origin HEAD; then here: git pull",
     )
 
 

@@ -93,6 +93,11 @@ def _select(known: Catalog, rule: Wanted, blocks: Blocks | None) -> Release | No
     return releases[version] if version is not None else None
 
 
+def allows(rule: Wanted, release: Release, blocks: Blocks | None) -> bool:
+    """Whether a version that a rule selected once may go live by it, though a higher one came."""
+    return rule.stage is None and release.active and not _is_blocked(release, blocks)
+
+
 def _is_blocked(release: Release, blocks: Blocks | None) -> bool:
     tag = release.tag
     if blocks is None or not blocks.cover(tag.object_id, tag.at):
@@ -176,7 +181,8 @@ def check_not_held(model: str, hold: Hold | None) -> None:
         Held: there is one.
     """
     if hold is not None:
-        raise Held(f"{model} is {in_words(hold)}", f"tagship resume {model}")
+        what = f"{model} is {in_words(hold)}"
+        raise Held(what, f"tagship resume {model}", is_over=hold.until < clock.now())
 
 
 def in_words(hold: Hold) -> str:

@@ -5,16 +5,20 @@ from pathlib import Path
 from tagship.errors import NotFound
 from tagship.host import journal
 from tagship.host import settings as host_settings
-from tagship.host.settings import Settings
-from tagship.progress import Tell
+from tagship.progress import Tell, nobody
+from tagship.registry.settings import Settings
 from tagship.text.conflicts import Conflicted
 from tagship.workspace import checkout
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
 
-def find(start: Path) -> tuple[Source, Host]:
+def find(start: Path, tell: Tell = nobody) -> tuple[Source, Host]:
     """Where versions come from, and where they go, for a folder in a work tree.
+
+    Args:
+        start: the folder.
+        tell: is told what to change in params.yaml.
 
     Raises:
         NotFound: there is no such folder, or it is not in a DVC repository; or the clone has one,
@@ -22,7 +26,7 @@ def find(start: Path) -> tuple[Source, Host]:
         Corrupt, Refused: the settings cannot be read.
     """
     project = _project(start)
-    return _places(start, project, host_settings.read(project))
+    return _places(start, project, host_settings.read(project, tell))
 
 
 def look(start: Path, tell: Tell) -> tuple[Source, Host]:
@@ -30,17 +34,17 @@ def look(start: Path, tell: Tell) -> tuple[Source, Host]:
 
     Args:
         start: a folder in the work tree.
-        tell: is told that there is one, and whose settings are read.
+        tell: is told that there is one, and whose settings are read; else as for ``find``.
 
     Raises:
         NotFound, Corrupt, Refused: as for ``find``.
     """
     try:
-        return find(start)
+        return find(start, tell)
     except Conflicted as error:
         tell(f"{error.message}: read as before the merge; nothing can be released or deployed")
     project = _project(start)
-    return _places(start, project, host_settings.read_ours(project))
+    return _places(start, project, host_settings.read_ours(project, tell))
 
 
 def _project(start: Path) -> Path:

@@ -9,9 +9,9 @@ from urllib.parse import unquote
 from tagship.errors import Refused
 from tagship.git import tree, worktree
 from tagship.host import project as host_project
-from tagship.host.settings import Settings
 from tagship.host.store import Store
 from tagship.registry import refs
+from tagship.registry.settings import Settings
 
 if TYPE_CHECKING:
     from tagship.signing.policy import Policy

@@ -16,7 +16,7 @@ from tagship.host import metadata
 from tagship.host.link import CURRENT, VERSIONS
 from tagship.host.metadata import Metadata
 from tagship.host.store import PRIVATE
-from tagship.progress import Progress, silent
+from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry import artifacts, catalog, refs, tags
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
@@ -163,20 +163,40 @@ class Source:
     def artifacts(self) -> dict[str, Artifact | Corrupt]:
         """Every model that HEAD declares, in any folder; an error for an entry that is not valid.
 
+        Where a dvc.yaml cannot be read, the models that have tags are known to be in it.
+
         Raises:
             NotFound: the repository has no commit yet.
-            Corrupt: a dvc.yaml cannot be read.
+            Corrupt: a dvc.yaml cannot be read, and there is no other model.
         """
+        declared, unreadable = self._declared
+        if unreadable and not declared:
+            raise unreadable[0]
+        return dict(declared)
+
+    def unreadable(self) -> tuple[Corrupt, ...]:
+        """Why a dvc.yaml of HEAD cannot be read, of which no tag names a model."""
+        return self._declared[1]
+
+    @cached_property
+    def _declared(self) -> tuple[dict[str, Artifact | Corrupt], tuple[Corrupt, ...]]:
         from tagship.dvc import pipeline
 
         head = commits.commit(self.repository, "HEAD").id
         read = functools.partial(self.blobs.read, head)
         declared: dict[str, Artifact | Corrupt] = {}
+        unreadable: list[Corrupt] = []
         for file in self.blobs.ending(head, PIPELINE_FILE):
             folder, _, name = file.path.rpartition("/")
-            if name == PIPELINE_FILE:
+            if name != PIPELINE_FILE:
+                continue
+            try:
                 declared.update(pipeline.models(read, folder))
-        return declared
+            except Corrupt as error:
+                tagged = [m for m in self.catalogs() if artifacts.pipeline_of(m)[0] == folder]
+                declared.update(dict.fromkeys(tagged, error))
+                unreadable += [] if tagged else [error]
+        return declared, tuple(unreadable)
 
     def declared(self, model: str) -> Artifact:
         """The model as HEAD declares it.
@@ -246,6 +266,7 @@ class Source:
         progress: Progress = silent,
         *,
         offline: bool = False,
+        tell: Tell = nobody,
     ) -> "Content":
         """The bytes of the versions: listed, fetched, copied, read.
 
@@ -253,6 +274,7 @@ class Source:
             incoming: where objects arrive; None for an act that holds no lock on a model's folder.
             progress: is called with the bytes fetched and pushed.
             offline: ask no remote.
+            tell: is told which remote is waited for.
 
         Raises:
             Refused: DVC's configuration cannot be read, or its local part is in Git.
@@ -264,7 +286,7 @@ class Source:
         return Content(
             self.blobs,
             self._look_into_cache if offline else self._cache,
-            Remote(self.project, self.dvc_remote, self._within),
+            Remote(self.project, self.dvc_remote, self._within, tell),
             incoming or self.project / ".dvc" / "tmp" / "tagship",
             progress,
             offline,
@@ -276,6 +298,11 @@ class Source:
         top = self.repository.top
         inside = self.project.is_relative_to(top)  # ``dvc init --subdir``
         return PurePosixPath(self.project.relative_to(top).as_posix() if inside else "")
+
+    def full_name(self, model: str) -> str:
+        """The name of a model that dvc.yaml of the DVC repository declares, as GTO has it."""
+        folder = self._within.as_posix()
+        return model if folder == "." else f"{folder}:{model}"
 
     @cached_property
     def _look_into_cache(self) -> "Cache":

@@ -1,0 +1,586 @@
+"""Trials of the hints of ``deploy``, ``host``, ``disk``, ``git``, and of ``status``."""
+# mypy: disable-error-code="func-returns-value"
+# a lambda that does two things is a pair of what they return
+
+import contextlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from tests.hints.cases_surfaces import nothing
+from tests.hints.trials import edit, remove_tree, trial, write
+from tests.workbench import Workbench, run
+
+STATUS = "status churn"
+opened = contextlib.ExitStack()  # locks that a trial holds
+
+
+def versions(bench: Workbench) -> Path:
+    return bench.folder / "versions"
+
+
+def live(bench: Workbench) -> Path:
+    """The live version's directory."""
+    return bench.current.resolve()
+
+
+def unseal(bench: Workbench) -> None:
+    for folder in (versions(bench), *versions(bench).iterdir()):
+        folder.chmod(0o755)
+
+
+# --- the link
+
+
+@trial("inspect.status._link_findings", command=STATUS)
+def nothing_deployed(bench: Workbench) -> None:
+    bench.release()
+
+
+@trial("inspect.status._link_findings/2", command=STATUS, base="shipped")
+def the_link_is_gone(bench: Workbench) -> None:
+    bench.current.unlink()
+
+
+@trial("inspect.status._link_findings/3", command=STATUS, base="shipped")
+def a_folder_in_place_of_the_link(bench: Workbench) -> None:
+    bench.current.unlink()
+    bench.current.mkdir()
+
+
+@trial(
+    "host.store.Store.own_link",
+    command="deploy churn@1.0.0 --yes",
+    base="shipped",
+    does="mv ...",
+    again="deploy churn@1.0.0 --yes",
+)
+def a_folder_in_place_of_the_link_at_a_deploy(bench: Workbench) -> None:
+    bench.current.unlink()
+    bench.current.mkdir()
+
+
+@trial("inspect.status._link_findings/4", command=STATUS, base="shipped")
+def a_link_to_elsewhere(bench: Workbench) -> None:
+    bench.current.unlink()
+    bench.current.symlink_to("../../README")
+
+
+@trial(
+    "host.store.Store.own_link/2", command="deploy churn@1.0.0 --yes", base="shipped", does="rm ..."
+)
+def a_link_to_elsewhere_at_a_deploy(bench: Workbench) -> None:
+    bench.current.unlink()
+    bench.current.symlink_to("../../README")
+
+
+@trial("inspect.status._link_findings/5", command=STATUS, base="shipped")
+@trial("host.active._live_directory/2", command="current churn", base="shipped")
+def the_live_directory_is_gone(bench: Workbench) -> None:
+    folder = live(bench)
+    versions(bench).chmod(0o755)
+    remove_tree(folder)
+
+
+@trial("host.active._live_directory", command="current churn")
+def nothing_live(bench: Workbench) -> None:
+    bench.release()
+
+
+@trial("inspect.status._history_findings/4", command=STATUS, base="shipped")
+def a_link_changed_by_hand(bench: Workbench) -> None:
+    other = next(f.name for f in versions(bench).iterdir() if f != live(bench))
+    bench.current.unlink()
+    bench.current.symlink_to(f"versions/{other}")
+
+
+@trial("inspect.status._history_findings/3", command=STATUS, base="shipped")
+def a_link_without_history(bench: Workbench) -> None:
+    (bench.folder / "deployment_history.json").unlink()
+
+
+@trial("inspect.status._desired_findings/2", command=STATUS, base="shipped")
+def a_version_that_is_not_deployed(bench: Workbench) -> None:
+    bench.release("model 3\n")
+
+
+# --- what is live
+
+
+@trial("inspect.status._open_findings", command=STATUS, base="shipped")
+def a_folder_that_others_can_write(bench: Workbench) -> None:
+    versions(bench).chmod(0o777)
+
+
+@trial("inspect.status._live_findings", command=STATUS, base="shipped")
+def a_live_file_that_was_changed(bench: Workbench) -> None:
+    file = live(bench) / "model.bin"
+    file.chmod(0o644)
+    file.write_text("changed\n")
+    file.chmod(0o444)
+
+
+@trial("inspect.status._live_findings/2", command=STATUS, base="shipped")
+def a_live_file_of_another_mode(bench: Workbench) -> None:
+    (live(bench) / "model.bin").chmod(0o666)
+
+
+@trial("inspect.status._back/2", command=STATUS, base="shipped")
+def a_tag_that_was_moved(bench: Workbench) -> None:
+    bench.git("tag", "--force", "--annotate", "churn@v1.1.0", "--message", "moved")
+
+
+@trial(
+    "deploy.plan.check_not_moved",
+    command="deploy churn@1.1.0 --force --yes",
+    base="shipped",
+    does="git tag -f ...",
+)
+def a_tag_that_was_moved_at_a_deploy(bench: Workbench) -> None:
+    bench.git("tag", "--force", "--annotate", "churn@v1.1.0", "--message", "moved")
+
+
+def forget(bench: Workbench) -> None:
+    """The old tag object is gone, as after git filter-repo."""
+    bench.git("tag", "--force", "--annotate", "churn@v1.1.0", "--message", "moved")
+    bench.git("reflog", "expire", "--expire=now", "--all")
+    bench.git("repack", "-a", "-d", "--quiet")
+    bench.git("prune", "--expire=now")
+
+
+@trial("inspect.status._back/3", command=STATUS, base="shipped")
+def a_tag_that_was_moved_and_is_gone(bench: Workbench) -> None:
+    forget(bench)
+    bench.train("model 3\n")
+
+
+@trial(
+    "deploy.plan.check_not_moved/2",
+    command="deploy churn@1.1.0 --force --yes",
+    base="shipped",
+    does="tagship release churn --force",
+    again="deploy churn --yes",
+)
+def a_tag_that_was_moved_and_is_gone_at_a_deploy(bench: Workbench) -> None:
+    forget(bench)
+    bench.train("model 3\n")
+
+
+@trial("git.clone.fetch_tags", command=STATUS, base="shipped")
+def a_tag_that_was_deleted_here(bench: Workbench) -> None:
+    bench.git("push", "--quiet", "origin", "--tags")
+    bench.git("tag", "--delete", "churn@v1.1.0")
+
+
+@trial("git.clone.fetch_tags/2", command=STATUS, base="shipped")
+def a_tag_that_was_deleted_here_with_two_remotes(bench: Workbench) -> None:
+    bench.git("push", "--quiet", "origin", "--tags")
+    bench.git("remote", "add", "other", "../origin.git")
+    bench.git("tag", "--delete", "churn@v1.1.0")
+
+
+@trial("inspect.status._back", command=STATUS, base="shipped")
+def a_tag_that_was_deleted_without_a_remote(bench: Workbench) -> None:
+    bench.git("remote", "remove", "origin")
+    bench.git("tag", "--delete", "churn@v1.1.0")
+
+
+# --- the history, the intent, the pins
+
+
+@trial("host.journal._hint", command="deploy churn@1.0.0 --yes", base="shipped", does="mv ...")
+@trial(
+    "host.journal._hint",
+    command=STATUS,
+    base="shipped",
+    does="mv ...",
+    then="tagship deploy churn@1.1.0 --force",
+)
+def a_history_that_is_none(bench: Workbench) -> None:
+    write(bench, "models/churn/deployment_history.json", "[{\n")
+
+
+def history(bench: Workbench, key: str, value: object) -> None:
+    path = bench.folder / "deployment_history.json"
+    events = json.loads(path.read_text())
+    events[-1][key] = value
+    path.write_text(json.dumps(events))
+
+
+@trial(
+    "host.history._began",
+    command="history churn --since 2020-01-01",
+    base="shipped",
+    does="fix its at in deployment_history.json",
+    by=lambda b: history(b, "at", "2026-11-20T12:00:00Z"),
+)
+def an_event_without_a_date(bench: Workbench) -> None:
+    history(bench, "at", "yesterday")
+
+
+@trial(
+    "host.history.moment_of",
+    command="history churn --at 2026-11-20",
+    base="shipped",
+    does="fix its duration_s in deployment_history.json",
+    by=lambda b: history(b, "duration_s", 1.0),
+)
+def an_event_without_an_end(bench: Workbench) -> None:
+    history(bench, "duration_s", 1e15)
+
+
+@trial("host.store.Store.intent", command="deploy churn@1.0.0 --yes", base="shipped", does="rm ...")
+def an_intent_that_is_none(bench: Workbench) -> None:
+    write(bench, "models/churn/.tagship/intent.json", "{")
+
+
+@trial(
+    "host.store.Store.pins",
+    command="list churn",
+    base="shipped",
+    does="fix ...pins.json",
+    by=lambda b: write(b, "models/churn/.tagship/pins.json", "[]"),
+)
+def pins_that_are_none(bench: Workbench) -> None:
+    write(bench, "models/churn/.tagship/pins.json", "{")
+
+
+@trial(
+    "host.store.Store._check_links",
+    command="deploy churn@1.0.0 --yes",
+    base="shipped",
+    does="rm ...",
+)
+def a_link_among_our_folders(bench: Workbench) -> None:
+    folder = bench.folder / ".tagship" / "staging"
+    folder.rmdir()
+    folder.symlink_to("/tmp")
+
+
+@trial(
+    "host.metadata._read",
+    command="why churn",
+    base="shipped",
+    does="tagship deploy churn@1.1.0 --force",
+)
+def metadata_that_is_gone(bench: Workbench) -> None:
+    file = live(bench) / "metadata.json"
+    live(bench).chmod(0o755)
+    file.unlink()
+
+
+@trial(
+    "disk.lock._locked_by/2",
+    command="deploy churn@1.0.0 --yes",
+    base="shipped",
+    does="try again when it is done",
+    by=lambda b: opened.close(),
+)
+def a_model_in_use(bench: Workbench) -> None:
+    store = bench.store
+    owner = {"what": "a deploy", "actor": "ada", "host": "here", "pid": 1, "since": "now"}
+    opened.enter_context(store.locked(owner))
+
+
+@trial(
+    "inspect.status._history_findings",
+    command=STATUS,
+    base="shipped",
+    does="tagship status churn",
+    by=lambda b: opened.close(),
+)
+def a_model_in_use_for_status(bench: Workbench) -> None:
+    a_model_in_use(bench)
+
+
+@trial(
+    "disk.lock._locked_by",
+    command="deploy churn@1.0.0 --yes",
+    base="shipped",
+    does="try again when it is done",
+    by=lambda b: opened.close(),
+)
+def a_model_in_use_by_nobody_known(bench: Workbench) -> None:
+    a_model_in_use(bench)
+    (bench.folder / ".tagship" / "lock.json").unlink()
+
+
+# --- cleanup, pins, rollback, undeploy
+
+
+@trial("deploy.cleanup.pin", command="pin churn@1.0.0", base="shipped", again="")
+def a_version_pinned_already(bench: Workbench) -> None:
+    bench.manager.pin("1.0.0")
+
+
+@trial("deploy.cleanup.unpin", command="unpin churn@1.0.0", base="shipped", again="")
+def a_version_that_is_not_pinned(_: Workbench) -> None: ...
+
+
+@trial(
+    "deploy.cleanup._verdicts",
+    command=lambda b: b.manager.cleanup_old_versions(keep=-1),
+    base="shipped",
+    does="keep",
+    by=nothing,
+    again=lambda b: b.manager.cleanup_old_versions(keep=1),
+)
+def a_number_of_versions_below_zero(_: Workbench) -> None: ...
+
+
+@trial("deploy.plan.rollback_target", command="rollback churn --yes", again="")
+def nothing_to_go_back_to(bench: Workbench) -> None:
+    bench.ship()
+
+
+@trial(
+    "deploy.undeploy._check_pins",
+    command="undeploy churn --yes",
+    base="shipped",
+    does="tagship unpin churn@1.0.0",
+    loses="live",
+)
+def a_pinned_version_to_undeploy(bench: Workbench) -> None:
+    bench.manager.pin("1.0.0")
+
+
+# --- Git and the work tree
+
+
+@trial(
+    "git.run.find",
+    command="status churn",
+    folder="../new",
+    does="git init && dvc init",
+    then="no commit yet",
+)
+def no_repository(bench: Workbench) -> None:
+    (bench.repo.parent / "new").mkdir()
+
+
+@trial("git.run._why_hidden", command="models")
+def dvc_without_git(bench: Workbench) -> None:
+    remove_tree(bench.repo / ".git")
+
+
+@trial(
+    "git.run._why_hidden/4",
+    command="models",
+    does="git -C ... status",
+    by=lambda b: write(b, ".git/HEAD", "ref: refs/heads/main\n"),
+)
+def a_damaged_repository(bench: Workbench) -> None:
+    (bench.repo / ".git/HEAD").unlink()
+
+
+@trial(
+    "git.run._why_hidden/3",
+    command="models",
+    does="unset GIT_CEILING_DIRECTORIES",
+    by=lambda b: b.monkeypatch.delenv("GIT_CEILING_DIRECTORIES"),
+    folder="models",
+)
+def a_ceiling(bench: Workbench) -> None:
+    bench.monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(bench.repo))
+
+
+@trial("host.settings._init/2", command="models", folder="sub", shell=True, again="-C .. models")
+def a_git_repository_without_dvc(bench: Workbench) -> None:
+    shutil.rmtree(bench.repo / ".dvc")
+    bench.commit()
+    (bench.repo / "sub").mkdir()
+
+
+@trial("git.commits.commit", command="models", fill={"...": "First"})
+def a_repository_without_commit(bench: Workbench) -> None:
+    remove_tree(bench.repo / ".git")
+    bench.git("init", "--quiet")
+
+
+@trial(
+    "workspace.checkout._only_tags",
+    command="models",
+    does="git push origin HEAD",
+    by=lambda b: (
+        run(b.repo.parent / "ours", "git", "push", "--quiet", "origin", "HEAD"),
+        b.git("pull", "--quiet", "origin", "main"),
+    ),
+)
+def a_clone_of_tags_alone(bench: Workbench) -> None:
+    bench.manager.release(push=True)
+    run(bench.repo.parent / "origin.git", "git", "update-ref", "-d", "refs/heads/main")
+    bench.repo.rename(bench.repo.parent / "ours")
+    run(bench.repo.parent, "git", "clone", "--quiet", "origin.git", "repo")
+
+
+@trial(
+    "git.remotes.check_remote",
+    command="release churn --push",
+    does="git remote add NAME URL",
+    fill={"NAME": "other", "URL": "../origin.git"},
+)
+def a_git_remote_that_is_none(bench: Workbench) -> None:
+    write(bench, "params.yaml", "tagship: {git_remote: other}\n")
+    bench.commit()
+
+
+@trial(
+    "git.remotes.push_target",
+    command="release churn --push --push-branch",
+    does="git push origin HEAD:local",
+    again="release churn --push",
+)
+def a_branch_of_another_name(bench: Workbench) -> None:
+    bench.git("switch", "--quiet", "-c", "local", "--track", "origin/main")
+    bench.train("model 2\n")
+
+
+@trial("git.run.failure/5", command="release churn", does="rm ...")
+def a_lock_of_git(bench: Workbench) -> None:
+    (bench.repo / ".git/refs/tags/churn@v1.0.0.lock").touch()
+
+
+@trial(
+    "git.run.failure",
+    command="release churn --push",
+    does="git remote -v",
+    again=lambda b: (
+        b.git("remote", "set-url", "origin", "../origin.git"),
+        b.manager.release(push=True),
+    ),
+)
+def a_remote_that_is_gone(bench: Workbench) -> None:
+    bench.git("remote", "set-url", "origin", "../nowhere.git")
+
+
+# --- errors of the operating system
+
+
+def os_error(number: int) -> object:
+    def command(bench: Workbench) -> None:
+        raise OSError(number, os.strerror(number), str(bench.repo / "README"))
+
+    return command
+
+
+@trial(
+    "disk.atomic.read_file", command="history churn", base="shipped", does="ls -ld ...", again=""
+)
+def a_history_that_is_a_folder(bench: Workbench) -> None:
+    (bench.folder / "deployment_history.json").unlink()
+    (bench.folder / "deployment_history.json").mkdir()
+
+
+# --- settings
+
+SECTION = "tagship"
+
+
+def settings(bench: Workbench, text: str) -> None:
+    write(bench, "params.yaml", f"{SECTION}: {text}\n")
+
+
+def corrected(bench: Workbench) -> None:
+    settings(bench, "{keep: 3}")
+
+
+@trial(
+    "registry.settings.parse", command=STATUS, base="shipped", does="fix params.yaml", by=corrected
+)
+def settings_that_are_a_list(bench: Workbench) -> None:
+    settings(bench, "[1]")
+
+
+@trial(
+    "registry.settings._check_key",
+    command=STATUS,
+    base="shipped",
+    does="did you mean keep?",
+    by=corrected,
+)
+def a_setting_mistyped(bench: Workbench) -> None:
+    settings(bench, "{kep: 3}")
+
+
+@trial("registry.settings._check_key/2", command=STATUS, base="shipped", does="keep", by=corrected)
+def a_setting_that_is_none(bench: Workbench) -> None:
+    settings(bench, "{region: eu}")
+
+
+@trial(
+    "registry.settings._check",
+    command=STATUS,
+    base="shipped",
+    does="docs/settings.md",
+    by=corrected,
+)
+def a_setting_of_another_kind(bench: Workbench) -> None:
+    settings(bench, "{keep: many}")
+
+
+@trial(
+    "manager.demo",
+    command="demo",
+    does="train.depth: 6",
+    again="",
+    by=lambda b: settings(b, "{demo: {churn: {train.depth: 6}}}"),
+)
+def a_demo_without_a_parameter(bench: Workbench) -> None:
+    settings(bench, "{}")
+
+
+@trial(
+    "dvc.remote._transport",
+    "dvc.remote._transport/4",
+    command="release churn --push",
+    does="dvc remote list",
+    again="",
+)
+def a_remote_that_answers_with_an_error(bench: Workbench) -> None:
+    write(bench, "not-a-folder", "x\n")
+    edit(".dvc/config", "url = ../../dvc-remote", "url = ../not-a-folder")(bench)
+    bench.commit()
+
+
+# --- blocked, held, in Git
+
+
+@trial(
+    "registry.settings.section", command=STATUS, base="shipped", does="remove deploy:", by=corrected
+)
+def two_sections_of_settings(bench: Workbench) -> None:
+    write(bench, "params.yaml", "tagship: {keep: 3}\ndeploy: {keep: 4}\n")
+
+
+@trial(
+    "inspect.status._desired_findings",
+    command=STATUS,
+    base="shipped",
+    then="tagship deploy churn",
+)
+@trial("workspace.desired.check_not_held", command="deploy churn --yes", base="shipped")
+def a_model_on_hold(bench: Workbench) -> None:
+    bench.release("model 3\n")
+    bench.manager.hold(reason="a fair")
+
+
+@trial("deploy.hold.resume", command="resume churn", base="shipped", again="")
+def a_model_that_is_not_on_hold(_: Workbench) -> None: ...
+
+
+@trial(
+    "inspect.status._git_findings",
+    command=STATUS,
+    base="shipped",
+    again=lambda b: b.commit() and b.manager.status(),
+)
+def live_files_in_git(bench: Workbench) -> None:
+    bench.git("add", "--force", "models/churn/versions", "models/churn/current")
+    bench.git("commit", "--quiet", "--message", "By accident")
+
+
+@trial("inspect.status._git_findings/2", command=STATUS, base="shipped")
+def live_files_that_git_would_take(bench: Workbench) -> None:
+    write(bench, ".gitignore", "")
+    write(bench, ".git/info/exclude", "")

@@ -1,0 +1,179 @@
+"""Accounts that only read: they are told what they may see, and never that it is broken."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.accounts import OWNER, READER, Accounts
+from tests.workbench import Result
+
+QUESTIONS = (
+    "status", "models", "list churn", "show churn@1.0", "current churn", "history churn",
+    "why churn", "compare churn 1.0 1.1", "verify", "export churn@1.0 --format cyclonedx",
+    "deploy churn@1.0 --dry-run", "cleanup churn --keep 1 --dry-run", "undeploy churn --dry-run",
+)  # fmt: skip
+UNKNOWN = "run the command as the account that owns it: sudo -u '#4242' tagship ..."
+
+
+def live(accounts: Accounts) -> Path:
+    return accounts.bench.current.resolve()
+
+
+def test_who_may_only_read_is_answered_as_its_owner_is(accounts: Accounts) -> None:
+    report = accounts.home(READER) / "report.html"
+    accounts.home(OWNER)
+    before = accounts.bench.state()
+    for question in QUESTIONS:
+        answer = accounts.run(READER, question)
+        assert (answer.code, answer.err) == (0, ""), question
+        assert answer == accounts.run(OWNER, question), question
+    assert accounts.run(READER, f"report churn -o {report}").code == 0
+    assert accounts.bench.changes(before) <= {f"home-{READER}/report.html"}
+
+
+def test_on_a_read_only_mount_root_is_answered_too(accounts: Accounts) -> None:
+    script = (
+        'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && cd "$0" || exit 9\n'
+        'for question in status "list churn" verify "export churn@1.0 --format cyclonedx"; do\n'
+        '  "$1" -m tagship $question > /dev/null || exit 1\n'
+        "done"
+    )
+    command = ["unshare", "--mount", "sh", "-c", script, str(accounts.repo), sys.executable]
+    accounts.bench.git("config", "--global", "safe.directory", "*")
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+UNREADABLE = {
+    "the versions": ("versions", 0o700, "enter"),
+    "the model's folder": (".", 0o700, "enter"),
+    "all models": ("..", 0o700, "enter"),
+    "what tagship keeps": (".tagship", 0o700, "enter"),
+    "the history": ("deployment_history.json", 0o600, "read"),
+    "a version": ("current/.", 0o700, "enter"),
+    "its metadata": ("current/metadata.json", 0o600, "read"),
+    "its file": ("current/model.bin", 0o400, "read"),
+    "DVC's folder": ("../../.dvc", 0o700, "enter"),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_of_what_an_account_may_not_read_the_status_is_unknown(
+    accounts: Accounts, case: str
+) -> None:
+    name, mode, way = UNREADABLE[case]
+    place = Path(os.path.normpath((accounts.folder / name).resolve()))
+    place.chmod(mode)
+    result = accounts.run(READER, "status")
+    versions = (
+        "-, latest -"
+        if case in ("the versions", "the model's folder", "all models", "DVC's folder")
+        else "1.1.0, latest 1.1.0"
+    )
+    assert result == Result(
+        1,
+        f"churn: unknown, live {versions}\n"
+        f"  cannot tell: {READER} may not {way} {place}, which belongs to {OWNER}"
+        f" (mode {mode:04o})\n"
+        f"    fix: {UNKNOWN}\n",
+        "",
+    )
+    assert accounts.run(OWNER, "status").code in (0, 3)  # who may read it sees its mode at most
+
+
+def test_a_model_that_cannot_be_read_hides_no_other(accounts: Accounts) -> None:
+    bench = accounts.bench
+    (bench.repo / "dvc.yaml").write_text(
+        "artifacts:\n  churn:\n    path: models/churn/model.bin\n"
+        "  wine:\n    path: models/churn/model.bin\n"
+    )
+    bench.commit()
+    bench.cli("release", "wine", "--deploy")
+    accounts.give(accounts.repo, OWNER)
+    accounts.folder.chmod(0o700)
+    status = accounts.run(READER, "status --json")
+    assert status.code == 1
+    assert [row["why"] for row in json.loads(status.out)] == ["unknown", "in_order"]
+    verify = accounts.run(READER, "verify")
+    assert verify.code == 1
+    lines = verify.out.splitlines()
+    assert lines[0] == "churn cannot be checked (0 files, 0 B)"
+    assert lines[2].endswith("is as it was released (1 file, 8 B)")
+    models = accounts.run(READER, "models")
+    assert [line.split("\t")[:4] for line in models.out.splitlines()[1:]] == [
+        ["churn", "-", "1.1.0", "cannot be read"],
+        ["wine", "1.0.0", "1.0.0", ""],
+    ]
+
+
+def test_a_folder_in_a_version_that_cannot_be_read_is_not_missing(accounts: Accounts) -> None:
+    """os.walk passes over what it may not read."""
+    bench = accounts.bench
+    (bench.folder / "net").mkdir()
+    (bench.folder / "net" / "weights.bin").write_bytes(b"weights")
+    bench.track("models/churn/net")
+    (bench.repo / "dvc.yaml").write_text("artifacts:\n  churn:\n    path: models/churn/net\n")
+    bench.commit()
+    bench.ship()
+    accounts.give(accounts.repo, OWNER)
+    (live(accounts) / "net").chmod(0o700)
+    result = accounts.run(READER, "verify churn@1.2")
+    assert (result.code, result.out.splitlines()) == (
+        1,
+        [
+            f"churn {live(accounts).name} cannot be checked (1 file, 7 B)",
+            f"  net cannot be checked: {READER} may not read {live(accounts) / 'net'},"
+            f" which belongs to {OWNER} (mode 0700)",
+        ],
+    )
+    assert "is missing" not in accounts.run(READER, "status").out
+
+
+def test_a_git_folder_that_cannot_be_read_is_not_taken_for_none(accounts: Accounts) -> None:
+    """Git says "not a git repository"; git init would make a second one."""
+    (accounts.repo / ".git").chmod(0o700)
+    for question in ("status", "list churn", "verify", "deploy churn@1.0 --dry-run"):
+        assert accounts.run(READER, question) == Result(
+            1,
+            "",
+            f"error: {READER} may not read {accounts.repo}/.git, which belongs to {OWNER}"
+            f" (mode 0700)\nhint: {UNKNOWN}\n",
+        )
+    assert accounts.run(READER, "current churn") == Result(0, "1.1.0\n", "")
+
+
+def test_a_held_lock_is_told_to_who_can_see_it_and_one_that_is_private_to_nobody(
+    accounts: Accounts,
+) -> None:
+    lock = accounts.folder / ".tagship" / "lock"
+    with lock.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        result = accounts.run(READER, "status")
+        assert (result.code, "another process works on this model" in result.out) == (0, True)
+        lock.chmod(0o600)
+        assert accounts.run(READER, "status") == Result(
+            0, "churn: in order, live 1.1.0, latest 1.1.0\n", ""
+        )
+
+
+def test_an_object_of_a_cache_that_cannot_be_read_is_not_thrown_away(accounts: Accounts) -> None:
+    """One whose bytes are wrong is removed and fetched again: this one is another account's."""
+    cache = accounts.repo / ".dvc" / "cache" / "files" / "md5"
+    objects = [path for path in cache.glob("*/*") if path.read_bytes() == b"model 1\n"]
+    (stored,) = objects
+    os.chown(stored, READER, READER)
+    stored.chmod(0o400)
+    before = accounts.bench.live()
+    result = accounts.run(OWNER, "deploy churn@1.0 --yes --force")
+    assert (result.code, result.err) == (
+        1,
+        f"error: {OWNER} may not read {stored}, which belongs to {READER} (mode 0400)\n"
+        f"hint: sudo chown -R {OWNER} {stored}\n",
+    )
+    assert stored.read_bytes() == b"model 1\n"
+    assert accounts.bench.live() == before

@@ -1,0 +1,222 @@
+"""What keeps this account from a file or a folder, in words, and the command that changes it.
+
+An account that may not read something cannot tell how it is: that is no fault of what it asks for.
+"""
+
+import errno
+import fcntl
+import os
+import pwd
+import shlex
+import stat
+import struct
+from pathlib import Path
+
+from tagship import errors
+from tagship.errors import Forbidden, TagshipError
+
+DENIED = (errno.EACCES, errno.EPERM)
+_GETFLAGS = 0x80086601  # FS_IOC_GETFLAGS of Linux, <linux/fs.h>, on 64-bit machines
+_FLAGS = {"i": 0x10, "a": 0x20}  # FS_IMMUTABLE_FL, FS_APPEND_FL
+_WAYS = {"enter": os.X_OK, "read": os.R_OK, "change": os.W_OK, "write to": os.W_OK | os.X_OK}
+
+
+def account(uid: int | None = None) -> str:
+    """The name of an account, by default of the one that runs this process; else its number."""
+    uid = os.geteuid() if uid is None else uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def forbidden(error: BaseException) -> Forbidden | None:
+    """The error as ``Forbidden`` where it means that this account may not read something."""
+    if isinstance(error, Forbidden):
+        return error
+    if not isinstance(error, OSError) or error.errno not in DENIED or error.filename is None:
+        return None
+    path = Path(os.fsdecode(error.filename)).absolute()
+    return _to_read(path) or Forbidden(*_explained(path, error))
+
+
+def explain(error: TagshipError | OSError) -> tuple[str, str]:
+    """The message and the hint of an error; of a denial, what is denied and who can change it."""
+    if isinstance(error, OSError) and error.errno in DENIED and error.filename is not None:
+        return _explained(Path(os.fsdecode(error.filename)).absolute(), error)
+    return errors.explain(error)
+
+
+def is_own(path: Path) -> bool:
+    """Whether something belongs to this account, so that it may set its mode, or replace it."""
+    return path.lstat().st_uid == os.geteuid()
+
+
+def cannot_write(folder: Path) -> tuple[str, str] | None:
+    """What keeps this account from making files in a folder, and what helps; None if nothing."""
+    what = obstacle(folder, "write to")
+    return (what, _give_back(folder)) if what else None
+
+
+def cannot_read(path: Path) -> Forbidden | None:
+    """What keeps this account from reading something, and what helps; None if nothing."""
+    return _to_read(path.absolute())
+
+
+def cannot_change(file: Path) -> tuple[str, str] | None:
+    """What keeps this account from writing to a file, and what helps; None if nothing."""
+    what = obstacle(file, "change")
+    return (what, _give_back(file)) if what else None
+
+
+def obstacle(path: Path, way: str) -> str:
+    """Why this account may not enter, read, or write to something that is there; else empty."""
+    if os.access(path, _WAYS[way], effective_ids=True):
+        return ""
+    status = path.stat()
+    mode = f"mode {stat.S_IMODE(status.st_mode):04o}"
+    return f"{account()} may not {way} {path}, which belongs to {account(status.st_uid)} ({mode})"
+
+
+def give_back(top: Path) -> str:
+    """The command that gives all in a folder to its owner, or who has to run the command."""
+    owner = top.stat().st_uid
+    return _chown(top, owner) if owner == os.geteuid() else _as_owner(top)
+
+
+def mixed(top: Path) -> str:
+    """The same of a folder of this account that has folders of another one; else empty."""
+    uids = {os.lstat(folder).st_uid for folder, _, _ in os.walk(top)}
+    return give_back(top) if uids - {os.geteuid()} else ""
+
+
+def keeps(top: Path) -> tuple[str, str] | None:
+    """What keeps this account from removing a tree, and what helps; None if nothing is known.
+
+    Looked for before anything is removed: a version stays whole, or goes.
+    """
+    if top.is_symlink():
+        return None
+    device = top.lstat().st_dev
+    for folder, _, names in os.walk(top):
+        status = os.lstat(folder)
+        if os.geteuid() not in (0, status.st_uid):
+            what = f"{_within(folder, top)} belongs to {account(status.st_uid)}"
+            return what, _give_back(Path(folder))
+        if status.st_dev != device:
+            what = f"{_within(folder, top)} is another file system"
+            return what, f"umount {shlex.quote(folder)}"
+        for path in (folder, *(os.path.join(folder, name) for name in names)):  # noqa: PTH118
+            if flags := _flags(path):
+                return f"{_within(path, top)} is {_named(flags)}", _clear(top)
+    return None
+
+
+def _within(path: str, top: Path) -> str:
+    return "it" if Path(path) == top else Path(path).relative_to(top).as_posix()
+
+
+def why_kept(path: Path, error: OSError) -> tuple[str, str]:
+    """Why something could not be removed from its folder, and what helps.
+
+    Args:
+        path: what was to be removed, or to be moved away.
+        error: what the system said.
+    """
+    if not os.path.lexists(path):
+        return explain(error)
+    above = path.parent.stat()
+    if (path.is_dir() and not path.is_symlink()) and (known := keeps(path)):
+        return known
+    if flags := _flags(str(path.parent)):
+        return f"{path.parent} is {_named(flags)}", _clear(path.parent)
+    if error.errno in DENIED and not os.access(path.parent, os.W_OK, effective_ids=True):
+        return obstacle(path.parent, "write to"), _give_back(path.parent)
+    if error.errno in DENIED and above.st_mode & stat.S_ISVTX and above.st_uid != os.geteuid():
+        owner = account(path.lstat().st_uid)
+        what = f"{path} belongs to {owner}, and {path.parent} has the sticky bit"
+        return what, _chown(path, os.geteuid())
+    return explain(error)
+
+
+def _explained(path: Path, error: OSError) -> tuple[str, str]:
+    to_read = _to_read(path)
+    if to_read is not None:
+        return to_read.message, to_read.hint
+    folder = path if path.is_dir() else path.parent
+    for place in (path, folder):
+        if os.path.lexists(place) and (flags := _flags(str(place))):
+            return f"{place} is {_named(flags)}", _clear(place)
+    if denied := cannot_write(folder):
+        return denied
+    if path.exists() and os.geteuid() not in (0, path.stat().st_uid):
+        owner = account(path.stat().st_uid)
+        return f"{account()} may not change {path}, which belongs to {owner}", _give_back(path)
+    return errors.explain(error)
+
+
+def _to_read(path: Path) -> Forbidden | None:
+    """What keeps this account from reading something: a folder on the way, or the thing itself."""
+    for folder in reversed(path.parents):
+        if what := obstacle(folder, "enter"):
+            return Forbidden(what, _to_own(folder))
+    if not os.path.lexists(path) or path.is_symlink():
+        return None
+    what = obstacle(path, "read") or (obstacle(path, "enter") if path.is_dir() else "")
+    return Forbidden(what, _to_own(path)) if what else None
+
+
+def _to_own(path: Path) -> str:
+    """What helps to read: something of another account in our folder is to be ours again."""
+    return _give_back(path) if path.parent.stat().st_uid == os.geteuid() else _as_owner(path)
+
+
+def _as_owner(path: Path) -> str:
+    """To run the command as the owner shows everything; a secret may be in what is not shown."""
+    name = _sudo_name(path.stat().st_uid)
+    return f"run the command as the account that owns it: sudo -u {name} tagship ..."
+
+
+def _sudo_name(uid: int) -> str:
+    name = account(uid)
+    return shlex.quote(f"#{name}") if name.isdecimal() else name
+
+
+def _give_back(path: Path) -> str:
+    """Something of another account in the midst of what is ours, or of what is all of its own."""
+    owner, around = path.stat().st_uid, path.parent.stat().st_uid
+    if owner == os.geteuid():
+        return f"chmod u+rwx {shlex.quote(str(path))}"
+    if owner != around:
+        return _chown(path, around)
+    of_owner = [above for above in path.parents if above.stat().st_uid != owner]
+    if of_owner and of_owner[0].stat().st_uid == os.geteuid():  # the first that is ours again
+        return _chown(of_owner[0] / path.relative_to(of_owner[0]).parts[0], os.geteuid())
+    return _as_owner(path)
+
+
+def _chown(path: Path, uid: int) -> str:
+    return f"sudo chown -R {account(uid)} {shlex.quote(str(path))}"
+
+
+def _flags(path: str) -> str:
+    """The flags of chattr(1) that forbid to change or remove something; also for root."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    try:
+        (flags,) = struct.unpack("l", fcntl.ioctl(descriptor, _GETFLAGS, bytes(8)))
+    except OSError:  # this file system has none
+        return ""
+    finally:
+        os.close(descriptor)
+    return "".join(letter for letter, bit in _FLAGS.items() if flags & bit)
+
+
+def _named(flags: str) -> str:
+    return "immutable (chattr +i)" if "i" in flags else "append-only (chattr +a)"
+
+
+def _clear(path: Path) -> str:
+    return f"sudo chattr -R -ia {shlex.quote(str(path))}"

@@ -1,0 +1,146 @@
+"""The settings: the ``tagship:`` section of params.yaml, which was ``deploy:`` before."""
+
+import difflib
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from tagship.errors import Refused
+from tagship.progress import Tell, nobody
+from tagship.registry.metrics import DIRECTIONS
+from tagship.registry.project_files import PARAMS_FILE, ROOT
+from tagship.text import yaml
+from tagship.text.paths import is_path
+
+SECTION, OLD_SECTION = "tagship", "deploy"
+LONGEST = 365 * 86400  # seconds that anything may take
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings in params.yaml.
+
+    Attributes:
+        root: the folder that holds a folder per model, relative to the repository's top.
+        keep: how many good versions cleanup keeps.
+        auto_cleanup: clean up after each successful deploy.
+        smoke_test: load each model, and run its self-test, before it goes live.
+        smoke_timeout: seconds that the smoke test may take.
+        after_switch: what is checked once the version is live: ``files`` (the link, and every
+            file's size and mode) or ``self_test`` (that, and the self-test, through the link).
+        git_remote, dvc_remote: where tags and bytes go; None for Git's ``origin``, DVC's default.
+        demo: for each model, dotted parameters of params.yaml, and the values that ``tagship demo``
+            trains with: the better one, or the first and the better one.
+        better: which way a metric is better, by its name: ``higher``, ``lower``, ``neither``.
+    """
+
+    root: str = ROOT
+    keep: int = 5
+    auto_cleanup: bool = True
+    smoke_test: bool = True
+    smoke_timeout: float = 300.0
+    after_switch: str = "files"
+    git_remote: str | None = None
+    dvc_remote: str | None = None
+    demo: Mapping[str, Any] = field(default_factory=dict)
+    better: Mapping[str, str] = field(default_factory=dict)
+
+
+def sections(params: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the sections of a params.yaml that have settings of tagship. Pure.
+
+    ``tagship:`` counts whatever it has. ``deploy:`` may well be the user's own: it counts if it
+    has keys, and all of them are ours.
+    """
+    old = params.get(OLD_SECTION)
+    names = {field.name for field in fields(Settings)}
+    is_ours = isinstance(old, Mapping) and bool(old) and names.issuperset(old)
+    has = {SECTION: bool(params.get(SECTION)), OLD_SECTION: is_ours}
+    return tuple(name for name, counts in has.items() if counts)
+
+
+def section(params: Mapping[str, Any]) -> str:
+    """The name of the section that counts.
+
+    Raises:
+        Refused: two have settings of tagship.
+    """
+    names = sections(params)
+    if len(names) > 1:
+        both = " and ".join(f"{name}:" for name in names)
+        raise Refused(
+            f"{both} in {PARAMS_FILE} both have settings of tagship",
+            f"move all of them to {SECTION}:, and remove {OLD_SECTION}:",
+        )
+    return names[0] if names else SECTION
+
+
+def parse(data: bytes, tell: Tell = nobody) -> Settings:
+    """The settings that a params.yaml holds; the defaults where it has none.
+
+    Args:
+        data: the file.
+        tell: is told that the section should be renamed.
+
+    Raises:
+        Corrupt: the file is not YAML.
+        Refused: an unknown key, or a value of the wrong kind; or settings in two sections.
+    """
+    params = yaml.parse(data, PARAMS_FILE)
+    name = section(params)
+    given = params.get(name) or {}
+    if not isinstance(given, dict):
+        raise Refused(f"{name}: in {PARAMS_FILE} is not a mapping", f"fix {PARAMS_FILE}")
+    for key, value in given.items():
+        _check_key(name, key)
+        _check(name, key, value)
+    if name == OLD_SECTION:
+        tell(f"the section {name}: in {PARAMS_FILE} is now {SECTION}: rename it")
+    return Settings(**given)
+
+
+def root(params: Mapping[str, Any]) -> str:
+    """The folder of the models, whatever else is wrong in the section.
+
+    Raises:
+        Refused: it is no folder in the repository; or two sections differ in it.
+    """
+    names = sections(params) or (SECTION,)
+    given = [_root_in(params.get(name)) for name in names]
+    name = names[0] if all(other == given[0] for other in given) else section(params)
+    _check(name, "root", given[0])
+    return str(given[0])
+
+
+def _root_in(section: Any) -> Any:
+    return section.get("root", ROOT) if isinstance(section, Mapping) else ROOT
+
+
+def _check_key(section: str, key: Any) -> None:
+    """Refuse a key that is none, with the nearest."""
+    names = [field.name for field in fields(Settings)]
+    if key not in names:
+        near = difflib.get_close_matches(str(key), names, 1)
+        hint = f"did you mean {near[0]}?" if near else "there are: " + ", ".join(names)
+        raise Refused(f"{section}: in {PARAMS_FILE} has an unknown key {key!r}", hint)
+
+
+def _check(section: str, key: str, value: Any) -> None:
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    allowed = {
+        "root": isinstance(value, str) and is_path(posixpath.normpath(value)),
+        "keep": is_count and value >= 1,
+        "auto_cleanup": isinstance(value, bool),
+        "smoke_test": isinstance(value, bool),
+        "smoke_timeout": (is_count or isinstance(value, float)) and 0 < value < LONGEST,
+        "after_switch": value in ("files", "self_test"),
+        "git_remote": value is None or isinstance(value, str),
+        "dvc_remote": value is None or isinstance(value, str),
+        "demo": isinstance(value, dict),
+        "better": isinstance(value, dict) and all(way in DIRECTIONS for way in value.values()),
+    }
+    if not allowed[key]:
+        raise Refused(
+            f"{section}.{key} in {PARAMS_FILE} may not be {value!r}", "see docs/settings.md"
+        )
