@@ -318,13 +318,13 @@ class Model:
         if not is_exact(wish) and wish != "rollback":
             self.rule = wish
         self.objects[tried.version] = tried.identity
+        if wish == "rollback":  # its event cut the line
+            at = [i for i, other in enumerate(self.line) if other.version == tried.version]
+            self.line = self.line[: at[-1] if at else None]
         if before is None:
             self.line = [place for place in self.line if place != tried]
             self.live, self.back, self.known, self.implied = None, False, None, False
         else:
-            if wish == "rollback":  # its event cut the line
-                at = [i for i, other in enumerate(self.line) if other.version == tried.version]
-                self.line = self.line[: at[-1] if at else None]
             self.line = [place for place in self.line if place != tried]
             self.rolled_back(before, by_hand=False)
             places = [place for place in self.places if place != tried]
