@@ -483,8 +483,8 @@ class Machine(RuleBasedStateMachine):
         events = self.world.history()
         actions = [event["action"] for event in events[-3:]]
         self.check("reject" in actions, f"no rejection is recorded: {result.text}")
-        at = len(events) - len(actions) + actions.index("reject")
-        event = events[at - 1]
+        last = max(at for at, event in enumerate(events) if event["action"] == "reject")
+        event = events[last - 1]
         return Place(event["version"], event["directory"], event["tag_object"])
 
     def _version(self, pick: int) -> str:
