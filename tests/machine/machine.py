@@ -390,7 +390,8 @@ class Machine(RuleBasedStateMachine):
             model.implied = model.implied and model.asked
         elif kind == "undeploy" and world.live() is None:
             gone = flag and not (world.place / "deployment_history.json").exists()
-            if live is not None or gone:
+            begun = [event["action"] for event in (*recorded, *([intent] if intent else []))]
+            if gone or "undeploy" in begun:
                 model.undeployed(history=gone)
         model.pins = world.pins()
 

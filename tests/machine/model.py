@@ -326,7 +326,9 @@ class Model:
             self.live, self.back, self.known, self.implied = None, False, None, False
         else:
             self.line = [place for place in self.line if place != tried]
+            blocked = set(self.blocked)
             self.rolled_back(before, by_hand=False)
+            self.blocked |= blocked  # nobody named the version that was gone back to
             places = [place for place in self.places if place != tried]
             self.implied = implied
         self.places = places
