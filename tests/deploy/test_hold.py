@@ -223,7 +223,8 @@ def test_nothing_should_be_live_where_the_only_version_failed_its_check(
 def test_in_a_hold_no_rule_changes_anything(shipped: Workbench) -> None:
     held = shipped.cli("hold", "churn", "--until", "2099-12-01", "--reason", "the audit")
     assert (held.code, held.out) == (
-        0, "churn is held until: tagship resume churn (status asks for it from 2099-12-01 00:00:00 UTC"
+        0,
+        "churn is held until: tagship resume churn (status asks for it from 2099-12-01 00:00:00 UTC"
         " on)\n",
     )  # fmt: skip
     shipped.release("model 3\n")
