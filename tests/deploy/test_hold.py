@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tagship import Held, Refused, SelfTestFailed
+from tagship import Held, NotFound, Refused, SelfTestFailed
 from tagship.deploy import plan
 from tagship.errors import Unavailable
 from tagship.host import history
@@ -227,8 +227,6 @@ def test_a_version_that_fails_its_self_test_is_not_tried_again_by_itself(
         4,
         [
             "churn: failed, live 1.1.0, latest 1.2.0",
-            f"  1.2.0 is passed over: {failed}",
-            "    fix: tagship release churn, once it is better; or tagship deploy churn@1.2.0",
             f"  1.2.0 failed, {_ago(shipped)} UTC: wrong answer",
             "    fix: tagship release churn, once it is better; or tagship deploy churn@1.2.0",
         ],
@@ -237,13 +235,100 @@ def test_a_version_that_fails_its_self_test_is_not_tried_again_by_itself(
     assert shipped.cli("status").code == 0
 
 
+@pytest.mark.parametrize(
+    ("tags", "how"),
+    [
+        (["churn@v1.0.0!", "churn@v1.1.0!"], "it was withdrawn"),
+        (["churn@deprecated"], "churn is deprecated"),
+    ],
+)
+def test_status_tells_that_what_is_live_was_withdrawn_and_nothing_may_follow(
+    shipped: Workbench, tags: list[str], how: str
+) -> None:
+    for tag in tags:
+        commit = tag.removesuffix("!") if tag.endswith("!") else "HEAD"
+        shipped.git("tag", "-a", "-m", "no", tag, f"{commit}^{{}}")
+    result = shipped.cli("status")
+    assert (result.code, result.out) == (
+        3,
+        "churn: drifted, live 1.1.0, latest -\n"
+        f"  1.1.0 is live, but {how}, and no other version is available\n"
+        "    fix: tagship release churn\n",
+    )
+    assert shipped.cli("deploy", "churn", "--yes").code == 1
+    assert shipped.live() == "model 2\n"
+
+
+def test_what_failed_is_not_tried_by_its_stage_either(
+    shipped: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tagship.loaders import selftest
+
+    shipped.release("model 3\n")
+    _assign(shipped, "1.2.0", 1)
+    tries = []
+
+    def fail(*_: object) -> None:
+        tries.append(1)
+        raise SelfTestFailed("wrong answer", "")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(selftest, "run", fail)
+        for name in ("churn", "churn#prod"):
+            assert shipped.cli("deploy", name, "--yes").code == 1
+    assert (len(tries), shipped.live()) == (1, "model 2\n")
+    _assign(shipped, "1.2.0", 2)
+    assert shipped.manager.deploy("#prod").place.version == "1.2.0"
+
+
+def test_the_failure_of_another_version_takes_no_stage_back(
+    shipped: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tagship.loaders import selftest
+
+    def fail(*_: object) -> None:
+        raise SelfTestFailed("wrong answer", "")
+
+    _assign(shipped, "1.1.0", 1)
+    shipped.manager.rollback_to_version()
+    shipped.manager.deploy("1.1.0")
+    shipped.release("model 3\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(selftest, "run", fail)
+        with pytest.raises(SelfTestFailed):
+            shipped.manager.deploy()
+    outcome = shipped.manager.deploy("#prod")
+    assert (outcome.place.version, outcome.event, outcome.passed_over) == ("1.1.0", None, None)
+
+
+def test_nothing_should_be_live_where_the_only_version_failed_its_check(
+    shipped: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tagship.deploy import deploy as deploys
+
+    def fail(*_: object) -> None:
+        raise SelfTestFailed("wrong answer", "")
+
+    shipped.manager.undeploy()
+    with monkeypatch.context() as patched:
+        patched.setattr(deploys, "_check_live", fail)
+        with pytest.raises(SelfTestFailed):
+            shipped.manager.deploy()
+    result = shipped.cli("status")
+    assert result.code == 4  # and not 5, with the way back to what was undeployed
+    assert "is gone" not in result.out
+    assert shipped.manager.deploy().place.version == "1.0.0"
+
+
 # --- holds
 
 
 def test_in_a_hold_no_rule_changes_anything(shipped: Workbench) -> None:
     held = shipped.cli("hold", "churn", "--until", "2099-12-01", "--reason", "the audit")
     assert (held.code, held.out) == (
-        0, "churn is held until 2099-12-01 00:00:00 UTC; to end it: tagship resume churn\n",
+        0,
+        "churn is held until: tagship resume churn (status asks for it from 2099-12-01 00:00:00 UTC"
+        " on)\n",
     )  # fmt: skip
     shipped.release("model 3\n")
     actor = shipped.manager.get_deployment_history()[-1].actor
@@ -282,6 +367,17 @@ def test_a_rollback_may_hold(shipped: Workbench) -> None:
     assert shipped.manager.deploy().place.version == "1.2.0"
 
 
+def test_a_rollback_to_what_is_live_holds_too(shipped: Workbench) -> None:
+    result = shipped.cli("rollback", "churn", "--to", "1.1", "--yes", "--hold")
+    assert result.code == 0
+    assert "tagship resume churn" in result.out
+    shipped.release("model 3\n")
+    with pytest.raises(Held):
+        shipped.manager.deploy()
+    assert shipped.actions()[-1] == ("hold", "succeeded", None)
+    assert shipped.manager.rollback_to_version("1.1").event is None
+
+
 def test_until_needs_a_hold(shipped: Workbench) -> None:
     result = shipped.cli("rollback", "churn", "--yes", "--until", "2099-12-01")
     assert (result.code, shipped.live()) == (2, "model 2\n")
@@ -293,8 +389,8 @@ def test_a_deploy_of_another_version_than_the_desired_one_holds(shipped: Workben
     event = shipped.manager.get_deployment_history()[-1]
     assert event.until is not None
     assert (
-        f"nothing else goes live by itself until {words.moment(event.until)} UTC; to end that:"
-        " tagship resume churn"
+        "no other version goes live by itself until: tagship resume churn (status asks for it from"
+        f" {words.moment(event.until)} UTC on)"
     ) in outcome.out
     week = clock.moment(event.until) - history.moment_of(event)
     assert abs(week - plan.HOLD) < timedelta(minutes=5)
@@ -367,3 +463,62 @@ def test_what_was_rolled_back_or_held_since_it_was_shown_stays(shipped: Workbenc
     manager.hold()
     with pytest.raises(Held):
         manager.deploy(plan=shown)
+
+
+def test_a_hold_that_was_asked_for_goes_on_through_a_deploy(shipped: Workbench) -> None:
+    shipped.manager.hold("2099-12-01", reason="the audit")
+    result = shipped.cli("deploy", "churn@1.0.0", "--yes")
+    assert "no other version" not in result.out
+    assert shipped.manager.get_deployment_history()[-1].until is None
+    history_of = shipped.cli("history", "churn").out
+    assert "\tholds until 2099-12-01 00:00:00; the audit\n" in history_of
+    shipped.manager.resume()
+    assert shipped.manager.status().why.value == ("behind", 3)
+
+
+# --- what a rollback says, and what status advises
+
+
+def test_a_rollback_says_what_goes_live_by_its_number_only(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+    outcome = shipped.manager.rollback_to_version()
+    assert outcome.blocked == ("1.1.0", "1.2.0")
+    shipped.manager.deploy("1.2.0")
+    assert (
+        "  note:          1.1.0, 1.2.0 go live by exact number only: tagship deploy churn@1.2.0;"
+        " what is new here from now on goes live by itself\n"
+    ) in shipped.cli("rollback", "churn", "--to", "1.0.0", "--yes").out
+
+
+def test_a_rule_that_selects_what_is_live_is_followed_from_then_on(shipped: Workbench) -> None:
+    _assign(shipped, "1.1.0", 1)
+    shipped.release("model 3\n")
+    assert shipped.manager.deploy("#prod").event is None
+    event = shipped.manager.get_deployment_history()[-1]
+    assert (event.action, event.version, event.rule) == ("follow", "1.1.0", "#prod")
+    assert shipped.cli("status").code == 0
+    before = shipped.state()
+    assert shipped.manager.deploy("#prod").event is None
+    assert shipped.changes(before) == set()
+
+
+def test_status_advises_the_rule_that_is_followed(shipped: Workbench) -> None:
+    _assign(shipped, "1.1.0", 1)
+    shipped.manager.deploy("#prod")
+    shipped.release("model 3\n")
+    shipped.manager.deploy("1.2.0")
+    shipped.manager.resume()
+    (finding,) = shipped.manager.status().findings
+    assert (finding.what, finding.fix) == (
+        "1.1.0 is released, 1.2.0 is live", "tagship deploy churn#prod",
+    )  # fmt: skip
+    assert shipped.cli(*finding.fix.split()[1:], "--yes").code == 0
+    assert shipped.manager.status().findings == ()
+
+
+def test_a_second_rollback_never_returns_to_what_was_just_rolled_back(shipped: Workbench) -> None:
+    shipped.manager.deploy("1.0.0")
+    shipped.manager.deploy("1.1.0")
+    assert shipped.manager.rollback_to_version().place.version == "1.0.0"
+    with pytest.raises(NotFound, match="churn has no good version to go back to"):
+        shipped.manager.rollback_to_version()

@@ -235,7 +235,9 @@ def _status(
     latest = str(known.latest.version) if known.latest else None
     link = store.link()
     live = installed.told_live(store)
-    good = _good(store)
+    past, decided = _decided(store)
+    # after a rejection that no rollback could follow, nothing should be live
+    good = history.last_good(past) if past is not None and decided.switch else None
     findings = list(_link_findings(store, model, latest, good))
     if live and link.state is LinkState.OK:
         findings += _live_findings(source, store, known, live, verify(live.directory))
@@ -246,8 +248,10 @@ def _status(
         decided = decisions.read(past)
         rule = desired.rule_of(model, decided)
         wish = desired.desired(known, rule, decided)
-        findings += _desired_findings(known, live, rule, wish)
-        findings += _failed_findings(known, decided)
+        failures = list(_failed_findings(known, decided))
+        failed = decided.failed.version if failures and decided.failed else None
+        findings += _desired_findings(known, live, wish, rule, failed)
+        findings += failures
         findings += _moved_findings(known, wish.release, past)
         expected = str(wish.release.version) if wish.release else None
     except (Corrupt, Forbidden) as error:
@@ -257,34 +261,49 @@ def _status(
     return Status(model, live.version if live else None, latest, tuple(findings), expected)
 
 
-def _good(store: Store) -> history.Place | None:
-    """The version that should be live, as the history has it."""
+def _decided(store: Store) -> tuple[Past | None, Decisions]:
+    """The history, and what it decides; nothing where it cannot be read, which is told."""
     try:
-        return history.last_good(journal.events(store))
+        past = journal.events(store)
+        return past, decisions.read(past)
     except (Corrupt, Forbidden):
-        return None
+        return None, Decisions()
 
 
 def _desired_findings(
-    known: Catalog, live: history.Place | None, rule: Wanted, wish: Desired
+    known: Catalog, live: history.Place | None, wish: Desired, rule: Wanted, failed: str | None
 ) -> Iterable[Finding]:
-    """What is live, and what should be; a wanted rollback is in order."""
+    """What is live, and what should be by a rule; a wanted rollback is in order.
+
+    What is passed over because it ``failed`` is told as such.
+    """
     model, release, passed = known.model, wish.release, wish.passed_over
     if wish.hold is not None:
         what = desired.in_words(wish.hold)
         yield Finding(Why.HELD, what, f"tagship resume {model}")
     elif live is not None and release is not None and live.version != str(release.version):
         what = f"{release.version} is released, {live.version} is live"
-        follows = "" if rule == Wanted() else str(rule)
-        yield Finding(Why.BEHIND, what, f"tagship deploy {model}{follows}")
+        selector = "" if rule == Wanted() else str(rule)
+        yield Finding(Why.BEHIND, what, f"tagship deploy {model}{selector}")
+    elif live is not None and release is None and passed is None:
+        yield from _withdrawn_findings(known, live)
     if passed is None:
         return
     what = f"{passed.version} is passed over: {passed.in_words}"
     if release is None:
         yield Finding(Why.BLOCKED, what, f"tagship deploy {model}@{passed.version}")
-    else:
+    elif passed.version != failed:
         fix = f"tagship release {model}, once it is better; or tagship deploy {model}@"
         yield Finding(Why.IN_ORDER, what, f"{fix}{passed.version}")
+
+
+def _withdrawn_findings(known: Catalog, live: history.Place) -> Iterable[Finding]:
+    """A live version that is not available any more, and nothing that could take its place."""
+    release = known.get(live.version)
+    if release is not None and not release.active:
+        how = f"{known.model} is deprecated" if known.deprecated else "it was withdrawn"
+        what = f"{live.version} is live, but {how}, and no other version is available"
+        yield Finding(Why.DRIFTED, what, f"tagship release {known.model}")
 
 
 def _failed_findings(known: Catalog, decided: Decisions) -> Iterable[Finding]:

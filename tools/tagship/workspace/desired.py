@@ -126,9 +126,11 @@ def _assigned(known: Catalog, stage: str, blocks: Blocks | None) -> Release | No
     assignment, holder = known.assignments.get(stage), known.holder(stage)
     if assignment is None or holder is None or not holder.active:
         return None
-    if blocks is None or holder.tag.object_id in blocks.deployed:
+    if blocks is None or not blocks.cover(assignment.object_id, assignment.at):
         return holder
-    return None if blocks.cover(assignment.object_id, assignment.at) else holder
+    tag = holder.tag
+    is_free = tag.object_id in blocks.since and not blocks.cover(tag.object_id, tag.at)
+    return holder if is_free else None
 
 
 def _steady(
@@ -210,8 +212,8 @@ def holds(known: Catalog, release: Release, decisions: Decisions) -> bool:
     rule = rule_of(known.model, decisions)
     blocks = decisions.blocks
     if blocks is not None:
-        deployed = blocks.deployed | {release.tag.object_id}
-        blocks = replace(blocks, deployed=deployed)
+        live = {release.tag.object_id}
+        blocks = replace(blocks, deployed=blocks.deployed | live, since=blocks.since | live)
     after = replace(decisions, blocks=blocks, switch=None)
     return desired(known, rule, after).release != release
 
@@ -219,7 +221,7 @@ def holds(known: Catalog, release: Release, decisions: Decisions) -> bool:
 def rule_of(model: str, decisions: Decisions) -> Wanted:
     """The rule that was followed last; ``latest`` where none was."""
     try:
-        return Wanted.parse(decisions.rule or "latest", model)
+        return Wanted.parse(decisions.rule or history.LATEST, model)
     except InvalidName:  # the history was edited
         return Wanted()
 
@@ -250,6 +252,14 @@ def blocked(
         result |= {identity for version, identity in registered if _passes(version, floors)}
         result |= {identity for name, identity in tags.items() if name.action is Action.ASSIGN}
     return tuple(sorted(result))
+
+
+def versions(tags: Mapping[TagName, str], ids: Iterable[str] | None) -> tuple[str, ...]:
+    """The versions whose tag objects have these ids, the lowest first."""
+    among = set(ids or ())
+    named = [_version(name) for name, tag_object in tags.items()
+             if name.action is Action.REGISTER and tag_object in among]  # fmt: skip
+    return tuple(map(str, sorted(named, key=refs.precedence)))
 
 
 def _version(name: TagName) -> Version:
