@@ -5,10 +5,7 @@ _CLONE = "tests/test_clones.py makes each kind of clone, and follows this hint t
 _CLOUD = "it needs a cloud store: tests/dvc/test_remotes.py follows it against one on loopback"
 _INSIDE = "whoever asks catches it: nobody is shown it"
 _RACE = "another process must act between two calls"
-_ACCOUNT = "it needs a second account: tests/deploy/test_permissions.py has one"
 _FRAMEWORK = "it needs another version, or a failure, of a framework"
-
-_NEW = "it came in with another part, with a test of its own, and has no trial yet"
 
 UNTRIED: dict[str, str] = {
     "deploy.act.Switch.go_live": _DISK,
@@ -18,7 +15,6 @@ UNTRIED: dict[str, str] = {
     "deploy.cleanup._record": _DISK,
     "deploy.undeploy._clear": _DISK,
     "deploy.undeploy._remove": _DISK,
-    "deploy.undeploy.undeploy": _ACCOUNT,
     "dvc.content.Content._write_blob": _DISK,
     "dvc.content.Content.fetch": _INSIDE,
     "dvc.content._changing": _RACE,
@@ -48,7 +44,6 @@ UNTRIED: dict[str, str] = {
     "git.run.refetch": _CLONE,
     "git.run.refetch/2": "it needs a Git older than 2.36",
     "host.settings.require_project": _CLONE,
-    "host.store.Store._make_folders": _ACCOUNT,
     "host.store.Store.path": "reading the history or the intent refuses such a name before",
     "loaders.keras.KerasLoader.flavor": _FRAMEWORK,
     "loaders.keras.KerasLoader.load": _FRAMEWORK,
@@ -61,32 +56,4 @@ UNTRIED: dict[str, str] = {
     "report.plots._bytes": "it needs a file of more than ten megabytes",
     "report.plots._commit/2": _INSIDE,
     "report.plots._data": "pointers.find_out says before that nobody tracks the file",
-    "deploy.hold.end_of": _NEW,
-    "deploy.plan.choose": _NEW,
-    "deploy.undeploy._check_unused": _NEW,
-    "disk.access._as_owner": _NEW,
-    "disk.access._give_back": _NEW,
-    "disk.access._chown": _NEW,
-    "disk.access._clear": _NEW,
-    "disk.lock._acquire": _NEW,
-    "dvc.config.read": _NEW,
-    "dvc.patience.Patience.wait": _NEW,
-    "dvc.remote._transport/3": _NEW,
-    "dvc.repo._repo": _NEW,
-    "dvc.repo._repo/2": _NEW,
-    "git.bounded.act": _NEW,
-    "git.bounded.act/2": _NEW,
-    "host.history.end_of": _NEW,
-    "host.store.Store._make_folders/2": _NEW,
-    "inspect.status._git_findings/3": _NEW,
-    "inspect.status._desired_findings/3": _NEW,
-    "inspect.status._desired_findings/4": _NEW,
-    "inspect.status._failed_findings": _NEW,
-    "inspect.status._moved_findings": _NEW,
-    "release.publish.publish": _NEW,
-    "release.remotes.push": _NEW,
-    "signing.policy._values": _NEW,
-    "signing.policy._path": _NEW,
-    "workspace.desired.choose": _NEW,
-    "workspace.desired.choose/2": _NEW,
 }

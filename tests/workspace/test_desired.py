@@ -216,8 +216,13 @@ def test_nor_is_the_live_one() -> None:
     story = Story("t1.0 t1.1 a")
     del story.tags[1]
     wish = story.wish()
-    with pytest.raises(Refused, match="the tag of the live version of m is not in this clone"):
-        desired.choose(Ref("m"), wish)
+    for fetch, hint in (
+        ("git fetch --tags", "git fetch --tags; or name the version: tagship deploy m@1.0.0"),
+        (None, "tagship deploy m@1.0.0"),
+    ):
+        with pytest.raises(Refused, match="the tag of the live version of m is not") as refused:
+            desired.choose(Ref("m"), wish, lambda fetch=fetch: fetch)
+        assert refused.value.hint == hint
 
 
 @pytest.mark.parametrize(
@@ -286,7 +291,7 @@ def test_a_hold_stops_a_rule_and_says_who_until_when_and_why() -> None:
     assert hold is not None
     end = clock.stamp(hold.until).replace("T", " ").removesuffix("Z")
     with pytest.raises(Held) as held:
-        desired.choose(Ref("m"), story.wish())
+        desired.choose(Ref("m"), story.wish(), lambda: None)
     assert held.value.message == f"m is held by ada until {end} UTC"
     assert (held.value.hint, held.value.exit_code) == ("tagship resume m", 3)
 

@@ -117,7 +117,7 @@ def choose(
     if selector.exact is not None:
         return Choice(release, until=_hold_of(known, release, decided))
     wish = desired.desired(known, selector, decided, retry=retry)
-    release = desired.choose(ref, wish)
+    release = desired.choose(ref, wish, lambda: source.clone_tags.fetch)
     if shown is not None and shown != str(release.version):
         confirmed = source.find(known, Ref(ref.model, Wanted.parse(shown, ref.model)))
         if desired.allows(selector, confirmed, None if retry else decided.blocks):

@@ -15,7 +15,6 @@ from tagship.host import link as host_link
 from tagship.host.decisions import Decisions
 from tagship.host.journal import Past
 from tagship.host.link import LinkState
-from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.inspect import find
 from tagship.inspect import verify as inspect_verify
@@ -24,6 +23,7 @@ from tagship.progress import Tell, nobody
 from tagship.registry import refs
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
+from tagship.registry.refs import TagName
 from tagship.text import words
 from tagship.workspace import desired, ignored
 from tagship.workspace.desired import Desired
@@ -243,7 +243,7 @@ def _status(
     wish = desired.desired(known, desired.rule_of(model, decided), decided)
     findings += _desired_findings(known, live, wish)
     findings += _failed_findings(known, decided)
-    findings += _moved_findings(known, wish.release, past)
+    findings += _moved_findings(source, known, wish.release, past)
     findings += _open_findings(store)
     expected = str(wish.release.version) if wish.release else None
     return Status(model, live.version if live else None, latest, tuple(findings), expected)
@@ -283,8 +283,7 @@ def _desired_findings(
     if release is None:
         yield Finding(Why.BLOCKED, what, f"tagship deploy {model}@{passed.version}")
     else:
-        fix = f"tagship release {model}, once it is better; or tagship deploy {model}@"
-        yield Finding(Why.IN_ORDER, what, f"{fix}{passed.version}")
+        yield Finding(Why.IN_ORDER, what, f"tagship deploy {model}@{passed.version}")
 
 
 def _failed_findings(known: Catalog, decided: Decisions) -> Iterable[Finding]:
@@ -296,12 +295,11 @@ def _failed_findings(known: Catalog, decided: Decisions) -> Iterable[Finding]:
     if blocks.cover(release.tag.object_id, release.tag.at):
         error = event.error if event.status == history.FAILED else event.reason
         what = f"{event.version} failed, {words.moment(event.at)} UTC: {error}"
-        fix = f"tagship release {known.model}, once it is better; or tagship deploy {known.model}@"
-        yield Finding(Why.FAILED, what, f"{fix}{event.version}")
+        yield Finding(Why.FAILED, what, f"tagship deploy {known.model}@{event.version}")
 
 
 def _moved_findings(
-    known: Catalog, release: Release | None, past: Past | None
+    source: Source, known: Catalog, release: Release | None, past: Past | None
 ) -> Iterable[Finding]:
     """A tag that was moved since it was deployed here: a deploy of it is refused."""
     if release is None or past is None:
@@ -310,7 +308,7 @@ def _moved_findings(
     before = history.tag_object_of(past.about(version), version)
     if before is not None and before != release.tag.object_id:
         what = f"the tag {release.tag.name} was moved since it was deployed here"
-        yield Finding(Why.REFUSED, what, f"tagship deploy {known.model}@{version}")
+        yield Finding(Why.REFUSED, what, _back(source, known, release.tag.name, version, before))
 
 
 def _link_findings(
@@ -359,7 +357,10 @@ def _live_findings(
     )
     described, release = installed.read_metadata(store, live.directory), known.get(live.version)
     moved = bool(described and (not release or described.tag.object != release.tag.object_id))
-    back = _back(source, known, described) if moved and described else again
+    back = again
+    if moved and described:
+        tag = described.tag
+        back = _back(source, known, tag.name, described.version, tag.object)
     for problem in verification.problems:
         if problem.denied is not None:
             what = f"cannot tell: {problem.what.removeprefix(disk_files.DENIED)}"
@@ -374,13 +375,19 @@ def _live_findings(
         yield Finding(why, f"{live.directory}/{problem.path} {problem.what}", fix)
 
 
-def _back(source: Source, known: Catalog, live: Metadata) -> str:
-    """The command that brings the tag of the live version back, or a version in its place."""
-    if known.get(live.version) is None:
+def _back(source: Source, known: Catalog, tag: TagName | str, version: str, tag_object: str) -> str:
+    """The command that brings the tag of a version back, or a version in its place.
+
+    Args:
+        source, known: where versions come from, and those that there are.
+        tag, version: of what was deployed.
+        tag_object: the id of the tag as it was then.
+    """
+    if known.get(version) is None:
         again = f"tagship release {known.model} && tagship deploy {known.model}"
         return clone.fetch_tags(source.repository) or again
-    if clone.has(source.repository, live.tag.object):
-        return f"git tag -f {live.tag.name} {live.tag.object}"
+    if clone.has(source.repository, tag_object):
+        return f"git tag -f {tag} {tag_object}"
     return f"tagship release {known.model} --force && tagship deploy {known.model}"
 
 
@@ -393,7 +400,7 @@ def _history_findings(store: Store, model: str, live: history.Place | None) -> I
         return
     busy = store.holder()
     if busy is not None:
-        yield Finding(Why.IN_ORDER, busy, f"ask again when it is done: tagship status {model}")
+        yield Finding(Why.IN_ORDER, busy, f"tagship status {model}")
         return
     if intent is not None:
         fix = f"tagship cleanup {model} --keep 1000 --yes"
