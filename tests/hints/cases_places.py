@@ -2,20 +2,23 @@
 # mypy: disable-error-code="func-returns-value"
 # a lambda that does two things is a pair of what they return
 
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tagship import ModelVersionManager
+from tagship.disk import atomic
 from tagship.dvc import patience
 from tagship.git import remotes
 from tagship.git.bounded import Limit
+from tagship.progress import Advance
 from tests.accounts import OWNER, READER
 from tests.hints.cases_dvc import empty_cache
 from tests.hints.cases_host import versions
@@ -70,6 +73,12 @@ def a_lock_of_root(bench: Workbench) -> None:
     give(bench.folder / ".tagship", 0)
 
 
+@trial("disk.access._chown", command="deploy churn@1.0 --yes", base="accounts", account=OWNER)
+def a_folder_of_models_of_root(bench: Workbench) -> None:
+    atomic.remove_tree(bench.folder)
+    give(bench.folder.parent, 0)
+
+
 @trial("disk.access._chown", command=CLEANUP, base="accounts", account=OWNER)
 def a_version_of_root(bench: Workbench) -> None:
     bench.ship("model 3\n")
@@ -104,12 +113,7 @@ def a_version_of_root_to_undeploy(bench: Workbench) -> None:
     give(oldest(bench), 0)
 
 
-@trial(
-    "host.store.Store._make_folders",
-    command="deploy churn --yes",
-    does="ls -ld ...",
-    again="",
-)
+@trial("host.store.Store.locked", command="deploy churn --yes")
 def a_file_where_a_folder_of_the_model_belongs(bench: Workbench) -> None:
     bench.release()
     write(bench, "models/churn/versions", "x\n")
@@ -130,7 +134,7 @@ def at_home(bench: Workbench, name: str) -> None:
 
 
 @trial(
-    "dvc.config.read",
+    "dvc.config.of_home",
     command="release churn",
     does="set HOME to this account's own",
     by=lambda b: (b.monkeypatch.delenv("DVC_GLOBAL_CONFIG_DIR"), at_home(b, "mine")),
@@ -156,12 +160,11 @@ def a_policy_that_may_not_be_read(bench: Workbench) -> None:
     "signing.policy._path",
     command="deploy churn --yes",
     does="write the whole path",
-    by=lambda b: configure(b, f'model_keys = "{b.repo.parent}/home/keys"\n'),
+    by=lambda b: configure(b, f'allowed_signers = "{b.repo.parent}/home/keys"\n'),
 )
 def a_policy_that_names_a_home_that_is_none(bench: Workbench) -> None:
     bench.release()
-    configure(bench, 'model_keys = "~nobody-of-that-name/keys"\n')
-    (bench.repo.parent / "home/keys").write_text("")
+    configure(bench, 'allowed_signers = "~nobody-of-that-name/keys"\n')
 
 
 @trial(
@@ -183,11 +186,11 @@ ODD = "../m\udcf6del"  # a byte that is no UTF-8
     command="release churn",
     folder=ODD,
     does="rename it",
-    by=lambda b: (b.repo.parent / ODD).resolve().rename(b.repo),
-    again=lambda b: b.manager.release(),
+    by=lambda b: Path(os.path.normpath(b.repo / ODD)).rename(b.repo.parent / "model"),
+    again=lambda b: ModelVersionManager("churn", b.repo.parent / "model").release(),
 )
 def a_folder_whose_name_is_no_text(bench: Workbench) -> None:
-    bench.repo.rename(os.path.normpath(bench.repo / ODD))
+    shutil.copytree(bench.repo, os.path.normpath(bench.repo / ODD))
 
 
 # --- disks that lack what Linux's own have; strace makes the calls fail as they do there
@@ -214,7 +217,7 @@ ELSEWHERE = "tagship: root: in params.yaml"
 
 
 @trial(
-    "host.store.Store._make_folders/2",
+    "host.store.Store._make_folders",
     command=without("symlink,symlinkat", "EPERM"),
     does=ELSEWHERE,
     by=lambda b: write(b, "params.yaml", "tagship: {root: elsewhere}\n"),
@@ -284,7 +287,7 @@ def a_git_remote_that_is_silent(bench: Workbench) -> None:
         bench.monkeypatch.setattr(remotes, name, Limit(silence=0.4, total=0.4))
 
 
-@trial("release.remotes.push", command="release churn --push")
+@trial("release.remotes.push", command="release churn --push", again="")
 def a_push_that_falls_silent(bench: Workbench) -> None:
     hook = bench.repo.parent / "origin.git/hooks/pre-receive"
     hook.write_text("#!/bin/sh\n[ -e been ] || { touch been; exec sleep 600; }\n")
@@ -299,7 +302,9 @@ def of_dvc(bench: Workbench, url: str) -> None:
 
 def back(bench: Workbench) -> None:
     """The remote's address is the right one again."""
-    of_dvc(bench, str(bench.repo.parent / "dvc-remote"))
+    place = str(bench.repo.parent / "dvc-remote")
+    bench.dvc("remote", "add", "--quiet", "--default", "--force", "store", place)
+    bench.commit()
     bench.manager.deploy()
 
 
@@ -331,12 +336,19 @@ def a_dvc_remote_that_a_library_gives_up(bench: Workbench) -> None:
     bench.commit()
 
 
-@trial("release.publish._again", command=lambda b: interrupted(b).release(push=True))
+@trial(
+    "release.publish._again",
+    command=lambda b: interrupted(b).release(push=True),
+    again="deploy churn --yes",
+)
 def a_release_that_is_interrupted_while_its_bytes_are_pushed(_: Workbench) -> None: ...
 
 
 def interrupted(bench: Workbench) -> ModelVersionManager:
-    def press(*_: object) -> None:
-        raise KeyboardInterrupt
+    @contextlib.contextmanager
+    def press(doing: str, _: int | None) -> Iterator[Advance]:
+        yield lambda _: None
+        if doing == "pushing":
+            raise KeyboardInterrupt
 
     return ModelVersionManager("churn", bench.repo, progress=press)

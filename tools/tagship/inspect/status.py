@@ -393,7 +393,9 @@ def _back(source: Source, known: Catalog, tag: TagName | str, version: str, tag_
 
 def _history_findings(store: Store, model: str, live: history.Place | None) -> Iterable[Finding]:
     try:
-        good = history.last_good(journal.events(store))
+        past = journal.events(store)
+        good = history.last_good(past)
+        decisions.read(past)
         intent = journal.intent(store)
     except (Corrupt, Forbidden) as error:
         yield _of_error(error, Why.DRIFTED)
