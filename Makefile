@@ -1,7 +1,8 @@
 # make demo: train, release, deploy and roll back two models, on a throw-away copy; leaves a report of each.
 # make notebook: JupyterLab with the notebooks of both models.
 # make test: all tests, the linters and the type checker.
-# make crash-test: kill and fail each command at each of its calls that change files (strace; ten minutes).
+# make crash-test: kill and fail each command at each of its calls that change files (strace; ten minutes); random stories
+#   of commands before it, held against a plain model of what they must do (MACHINE="--seed N": the same ones again).
 # make hint-test: print each hint in its situation, follow it, and see that it helps (three minutes).
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
 # make bench: time and memory beside GTO, DVC and the limit of the machine (BENCH=--quick: small, in two minutes).
@@ -32,6 +33,7 @@ test: $(VENV)/.dev lint
 
 # It goes on where it was stopped: build/crash-test.jsonl.
 crash-test: $(VENV)/.dev
+	$(BIN)/python -m tests.machine $(MACHINE)
 	$(BIN)/python -m tests.crash --jobs $(JOBS)
 
 hint-test: $(VENV)/.dev

@@ -134,6 +134,91 @@ def test_a_version_that_fails_its_self_test_is_not_tried_again_by_itself(
     assert shipped.cli("status").code == 0
 
 
+@pytest.mark.parametrize(
+    ("tags", "how"),
+    [
+        (["churn@v1.0.0!", "churn@v1.1.0!"], "it was withdrawn"),
+        (["churn@deprecated"], "churn is deprecated"),
+    ],
+)
+def test_status_tells_that_what_is_live_was_withdrawn_and_nothing_may_follow(
+    shipped: Workbench, tags: list[str], how: str
+) -> None:
+    for tag in tags:
+        commit = tag.removesuffix("!") if tag.endswith("!") else "HEAD"
+        shipped.git("tag", "-a", "-m", "no", tag, f"{commit}^{{}}")
+    result = shipped.cli("status")
+    assert (result.code, result.out) == (
+        3,
+        "churn: drifted, live 1.1.0, latest -\n"
+        f"  1.1.0 is live, but {how}, and no other version is available\n"
+        "    fix: tagship release churn\n",
+    )
+    assert shipped.cli("deploy", "churn", "--yes").code == 1
+    assert shipped.live() == "model 2\n"
+
+
+def test_what_failed_is_not_tried_by_its_stage_either(
+    shipped: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tagship.loaders import selftest
+
+    shipped.release("model 3\n")
+    _assign(shipped, "1.2.0", 1)
+    tries = []
+
+    def fail(*_: object) -> None:
+        tries.append(1)
+        raise SelfTestFailed("wrong answer", "")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(selftest, "run", fail)
+        for name in ("churn", "churn#prod"):
+            assert shipped.cli("deploy", name, "--yes").code == 1
+    assert (len(tries), shipped.live()) == (1, "model 2\n")
+    _assign(shipped, "1.2.0", 2)
+    assert shipped.manager.deploy("#prod").place.version == "1.2.0"
+
+
+def test_the_failure_of_another_version_takes_no_stage_back(
+    shipped: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tagship.loaders import selftest
+
+    def fail(*_: object) -> None:
+        raise SelfTestFailed("wrong answer", "")
+
+    _assign(shipped, "1.1.0", 1)
+    shipped.manager.rollback_to_version()
+    shipped.manager.deploy("1.1.0")
+    shipped.release("model 3\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(selftest, "run", fail)
+        with pytest.raises(SelfTestFailed):
+            shipped.manager.deploy()
+    outcome = shipped.manager.deploy("#prod")
+    assert (outcome.place.version, outcome.event, outcome.passed_over) == ("1.1.0", None, None)
+
+
+def test_nothing_should_be_live_where_the_only_version_failed_its_check(
+    shipped: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tagship.deploy import deploy as deploys
+
+    def fail(*_: object) -> None:
+        raise SelfTestFailed("wrong answer", "")
+
+    shipped.manager.undeploy()
+    with monkeypatch.context() as patched:
+        patched.setattr(deploys, "_check_live", fail)
+        with pytest.raises(SelfTestFailed):
+            shipped.manager.deploy()
+    result = shipped.cli("status")
+    assert result.code == 4  # and not 5, with the way back to what was undeployed
+    assert "is gone" not in result.out
+    assert shipped.manager.deploy().place.version == "1.0.0"
+
+
 # --- holds
 
 
@@ -177,6 +262,17 @@ def test_a_rollback_may_hold(shipped: Workbench) -> None:
         shipped.manager.deploy()
     shipped.manager.resume()
     assert shipped.manager.deploy().place.version == "1.2.0"
+
+
+def test_a_rollback_to_what_is_live_holds_too(shipped: Workbench) -> None:
+    result = shipped.cli("rollback", "churn", "--to", "1.1", "--yes", "--hold")
+    assert result.code == 0
+    assert "tagship resume churn" in result.out
+    shipped.release("model 3\n")
+    with pytest.raises(Held):
+        shipped.manager.deploy()
+    assert shipped.actions()[-1] == ("hold", "succeeded", None)
+    assert shipped.manager.rollback_to_version("1.1").event is None
 
 
 def test_until_needs_a_hold(shipped: Workbench) -> None:

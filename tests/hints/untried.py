@@ -38,6 +38,7 @@ UNTRIED: dict[str, str] = {
     "git.commits.commit/3": "it needs a commit whose text is not in its encoding: tests/git",
     "git.commits.date": "it needs a commit whose date is out of range: tests/git",
     "git.run._why_hidden/2": "it needs a repository that lies across two file systems",
+    "git.run.ask_fast": _INSIDE,
     "git.run.failure/2": _CLONE,
     "git.run.failure/3": _CLONE,
     "git.run.failure/4": "it needs a remote that asks for a password: tests/git/test_remotes.py",

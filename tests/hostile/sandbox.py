@@ -221,7 +221,7 @@ def _is_object(name: str, after: Snapshot) -> bool:
     """A new object of the cache under its right name, or a folder on the way to one."""
     top = "repo/.dvc/cache"
     mode, digest = after.get(name, ("", ""))
-    if mode.startswith("0o40"):
+    if mode in ("0o40755", "0o42775"):  # the second where the cache is shared, as DVC has it
         return name == top or name.startswith(f"{top}/files")
     parts = name.rpartition("files/md5/")
     return parts[0].startswith(top) and parts[2].replace("/", "").removesuffix(".dir") == digest

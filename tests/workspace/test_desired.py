@@ -33,8 +33,8 @@ class Story:
     ``t1.2`` a release, ``w1.2`` it is withdrawn, ``#1.2`` it is assigned to prod, ``#!`` it is not
     any more; ``d1.2`` a deploy of an exact version, ``a`` an automatic deploy of the latest (``p``
     of #prod), ``r1.2`` a rollback (``R1.2`` one that holds), ``o1.2`` one of an older tagship,
-    ``f1.2`` a deploy whose smoke test fails, ``x1.2`` one that is taken back to the version before,
-    ``h`` a hold, ``H`` one that is over, ``u`` resumes.
+    ``f1.2`` a deploy whose smoke test fails, ``x1.2`` one that is taken back to the version before
+    (if there is one), ``U`` an undeploy, ``h`` a hold, ``H`` one that is over, ``u`` resumes.
     """
 
     def __init__(self, text: str = "") -> None:
@@ -54,7 +54,7 @@ class Story:
 
     @property
     def live(self) -> str | None:
-        switches = [event for event in self.events if event.switched]
+        switches = [event for event in self.events if event.switched or event.undeployed]
         return switches[-1].version if switches else None
 
     def wish(self, rule: str = "latest", *, retry: bool = False) -> desired.Desired:
@@ -110,7 +110,7 @@ class Story:
                 event, version=version, directory=f"v{version}_{self.minutes}",
                 tag_object=release.tag.object_id,
             )  # fmt: skip
-            if kind == "d" and desired.holds(self.known, release, self.decisions):
+            if kind in "dx" and desired.holds(self.known, release, self.decisions):
                 event = replace(event, until=SOON)
         self.events += self._decided(kind, event)
 
@@ -125,14 +125,29 @@ class Story:
         if kind == "o":
             return [replace(event, action="rollback")]
         if kind == "f":
-            blocked = self._blocked(None, str(event.tag_object))
+            blocked = self._blocked(None, *self._tried(event))
             return [replace(event, status="failed", error="no", passed_over=blocked)]
+        if kind == "U":
+            return [replace(event, action="undeploy")]
+        if kind == "x" and self.live is None:
+            blocked = self._blocked(None, *self._tried(event))
+            rejected = replace(event, action="reject", reason="no", until=None)
+            return [event, replace(rejected, passed_over=blocked)]
         if kind == "x":
             back = next(past for past in reversed(self.events) if past.switched)
-            blocked = self._blocked(back.version, str(event.tag_object))
-            again = replace(back, action="rollback", passed_over=blocked, previous=event.place)
-            return [event, replace(event, action="reject", reason="wrong answer"), again]
+            blocked = self._blocked(back.version, *self._tried(event))
+            again = replace(
+                back, action="rollback", passed_over=blocked, previous=event.place, until=None
+            )
+            rejected = replace(event, action="reject", reason="wrong answer", until=None)
+            return [event, rejected, again]
         return [event]
+
+    def _tried(self, event: Event) -> list[str]:
+        """The tag objects of a version that failed: its own, and those that assign it."""
+        release = self.known.get(str(event.version))
+        assert release is not None
+        return [release.tag.object_id, *self.known.assigned(release)]
 
     def _blocked(self, floor: str | None, *ids: str) -> tuple[str, ...]:
         tags = {tag.name: tag.object_id for tag in self.tags}
@@ -197,6 +212,17 @@ def short(version: str) -> str:
         ("t0.9 #0.9 p t1.0 d1.0 t1.1 #1.1 p r1.0 #!", "#prod", "1.0"),  # not the older holder
         ("t1.0 #1.0 p t1.1 #1.1 p r1.0 d1.1", "#prod", "1.1"),
         ("t1.0 #1.0 p t1.1 #1.1 p r1.0 w1.0", "#prod", "none"),
+        # the failure of another version leaves an assignment whose version went live
+        ("t1.0 #1.0 p t1.1 #1.1 p r1.0 d1.1 t1.2 f1.2", "#prod", "1.1"),
+        ("t1.0 t1.1 #1.1 f1.1 d1.1 t1.2 f1.2", "#prod", "1.1"),
+        ("t1.0 #1.0 p t1.1 #1.1 p r1.0 d1.1 t1.2 x1.2", "#prod", "1.1"),
+        ("t1.0 #1.0 p t1.1 #1.1 p r1.0 d1.1 f1.1", "#prod", "none"),
+        ("t1.0 #1.0 p t1.1 #1.1 p r1.0 d1.1 r1.0", "#prod", "1.0"),
+        # what failed is not tried by its stage either, until it is assigned again
+        ("t1.0 d1.0 t1.1 #1.1 f1.1", "#prod", "none"),
+        ("t1.0 d1.0 t1.1 #1.1 f1.1 #1.1", "#prod", "1.1"),
+        ("t1.0 d1.0 t1.1 #1.0 f1.1", "#prod", "1.0"),
+        ("t1.0 d1.0 t1.1 #1.1 x1.1", "#prod", "1.0"),
         # a tag that is not here
         ("t1.0 t1.1 d1.0", "1.0.0", "1.0"),
     ],
@@ -283,6 +309,14 @@ def test_retry_selects_what_is_blocked() -> None:
         ("t1.0 #1.0 p t1.1 d1.1", "implied"),  # latest, but #prod was followed
         ("t1.0 #1.0 p t1.1 d1.1 r1.0", ""),
         ("t1.0 t1.1 t1.2 d1.1 r1.0", ""),
+        # what is taken back at once leaves the hold as it was
+        ("t1.0 t1.1 d1.0 x1.1", "implied"),
+        ("t1.0 t1.1 t1.2 d1.0 x1.1", "implied"),
+        ("t1.0 t1.1 a x1.0", ""),
+        ("t1.0 t1.1 x1.0", ""),  # nothing was live before
+        ("t1.0 t1.1 d1.0 x1.1 r1.0", ""),
+        ("t1.0 t1.1 d1.0 x1.1 u", ""),
+        ("t1.0 t1.1 h a x1.1", "asked"),
     ],
 )
 def test_what_holds(story: str, held: str) -> None:
@@ -317,6 +351,10 @@ def test_a_hold_that_is_over_complains() -> None:
         ("t1.0 a t1.1 x1.1 d1.1", None),
         ("t1.0 t1.1 a r1.0", None),  # wanted: no failure
         ("t1.0 a t1.1 a x1.1 r1.0", None),
+        ("t1.0 a U f1.0", "1.0.0"),
+        ("t1.0 a t1.1 f1.1 U", None),
+        ("t1.0 x1.0", "1.0.0"),
+        ("t1.0 t1.1 x1.1 f1.0", "1.0.0"),
     ],
 )
 def test_the_failure_since_the_last_success(story: str, failed: str | None) -> None:

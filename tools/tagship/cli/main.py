@@ -11,7 +11,6 @@ import io
 import os
 import re
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -89,7 +88,8 @@ def main() -> None:
 
 def _leave_at_once(code: int) -> None:
     """Exit where a thread still waits for a remote that does not answer: Python would wait too."""
-    if any(thread.name == WAITING for thread in threading.enumerate()):
+    threading = sys.modules.get("threading")  # not imported: there is no other thread
+    if threading and any(thread.name == WAITING for thread in threading.enumerate()):
         output.discard()
         if sys.stderr is not None:
             sys.stderr.flush()

@@ -185,7 +185,7 @@ class Switch:
         event: what the history will say; until then it is the intent.
         place: the version, and its directory below ``versions/``.
         creates: whether the directory is made by this act.
-        assignment: the id of the tag object of the stage that selected the version; empty if none.
+        assignments: the ids of the tag objects that assign the version to a stage.
         started: when it began, in seconds of ``time.monotonic``.
     """
 
@@ -193,7 +193,7 @@ class Switch:
     event: Event
     place: Place
     creates: bool
-    assignment: str = ""
+    assignments: tuple[str, ...] = ()
     started: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -218,8 +218,9 @@ class Switch:
 
     @property
     def selected(self) -> list[str]:
-        """The ids of the tag objects that made it the choice: of the version, and of the stage."""
-        return [identity for identity in (self.event.tag_object, self.assignment) if identity]
+        """The ids of the tag objects that may make it the choice: its own, and of its stages."""
+        own = [self.event.tag_object] if self.event.tag_object else []
+        return [*own, *self.assignments]
 
     def write_intent(self) -> None:
         """Write down, durably, what is about to be done."""

@@ -5,13 +5,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tagship.deploy import act, plan
-from tagship.deploy.act import PLAIN, Options, Outcome, Switch
+from tagship.deploy.act import PLAIN, Act, Options, Outcome, Switch
 from tagship.errors import Corrupt
 from tagship.host import actions, history, installed, journal, metadata
 from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.registry.refs import Ref, Wanted
 from tagship.registry.settings import Settings
+from tagship.text import clock
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
@@ -60,7 +61,7 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
 
 def _chosen(switch: Switch, choice: plan.Choice) -> Switch:
     """The switch, with what selected the version in its event."""
-    switch = replace(switch, assignment=choice.assignment)
+    switch = replace(switch, assignments=choice.assignments)
     return switch.noted(rule=choice.rule, until=choice.until)
 
 
@@ -100,7 +101,7 @@ def rollback(
             progress=options.progress,
         )  # fmt: skip
         if target == deed.live and not broken:
-            return deed.nothing_to_do(target)
+            return _held_as_it_is(deed, target)
         report = None
         if broken:
             from tagship.deploy import checkout  # not needed if the directory is intact
@@ -117,6 +118,15 @@ def rollback(
             plan.check_kept(source, host.policy, deed.past, kept)
             switch = _passing_over(deed.switch_to_kept(actions.ROLLBACK, target, kept))
         return switch.go_live(partial(_check_live, store, switch.place, host.settings), report)
+
+
+def _held_as_it_is(deed: Act, live: history.Place) -> Outcome:
+    """The outcome where the target is live and intact: a hold that was asked for begins."""
+    outcome, until = deed.nothing_to_do(live), deed.options.hold
+    if until is None:
+        return outcome
+    past = deed.record(replace(deed.event(actions.HOLD), until=clock.stamp(until)))
+    return replace(outcome, event=past[-1])
 
 
 def _passing_over(switch: Switch) -> Switch:

@@ -82,14 +82,14 @@ class Choice:
 
     Attributes:
         rule: what selected it, such as ``#prod``; None for an exact version.
-        assignment: the id of the tag object of a stage.
+        assignments: the ids of the tag objects that assign it to a stage.
         passed_over: a version that the rule selects, but that is blocked.
         until: the end of the hold that it begins; None if it begins none.
     """
 
     release: Release
     rule: str | None = None
-    assignment: str = ""
+    assignments: tuple[str, ...] = ()
     passed_over: PassedOver | None = None
     until: datetime | None = None
 
@@ -115,24 +115,21 @@ def choose(
     release, decided = source.find(known, ref), decisions.read(past)
     selector = ref.wanted
     if selector.exact is not None:
-        return Choice(release, until=_hold_of(known, release, decided))
+        until = _hold_of(known, release, decided)
+        return Choice(release, assignments=tuple(known.assigned(release)), until=until)
+    rule = str(selector).removeprefix("@")
     wish = desired.desired(known, selector, decided, retry=retry)
     release = desired.choose(ref, wish, lambda: source.clone_tags.fetch)
     if shown is not None and shown != str(release.version):
         confirmed = source.find(known, Ref(ref.model, Wanted.parse(shown, ref.model)))
         if desired.allows(selector, confirmed, None if retry else decided.blocks):
-            return Choice(confirmed, str(selector).removeprefix("@"))  # a higher one came since
+            # a higher one came since
+            return Choice(confirmed, rule, tuple(known.assigned(confirmed)))
         raise Refused(
             f"{release.version} would be deployed by now, and not {shown}, so nothing was done",
             f"see what is new: tagship deploy {ref.model} --dry-run",
         )
-    assignment = known.assignments.get(selector.stage) if selector.stage else None
-    return Choice(
-        release,
-        str(selector).removeprefix("@"),
-        assignment.object_id if assignment else "",
-        wish.passed_over,
-    )
+    return Choice(release, rule, tuple(known.assigned(release)), wish.passed_over)
 
 
 def _hold_of(known: Catalog, release: Release, decided: Decisions) -> datetime | None:

@@ -5,7 +5,7 @@ so the last list is the whole of it. Only the events that decide are parsed.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -48,12 +48,14 @@ class Blocks:
             an older tagship wrote it: then all that were made until then.
         deployed: the ids of the tag objects that went live by this event or since: they are not
             blocked any more.
+        since: the same since the last rollback: an assignment of theirs counts again.
         past: the history, to look up why one is blocked.
     """
 
     event: Event
     objects: frozenset[str] | None
     deployed: frozenset[str] = frozenset()
+    since: frozenset[str] = frozenset()
     past: Past | None = None
 
     def cover(self, tag_object: str, made: datetime) -> bool:
@@ -122,8 +124,21 @@ def blocks(past: Past) -> Blocks | None:
         )
         if decides:
             objects = None if event.passed_over is None else frozenset(event.passed_over)
-            return Blocks(event, objects, _deployed(past.texts[index:]), past)
+            deployed = _deployed(past.texts[index:])
+            return Blocks(event, objects, deployed, _deployed(past.texts[_floor(past) :]), past)
     return None
+
+
+def _floor(past: Past) -> int:
+    """The index of the last rollback, which blocks every assignment that was known; 0 if none."""
+    return next(
+        (
+            index
+            for index, event in past.last(*_BLOCKS)
+            if event.action == actions.ROLLBACK and event.status == history.SUCCEEDED
+        ),
+        0,
+    )
 
 
 def _deployed(texts: Sequence[bytes]) -> frozenset[str]:
@@ -141,7 +156,7 @@ def _last_switch(past: Past) -> tuple[Event | None, Event | None]:
     events = (event for _, event in past.last(*_SWITCHES))
     for event in events:
         if event.action == actions.REJECT or event.undeployed:
-            return None, event if event.action == actions.REJECT else None
+            return None, failed or (event if event.action == actions.REJECT else None)
         if event.switched:
             before = next(events, None) if event.action == actions.ROLLBACK else None
             if before and before.action == actions.REJECT and before.place == event.previous:
@@ -152,9 +167,29 @@ def _last_switch(past: Past) -> tuple[Event | None, Event | None]:
     return None, failed
 
 
+def _lasting(past: Past) -> Iterator[Event]:
+    """What was switched, the last first, without what a failed check took back at once.
+
+    Of that the history has the switch, its rejection, and the rollback where one was possible.
+    """
+    events = (event for _, event in past.last(*_SWITCHES))
+    back: Event | None = None
+    for event in events:
+        is_rejection = event.action == actions.REJECT
+        if back is not None and not (is_rejection and event.place == back.previous):
+            yield back
+        back = event if event.action == actions.ROLLBACK and event.switched else None
+        if is_rejection:
+            next(events, None)  # the switch
+        elif back is None:
+            yield event
+    if back is not None:
+        yield back
+
+
 def _hold(past: Past) -> Hold | None:
     """The hold that a person asked for, or else that of the last switch."""
-    switch = next((e for _, e in past.last(*_SWITCHES) if e.switched or e.undeployed), None)
+    switch = next((e for e in _lasting(past) if e.switched or e.undeployed), None)
     implied = switch if switch is not None and switch.action == actions.DEPLOY else None
     for _, event in past.last(*_HOLDS):
         if event.action == actions.RESUME:

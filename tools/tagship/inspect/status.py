@@ -234,12 +234,13 @@ def _status(
     latest = str(known.latest.version) if known.latest else None
     link = store.link()
     live = installed.told_live(store)
-    good = _good(store)
+    past, decided = _decided(store)
+    # after a rejection that no rollback could follow, nothing should be live
+    good = history.last_good(past) if past is not None and decided.switch else None
     findings = list(_link_findings(store, model, latest, good))
     if live and link.state is LinkState.OK:
         findings += _live_findings(source, store, known, live, verify(live.directory))
     findings += _history_findings(store, model, live)
-    past, decided = _decided(store)
     wish = desired.desired(known, desired.rule_of(model, decided), decided)
     findings += _desired_findings(known, live, wish)
     findings += _failed_findings(known, decided)
@@ -258,14 +259,6 @@ def _decided(store: Store) -> tuple[Past | None, Decisions]:
         return None, Decisions()
 
 
-def _good(store: Store) -> history.Place | None:
-    """The version that should be live, as the history has it."""
-    try:
-        return history.last_good(journal.events(store))
-    except (Corrupt, Forbidden):
-        return None
-
-
 def _desired_findings(
     known: Catalog, live: history.Place | None, wish: Desired
 ) -> Iterable[Finding]:
@@ -277,6 +270,8 @@ def _desired_findings(
     elif live is not None and release is not None and live.version != str(release.version):
         what = f"{release.version} is released, {live.version} is live"
         yield Finding(Why.BEHIND, what, f"tagship deploy {model}")
+    elif live is not None and release is None and passed is None:
+        yield from _withdrawn_findings(known, live)
     if passed is None:
         return
     what = f"{passed.version} is passed over: {passed.in_words}"
@@ -284,6 +279,15 @@ def _desired_findings(
         yield Finding(Why.BLOCKED, what, f"tagship deploy {model}@{passed.version}")
     else:
         yield Finding(Why.IN_ORDER, what, f"tagship deploy {model}@{passed.version}")
+
+
+def _withdrawn_findings(known: Catalog, live: history.Place) -> Iterable[Finding]:
+    """A live version that is not available any more, and nothing that could take its place."""
+    release = known.get(live.version)
+    if release is not None and not release.active:
+        how = f"{known.model} is deprecated" if known.deprecated else "it was withdrawn"
+        what = f"{live.version} is live, but {how}, and no other version is available"
+        yield Finding(Why.DRIFTED, what, f"tagship release {known.model}")
 
 
 def _failed_findings(known: Catalog, decided: Decisions) -> Iterable[Finding]:

@@ -76,6 +76,11 @@ class Catalog:
         final = [release for release in self.offered if not release.version.prerelease]
         return final[-1] if final else None
 
+    def assigned(self, release: Release) -> list[str]:
+        """The ids of the tag objects that assign a stage to a version."""
+        tags = self.assignments.values()
+        return [tag.object_id for tag in tags if tag.commit == release.commit]
+
     def is_ahead_of(self, live: str | None) -> bool:
         """Whether the latest version is higher than the live one, or none is live."""
         if self.latest is None:

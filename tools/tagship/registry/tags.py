@@ -90,13 +90,21 @@ def read_all(repository: Repository, model: str | None = None) -> tuple[list[Tag
     return tags, lightweight
 
 
-def ids(repository: Repository, model: str) -> dict[TagName, str]:
-    """The id of what each tag of a model points to; no object is read, so it is fast."""
-    form = "--format=%(refname:strip=2)%00%(objectname)%00"
-    parts = chain.from_iterable(run.read_fields(repository, "for-each-ref", form, *patterns(model)))
-    pairs = ((TagName.parse(name.removeprefix("\n")), identity) for name, identity in
-             zip(*[parts] * 2, strict=True))  # fmt: skip
-    return {name: identity for name, identity in pairs if name is not None}
+def ids(start: Path, model: str) -> dict[TagName, str]:
+    """The id of what each tag of a model points to; no object is read, so it is fast.
+
+    Args:
+        start: a folder in the repository.
+        model: its name.
+
+    Raises:
+        Unavailable: Git cannot answer.
+    """
+    form = "--format=%(objectname) %(refname:strip=2)"
+    lines = run.ask_fast(start, "for-each-ref", form, *patterns(model)).split("\n")
+    pairs = (line.split(" ", 1) for line in lines if line)
+    names = ((TagName.parse(name), identity) for identity, name in pairs)
+    return {name: identity for name, identity in names if name is not None}
 
 
 def patterns(model: str | None) -> list[str]:

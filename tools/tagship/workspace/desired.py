@@ -126,9 +126,11 @@ def _assigned(known: Catalog, stage: str, blocks: Blocks | None) -> Release | No
     assignment, holder = known.assignments.get(stage), known.holder(stage)
     if assignment is None or holder is None or not holder.active:
         return None
-    if blocks is None or holder.tag.object_id in blocks.deployed:
+    if blocks is None or not blocks.cover(assignment.object_id, assignment.at):
         return holder
-    return None if blocks.cover(assignment.object_id, assignment.at) else holder
+    tag = holder.tag
+    is_free = tag.object_id in blocks.since and not blocks.cover(tag.object_id, tag.at)
+    return holder if is_free else None
 
 
 def _steady(
@@ -207,8 +209,8 @@ def holds(known: Catalog, release: Release, decisions: Decisions) -> bool:
     rule = rule_of(known.model, decisions)
     blocks = decisions.blocks
     if blocks is not None:
-        deployed = blocks.deployed | {release.tag.object_id}
-        blocks = replace(blocks, deployed=deployed)
+        live = {release.tag.object_id}
+        blocks = replace(blocks, deployed=blocks.deployed | live, since=blocks.since | live)
     after = replace(decisions, blocks=blocks, switch=None)
     return desired(known, rule, after).release != release
 

@@ -84,7 +84,7 @@ class Source:
 
     def tag_ids(self, model: str) -> dict[refs.TagName, str]:
         """The id of every tag object of a model, of versions and of stages."""
-        return tags.ids(self.repository, model)
+        return tags.ids(self.start, model)
 
     def catalogs(self) -> dict[str, Catalog]:
         """The versions of every model that has tags."""
