@@ -12,6 +12,7 @@ from typing import Any
 from tagship.deploy.plan import Plan
 from tagship.errors import FailedHere
 from tagship.loaders import selftest
+from tagship.manager import demo
 from tests.hints.cases_surfaces import nothing
 from tests.hints.trials import edit, remove_tree, trial, write
 from tests.workbench import Workbench, run
@@ -712,3 +713,31 @@ def a_hold_without_an_end(bench: Workbench) -> None:
 def live_files_that_another_rule_takes_back(bench: Workbench) -> None:
     text = (bench.repo / ".gitignore").read_text()
     write(bench, ".gitignore", f"{text}!/models/*/current\n")
+
+
+@trial(
+    "inspect.status._withdrawn_findings",
+    command=STATUS,
+    then="1.1.0 is released, 1.0.0 is live",
+)
+def the_only_version_is_withdrawn(bench: Workbench) -> None:
+    bench.ship()
+    bench.git("tag", "--annotate", "churn@v1.0.0!", "churn@v1.0.0^{}", "--message", "withdrawn")
+    bench.train("model 2\n")
+
+
+@trial(
+    "manager.demo._set_parameter",
+    command=lambda b: demo._set_parameter(b.repo / "params.yaml", named(b), 6),
+    does="fix tagship: demo: in it",
+    by=edit("params.yaml", "train.deep", "train.depth"),
+)
+def a_demo_of_a_parameter_that_is_none(bench: Workbench) -> None:
+    text = (bench.repo / "params.yaml").read_text()
+    write(bench, "params.yaml", f"{text}tagship: {{demo: {{churn: {{train.deep: 6}}}}}}\n")
+
+
+def named(bench: Workbench) -> str:
+    """The parameter that the demo is to change."""
+    settings = bench.manager.host.settings.demo
+    return str(next(iter(settings["churn"])))

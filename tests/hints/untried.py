@@ -1,7 +1,8 @@
 """Hints that no trial follows, and why. The list may only become shorter."""
 
 _DISK = "it needs a disk that fails in the middle: make crash-test and make power-test do that"
-_CLONE = "tests/test_clones.py makes each kind of clone, and follows this hint there"
+_CLONE = "tests/test_clones.py makes each kind of clone, and sees this hint there"
+_OBJECTS = "tests/git/test_batch.py damages and removes objects, and sees this hint there"
 _CLOUD = "it needs a cloud store: tests/dvc/test_remotes.py follows it against one on loopback"
 _INSIDE = "whoever asks catches it: nobody is shown it"
 _RACE = "another process must act between two calls"
@@ -29,14 +30,14 @@ UNTRIED: dict[str, str] = {
     "errors.hint_of/9": "it needs a system without room for open files",
     "export.export._copy": _RACE,
     "export.export.export": _DISK,
-    "git.batch.Batch._last_words": _CLONE,
-    "git.batch.lacks": _CLONE,
-    "git.clone.fetch_objects": _CLONE,
-    "git.clone.fetch_objects/2": _CLONE,
+    "git.batch.Batch._last_words": _OBJECTS,
+    "git.batch.lacks": _OBJECTS,
+    "git.clone.fetch_objects": _OBJECTS,
+    "git.clone.fetch_objects/2": _OBJECTS,
     "git.commits.apart": _INSIDE,
-    "git.commits.commit/2": _CLONE,
-    "git.commits.commit/3": "it needs a commit whose text is not in its encoding: tests/git",
-    "git.commits.date": "it needs a commit whose date is out of range: tests/git",
+    "git.commits.commit/2": "git.run.failure says it before: tests/test_clones.py",
+    "git.commits.commit/3": "words; tests/hostile/cases.py has a commit of another encoding",
+    "git.commits.date": "words; tests/hostile/cases.py has a commit of the year ten billion",
     "git.run._why_hidden/2": "it needs a repository that lies across two file systems",
     "git.run.ask_fast": _INSIDE,
     "git.run.failure/2": _CLONE,
@@ -49,9 +50,8 @@ UNTRIED: dict[str, str] = {
     "loaders.keras.KerasLoader.flavor": _FRAMEWORK,
     "loaders.keras.KerasLoader.load": _FRAMEWORK,
     "loaders.selftest.run": _FRAMEWORK,
-    "manager.demo._set_parameter": "tests/test_demo.py: it needs a copy of a whole pipeline",
-    "manager.demo._failed": "tests/test_demo.py runs the whole demo",
-    "notebook.Question._act": "tests/test_notebook.py clicks, and runs the cell again",
+    "manager.demo._failed": "it needs a demo of a whole pipeline that fails halfway",
+    "notebook.Question._act": "tests/test_notebook.py clicks, and reads what is said",
     "registry.tags.check_signed/3": "Git must say yes without naming the signer",
     "release.numbers._check_bytes_elsewhere": _RACE,
     "report.plots._bytes": "it needs a file of more than ten megabytes",
