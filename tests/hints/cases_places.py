@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tagship.disk import atomic
 from tagship.dvc import patience
 from tagship.git import remotes
 from tagship.git.bounded import Limit
-from tagship.progress import Advance
+from tagship.progress import WAITING, Advance
 from tests.accounts import OWNER, READER
 from tests.hints.cases_dvc import empty_cache
 from tests.hints.cases_host import versions
@@ -272,6 +273,15 @@ def silent() -> str:
 SERVERS: list[socket.socket] = []
 
 
+def hang_up() -> None:
+    """End the servers, and the threads that wait for them: a command would end the process else."""
+    while SERVERS:
+        SERVERS.pop().close()
+    for thread in threading.enumerate():
+        if thread.name == WAITING:
+            thread.join()
+
+
 @trial(
     "git.bounded.act",
     command="release churn --push",
@@ -302,6 +312,7 @@ def of_dvc(bench: Workbench, url: str) -> None:
 
 def back(bench: Workbench) -> None:
     """The remote's address is the right one again."""
+    hang_up()
     place = str(bench.repo.parent / "dvc-remote")
     bench.dvc("remote", "add", "--quiet", "--default", "--force", "store", place)
     bench.commit()
@@ -319,6 +330,11 @@ def a_dvc_remote_that_is_silent(bench: Workbench) -> None:
     empty_cache(bench)
     of_dvc(bench, f"http://{silent()}/store")
     bench.monkeypatch.setattr(patience, "SILENCE", 0.6)
+    as_one_process(bench)
+
+
+def as_one_process(bench: Workbench) -> None:
+    """A command does not end the process of the tests, though a thread still waits."""
     bench.monkeypatch.setattr("tagship.cli.main._leave_at_once", lambda code: None)
 
 
@@ -334,6 +350,7 @@ def a_dvc_remote_that_a_library_gives_up(bench: Workbench) -> None:
     of_dvc(bench, f"http://{silent()}/store")
     bench.dvc("remote", "modify", "--quiet", "store", "read_timeout", "0.3")
     bench.commit()
+    as_one_process(bench)
 
 
 @trial(
