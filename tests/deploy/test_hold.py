@@ -7,6 +7,7 @@ import pytest
 
 from tagship import Held, Refused, SelfTestFailed
 from tagship.deploy import plan
+from tagship.errors import FailedHere
 from tagship.host import history
 from tagship.text import clock, words
 from tests.workbench import Workbench
@@ -360,3 +361,35 @@ def test_what_was_rolled_back_or_held_since_it_was_shown_stays(shipped: Workbenc
     manager.hold()
     with pytest.raises(Held):
         manager.deploy(plan=shown)
+
+
+def test_a_hold_whose_end_is_no_date_is_found_by_status_too(shipped: Workbench) -> None:
+    shipped.manager.hold()
+    file = shipped.folder / "deployment_history.json"
+    events = json.loads(file.read_text())
+    events[-1]["until"] = "soon"
+    file.write_text(json.dumps(events))
+    what, fix = "event 3 has 'soon' for a date", "fix its until in deployment_history.json"
+    shipped.refuses("deploy churn --yes", what, fix)
+    result = shipped.cli("status", "churn")
+    assert (result.code, result.out.splitlines()[1:]) == (3, [f"  {what}", f"    fix: {fix}"])
+
+
+def test_a_version_that_failed_by_this_host_is_tried_again_by_its_number(
+    shipped: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tagship.loaders import selftest
+
+    shipped.release("model 3\n")
+
+    def slow(*_: object) -> None:
+        raise FailedHere("it took too long", "allow it more")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(selftest, "run", slow)
+        with pytest.raises(FailedHere) as caught:
+            shipped.manager.deploy()
+    assert caught.value.hint == "allow it more; then: tagship deploy churn@1.2.0"
+    assert shipped.manager.deploy().place.version == "1.1.0"
+    assert shipped.manager.deploy("1.2.0").place.version == "1.2.0"
+    assert shipped.cli("status").code == 0
