@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -77,6 +77,12 @@ class Accounts:
     def run(self, uid: int, command: str, *, umask: int = 0o022, groups: str = "") -> Result:
         """``tagship COMMAND`` by an account, in the workspace."""
         program = [sys.executable, "-m", "tagship", *command.split()]
+        return self.execute(uid, program, umask=umask, groups=groups)
+
+    def execute(
+        self, uid: int, program: Sequence[str], *, umask: int = 0o022, groups: str = ""
+    ) -> Result:
+        """A program by an account, in the workspace."""
         home = str(self.home(uid))
         environment = {
             "HOME": home, "XDG_CONFIG_HOME": home, "DVC_GLOBAL_CONFIG_DIR": home,

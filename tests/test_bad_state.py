@@ -460,3 +460,16 @@ def test_a_file_whose_name_begins_with_two_dots_is_read(bench: Workbench) -> Non
     declare(bench, f"artifacts:\n  churn:\n    path: {PATH}\nmetrics:\n  - ..metrics.json\n")
     bench.release()
     assert bench.manager.show().metrics == {"accuracy": 0.5}
+
+
+@pytest.mark.parametrize("name", ["versions", ".tagship", ".tagship/staging"])
+def test_a_file_where_a_folder_belongs_is_moved_away_by_the_hint(
+    bench: Workbench, name: str
+) -> None:
+    bench.release()
+    file = bench.folder / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("x")
+    bench.refuses("deploy churn --yes", f"{file} is not a folder", f"mv {file} {file}.old")
+    file.rename(f"{file}.old")
+    assert bench.cli("deploy", "churn", "--yes").code == 0

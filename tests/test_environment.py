@@ -305,3 +305,17 @@ def test_a_folder_whose_name_is_no_text_is_deployed_in_and_not_released_from(
         f"error: DVC cannot work in a folder whose name is not UTF-8: {tmp_path}/m\\udcf6del\n"
         "hint: rename it, or clone the repository elsewhere\n",
     )
+
+
+def test_a_configuration_of_dvc_that_cannot_be_read_names_the_home(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    """Also where DVC itself reads it first."""
+    _bare(bench, HOME=str(tmp_path))
+    file = tmp_path / ".config/dvc/config"
+    file.mkdir(parents=True)
+    bench.refuses(
+        "release churn",
+        f"DVC: Is a directory: {file}",
+        f"set HOME to this account's own; or a folder lies where a file should: ls -ld {file}",
+    )

@@ -7,7 +7,7 @@ import pytest
 
 from tagship import Held, NotFound, Refused, SelfTestFailed
 from tagship.deploy import plan
-from tagship.errors import Unavailable
+from tagship.errors import FailedHere, Unavailable
 from tagship.host import history
 from tagship.text import clock, words
 from tests.workbench import Workbench
@@ -228,7 +228,7 @@ def test_a_version_that_fails_its_self_test_is_not_tried_again_by_itself(
         [
             "churn: failed, live 1.1.0, latest 1.2.0",
             f"  1.2.0 failed, {_ago(shipped)} UTC: wrong answer",
-            "    fix: tagship release churn, once it is better; or tagship deploy churn@1.2.0",
+            "    fix: tagship deploy churn@1.2.0",
         ],
     )
     assert shipped.manager.deploy("1.2.0").place.version == "1.2.0"
@@ -417,7 +417,7 @@ def test_a_hold_needs_a_model_that_is_deployed_and_an_end_to_come(bench: Workben
     bench.refuses("resume churn", "churn is not held", "tagship status churn")
     bench.refuses(
         "hold churn --until 2020-01-01", "2020-01-01 00:00:00 UTC is not in the future",
-        "--until 2099-12-31, such as",
+        f"tagship hold churn --until {clock.now() + plan.HOLD:%Y-%m-%d}",
     )  # fmt: skip
 
 
@@ -522,3 +522,35 @@ def test_a_second_rollback_never_returns_to_what_was_just_rolled_back(shipped: W
     assert shipped.manager.rollback_to_version().place.version == "1.0.0"
     with pytest.raises(NotFound, match="churn has no good version to go back to"):
         shipped.manager.rollback_to_version()
+
+
+def test_a_hold_whose_end_is_no_date_is_found_by_status_too(shipped: Workbench) -> None:
+    shipped.manager.hold()
+    file = shipped.folder / "deployment_history.json"
+    events = json.loads(file.read_text())
+    events[-1]["until"] = "soon"
+    file.write_text(json.dumps(events))
+    what, fix = "event 3 has 'soon' for a date", "fix its until in deployment_history.json"
+    shipped.refuses("deploy churn --yes", what, fix)
+    result = shipped.cli("status", "churn")
+    assert (result.code, result.out.splitlines()[1:]) == (3, [f"  {what}", f"    fix: {fix}"])
+
+
+def test_a_version_that_failed_by_this_host_is_tried_again_by_its_number(
+    shipped: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tagship.loaders import selftest
+
+    shipped.release("model 3\n")
+
+    def slow(*_: object) -> None:
+        raise FailedHere("it took too long", "allow it more")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(selftest, "run", slow)
+        with pytest.raises(FailedHere) as caught:
+            shipped.manager.deploy()
+    assert caught.value.hint == "allow it more; then: tagship deploy churn@1.2.0"
+    assert shipped.manager.deploy().place.version == "1.1.0"
+    assert shipped.manager.deploy("1.2.0").place.version == "1.2.0"
+    assert shipped.cli("status").code == 0

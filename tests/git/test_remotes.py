@@ -48,7 +48,7 @@ def test_a_silent_remote_is_named_and_then_a_note(bench: Workbench, silent: str)
     assert told.err == (
         f"note: waiting for origin, {silent}\n"
         "note: the tags of origin could not be read: origin did not answer within 0.4 seconds"
-        " (git ls-remote origin)\n"
+        " (check its address: git remote get-url origin)\n"
     )
     assert not [command for command in of_git() if silent[7:] in command]
 
@@ -59,7 +59,7 @@ def test_a_push_to_a_silent_remote_is_refused(bench: Workbench, silent: str) -> 
     assert told.err == (
         f"note: waiting for origin, {silent}\n"
         "error: origin did not answer within 0.4 seconds\n"
-        "hint: git ls-remote origin\n"
+        "hint: check its address: git remote get-url origin\n"
     )
     assert bench.git("tag") == ""
 

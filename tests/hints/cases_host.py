@@ -7,7 +7,12 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
+from tagship.deploy.plan import Plan
+from tagship.errors import FailedHere
+from tagship.loaders import selftest
+from tagship.manager import demo
 from tests.hints.cases_surfaces import nothing
 from tests.hints.trials import edit, remove_tree, trial, write
 from tests.workbench import Workbench, run
@@ -584,3 +589,155 @@ def live_files_in_git(bench: Workbench) -> None:
 def live_files_that_git_would_take(bench: Workbench) -> None:
     write(bench, ".gitignore", "")
     write(bench, ".git/info/exclude", "")
+
+
+# --- what is passed over, and why
+
+
+def failed(bench: Workbench, content: str | None = None) -> None:
+    """A version fails its smoke test once: the host was slow."""
+    bench.release(content)
+
+    def slow(*_: object) -> selftest.Report:
+        raise FailedHere("it took too long", "allow it more")
+
+    with bench.monkeypatch.context() as patch:
+        patch.setattr(selftest, "run", slow)
+        with contextlib.suppress(FailedHere):
+            bench.manager.deploy()
+
+
+@trial("inspect.status._failed_findings", command=STATUS, base="shipped")
+@trial("inspect.status._desired_findings/4", command=STATUS, base="shipped")
+def a_version_that_failed_once(bench: Workbench) -> None:
+    failed(bench, "model 3\n")
+
+
+@trial(
+    "deploy.act.Switch.recorded/2",
+    command="deploy churn --yes",
+    base="shipped",
+    does="tagship deploy churn@1.2.0",
+    again=STATUS,
+)
+def a_smoke_test_that_fails_by_the_host(bench: Workbench) -> None:
+    bench.release("model 3\n")
+    tries: list[int] = []
+    run = selftest.run
+
+    def slow_at_first(*arguments: Any) -> selftest.Report:
+        tries.append(1)
+        if len(tries) == 1:
+            raise FailedHere("it took too long", "allow it more")
+        return run(*arguments)
+
+    bench.monkeypatch.setattr(selftest, "run", slow_at_first)
+
+
+@trial("inspect.status._desired_findings/3", command=STATUS)
+@trial("workspace.desired.choose/3", command="deploy churn --yes", again="deploy churn --yes")
+def a_first_version_that_failed(bench: Workbench) -> None:
+    failed(bench)
+
+
+@trial(
+    "workspace.desired.choose/2",
+    command="deploy churn --yes",
+    base="shipped",
+    does="git fetch --tags",
+)
+@trial(
+    "workspace.desired.choose/2",
+    command="deploy churn --yes",
+    base="shipped",
+    does="tagship deploy churn@1.0.0",
+    again="",
+)
+def the_tag_of_the_live_version_is_not_here(bench: Workbench) -> None:
+    bench.git("push", "--quiet", "origin", "--tags")
+    bench.git("tag", "--delete", "churn@v1.1.0")
+
+
+@trial("workspace.desired.choose", command="deploy churn --yes", base="shipped", again="")
+def the_tag_of_the_live_version_is_gone(bench: Workbench) -> None:
+    bench.git("remote", "remove", "origin")
+    bench.git("tag", "--delete", "churn@v1.1.0")
+
+
+@trial("inspect.status._back/2", command=STATUS, base="shipped", then="is released")
+def a_desired_version_whose_tag_was_moved(bench: Workbench) -> None:
+    bench.manager.deploy("1.0.0")
+    bench.manager.resume()
+    bench.git("tag", "--force", "--annotate", "churn@v1.1.0", "--message", "moved")
+
+
+@trial(
+    "deploy.plan.choose",
+    command=lambda b: b.manager.deploy(plan=shown.pop()),
+    base="shipped",
+    does="tagship deploy churn --dry-run",
+    again="deploy churn --yes",
+)
+def a_plan_that_was_overtaken(bench: Workbench) -> None:
+    bench.release("model 3\n")
+    shown.append(bench.manager.plan())
+    bench.manager.rollback_to_version()
+
+
+shown: list[Plan] = []
+
+
+@trial("deploy.hold.end_of", command="hold churn --until 2020-01-01", base="shipped", again="")
+def a_hold_until_the_past(_: Workbench) -> None: ...
+
+
+@trial(
+    "host.history.end_of",
+    command=STATUS,
+    base="shipped",
+    does="fix its until in deployment_history.json",
+    by=lambda b: history(b, "until", "2099-01-01T00:00:00Z"),
+    then="held by",
+)
+def a_hold_without_an_end(bench: Workbench) -> None:
+    bench.manager.hold()
+    history(bench, "until", "soon")
+
+
+@trial(
+    "inspect.status._git_findings/3",
+    command=STATUS,
+    base="shipped",
+    again=lambda b: edit(".gitignore", "!/models/*/current\n", "")(b) or b.manager.status(),
+)
+def live_files_that_another_rule_takes_back(bench: Workbench) -> None:
+    text = (bench.repo / ".gitignore").read_text()
+    write(bench, ".gitignore", f"{text}!/models/*/current\n")
+
+
+@trial(
+    "inspect.status._withdrawn_findings",
+    command=STATUS,
+    then="1.1.0 is released, 1.0.0 is live",
+)
+def the_only_version_is_withdrawn(bench: Workbench) -> None:
+    bench.ship()
+    bench.git("tag", "--annotate", "churn@v1.0.0!", "churn@v1.0.0^{}", "--message", "withdrawn")
+    bench.train("model 2\n")
+
+
+@trial(
+    "manager.demo._set_parameter",
+    command=lambda b: demo._set_parameter(b.repo / "params.yaml", named(b), 6),
+    does="fix tagship: demo: in it",
+    by=edit("params.yaml", "train.deep", "train.depth"),
+)
+def a_demo_of_a_parameter_that_is_none(bench: Workbench) -> None:
+    text = (bench.repo / "params.yaml").read_text()
+    write(bench, "params.yaml", f"{text}tagship: {{demo: {{churn: {{train.deep: 6}}}}}}\n")
+
+
+def named(bench: Workbench) -> str:
+    """The parameter that the demo is to change."""
+    settings = bench.manager.host.settings.demo
+    return str(next(iter(settings["churn"])))

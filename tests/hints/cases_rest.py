@@ -245,7 +245,13 @@ def without_git(bench: Workbench) -> None:
         Workspace(bench.repo).models()
 
 
-@trial("git.run._call", command=without_git, does="install it first", by=nothing, again="models")
+@trial(
+    "git.run.not_installed",
+    command=without_git,
+    does="install it first",
+    by=nothing,
+    again="models",
+)
 def no_git(_: Workbench) -> None: ...
 
 

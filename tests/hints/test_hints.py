@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.accounts import Accounts
 from tests.hints import (
     cases_dvc,
     cases_host,
+    cases_places,
     cases_plots,
     cases_registry,
     cases_release,
@@ -24,7 +26,8 @@ from tests.workbench import Workbench
 
 # importing them registers their trials
 CASES = (
-    cases_dvc, cases_host, cases_plots, cases_registry, cases_release, cases_rest, cases_surfaces,
+    cases_dvc, cases_host, cases_places, cases_plots, cases_registry, cases_release, cases_rest,
+    cases_surfaces,
 )  # fmt: skip
 HINTS = inventory.all_hints()
 SAMPLE = {"a_detached_head", "a_number_that_exists"}
@@ -48,5 +51,8 @@ def test_a_hint_helps(
     name: str, request: pytest.FixtureRequest, template: Path, copied: Callable[[Path], Workbench]
 ) -> None:
     entry = trials.TRIALS[name]
+    if entry.base == "accounts":
+        accounts: Accounts = request.getfixturevalue("accounts")
+        return trials.attempt(entry, accounts.bench, HINTS)
     prepared = template if entry.base == "bench" else request.getfixturevalue("shipped_template")
-    trials.attempt(entry, copied(prepared), HINTS)
+    return trials.attempt(entry, copied(prepared), HINTS)

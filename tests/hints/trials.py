@@ -22,6 +22,7 @@ from tagship import errors
 from tagship.cli import main
 from tagship.inspect.status import Finding
 from tests import workbench
+from tests.accounts import Accounts
 from tests.hints.inventory import Hint
 from tests.workbench import Workbench
 
@@ -49,6 +50,7 @@ class Trial:
         folder: where the user is, from the repository's top.
         shell: the command is for a shell, not the words of a program.
         loses: a tag that the hint says is removed; or ``live``, where nothing shall be live.
+        account: who runs it; 0 for this process. ``base`` is ``accounts`` then.
     """
 
     hints: tuple[str, ...]
@@ -63,6 +65,7 @@ class Trial:
     folder: str = "."
     shell: bool = False
     loses: str = ""
+    account: int = 0
 
     @property
     def name(self) -> str:
@@ -94,11 +97,21 @@ class Said:
         code: its exit code; 0 or 1 for the API.
         text: all that it printed, or the error.
         hints: the hints and fixes in it.
+        apart: a process of its own said it: which function made the hint is not recorded.
     """
 
     code: int
     text: str
     hints: tuple[str, ...]
+    apart: bool = False
+
+    @classmethod
+    def of(cls, result: workbench.Result, *, apart: bool = False) -> "Said":
+        """What a command line printed."""
+        text = result.out + result.err
+        hints = re.findall(r"^ *(?:hint|fix): (.*)$", text, re.MULTILINE)
+        hints += re.findall(r"^Error: Invalid value for .*?: .*?; (.*)$", text, re.MULTILINE)
+        return cls(result.code, text, tuple(hints), apart)
 
 
 @dataclass
@@ -150,8 +163,10 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
         yield recorder
 
 
-def say(bench: Workbench, command: Command, folder: Path) -> Said:
+def say(bench: Workbench, command: Command, folder: Path, account: int = 0) -> Said:
     """Run what the user runs: a command line, or a call of the API."""
+    if account and isinstance(command, str):
+        return Said.of(Accounts(bench).run(account, command), apart=True)
     if callable(command):
         try:
             answer = command(bench)
@@ -166,11 +181,7 @@ def say(bench: Workbench, command: Command, folder: Path) -> Said:
             return Said(1, message, (hint,) if hint else ())
         return Said(0, "", ())
     with contextlib.chdir(folder):
-        result = _tagship(bench, shlex.split(command))
-    text = result.out + result.err
-    hints = re.findall(r"^ *(?:hint|fix): (.*)$", text, re.MULTILINE)
-    hints += re.findall(r"^Error: Invalid value for .*?: .*?; (.*)$", text, re.MULTILINE)
-    return Said(result.code, result.out + result.err, tuple(hints))
+        return Said.of(_tagship(bench, shlex.split(command)))
 
 
 def _tagship(bench: Workbench, words: list[str]) -> workbench.Result:
@@ -207,6 +218,21 @@ def follow(bench: Workbench, command: str, folder: Path, *, shell: bool) -> None
         else:
             _in_shell(step, folder)
     return None
+
+
+def follow_as(bench: Workbench, command: str, account: int) -> None:
+    """The same by an account; root stands for who may use sudo."""
+    for step in command.split(" && "):
+        words = shlex.split(step)
+        if words[0] == "sudo" and words[1] != "-u":
+            _in_shell(step.removeprefix("sudo "), bench.repo)
+            continue
+        if words[0] == "sudo":
+            account, words = int(words[2].removeprefix("#")), words[3:]
+        if words[0] == "tagship":
+            words[:1] = [sys.executable, "-m", "tagship"]
+        result = Accounts(bench).execute(account, words)
+        assert result.code == 0, f"{step}: {result.out}{result.err}"
 
 
 def _in_shell(command: str, folder: Path) -> None:
@@ -276,10 +302,13 @@ def attempt(entry: Trial, bench: Workbench, hints: dict[str, Hint]) -> None:
     folder = bench.repo / entry.folder
     before = Kept.of(bench)
     with recorded(bench.monkeypatch) as recorder:
-        said = say(bench, command, folder)
+        said = say(bench, command, folder, entry.account)
     assert said.code != 0 or "    fix: " in said.text, f"{command} did not fail: {said.text}"
     if said.hints and all(name.startswith("errors.") for name in entry.hints):
         recorder.made += [(hint, frozenset()) for hint in said.hints]  # made when it is shown
+    if said.apart:
+        functions = frozenset(hints[name].function for name in entry.hints)
+        recorder.made += [(hint, functions) for hint in said.hints]
     for name in entry.hints:
         assert recorder.has(hints[name]), f"{name} was not printed: {said.text} {said.hints}"
     printed = [h for h in said.hints if any(hints[n].pattern.search(h) for n in entry.hints)]
@@ -291,9 +320,13 @@ def attempt(entry: Trial, bench: Workbench, hints: dict[str, Hint]) -> None:
         entry.by(bench)
     else:
         assert not PLACEHOLDER.search(text), f"a placeholder is left in {text!r}"
-        follow(bench, text, folder, shell=entry.shell)
+        if entry.account:
+            follow_as(bench, text, entry.account)
+        else:
+            follow(bench, text, folder, shell=entry.shell)
     if entry.again != "":
-        after = say(bench, command if entry.again is None else entry.again, folder)
+        again = command if entry.again is None else entry.again
+        after = say(bench, again, folder, entry.account)
         if entry.then:
             assert entry.then in after.text, after.text
             assert printed[0] not in after.hints, "the same hint once more"

@@ -1,14 +1,12 @@
 """Hints that no trial follows, and why. The list may only become shorter."""
 
 _DISK = "it needs a disk that fails in the middle: make crash-test and make power-test do that"
-_CLONE = "tests/test_clones.py makes each kind of clone, and follows this hint there"
+_CLONE = "tests/test_clones.py makes each kind of clone, and sees this hint there"
+_OBJECTS = "tests/git/test_batch.py damages and removes objects, and sees this hint there"
 _CLOUD = "it needs a cloud store: tests/dvc/test_remotes.py follows it against one on loopback"
 _INSIDE = "whoever asks catches it: nobody is shown it"
 _RACE = "another process must act between two calls"
-_ACCOUNT = "it needs a second account: tests/deploy/test_permissions.py has one"
 _FRAMEWORK = "it needs another version, or a failure, of a framework"
-
-_NEW = "it came in with another part, with a test of its own, and has no trial yet"
 
 UNTRIED: dict[str, str] = {
     "deploy.act.Switch.go_live": _DISK,
@@ -18,7 +16,6 @@ UNTRIED: dict[str, str] = {
     "deploy.cleanup._record": _DISK,
     "deploy.undeploy._clear": _DISK,
     "deploy.undeploy._remove": _DISK,
-    "deploy.undeploy.undeploy": _ACCOUNT,
     "dvc.content.Content._write_blob": _DISK,
     "dvc.content.Content.fetch": _INSIDE,
     "dvc.content._changing": _RACE,
@@ -33,14 +30,14 @@ UNTRIED: dict[str, str] = {
     "errors.hint_of/9": "it needs a system without room for open files",
     "export.export._copy": _RACE,
     "export.export.export": _DISK,
-    "git.batch.Batch._last_words": _CLONE,
-    "git.batch.lacks": _CLONE,
-    "git.clone.fetch_objects": _CLONE,
-    "git.clone.fetch_objects/2": _CLONE,
+    "git.batch.Batch._last_words": _OBJECTS,
+    "git.batch.lacks": _OBJECTS,
+    "git.clone.fetch_objects": _OBJECTS,
+    "git.clone.fetch_objects/2": _OBJECTS,
     "git.commits.apart": _INSIDE,
-    "git.commits.commit/2": _CLONE,
-    "git.commits.commit/3": "it needs a commit whose text is not in its encoding: tests/git",
-    "git.commits.date": "it needs a commit whose date is out of range: tests/git",
+    "git.commits.commit/2": "git.run.failure says it before: tests/test_clones.py",
+    "git.commits.commit/3": "words; tests/hostile/cases.py has a commit of another encoding",
+    "git.commits.date": "words; tests/hostile/cases.py has a commit of the year ten billion",
     "git.run._why_hidden/2": "it needs a repository that lies across two file systems",
     "git.run.ask_fast": _INSIDE,
     "git.run.failure/2": _CLONE,
@@ -49,45 +46,15 @@ UNTRIED: dict[str, str] = {
     "git.run.refetch": _CLONE,
     "git.run.refetch/2": "it needs a Git older than 2.36",
     "host.settings.require_project": _CLONE,
-    "host.store.Store._make_folders": _ACCOUNT,
     "host.store.Store.path": "reading the history or the intent refuses such a name before",
     "loaders.keras.KerasLoader.flavor": _FRAMEWORK,
     "loaders.keras.KerasLoader.load": _FRAMEWORK,
     "loaders.selftest.run": _FRAMEWORK,
-    "manager.demo._set_parameter": "tests/test_demo.py: it needs a copy of a whole pipeline",
-    "manager.demo._failed": "tests/test_demo.py runs the whole demo",
-    "notebook.Question._act": "tests/test_notebook.py clicks, and runs the cell again",
+    "manager.demo._failed": "it needs a demo of a whole pipeline that fails halfway",
+    "notebook.Question._act": "tests/test_notebook.py clicks, and reads what is said",
     "registry.tags.check_signed/3": "Git must say yes without naming the signer",
     "release.numbers._check_bytes_elsewhere": _RACE,
     "report.plots._bytes": "it needs a file of more than ten megabytes",
     "report.plots._commit/2": _INSIDE,
     "report.plots._data": "pointers.find_out says before that nobody tracks the file",
-    "deploy.hold.end_of": _NEW,
-    "deploy.plan.choose": _NEW,
-    "deploy.undeploy._check_unused": _NEW,
-    "disk.access._as_owner": _NEW,
-    "disk.access._give_back": _NEW,
-    "disk.access._chown": _NEW,
-    "disk.access._clear": _NEW,
-    "disk.lock._acquire": _NEW,
-    "dvc.config.read": _NEW,
-    "dvc.patience.Patience.wait": _NEW,
-    "dvc.remote._transport/3": _NEW,
-    "dvc.repo._repo": _NEW,
-    "dvc.repo._repo/2": _NEW,
-    "git.bounded.act": _NEW,
-    "git.bounded.act/2": _NEW,
-    "host.history.end_of": _NEW,
-    "host.store.Store._make_folders/2": _NEW,
-    "inspect.status._git_findings/3": _NEW,
-    "inspect.status._desired_findings/3": _NEW,
-    "inspect.status._desired_findings/4": _NEW,
-    "inspect.status._failed_findings": _NEW,
-    "inspect.status._moved_findings": _NEW,
-    "release.publish.publish": _NEW,
-    "release.remotes.push": _NEW,
-    "signing.policy._values": _NEW,
-    "signing.policy._path": _NEW,
-    "workspace.desired.choose": _NEW,
-    "workspace.desired.choose/2": _NEW,
 }

@@ -378,7 +378,7 @@ def test_what_was_gone_back_from_is_not_advised_again(bench: Workbench) -> None:
         0,
         "churn: in order, live 1.0.0, latest 1.1.0\n"
         f"  1.1.0 is passed over: rolled back to 1.0.0 by {event.actor}, {at} UTC: wrong on snow\n"
-        "    fix: tagship release churn, once it is better; or tagship deploy churn@1.1.0\n",
+        "    fix: tagship deploy churn@1.1.0\n",
     )
 
 

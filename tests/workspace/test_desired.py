@@ -20,6 +20,7 @@ from tagship.registry.refs import Ref, TagName, Wanted
 from tagship.registry.tags import Tag
 from tagship.text import clock
 from tagship.workspace import desired
+from tagship.workspace.desired import Desired
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 SOON = clock.stamp(clock.now() + timedelta(days=7))
@@ -242,8 +243,17 @@ def test_nor_is_the_live_one() -> None:
     story = Story("t1.0 t1.1 a")
     del story.tags[1]
     wish = story.wish()
-    with pytest.raises(Refused, match="the tag of the live version of m is not in this clone"):
-        desired.choose(Ref("m"), wish)
+    assert _of_clone(wish, "git fetch --tags") == (
+        "git fetch --tags; or name the version: tagship deploy m@1.0.0"
+    )
+    assert _of_clone(wish, None) == "tagship deploy m@1.0.0"
+
+
+def _of_clone(wish: Desired, fetch: str | None) -> str:
+    """The hint where the tag of the live version is not here."""
+    with pytest.raises(Refused, match="the tag of the live version of m is not in this") as refused:
+        desired.choose(Ref("m"), wish, lambda: fetch)
+    return refused.value.hint
 
 
 @pytest.mark.parametrize(
@@ -320,7 +330,7 @@ def test_a_hold_stops_a_rule_and_says_who_until_when_and_why() -> None:
     assert hold is not None
     end = clock.stamp(hold.until).replace("T", " ").removesuffix("Z")
     with pytest.raises(Held) as held:
-        desired.choose(Ref("m"), story.wish())
+        desired.choose(Ref("m"), story.wish(), lambda: None)
     assert held.value.message == f"m is held by ada until {end} UTC"
     assert (held.value.hint, held.value.exit_code) == ("tagship resume m", 3)
 

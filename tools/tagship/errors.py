@@ -75,6 +75,10 @@ class SelfTestFailed(TagshipError):
     """The model does not load, or does not give the answers that it was released with."""
 
 
+class FailedHere(SelfTestFailed):
+    """It fails by something of this host, such as the time that it may take."""
+
+
 class Interrupted(KeyboardInterrupt):
     """An operation was interrupted halfway: what is done, and the command that continues."""
 

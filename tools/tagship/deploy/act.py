@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagship.disk import capacity
-from tagship.errors import Interrupted, SelfTestFailed, TagshipError, Unavailable
+from tagship.errors import FailedHere, Interrupted, SelfTestFailed, TagshipError, Unavailable
 from tagship.host import actions, decisions, history, installed, journal, process
 from tagship.host.history import Event, Place
 from tagship.host.journal import Intent, Past
@@ -253,7 +253,17 @@ class Switch:
                         event.model,
                     ),
                 ) from error
+            if isinstance(error, FailedHere):  # once that is changed: `latest` passes over it
+                raise FailedHere(error.message, f"{error.hint}; then: {self._again}") from None
             raise
+
+    @property
+    def _again(self) -> str:
+        """The command that tries the very version again."""
+        event = self.event
+        if event.action == actions.ROLLBACK:
+            return f"tagship rollback {event.model} --to {event.version}"
+        return f"tagship deploy {event.model}@{event.version}"
 
     def _record_failure(self, error: BaseException) -> None:
         store = self.act.store

@@ -39,23 +39,27 @@ def hold(store: Store, model: str, until: datetime | None, options: Options) -> 
         Refused: ``until`` is not in the future.
         Locked: another process works on the model.
     """
-    end = end_of(until)
+    end = end_of(until, f"tagship hold {model} --until")
     with act.begin(store, model, f"hold of {model}", options) as deed:
         deed.record(replace(deed.event(actions.HOLD), until=clock.stamp(end)))
     return Holding(model, True, end, deed.repaired)
 
 
-def end_of(until: datetime | None) -> datetime:
+def end_of(until: datetime | None, command: str) -> datetime:
     """When a hold that begins now should end: then, or in a week.
+
+    Args:
+        until: as it was given; None if it was not.
+        command: holds, with a date after it.
 
     Raises:
         Refused: it is not in the future.
     """
-    now = clock.now()
-    if until is not None and until <= now:
+    usual = clock.now() + plan.HOLD
+    if until is not None and until <= clock.now():
         then = words.moment(clock.stamp(until))
-        raise Refused(f"{then} UTC is not in the future", "--until 2099-12-31, such as")
-    return until or now + plan.HOLD
+        raise Refused(f"{then} UTC is not in the future", f"{command} {usual:%Y-%m-%d}")
+    return until or usual
 
 
 def resume(store: Store, model: str, options: Options) -> Holding:

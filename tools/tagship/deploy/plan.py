@@ -121,7 +121,7 @@ def choose(
         return Choice(release, assignments=tuple(known.assigned(release)), until=until)
     rule = str(selector).removeprefix("@")
     wish = desired.desired(known, selector, decided, retry=retry)
-    release = desired.choose(ref, wish)
+    release = desired.choose(ref, wish, lambda: source.clone_tags.fetch)
     if shown is not None and shown != str(release.version):
         confirmed = source.find(known, Ref(ref.model, Wanted.parse(shown, ref.model)))
         allowed = desired.allows(selector, confirmed, None if retry else decided.blocks)

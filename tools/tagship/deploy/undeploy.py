@@ -5,6 +5,7 @@ all versions are gone: after a kill, the next command removes the rest.
 """
 
 import os
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -164,7 +165,7 @@ def _check_unused(store: Store) -> None:
     for name, where in mounts.holders(store.versions).items():
         raise Refused(
             f"in use: {name} (mounted at {where})",
-            f"end what uses it, or umount {where.partition(' of ')[0]}; then try again",
+            f"end what uses it, or {_unmount(where)}; then try again",
         )
     users = open_files.holders(store.versions)
     if not users:
@@ -175,6 +176,13 @@ def _check_unused(store: Store) -> None:
         f"in use: {'; '.join(named)}",
         f"end what uses it, then try again: ps -fp {','.join(map(str, processes))}",
     )
+
+
+def _unmount(where: str) -> str:
+    """The command for a mount: of this process, or in the namespace of another one."""
+    place, _, process = where.partition(" of process ")
+    command = f"umount {shlex.quote(place)}"
+    return f"nsenter --target {process} --mount {command}" if process else command
 
 
 def _check_pins(model: str, pins: Sequence[Pin]) -> None:

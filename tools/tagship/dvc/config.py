@@ -50,11 +50,8 @@ def read(project: Path) -> DvcConfig:
     except (ConfigError, Invalid, OSError, TypeError, ValueError, AttributeError, RecursionError,
             SyntaxError) as error:  # fmt: skip # the last is ConfigObj's
         _check_merged(project)
-        if isinstance(error, OSError) and Path(error.filename or "").is_relative_to(
-            dirs.user_config()
-        ):
-            what = f"DVC: {error.strerror}: {error.filename}"
-            raise Refused(what, f"set HOME to this account's own; or {hint_of(error)}") from None
+        if isinstance(error, OSError) and (refused := of_home(error)):
+            raise refused from None
         if denied := access.forbidden(error):
             raise denied from None
         if isinstance(error, OSError):
@@ -62,6 +59,14 @@ def read(project: Path) -> DvcConfig:
             raise Refused(what, hint_of(error)) from None
         raise unreadable(project, error) from None
     return DvcConfig(dict(config), host)
+
+
+def of_home(error: OSError) -> Refused | None:
+    """The error where this account's own configuration cannot be read; None if it is another."""
+    if not Path(str(error.filename or "")).is_relative_to(dirs.user_config()):
+        return None
+    what = f"DVC: {error.strerror}: {error.filename}"
+    return Refused(what, f"set HOME to this account's own; or {hint_of(error)}")
 
 
 def unreadable(project: Path, error: Exception) -> Refused:

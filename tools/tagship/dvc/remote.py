@@ -414,6 +414,7 @@ def _transport(remote: Remote) -> Iterator[_Transport]:
         if denied := access.forbidden(error):  # a folder of this machine: the cache, or a remote
             raise Unavailable(denied.message, denied.hint) from None
         if isinstance(error, TimeoutError):  # a library's own, often without a word
-            raise NoAnswer("the DVC remote did not answer in time", "dvc remote list") from None
+            what = "the DVC remote did not answer in time"
+            raise NoAnswer(what, "check its address: dvc remote list") from None
         text = redact.text(str(error)) or type(error).__name__
         raise Unavailable(f"DVC remote error: {text}", "dvc remote list") from None

@@ -38,7 +38,8 @@ def _repo(project: Path) -> Iterator[Any]:
 
     Raises:
         Unavailable: that cannot be written.
-        Refused: the name of the folder is not UTF-8, which DVC needs.
+        Refused: the name of the folder is not UTF-8, which DVC needs; or this account's own
+            configuration cannot be read.
     """
     try:
         str(project).encode()
@@ -53,6 +54,8 @@ def _repo(project: Path) -> Iterator[Any]:
     try:
         repo = Repo(str(project))
     except (OSError, OperationalError) as error:
+        if isinstance(error, OSError) and (refused := dvc_config.of_home(error)):
+            raise refused from None
         reason = getattr(error, "strerror", None) or str(error)
         where = getattr(error, "filename", None) or site_cache_dir()
         hint = "name a folder that this account can write to: export DVC_SITE_CACHE_DIR=FOLDER"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagship.disk import scratch
-from tagship.errors import NoAnswer, Unavailable
+from tagship.errors import NoAnswer
 from tagship.git import run
 from tagship.git.run import ENVIRONMENT, QUIET, CommandFailed, Repository
 from tagship.progress import SLOW
@@ -63,14 +63,15 @@ def act(
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err,
             )  # fmt: skip
         except FileNotFoundError:
-            raise Unavailable("git is not installed", "install it first") from None
+            raise run.not_installed() from None
         with process:
             try:
                 status = _status(process, limit, is_slow)
             except TimeoutError as error:
                 name = redact.text(remote)
                 what = f"{name} did not answer within {error} seconds"
-                raise NoAnswer(what, f"git ls-remote {name}") from None
+                hint = f"check its address: git remote get-url {name}"
+                raise NoAnswer(what, hint) from None
             finally:
                 _end(process)
         texts = []

@@ -44,6 +44,8 @@ def exclude_file(repository: Repository) -> Path:
 
 def has_lines(file: Path, lines: Iterable[str]) -> bool:
     """Whether a file of ignore rules has all lines; not if it cannot be read."""
+    if file.exists() and not file.is_file():  # a pipe, which would be waited for
+        return False
     try:
         known = {line.rstrip() for line in file.read_text(errors="replace").splitlines()}
     except OSError:
@@ -60,6 +62,8 @@ def add_lines(file: Path, heading: str, lines: Iterable[str]) -> None:
     if file.is_symlink() and not file.exists():  # to nowhere: nothing is made there
         raise OSError(errno.ENOENT, "a link that leads nowhere", str(file))
     file = file.resolve()
+    if file.exists() and not file.is_file():
+        raise OSError(errno.EINVAL, "not a file", str(file))
     atomic.make_folder(file.parent)
     mode = file.stat().st_mode & 0o777 if file.exists() else 0o644
     atomic.write(file, with_lines(file, heading, lines) or b"", mode)

@@ -278,6 +278,11 @@ def execute(git: "Git", command: list[str], **options: Any) -> Any:
         raise
 
 
+def not_installed() -> Unavailable:
+    """The error where there is no program of that name."""
+    return Unavailable("git is not installed", "install it first")
+
+
 def _call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Call a function of GitPython; its errors become those of ``execute``."""
     from git.exc import GitCommandError, GitCommandNotFound
@@ -285,7 +290,7 @@ def _call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     try:
         return function(*arguments, **options)
     except GitCommandNotFound as error:
-        raise Unavailable("git is not installed", "install it first") from error
+        raise not_installed() from error
     except GitCommandError as error:
         raise CommandFailed(error.status, str(error.stderr)) from None
 

@@ -274,7 +274,7 @@ def end_of(event: Event) -> datetime:
         return clock.moment(event.until or event.at)
     except InvalidName:
         what = f"event {event.seq} has {event.until!r} for a date"
-        raise Corrupt(what, "fix its until") from None
+        raise Corrupt(what, f"fix its until in {FILE_NAME}") from None
 
 
 def _began(event: Event) -> datetime:

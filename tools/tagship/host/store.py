@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from tagship.disk import access, atomic, capacity, lock
-from tagship.errors import Corrupt, Refused
+from tagship.errors import Corrupt, Refused, hint_of
 from tagship.host import link as host_link
 from tagship.host.link import CURRENT, VERSIONS, Link, LinkState
 from tagship.progress import Tell, nobody
@@ -107,9 +107,13 @@ class Store:
 
         Raises:
             Locked: another process holds it.
-            Refused: the folder cannot be written.
+            Refused: a folder cannot be written, or is a file.
         """
         self._check_links()
+        for folder in (self.folder.parent, self.folder, self.versions, self.private, *self._inner):
+            if folder.exists() and not folder.is_dir():
+                path = shlex.quote(str(folder))
+                raise Refused(f"{folder} is not a folder", f"mv {path} {path}.old")
         for folder in (self.folder, self.versions, self.private, *self._inner):
             if folder.exists() and (denied := access.cannot_write(folder)):
                 self._refuse(*denied)
@@ -130,9 +134,7 @@ class Store:
             has_links = os.path.lexists(self.current) or atomic.can_link(self.private)
         except OSError as error:
             what = f"{error.filename or self.folder} cannot be made: {error.strerror}"
-            raise Refused(
-                what, capacity.hint(error, f"ls -ld {shlex.quote(str(self.folder))}")
-            ) from None
+            raise Refused(what, capacity.hint(error, hint_of(error))) from None
         if not has_links:
             self._remove_empty()
             raise Refused(

@@ -15,7 +15,6 @@ from tagship.host import link as host_link
 from tagship.host.decisions import Decisions
 from tagship.host.journal import Past
 from tagship.host.link import LinkState
-from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.inspect import find
 from tagship.inspect import verify as inspect_verify
@@ -24,7 +23,7 @@ from tagship.progress import Tell, nobody
 from tagship.registry import refs
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
-from tagship.registry.refs import Wanted
+from tagship.registry.refs import TagName, Wanted
 from tagship.text import words
 from tagship.workspace import desired, ignored
 from tagship.workspace.desired import Desired
@@ -252,7 +251,7 @@ def _status(
         failed = decided.failed.version if failures and decided.failed else None
         findings += _desired_findings(known, live, wish, rule, failed)
         findings += failures
-        findings += _moved_findings(known, wish.release, past)
+        findings += _moved_findings(source, known, wish.release, past)
         expected = str(wish.release.version) if wish.release else None
     except (Corrupt, Forbidden) as error:
         told = _of_error(error, Why.DRIFTED)
@@ -293,8 +292,8 @@ def _desired_findings(
     if release is None:
         yield Finding(Why.BLOCKED, what, f"tagship deploy {model}@{passed.version}")
     elif passed.version != failed:
-        fix = f"tagship release {model}, once it is better; or tagship deploy {model}@"
-        yield Finding(Why.IN_ORDER, what, f"{fix}{passed.version}")
+        what += f"; tagship deploy {model}@{passed.version} brings it back"
+        yield Finding(Why.IN_ORDER, what, f"tagship release {model}, once it is better")
 
 
 def _withdrawn_findings(known: Catalog, live: history.Place) -> Iterable[Finding]:
@@ -315,12 +314,11 @@ def _failed_findings(known: Catalog, decided: Decisions) -> Iterable[Finding]:
     if blocks.cover(release.tag.object_id, release.tag.at):
         error = event.error if event.status == history.FAILED else event.reason
         what = f"{event.version} failed, {words.moment(event.at)} UTC: {error}"
-        fix = f"tagship release {known.model}, once it is better; or tagship deploy {known.model}@"
-        yield Finding(Why.FAILED, what, f"{fix}{event.version}")
+        yield Finding(Why.FAILED, what, f"tagship deploy {known.model}@{event.version}")
 
 
 def _moved_findings(
-    known: Catalog, release: Release | None, past: Past | None
+    source: Source, known: Catalog, release: Release | None, past: Past | None
 ) -> Iterable[Finding]:
     """A tag that was moved since it was deployed here: a deploy of it is refused."""
     if release is None or past is None:
@@ -329,7 +327,7 @@ def _moved_findings(
     before = history.tag_object_of(past.about(version), version)
     if before is not None and before != release.tag.object_id:
         what = f"the tag {release.tag.name} was moved since it was deployed here"
-        yield Finding(Why.REFUSED, what, f"tagship deploy {known.model}@{version}")
+        yield Finding(Why.REFUSED, what, _back(source, known, release.tag.name, version, before))
 
 
 def _link_findings(
@@ -345,10 +343,10 @@ def _link_findings(
         yield Finding(Why.BEHIND, "nothing is deployed", again)
     elif link.state is LinkState.FOLDER:
         what = f"{store.current} is not a link"
-        yield Finding(Why.DRIFTED, what, f"mv {path} {path}.old && {again}")
+        yield Finding(Why.BROKEN, what, f"mv {path} {path}.old && {again}")
     elif link.state is LinkState.FOREIGN:
         what = f"{store.current} leads to {link.target}"
-        yield Finding(Why.DRIFTED, what, f"rm {path} && {again}")
+        yield Finding(Why.BROKEN, what, f"rm {path} && {again}")
     elif link.state is LinkState.DANGLING:
         version = host_link.version_of(link.directory or "")
         what = f"{store.current} leads to {link.directory}, which is gone"
@@ -379,7 +377,10 @@ def _live_findings(
     )
     described, release = installed.read_metadata(store, live.directory), known.get(live.version)
     moved = bool(described and (not release or described.tag.object != release.tag.object_id))
-    back = _back(source, known, described) if moved and described else again
+    back = again
+    if moved and described:
+        tag = described.tag
+        back = _back(source, known, tag.name, described.version, tag.object)
     for problem in verification.problems:
         if problem.denied is not None:
             what = f"cannot tell: {problem.what.removeprefix(disk_files.DENIED)}"
@@ -394,26 +395,34 @@ def _live_findings(
         yield Finding(why, f"{live.directory}/{problem.path} {problem.what}", fix)
 
 
-def _back(source: Source, known: Catalog, live: Metadata) -> str:
-    """The command that brings the tag of the live version back, or a version in its place."""
-    if known.get(live.version) is None:
+def _back(source: Source, known: Catalog, tag: TagName | str, version: str, tag_object: str) -> str:
+    """The command that brings the tag of a version back, or a version in its place.
+
+    Args:
+        source, known: where versions come from, and those that there are.
+        tag, version: of what was deployed.
+        tag_object: the id of the tag as it was then.
+    """
+    if known.get(version) is None:
         again = f"tagship release {known.model} && tagship deploy {known.model}"
         return clone.fetch_tags(source.repository) or again
-    if clone.has(source.repository, live.tag.object):
-        return f"git tag -f {live.tag.name} {live.tag.object}"
+    if clone.has(source.repository, tag_object):
+        return f"git tag -f {tag} {tag_object}"
     return f"tagship release {known.model} --force && tagship deploy {known.model}"
 
 
 def _history_findings(store: Store, model: str, live: history.Place | None) -> Iterable[Finding]:
     try:
-        good = history.last_good(journal.events(store))
+        past = journal.events(store)
+        good = history.last_good(past)
+        decisions.read(past)
         intent = journal.intent(store)
     except (Corrupt, Forbidden) as error:
         yield _of_error(error, Why.DRIFTED)
         return
     busy = store.holder()
     if busy is not None:
-        yield Finding(Why.IN_ORDER, busy, f"ask again when it is done: tagship status {model}")
+        yield Finding(Why.IN_ORDER, busy, f"tagship status {model}")
         return
     if intent is not None:
         fix = f"tagship cleanup {model} --keep 1000 --yes"

@@ -22,11 +22,14 @@ from typing import Any, Self
 
 from tagship import loaders
 from tagship.disk import scratch
-from tagship.errors import Corrupt, Refused, SelfTestFailed, TagshipError
+from tagship.errors import Corrupt, FailedHere, Refused, SelfTestFailed, TagshipError
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 PASSED, SKIPPED = "passed", "skipped"
-KINDS = {"SelfTestFailed": SelfTestFailed, "Corrupt": SelfTestFailed, "Refused": Refused}
+KINDS = {
+    "SelfTestFailed": SelfTestFailed, "FailedHere": FailedHere, "Corrupt": SelfTestFailed,
+    "Refused": Refused,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ def check(model: Path, self_test: Path | None, *, allow_pickle: bool = False) ->
             f"{model.name} does not answer: {_first_line(error)}", "train and release it again"
         ) from None
     if wrong:
-        raise SelfTestFailed(
+        raise FailedHere(
             f"{model.name} does not answer as it was released: {'; '.join(wrong[:3])}",
             "compare the framework's version here with the one it was trained with",
         )
@@ -218,9 +221,9 @@ def _run_to_end(command: list[str], timeout: float, name: str, answer: int) -> s
     try:
         return process.communicate(timeout=timeout)[1]
     except subprocess.TimeoutExpired:
-        raise SelfTestFailed(
+        raise FailedHere(
             f"loading {name} took longer than {timeout:g} s",
-            "see smoke_timeout in docs/settings.md",
+            "allow it more: tagship: smoke_timeout: in params.yaml",
         ) from None
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -333,7 +333,9 @@ class ModelVersionManager:
         from tagship.deploy.hold import end_of
 
         selector = None if version is None else self._ref(version).wanted
-        end = end_of(None if hold is True else _moment(hold)) if hold else None
+        to = f" --to {version}" if version else ""
+        again = f"tagship rollback {self.model}{to} --hold --until"
+        end = end_of(None if hold is True else _moment(hold), again) if hold else None
         options = act.Options(
             reason=reason, verify=verify, wait=wait, progress=self.progress, hold=end,
             tell=self.tell,

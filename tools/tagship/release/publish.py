@@ -263,7 +263,7 @@ def publish(
         pushed_objects, warnings = _push_objects(content, snapshot, push=plan.push_to is not None)
     except KeyboardInterrupt:
         what = f"{plan.model} {plan.version} is not released; its bytes may be in the DVC remote"
-        raise Interrupted(what, f"tagship release {plan.model}") from None
+        raise Interrupted(what, _again(plan)) from None
     size = plan.size if plan.size is not None else content.total(snapshot.pointers)
     signed: tuple[str, ...] = ()
     if not plan.waiting:
@@ -478,6 +478,13 @@ def _known_size(content: Content, snapshot: Snapshot) -> int | None:
         return content.total(snapshot.pointers)
     except (Unavailable, Corrupt):  # the list of a folder is in a remote alone
         return None
+
+
+def _again(plan: ReleasePlan) -> str:
+    """The command that goes on where a release was interrupted."""
+    number = "" if plan.waiting else f" --version {plan.version}"
+    push = "" if plan.push_to is None else " --push-branch" if plan.push_branch else " --push"
+    return f"tagship release {plan.model}{number}{push}"
 
 
 def _push_tag(source: Source, plan: ReleasePlan, tell: Tell) -> None:

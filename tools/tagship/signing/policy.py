@@ -157,7 +157,8 @@ def _path(text: str, file: Path, top: Path) -> Path:
     try:
         path = file.parent / Path(text).expanduser()
     except RuntimeError:
-        raise Refused(f"{file} names {text}, and there is no such home", "set HOME") from None
+        hint = f"write the whole path in {file}, or set HOME"
+        raise Refused(f"{file} names {text}, and there is no such home", hint) from None
     _check_outside(path, top)
     return path
 

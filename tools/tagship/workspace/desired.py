@@ -6,7 +6,7 @@ during a hold, and after a rollback only a tag object or an assignment of a stag
 changes what is live.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from semver import Version
@@ -49,11 +49,14 @@ class Desired:
         release: None where nothing that the rule selects may go live by itself.
         passed_over: the version that the rule would select if nothing was blocked.
         hold: while there is one, nothing changes by itself.
+        lower: the highest that the rule selects, where the tag of the live version is not here and
+            it is lower.
     """
 
     release: Release | None
     passed_over: PassedOver | None = None
     hold: Hold | None = None
+    lower: Release | None = None
 
 
 def desired(known: Catalog, rule: Wanted, decisions: Decisions, *, retry: bool = False) -> Desired:
@@ -75,7 +78,8 @@ def desired(known: Catalog, rule: Wanted, decisions: Decisions, *, retry: bool =
         passed_over = PassedOver(
             str(wish.version), str(wish.tag.name), blocks.cause(_blocked_by(known, rule, wish))
         )
-    return Desired(best, passed_over, decisions.hold)
+    lower = allowed if best is None else None
+    return Desired(best, passed_over, decisions.hold, lower)
 
 
 def _blocked_by(known: Catalog, rule: Wanted, wish: Release) -> str:
@@ -166,8 +170,13 @@ def _went_back_by(
     return allowed is None or allowed.tag.at <= history.moment_of(back)
 
 
-def choose(ref: Ref, wish: Desired) -> Release:
+def choose(ref: Ref, wish: Desired, fetch: Callable[[], str | None]) -> Release:
     """The version that should be live, for an act that nobody named a version for.
+
+    Args:
+        ref: what was asked for.
+        wish: what should be live.
+        fetch: the command that brings tags; None without a remote.
 
     Raises:
         Held: the model is held.
@@ -177,10 +186,12 @@ def choose(ref: Ref, wish: Desired) -> Release:
     if wish.release is not None:
         return wish.release
     if wish.passed_over is None:
+        command = fetch()
+        named = f"tagship deploy {ref.model}@{wish.lower.version}" if wish.lower else ""
         raise Refused(
             f"the tag of the live version of {ref.model} is not in this clone, and what is here is"
             " lower",
-            f"git fetch --tags; or name the version: tagship deploy {ref.model}@VERSION",
+            f"{command}; or name the version: {named}" if command else named,
         )
     version = wish.passed_over.version
     raise Refused(
