@@ -75,8 +75,14 @@ def test_an_object_that_is_nowhere_cannot_be_deployed(behind: Workbench) -> None
         "push it from a machine that has it: dvc push --all-tags",
     )
     fails(behind, "deploy churn --yes", *expected)
-    shutil.rmtree(behind.repo.parent / "dvc-remote")
-    fails(behind, "deploy churn --yes", *expected)
+    remote = behind.repo.parent / "dvc-remote"
+    shutil.rmtree(remote)
+    fails(
+        behind,
+        "deploy churn --yes",
+        f"the DVC remote store is a folder, which is not here: {remote}",
+        "name one that is: dvc remote modify --local store url URL",
+    )
 
 
 def test_without_a_dvc_remote_a_release_warns_and_a_fetch_fails(bench: Workbench) -> None:
@@ -372,8 +378,8 @@ def test_a_current_that_is_not_ours_is_not_touched(mistaken: tuple[Workbench, st
                     "current churn --path", "cleanup churn --yes"):  # fmt: skip
         bench.refuses(command, error, hint)
     before = bench.state()
-    message = f"churn: drifted, live -, latest 1.1.0\n  {current} {what}\n    fix: {mend}\n"
-    assert bench.cli("status", "churn") == Result(3, message, "")
+    message = f"churn: broken, live -, latest 1.1.0\n  {current} {what}\n    fix: {mend}\n"
+    assert bench.cli("status", "churn") == Result(5, message, "")
     assert bench.cli("list", "churn").code == 0
     assert bench.changes(before) == set()
     subprocess.run(mend.partition(" && ")[0].split(), check=True)

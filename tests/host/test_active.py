@@ -57,7 +57,7 @@ def test_where_neither_can_be_loaded_one_error_names_both_reasons(bench: Workben
         "churn cannot be loaded: no version of churn is live; and not from the pipeline's output:"
         f" {bench.repo}/models/churn/model.bin does not exist"
     )
-    assert caught.value.hint == "tagship deploy churn"
+    assert caught.value.hint == "tagship deploy churn; or: dvc repro, or dvc pull"
 
 
 def test_resolve_names_a_directory_and_never_the_link(bench: Workbench) -> None:

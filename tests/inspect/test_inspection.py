@@ -164,8 +164,8 @@ MENDED = {
     "missing file": 5,
     "no metadata": 5,
     "directory gone": 5,
-    "foreign link": 3,
-    "folder": 3,
+    "foreign link": 5,
+    "folder": 5,
     "link moved by hand": 3,
     "moved tag": 3,
 }
@@ -377,8 +377,9 @@ def test_what_was_gone_back_from_is_not_advised_again(bench: Workbench) -> None:
     assert (result.code, result.out) == (
         0,
         "churn: in order, live 1.0.0, latest 1.1.0\n"
-        f"  1.1.0 is passed over: rolled back to 1.0.0 by {event.actor}, {at} UTC: wrong on snow\n"
-        "    fix: tagship deploy churn@1.1.0\n",
+        f"  1.1.0 is passed over: rolled back to 1.0.0 by {event.actor}, {at} UTC: wrong on snow;"
+        " tagship deploy churn@1.1.0 brings it back\n"
+        "    fix: tagship release churn, once it is better\n",
     )
 
 

@@ -20,7 +20,6 @@ import click
 from tagship.cli import options, output
 from tagship.cli.options import Session, pass_session
 from tagship.errors import Interrupted, TagshipError
-from tagship.progress import WAITING
 from tagship.text import escape
 
 # The modules here that are no command.
@@ -88,8 +87,10 @@ def main() -> None:
 
 def _leave_at_once(code: int) -> None:
     """Exit where a thread still waits for a remote that does not answer: Python would wait too."""
-    threading = sys.modules.get("threading")  # not imported: there is no other thread
-    if threading and any(thread.name == WAITING for thread in threading.enumerate()):
+    threading, progress = (sys.modules.get(name) for name in ("threading", "tagship.progress"))
+    if threading is None or progress is None:  # not imported: there is no such thread
+        return
+    if any(thread.name == progress.WAITING for thread in threading.enumerate()):
         output.discard()
         if sys.stderr is not None:
             sys.stderr.flush()
