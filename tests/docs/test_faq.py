@@ -145,7 +145,7 @@ def _lightweight(bench: Workbench) -> Iterator[str]:
 
 def _not_pushed(bench: Workbench) -> Iterator[str]:
     bench.release()
-    shutil.rmtree(bench.repo.parent / "dvc-remote")
+    shutil.rmtree(bench.repo.parent / "dvc-remote" / "files")
     cache, kept = bench.repo / ".dvc/cache", bench.repo.parent / "other-machine"
     cache.rename(kept)
     yield "deploy churn --yes"

@@ -296,7 +296,7 @@ def test_a_configuration_of_dvc_in_conflict_is_told_where_it_is_needed(
         "resolve it: choose one of the two sides, remove the markers, then commit",
     )
     assert shipped.cli("rollback", "churn", "--yes").code == 0  # needs no byte of DVC's
-    done = shipped.cli("deploy", "churn@1.1.0", "--yes")
+    done = shipped.cli("deploy", "churn@1.1.0", "--yes", "--force")
     assert (done.code, done.err.splitlines()[0]) == (
         1, "error: .dvc/config has conflict markers, line 1",
     )  # fmt: skip

@@ -172,7 +172,7 @@ def test_a_live_version_whose_commit_is_not_in_this_clone(shipped: Workbench) ->
     assert [row.version for row in report.versions] == ["1.0.0"]
     commit = report.live.described.commit.id[:10] if report.live.described else ""
     assert [plot.notes for plot in report.plots] == [
-        (f"1.1.0: its commit {commit} is not in this clone",)
+        (f"1.1.0: its commit {commit} is not in this clone (git fetch --tags)",)
     ]
     page.html(of(shipped))
 

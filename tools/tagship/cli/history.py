@@ -65,11 +65,17 @@ def looks(events: Iterable["Event"]) -> output.Table:
             event.version or "",
             event.previous.version if event.previous else "",
             event.actor,
-            event.error or event.reason or "",
+            _why(event),
         )
         for event in events
     ]
     return ("SEQ", "AT (UTC)", "ACTION", "STATUS", "VERSION", "BEFORE", "BY", "WHY"), table
+
+
+def _why(event: "Event") -> str:
+    """The error or the reason, and whether the event began a hold."""
+    held = f"holds until {words.moment(event.until)}" if event.until else ""
+    return "; ".join(filter(None, (held, event.error or event.reason)))
 
 
 def looks_of_all(events: Sequence["Event"]) -> output.Table:

@@ -32,8 +32,8 @@ def command(
 ) -> None:  # fmt: skip
     """Let nothing go live by itself, until `tagship resume`.
 
-    A deploy without an exact version ends with exit code 3 meanwhile; a rollback, and a deploy of
-    an exact version, work as always.
+    A hold does not end by itself. A deploy without an exact version ends with exit code 3
+    meanwhile; a rollback, and a deploy of an exact version, work as always.
 
     Example: tagship hold ml_model --until 2099-12-01 --reason "the audit"
     """
@@ -42,5 +42,5 @@ def command(
     holding = session.manager(model).hold(until, reason=reason, wait=wait)
     output.warn(holding.repaired)
     end = words.moment(clock.stamp(holding.until)) if holding.until else ""
-    text = f"{model} is held until {end} UTC; to end it: tagship resume {model}"
+    text = f"{model} is held until: tagship resume {model} (status asks for it from {end} UTC on)"
     output.show(holding, as_json, text)

@@ -41,8 +41,8 @@ def command(
 ) -> None:  # fmt: skip
     """Roll back to the previous good version.
 
-    What was released until now, and is higher, does not go live by itself any more; what is
-    released later does, unless the model is held.
+    Higher versions whose tags are here go live by their exact number only from now on; what is
+    fetched or released later goes live by itself, unless the model is held.
 
     Example: tagship rollback ml_model --reason "wrong on snow" --yes
     """

@@ -77,6 +77,7 @@ class Outcome:
         repaired: what a killed run had left, and was put in order first.
         warnings: what went wrong without any harm to what is live.
         passed_over: a version that the rule selects, but that is blocked.
+        blocked: the versions that do not go live by themselves after a rollback.
         removed: the version directories that the cleanup after a deploy removed.
         freed: the bytes of those.
     """
@@ -89,6 +90,7 @@ class Outcome:
     repaired: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     passed_over: PassedOver | None = None
+    blocked: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     freed: int = 0
 

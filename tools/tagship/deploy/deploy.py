@@ -1,18 +1,19 @@
 """Deploy and roll back: the ten steps of docs/architecture.md, in one function each."""
 
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from tagship.deploy import act, plan
 from tagship.deploy.act import PLAIN, Act, Options, Outcome, Switch
 from tagship.errors import Corrupt
-from tagship.host import actions, history, installed, journal, metadata
+from tagship.host import actions, decisions, history, installed, journal, metadata
 from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.registry.refs import Ref, Wanted
 from tagship.registry.settings import Settings
 from tagship.text import clock
+from tagship.workspace import desired
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
@@ -45,6 +46,7 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
         release = choice.release
         signer = plan.check_tag(host.policy, source.repository, deed.past, release)
         if deed.live and not options.force and plan.is_live(store, release, options.progress):
+            _follow(deed, choice)
             return replace(deed.nothing_to_do(deed.live), passed_over=choice.passed_over)
         kept = None if options.force else plan.kept(store, release, options.progress)
         if kept is not None:
@@ -57,6 +59,13 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
                 report = checkout.check_out(source, host, switch, release, at_commit, signer)
         outcome = switch.go_live(partial(_check_live, store, switch.place, host.settings), report)
         return replace(outcome, passed_over=choice.passed_over)
+
+
+def _follow(deed: Act, choice: plan.Choice) -> None:
+    """Record a rule that was not followed until now: ``status`` goes by it from now on."""
+    followed = decisions.read(deed.past).rule or history.LATEST
+    if choice.rule is not None and choice.rule != followed:
+        deed.record(replace(deed.event(actions.FOLLOW, deed.live), rule=choice.rule))
 
 
 def _chosen(switch: Switch, choice: plan.Choice) -> Switch:
@@ -93,7 +102,7 @@ def rollback(
         Refused, Locked, Corrupt, Unavailable, SelfTestFailed: as for ``deploy``.
     """
     store = host.store(model)
-    tags = partial(plan.tag_ids, source, model)
+    tags = cache(partial(plan.tag_ids, source, model))
     with act.begin(store, model, f"rollback of {model}", options, tags=tags) as deed:
         target = plan.rollback_target(source, model, deed.past, deed.live, selector)
         broken = installed.is_broken(
@@ -117,7 +126,8 @@ def rollback(
             kept = metadata.read(store.path(target.directory))
             plan.check_kept(source, host.policy, deed.past, kept)
             switch = _passing_over(deed.switch_to_kept(actions.ROLLBACK, target, kept))
-        return switch.go_live(partial(_check_live, store, switch.place, host.settings), report)
+        outcome = switch.go_live(partial(_check_live, store, switch.place, host.settings), report)
+        return replace(outcome, blocked=desired.versions(tags() or {}, switch.event.passed_over))
 
 
 def _held_as_it_is(deed: Act, live: history.Place) -> Outcome:

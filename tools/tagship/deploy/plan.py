@@ -135,11 +135,13 @@ def choose(
 def _hold_of(known: Catalog, release: Release, decided: Decisions) -> datetime | None:
     """The end of the hold that the deploy of an exact version begins; None if it begins none.
 
-    To deploy again what is live changes nothing in it.
+    To deploy again what is live changes nothing in it, and a hold that was asked for goes on.
     """
     switch, hold = decided.switch, decided.hold
+    if hold is not None and hold.asked:
+        return None
     if switch is not None and switch.version == str(release.version):
-        return hold.until if hold is not None and not hold.asked else None
+        return hold.until if hold is not None else None
     return clock.now() + HOLD if desired.holds(known, release, decided) else None
 
 

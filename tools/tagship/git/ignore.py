@@ -13,9 +13,12 @@ NONE_IGNORED = 1  # exit code of git check-ignore
 def ignores(repository: Repository, paths: Sequence[str]) -> bool:
     """Whether Git ignores each path, from the repository's top; they need not exist.
 
+    Where sparse-checkout left a ``.gitignore`` out, the index has it, so the index is read: a path
+    that Git tracks is not ignored.
+
     What Git cannot say of a path, since it is behind a link or in a submodule, is none of its.
     """
-    command = ["git", *QUIET, "-c", NO_HOOKS, "check-ignore", "--no-index", "--", *paths]
+    command = ["git", *QUIET, "-c", NO_HOOKS, "check-ignore", "--", *paths]
     try:
         answer = run.execute(repository.git, command)
     except CommandFailed as error:

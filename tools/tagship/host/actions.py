@@ -5,4 +5,5 @@ SWITCHES = (DEPLOY, ROLLBACK)
 REJECT = "reject"  # of a version that failed its check after the switch
 UNDEPLOY = "undeploy"  # everything of the model here was removed
 HOLD, RESUME = "hold", "resume"  # nothing goes live by itself, until it is resumed
-ACTIONS = (*SWITCHES, REJECT, "recover", "cleanup", UNDEPLOY, "pin", "unpin", HOLD, RESUME)
+FOLLOW = "follow"  # another rule selects from now on, and what it selects is live already
+ACTIONS = (*SWITCHES, REJECT, "recover", "cleanup", UNDEPLOY, "pin", "unpin", HOLD, RESUME, FOLLOW)

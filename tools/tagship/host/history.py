@@ -19,6 +19,7 @@ from tagship.text.json_reader import Is
 FILE_NAME = "deployment_history.json"
 ID_FORM = "%Y%m%d_%H%M%S"
 SUCCEEDED, FAILED = "succeeded", "failed"
+LATEST = "latest"  # the rule that is followed where none was named
 RECENT = 64  # events at the end that are read first
 
 
@@ -141,9 +142,10 @@ def deployed(events: Iterable[Event]) -> tuple[Place, ...]:
 def good(events: Iterable[Event]) -> tuple[Place, ...]:
     """The good versions up to the live one: oldest first, the live one last.
 
-    A deploy adds to this line, a rollback cuts it back to its target, a rejection removes its
-    version. So a second rollback goes further back, and never returns by itself to a version that
-    was rolled back or has failed.
+    A deploy adds to this line. A rollback cuts it back to its target, and removes each version that
+    it goes back from, also where that was live before. A rejection removes its version. So a second
+    rollback goes further back, and never returns by itself to a version that was rolled back or has
+    failed.
     """
     return tuple(_line(events, whole=True))
 
@@ -160,7 +162,11 @@ def _line(events: Iterable[Event], *, whole: bool) -> list[Place]:
         if event.action == ROLLBACK:
             at = _last(line, place.version)
             # not in the line: it was rolled back, or was deployed before these events
+            left = [event.previous] if event.previous else []
+            left += [] if at is None else line[at:]
             line = line[:at] if at is not None else line if whole else []
+            versions = {other.version for other in left} - {place.version}
+            line = [other for other in line if other.version not in versions]
         line.append(place)
     return line
 

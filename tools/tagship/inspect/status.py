@@ -24,6 +24,7 @@ from tagship.progress import Tell, nobody
 from tagship.registry import refs
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
+from tagship.registry.refs import Wanted
 from tagship.text import words
 from tagship.workspace import desired, ignored
 from tagship.workspace.desired import Desired
@@ -241,9 +242,12 @@ def _status(
     if live and link.state is LinkState.OK:
         findings += _live_findings(source, store, known, live, verify(live.directory))
     findings += _history_findings(store, model, live)
-    wish = desired.desired(known, desired.rule_of(model, decided), decided)
-    findings += _desired_findings(known, live, wish)
-    findings += _failed_findings(known, decided)
+    rule = desired.rule_of(model, decided)
+    wish = desired.desired(known, rule, decided)
+    failures = list(_failed_findings(known, decided))
+    failed = decided.failed.version if failures and decided.failed else None
+    findings += _desired_findings(known, live, wish, rule, failed)
+    findings += failures
     findings += _moved_findings(known, wish.release, past)
     findings += _open_findings(store)
     expected = str(wish.release.version) if wish.release else None
@@ -260,16 +264,20 @@ def _decided(store: Store) -> tuple[Past | None, Decisions]:
 
 
 def _desired_findings(
-    known: Catalog, live: history.Place | None, wish: Desired
+    known: Catalog, live: history.Place | None, wish: Desired, rule: Wanted, failed: str | None
 ) -> Iterable[Finding]:
-    """What is live, and what should be; a wanted rollback is in order."""
+    """What is live, and what should be by a rule; a wanted rollback is in order.
+
+    What is passed over because it ``failed`` is told as such.
+    """
     model, release, passed = known.model, wish.release, wish.passed_over
     if wish.hold is not None:
         what = desired.in_words(wish.hold)
         yield Finding(Why.HELD, what, f"tagship resume {model}")
     elif live is not None and release is not None and live.version != str(release.version):
         what = f"{release.version} is released, {live.version} is live"
-        yield Finding(Why.BEHIND, what, f"tagship deploy {model}")
+        selector = "" if rule == Wanted() else str(rule)
+        yield Finding(Why.BEHIND, what, f"tagship deploy {model}{selector}")
     elif live is not None and release is None and passed is None:
         yield from _withdrawn_findings(known, live)
     if passed is None:
@@ -277,7 +285,7 @@ def _desired_findings(
     what = f"{passed.version} is passed over: {passed.in_words}"
     if release is None:
         yield Finding(Why.BLOCKED, what, f"tagship deploy {model}@{passed.version}")
-    else:
+    elif passed.version != failed:
         fix = f"tagship release {model}, once it is better; or tagship deploy {model}@"
         yield Finding(Why.IN_ORDER, what, f"{fix}{passed.version}")
 

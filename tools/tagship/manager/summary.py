@@ -95,6 +95,7 @@ def notes(outcome: Outcome) -> list[str]:
     event, passed = outcome.event, outcome.passed_over
     return [
         *([passed_over(outcome.model, passed)] if passed else ()),
+        *([blocked(outcome.model, outcome.blocked)] if outcome.blocked else ()),
         *([holds(outcome.model, clock.moment(event.until))] if event and event.until else ()),
     ]
 
@@ -126,6 +127,17 @@ def passed_over(model: str, passed: PassedOver) -> str:
     return f"{passed.version} is passed over ({passed.in_words}); to deploy it: {command}"
 
 
+def blocked(model: str, versions: tuple[str, ...]) -> str:
+    """What a rollback blocks, and the command that deploys it all the same."""
+    first = ", ".join(versions[-NAMED:])
+    more = f" and {len(versions) - NAMED} more" if len(versions) > NAMED else ""
+    verb = "goes" if len(versions) == 1 else "go"
+    return (
+        f"{first}{more} {verb} live by exact number only: tagship deploy {model}@{versions[-1]};"
+        " what is new here from now on goes live by itself"
+    )
+
+
 def left(event: Event) -> str:
     """Who rolled back from a version, when and why."""
     version = event.previous.version if event.previous else "it"
@@ -136,7 +148,10 @@ def left(event: Event) -> str:
 def holds(model: str, until: datetime) -> str:
     """That nothing goes live by itself from now on, and how that ends."""
     end = words.moment(clock.stamp(until))
-    return f"nothing else goes live by itself until {end} UTC; to end that: tagship resume {model}"
+    return (
+        f"no other version goes live by itself until: tagship resume {model}"
+        f" (status asks for it from {end} UTC on)"
+    )
 
 
 def layout(heading: str, rows: Rows, state: Rows) -> list[str]:

@@ -207,7 +207,7 @@ def holds(known: Catalog, release: Release, decisions: Decisions) -> bool:
 def rule_of(model: str, decisions: Decisions) -> Wanted:
     """The rule that was followed last; ``latest`` where none was."""
     try:
-        return Wanted.parse(decisions.rule or "latest", model)
+        return Wanted.parse(decisions.rule or history.LATEST, model)
     except InvalidName:  # the history was edited
         return Wanted()
 
@@ -238,6 +238,14 @@ def blocked(
             or (name.action is Action.REGISTER and refs.precedence(_version(name)) > lowest)
         }
     return tuple(sorted(result))
+
+
+def versions(tags: Mapping[TagName, str], ids: Iterable[str] | None) -> tuple[str, ...]:
+    """The versions whose tag objects have these ids, the lowest first."""
+    among = set(ids or ())
+    named = [_version(name) for name, tag_object in tags.items()
+             if name.action is Action.REGISTER and tag_object in among]  # fmt: skip
+    return tuple(map(str, sorted(named, key=refs.precedence)))
 
 
 def _version(name: TagName) -> Version:
