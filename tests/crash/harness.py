@@ -194,7 +194,8 @@ class Sweep:
                 self.scratch, case.command, point.program, inject, one_thread=case.one_thread
             )
             hit = [struck_call.what for struck_call in tracing.struck(result.log, self.scratch)]
-            if hit == [point.call.what]:
+            of_push = point.program != tracing.PYTHON and point.call.what in hit
+            if hit == [point.call.what] or of_push:  # or in each of several processes
                 return result, [], ""
             struck = re.search(r"= \?$|INJECTED", result.log, re.MULTILINE)
             if point.program != tracing.PYTHON and struck:

@@ -117,9 +117,9 @@ def rolled_back(team: Team, deployed: str) -> str:
     return team.machine.run("root", home + commands("Who may roll back", 0))
 
 
-def as_cron(team: Team) -> Result:
-    """Run the line of the page as cron does: its environment, /bin/sh."""
-    line = file("With cron", "cron").splitlines()[-1]
+def as_cron(team: Team, number: int = 0) -> Result:
+    """Run the line of a block of the page as cron does: its environment, /bin/sh."""
+    line = file("With cron", "cron", number).splitlines()[-1]
     *times, account, command = line.split(maxsplit=6)
     assert (len(times), account) == (5, "deploy")
     assert "%" not in command  # a newline to cron
@@ -250,6 +250,19 @@ def test_the_cron_line_is_silent_during_a_hold_and_complains_of_one_that_is_over
     assert "is over" in complaint.err
     team.machine.run("root", resume)
     assert as_cron(team).code == 0
+
+
+@needs_a_machine
+def test_the_cron_line_of_a_stage_deploys_its_version(team: Team, deployed: str) -> None:
+    team.publish("1.1.0")
+    team.deploy(
+        "cd /srv/models; git fetch --quiet --tags; tagship deploy churn@1.1.0 --yes;"
+        " tagship resume churn; git -c user.name=Ada -c user.email=ada@example.com"
+        " tag --annotate --message x 'churn#prod#1' 'churn@v1.0.0^{commit}'"
+    )
+    assert "churn 1.0.0 is live (before: 1.1.0)" in as_cron(team, 1).out
+    assert as_cron(team, 1) == Result(0, "", "")
+    team.deploy("cd /srv/models; git tag --delete 'churn#prod#1'")
 
 
 @needs_a_machine

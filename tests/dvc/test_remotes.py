@@ -104,6 +104,10 @@ def test_a_bucket_that_does_not_answer_leaves_no_tag(bench: Workbench, bucket: A
     with pytest.raises(Unavailable) as caught:
         bench.manager.release()
     assert "sesame" not in caught.value.message
+    assert caught.value.hint == (
+        "is http://127.0.0.1:9 reachable from here?"
+        " To change it: dvc remote modify --local store endpointurl URL"
+    )
     assert bench.git("tag") == ""
 
 

@@ -5,6 +5,7 @@ _CLONE = "tests/test_clones.py makes each kind of clone, and sees this hint ther
 _OBJECTS = "tests/git/test_batch.py damages and removes objects, and sees this hint there"
 _CLOUD = "it needs a cloud store: tests/dvc/test_remotes.py follows it against one on loopback"
 _INSIDE = "whoever asks catches it: nobody is shown it"
+_REFUSED = "it needs a server that refuses: tests/dvc/test_remote_errors.py has one on loopback"
 _RACE = "another process must act between two calls"
 _FRAMEWORK = "it needs another version, or a failure, of a framework"
 
@@ -22,6 +23,17 @@ UNTRIED: dict[str, str] = {
     "dvc.pointers._check_not_lfs": "it needs git-lfs, which is not installed here",
     "dvc.remote._Transport._missing": _CLOUD,
     "dvc.remote._check_incoming": "Store._check_links refuses such a link before",
+    "dvc.remote_errors._credentials": _REFUSED,
+    "dvc.remote_errors._credentials/2": _REFUSED,
+    "dvc.remote_errors._credentials/3": _REFUSED,
+    "dvc.remote_errors._credentials/4": _REFUSED,
+    "dvc.remote_errors._credentials/5": _REFUSED,
+    "dvc.remote_errors._credentials/6": _REFUSED,
+    "dvc.remote_errors._credentials/7": _REFUSED,
+    "dvc.remote_errors._reach": _REFUSED,
+    "dvc.remote_errors._reach/2": _REFUSED,
+    "dvc.remote_errors.hint": _REFUSED,
+    "dvc.remote_errors.hint/2": _REFUSED,
     "dvc.routing.Routes.check_push/2": _CLOUD,
     "dvc.routing.Routes.no_version": _CLOUD,
     "errors.hint_of/10": "it needs a disk that is broken",

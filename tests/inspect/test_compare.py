@@ -1,6 +1,7 @@
 """``tagship compare``: which of two versions is better, and what changed."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from tagship.cli import compare as cli_compare
 from tagship.inspect import compare
 from tagship.inspect.compare import Change
+from tests.test_docs import _train_in_a_stage
 from tests.workbench import PATH, Workbench
 
 STAGES = """\
@@ -199,6 +201,77 @@ def test_a_version_without_metrics_says_so(bench: Workbench) -> None:
     out = bench.cli("compare", "churn", "1.0", "1.0").out
     assert "neither version has metrics\n" in out
     assert "METRIC" not in out
+
+
+def test_what_neither_version_has_is_not_called_the_same(bench: Workbench) -> None:
+    (bench.repo / "dvc.yaml").write_text("artifacts: {churn: {path: models/churn/model.bin}}\n")
+    (bench.repo / "params.yaml").write_text("tagship: {keep: 3}\n")
+    bench.commit("As after dvc add")
+    bench.ship()
+    bench.ship("model 2\n")
+    why = "not recorded: no stage makes churn"
+    out = bench.cli("compare", "churn").out
+    assert "neither version has metrics\n" in out
+    assert "the same:" not in out
+    assert out.endswith(
+        f"params: n/a ({why})\n"
+        f"data and code: n/a ({why})\n"
+        f"commands: n/a ({why})\n"
+        "architecture: n/a (known after a deploy on this host)\n"
+        "self-test: n/a (none defined)\n"
+    )
+    assert f"data and code: n/a ({why})\n" in bench.cli("compare", "churn", "--markdown").out
+    value = json.loads(bench.cli("compare", "churn", "--json").out)
+    assert (value["params"], value["inputs"], value["commands"]) == ([], [], [])
+    assert value["unknown"] == {
+        "params": why,
+        "inputs": why,
+        "commands": why,
+        "architecture": "known after a deploy on this host",
+        "self_test": "none defined",
+    }
+
+
+def test_a_stage_without_parameters_and_dependencies_has_none_to_compare(bench: Workbench) -> None:
+    (bench.repo / "dvc.yaml").write_text(
+        "stages:\n  train: {cmd: echo a > models/churn/model.bin, outs: [models/churn/model.bin]}\n"
+        "artifacts: {churn: {path: models/churn/model.bin}}\n"
+    )
+    (bench.repo / f"{PATH}.dvc").unlink()
+    bench.dvc("repro", "--quiet")
+    bench.commit("Train in a stage that reads nothing")
+    bench.release()
+    out = bench.cli("compare", "churn", "1.0", "1.0").out
+    assert "the same: commands, commits\n" in out
+    assert "params: n/a (not recorded: the stages have none)\n" in out
+    assert "data and code: n/a (not recorded: the stages have none)\n" in out
+
+
+def test_a_model_that_a_stage_makes_from_now_on_is_compared_with_one_of_dvc_add(
+    bench: Workbench,
+) -> None:
+    bench.ship()
+    _train_in_a_stage(bench)
+    bench.release()
+    comparison = bench.manager.compare()
+    assert [change.name for change in comparison.commands] == ["train"]
+    assert comparison.commands[0].before is None
+    assert comparison.unknown.keys() == {"architecture", "self_test"}
+
+
+def test_data_outside_without_an_md5_is_not_called_the_same(two: Workbench) -> None:
+    lock = two.repo / "dvc.lock"
+    entry = re.compile(r"(- path: train\.py\n +hash: md5\n) +md5: \w+\n")
+    text, count = entry.subn(r"\1      etag: abc\n", lock.read_text())
+    assert count == 1
+    lock.write_text(text)
+    two.commit("As DVC records a dependency in a bucket")
+    two.git("tag", "--annotate", "--message=x", "churn@v1.2.0")
+    two.commit("Once more")
+    two.git("tag", "--annotate", "--message=x", "churn@v1.3.0")
+    out = two.cli("compare", "churn", "1.2", "1.3").out
+    assert "data and code: n/a (not recorded: DVC has no MD5 of train.py)\n" in out
+    assert "the same: params, commands, self-test\n" in out
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,10 @@ from tagship.registry.settings import Settings
 from tests.workbench import MODEL, Result, Workbench
 
 NOTE = "the section deploy: in params.yaml is now tagship: rename it"
+UNREAD = (
+    "deploy: in params.yaml is not read, since region is not a setting of tagship;"
+    " settings go under tagship:"
+)
 BOTH = "tagship: and deploy: in params.yaml both have settings of tagship"
 MOVE = "move all of them to tagship:, and remove deploy:"
 
@@ -27,8 +31,13 @@ MOVE = "move all of them to tagship:, and remove deploy:"
         ("tagship:\ndeploy: {keep: 2}", Settings(keep=2), [NOTE]),
         ("tagship: {}\ndeploy: {keep: 2}", Settings(keep=2), [NOTE]),
         ("deploy: {region: eu-west-1}", Settings(), []),
-        ("deploy: {keep: 2, region: eu-west-1}", Settings(), []),
-        ("deploy: {keep: 2, 1: x}", Settings(), []),
+        ("deploy: {keep: 2, region: eu-west-1}", Settings(), [UNREAD]),
+        ("tagship:\ndeploy: {region: eu-west-1, keep: 2}", Settings(), [UNREAD]),
+        (
+            "deploy: {keep: 2, region: eu-west-1, 1: x}",
+            Settings(),
+            [UNREAD.replace("region is not a setting", "region, 1 are not settings")],
+        ),
         ("deploy: {}", Settings(), []),
         ("deploy:", Settings(), []),
         ("deploy: production", Settings(), []),
@@ -110,6 +119,9 @@ def test_the_note_is_printed_once(command: str, shipped: Workbench) -> None:
     (shipped.repo / "params.yaml").write_text("deploy: {keep: 3}\n")
     result = shipped.cli(*command.split())
     assert (result.code, result.err) == (0, f"note: {NOTE}\n")
+    (shipped.repo / "params.yaml").write_text("deploy: {keep: 3, region: eu-west-1}\n")
+    result = shipped.cli(*command.split())
+    assert (result.code, result.err) == (0, f"note: {UNREAD}\n")
 
 
 def test_a_section_of_the_users_own_is_passed_over_by_every_command(shipped: Workbench) -> None:

@@ -50,7 +50,6 @@ def looks(value: "Comparison") -> output.Document:
     """The differences as tables, a line of what is equal, and what cannot be compared."""
     before, after = value.before, value.after
     tables: list[tuple[str, output.Table | None]] = [
-        ("metrics", _metric_table(value)),
         ("params", _change_table("PARAMETER", value, value.params)),
         ("data and code", _change_table("READ (MD5)", value, value.inputs, lambda md5: md5[:10])),
         ("commands", _change_table("COMMAND OF", value, value.commands)),
@@ -63,13 +62,15 @@ def looks(value: "Comparison") -> output.Document:
         for number, side in ((value.ahead, after), (value.behind, before))
         if number
     ]
-    unknown = _unknown(value)
+    labels = {"inputs": "data and code", "self_test": "self-test"}
+    unknown = {labels.get(name, name): why for name, why in value.unknown.items()}
     differs = {*unknown, *(["commits"] if alone else [])}
     same = [name for name, table in tables if table is None and name not in differs]
     document: list[str | output.Table] = [
         f"{value.model}: {before.version} -> {after.version}",
         *_verdict_lines(value.metrics, after.version),
         _sides(before, after),
+        *filter(None, [_metric_table(value)]),
         *(table for _, table in tables if table is not None),
         *alone,
     ]
@@ -87,16 +88,6 @@ def _verdict_lines(changes: Sequence["MetricChange"], version: str) -> list[str]
     if not changes:
         return ["neither version has metrics"]
     return [f"{version} is " + ", ".join(counts)] if counts else []
-
-
-def _unknown(value: "Comparison") -> dict[str, str]:
-    """What cannot be compared, and why."""
-    reasons = {
-        "architecture": (value.architecture, "known after a deploy on this host"),
-        "self-test": (value.self_test, "none defined"),
-        "commits": (value.ahead, "shallow or incomplete clone: git fetch --unshallow --tags"),
-    }
-    return {name: why for name, (known, why) in reasons.items() if known is None}
 
 
 def _sides(before: "Side", after: "Side") -> output.Table:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from tagship.disk import access, atomic, capacity, files
 from tagship.dvc import config as dvc_config
-from tagship.dvc import credentials, patience, routing
+from tagship.dvc import credentials, patience, remote_errors, routing
 from tagship.dvc.cache import Cache, bad_object
 from tagship.dvc.config import DvcConfig
 from tagship.dvc.patience import Patience
@@ -217,7 +217,14 @@ class _Transport:
             address = str(own.get("endpointurl") or own.get("url"))
             words = f"the DVC remote {redact.text(name)}, {redact.text(address)}"
             self._patience[name] = Patience(words, patience.silence(own), self._tell)
-        return self._patience[name].wait(function, *args, **options)
+        try:
+            return self._patience[name].wait(function, *args, **options)
+        except TagshipError:
+            raise
+        except Exception as error:
+            if hint := remote_errors.hint(error, name, self._config.remote(name)):
+                raise _failure(error, hint) from None
+            raise
 
     def _odb(self, pointer: Cached) -> Any:
         """The objects of a remote, by their digest."""
@@ -416,5 +423,8 @@ def _transport(remote: Remote) -> Iterator[_Transport]:
         if isinstance(error, TimeoutError):  # a library's own, often without a word
             what = "the DVC remote did not answer in time"
             raise NoAnswer(what, "check its address: dvc remote list") from None
-        text = redact.text(str(error)) or type(error).__name__
-        raise Unavailable(f"DVC remote error: {text}", "dvc remote list") from None
+        raise _failure(error, "dvc remote list") from None
+
+
+def _failure(error: Exception, hint: str) -> Unavailable:
+    return Unavailable(f"DVC remote error: {redact.text(str(error)) or type(error).__name__}", hint)

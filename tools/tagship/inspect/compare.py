@@ -68,6 +68,7 @@ class Comparison:
         commits: the newest that ``after`` has and ``before`` lacks, ``MOST_COMMITS`` at most.
         ahead, behind: how many commits ``after`` has more, and fewer; None if this clone is
             shallow, or does not have both versions.
+        unknown: why something cannot be compared, by the attribute's name.
     """
 
     model: str
@@ -82,6 +83,7 @@ class Comparison:
     commits: tuple[CommitLine, ...]
     ahead: int | None
     behind: int | None
+    unknown: Mapping[str, str]
 
 
 def compare(
@@ -112,6 +114,17 @@ def compare(
         first = _before(source, store, first)
     old, new = find.describe(source, store, first), find.describe(source, store, second)
     fewer, more = _apart(source, first, second)
+    architecture = _changes_of_known(old.architecture, new.architecture)
+    self_test = _changes_of_known(
+        _form(source, store, first, old), _form(source, store, second, new)
+    )
+    unknown = _not_recorded(old, new)
+    if architecture is None:
+        unknown["architecture"] = "known after a deploy on this host"
+    if self_test is None:
+        unknown["self_test"] = "none defined"
+    if more is None:
+        unknown["commits"] = "shallow or incomplete clone: git fetch --unshallow --tags"
     return Comparison(
         model,
         _side(store, old),
@@ -120,11 +133,12 @@ def compare(
         changes(yaml.flat(old.params), yaml.flat(new.params)),
         changes(_inputs(old), _inputs(new)),
         changes(_commands(old), _commands(new)),
-        _changes_of_known(old.architecture, new.architecture),
-        _changes_of_known(_form(source, store, first, old), _form(source, store, second, new)),
+        architecture,
+        self_test,
         tuple(_line(commit) for commit in (more or [])[:MOST_COMMITS]),
         None if more is None else len(more),
         None if fewer is None else len(fewer),
+        unknown,
     )
 
 
@@ -187,6 +201,22 @@ def _inputs(described: Metadata) -> dict[str, str | None]:
 
 def _commands(described: Metadata) -> dict[str, str]:
     return {stage["stage"]: stage["command"] for stage in described.lineage}
+
+
+def _not_recorded(before: Metadata, after: Metadata) -> dict[str, str]:
+    """What neither version has, and why. Pure."""
+    lineage = {
+        "params": (yaml.flat(before.params), yaml.flat(after.params)),
+        "inputs": (_inputs(before), _inputs(after)),
+        "commands": (_commands(before), _commands(after)),
+    }
+    has_stage = bool(before.lineage or after.lineage)
+    why = "the stages have none" if has_stage else f"no stage makes {after.model}"
+    unknown = {name: f"not recorded: {why}" for name, pair in lineage.items() if not any(pair)}
+    old, new = lineage["inputs"]
+    if outside := [path for path in old if old[path] is None and new.get(path, "") is None]:
+        unknown["inputs"] = f"not recorded: DVC has no MD5 of {', '.join(outside)}"
+    return unknown
 
 
 def _changes_of_known(

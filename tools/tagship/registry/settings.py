@@ -81,7 +81,7 @@ def parse(data: bytes, tell: Tell = nobody) -> Settings:
 
     Args:
         data: the file.
-        tell: is told that the section should be renamed.
+        tell: is told that the section should be renamed, or is not read.
 
     Raises:
         Corrupt: the file is not YAML.
@@ -97,7 +97,21 @@ def parse(data: bytes, tell: Tell = nobody) -> Settings:
         _check(name, key, value)
     if name == OLD_SECTION:
         tell(f"the section {name}: in {PARAMS_FILE} is now {SECTION}: rename it")
+    if not sections(params) and (others := _others(params.get(OLD_SECTION))):
+        are = "is not a setting" if len(others) == 1 else "are not settings"
+        tell(
+            f"{OLD_SECTION}: in {PARAMS_FILE} is not read, since {', '.join(others)} {are} of"
+            f" tagship; settings go under {SECTION}:"
+        )
     return Settings(**given)
+
+
+def _others(old: Any) -> list[str]:
+    """The keys of ``deploy:`` that are not ours, where some are: somebody expects it to be read."""
+    names = {field.name for field in fields(Settings)}
+    if not isinstance(old, Mapping) or names.isdisjoint(old):
+        return []
+    return [str(key) for key in old if key not in names]
 
 
 def root(params: Mapping[str, Any]) -> str:
