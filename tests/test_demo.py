@@ -21,6 +21,7 @@ STATE = (
     r"  deployment id: ([0-9]{8}_[0-9]{6})\n"
     r"(?:  smoke test:    passed: [0-9]+ answers as released\n)?"
     r"  link:          models/(.._model)/current\n"
+    r"(?:  note:          1\.1\.0 goes live by exact number only: .*\n)?"  # after a rollback
     r"state:\n"
     r"  live version:  ([0-9.]+), ([0-9]) versions? on disk\n"
     r"  link active:   yes, points to versions/v[0-9.]+_[0-9]{8}_[0-9]{6}/model\.(?:cbm|keras)\n"
@@ -136,8 +137,13 @@ def test_history_why_and_status_tell_of_the_rollback(story: str) -> None:
         ["rollback", "succeeded", "1.0.0", "1.1.0"],
     ]
     assert "ml_model 1.0.0 is live: " in chapter
-    assert "1.1.0 was rolled back to 1.0.0: wrong answers in production\n" in chapter
-    assert chapter.rstrip().endswith("(exit code 3)")
+    assert "ml_model: in order, live 1.0.0, latest 1.1.0\n" in chapter
+    assert re.search(
+        r"^  1\.1\.0 is passed over: rolled back to 1\.0\.0 by .*: wrong answers in production; ",
+        chapter,
+        re.MULTILINE,
+    )
+    assert "(exit code" not in chapter
 
 
 def test_the_reports_are_left_and_their_paths_are_the_last_lines(story: str, demo: Demo) -> None:
