@@ -97,7 +97,7 @@ def test_what_a_stage_writes_is_made_by_dvc_repro(bench: Workbench) -> None:
     (bench.repo.parent / "new.bin").write_text("model 2\n")
     with pytest.raises(Refused, match=r"out\.bin is written by the stage train") as caught:
         bench.manager.deploy_model(bench.repo.parent / "new.bin")
-    assert caught.value.hint.startswith("dvc repro train, commit dvc.lock, then: ")
+    assert caught.value.hint.startswith("dvc repro train, commit what changed, then: ")
     (bench.repo.parent / "new.bin").unlink()
     assert bench.state() == before
 

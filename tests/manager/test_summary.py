@@ -37,6 +37,8 @@ def test_a_deploy_and_a_rollback_have_one_form(shipped: Workbench) -> None:
         f"  time:          {_time(shipped, 4)}\n"
         f"  deployment id: {fourth.id}\n"
         "  link:          models/churn/current\n"
+        "  note:          1.2.0 goes live by exact number only: tagship deploy churn@1.2.0; what is new"
+        " here from now on goes live by itself\n"
         "state:\n"
         "  live version:  1.1.0, 3 versions on disk\n"
         f"  link active:   yes, points to versions/v1.1.0_{second.id}/model.bin\n"
