@@ -43,11 +43,16 @@ HARMLESS = (
     (r"recovery of an undeploy: \w+ .*/(trash|versions)(/.*| \w+)",
      "what cannot be removed stops no other command: a note and the history tell it"),
     (r"cleanup: (chmod|unlink|rmdir) .*/trash/v.*", "it is tried once more, and then told"),
-    (r"recovery of a cleanup: \w+ .*/((trash|staging|incoming)(/.*| \w+)|\..*\.tmp \w+)",
+    (r"recovery .*: \w+ .*/((trash|staging|incoming)(/.*| \w+)|\..*\.tmp \w+)",
      "what cannot be removed stops no other command: a note tells it"),
     (r"recovery .*: \w+ .*/(\.?deployment_history.json.*|churn) ENOSPC",
      "the next command is a cleanup: it makes room first, and recovers then"),
 )  # fmt: skip
+
+
+def harmless_of(words: str) -> str:
+    """Why a command may succeed although a call failed; empty if it may not."""
+    return next((why for what, why in HARMLESS if re.fullmatch(what, words)), "")
 
 
 @dataclass(frozen=True)
@@ -148,9 +153,7 @@ class Sweep:
             killed = result.code != 0
             problems += [] if killed else ["the command was not killed"]
         elif result.code == 0:
-            harmless = missed or next(
-                (why for what, why in HARMLESS if re.fullmatch(what, point.in_words)), ""
-            )
+            harmless = missed or harmless_of(point.in_words)
             problems += [] if harmless else ["the call failed, and the command did not"]
             problems += [] if live == "new" else ["exit code 0, and it is not done"]
         elif result.code != 1 or not re.match(PLAIN_ERROR, result.err):
@@ -180,13 +183,13 @@ class Sweep:
     def _strike(self, case: Case, point: Point) -> tuple[tracing.Done, list[str], str]:
         """Run the command, with the injection at the right call.
 
-        strace counts the calls of each process of a push for itself, so one that reads may be
-        struck at the same count before the one that is meant; if the command went on all the same,
-        that is said. A call that changes a file is judged by what it is.
+        strace counts the calls of each process of a push for itself, so others may be struck at the
+        same count, and the one that is meant never be reached. If the command went on all the same,
+        that is said: what was struck only read, or each call is harmless by what it is.
         """
         call = point.call
         kind = "signal" if point.inject == tracing.KILL else "error"
-        other: tracing.Done | None = None
+        others: list[tuple[tracing.Done, list[str]]] = []
         for _ in range(TRIES):
             self._copy(case)
             inject = f"{call.name}:{kind}={point.inject}:when={call.when}"
@@ -201,11 +204,13 @@ class Sweep:
             if point.program != tracing.PYTHON and struck:
                 if result.code != 0:
                     return result, [], ""
-                other = other if hit else result  # only reads: try to strike what is meant
+                others.append((result, hit))  # try to strike what is meant
             log = self.whole(case, point.program).log
             call = tracing.calls(log, self.scratch)[point.step]
-        if other is not None:
-            return other, [], "in other processes of the push a read failed, and it went on"
+        for other, hit in others:
+            reasons = [harmless_of(f"{case.name}: {what} {point.inject}") for what in hit]
+            if all(reasons):
+                return other, [], "; ".join(reasons) or "a read in another process of the push"
         return result, [f"the call was not hit, but {hit}"], ""
 
     def _copy(self, case: Case) -> None:
