@@ -209,6 +209,8 @@ class Machine(RuleBasedStateMachine):
         on_disk = world.directories()
         result = self._run(self._deploy_command(wish, force, retry), expected, fails)
         if not expected.changes:
+            if result.code == 0 and not is_exact(wish):
+                model.rule = wish  # what it selects is live, and is followed from now on
             return
         assert expected.version is not None
         tag = model.release(expected.version)

@@ -286,8 +286,8 @@ class Model:
 
     def rolled_back(self, place: Place, *, hold: bool = False, by_hand: bool = True) -> None:
         """A rollback made this live."""
-        at = [i for i, other in enumerate(self.line) if other.version == place.version]
-        self.line = [*self.line[: at[-1] if at else None], place]
+        self._cut(place)
+        self.line.append(place)
         self._block_above(place.version)
         self._goes_live(place)
         self.back = True
@@ -295,6 +295,14 @@ class Model:
         if by_hand:
             self.implied = False
             self.asked |= hold
+
+    def _cut(self, place: Place) -> None:
+        """Cut the line before a version, and take out each version that is gone back from."""
+        at = [i for i, other in enumerate(self.line) if other.version == place.version]
+        left = {other.version for other in (self.line[at[-1] :] if at else [])}
+        left |= {self.live.version} if self.live else set()
+        line = self.line[: at[-1] if at else None]
+        self.line = [other for other in line if other.version not in left - {place.version}]
 
     def _block_above(self, version: str) -> None:
         for tag in self.tags.values():
@@ -319,8 +327,7 @@ class Model:
             self.rule = wish
         self.objects[tried.version] = tried.identity
         if wish == "rollback":  # its event cut the line
-            at = [i for i, other in enumerate(self.line) if other.version == tried.version]
-            self.line = self.line[: at[-1] if at else None]
+            self._cut(tried)
         if before is None:
             self.line = [place for place in self.line if place != tried]
             self.live, self.back, self.known, self.implied = None, False, None, False
