@@ -14,6 +14,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
+# The seed of the random stories; MACHINE= takes new ones.
+MACHINE ?= --seed 1952642915 --steps 1000
+
 .PHONY: demo notebook test crash-test hint-test power-test bench bench-growth lint format constraints clean help
 
 help:

@@ -608,7 +608,6 @@ def failed(bench: Workbench, content: str | None = None) -> None:
 
 
 @trial("inspect.status._failed_findings", command=STATUS, base="shipped")
-@trial("inspect.status._desired_findings/4", command=STATUS, base="shipped")
 def a_version_that_failed_once(bench: Workbench) -> None:
     failed(bench, "model 3\n")
 

@@ -339,21 +339,6 @@ def as_one_process(bench: Workbench) -> None:
 
 
 @trial(
-    "dvc.remote._transport/3",
-    command="deploy churn --yes",
-    does="dvc remote list",
-    again=back,
-)
-def a_dvc_remote_that_a_library_gives_up(bench: Workbench) -> None:
-    bench.release()
-    empty_cache(bench)
-    of_dvc(bench, f"http://{silent()}/store")
-    bench.dvc("remote", "modify", "--quiet", "store", "read_timeout", "0.3")
-    bench.commit()
-    as_one_process(bench)
-
-
-@trial(
     "release.publish._again",
     command=lambda b: interrupted(b).release(push=True),
     again="deploy churn --yes",
