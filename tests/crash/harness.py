@@ -400,7 +400,7 @@ class Place:
         if [event.version for event in rejections] != [version]:
             yield f"rejected: {rejections}"
         before = self.events()
-        result = cases.command(self.repo, self.case.command, self.case.site)
+        result = cases.command(self.repo, self.case.again or self.case.command, self.case.site)
         refused = self.case.after is None and f"is blocked: {version} failed" in result.err
         if (result.code != 0 and not refused) or self.events() != before:
             yield f"it is tried again: {result.out}{result.err}"
