@@ -22,8 +22,10 @@ from tests.crash.cases import MEND, Case
 from tests.workbench import MODEL, Result
 
 TRIES = 8  # a call may have another number in another run
-# A slow machine is told whom it waits for first.
-PLAIN_ERROR = r"(note: waiting for .*\n)*error: (?!this should not)"
+# A slow machine is told whom it waits for first; and a check that was cut short comes first.
+PLAIN_ERROR = (
+    r"(note: (waiting for|the check of|churn \S+ failed its check) .*\n)*error: (?!this should not)"
+)
 # What fails, and the command succeeds all the same: a pattern of case, call and error; the reason.
 HARMLESS = (
     (".*: ioctl .*", "where a file cannot be cloned, it is copied"),
@@ -45,6 +47,8 @@ HARMLESS = (
     (r"cleanup: (chmod|unlink|rmdir) .*/trash/v.*", "it is tried once more, and then told"),
     (r"recovery .*: \w+ .*/((trash|staging|incoming)(/.*| \w+)|\..*\.tmp \w+)",
      "what cannot be removed stops no other command: a note tells it"),
+    (r"recovery of a check: \w+ .*/(\.?(intent|deployment_history)\.json|\.current\.tmp).* ENOSPC",
+     "the next command is a cleanup: it makes room first, and goes back then"),
     (r"recovery .*: \w+ .*/(\.?deployment_history.json.*|churn) ENOSPC",
      "the next command is a cleanup: it makes room first, and recovers then"),
 )  # fmt: skip
