@@ -15,6 +15,7 @@ from tagship.disk.files import File
 from tagship.dvc.pointers import Cached
 from tagship.progress import Advance
 from tagship.stores import options as store_options
+from tagship.stores.failures import Kind, StoreError
 from tagship.stores.options import NoCounterpart
 from tagship.stores.stream import BLOCK, Allowance, check
 from tagship.text.paths import check_path
@@ -203,7 +204,7 @@ class Own:
 
 @dataclass(frozen=True)
 class Both:
-    """Received from a store by obstore, sent through DVC's own file system: HTTP has no one way."""
+    """Received from a store by obstore, sent through DVC's own file system: see ``read_only``."""
 
     objects: Objects
     own: Own
@@ -213,12 +214,22 @@ class Both:
     def receive(
         self, pointer: Cached, target: Path | None, allowance: Allowance, advance: Advance
     ) -> File:
-        """As ``Place``."""
-        return self.objects.receive(pointer, target, allowance, advance)
+        """As ``Place``; what comes in chunks of unknown number comes by DVC's own."""
+        try:
+            return self.objects.receive(pointer, target, allowance, advance)
+        except StoreError as error:
+            if error.kind is not Kind.NO_LENGTH:
+                raise
+            return self.own.receive(pointer, target, allowance, advance)
 
     def read(self, pointer: Cached, allowance: Allowance) -> bytes:
         """As ``Place``."""
-        return self.objects.read(pointer, allowance)
+        try:
+            return self.objects.read(pointer, allowance)
+        except StoreError as error:
+            if error.kind is not Kind.NO_LENGTH:
+                raise
+            return self.own.read(pointer, allowance)
 
     def has(self, pointer: Cached, size: int | None) -> bool:
         """As ``Place``."""

@@ -58,7 +58,9 @@ def _project(start: Path) -> Path:
 
 def _places(start: Path, project: Path, settings: Settings) -> tuple[Source, Host]:
     root = project / settings.root
-    source = Source(start, project, root, settings.git_remote, settings.dvc_remote)
+    source = Source(
+        start, project, root, settings.git_remote, settings.dvc_remote, settings.fetch_limit_bytes
+    )
     return source, Host(root, settings, project)
 
 
