@@ -200,6 +200,11 @@ class Model:
 
     # --- what commands come to
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing ever was live here, as far as the history goes back."""
+        return not self.objects
+
     def of_deploy(self, wish: str, *, force: bool = False, retry: bool = False) -> Expected:
         """A deploy of an exact version, or by a rule."""
         version: str | None = wish
@@ -218,9 +223,9 @@ class Model:
             return Expected(version=version)
         return Expected(version=version, changes=True)
 
-    def of_rollback(self, to: str | None, on_disk: set[str], *, is_new: bool) -> Expected:
-        """A rollback; ``on_disk`` are the directories that are here; a new model has no history."""
-        if is_new:
+    def of_rollback(self, to: str | None, on_disk: set[str]) -> Expected:
+        """A rollback; ``on_disk`` are the directories that are here."""
+        if self.is_new:
             return Expected((1,))
         target = self.before() if to is None else self._named(to)
         if target is None:

@@ -316,10 +316,11 @@ def _cut(at: int) -> None:
             left[0] -= 1
             if left[0] == 0 and at % 2 == 0:
                 os._exit(KILLED)
-            result = call(*arguments, **options)
-            if left[0] == 0:
-                os._exit(KILLED)
-            return result
+            try:
+                return call(*arguments, **options)
+            finally:  # also where it fails, as a folder that is there already
+                if left[0] == 0:
+                    os._exit(KILLED)
 
         return change
 
