@@ -81,6 +81,17 @@ def test_a_version_is_pinned_before_the_first_deploy(story: Callable[..., Machin
     told.in_order()
 
 
+def test_an_undeploy_is_killed_once_nothing_is_live(story: Callable[..., Machine]) -> None:
+    """The hold that it ends stops no deploy, also before it is recovered."""
+    told = story()
+    told.deploy_exactly(pick=0, force=False, fails="")
+    told.kill(kind="undeploy", at=20, wish="latest", pick=0, flag=False)
+    assert (told.pending, told.world.live()) == (True, None)
+    told.in_order()
+    told.deploy()
+    told.in_order()
+
+
 def _released(*versions: str) -> Model:
     model = Model()
     for at, version in enumerate(versions):
