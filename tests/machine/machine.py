@@ -403,6 +403,7 @@ class Machine(RuleBasedStateMachine):
             return
         Machine.steps += 1
         model, world = self.model, self.world
+        model.back_at = world.back_at()
         directory = world.live()
         live = model.live.directory if model.live else None
         self.check(directory == live, f"{directory} is live, not {live}")

@@ -60,13 +60,14 @@ def test_a_first_deploy_is_killed_and_then_rolled_back(
     told = story()
     told.kill(kind="exact", at=at, wish="latest", pick=0, flag=False)
     assert told.pending
-    for step in (
+    steps: tuple[Callable[[], None], ...] = (
         lambda: told.rollback(to="1", pick=0, hold=True, fails=""),  # once as it was left,
         lambda: told.rollback(to="exact", pick=1, hold=True, fails=""),  # then recovered
         lambda: told.hold_or_resume(action="hold"),
         lambda: told.hold_or_resume(action="resume"),
         told.deploy,
-    ):
+    )
+    for step in steps:
         step()
         told.in_order()
 
@@ -89,6 +90,20 @@ def test_an_undeploy_is_killed_once_nothing_is_live(story: Callable[..., Machine
     assert (told.pending, told.world.live()) == (True, None)
     told.in_order()
     told.deploy()
+    told.in_order()
+
+
+def test_a_rule_is_left_for_a_version_outside_of_it(story: Callable[..., Machine]) -> None:
+    """Its version failed once it was live; only what is new of that rule goes live by it."""
+    told = story()
+    told.deploy_by_rule(wish="1", force=False, retry=False, fails="")
+    told.tag(kind="major", pick=0)
+    told.deploy_by_rule(wish="2", force=False, retry=False, fails="check")
+    told.in_order()
+    told.deploy_by_rule(wish="2", force=False, retry=False, fails="")
+    told.in_order()
+    told.set_clock_back(days=1)
+    told.tag(kind="minor", pick=0)
     told.in_order()
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self, overload
 
 from tagship.disk import atomic
-from tagship.errors import Corrupt
+from tagship.errors import Corrupt, Forbidden
 from tagship.host import actions, history
 from tagship.host.history import Event, Place
 from tagship.host.link import LinkState
@@ -264,12 +264,12 @@ def record(store: Store, *new: Event) -> Past:
 def foreseen(store: Store) -> Past:
     """The history, with the event of a killed run that was done, as recovery will record it.
 
-    Recovery needs the lock. What is decided before, as in a plan, is decided from this.
-
-    Raises:
-        Corrupt: the intent cannot be read.
+    Recovery needs the lock. What is decided before, as in a plan, is decided from this. An intent
+    that cannot be read is told by recovery, and by ``status``.
     """
-    past, left = events(store), intent(store)
+    past, left = events(store), None
+    with contextlib.suppress(Corrupt, Forbidden, OSError):
+        left = intent(store)
     if left is None or not _is_done(store, left) or past.has(left.event.id):
         return past
     event = replace(left.event, seq=past.last_seq + 1, status=history.SUCCEEDED)

@@ -243,7 +243,7 @@ def _status(
     findings += _history_findings(store, model, live)
     expected = None
     try:
-        past = _past(store)
+        past = journal.foreseen(store)
         decided = decisions.read(past)
         rule = desired.rule_of(model, decided)
         wish = desired.desired(known, rule, decided)
@@ -263,18 +263,10 @@ def _status(
 def _decided(store: Store) -> tuple[Past | None, Decisions]:
     """The history, and what it decides; nothing where it cannot be read, which is told."""
     try:
-        past = _past(store)
+        past = journal.foreseen(store)
         return past, decisions.read(past)
     except (Corrupt, Forbidden):
         return None, Decisions()
-
-
-def _past(store: Store) -> Past:
-    """The history as it will be after recovery; an intent that cannot be read is told elsewhere."""
-    try:
-        return journal.foreseen(store)
-    except (Corrupt, Forbidden):
-        return journal.events(store)
 
 
 def _desired_findings(
