@@ -372,6 +372,9 @@ class Machine(RuleBasedStateMachine):
         history, intent = world.history(), world.intent()
         recorded = [event for event in history[count:] if event["status"] == "succeeded"]
         own = [e for e in recorded if e["action"] in ("deploy", "rollback", "hold", "resume")]
+        for event in recorded:
+            if event["action"] == "follow":  # what the rule selects was live already
+                model.rule = event["rule"]
         if kind in ("rule", "exact", "back"):
             event = own[-1] if own else intent
             if event is None:

@@ -107,6 +107,20 @@ def test_a_rule_is_left_for_a_version_outside_of_it(story: Callable[..., Machine
     told.in_order()
 
 
+def test_another_rule_is_followed_by_a_run_that_is_killed_then(
+    story: Callable[..., Machine],
+) -> None:
+    told = story()
+    told.deploy()
+    told.assign(pick=1, cancel=False)
+    told.kill(kind="rule", at=9, wish="#prod", pick=0, flag=False)
+    assert (told.pending, told.model.rule) == (True, "#prod")
+    told.withdraw_what_is_live()
+    told.kill(kind="rule", at=26, wish="#prod", pick=0, flag=False)
+    told.pin(pick=0)
+    told.in_order()
+
+
 def _released(*versions: str) -> Model:
     model = Model()
     for at, version in enumerate(versions):
