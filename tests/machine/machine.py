@@ -372,9 +372,9 @@ class Machine(RuleBasedStateMachine):
         history, intent = world.history(), world.intent()
         recorded = [event for event in history[count:] if event["status"] == "succeeded"]
         own = [e for e in recorded if e["action"] in ("deploy", "rollback", "hold", "resume")]
-        for event in recorded:
-            if event["action"] == "follow":  # what the rule selects was live already
-                model.rule = event["rule"]
+        # what a rule selects was live already
+        followed = [event["rule"] for event in recorded if event["action"] == "follow"]
+        model.rule = [model.rule, *followed][-1]
         if kind in ("rule", "exact", "back"):
             event = own[-1] if own else intent
             if event is None:
