@@ -9,9 +9,11 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +59,28 @@ def dvc(folder: Path, *arguments: str) -> str:
         sys.argv = ours
     assert code == 0, f"dvc {shlex.join(arguments)} exited with {code}"
     return ""
+
+
+@contextlib.contextmanager
+def parsed_once() -> Iterator[None]:
+    """DVC in this process parses each YAML text once, and copies what came out."""
+    from dvc.utils import strictyaml
+    from dvc.utils.serialize import _yaml
+
+    parse = _yaml.parse_yaml
+    parsed: dict[str, Any] = {}
+
+    def remembered(text: str, path: str, typ: str = "safe") -> Any:
+        if typ != "safe":
+            return parse(text, path, typ)
+        if text not in parsed:
+            parsed[text] = parse(text, path)
+        return deepcopy(parsed[text])
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for module in (strictyaml, _yaml):
+            monkeypatch.setattr(module, "parse_yaml", remembered)
+        yield
 
 
 def track(repo: Path, path: str | Path) -> None:
