@@ -11,20 +11,12 @@ import pytest
 
 from tagship.dvc import freshness
 from tagship.git.run import Repository
-from tests import workbench
 from tests.dvc import forms
 from tests.dvc.forms import FORMS, Form
 from tests.workbench import dvc
 
 BY_NAME = {form.name: form for form in FORMS}
 FROZEN = {"frozen stage": {"train"}, "frozen stage upstream": {"prepare"}}  # DVC skips them
-
-
-@pytest.fixture(autouse=True, scope="module")
-def parsed_once() -> Iterator[None]:
-    """Each state loads the same few files again; to parse them was two fifths of this file."""
-    with workbench.parsed_once():
-        yield
 
 
 def ask(repo: Path, form: Form) -> freshness.Answer:
