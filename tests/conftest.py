@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from tests import accounts as other_accounts
 from tests import budget, training, workbench
-from tests.accounts import Accounts
+from tests.accounts import Accounts, Commands
 from tests.workbench import Workbench
 
 # A deadline would measure the machine. The same examples in each run: luck is no test result.
@@ -83,6 +83,12 @@ def sealed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     _seal(monkeypatch, tmp_path)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quicker_dvc() -> Iterator[None]:
+    with workbench.quicker_dvc():
+        yield
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A workspace built once with real Git and DVC; each test gets a copy."""
@@ -146,7 +152,13 @@ def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return training.demo(folder / "demo")
 
 
+@pytest.fixture(scope="session")
+def commands_of_accounts() -> Iterator[Commands]:
+    with contextlib.closing(Commands()) as commands:
+        yield commands
+
+
 @pytest.fixture
-def accounts(shipped: Workbench) -> Iterator[Accounts]:
+def accounts(shipped: Workbench, commands_of_accounts: Commands) -> Iterator[Accounts]:
     """``shipped``, which one account owns and others may read."""
-    yield from other_accounts.of(shipped)
+    yield from other_accounts.of(shipped, commands_of_accounts)
