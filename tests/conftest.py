@@ -83,12 +83,6 @@ def sealed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     _seal(monkeypatch, tmp_path)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def quicker_dvc() -> Iterator[None]:
-    with workbench.quicker_dvc():
-        yield
-
-
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A workspace built once with real Git and DVC; each test gets a copy."""

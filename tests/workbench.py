@@ -9,11 +9,9 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from copy import deepcopy
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,7 +22,6 @@ from tagship.host.store import Store
 
 MODEL = "churn"
 PATH = "models/churn/model.bin"
-LONG = 1 << 16  # characters of a YAML text: it is not kept
 
 
 @dataclass(frozen=True)
@@ -60,38 +57,6 @@ def dvc(folder: Path, *arguments: str) -> str:
         sys.argv = ours
     assert code == 0, f"dvc {shlex.join(arguments)} exited with {code}"
     return ""
-
-
-@contextlib.contextmanager
-def quicker_dvc() -> Iterator[None]:
-    """DVC in this process parses each YAML text once, and compiles no schema for nothing.
-
-    It loads the same few files again for each command, and for each of its six files of settings,
-    most of which do not exist, compiles how to find paths in them: together a fifth of what tests
-    in this process took.
-    """
-    from dvc.config import Config
-    from dvc.utils import strictyaml
-    from dvc.utils.serialize import _yaml
-
-    parse, map_paths = _yaml.parse_yaml, Config._map_dirs
-    parsed: dict[str, Any] = {}
-
-    def parse_once(text: str, path: str, typ: str = "safe") -> Any:
-        if typ != "safe" or len(text) > LONG:
-            return parse(text, path, typ)
-        if text not in parsed:
-            parsed[text] = parse(text, path)
-        return deepcopy(parsed[text])
-
-    def map_paths_of_some(values: dict[str, Any], function: Callable[[str], str]) -> Any:
-        return map_paths(values, function) if values else {}
-
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        for module in (strictyaml, _yaml):
-            monkeypatch.setattr(module, "parse_yaml", parse_once)
-        monkeypatch.setattr(Config, "_map_dirs", staticmethod(map_paths_of_some))
-        yield
 
 
 def track(repo: Path, path: str | Path) -> None:
