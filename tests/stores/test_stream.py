@@ -96,6 +96,7 @@ def test_what_arrives_is_hashed_as_a_file_is(tmp_path: Path, blocks: list[bytes]
         ("... inner: dns error ... error: \"Name or service not known\"", Kind.UNREACHABLE,
          "it cannot be reached (Name or service not known)"),
         ("... invalid peer certificate: UnknownIssuer", Kind.CERTIFICATE, ""),
+        ("... InvalidCertificate(Other(CaUsedAsEndEntity))", Kind.CERTIFICATE, ""),
         ("Generic HTTP error: ... source: TimedOut", Kind.SILENT, "it stopped answering"),
         ("Range request not supported by x", Kind.NO_RANGES, ""),
         ("Last-Modified Header missing from response", Kind.NO_HEADERS, ""),
