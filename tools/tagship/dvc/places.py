@@ -125,7 +125,7 @@ class Objects:
             )
 
     def _or_own(self, by_obstore: Callable[[], T], by_own: "Callable[[Own], T]") -> T:
-        """Ask by obstore, and where it takes an answer for none before the first byte, by the other.
+        """Ask by obstore; by the other one where it takes no answer, before the first byte.
 
         OpenSSL takes a server's own certificate for that of who signed it, rustls does not.
         """
