@@ -36,4 +36,4 @@ def _run_at_once(thread: threading.Thread) -> None:
         _start(thread)
 
 
-threading.Thread.start = _run_at_once  # type: ignore[method-assign] # on purpose
+threading.Thread.start = _run_at_once  # type: ignore[assignment,method-assign] # on purpose
