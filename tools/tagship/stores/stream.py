@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-BLOCK = 1 << 20  # bytes of a block at least, but for the last one
+BLOCK = 1 << 20  # bytes of a block of a large object at least, but for the last one
+SMALL = 1 << 18  # and of a small one: many of those are in transfer at a time
 LARGE = 64 << 20  # bytes from which on an object is fetched in ranges
 RANGE = 4 << 20  # bytes of a range: CONNECTIONS of them are in memory
 CONNECTIONS = 8  # a far store gives each connection a share of what the wire can carry
@@ -38,7 +39,7 @@ class Allowance:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def take(self, count: int) -> None:
-        """Take bytes that arrived.
+        """Take bytes that arrived; none, to ask whether anybody still wants them.
 
         Raises:
             TooLong: more than were left.
