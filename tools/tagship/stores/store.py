@@ -83,21 +83,21 @@ class Store:
     def _over_all(
         self, key: str, size: int, begun: Iterator[bytes], allowance: Allowance
     ) -> Iterator[bytes]:
-        """The first bytes of a stream that has begun, the others in ranges where there are any."""
-        arriving, done = allowance.limit(begun), 0
-        while done < stream.RANGE and (block := next(arriving, None)):
-            done += len(block)
-            yield block
-        ranges = self._ranges(key, done, size, allowance)
+        """A stream that has begun, as long as it is fast; the rest in ranges where there are any."""
+        one = stream.Timed(allowance.limit(begun))
+        yield from one
+        if one.done >= size:
+            return
+        ranges = self._ranges(key, one.done, size, allowance)
         try:
-            second = next(ranges)
+            first = next(ranges)
         except StoreError as error:
             if error.kind is not Kind.NO_RANGES:
                 raise
-            yield from arriving
+            yield from one.rest()
             return
-        del arriving, begun  # ends the first connection
-        yield second
+        del one, begun  # ends the first connection
+        yield first
         yield from ranges
 
     def _ranges(self, key: str, start: int, end: int, allowance: Allowance) -> Iterator[bytes]:
@@ -107,7 +107,7 @@ class Store:
             of_range = Allowance(last - first)
             with _failures():
                 part = obstore.get(self._client, key, options={"range": (first, last)})
-                blocks = list(allowance.limit(of_range.limit(part.stream(stream.BLOCK))))
+                blocks = list(allowance.limit(of_range.limit(part.stream(stream.RANGE))))
             if of_range.left:
                 raise StoreError(Kind.BROKEN_OFF, "a range is too short")
             return blocks
