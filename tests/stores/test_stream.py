@@ -59,7 +59,7 @@ def test_ranges_come_in_order_and_only_some_are_ahead(monkeypatch: pytest.Monkey
 
 def test_a_connection_is_left_once_it_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 0.001, 1.0, 1.001, 2.0, 2.5])  # before and after each block
-    monkeypatch.setattr(stream.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("tagship.stores.stream.monotonic", lambda: next(clock))
     one = stream.Timed(iter([b"a" * 1000, b"b" * 1000, b"c" * 1000, b"d" * 1000]))
     assert [block[:1] for block in one] == [b"a", b"b", b"c"]
     assert one.done == 3000

@@ -83,7 +83,7 @@ class Store:
     def _over_all(
         self, key: str, size: int, begun: Iterator[bytes], allowance: Allowance
     ) -> Iterator[bytes]:
-        """A stream that has begun, as long as it is fast; the rest in ranges where there are any."""
+        """A stream that has begun, as long as it is fast; the rest in ranges, where there are."""
         one = stream.Timed(allowance.limit(begun))
         yield from one
         if one.done >= size:

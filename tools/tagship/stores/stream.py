@@ -5,11 +5,11 @@ that arrive are counted, and only their digests, which the caller compares, deci
 """
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from time import monotonic
 
 BLOCK = 1 << 20  # bytes of a block of a large object at least, but for the last one
 SMALL = 1 << 18  # and of a small one: many of those are in transfer at a time
@@ -93,11 +93,11 @@ class Timed:
         while waited <= arrived / FAST + SLACK:
             if arrived >= RANGE:  # only what it does now counts
                 waited, arrived = 0.0, 0
-            asked = time.monotonic()
+            asked = monotonic()
             block = next(self._blocks, None)
             if block is None:
                 return
-            waited += time.monotonic() - asked
+            waited += monotonic() - asked
             arrived += len(block)
             self.done += len(block)
             yield block
