@@ -119,6 +119,7 @@ def rolled_back(team: Team, deployed: str) -> str:
 
 def as_cron(team: Team, number: int = 0) -> Result:
     """Run the line of a block of the page as cron does: its environment, /bin/sh."""
+    team.machine.run("root", commands("With a timer"))
     line = file("With cron", "cron", number).splitlines()[-1]
     *times, account, command = line.split(maxsplit=6)
     assert (len(times), account) == (5, "deploy")
@@ -202,17 +203,40 @@ def test_git_pull_brings_no_tag_of_another_branch_and_git_fetch_tags_does(
 
 
 @needs_a_machine
-def test_a_tag_that_was_moved_on_the_remote_is_refused_by_git_fetch(
+def test_a_tag_that_was_moved_on_the_remote_is_told_and_stops_no_new_version(
     team: Team, deployed: str
 ) -> None:
+    live = "tagship deploy churn@1.0.0 --yes; tagship resume churn || true"
+    team.deploy(f"cd /srv/models; {live}")
+    team.publish("1.1.0")
     there = f"git -C {machine.ORIGIN}"
     before = team.machine.run("root", f"{there} rev-parse churn@v1.0.0").strip()
     moved = f"{there} -c user.name=M -c user.email=m@example.com tag --force -m moved churn@v1.0.0"
     team.machine.run("root", f"{moved} main")
-    refused = team.machine.login("deploy", "cd /srv/models; git fetch --tags")
+    news, again = as_cron(team), as_cron(team)
     team.machine.run("root", f"{there} update-ref refs/tags/churn@v1.0.0 {before}")
-    assert refused.code == 1
-    assert "would clobber existing tag" in refused.err
+    assert "churn 1.1.0 is live" in news.out
+    for result in (news, again):
+        assert (result.code, "would clobber existing tag" in result.err) == (1, True)
+    assert again.out == ""
+    assert as_cron(team) == Result(0, "", "")
+
+
+@needs_a_machine
+def test_a_git_remote_that_does_not_answer_is_told_and_a_rollback_of_2_a_m_lasts(
+    team: Team, deployed: str
+) -> None:
+    team.publish("1.1.0")
+    as_cron(team)
+    team.machine.run("root", f"mv {machine.ORIGIN} {machine.ORIGIN}.away")
+    outage = as_cron(team)
+    team.machine.run("root", f"mv {machine.ORIGIN}.away {machine.ORIGIN}")
+    assert (outage.code, outage.out) == (128, "")
+    assert outage.err.startswith("git fetch --tags: exit code 128\n")
+    assert "churn 1.0.0 is live" in team.deploy(commands("At 2 a.m."))
+    assert as_cron(team) == Result(0, "", "")
+    assert team.live() == "model 1\n"
+    team.deploy("cd /srv/models; tagship deploy churn --retry --yes")
 
 
 @needs_a_machine
@@ -273,9 +297,8 @@ def test_systemd_accepts_the_units_which_run_what_cron_runs(team: Team, deployed
     if shutil.which("systemd-analyze"):
         said = team.machine.run("root", "systemd-analyze verify /etc/systemd/system/tagship.*")
         assert "tagship" not in said
-    programs = [line.partition("=")[2] for line in service.splitlines() if "ExecStart" in line]
-    line = file("With cron", "cron").splitlines()[-1]
-    assert line.endswith(" && ".join(programs).removeprefix("/usr/bin/"))
+    [program] = [line.partition("=")[2] for line in service.splitlines() if "ExecStart" in line]
+    assert file("With cron", "cron").splitlines()[-1].endswith(f" deploy {program}")
 
 
 def test_the_extras_that_the_page_installs_exist() -> None:
@@ -342,8 +365,9 @@ def test_a_backup_brings_history_pins_and_a_rollback_to_a_new_clone(
 @needs_a_machine
 def test_after_the_removal_nothing_is_left(team: Team, readers: None) -> None:
     team.machine.run("root", "touch /etc/cron.d/tagship")
-    team.deploy(commands("Removal", 0))
-    team.machine.run("root", commands("Removal", 1))
+    team.machine.run("root", commands("Removal", 0))
+    team.deploy(commands("Removal", 1))
+    team.machine.run("root", commands("Removal", 2))
     left = team.machine.run(
         "root",
         "find /etc /home /opt /srv /usr/local/bin /var/tmp -path '*tagship*' -o -path '*deploy*'"

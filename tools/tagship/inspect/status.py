@@ -407,7 +407,7 @@ def _back(source: Source, known: Catalog, tag: TagName | str, version: str, tag_
         again = f"tagship release {known.model} && tagship deploy {known.model}"
         return clone.fetch_tags(source.repository) or again
     if clone.has(source.repository, tag_object):
-        return f"git tag -f {tag} {tag_object}"
+        return clone.tag_back(source.repository, str(tag), tag_object)
     return f"tagship release {known.model} --force && tagship deploy {known.model}"
 
 
