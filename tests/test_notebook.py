@@ -81,7 +81,7 @@ def test_the_plan_of_a_new_version_compares_it_with_the_live_one(bench: Workbenc
         "  size: 16 B\n"
         "  commits since 1.0.0: 1\n"
         f"  note: the commit {head(bench)} is on no branch of origin: a clone gets it with the tag"
-        " alone (git push origin HEAD:main, or release with --push-branch)\n"
+        " alone (git push origin HEAD:main; a release with --push-branch pushes both)\n"
         "  accuracy: 0.75 -> 0.5, -0.25, worse (higher is better)"
     )
 

@@ -301,7 +301,7 @@ def test_a_full_disk_under_the_output_is_told(
     if unbuffered:
         shipped.monkeypatch.setenv("PYTHONUNBUFFERED", "1")
     result = _shell(shipped, f"tagship {command} >/dev/full")
-    hint = "make room: tagship cleanup MODEL; check with df -h and df -i"
+    hint = "make room: df -h and df -i; old versions go with: tagship cleanup MODEL"
     assert result == Result(1, "", f"error: No space left on device\nhint: {hint}\n")
 
 

@@ -109,7 +109,7 @@ def _run(session: Session) -> int:
         click.echo(f"{newline}interrupted", err=True)
         if isinstance(error.__cause__, Interrupted):
             output.complain(f"note: {error.__cause__.message}")
-            output.complain(f"hint: {error.__cause__.hint}")
+            output.complain(f"hint: {options.there(session.folder, error.__cause__.hint)}")
         os._exit(130)  # at once: a thread may still wait for a remote that does not answer
     except click.ClickException as error:
         words = io.StringIO()
@@ -139,7 +139,7 @@ def _report(session: Session, error: Exception, message: str, hint: str) -> None
         click.echo(escape.shown(trace), err=True, nl=False)
     output.complain(f"error: {message}")
     if hint:
-        output.complain(f"hint: {hint}")
+        output.complain(f"hint: {options.there(session.folder, hint)}")
         top = options.steps_to(session.folder, ".git")
         if top and FROM_TOP.search(hint):
             output.complain(f"note: paths are relative to the top of the repository: cd {top}")

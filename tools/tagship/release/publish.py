@@ -177,7 +177,7 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
         model, number.version, number.tag, head, number.previous,
         _known_size(source.content(offline=True), snapshot), source.metrics(snapshot),
         number.waiting, push_to,
-        (*notes, *known.warnings, *number.notes, *on_no_branch), branch,
+        (*notes, *known.warnings, *number.notes, *on_no_branch, *_in_git(snapshot, number)), branch,
     )  # fmt: skip
 
 
@@ -225,7 +225,10 @@ def _number(source: Source, known: Known, snapshot: Snapshot, options: Options) 
         return _Number(waiting.version, waiting.tag.name, waiting=True)
     numbers.check_number(source, known, version)
     if not options.force:
-        numbers.check_new(source, known, snapshot, options.tell)
+        numbers.check_new(
+            source, known, snapshot, options.tell,
+            push=options.push, push_branch=options.push_branch,
+        )  # fmt: skip
     tag = TagName(known.here.model, Action.REGISTER, version)
     tags.check_can_tag(source.repository, tag)
     highest = known.here.latest
@@ -233,6 +236,17 @@ def _number(source: Source, known: Known, snapshot: Snapshot, options: Options) 
         notes.append(f"{version} is lower than {highest.version}, which stays the latest")
     previous = max((v for v in known.here.taken if v < version), default=None)
     return _Number(version, tag, previous, notes=tuple(notes))
+
+
+def _in_git(snapshot: Snapshot, number: _Number) -> list[str]:
+    """That Git has the bytes of a first version, which is easily not what was meant."""
+    if number.previous is not None or number.waiting or not snapshot.outs[0].in_git:
+        return []
+    path = shlex.quote(snapshot.artifact.path)
+    return [
+        f"Git has the bytes of {path}, and DVC has not: the repository grows with each version"
+        f" (to give them to DVC: git rm --cached {path} && dvc add {path}, and commit)"
+    ]
 
 
 def publish(
