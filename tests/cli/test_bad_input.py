@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tagship.cli import main
 from tagship.disk import atomic
 from tests.workbench import MODEL, Result, Workbench, run
 
@@ -246,6 +247,41 @@ def test_without_a_commit_there_is_no_model(bench: Workbench, command: str) -> N
     bench.git("init", "--quiet")
     hint = 'git add --all && git commit -m "..."'
     bench.refuses(f"{command} churn", "the repository has no commit yet", hint)
+
+
+@pytest.mark.parametrize("folder", ["repo", "repo/models", "."])
+def test_a_hint_keeps_the_folder_that_was_given(shipped: Workbench, folder: str) -> None:
+    shipped.monkeypatch.chdir(shipped.repo if folder == "." else shipped.repo.parent)
+    said = shipped._run(main.main, "-C", folder, "rollback", "churn", "--to", "1.0.9", "--yes")
+    where = "" if folder == "." else f" -C {folder}"
+    assert said.err == (
+        "error: churn has no version 1.0.9\n"
+        f"hint: git{where} fetch --tags; or: tagship{where} list churn; did you mean 1.0.0?\n"
+    )
+
+
+def test_so_do_the_fixes_of_status_and_what_git_and_dvc_are_to_do(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+    shipped.git("tag", "--delete", "churn@v1.1.0")
+    shipped.monkeypatch.chdir(shipped.repo.parent)
+    said = shipped._run(main.main, "-C", "repo", "status")
+    assert "    fix: tagship -C repo deploy churn\n" in said.out
+    assert "    fix: git -C repo fetch --tags\n" in said.out
+    (shipped.repo.parent / "new").mkdir()
+    said = shipped._run(main.main, "-C", "new", "status")
+    assert said.err.endswith(
+        "hint: go into the repository, or name it with -C DIR; to begin one:"
+        " git -C new init && dvc --cd new init && tagship -C new init\n"
+    )
+
+
+@pytest.mark.parametrize("ref", ["churn@1.0.0", "churn@v1.0"])
+def test_a_rollback_to_a_version_in_the_wrong_place_names_the_option(
+    shipped: Workbench, ref: str
+) -> None:
+    said = shipped.cli("rollback", ref, "--yes")
+    assert said.code == 2
+    assert f"name the model alone: churn --to {ref.partition('@')[2]}\n" in said.err
 
 
 # --- nobody to ask, nobody to read

@@ -9,7 +9,6 @@ import gc
 import importlib
 import io
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -24,10 +23,6 @@ from tagship.text import escape
 
 # The modules here that are no command.
 PARTS = ("__init__", "complete", "main", "options", "output", "terminal")
-# Commands in a hint that take paths or stages
-FROM_TOP = re.compile(
-    r"\bdvc (add|checkout|commit|pull|push|repro|unfreeze)\b|\bgit (add|checkout --ours)\b"
-)
 MANY = 100_000  # objects made between two looks for garbage: a command ends before there is any
 
 
@@ -141,5 +136,5 @@ def _report(session: Session, error: Exception, message: str, hint: str) -> None
     if hint:
         output.complain(f"hint: {options.there(session.folder, hint)}")
         top = options.steps_to(session.folder, ".git")
-        if top and FROM_TOP.search(hint):
+        if top and options.FROM_TOP.search(hint):
             output.complain(f"note: paths are relative to the top of the repository: cd {top}")

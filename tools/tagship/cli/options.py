@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from tagship.manager.workspace import Workspace
     from tagship.registry.refs import Ref
 
+# Commands in a hint that take paths or stages
+FROM_TOP = re.compile(
+    r"\bdvc (add|checkout|commit|pull|push|repro|unfreeze)\b|\bgit (add|checkout --ours)\b"
+)
 _WHERE = {"git": "-C", "dvc": "--cd", "tagship": "-C"}
 _COMMAND = re.compile(r"(^|&& |[:;] |\()(git|dvc|tagship) (?=[a-z])")  # in a hint
 
@@ -67,17 +71,18 @@ def steps_to(folder: Path, name: str) -> str:
 def there(folder: Path, hint: str) -> str:
     """A hint whose commands work where this one did: with the ``-C DIR`` that it was given.
 
-    Git and DVC are given paths from the top of the repository, so for a folder below it their
+    Some of Git and DVC take paths from the top of the repository: for a folder below it, these
     commands stay as they are.
     """
     if folder == Path():
         return hint
     start, name = folder.absolute(), shlex.quote(str(folder))
     top = next((path for path in (start, *start.parents) if (path / ".git").exists()), start)
+    is_of_top = top != start and FROM_TOP.search(hint) is not None
 
     def named(match: re.Match[str]) -> str:
         before, program = match.groups()
-        is_left = program != "tagship" and top != start
+        is_left = is_of_top and program != "tagship"
         return match[0] if is_left else f"{before}{program} {_WHERE[program]} {name} "
 
     return _COMMAND.sub(named, hint)
