@@ -425,7 +425,7 @@ def test_a_rule_that_is_confirmed_holds_nothing(shipped: Workbench) -> None:
     proposal = plan(shipped, version="1.0.0")
     assert proposal.done
     (note,) = deployed(shipped, version="1.1.0").notes  # not what is followed
-    assert note.startswith("no other version goes live by itself until: tagship resume churn ")
+    assert note.startswith("no other version goes live by itself; to end it: tagship resume churn ")
 
 
 @pytest.mark.parametrize(

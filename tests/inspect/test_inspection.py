@@ -297,7 +297,7 @@ def test_models_tells_what_is_live_and_what_is_the_latest(bench: Workbench) -> N
     bench.ship()
     bench.release("model 2\n")
     assert bench.cli("models").out == (
-        "MODEL\tLIVE\tLATEST\t\tSIZE\tPATH\n"
+        "MODEL\tLIVE\tLATEST\tSTATE\tSIZE\tPATH\n"
         "churn\t1.0.0\t1.1.0\tbehind\t8 B\tmodels/churn/model.bin\n"
     )
 
