@@ -161,6 +161,34 @@ def test_files_have_the_owners_and_modes_of_the_page(team: Team, deployed: str) 
 
 
 @needs_a_machine
+def test_a_folder_of_the_trainer_is_read_by_deploy_alone(team: Team, deployed: str) -> None:
+    team.machine.run("root", "useradd trainer\n" + commands("A DVC remote that is a folder"))
+    team.machine.run("trainer", "umask 027; mkdir /mnt/models/files; echo x > /mnt/models/files/x")
+    assert team.deploy("cat /mnt/models/files/x") == "x\n"
+    assert team.machine.login("ada", "cat /mnt/models/files/x").code == 1
+    team.machine.run("trainer", "umask 077; mkdir /mnt/models/more; echo y > /mnt/models/more/y")
+    assert team.machine.login("deploy", "cat /mnt/models/more/y").code == 1
+    team.machine.run("trainer", "chmod -R g+rX /mnt/models")
+    assert team.deploy("cat /mnt/models/more/y") == "y\n"
+
+
+@needs_a_machine
+def test_git_pull_brings_the_address_of_a_remote_that_the_team_moved(
+    team: Team, deployed: str
+) -> None:
+    move = (
+        f"git clone --quiet {machine.ORIGIN} ~/moved; cd ~/moved; echo '# moved' >> .dvc/config;"
+        " git -c user.name=M -c user.email=m@example.com commit --quiet --all --message Move;"
+        " git push --quiet origin HEAD:main; rm -rf ~/moved"
+    )
+    team.machine.run("root", move)
+    as_cron(team)
+    assert "moved" not in team.deploy("cat /srv/models/.dvc/config")
+    team.deploy(f"cd /srv/models\n{commands('New versions', 1)}")
+    assert "moved" in team.deploy("cat /srv/models/.dvc/config")
+
+
+@needs_a_machine
 def test_members_of_the_group_read_everything_and_change_nothing(team: Team, readers: None) -> None:
     assert "churn: in order, live 1.0.0" in team.machine.run("ada", commands("Readers", 1))
     before = team.events()
@@ -199,7 +227,7 @@ def test_git_pull_brings_no_tag_of_another_branch_and_git_fetch_tags_does(
     team.deploy("cd /srv/models; git pull --quiet; test -z \"$(git tag --list '*1.1.0')\"")
     unknown = team.deploy("tagship -C /srv/models deploy churn --yes")
     assert "nothing to do, as far as this clone knows" in unknown
-    assert "churn 1.1.0 is live (before: 1.0.0)" in team.deploy(commands("New versions"))
+    assert "churn 1.1.0 is live (before: 1.0.0)" in team.deploy(commands("New versions", 0))
 
 
 @needs_a_machine
