@@ -271,3 +271,14 @@ def follow(bench: Workbench, line: str) -> None:
         bench.dvc(*arguments, "--quiet")
     else:
         pages.run(bench.repo, line)
+
+
+def test_the_script_of_the_exit_codes_goes_on_during_a_hold_and_ends_after_a_failure(
+    shipped: Workbench,
+) -> None:
+    [script] = pages.blocks(pages.section(pages.page("cli.md"), "Exit codes"))
+    assert pages.run(shipped.repo, script) == "1.1.0\n"
+    shipped.manager.hold(reason="the audit")
+    assert pages.run(shipped.repo, script) == "churn is held: nothing was deployed\n"
+    (shipped.folder / "deployment_history.json").write_text("[")
+    assert pages.bash(shipped.repo, script).code == 1
