@@ -228,7 +228,7 @@ def test_a_version_that_fails_its_self_test_is_not_tried_again_by_itself(
         [
             "churn: failed, live 1.1.0, latest 1.2.0",
             f"  1.2.0 failed, {_ago(shipped)} UTC: wrong answer",
-            "    fix: tagship deploy churn@1.2.0",
+            "    fix: release a better one; or, to try it again: tagship deploy churn@1.2.0",
         ],
     )
     assert shipped.manager.deploy("1.2.0").place.version == "1.2.0"

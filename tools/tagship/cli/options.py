@@ -25,7 +25,7 @@ FROM_TOP = re.compile(
     r"\bdvc (add|checkout|commit|pull|push|repro|unfreeze)\b|\bgit (add|checkout --ours)\b"
 )
 _WHERE = {"git": "-C", "dvc": "--cd", "tagship": "-C"}
-_COMMAND = re.compile(r"(^|&& |[:;] |\()(git|dvc|tagship) (?=[a-z])")  # in a hint
+_COMMAND = re.compile(r"(^|&& |[:;] |\()(git|dvc|tagship) (?!clone)(?=[a-z])")  # in a hint
 
 
 class Session:

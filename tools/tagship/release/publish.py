@@ -40,6 +40,8 @@ from tagship.signing.statement import Signature, Statement
 from tagship.text import escape, redact
 from tagship.workspace.source import Source
 
+SMALL = 10_000  # bytes: a model of a few lines of text is at home in Git
+
 
 @dataclass(frozen=True)
 class Options:
@@ -240,7 +242,8 @@ def _number(source: Source, known: Known, snapshot: Snapshot, options: Options) 
 
 def _in_git(snapshot: Snapshot, number: _Number) -> list[str]:
     """That Git has the bytes of a first version, which is easily not what was meant."""
-    if number.previous is not None or number.waiting or not snapshot.outs[0].in_git:
+    is_first, is_small = number.previous is None, (snapshot.size or 0) < SMALL
+    if not is_first or number.waiting or is_small or not snapshot.outs[0].in_git:
         return []
     path = shlex.quote(snapshot.artifact.path)
     return [
