@@ -302,6 +302,7 @@ def the_same_bytes_and_a_tag_that_was_not_pushed(bench: Workbench) -> None:
     then="carries churn 1.0.0 already",
 )
 def a_commit_whose_branch_was_not_pushed(bench: Workbench) -> None:
+    bench.train("model 2\n")
     bench.manager.release(push=True)
 
 
