@@ -74,7 +74,7 @@ def there(folder: Path, hint: str) -> str:
     Some of Git and DVC take paths from the top of the repository: for a folder below it, these
     commands stay as they are.
     """
-    if folder == Path():
+    if folder == Path() or not str(folder).isprintable():  # nobody can copy such a name
         return hint
     start, name = folder.absolute(), shlex.quote(str(folder))
     top = next((path for path in (start, *start.parents) if (path / ".git").exists()), start)
