@@ -324,7 +324,8 @@ def silent_remote(shipped: Workbench) -> Iterator[threading.Event]:
 def test_an_interrupt_during_a_fetch_does_not_wait_for_the_remote(
     shipped: Workbench, silent_remote: threading.Event
 ) -> None:
-    atomic.remove_tree(shipped.repo / ".dvc" / "cache")
+    for place in (shipped.repo / ".dvc/cache", *shipped.folder.glob("versions/v1.0.0_*")):
+        atomic.remove_tree(place)
     process = _start(shipped, "deploy churn@1.0.0 --force --yes")
     try:
         assert silent_remote.wait(PATIENCE)
