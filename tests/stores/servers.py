@@ -4,6 +4,7 @@ Each runs in a folder of its own, as a group of processes that is killed in the 
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import shutil
@@ -218,14 +219,20 @@ def _installed_azurite() -> Path:
 
 @contextlib.contextmanager
 def gcs(folder: Path) -> Iterator[Server]:
-    """Google's storage by gcp-storage-emulator, with the bucket."""
+    """Google's storage by gcp-storage-emulator, with the bucket.
+
+    Raises:
+        Lacking: it is not installed.
+    """
+    if importlib.util.find_spec("gcp_storage_emulator") is None:
+        raise Lacking("gcp-storage-emulator is not installed")
     (port,) = free_ports(1)
     address = f"http://127.0.0.1:{port}"
     command = [
-        sys.executable, "-m", "gcp_storage_emulator", "--data-dir", str(folder / "data"), "start",
+        sys.executable, "-m", "tests.stores.emulator", "--data-dir", str(folder / "data"), "start",
         "--host", "127.0.0.1", "--port", str(port), "--default-bucket", BUCKET, "--quiet",
     ]  # fmt: skip
-    with running(command, folder, lambda: answers(address)):
+    with running(command, folder, lambda: answers(address), {"PYTHONPATH": str(TOP)}):
         yield Server(address, folder)
 
 

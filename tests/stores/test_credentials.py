@@ -11,6 +11,7 @@ import pytest
 
 from tests import workbench
 from tests.stores import answers, network, places, servers, tamper, trials
+from tests.stores.answers import content
 from tests.stores.places import aws
 from tests.stores.servers import PASSWORD, SECRET
 from tests.stores.tamper import Proxy
@@ -57,7 +58,7 @@ def test_who_may_only_read_deploys_and_releases_nothing(shop: Shop) -> None:
     refused(trials.tagship(repo, reader, "release", "churn").result, "error: ", PROFILE)
     assert tags(repo) == before
     trials.tagship(repo, reader, "deploy", "churn", "--yes").check()
-    assert live(repo) == trials.content(2)
+    assert live(repo) == content(2)
 
 
 @pytest.mark.at("seaweedfs")
@@ -71,7 +72,7 @@ def test_keys_that_do_not_fit_are_refused_with_the_way_to_name_others(
 ) -> None:
     repo = shop.workspace(shop.server.address)
     refused(shop.deploy(repo, **aws(key, secret)).result, PROFILE)
-    assert live(repo) == trials.content(1)
+    assert live(repo) == content(1)
 
 
 # --- S3: where keys are looked for
@@ -132,7 +133,7 @@ def test_keys_are_found_where_dvc_finds_them_and_no_metadata_is_asked(
         repo = shop.workspace(shop.server.address, options)
         words = ("deploy", "churn", "--yes")
         trials.tagship(repo, {**own, **environment}, *words).check()
-    assert live(repo) == trials.content(2)
+    assert live(repo) == content(2)
     assert network.asked == []
 
 
@@ -155,7 +156,7 @@ def test_a_profile_without_keys_is_refused_and_no_metadata_is_asked(
         repo = shop.workspace(shop.server.address, options)
         ran = trials.tagship(repo, own, "deploy", "churn", "--yes")
     refused(ran.result, PROFILE)
-    assert live(repo) == trials.content(1)
+    assert live(repo) == content(1)
     assert network.asked == []
 
 
@@ -167,7 +168,7 @@ def test_a_wrong_key_of_azure_is_refused(shop: Shop) -> None:
     wrong = servers.connection_string(shop.server.address, "d3Jvbmc=")
     repo = shop.workspace(shop.server.address, {"connection_string": wrong})
     refused(shop.deploy(repo).result, "dvc remote modify --local store account_key KEY")
-    assert live(repo) == trials.content(1)
+    assert live(repo) == content(1)
 
 
 @pytest.mark.at("azurite")
@@ -177,7 +178,7 @@ def test_a_connection_string_of_the_environment_is_taken(shop: Shop) -> None:
     text = options.pop("connection_string")
     places.configure(repo, options)
     shop.deploy(repo, AZURE_STORAGE_CONNECTION_STRING=text).check()
-    assert live(repo) == trials.content(2)
+    assert live(repo) == content(2)
 
 
 def private(address: str, password: str) -> dict[str, str]:
@@ -192,10 +193,10 @@ def test_a_password_of_http_is_used_and_a_wrong_one_refused(shop: Shop) -> None:
     address = shop.server.address
     repo = shop.workspace(address, private(address, "wrong"))
     refused(shop.deploy(repo).result, "dvc remote modify --local store auth basic")
-    assert live(repo) == trials.content(1)
+    assert live(repo) == content(1)
     repo = shop.workspace(address, private(address, PASSWORD))
     shop.deploy(repo).check()
-    assert live(repo) == trials.content(2)
+    assert live(repo) == content(2)
 
 
 @pytest.mark.at("nginx")
@@ -204,7 +205,7 @@ def test_a_web_server_without_ranges_gives_small_and_large_models(shop: Shop) ->
     repo = shop.workspace(address, {"url": f"{address}/rangeless/{FOLDER}"})
     shop.deploy(repo).check()
     shop.deploy(repo, "large").check()
-    assert live(repo) == trials.content(2)
+    assert live(repo) == content(2)
 
 
 # --- where keys must not go

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.stores import network, servers, tamper, trials
-from tests.stores.answers import SIZE
+from tests.stores.answers import SIZE, content
 from tests.stores.tamper import Proxy
 from tests.stores.trials import Ran, Shop
 
@@ -25,7 +25,7 @@ def refused(shop: Shop, repo: Path, ran: Ran, error: str, hint: str, limit: floa
     assert re.search(hint, lines["hint"]), ran.result.err
     assert ran.seconds < limit
     root = repo / "models/churn"
-    assert (root / "current/model.bin").read_bytes() == trials.content(1)
+    assert (root / "current/model.bin").read_bytes() == content(1)
     assert list(trials._kept(repo, root)) == []
 
 
@@ -114,7 +114,7 @@ def test_a_certificate_is_taken_where_the_host_vouches_for_it(shop: Shop, tmp_pa
     file = certificate(tmp_path, "127.0.0.1")
     repo, ran = secured(shop, file, {"ssl_verify": str(file)})
     ran.check()
-    assert (repo / "models/churn/current/model.bin").read_bytes() == trials.content(2)
+    assert (repo / "models/churn/current/model.bin").read_bytes() == content(2)
 
 
 @pytest.mark.at("seaweedfs", "nginx")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests import workbench
 from tests.stores import places, tamper, trials
-from tests.stores.answers import LARGE
+from tests.stores.answers import LARGE, content, flipped
 from tests.stores.tamper import Proxy
 from tests.stores.trials import FOLDER, Shop
 
@@ -32,7 +32,7 @@ def test_what_dvc_pushed_is_deployed_and_fills_no_cache(shop: Shop) -> None:
     repo = shop.workspace(shop.server.address)
     ran = shop.deploy(repo).check()
     assert trials._noise(ran.result.err) == []
-    assert live(repo) == trials.content(2)
+    assert live(repo) == content(2)
     assert cached(repo) == []
 
 
@@ -53,7 +53,7 @@ def test_what_tagship_pushed_is_pulled_by_dvc_and_deployed(shop: Shop) -> None:
 def test_a_second_release_of_the_same_bytes_pushes_nothing(shop: Shop) -> None:
     repo = shop.workspace(shop.server.address)
     (repo / ".dvc/cache/files/md5").mkdir(parents=True)
-    workbench.train(repo, trials.content(2))
+    workbench.train(repo, content(2))
     words = ("release", "churn", "--force", "--version", "9.0.0")
     ran = trials.tagship(repo, shop.environment, *words).check()
     assert "pushed to the DVC remote" not in ran.result.out
@@ -115,7 +115,7 @@ def test_a_large_model_comes_in_ranges_over_several_connections(shop: Shop) -> N
     with tamper.running(Proxy(shop.upstream, kind=shop.place.scheme)) as proxy:
         repo = shop.workspace(proxy.address)
         ran = shop.deploy(repo, "large").check()
-    assert live(repo, "large") == trials.content(3, LARGE)
+    assert live(repo, "large") == content(3, LARGE)
     assert proxy.sent < 2 * LARGE
     ranges = [r for r in proxy.requests if r.is_data and {"range", "x-ms-range"} & r.headers.keys()]
     assert len(ranges) > 3 or shop.place.name == "files"  # it knows none
@@ -124,7 +124,7 @@ def test_a_large_model_comes_in_ranges_over_several_connections(shop: Shop) -> N
 
 def test_a_large_model_is_pushed_whole(shop: Shop) -> None:
     repo = shop.workspace(shop.server.address)
-    data = trials.content(4, LARGE)
+    data = content(4, LARGE)
     (repo / "models/large").mkdir(exist_ok=True)
     (repo / "models/large/model.bin").write_bytes(data)
     workbench.track(repo, "models/large/model.bin")
@@ -139,17 +139,15 @@ def test_other_commands_read_from_the_store_too(shop: Shop) -> None:
     repo = shop.workspace(shop.server.address)
     target = repo.parent / "exported"
     trials.tagship(repo, shop.environment, "export", "churn@1.1.0", str(target)).check()
-    assert trials.content(2) in [p.read_bytes() for p in target.rglob("*") if p.is_file()]
+    assert content(2) in [p.read_bytes() for p in target.rglob("*") if p.is_file()]
     assert cached(repo) == []
 
 
 def test_a_deploy_after_one_that_was_refused_succeeds(shop: Shop) -> None:
-    from tests.stores.answers import flipped
-
     with tamper.running(Proxy(shop.upstream, flipped, kind=shop.place.scheme)) as proxy:
         repo = shop.workspace(proxy.address)
         assert shop.deploy(repo).result.code == 1
-        assert live(repo) == trials.content(1)
+        assert live(repo) == content(1)
         proxy.answer = tamper.honest
         shop.deploy(repo).check()
-    assert live(repo) == trials.content(2)
+    assert live(repo) == content(2)

@@ -1,7 +1,6 @@
 """A deploy from a store that answers as a row of the table says, and what came of it."""
 
 import contextlib
-import functools
 import hashlib
 import json
 import os
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from tests import workbench
 from tests.stores import places, servers, tamper
-from tests.stores.answers import LARGE, SIZE, Ends, Row
+from tests.stores.answers import LARGE, Ends, Row, content
 from tests.stores.places import Place
 from tests.stores.servers import Server
 from tests.stores.tamper import Proxy, Request
@@ -39,12 +38,6 @@ with open(sys.argv[1], "w") as file:
 MEMORY = 450 << 20  # bytes: DVC's own file systems are large
 SECRETS = (servers.SECRET, servers.ACCOUNT_KEY)
 CREDENTIALS = ("authorization", "cookie", "x-amz-security-token", "proxy-authorization")
-
-
-@functools.lru_cache
-def content(version: int, size: int = SIZE) -> bytes:
-    """The bytes of a model, each time the same."""
-    return random.Random(version).randbytes(size)
 
 
 def prepare(folder: Path, *, large: bool = False) -> None:
