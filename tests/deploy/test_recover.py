@@ -147,7 +147,7 @@ def test_every_command_that_writes_recovers_first(bench: Workbench, command: str
 def _assert_tidy(bench: Workbench) -> None:
     private = bench.folder / ".tagship"
     assert not (private / "intent.json").exists()
-    assert [os.listdir(private / name) for name in ("staging", "trash", "incoming")] == [[]] * 3
+    assert [os.listdir(private / name) for name in ("staging", "trash")] == [[], []]
     seqs = [event.seq for event in bench.manager.get_deployment_history()]
     assert seqs == list(range(1, len(seqs) + 1))
 
