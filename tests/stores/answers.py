@@ -217,7 +217,9 @@ def headers_without_end(exchange: Exchange) -> None:
     exchange.handler.send_response_only(200)
     exchange.handler.flush_headers()
     for number in range(MOST // BLOCK):
-        exchange.handler.wfile.write(b"X-%d: " % number + bytes(BLOCK).replace(b"\0", b"x") + b"\r\n")
+        exchange.handler.wfile.write(
+            b"X-%d: " % number + bytes(BLOCK).replace(b"\0", b"x") + b"\r\n"
+        )
         exchange.proxy.count(BLOCK)
 
 

@@ -13,6 +13,7 @@ from tests.stores.servers import Lacking
 from tests.stores.trials import Shop
 
 Open = Callable[[str], Shop]
+REAL = ("seaweedfs", "moto", "azurite", "gcs", "nginx")
 HEAVY = ("test_round_trip.py", "test_credentials.py", "test_out_of_reach.py")
 
 
@@ -21,15 +22,20 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path.name in HEAVY and not config.getoption("all_stores") else None
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the mark."""
+    config.addinivalue_line("markers", "at(name, ...): the stores at which a test is tried")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each store, or those that the test names by ``@pytest.mark.at(NAME, ...)``."""
+    """Each real store, or those that the test names by ``@pytest.mark.at(NAME, ...)``."""
     if "place" in metafunc.fixturenames:
         marked = metafunc.definition.get_closest_marker("at")
         metafunc.parametrize(
             "place",
             [
                 pytest.param(PLACES[name], id=name, marks=pytest.mark.xdist_group(name))
-                for name in (marked.args if marked else PLACES)
+                for name in (marked.args if marked else REAL)
             ],
         )
 
@@ -41,10 +47,17 @@ def apart(request: pytest.FixtureRequest) -> None:
         network.leave()
 
 
+@pytest.fixture(autouse=True)
+def unasked() -> Iterator[None]:
+    """No test has anybody ask for the metadata of a cloud."""
+    yield
+    requests = network.asked.copy()
+    network.asked.clear()
+    assert requests == []
+
+
 @pytest.fixture(scope="session")
-def prepared(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Path:
+def prepared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """The workspace that each store's is a copy of."""
     folder = tmp_path_factory.mktemp("prepared")
     with cases.sealed(tmp_path_factory.mktemp("prepared-home")):

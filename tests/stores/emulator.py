@@ -1,4 +1,4 @@
-"""gcp-storage-emulator, with what it lacks of Google's XML API: ``python -m tests.stores.emulator``.
+"""gcp-storage-emulator, with what it lacks of Google's XML API.
 
 obstore reads and writes by that API. The real service answers HEAD, says when an object was last
 modified and what its ETag is, and takes large objects in parts
@@ -77,7 +77,7 @@ def _post(request: Any, response: Any, storage: Any) -> None:
 
 
 def main() -> None:
-    """Run the emulator with the arguments of its own command."""
+    """Run it as ``python -m tests.stores.emulator``, with the arguments of its own command."""
     server.Response = Response
     server.RequestHandler.do_HEAD = _head
     *_, (_, methods) = server.HANDLERS

@@ -13,8 +13,10 @@ import threading
 METADATA = "169.254.169.254"
 NEW_NETWORK = 0x40000000  # CLONE_NEWNET, in linux/sched.h
 
-asked: list[str] = []
-_server: http.server.ThreadingHTTPServer | None = None
+LAST_RESORT = ("PUT /latest/api/token", "GET /latest/meta-data/iam/security-credentials/")
+
+asked: list[str] = []  # what was asked for of the metadata
+_servers: list[http.server.ThreadingHTTPServer] = []
 
 
 class _Noting(http.server.BaseHTTPRequestHandler):
@@ -33,17 +35,24 @@ def leave() -> None:
 
     Nothing happens if it is there already, or if this account may not.
     """
-    global _server
-    if _server is not None or os.geteuid() != 0:
+    if _servers or os.geteuid() != 0:
         return
     if ctypes.CDLL(None, use_errno=True).unshare(NEW_NETWORK) != 0:
         return
     for words in ("link set lo up", f"address add {METADATA}/32 dev lo"):
         subprocess.run(["ip", *words.split()], check=True)
-    _server = http.server.ThreadingHTTPServer((METADATA, 80), _Noting)
-    threading.Thread(target=_server.serve_forever, daemon=True).start()
+    _servers.append(http.server.ThreadingHTTPServer((METADATA, 80), _Noting))
+    threading.Thread(target=_servers[0].serve_forever, daemon=True).start()
+
+
+def forgive_last_resort() -> None:
+    """Of somebody without any key of S3 that is what botocore, and so DVC, looks for at last.
+
+    On a machine of AWS its keys are there.
+    """
+    asked[:] = [text for text in asked if not text.endswith(LAST_RESORT)]
 
 
 def is_apart() -> bool:
     """Whether this process is in a network of its own."""
-    return _server is not None
+    return bool(_servers)

@@ -77,7 +77,7 @@ PLACES = {
 def configure(repo: Path, options: Mapping[str, str]) -> None:
     """Name the remote of a repository on this host alone, as ``dvc remote modify --local`` does."""
     lines = "".join(f"    {name} = {value}\n" for name, value in options.items())
-    text = f'[core]\n    remote = store\n[\'remote "store"\']\n{lines}'
+    text = f"[core]\n    remote = store\n['remote \"store\"']\n{lines}"
     (repo / ".dvc/config.local").write_text(text)
 
 

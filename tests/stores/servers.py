@@ -279,7 +279,15 @@ def nginx(folder: Path) -> Iterator[Server]:
     settings = folder / "nginx.conf"
     settings.write_text(NGINX.format(folder=folder, port=port))
     address = f"http://127.0.0.1:{port}"
-    command = [program("nginx"), "-p", str(folder), "-c", str(settings), "-e", f"{folder}/start.log"]
+    command = [
+        program("nginx"),
+        "-p",
+        str(folder),
+        "-c",
+        str(settings),
+        "-e",
+        f"{folder}/start.log",
+    ]
     with running(command, folder, lambda: answers(address)):
         yield Server(address, folder)
 

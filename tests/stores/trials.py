@@ -317,4 +317,3 @@ def _noise(text: str) -> list[str]:
     """Lines of standard error that are no message of tagship's."""
     usual = ("error: ", "hint: ", "note: ", "fix: ")
     return [line for line in text.splitlines() if not line.startswith(usual)]
-
