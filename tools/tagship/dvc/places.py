@@ -5,8 +5,9 @@ stream: counted, cut off, hashed. Which place a remote is, its options alone dec
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +16,7 @@ from tagship.disk.files import File
 from tagship.dvc.pointers import Cached
 from tagship.progress import Advance
 from tagship.stores import options as store_options
+from tagship.stores.failures import Kind, StoreError
 from tagship.stores.options import NoCounterpart
 from tagship.stores.stream import BLOCK, Allowance, check
 from tagship.text.paths import check_path
@@ -71,9 +73,16 @@ def key(pointer: Cached) -> str:
 
 @dataclass(frozen=True)
 class Objects:
-    """A store by obstore."""
+    """A store by obstore, and DVC's own file system for what obstore cannot do there.
+
+    Attributes:
+        store: the store.
+        own: makes the other one, which takes a third of a second to import.
+        jobs: how many objects at a time.
+    """
 
     store: "Store"
+    own: "Callable[[], Own]"
     jobs: int = MANY
     is_folder: bool = False
 
@@ -81,23 +90,40 @@ class Objects:
         self, pointer: Cached, target: Path | None, allowance: Allowance, advance: Advance
     ) -> File:
         """As ``Place``."""
-        return files.receive(self.store.blocks(key(pointer), allowance), target, advance)
+        try:
+            return files.receive(self.store.blocks(key(pointer), allowance), target, advance)
+        except StoreError as error:
+            if error.kind is not Kind.NO_HEADERS:
+                raise
+            return self.own().receive(pointer, target, allowance, advance)
 
     def read(self, pointer: Cached, allowance: Allowance) -> bytes:
         """As ``Place``."""
-        return b"".join(self.store.blocks(key(pointer), allowance))
+        try:
+            return b"".join(self.store.blocks(key(pointer), allowance))
+        except StoreError as error:
+            if error.kind is not Kind.NO_HEADERS:
+                raise
+            return self.own().read(pointer, allowance)
 
     def has(self, pointer: Cached, size: int | None) -> bool:
         """As ``Place``."""
+        if self.store.plan.read_only:
+            return self.own().has(pointer, size)
         there = self.store.size(key(pointer))
         return there is not None and size in (None, there)
 
     def put(self, pointer: Cached, source: Path, advance: Advance) -> None:
         """As ``Place``."""
-        self.store.put(key(pointer), source, advance)
+        if self.store.plan.read_only:
+            self.own().put(pointer, source, advance)
+        else:
+            self.store.put(key(pointer), source, advance)
 
     def prepare(self) -> None:
-        """A store has no folders."""
+        """As ``Place``: a store has no folders."""
+        if self.store.plan.read_only:
+            self.own().prepare()
 
 
 @dataclass(frozen=True)
@@ -201,38 +227,6 @@ class Own:
         return str(fs.version_path(path, pointer.version))
 
 
-@dataclass(frozen=True)
-class Both:
-    """Received from a store by obstore, sent through DVC's own file system: HTTP has no one way."""
-
-    objects: Objects
-    own: Own
-    jobs: int = MANY
-    is_folder: bool = False
-
-    def receive(
-        self, pointer: Cached, target: Path | None, allowance: Allowance, advance: Advance
-    ) -> File:
-        """As ``Place``."""
-        return self.objects.receive(pointer, target, allowance, advance)
-
-    def read(self, pointer: Cached, allowance: Allowance) -> bytes:
-        """As ``Place``."""
-        return self.objects.read(pointer, allowance)
-
-    def has(self, pointer: Cached, size: int | None) -> bool:
-        """As ``Place``."""
-        return self.own.has(pointer, size)
-
-    def put(self, pointer: Cached, source: Path, advance: Advance) -> None:
-        """As ``Place``."""
-        self.own.put(pointer, source, advance)
-
-    def prepare(self) -> None:
-        """As ``Place``."""
-        self.own.prepare()
-
-
 def of(config: "DvcConfig", name: str, *, within: PurePosixPath, versioned: bool) -> Place:
     """The place that a remote's options describe; no address is asked yet.
 
@@ -241,13 +235,9 @@ def of(config: "DvcConfig", name: str, *, within: PurePosixPath, versioned: bool
         OSError: a file that an option names cannot be read.
     """
     options = config.remote(name)
+    own = partial(_own, config, name, options, within=within, versioned=versioned)
     store = None if versioned else _store(options)
-    if store is None:
-        return _own(config, name, options, within=within, versioned=versioned)
-    objects = Objects(store, _jobs(options) or MANY)
-    if not store.plan.read_only:
-        return objects
-    return Both(objects, _own(config, name, options, within=within, versioned=False))
+    return own() if store is None else Objects(store, cache(own), _jobs(options) or MANY)
 
 
 def _store(options: Mapping[str, Any]) -> "Store | None":

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any, Self, overload
 
 from tagship.disk import atomic
-from tagship.errors import Corrupt
+from tagship.errors import Corrupt, Forbidden
 from tagship.host import actions, history
 from tagship.host.history import Event, Place
+from tagship.host.link import LinkState
 from tagship.host.store import PRIVATE, Store
 from tagship.registry import refs
 from tagship.text import escape, json_reader
@@ -94,6 +95,12 @@ class Past(Sequence[Event]):
         """Every version that an event names; no event is parsed for it."""
         named = {match[1].decode() for text in self.texts for match in _VERSION.finditer(text)}
         return {version for version in named if refs.is_version(version)}
+
+    def before(self, identity: str) -> "Past":
+        """The events before the one of this id; all of them where there is none."""
+        key = b'"id": %b' % escape.json(identity).encode()
+        index = next((index for index, _ in self.last(key)), len(self))
+        return Past(self._path, self.texts[:index])
 
     def has(self, identity: str) -> bool:
         """Whether an event has this id."""
@@ -217,21 +224,44 @@ class _Written:
 
     event: Event
     creates: bool
+    assignments: tuple[str, ...] = ()
+    rejected: Event | None = None
+    unchecked: Any = None
 
 
 @dataclass(frozen=True)
 class Intent:
-    """What an interrupted run was going to do.
+    """What a run is doing, or was doing when it was killed.
+
+    That of a switch stays open until the check of what is live now has a verdict.
 
     Attributes:
-        event: the event that it would have recorded.
-        place: the version that it would have made live, and its directory; None for an undeploy.
+        event: the event that it records.
         creates: whether it makes the directory.
+        assignments: the ids of the tag objects that assign the version to a stage.
+        rejected: the event of a failed check, which this rollback follows from.
+        unchecked: the switch to what is live, whose check had no verdict when this began.
     """
 
     event: Event
-    place: Place | None
-    creates: bool
+    creates: bool = False
+    assignments: tuple[str, ...] = ()
+    rejected: Event | None = None
+    unchecked: "Intent | None" = None
+
+    @property
+    def place(self) -> Place | None:
+        """The version that the event is about, and its directory; None for an undeploy."""
+        return self.event.place
+
+    @property
+    def awaits_verdict(self) -> bool:
+        """Whether what it makes live is checked then: not what a failed check goes back to."""
+        return self.event.action in actions.SWITCHES and self.rejected is None
+
+    def is_live(self, store: Store) -> bool:
+        """Whether ``current`` leads to its version."""
+        return self.place is not None and store.link().directory == self.place.directory
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
@@ -243,11 +273,24 @@ class Intent:
         written = json_reader.read(_Written, value)
         if written.event.place is None and written.event.action != actions.UNDEPLOY:
             raise ValueError("event.directory is missing")
-        return cls(written.event, written.event.place, written.creates)
+        before = None if written.unchecked is None else cls.from_json(written.unchecked)
+        return cls(
+            written.event, written.creates, written.assignments, written.rejected, before
+        )  # fmt: skip
+
+    def to_json(self) -> dict[str, Any]:
+        """The object as in its file."""
+        return {
+            "event": self.event.to_json(),
+            "creates": self.creates,
+            "assignments": list(self.assignments),
+            "rejected": self.rejected.to_json() if self.rejected else None,
+            "unchecked": self.unchecked.to_json() if self.unchecked else None,
+        }
 
 
 def intent(store: Store) -> Intent | None:
-    """What an interrupted run was going to do with a model on this host; usually None.
+    """What a run is doing, or was doing when it was killed, with a model on this host.
 
     Raises:
         Corrupt: it cannot be read.
@@ -255,6 +298,51 @@ def intent(store: Store) -> Intent | None:
     return store.intent(Intent.from_json)
 
 
+def unchecked(store: Store, intent: Intent | None) -> Intent | None:
+    """The switch to what is live, where its check has no verdict yet: of an open intent."""
+    if intent is None:
+        return None
+    if intent.awaits_verdict and intent.is_live(store):
+        return replace(intent, unchecked=None)
+    return unchecked(store, intent.unchecked)
+
+
+def open_intent(store: Store, intent: Intent) -> None:
+    """Write down, durably, what is about to be done."""
+    store.open_intent(intent.to_json())
+
+
+def close_intent(store: Store, unchecked: Intent | None) -> None:
+    """What was begun is done; what it found ``unchecked`` stays so, if that is live still."""
+    if unchecked is not None and unchecked.is_live(store):
+        open_intent(store, unchecked)
+    else:
+        store.close_intent()
+
+
 def record(store: Store, *new: Event) -> Past:
     """Append to the history of a model on this host."""
     return append(store.folder / history.FILE_NAME, *new)
+
+
+def foreseen(store: Store) -> Past:
+    """The history, with the event of a killed run that was done, as recovery will record it.
+
+    Recovery needs the lock. What is decided before, as in a plan, is decided from this. An intent
+    that cannot be read is told by recovery, and by ``status``.
+    """
+    past, left = events(store), None
+    with contextlib.suppress(Corrupt, Forbidden, OSError):
+        left = intent(store)
+    if left is None or not _is_done(store, left) or past.has(left.event.id):
+        return past
+    event = replace(left.event, seq=past.last_seq + 1, status=history.SUCCEEDED)
+    return Past(store.folder / history.FILE_NAME, [*past.texts, *past_of([event]).texts])
+
+
+def _is_done(store: Store, left: Intent) -> bool:
+    """Whether a killed run came to its commit point: the link says it."""
+    link = store.link()
+    if left.place is None:  # an undeploy
+        return link.state is LinkState.NONE
+    return link.directory == left.place.directory
