@@ -43,7 +43,7 @@ hint-test: $(VENV)/.dev
 
 # npm installs azurite into build/azurite. A store whose server cannot be had is skipped, and the reason printed.
 store-test: $(VENV)/.stores
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -q -rs tests/stores --all-stores
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q -rs tests/stores --all-stores
 
 power-test: $(VENV)/.dev
 	$(BIN)/python -m tests.power

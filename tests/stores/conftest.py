@@ -33,10 +33,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         marked = metafunc.definition.get_closest_marker("at")
         metafunc.parametrize(
             "place",
-            [
-                pytest.param(PLACES[name], id=name, marks=pytest.mark.xdist_group(name))
-                for name in (marked.args if marked else REAL)
-            ],
+            [pytest.param(PLACES[name], id=name) for name in (marked.args if marked else REAL)],
         )
 
 

@@ -30,7 +30,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize(
         ("name", "row"),
         [
-            pytest.param(name, row, id=f"{name}: {row.name}", marks=pytest.mark.xdist_group(name))
+            pytest.param(name, row, id=f"{name}: {row.name}")
             for name in PLACES
             for row in rows(name, every=every)
         ],
