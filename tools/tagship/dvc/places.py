@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tagship.disk import atomic, files
 from tagship.disk.files import File
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 JOBS = 8  # objects in transfer at a time through DVC's file systems
 MANY = 16  # and through obstore
 PIECE = 8 << 20  # bytes that DVC's file systems of clouds ask for at a time
+T = TypeVar("T")
 CLOUDS = ("s3", "gs", "gcs", "azure", "abfs", "oss")
 
 
@@ -90,35 +91,51 @@ class Objects:
         self, pointer: Cached, target: Path | None, allowance: Allowance, advance: Advance
     ) -> File:
         """As ``Place``."""
-        try:
-            return files.receive(self.store.blocks(key(pointer), allowance), target, advance)
-        except StoreError as error:
-            if error.kind is not Kind.NO_HEADERS:
-                raise
-            return self.own().receive(pointer, target, allowance, advance)
+        return self._or_own(
+            lambda: files.receive(self.store.blocks(key(pointer), allowance), target, advance),
+            lambda own: own.receive(pointer, target, allowance, advance),
+        )
 
     def read(self, pointer: Cached, allowance: Allowance) -> bytes:
         """As ``Place``."""
-        try:
-            return b"".join(self.store.blocks(key(pointer), allowance))
-        except StoreError as error:
-            if error.kind is not Kind.NO_HEADERS:
-                raise
-            return self.own().read(pointer, allowance)
+        return self._or_own(
+            lambda: b"".join(self.store.blocks(key(pointer), allowance)),
+            lambda own: own.read(pointer, allowance),
+        )
 
     def has(self, pointer: Cached, size: int | None) -> bool:
         """As ``Place``."""
+
+        def ask() -> bool:
+            there = self.store.size(key(pointer))
+            return there is not None and size in (None, there)
+
         if self.store.plan.read_only:
             return self.own().has(pointer, size)
-        there = self.store.size(key(pointer))
-        return there is not None and size in (None, there)
+        return self._or_own(ask, lambda own: own.has(pointer, size))
 
     def put(self, pointer: Cached, source: Path, advance: Advance) -> None:
         """As ``Place``."""
         if self.store.plan.read_only:
             self.own().put(pointer, source, advance)
         else:
-            self.store.put(key(pointer), source, advance)
+            self._or_own(
+                lambda: self.store.put(key(pointer), source, advance),
+                lambda own: own.put(pointer, source, advance),
+            )
+
+    def _or_own(self, by_obstore: Callable[[], T], by_own: "Callable[[Own], T]") -> T:
+        """Ask by obstore; by the other one where it takes no answer, before the first byte.
+
+        OpenSSL takes a server's own certificate for that of who signed it, rustls does not.
+        """
+        try:
+            return by_obstore()
+        except StoreError as error:
+            own_bundle = "root_certificate" in self.store.plan.client
+            if error.kind is Kind.NO_HEADERS or (error.kind is Kind.CERTIFICATE and own_bundle):
+                return by_own(self.own())
+            raise
 
     def prepare(self) -> None:
         """As ``Place``: a store has no folders."""

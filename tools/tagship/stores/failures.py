@@ -60,7 +60,7 @@ _OF_TEXT = (  # in this order: the first that the text has
     (Kind.REGION, ("incorrectly configured region",)),
     (Kind.NO_HEADERS, ("Content-Length Header missing", "Last-Modified Header missing")),
     (Kind.NO_RANGES, ("non-partial response", "Range request not supported", "NoContentRange")),
-    (Kind.CERTIFICATE, ("certificate", "CertificateRequired", "UnknownIssuer")),
+    (Kind.CERTIFICATE, ("certificate", "InvalidCertificate")),
     (Kind.CREDENTIALS, ("MissingCredential", "instance metadata", "credential provider")),
     (Kind.UNREACHABLE, ("dns error", "Connection refused", "tcp connect error", "ConnectError",
                         "error trying to connect", "kind: Connect", "client error (Connect)")),

@@ -237,8 +237,6 @@ class Source:
         self, release: Release, at_commit: "Snapshot", files: "tuple[File, ...]"
     ) -> Metadata:
         """What a tag and its commit say of a version, deployed or not."""
-        from importlib.metadata import version
-
         tag, artifact = release.tag, at_commit.artifact
         commit = self._commit(release.commit)
         return Metadata(
@@ -259,7 +257,7 @@ class Source:
             lineage=cast("list[metadata.Made]", at_commit.lineage),
             tools={
                 "python": platform.python_version(),
-                **{name: version(name) for name in ("tagship", "dvc")},
+                **_versions(),
             },
         )
 
@@ -335,3 +333,11 @@ class Source:
         from tagship.dvc import cache
 
         return cache.of_project(self.project)
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    """The versions of tagship and DVC; each is read from a file."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("tagship", "dvc")}
