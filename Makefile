@@ -4,6 +4,8 @@
 # make crash-test: kill and fail each command at each of its calls that change files (strace; ten minutes); random stories
 #   of commands before it, other ones each time, compared with a plain model (MACHINE="--seed N": those of that seed).
 # make hint-test: print each hint in its situation, follow it, and see that it helps (three minutes).
+# make store-test: push to, deploy from and be badly answered by real stores on this machine: S3, Azure, Google, HTTP
+#   (npm and nginx for two of them; five minutes).
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
 # make bench: time and memory beside GTO, DVC and the limit of the machine (BENCH=--quick: small, in two minutes).
 # make bench-growth: the same over tags, sizes, files and events; draws docs/images/growth-*.svg (BENCH=--quick for less).
@@ -14,7 +16,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo notebook test crash-test hint-test power-test bench bench-growth lint format constraints clean help
+.PHONY: demo notebook test crash-test hint-test store-test power-test bench bench-growth lint format constraints clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -39,6 +41,10 @@ crash-test: $(VENV)/.dev
 hint-test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(JOBS) -q tests/hints --all-hints
 
+# npm installs azurite into build/azurite. A store whose server cannot be had is skipped, and the reason printed.
+store-test: $(VENV)/.stores
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q -rs tests/stores --all-stores
+
 power-test: $(VENV)/.dev
 	$(BIN)/python -m tests.power
 
@@ -60,7 +66,7 @@ format: $(VENV)/.dev
 
 # What is installed is pinned in constraints.txt, which uv writes from pyproject.toml.
 constraints:
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
+	uv pip compile pyproject.toml --extra dev --extra store-test --universal --python-version 3.11 --upgrade \
 		--no-header --no-annotate --quiet --output-file constraints.txt
 
 clean:
@@ -90,3 +96,8 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Setting up in $(VENV) (CatBoost and TensorFlow: a minute or two, almost 3 GB) ..."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $(VENV)/.demo-ml $(VENV)/.demo $@
+
+$(VENV)/.stores: $(VENV)/.dev
+	@echo "Setting up in $(VENV) (servers of S3 and Google's storage: almost 300 MB) ..."
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[store-test]'
+	@touch $@

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +36,7 @@ TOGETHER = {
 def pytest_addoption(parser: pytest.Parser) -> None:
     budget.add_options(parser)
     parser.addoption("--all-hints", action="store_true", help="try every hint, not a sample")
+    parser.addoption("--all-stores", action="store_true", help="start every store, try each answer")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,7 +46,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Run each file in one process of xdist, and those of ``TOGETHER`` in the same one."""
+    """Run each file in one process of xdist, and those of ``TOGETHER`` in the same one.
+
+    With ``--all-stores`` it is each store: its server is started once.
+    """
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
@@ -52,6 +57,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Scheduling(LoadFileScheduling):  # type: ignore[misc] # it has no types
         def _split_scope(self, nodeid: str) -> str:
             file: str = super()._split_scope(nodeid)
+            if config.getoption("all_stores"):
+                return re.split(r"[^a-z]", nodeid.partition("[")[2], maxsplit=1)[0] or file
             return next((name for name, of in TOGETHER.items() if file.endswith(of)), file)
 
     return Scheduling(config, log)
