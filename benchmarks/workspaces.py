@@ -323,11 +323,6 @@ class Version:
             return self.size
         return self.size + (self.largest - self.size) * number // (self.files - 1)
 
-    @property
-    def total(self) -> int:
-        """The bytes of all files."""
-        return sum(map(self.size_of, range(self.files))) if self.files > 1 else self.size
-
 
 @dataclass(frozen=True)
 class Trained:
