@@ -3,6 +3,7 @@
 Steps 2 to 6 of a deploy. A separate module: a rollback to a directory on disk does not need it.
 """
 
+import functools
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -10,10 +11,9 @@ from tagship.deploy.act import Switch
 from tagship.disk import atomic, capacity
 from tagship.disk import files as disk_files
 from tagship.disk.files import File
-from tagship.dvc.content import Content
 from tagship.dvc.pointers import Pointer
 from tagship.dvc.snapshot import Snapshot
-from tagship.host import metadata
+from tagship.host import installed, metadata
 from tagship.host.store import Store
 from tagship.loaders import selftest
 from tagship.loaders.selftest import Report
@@ -58,13 +58,15 @@ def check_out(
     """
     store, options = switch.act.store, switch.act.options
     ignored.exclude(source.repository, host, store.folder, options.tell)
-    content = source.content(store.incoming, options.progress, tell=options.tell)
+    kept = functools.cache(functools.partial(installed.files_by_md5, store))
+    content = source.content(options.progress, kept=kept, tell=options.tell)
     pointers = content.files(snapshot.pointers)
-    _check_space(content, store, snapshot, pointers)
-    content.fetch(pointers)
+    _check_space(store, snapshot, pointers)
     switch.write_intent()
     with store.stage(switch.event.id) as staged:
-        files = _copy(content, pointers, staged)
+        files = content.bring(pointers, staged)
+        for file in files:  # before it is stamped: this changes the stamp
+            atomic.protect_file(staged / file.path)
         _check_signed(host.policy, release, files)
         artifact = snapshot.artifact
         self_test = Path(artifact.self_test).name if artifact.self_test else None
@@ -79,18 +81,6 @@ def check_out(
         metadata.write(staged, replace(described, tag=tag, deployment=deployment))
         store.publish(staged, switch.place.directory)
     return report
-
-
-def _copy(content: Content, pointers: tuple[Pointer, ...], staged: Path) -> tuple[File, ...]:
-    """Step 4: every file into the staging directory, hashed and compared."""
-    total = sum(pointer.size or 0 for pointer in pointers) or None
-    with content.progress("copying", total) as advance:
-        files = []
-        for pointer in pointers:
-            target = staged / pointer.path
-            files.append(content.bring(pointer, target, advance))
-            atomic.protect_file(target)  # before it is stamped: this changes the stamp
-        return tuple(files)
 
 
 def _check_signed(policy: Policy, release: Release, files: tuple[File, ...]) -> None:
@@ -121,22 +111,15 @@ def smoke_test(
     )
 
 
-def _check_space(
-    content: Content, store: Store, snapshot: Snapshot, pointers: tuple[Pointer, ...]
-) -> None:
-    """Check the free space: in the model's folder, and in DVC's cache for objects to be fetched.
+def _check_space(store: Store, snapshot: Snapshot, pointers: tuple[Pointer, ...]) -> None:
+    """Check the free space in the model's folder.
 
     The size of a tracked folder is what DVC recorded; an unknown size counts as 0.
 
     Raises:
-        Unavailable: a disk has too few bytes, or too few inodes.
+        Unavailable: the disk has too few bytes, or too few inodes.
     """
     needed = sum(pointer.size or 0 for pointer in snapshot.pointers)
-    cache, fetched, objects = content.room(snapshot.pointers, pointers)
     folders = {parent for pointer in pointers for parent in PurePosixPath(pointer.path).parents}
     inodes = len(pointers) + len(folders) + SPARE
-    disks = [(store.folder, needed + MARGIN, inodes), (cache, fetched, objects)]
-    if capacity.same_disk(store.folder, cache):
-        disks = [(store.folder, needed + MARGIN + fetched, inodes + objects)]
-    for folder, size, count in disks:
-        capacity.check(folder, size, count, snapshot.artifact.model)
+    capacity.check(store.folder, needed + MARGIN, inodes, snapshot.artifact.model)

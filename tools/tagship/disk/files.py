@@ -33,7 +33,7 @@ DENIED = "cannot be checked: "
 CUT_SHORT = "is cut short: "
 OWN = (METADATA, SIGNATURE)  # files that tagship adds to those of a version
 T = TypeVar("T")
-Write = Callable[[memoryview], object]
+Write = Callable[[bytes | memoryview], object]
 
 
 class Unreadable(OSError):
@@ -133,6 +133,29 @@ def copy(source: Path, target: Path, advance: Advance | None = None) -> File:
             return _digest(reader, target.name, write, advance)
 
 
+def receive(blocks: Iterable[bytes], target: Path | None, advance: Advance | None = None) -> File:
+    """Write what arrives to a new file, hashed on its way.
+
+    Args:
+        blocks: the bytes in order; a file of more than one block is synced while it arrives.
+        target: the new file; None to hash alone.
+        advance: is called with the bytes that arrived.
+
+    Returns:
+        As ``digest`` of the target.
+    """
+    arriving = iter(blocks)
+    first, second = next(arriving, b""), next(arriving, None)
+    large = second is not None
+    arriving = itertools.chain([first], [] if second is None else [second], arriving)
+    with contextlib.ExitStack() as stack:
+        write: Write | None = None
+        if target is not None:
+            writer = stack.enter_context(create(target))
+            write = stack.enter_context(_through(writer)) if large else writer.write
+        return _hash(arriving, target.name if target else "", write, advance, threaded=large)
+
+
 @contextlib.contextmanager
 def _through(target: BinaryIO) -> Iterator[Write]:
     """Write blocks, and sync them meanwhile: a sync at the end would take as long as the copy.
@@ -142,7 +165,7 @@ def _through(target: BinaryIO) -> Iterator[Write]:
     synced: Future[None] | None = None
     with ThreadPoolExecutor(1) as pool:
 
-        def write(block: memoryview) -> None:
+        def write(block: bytes | memoryview) -> None:
             nonlocal synced
             target.write(block)
             if synced is None or synced.done():
@@ -160,19 +183,35 @@ def _raise_of(synced: Future[None] | None) -> None:
 
 
 def _digest(source: FileIO, name: str, write: Write | None, advance: Advance | None) -> File:
-    """Hash, and copy, in one pass: a file of several blocks with MD5 on a thread of its own."""
-    md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
+    """Hash, and copy, in one pass."""
     expected = os.fstat(source.fileno()).st_size
-    buffers = (bytearray(min(expected + 1, BLOCK)) for _ in range(AHEAD))
+    blocks = _blocks(source, min(expected + 1, BLOCK))
+    return _hash(blocks, name, write, advance, threaded=expected > BLOCK)
+
+
+def _blocks(source: FileIO, size: int) -> Iterator[memoryview]:
+    """A file in blocks; each is good until ``AHEAD - 1`` more were read."""
+    for buffer in itertools.cycle(bytearray(size) for _ in range(AHEAD)):
+        count = _reading(functools.partial(source.readinto, buffer))
+        if not count:
+            return
+        yield memoryview(buffer)[:count]
+
+
+def _hash(
+    blocks: Iterable[bytes | memoryview],
+    name: str,
+    write: Write | None,
+    advance: Advance | None,
+    *,
+    threaded: bool,
+) -> File:
+    """Hash blocks, and write them; of several, MD5 is on a thread of its own."""
+    md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
     behind: deque[Future[None]] = deque()
     # a single thread: MD5 needs the blocks in order
-    with ThreadPoolExecutor(1) if expected > BLOCK else contextlib.nullcontext() as pool:
-        for buffer in itertools.cycle(buffers):
-            if len(behind) == AHEAD:
-                behind.popleft().result()  # this buffer is still in use
-            block = memoryview(buffer)[: _reading(functools.partial(source.readinto, buffer))]
-            if not block:
-                break
+    with ThreadPoolExecutor(1) if threaded else contextlib.nullcontext() as pool:
+        for block in blocks:
             if pool is None:
                 md5.update(block)
             else:
@@ -183,6 +222,8 @@ def _digest(source: FileIO, name: str, write: Write | None, advance: Advance | N
                 write(block)
             if advance is not None:
                 advance(len(block))
+            if len(behind) == AHEAD:  # the buffer of the next block is still in use
+                behind.popleft().result()
     return File(name, size, md5.hexdigest(), sha256.hexdigest())
 
 

@@ -1,12 +1,13 @@
 """Content: the bytes of a model's files, listed, fetched, copied, read; every byte is hashed."""
 
+import contextlib
 import hashlib
 import json
 import posixpath
 import shlex
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ from tagship.disk.files import File
 from tagship.dvc import stages
 from tagship.dvc.cache import Cache, bad_object
 from tagship.dvc.pointers import Blob, Cached, Pointer, check_hex
-from tagship.dvc.remote import Remote
-from tagship.errors import Corrupt, NotFound, Unavailable
+from tagship.dvc.remote import PUSH_AGAIN, Remote, Wanted
+from tagship.errors import Corrupt, NotFound, Refused, Unavailable
 from tagship.git import tree
 from tagship.progress import Advance, Progress, silent
 from tagship.text.paths import check_path
@@ -32,7 +33,7 @@ class Content:
         blobs: files that Git keeps.
         cache: DVC's cache on this machine.
         remote: where objects come from that the cache lacks, and where they are pushed.
-        incoming: a folder to receive objects in, which a later run empties.
+        kept: the files of version directories here, by their md5; they are hashed when copied.
         progress: is called with the bytes fetched and pushed.
         offline: ask no remote; then what the cache lacks is not available.
     """
@@ -40,7 +41,7 @@ class Content:
     blobs: tree.Blobs
     cache: Cache
     remote: Remote
-    incoming: Path
+    kept: Callable[[], Mapping[str, Path]] = dict
     progress: Progress = silent
     offline: bool = False
 
@@ -72,35 +73,29 @@ class Content:
         """The objects that the cache lacks, each once; folders are not opened."""
         return tuple(pointer for pointer in _objects(pointers) if not self.cache.holds(pointer))
 
-    def fetch(self, pointers: Iterable[Pointer]) -> None:
-        """Fetch what the cache lacks.
+    def bring(self, pointers: Iterable[Pointer], folder: Path) -> tuple[File, ...]:
+        """Write files below a folder, every byte hashed and compared.
 
-        Raises:
-            Unavailable, Corrupt, Refused: as for ``Remote.fetch``.
-        """
-        lacking = self.lacking(pointers)
-        if lacking and self.offline:
-            raise Unavailable(f"the DVC cache lacks {lacking[0]}", "dvc fetch --all-tags")
-        if lacking:
-            self.remote.fetch(lacking, self.cache, self.incoming, self.progress)
+        What the cache or a version directory here has is copied; the rest comes from the remote, in
+        one pass. The cache is not filled; an object of it that has other bytes is dropped.
 
-    def bring(self, pointer: Pointer, target: Path, advance: Advance | None = None) -> File:
-        """Copy one file, every byte hashed and compared.
+        Args:
+            pointers: files, each with a path of its own.
+            folder: where they go; nothing of them is there yet.
 
-        An object of the cache that has other bytes is dropped and fetched once more.
+        Returns:
+            The files in the same order.
 
         Raises:
             Corrupt: the bytes are not what the commit says.
             Unavailable: they are in neither cache nor remote.
         """
-        atomic.make_folder(target.parent)
-        if isinstance(pointer, Blob):
-            file = self._write_blob(pointer, target, advance)
-        else:
-            file = self._copy_cached(pointer, target, advance)
-        if pointer.executable:
-            target.chmod(0o755)
-        return _as(pointer, file)
+        wanted = tuple(pointers)
+        firsts = _unique(wanted)
+        atomic.make_folders(*dict.fromkeys((folder / each.path).parent for each in wanted))
+        files = self._copy_what_is_here(firsts.values(), folder)
+        files |= self._fetch([each for each in firsts.values() if each.path not in files], folder)
+        return tuple(self._finish(each, firsts[_key(each)], files, folder) for each in wanted)
 
     def digest(self, pointer: Pointer) -> File:
         """What ``bring`` would return, without a copy of what is in the cache.
@@ -108,12 +103,15 @@ class Content:
         Raises:
             Corrupt, Unavailable: as for ``bring``.
         """
-        if isinstance(pointer, Blob):  # those of Git are small
-            with tempfile.TemporaryDirectory() as folder:
-                return self.bring(pointer, Path(folder, "blob"))
-        self.fetch([pointer])
-        path = self.cache.path(pointer)
-        return _as(pointer, self._verified(pointer, path, lambda: disk_files.digest(path)))
+        if isinstance(pointer, Cached) and (source := self._place(pointer)):
+            with contextlib.suppress(disk_files.Unreadable):
+                file = disk_files.digest(source)
+                if pointer.matches(source, file.md5):
+                    return _as(pointer, file)
+        if isinstance(pointer, Cached) and not pointer.legacy:
+            return _as(pointer, self.remote.fetch([Wanted(pointer, None)], self.progress)[0])
+        with tempfile.TemporaryDirectory() as folder:  # small: Git's, or text that DVC 2 hashed
+            return self.bring([pointer], Path(folder))[0]
 
     def read(self, pointer: Pointer) -> bytes | None:
         """The bytes of a small file, or of a folder's list; None where none are here that match."""
@@ -150,21 +148,6 @@ class Content:
             else:
                 sizes.append(pointer.size)
         return None if None in sizes else sum(size or 0 for size in sizes)
-
-    def room(self, pointers: Iterable[Pointer], files: Iterable[Pointer]) -> tuple[Path, int, int]:
-        """What a fetch of the files writes: into which folder, and how many bytes and files.
-
-        Args:
-            pointers: what the commit promises; the size of a folder is recorded there.
-            files: the same, folders opened.
-        """
-        objects = _objects(files)
-        present = [pointer for pointer in objects if self.cache.holds(pointer)]
-        if len(present) == len(objects):
-            return self.cache.folder, 0, 0
-        size = sum(pointer.size or 0 for pointer in pointers if isinstance(pointer, Cached))
-        size -= sum(self.cache.path(pointer).stat().st_size for pointer in present)
-        return self.cache.folder, max(0, size), len(objects) - len(present)
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -212,20 +195,20 @@ class Content:
         return members
 
     def _listed(self, folder: Cached) -> list[Cached]:
-        self.fetch([folder])
         data = self.read(folder)
-        if data is None:
-            if self.offline:  # a question changes no cache
+        if data is None and self.offline:  # a question asks no remote
+            if self.cache.holds(folder):
                 raise bad_object(folder, self.cache.path(folder))
-            self._fetch_again(folder, f"the list of {folder.path}")
-            data = self.read(folder)
+            raise Unavailable(f"the DVC cache lacks {folder}", "dvc fetch --all-tags")
         if data is None:
-            raise _changing(self.cache.path(folder))
+            data = self._list_of_remote(folder)
+        share = None if folder.size is None else (folder.digest, folder.size)
         try:
             return [
                 replace(
                     folder, path=check_path(_text(entry["relpath"])),
                     digest=check_hex(entry["md5"]), size=None, executable=False, within="",
+                    share=share,
                 )
                 for entry in json.loads(data)
             ]  # fmt: skip
@@ -233,6 +216,99 @@ class Content:
             raise Corrupt(
                 f"the list of files {folder} cannot be read", _track_again(folder)
             ) from None
+
+    def _list_of_remote(self, folder: Cached) -> bytes:
+        self._drop(folder)
+        data = self.remote.read(folder)
+        if hashlib.md5(data, usedforsecurity=False).hexdigest() != folder.digest.partition(".")[0]:
+            raise Corrupt(
+                f"the DVC remote has other bytes for {folder} than it was released with", PUSH_AGAIN
+            )
+        return data
+
+    def _copy_what_is_here(self, pointers: Iterable[Pointer], folder: Path) -> dict[str, File]:
+        """Copy what Git, the cache or a version directory has, by path; what is bad is left out."""
+        here = {pointer: self._place(pointer) for pointer in pointers}
+        sizes = [
+            place.stat().st_size if place else pointer.size or 0
+            for pointer, place in here.items()
+            if place or isinstance(pointer, Blob)
+        ]
+        files: dict[str, File] = {}
+        if not sizes:
+            return files
+        with self.progress("copying", sum(sizes)) as advance:
+            for pointer, place in here.items():
+                target = folder / pointer.path
+                if isinstance(pointer, Blob):
+                    files[pointer.path] = self._write_blob(pointer, target, advance)
+                elif place and (file := self._copy(pointer, place, target, advance)):
+                    files[pointer.path] = file
+        return files
+
+    def _place(self, pointer: Pointer) -> Path | None:
+        """Where an object is on this machine."""
+        if isinstance(pointer, Blob):
+            return None
+        if self.cache.holds(pointer):
+            return self.cache.path(pointer)
+        return None if pointer.legacy else self.kept().get(pointer.digest)
+
+    def _copy(self, pointer: Cached, place: Path, target: Path, advance: Advance) -> File | None:
+        """Copy what is here; None where it has other bytes, or cannot be read."""
+        try:
+            file = disk_files.copy(place, target, advance)
+            if pointer.matches(target, file.md5):
+                return file
+        except disk_files.Unreadable as error:
+            denied = access.forbidden(error)
+            if denied and not access.is_own(place):  # its owner can read it
+                raise denied from None
+        target.unlink(missing_ok=True)
+        return None
+
+    def _fetch(self, pointers: Sequence[Pointer], folder: Path) -> dict[str, File]:
+        """Receive the rest from the remote, by path."""
+        objects = [pointer for pointer in pointers if isinstance(pointer, Cached)]
+        if not objects:
+            return {}
+        bad = [pointer for pointer in objects if self._drop(pointer)]
+        wanted = [Wanted(pointer, folder / pointer.path) for pointer in objects]
+        try:
+            files = self.remote.fetch(wanted, self.progress, _total(objects))
+        except Unavailable as error:
+            if not bad:
+                raise
+            raise Corrupt(
+                f"the DVC cache had other bytes for {bad[0].path} than it was released with,"
+                f" and they cannot be fetched again: {error.message}",
+                "dvc push from a machine that has them, then try again",
+            ) from None
+        return {pointer.path: file for pointer, file in zip(objects, files, strict=True)}
+
+    def _drop(self, pointer: Cached) -> bool:
+        """Remove a bad object of the cache, which DVC would always trust; whether there was one.
+
+        Where this account may not, or only the repository names the cache, it stays.
+        """
+        is_bad = self.cache.holds(pointer)
+        if is_bad:
+            with contextlib.suppress(Refused, OSError):
+                self.cache.drop(pointer)
+        return is_bad
+
+    def _finish(
+        self, pointer: Pointer, first: Pointer, files: Mapping[str, File], folder: Path
+    ) -> File:
+        """A file in its place; of bytes that several have, the first one was brought."""
+        target, file = folder / pointer.path, files[first.path]
+        if pointer.path != first.path:
+            file = disk_files.copy(folder / first.path, target)
+            if file.md5 != files[first.path].md5:
+                raise Corrupt(f"{target} changes while it is written", "try again")
+        if pointer.executable:
+            target.chmod(0o755)
+        return _as(pointer, file)
 
     def _write_blob(self, pointer: Blob, target: Path, advance: Advance | None) -> File:
         self.blobs.write(pointer.digest, target)
@@ -243,43 +319,26 @@ class Content:
             )
         return file
 
-    def _copy_cached(self, pointer: Cached, target: Path, advance: Advance | None) -> File:
-        def copy() -> File:
-            target.unlink(missing_ok=True)
-            return disk_files.copy(self.cache.path(pointer), target, advance)
 
-        return self._verified(pointer, target, copy)
+def _key(pointer: Pointer) -> tuple[str, str | None]:
+    """Equal for pointers to the same bytes."""
+    return (pointer.digest, "Git") if isinstance(pointer, Blob) else pointer.key
 
-    def _verified(self, pointer: Cached, path: Path, read: Callable[[], File]) -> File:
-        """What ``read`` hashes of an object of the cache, which is at ``path`` then.
 
-        Where the cache has other bytes, or none that can be read, it is fetched and read once more.
-        """
-        try:
-            file = read()
-            if pointer.matches(path, file.md5):
-                return file
-        except disk_files.Unreadable as error:
-            denied = access.forbidden(error)
-            if denied and not access.is_own(self.cache.path(pointer)):  # its owner can read it
-                raise denied from None
-        self._fetch_again(pointer, pointer.path)
-        file = read()
-        if not pointer.matches(path, file.md5):
-            raise _changing(self.cache.path(pointer))
-        return file
+def _unique(pointers: Iterable[Pointer]) -> dict[tuple[str, str | None], Pointer]:
+    """The first pointer to each content."""
+    firsts: dict[tuple[str, str | None], Pointer] = {}
+    for pointer in pointers:
+        firsts.setdefault(_key(pointer), pointer)
+    return firsts
 
-    def _fetch_again(self, pointer: Cached, name: str) -> None:
-        """Drop a bad object of the cache, and fetch it once more."""
-        self.cache.drop(pointer)
-        try:
-            self.fetch([pointer])
-        except Unavailable as error:
-            raise Corrupt(
-                f"the DVC cache had other bytes for {name} than it was released with,"
-                f" and they cannot be fetched again: {error.message}",
-                "dvc push from a machine that has them, then try again",
-            ) from None
+
+def _total(objects: Sequence[Cached]) -> int | None:
+    """The bytes of objects, where that is known: of files of a folder, at most all of it."""
+    if any(pointer.size is None and pointer.share is None for pointer in objects):
+        return None
+    shares = dict(pointer.share for pointer in objects if pointer.size is None and pointer.share)
+    return sum(pointer.size or 0 for pointer in objects) + sum(shares.values())
 
 
 def _not_in(folder: Cached) -> NotFound:
@@ -342,9 +401,3 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
     return value
-
-
-def _changing(path: Path) -> Corrupt:
-    return Corrupt(
-        f"{path} changes while it is read", "find the program that writes into the DVC cache"
-    )

@@ -70,6 +70,8 @@ class Cached:
         place: from the repository's top; a ``version_aware`` remote has it there.
         version: its version in such a remote, once ``dvc push`` recorded it.
         members: the files of a folder whose ``files:`` list them, paths relative to the folder.
+        share: of a file whose own size is not recorded, the digest of its folder, and the bytes of
+            all files in there.
     """
 
     path: str
@@ -83,6 +85,7 @@ class Cached:
     place: str = ""
     version: str | None = None
     members: tuple["Cached", ...] = ()
+    share: tuple[str, int] | None = None
 
     def __str__(self) -> str:
         return f"{self.hash_name}:{self.digest}"

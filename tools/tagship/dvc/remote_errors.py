@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
+from tagship.stores.failures import Kind, StoreError
 from tagship.text import redact
 
 CREDENTIALS = frozenset({
@@ -50,6 +51,28 @@ def hint(error: BaseException, name: str, options: Mapping[str, object]) -> str 
     ):
         return _credentials(modify, _scheme(options))
     return _reach(modify, options) if names & UNREACHABLE else None
+
+
+def of_store(error: StoreError, name: str, options: Mapping[str, object]) -> str:
+    """The command that helps after an error of a store.
+
+    Args:
+        error: what it means.
+        name: DVC's name of the remote.
+        options: the remote's options.
+    """
+    modify = f"dvc remote modify --local {shlex.quote(redact.text(name))}"
+    if error.kind in (Kind.CREDENTIALS, Kind.DENIED):
+        return _credentials(modify, _scheme(options))
+    hints = {
+        Kind.NO_BUCKET: f"make the bucket, or name one that is there: {modify} url URL",
+        Kind.CLOCK: "set the clock of this machine, then try again: timedatectl set-ntp true",
+        Kind.REGION: f"{modify} region REGION",
+        Kind.CERTIFICATE: f"{modify} ssl_verify FILE, the certificates of who signed it",
+        Kind.BUSY: f"try again later; fewer objects at a time ask less of it: {modify} jobs 4",
+        Kind.UNREACHABLE: _reach(modify, options),
+    }
+    return hints.get(error.kind, "try again; if it stays: dvc remote list")
 
 
 def _credentials(modify: str, scheme: str) -> str:

@@ -92,7 +92,7 @@ def export(
         texts = export_formats.write(names, described, snapshot.artifact)
         return _exported(release, names, texts)
     _check_names(snapshot, names)
-    content = source.content(progress=progress, tell=tell)
+    content = source.content(progress, tell=tell)
     place = _check_target(target, host.root, *content.folders)
     try:
         intact = _intact(source, host, release, progress)
@@ -222,12 +222,8 @@ def _copy(source: Path, file: File, target: Path, advance: Advance) -> None:
 
 
 def _copy_tracked(content: Content, snapshot: Snapshot, folder: Path) -> tuple[File, ...]:
-    """Copy the version as a deploy does: from the DVC cache, after fetching what it lacks."""
-    pointers = content.files(snapshot.pointers)
-    content.fetch(pointers)
-    total = sum(pointer.size or 0 for pointer in pointers) or None
-    with content.progress("copying", total) as advance:
-        return tuple(content.bring(pointer, folder / pointer.path, advance) for pointer in pointers)
+    """Copy the version as a deploy does: from the DVC cache, or else from the remote."""
+    return content.bring(content.files(snapshot.pointers), folder)
 
 
 def _tested(settings: Settings, described: Metadata, folder: Path) -> Metadata:

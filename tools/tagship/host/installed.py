@@ -1,5 +1,7 @@
 """Which versions a host has: the live one, the directories, and whether they are intact."""
 
+from pathlib import Path
+
 from tagship.errors import Corrupt, Forbidden
 from tagship.host import link, metadata
 from tagship.host.history import Place
@@ -37,6 +39,19 @@ def read_metadata(store: Store, directory: str) -> Metadata | None:
         return metadata.read(store.path(directory))
     except (Corrupt, Forbidden):
         return None
+
+
+def files_by_md5(store: Store) -> dict[str, Path]:
+    """The files of the version directories here, by the md5 that their metadata have.
+
+    Whoever takes one hashes it: it may have been changed.
+    """
+    return {
+        file.md5: store.path(directory) / file.path
+        for directory in store.directories()
+        if (described := read_metadata(store, directory))
+        for file in described.files
+    }
 
 
 def by_seq(store: Store) -> list[str]:

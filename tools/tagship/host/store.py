@@ -22,6 +22,7 @@ from tagship.registry.refs import VersionText
 from tagship.text import json_reader
 
 PRIVATE = ".tagship"
+OLD = "incoming"  # where tagship 0.1 received objects; a killed run may have left some
 
 T = TypeVar("T")
 
@@ -88,18 +89,13 @@ class Store:
         return self.private / "staging"
 
     @property
-    def incoming(self) -> Path:
-        """Where objects arrive from a remote, until their bytes are checked."""
-        return self.private / "incoming"
-
-    @property
     def trash(self) -> Path:
         """Where version directories go first when they are removed."""
         return self.private / "trash"
 
     @property
     def _inner(self) -> tuple[Path, ...]:
-        return self.staging, self.incoming, self.trash
+        return self.staging, self.trash
 
     @contextlib.contextmanager
     def locked(self, owner: dict[str, Any], wait: float = 0, tell: Tell = nobody) -> Iterator[None]:
@@ -130,7 +126,6 @@ class Store:
     def _make_folders(self) -> None:
         try:
             atomic.make_folders(self.versions, self.staging, self.trash)
-            atomic.make_folder(self.incoming, 0o700)
             has_links = os.path.lexists(self.current) or atomic.can_link(self.private)
         except OSError as error:
             what = f"{error.filename or self.folder} cannot be made: {error.strerror}"
@@ -340,7 +335,7 @@ class Store:
         """
         for path in (lock.card(self._lock), self._pins, *files):
             path.unlink(missing_ok=True)
-        for folder in (self.staging, self.incoming, self.trash, self.versions):
+        for folder in (self.staging, self.private / OLD, self.trash, self.versions):
             atomic.remove_empty(folder)
         self._lock.unlink(missing_ok=True)
         atomic.remove_empty(self.private)
@@ -371,7 +366,9 @@ class Store:
 
     def sweep(self) -> tuple[list[str], list[Stuck]]:
         """Remove what a killed run left lying about: what was removed, and what cannot be."""
-        left = [*self.staging.iterdir(), *self.incoming.iterdir(), *self.trash.iterdir()]
+        left = [*self.staging.iterdir(), *self.trash.iterdir()]
+        if (old := self.private / OLD).is_dir():
+            left += old.iterdir()
         left += [*atomic.temporaries(self.folder), *atomic.temporaries(self.private)]
         stuck = _remove(left)
         kept = {path.path for path in stuck}

@@ -3,7 +3,7 @@
 import functools
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -275,16 +275,16 @@ class Source:
 
     def content(
         self,
-        incoming: Path | None = None,
         progress: Progress = silent,
         *,
+        kept: Callable[[], Mapping[str, Path]] = dict,
         offline: bool = False,
         tell: Tell = nobody,
     ) -> "Content":
         """The bytes of the versions: listed, fetched, copied, read.
 
         Args:
-            incoming: where objects arrive; None for an act that holds no lock on a model's folder.
+            kept: the files of version directories here, by their md5.
             progress: is called with the bytes fetched and pushed.
             offline: ask no remote.
             tell: is told which remote is waited for.
@@ -300,7 +300,7 @@ class Source:
             self.blobs,
             self._look_into_cache if offline else self._cache,
             Remote(self.project, self.dvc_remote, self._within, tell),
-            incoming or self.project / ".dvc" / "tmp" / "tagship",
+            kept,
             progress,
             offline,
         )

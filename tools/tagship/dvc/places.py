@@ -1,0 +1,307 @@
+"""Places of objects: a folder, a store that obstore reaches, or whatever DVC's own file systems do.
+
+Each receives an object into a file, says whether it has one, and takes one. All receive by the same
+stream: counted, cut off, hashed. Which place a remote is, its options alone decide.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tagship.disk import atomic, files
+from tagship.disk.files import File
+from tagship.dvc.pointers import Cached
+from tagship.progress import Advance
+from tagship.stores import options as store_options
+from tagship.stores.options import NoCounterpart
+from tagship.stores.stream import BLOCK, Allowance, check
+from tagship.text.paths import check_path
+
+if TYPE_CHECKING:
+    from tagship.dvc.config import DvcConfig
+    from tagship.stores.store import Store
+
+JOBS = 8  # objects in transfer at a time through DVC's file systems
+MANY = 16  # and through obstore
+PIECE = 8 << 20  # bytes that DVC's file systems of clouds ask for at a time
+CLOUDS = ("s3", "gs", "gcs", "azure", "abfs", "oss")
+
+
+class Place(Protocol):
+    """Where the objects of one remote are."""
+
+    @property
+    def jobs(self) -> int:
+        """How many objects it gives at a time."""
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder of this machine, which is never silent."""
+
+    def receive(
+        self, pointer: Cached, target: Path | None, allowance: Allowance, advance: Advance
+    ) -> File:
+        """Write an object to a new file, hashed; with no target only hash it.
+
+        Raises:
+            FileNotFoundError: it has no such object.
+            TooLong: it sends more than is allowed.
+        """
+
+    def read(self, pointer: Cached, allowance: Allowance) -> bytes:
+        """The bytes of a small object; errors as for ``receive``."""
+
+    def has(self, pointer: Cached, size: int | None) -> bool:
+        """Whether it has an object, of this size where that is known."""
+
+    def put(self, pointer: Cached, source: Path, advance: Advance) -> None:
+        """Take an object: it appears whole."""
+
+    def prepare(self) -> None:
+        """Make it ready to take objects."""
+
+
+def key(pointer: Cached) -> str:
+    """Where DVC keeps an object below a remote's address (``dvc/data_cloud.py``)."""
+    name = f"{pointer.digest[:2]}/{pointer.digest[2:]}"
+    return name if pointer.legacy else f"files/md5/{name}"
+
+
+@dataclass(frozen=True)
+class Objects:
+    """A store by obstore."""
+
+    store: "Store"
+    jobs: int = MANY
+    is_folder: bool = False
+
+    def receive(
+        self, pointer: Cached, target: Path | None, allowance: Allowance, advance: Advance
+    ) -> File:
+        """As ``Place``."""
+        return files.receive(self.store.blocks(key(pointer), allowance), target, advance)
+
+    def read(self, pointer: Cached, allowance: Allowance) -> bytes:
+        """As ``Place``."""
+        return b"".join(self.store.blocks(key(pointer), allowance))
+
+    def has(self, pointer: Cached, size: int | None) -> bool:
+        """As ``Place``."""
+        there = self.store.size(key(pointer))
+        return there is not None and size in (None, there)
+
+    def put(self, pointer: Cached, source: Path, advance: Advance) -> None:
+        """As ``Place``."""
+        self.store.put(key(pointer), source, advance)
+
+    def prepare(self) -> None:
+        """A store has no folders."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """What DVC's own file system reaches: any other remote, and folders.
+
+    Attributes:
+        remote: DVC's, with its file system.
+        within: the folder of the DVC repository, from Git's top.
+        versioned: whether it has files by their paths, in versions.
+        jobs: how many objects at a time.
+    """
+
+    remote: Any
+    within: PurePosixPath
+    versioned: bool
+    jobs: int = JOBS
+
+    @property
+    def is_folder(self) -> bool:
+        """As ``Place``."""
+        from dvc_objects.fs import LocalFileSystem
+
+        return isinstance(self.remote.fs, LocalFileSystem)
+
+    def receive(
+        self, pointer: Cached, target: Path | None, allowance: Allowance, advance: Advance
+    ) -> File:
+        """As ``Place``."""
+        if self.is_folder:
+            return self._copy(Path(self._path(pointer)), target, allowance, advance)
+        return files.receive(allowance.limit(self._blocks(pointer)), target, advance)
+
+    def read(self, pointer: Cached, allowance: Allowance) -> bytes:
+        """As ``Place``."""
+        return b"".join(allowance.limit(self._blocks(pointer)))
+
+    def has(self, pointer: Cached, size: int | None) -> bool:
+        """As ``Place``."""
+        try:
+            there = self.remote.fs.info(self._path(pointer)).get("size")
+        except FileNotFoundError:
+            return False
+        return size is None or there in (None, size)
+
+    def put(self, pointer: Cached, source: Path, advance: Advance) -> None:
+        """As ``Place``."""
+        from dvc_objects.fs import LocalFileSystem
+
+        odb = self._odb(pointer)
+        odb.add(
+            str(source), LocalFileSystem(), pointer.digest, check_exists=False,
+            callback=_callback(advance),
+        )  # fmt: skip
+        if self.is_folder:  # DVC does not fsync what it wrote
+            place = Path(odb.oid_to_path(pointer.digest))
+            atomic.sync_file(place)
+            atomic.sync_directory(place.parent)
+
+    def prepare(self) -> None:
+        """Make the folder of the remote; a local one that a group shares has the modes for it."""
+        if self.versioned:
+            return
+        odb = self.remote.odb
+        if self.is_folder:
+            odb.makedirs(odb.path)
+        else:
+            odb.fs.makedirs(odb.path, exist_ok=True)
+
+    def _copy(
+        self, source: Path, target: Path | None, allowance: Allowance, advance: Advance
+    ) -> File:
+        check(source.stat().st_size, allowance)
+        if target is None:
+            return files.digest(source, advance)
+        return files.copy(source, target, advance)
+
+    def _blocks(self, pointer: Cached) -> Iterator[bytes]:
+        fs = self.remote.fs
+        pieces = {"block_size": PIECE} if fs.protocol in CLOUDS else {}
+        if fs.protocol in ("http", "https"):
+            pieces = {"block_size": 0}  # one stream, whether or not the server has ranges
+        with fs.open(self._path(pointer), "rb", **pieces) as file:
+            while block := file.read(BLOCK):
+                yield block
+
+    def _odb(self, pointer: Cached) -> Any:
+        """The objects of the remote, by their digest."""
+        return self.remote.legacy_odb if pointer.legacy else self.remote.odb
+
+    def _path(self, pointer: Cached) -> str:
+        """The path of an object.
+
+        A versioned remote has it under its path in the work tree (``dvc_data/index/index.py``).
+        """
+        if not self.versioned:
+            return str(self._odb(pointer).oid_to_path(pointer.digest))
+        place = PurePosixPath(check_path(pointer.place))
+        fs = self.remote.fs
+        path = fs.join(self.remote.path, *place.relative_to(self.within).parts)
+        return str(fs.version_path(path, pointer.version))
+
+
+@dataclass(frozen=True)
+class Both:
+    """Received from a store by obstore, sent through DVC's own file system: HTTP has no one way."""
+
+    objects: Objects
+    own: Own
+    jobs: int = MANY
+    is_folder: bool = False
+
+    def receive(
+        self, pointer: Cached, target: Path | None, allowance: Allowance, advance: Advance
+    ) -> File:
+        """As ``Place``."""
+        return self.objects.receive(pointer, target, allowance, advance)
+
+    def read(self, pointer: Cached, allowance: Allowance) -> bytes:
+        """As ``Place``."""
+        return self.objects.read(pointer, allowance)
+
+    def has(self, pointer: Cached, size: int | None) -> bool:
+        """As ``Place``."""
+        return self.own.has(pointer, size)
+
+    def put(self, pointer: Cached, source: Path, advance: Advance) -> None:
+        """As ``Place``."""
+        self.own.put(pointer, source, advance)
+
+    def prepare(self) -> None:
+        """As ``Place``."""
+        self.own.prepare()
+
+
+def of(config: "DvcConfig", name: str, *, within: PurePosixPath, versioned: bool) -> Place:
+    """The place that a remote's options describe; no address is asked yet.
+
+    Raises:
+        RemoteMissingDepsError: DVC's, where its package for the scheme is not installed.
+        OSError: a file that an option names cannot be read.
+    """
+    options = config.remote(name)
+    store = None if versioned else _store(options)
+    if store is None:
+        return _own(config, name, options, within=within, versioned=versioned)
+    objects = Objects(store, _jobs(options) or MANY)
+    if not store.plan.read_only:
+        return objects
+    return Both(objects, _own(config, name, options, within=within, versioned=False))
+
+
+def _store(options: Mapping[str, Any]) -> "Store | None":
+    """The store by obstore; None where an option has no counterpart, or it is not installed."""
+    try:
+        plan = store_options.plan(options, os.environ)
+        import obstore  # noqa: F401 - comes with the extras
+    except (NoCounterpart, ImportError):
+        return None
+    from tagship.stores.store import Store
+
+    times: dict[str, float] = {}
+    for option in ("connect_timeout", "connection_timeout", "read_timeout"):
+        if option in options:
+            times[option.replace("connection", "connect")] = float(options[option])
+    return Store(plan, times)
+
+
+def _own(
+    config: "DvcConfig",
+    name: str,
+    options: Mapping[str, Any],
+    *,
+    within: PurePosixPath,
+    versioned: bool,
+) -> Own:
+    """DVC's own: its ``Repo`` is not opened, which writes where ``core.site_cache_dir`` says."""
+    from types import SimpleNamespace
+
+    from dvc.data_cloud import DataCloud
+
+    cloud = DataCloud(SimpleNamespace(config=config.whole, site_cache_dir=None, data_index=None))
+    remote = cloud.get_remote(name)
+    place = Own(remote, within, versioned, _jobs(options) or JOBS)
+    if options.get("auth") and str(options.get("url", "")).startswith("http"):
+        remote.fs.fs.kwargs["allow_redirects"] = False  # its header would go to any other host
+    return place
+
+
+def _jobs(options: Mapping[str, Any]) -> int | None:
+    jobs = options.get("jobs")
+    return int(jobs) if jobs else None
+
+
+def _callback(advance: Advance) -> Any:
+    """DVC's own callback counts files; a branch of it the bytes of one."""
+    from fsspec import Callback
+
+    class Bytes(Callback):  # type: ignore[misc] # fsspec has no types
+        def relative_update(self, inc: int = 1) -> None:
+            advance(inc)
+
+    class Files(Callback):  # type: ignore[misc] # fsspec has no types
+        def branched(self, path_1: str, path_2: str, **kwargs: Any) -> Any:  # noqa: ARG002
+            return Bytes()
+
+    return Files()

@@ -1,0 +1,198 @@
+"""A store of objects: S3, Google Cloud Storage, Azure or HTTP, by obstore.
+
+obstore is the Rust crate object_store: it signs requests, keeps connections, repeats what failed
+and goes on where a transfer was cut. What it gives is neither trusted nor kept: blocks are counted
+and hashed by whoever takes them.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tagship.progress import Advance
+from tagship.stores import failures, keys, regions, stream
+from tagship.stores.failures import Kind, StoreError
+from tagship.stores.options import Plan
+from tagship.stores.stream import Allowance
+
+# A store that answers 429 or 5xx is asked again after 1, 2, 4, ... seconds, some six times.
+FIRST, MOST, TRIES = timedelta(seconds=1), timedelta(seconds=30), 6
+IN_ALL = timedelta(minutes=5)
+PART = 8 << 20  # bytes of a part of an upload
+PARTS = 4  # in transfer at a time
+T = TypeVar("T")
+SILENCE = 40  # seconds: a connection is given up, and the rest asked for on another one
+
+
+@dataclass(frozen=True)
+class Store:
+    """The objects of one remote, by their keys.
+
+    Attributes:
+        plan: how it is reached.
+        times: ``connect_timeout`` and ``read_timeout`` in seconds, where the remote has its own.
+    """
+
+    plan: Plan
+    times: Mapping[str, float]
+
+    def blocks(self, key: str, allowance: Allowance) -> Iterator[bytes]:
+        """An object from its first byte to its last; a large one over several connections.
+
+        Args:
+            key: the object.
+            allowance: how many bytes may arrive.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+            StoreError: the store does not give it.
+            TooLong, Stopped: as for ``Allowance.take``.
+        """
+        import obstore
+
+        with _failures():
+            whole = self._ask(lambda client: obstore.get(client, key))
+            size = int(whole.meta["size"])
+            stream.check(size, allowance)
+            if size < stream.LARGE:
+                yield from allowance.limit(whole.stream(stream.BLOCK))
+            else:
+                yield from self._large(key, size, whole.stream(stream.BLOCK), allowance)
+
+    def _large(
+        self, key: str, size: int, begun: Iterator[bytes], allowance: Allowance
+    ) -> Iterator[bytes]:
+        """The first bytes of a stream that has begun, the others in ranges where there are any."""
+        arriving, done = allowance.limit(begun), 0
+        while done < stream.RANGE and (block := next(arriving, None)):
+            done += len(block)
+            yield block
+        ranges = self._ranges(key, done, size, allowance)
+        try:
+            second = next(ranges)
+        except StoreError as error:
+            if error.kind is not Kind.NO_RANGES:
+                raise
+            yield from arriving
+            return
+        del arriving, begun  # ends the first connection
+        yield second
+        yield from ranges
+
+    def _ranges(self, key: str, start: int, end: int, allowance: Allowance) -> Iterator[bytes]:
+        import obstore
+
+        def fetch(first: int, last: int) -> list[bytes]:
+            of_range = Allowance(last - first)
+            with _failures():
+                part = obstore.get(self._client, key, options={"range": (first, last)})
+                blocks = list(allowance.limit(of_range.limit(part.stream(stream.BLOCK))))
+            if of_range.left:
+                raise StoreError(Kind.BROKEN_OFF, "a range is too short")
+            return blocks
+
+        return stream.in_ranges(start, end, fetch)
+
+    def size(self, key: str) -> int | None:
+        """The bytes of an object, as the store says; None where there is none.
+
+        Raises:
+            StoreError: the store does not say.
+        """
+        import obstore
+
+        with _failures():
+            try:
+                return int(self._ask(lambda client: obstore.head(client, key))["size"])
+            except FileNotFoundError as error:
+                if failures.of(error).kind is Kind.NO_BUCKET:
+                    raise
+                return None
+
+    def put(self, key: str, source: Path, advance: Advance) -> None:
+        """Send a file: it appears whole, or not at all; a large one in parts.
+
+        Raises:
+            StoreError: the store does not take it.
+        """
+        import obstore
+
+        with _failures(), open(source, "rb") as file:
+            is_large = source.stat().st_size > PART
+            obstore.put(
+                self._client, key, _counted(file, advance) if is_large else file.read(),
+                chunk_size=PART, max_concurrency=PARTS,
+            )  # fmt: skip
+            if not is_large:
+                advance(source.stat().st_size)
+
+    def _ask(self, question: Callable[[Any], T]) -> T:
+        """Ask; a bucket that is in another region is looked for once, and asked there."""
+        from obstore.exceptions import BaseError
+
+        try:
+            return question(self._client)
+        except BaseError as error:
+            if failures.of(error).kind is not Kind.REGION or self.plan.scheme != "s3":
+                raise
+            region = regions.of_bucket(self.plan.place, self.plan.config.get("endpoint"))
+            if region is None or region == self.plan.config.get("region"):
+                raise
+            config = {**self.plan.config, "region": region}
+            moved = replace(self, plan=replace(self.plan, config=config))
+            self.__dict__["_client"] = moved._client  # noqa: SLF001 - of the same class
+            return question(self._client)
+
+    @cached_property
+    def _client(self) -> Any:
+        from obstore import store
+
+        plan = self.plan
+        made: dict[str, Any] = {
+            "client_options": {
+                "connect_timeout": timedelta(seconds=self.times.get("connect_timeout", 10)),
+                "read_timeout": timedelta(seconds=self.times.get("read_timeout", SILENCE)),
+                "timeout": timedelta(days=30),  # of a whole transfer, however large
+                **plan.client,
+            },
+            "retry_config": {
+                "max_retries": TRIES, "retry_timeout": IN_ALL,
+                "backoff": {"init_backoff": FIRST, "max_backoff": MOST, "base": 2},
+            },
+        }  # fmt: skip
+        if plan.scheme == "http":
+            return store.HTTPStore(plan.place, **made)
+        config = dict(plan.config)
+        kinds: dict[str, Any] = {
+            "s3": store.S3Store, "gs": store.GCSStore, "azure": store.AzureStore,
+        }  # fmt: skip
+        if plan.scheme == "s3" and not config.get("skip_signature"):
+            made["credential_provider"] = keys.provider(config, plan.profile)
+        prefix = plan.prefix or None
+        return kinds[plan.scheme](plan.place, prefix=prefix, config=config, **made)
+
+
+def _counted(file: Any, advance: Advance) -> Iterator[bytes]:
+    while block := file.read(PART):
+        yield block
+        advance(len(block))
+
+
+@contextlib.contextmanager
+def _failures() -> Iterator[None]:
+    """Turn what obstore raises into what it means."""
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except FileNotFoundError as error:
+        known = failures.of(error)
+        if known.kind is Kind.NO_BUCKET:
+            raise known from None
+        raise FileNotFoundError from None
+    except BaseError as error:
+        raise failures.of(error) from None

@@ -1,0 +1,93 @@
+"""Bytes as they arrive: counted, cut off at what was promised, large objects in ranges. Pure.
+
+What a store says of an object (its size, its ranges) is what the other side says: only the bytes
+that arrive are counted, and only their digests, which the caller compares, decide.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+BLOCK = 1 << 20  # bytes of a block at least, but for the last one
+LARGE = 64 << 20  # bytes from which on an object is fetched in ranges
+RANGE = 4 << 20  # bytes of a range: CONNECTIONS of them are in memory
+CONNECTIONS = 8  # a far store gives each connection a share of what the wire can carry
+
+
+class TooLong(Exception):
+    """More bytes arrived than were promised."""
+
+
+class Stopped(Exception):
+    """Nobody wants the bytes any more."""
+
+
+@dataclass
+class Allowance:
+    """How many bytes may still arrive, of one object or of several: any thread may take of it.
+
+    Attributes:
+        left: bytes.
+        stop: is set once nobody wants them any more.
+    """
+
+    left: int
+    stop: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def take(self, count: int) -> None:
+        """Take bytes that arrived.
+
+        Raises:
+            TooLong: more than were left.
+            Stopped: as it says.
+        """
+        if self.stop.is_set():
+            raise Stopped
+        with self._lock:
+            self.left -= count
+            if self.left < 0:
+                raise TooLong
+
+    def limit(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """Blocks as they arrive, until they are too many.
+
+        Raises:
+            TooLong, Stopped: as for ``take``.
+        """
+        for block in blocks:
+            self.take(len(block))
+            yield block
+
+
+def check(size: int, allowance: Allowance) -> None:
+    """Refuse an object that is said to be longer than may arrive, before it is asked for.
+
+    Raises:
+        TooLong: as it says.
+    """
+    if size > allowance.left:
+        raise TooLong
+
+
+def in_ranges(start: int, end: int, fetch: Callable[[int, int], list[bytes]]) -> Iterator[bytes]:
+    """The bytes of an object from ``start`` to ``end``, in order, over several connections.
+
+    Args:
+        start: the first byte.
+        end: the byte after the last.
+        fetch: gets a range, from its first byte to the one after its last.
+    """
+    ahead: deque[Future[list[bytes]]] = deque()
+    pool = ThreadPoolExecutor(CONNECTIONS)
+    try:
+        for first in range(start, end, RANGE):
+            if len(ahead) == CONNECTIONS:
+                yield from ahead.popleft().result()
+            ahead.append(pool.submit(fetch, first, min(first + RANGE, end)))
+        while ahead:
+            yield from ahead.popleft().result()
+    finally:  # nobody waits for a connection that may be silent
+        pool.shutdown(wait=False, cancel_futures=True)
