@@ -35,6 +35,7 @@ TOGETHER = {
 def pytest_addoption(parser: pytest.Parser) -> None:
     budget.add_options(parser)
     parser.addoption("--all-hints", action="store_true", help="try every hint, not a sample")
+    parser.addoption("--all-stores", action="store_true", help="start every store, try each answer")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,8 +1,9 @@
 """The bytes behind pointers: listed, fetched, copied, read, from Git and from DVC alike."""
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,21 @@ from tagship.disk.files import File
 from tagship.dvc.content import Content
 from tagship.dvc.pointers import Blob, Cached, Pointer
 from tagship.errors import Corrupt, NotFound, Unavailable
+from tagship.progress import Advance, Progress
 from tests.workbench import PATH, Workbench
 
 MODEL = b"model 1\n"
 SHA256 = hashlib.sha256(MODEL).hexdigest()
+
+
+def counting(what: str, counts: list[int]) -> Progress:
+    """A progress that keeps the bytes of what is done under one name."""
+
+    @contextlib.contextmanager
+    def progress(doing: str, total: int | None) -> Iterator[Advance]:
+        yield counts.append if doing == what else lambda count: None
+
+    return progress
 
 
 def md5(data: bytes) -> str:
@@ -63,12 +75,12 @@ def test_a_file_is_the_same_copied_hashed_and_read(
     pointer, content = kept(bench), bench.manager.source.content()
     expected = File(name, 8, md5(MODEL), SHA256)
     assert content.listing(pointer) == (pointer,)
-    assert content.bring(pointer, tmp_path / "a/target") == expected
+    assert content.bring([pointer], tmp_path / "a") == (expected,)
     assert content.digest(pointer) == expected
-    assert content.read(pointer) == (tmp_path / "a/target").read_bytes() == MODEL
+    assert content.read(pointer) == (tmp_path / "a" / name).read_bytes() == MODEL
     executable = replace(pointer, executable=True)
-    assert content.bring(executable, tmp_path / "run") == replace(expected, executable=True)
-    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o755
+    assert content.bring([executable], tmp_path / "run") == (replace(expected, executable=True),)
+    assert (tmp_path / "run" / name).stat().st_mode & 0o777 == 0o755
 
 
 def test_a_tracked_folder_lists_its_files_under_its_name(bench: Workbench) -> None:
@@ -98,25 +110,40 @@ def test_a_part_of_a_tracked_folder_lists_only_that(
     assert caught.value.message == "absent is not in bundle, which DVC tracks"
 
 
-def test_what_the_cache_lacks_is_fetched_once(bench: Workbench, tmp_path: Path) -> None:
+def test_what_the_cache_lacks_comes_from_the_remote_once_and_fills_no_cache(
+    bench: Workbench, tmp_path: Path
+) -> None:
     bench.release()
     pointer = kept_by_dvc(bench)
     twin = replace(pointer, path="twin.bin")
-    content = bench.manager.source.content()
+    fetched: list[int] = []
+    content = bench.manager.source.content(counting("fetching", fetched))
     assert content.lacking([pointer, twin]) == ()
     content.cache.drop(pointer)
     assert [missing.digest for missing in content.lacking([pointer, twin])] == [pointer.digest]
-    assert content.room([pointer], [pointer, twin]) == (content.cache.folder, 8, 1)
-    with pytest.raises(Unavailable) as caught:
-        bench.manager.source.content(offline=True).fetch([pointer])
-    assert caught.value.message == f"the DVC cache lacks md5:{md5(MODEL)}"
-    content.fetch([pointer, twin])
-    assert content.room([pointer], [pointer, twin]) == (content.cache.folder, 0, 0)
-    assert content.bring(twin, tmp_path / "twin.bin").sha256 == SHA256
+    files = content.bring([pointer, twin], tmp_path)
+    assert [(file.path, file.sha256) for file in files] == [
+        ("model.bin", SHA256), ("twin.bin", SHA256),
+    ]  # fmt: skip
+    assert sum(fetched) == len(MODEL)
+    assert content.lacking([pointer]) == (pointer,)
 
 
-def test_other_bytes_in_the_cache_are_not_read_and_are_fetched_again(
-    bench: Workbench, tmp_path: Path
+def test_what_a_version_directory_has_is_not_fetched(bench: Workbench, tmp_path: Path) -> None:
+    pointer = kept_by_dvc(bench)
+    kept = tmp_path / "kept.bin"
+    kept.write_bytes(MODEL)
+    content = bench.manager.source.content(kept=lambda: {pointer.digest: kept})
+    content.cache.drop(pointer)  # and no remote has it
+    assert [file.sha256 for file in content.bring([pointer], tmp_path / "a")] == [SHA256]
+    kept.write_bytes(b"MODEL 1\n")
+    with pytest.raises(Unavailable):
+        content.bring([pointer], tmp_path / "b")
+
+
+@pytest.mark.parametrize("act", ["bring", "digest"])
+def test_other_bytes_in_the_cache_are_dropped_and_the_remote_is_asked(
+    bench: Workbench, tmp_path: Path, act: str
 ) -> None:
     bench.release()
     pointer, content = kept_by_dvc(bench), bench.manager.source.content()
@@ -126,8 +153,26 @@ def test_other_bytes_in_the_cache_are_not_read_and_are_fetched_again(
     assert content.read(pointer) is None
     with pytest.raises(Corrupt):
         content.check_cached([pointer])
-    assert content.digest(pointer).sha256 == SHA256
-    assert path.read_bytes() == MODEL
+    (file,) = (
+        [content.digest(pointer)] if act == "digest" else content.bring([pointer], tmp_path / "a")
+    )
+    assert file.sha256 == SHA256
+    assert not path.exists()
+
+
+def test_a_remote_that_sends_more_than_was_recorded_is_cut_off(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    bench.release()
+    pointer, content = kept_by_dvc(bench), bench.manager.source.content()
+    content.cache.drop(pointer)
+    (path,) = (path for path in bench.repo.with_name("dvc-remote").rglob("*") if path.is_file())
+    path.chmod(0o644)
+    path.write_bytes(MODEL * 2)
+    for promised in (pointer, replace(pointer, size=None, share=("folder", 8))):
+        with pytest.raises(Corrupt) as caught:
+            content.bring([promised], tmp_path / str(promised.size))
+        assert "sends more" in caught.value.message
 
 
 def test_an_object_is_pushed_once_and_a_blob_never(bench: Workbench) -> None:

@@ -108,6 +108,7 @@ class Content:
                 file = disk_files.digest(source)
                 if pointer.matches(source, file.md5):
                     return _as(pointer, file)
+            self._drop(pointer)
         if isinstance(pointer, Cached) and not pointer.legacy:
             return _as(pointer, self.remote.fetch([Wanted(pointer, None)], self.progress)[0])
         with tempfile.TemporaryDirectory() as folder:  # small: Git's, or text that DVC 2 hashed

@@ -119,7 +119,7 @@ class Remote:
         """
         with _failures():
             remotes = _Remotes(self._config, self.routes, self)
-            name = self.routes.of(pointer)
+            name = self._route(pointer)
             place = remotes.place(name)
             try:
                 return remotes.ask(name, place.read, pointer, Allowance(LIST))
@@ -127,6 +127,11 @@ class Remote:
                 raise remotes.missing(pointer) from None
             except TooLong:
                 raise _too_long(pointer, LIST) from None
+
+    def _route(self, pointer: Cached) -> str:
+        if self.routes.is_versioned(pointer) and pointer.version is None:
+            raise self.routes.no_version(pointer)
+        return self.routes.of(pointer)
 
     def push(self, objects: Iterable[Cached], cache: Cache, progress: Progress = silent) -> int:
         """Push objects of the cache, all hashed before the first one leaves; lists come last.
@@ -171,7 +176,7 @@ class Remote:
 
     def _by_remote(self, wanted: Sequence[Wanted]) -> Iterator[tuple[str, list[Wanted]]]:
         def name(item: Wanted) -> str:
-            return self.routes.of(item.pointer)
+            return self._route(item.pointer)
 
         for key, group in groupby(sorted(wanted, key=name), key=name):
             yield key, list(group)

@@ -1,0 +1,1 @@
+"""Real stores on loopback, and what they answer: all of it is ``make store-test``."""
