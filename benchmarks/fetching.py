@@ -329,6 +329,7 @@ def fetch_files(site: Site) -> Iterator[Case]:
     claims = [
         Claim(_ours(what), _pull(what), rows.at_most(0.6)),
         Claim(_ours(what), _past(what)),
+        Claim(_ours(what), _pull(what), measure=Measure.CPU),
         Claim(_ours(what), _pull(what), measure=Measure.MEMORY),
     ]
     if why := missing(site):
