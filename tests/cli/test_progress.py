@@ -49,12 +49,12 @@ def test_a_release_hashes_and_then_pushes_every_byte(bench: Workbench, watch: Wa
     assert watch.told == [("hashing", BYTES, BYTES), ("pushing", BYTES, BYTES)]
 
 
-def test_a_deploy_fetches_and_copies_every_byte(bench: Workbench, watch: Watch) -> None:
+def test_a_deploy_fetches_every_byte_once_and_copies_none(bench: Workbench, watch: Watch) -> None:
     bench.release()
     bench.release("y" * BYTES)
     shutil.rmtree(bench.repo / ".dvc" / "cache")
     watched(bench, watch).deploy()
-    assert watch.told == [("fetching", BYTES, BYTES), ("copying", BYTES, BYTES)]
+    assert watch.told == [("fetching", BYTES, BYTES)]
 
 
 def test_a_look_at_what_is_live_hashes_it(bench: Workbench, watch: Watch) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tagship import loaders
 from tagship.cli import main
 from tagship.disk import atomic
 from tests import conftest, workbench
@@ -28,7 +30,9 @@ class Case:
         prepare: makes the workspace.
         again: the command by which a user tries again; None for the same.
         gits: the commands of Git that change files in it.
-        one_thread: as for ``tracing.run``.
+        site: as for ``tracing.run``.
+        fails: the version that is live for a moment, and fails its check.
+        code: the exit code, if nothing is struck.
     """
 
     name: str
@@ -38,7 +42,9 @@ class Case:
     prepare: Callable[[Workbench], None]
     again: str | None = None
     gits: tuple[str, ...] = ()
-    one_thread: bool = False
+    site: str = ""
+    fails: str | None = None
+    code: int = 0
 
     @property
     def releases(self) -> bool:
@@ -64,6 +70,16 @@ def _only_released(bench: Workbench) -> None:
 def _released(bench: Workbench) -> None:
     _ship(bench, 0)
     bench.release("model 2\n")
+
+
+def _tested_once_live(bench: Workbench) -> None:
+    _released(bench)
+    (bench.repo / "params.yaml").write_text("tagship: {after_switch: self_test}\n")
+
+
+def _first_tested_once_live(bench: Workbench) -> None:
+    _only_released(bench)
+    (bench.repo / "params.yaml").write_text("tagship: {after_switch: self_test}\n")
 
 
 def _one_too_many(bench: Workbench) -> None:
@@ -103,11 +119,11 @@ def _killed(of: str, at: str) -> Callable[[Workbench], None]:
         folder = bench.repo.parent
         aside = folder.with_name(f"{folder.name}-count")
         shutil.copytree(folder, aside, symlinks=True)
-        log = tracing.run(aside, case.command).log
+        log = tracing.run(aside, case.command, site=case.site).log
         call = next(one for one in tracing.calls(log, aside) if one.what.endswith(at))
         shutil.rmtree(aside)
         inject = f"{call.name}:signal=KILL:when={call.when}"
-        killed = tracing.run(folder, case.command, inject=inject)
+        killed = tracing.run(folder, case.command, inject=inject, site=case.site)
         assert [one.what for one in tracing.struck(killed.log, folder)] == [call.what]
 
     return prepare
@@ -117,8 +133,15 @@ CASES = (
     Case("deploy", "deploy churn --yes", "1.0.0", "1.1.0", _released),
     Case("first deploy", "deploy churn --yes", None, "1.0.0", _only_released),
     Case("deploy with a fetch", "deploy churn --yes", "1.0.0", "1.1.0", _not_cached,
-         one_thread=True),
+         site="one_thread"),
     Case("deploy with a cleanup", "deploy churn --yes", "1.1.0", "1.2.0", _one_too_many),
+    Case("deploy that fails its check", "deploy churn --no-smoke-test --yes", "1.0.0", "1.0.0",
+         _tested_once_live, site="bad_loader", fails="1.1.0", code=1),
+    Case("first deploy that fails its check", "deploy churn --no-smoke-test --yes", None, None,
+         _first_tested_once_live, site="bad_loader", fails="1.0.0", code=1),
+    Case("recovery of a check", MEND, "1.0.0", "1.0.0",
+         _killed("deploy that fails its check", "repo/models/churn/.tagship/.history.sha256.tmp"),
+         again="deploy churn --no-smoke-test --yes", site="bad_loader", fails="1.1.0"),
     Case("rollback", "rollback churn --yes", "1.1.0", "1.0.0", lambda bench: _ship(bench, 1),
          again="rollback churn --to 1.0.0 --yes"),
     Case("rollback to a tag", "rollback churn --yes", "1.1.0", "1.0.0", _gone,
@@ -165,12 +188,30 @@ def build(case: Case, folder: Path) -> None:
         case.prepare(bench)
 
 
-def command(repo: Path, text: str) -> Result:
-    """The command line in this process, as ``Workbench.cli``, without pytest's capture."""
+@contextlib.contextmanager
+def _found(site: str) -> Iterator[None]:
+    """The modules of a folder beside this file are found, also by processes of this one."""
+    if not site:
+        yield
+        return
+    folder = str(Path(__file__).parent / site)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.setenv("PYTHONPATH", folder, prepend=os.pathsep)
+        loaders.known.cache_clear()
+        yield
+    loaders.known.cache_clear()
+
+
+def command(repo: Path, text: str, site: str = "") -> Result:
+    """The command line in this process, as ``Workbench.cli``, without pytest's capture.
+
+    ``site``: as for ``tracing.run``.
+    """
     out, err, code = io.StringIO(), io.StringIO(), 0
     before, sys.argv = sys.argv, ["tagship", "-C", str(repo), *text.split()]
     try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with _found(site), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             main.main()
     except SystemExit as stop:
         code = int(stop.code or 0)

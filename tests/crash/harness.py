@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from tagship.disk import atomic, files
 from tagship.errors import TagshipError
-from tagship.host import history, journal, link, metadata
+from tagship.host import actions, history, journal, link, metadata
 from tagship.host.history import Event
 from tagship.host.link import LinkState
 from tagship.host.store import Store
@@ -22,8 +22,10 @@ from tests.crash.cases import MEND, Case
 from tests.workbench import MODEL, Result
 
 TRIES = 8  # a call may have another number in another run
-# A slow machine is told whom it waits for first.
-PLAIN_ERROR = r"(note: waiting for .*\n)*error: (?!this should not)"
+# A slow machine is told whom it waits for first; and a check that was cut short comes first.
+PLAIN_ERROR = (
+    r"(note: (waiting for|the check of|churn \S+ failed its check) .*\n)*error: (?!this should not)"
+)
 # What fails, and the command succeeds all the same: a pattern of case, call and error; the reason.
 HARMLESS = (
     (".*: ioctl .*", "where a file cannot be cloned, it is copied"),
@@ -37,14 +39,16 @@ HARMLESS = (
     (".*: sendfile .*", "Python copies it another way, and the bytes are hashed or compared"),
     (".*: link .*objects/.*", "Git renames what it cannot link"),
     (".*: (unlink|rmdir) .*objects/.*tmp_.*", "Git leaves a temporary file; git gc removes it"),
-    (r"deploy with a cleanup: \w+ repo/models/churn.*",
-     "the cleanup comes last, and a note tells that it failed"),
+    (r"deploy with a cleanup, act 2: \w+ repo/models/churn.*",
+     "the cleanup comes last, with the lock taken again, and a note tells that it failed"),
     (r"undeploy.*: \w+ .*/\.intent\.json\.tmp.* ENOSPC", "it makes room, so it needs none"),
     (r"recovery of an undeploy: \w+ .*/(trash|versions)(/.*| \w+)",
      "what cannot be removed stops no other command: a note and the history tell it"),
     (r"cleanup: (chmod|unlink|rmdir) .*/trash/v.*", "it is tried once more, and then told"),
     (r"recovery .*: \w+ .*/((trash|staging|incoming)(/.*| \w+)|\..*\.tmp \w+)",
      "what cannot be removed stops no other command: a note tells it"),
+    (r"recovery of a check: \w+ .*/(\.?(intent|deployment_history)\.json|\.current\.tmp).* ENOSPC",
+     "the next command is a cleanup: it makes room first, and goes back then"),
     (r"recovery .*: \w+ .*/(\.?deployment_history.json.*|churn) ENOSPC",
      "the next command is a cleanup: it makes room first, and recovers then"),
 )  # fmt: skip
@@ -62,6 +66,7 @@ class Point:
     Attributes:
         program: whose call it is, as for ``tracing.run``.
         step: the call's place among those of the program, from 0.
+        act: how often the command took the lock until then, 1 where it did not yet.
     """
 
     case: str
@@ -69,11 +74,13 @@ class Point:
     step: int
     call: tracing.Call
     inject: str
+    act: int = 1
 
     @property
     def in_words(self) -> str:
-        """Case, call and error, as ``HARMLESS`` has them."""
-        return f"{self.case}: {self.call.what} {self.inject}"
+        """Case, act after the first, call and error, as ``HARMLESS`` has them."""
+        act = f", act {self.act}" if self.act > 1 else ""
+        return f"{self.case}{act}: {self.call.what} {self.inject}"
 
     @property
     def key(self) -> str:
@@ -128,17 +135,19 @@ class Sweep:
     def points(self, case: Case) -> list[Point]:
         """Every call of the case's command, killed once, and failed once with each error."""
         return [
-            Point(case.name, program, step, call, inject)
+            Point(case.name, program, step, call, inject, act)
             for program in (tracing.PYTHON, *case.gits)
-            for step, call in enumerate(tracing.calls(self.whole(case, program).log, self.scratch))
+            for step, (act, call) in enumerate(
+                acts(tracing.calls(self.whole(case, program).log, self.scratch))
+            )
             for inject in (tracing.KILL, *tracing.ERRORS)
         ]
 
     def whole(self, case: Case, program: str = tracing.PYTHON) -> tracing.Done:
         """The case's command, to its end, in a new copy of its workspace."""
         self._copy(case)
-        result = tracing.run(self.scratch, case.command, program, one_thread=case.one_thread)
-        assert result.code == 0, result
+        result = tracing.run(self.scratch, case.command, program, site=case.site)
+        assert result.code == case.code, result
         return result
 
     def attempt(self, point: Point) -> Found:
@@ -162,7 +171,10 @@ class Sweep:
         version = place.version()
         # it changes nothing by itself; a cleanup would remove what a recovery forgot
         mend = f"rollback {MODEL} --to {version} --yes" if version else MEND
-        first = cases.command(place.repo, mend)
+        expected = live
+        if version == case.fails and version:  # a command that checks it, and goes back from it
+            mend, expected = MEND, "new"
+        first = cases.command(place.repo, mend, case.site)
         mended = re.findall(r"^note: (.*)$", first.err, re.MULTILINE)
         nothing = (
             None in (case.before, case.after) and f"{MODEL} was never deployed here" in first.err
@@ -172,7 +184,7 @@ class Sweep:
         if litter and not mended:
             problems.append(f"the next command mended without a word: {litter}")
         problems += [f"after the next command: {text}" for text in place.disorder()]
-        if place.live() != live:
+        if place.live() != expected:
             problems.append(f"the next command made what is live the {place.live()} version")
         problems += [f"tried again: {text}" for text in place.again()]
         return Found(
@@ -193,9 +205,7 @@ class Sweep:
         for _ in range(TRIES):
             self._copy(case)
             inject = f"{call.name}:{kind}={point.inject}:when={call.when}"
-            result = tracing.run(
-                self.scratch, case.command, point.program, inject, one_thread=case.one_thread
-            )
+            result = tracing.run(self.scratch, case.command, point.program, inject, site=case.site)
             hit = [struck_call.what for struck_call in tracing.struck(result.log, self.scratch)]
             of_push = point.program != tracing.PYTHON and point.call.what in hit
             if hit == [point.call.what] or of_push:  # or in each of several processes
@@ -255,7 +265,9 @@ class Place:
         link, version = self.store.link(), self.version()
         if link.state not in (LinkState.OK, LinkState.NONE):
             yield f"current is {link.state}: {link.target}"
-        allowed = (self.case.before,) if self.case.releases else (self.case.before, self.case.after)
+        allowed = [self.case.before] if self.case.releases else [self.case.before, self.case.after]
+        if journal.intent(self.store):  # it has no verdict yet
+            allowed.append(self.case.fails)
         if version not in allowed:
             yield f"{version} is live"
         for directory in self.store.directories():
@@ -350,8 +362,11 @@ class Place:
         if (self.store.private / "lock.json").exists():
             yield "somebody seems to hold the lock"
         link, events = self.store.link(), self.events()
-        line = [event for event in events if event.switched or event.undeployed]
-        recorded = line[-1].directory if line else None
+        line = [
+            event for event in events
+            if event.switched or event.undeployed or event.action == actions.REJECT
+        ]  # fmt: skip
+        recorded = line[-1].directory if line and line[-1].action != actions.REJECT else None
         if link.directory != recorded:
             yield f"{link.directory} is live, and the history tells {recorded}"
         for directory in self.store.directories():
@@ -360,11 +375,12 @@ class Place:
 
     def again(self) -> Iterator[str]:
         """Try again, as a user would: now it is done, once, and nothing is left to mend."""
-        result = cases.command(self.repo, self.case.again or self.case.command)
+        result = cases.command(self.repo, self.case.again or self.case.command, self.case.site)
         if ".lock'" in result.err:
             result = self._without_lock_of_git(result)
         is_there = "carries churn" in result.err or "the bytes of churn are those of" in result.err
-        if result.code != 0 and not (self.case.releases and is_there):
+        fails = self.case.fails is not None and f"{self.case.fails} failed its check" in result.err
+        if result.code != 0 and not fails and not (self.case.releases and is_there):
             yield result.err
         yield from self.disorder()
         if self.live() != "new":
@@ -372,11 +388,28 @@ class Place:
         if self.case.releases:
             yield from self._released_otherwise()
             return
+        if self.case.fails:
+            yield from self._blocked(self.case.fails)
+            return
         status = cases.command(self.repo, f"status {MODEL}")
         behind = re.search(
             "is released|was rolled back to|nothing is deployed", status.out
         )  # which is as it should be
         if status.code != 0 and not behind:
+            yield f"status: {status.out}"
+
+    def _blocked(self, version: str) -> Iterator[str]:
+        """What failed its check was rejected once, and is not tried again by itself."""
+        rejections = [event for event in self.events() if event.action == actions.REJECT]
+        if [event.version for event in rejections] != [version]:
+            yield f"rejected: {rejections}"
+        before = self.events()
+        result = cases.command(self.repo, self.case.again or self.case.command, self.case.site)
+        refused = self.case.after is None and f"is blocked: {version} failed" in result.err
+        if (result.code != 0 and not refused) or self.events() != before:
+            yield f"it is tried again: {result.out}{result.err}"
+        status = cases.command(self.repo, f"status {MODEL}")
+        if status.code != 4 or f"{version} failed" not in status.out:
             yield f"status: {status.out}"
 
     def _without_lock_of_git(self, result: Result) -> Result:
@@ -392,6 +425,14 @@ class Place:
         there = self._tags(self.folder / "origin.git")
         if "--push" in self.case.command and there.get("1.1.0") != here.get("1.1.0"):
             yield "Git's remote lacks the tag"
+
+
+def acts(calls: list[tracing.Call]) -> Iterator[tuple[int, tracing.Call]]:
+    """Each call, and how often the model's lock was taken until then: taken, released, taken."""
+    locked = 0
+    for call in calls:
+        yield locked // 2 + 1, call
+        locked += call.what.startswith("flock ") and call.what.endswith("/.tagship/lock")
 
 
 def _inside(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ import pytest
 from tagship import ModelVersionManager
 from tests.crash import __main__ as program
 from tests.crash import cases, tracing
-from tests.crash.harness import Found, Point, Sweep
+from tests.crash.harness import Found, Point, Sweep, acts
 
 pytestmark = pytest.mark.skipif(bool(tracing.missing()), reason=tracing.missing() or "strace")
 
@@ -30,6 +30,7 @@ SAMPLE = (
     ("cleanup", "python", f"fsync {PRIVATE}/trash", "KILL", "new"),
     ("deploy with a cleanup", "python", f"fsync {PRIVATE}/trash", "KILL", "new"),
     ("deploy with a cleanup", "python", f"fsync {PRIVATE}/trash", "EIO", "new"),
+    ("deploy that fails its check", "python", f"openat {RECORD}", "KILL", "old"),
     ("undeploy", "python", f"unlink {MODEL}/current", "KILL", "old"),
     ("undeploy", "python", f"fsync {MODEL}/versions", "KILL", "new"),
     ("undeploy", "python", f"rmdir {MODEL}/versions", "KILL", "new"),
@@ -67,7 +68,8 @@ def test_a_command_cut_short_leaves_the_old_or_the_new_and_the_next_one_mends_it
 ) -> None:  # fmt: skip
     calls = called[case, program]
     step = [call.what for call in calls].index(what)
-    result = sweep.attempt(Point(case, program, step, calls[step], inject))
+    act, call = list(acts(calls))[step]
+    result = sweep.attempt(Point(case, program, step, call, inject, act))
     assert (result.problems, result.live) == ([], live)
 
 

@@ -80,7 +80,7 @@ def missing() -> str:
 
 
 def run(
-    folder: Path, command: str, program: str = PYTHON, inject: str = "", *, one_thread: bool = False
+    folder: Path, command: str, program: str = PYTHON, inject: str = "", *, site: str = ""
 ) -> Done:
     """Run ``tagship`` in ``folder/repo``, with one process of it under strace.
 
@@ -89,7 +89,8 @@ def run(
         command: the arguments of ``tagship``.
         program: ``python``, or the command of Git that is traced instead.
         inject: what strace does to a call, ``rename:signal=KILL:when=3``; nothing where empty.
-        one_thread: a fetch takes no threads of its own.
+        site: a folder beside this file whose modules the command finds: ``one_thread`` for a fetch
+            without threads of its own, ``bad_loader`` for a model that never loads.
     """
     names = inject.partition(":")[0] or ",".join(CALLS)
     options = ["-e", f"trace={names}", *(["-e", f"inject={inject}"] if inject else [])]
@@ -97,8 +98,8 @@ def run(
     words = [sys.executable, "-m", "tagship", *command.split()]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
     paths = [str(Path(__file__).parents[2] / "tools"), os.environ.get("PYTHONPATH", "")]
-    if one_thread:
-        paths.insert(0, str(Path(__file__).parent / "one_thread"))
+    if site:
+        paths.insert(0, str(Path(__file__).parent / site))
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     if program == PYTHON:
         words = [*_alone(), "strace", "-f", "-q", "-y", "-b", "execve", "-e", "signal=none",

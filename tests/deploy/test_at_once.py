@@ -29,7 +29,8 @@ SWITCHES, READERS = 1000, 2
 HELD = re.compile(
     r"error: ((deploy|rollback|cleanup) of (churn|fraud)(@\S+)? is under way: \S+@\S+, process \d+,"
     r" since \S+Z\nhint: try again when it is done, or wait for it with --wait SECONDS\n"
-    r"|another process works on this model\nhint: try again when it is done\n)"
+    r"|another process works on this model(: process \d+ holds \S+)?\n"
+    r"hint: try again when it is done\n)"
 )
 # Reads what is live until it is told to stop; counts what is mixed, and what is missing.
 READER = """

@@ -304,14 +304,14 @@ def test_the_failure_of_another_version_takes_no_stage_back(
 def test_nothing_should_be_live_where_the_only_version_failed_its_check(
     shipped: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tagship.deploy import deploy as deploys
+    from tagship.deploy import check
 
     def fail(*_: object) -> None:
         raise SelfTestFailed("wrong answer", "")
 
     shipped.manager.undeploy()
     with monkeypatch.context() as patched:
-        patched.setattr(deploys, "_check_live", fail)
+        patched.setattr(check, "live", fail)
         with pytest.raises(SelfTestFailed):
             shipped.manager.deploy()
     result = shipped.cli("status")

@@ -147,7 +147,7 @@ def test_every_command_that_writes_recovers_first(bench: Workbench, command: str
 def _assert_tidy(bench: Workbench) -> None:
     private = bench.folder / ".tagship"
     assert not (private / "intent.json").exists()
-    assert [os.listdir(private / name) for name in ("staging", "trash", "incoming")] == [[]] * 3
+    assert [os.listdir(private / name) for name in ("staging", "trash")] == [[], []]
     seqs = [event.seq for event in bench.manager.get_deployment_history()]
     assert seqs == list(range(1, len(seqs) + 1))
 
@@ -177,7 +177,7 @@ def test_killed_while_a_rejected_version_is_taken_back_the_next_command_takes_it
     first, second = journal.events(store)
     rejected = replace(second, id="20261120_120008", action=actions.REJECT)
     back = replace(first, id="20261120_120009", action=actions.ROLLBACK, previous=second.place)
-    store.open_intent({"event": back.to_json(), "creates": False})
+    journal.open_intent(store, journal.Intent(back, rejected=rejected))
     journal.record(store, rejected)
     result = shipped.cli("cleanup", "churn", "--keep", "1000", "--yes")
     mended = "the rollback of churn@1.0.0 was cut short before the switch: it is live now"

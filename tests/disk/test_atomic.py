@@ -27,6 +27,13 @@ from tagship.disk import lock
 print(lock.holder(Path(sys.argv[1])))
 """
 
+READER = """
+import fcntl, sys
+file = open(sys.argv[1])
+fcntl.flock(file, fcntl.LOCK_SH)
+print("held", flush=True)
+sys.stdin.read()
+"""
 OWNER = {
     "what": "deploy of m@1.0.0",
     "actor": "ada",
@@ -294,3 +301,20 @@ def test_a_lock_can_be_waited_for(folder: Path) -> None:
         timer.start()
         with disk_lock.locked(lock, OWNER, wait=60):
             assert holder.wait() == -signal.SIGKILL
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="no /proc/locks")
+def test_a_reader_that_locks_the_file_is_named_whatever_a_killed_run_left(folder: Path) -> None:
+    lock = folder / "lock"
+    with disk_lock.locked(lock, OWNER):
+        pass
+    (folder / "lock.json").write_text(json.dumps({**OWNER, "host": os.uname().nodename}))
+    command = [sys.executable, "-c", READER, str(lock)]
+    with Popen(command, stdin=PIPE, stdout=PIPE) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.read(4) == b"held"
+        with pytest.raises(Locked) as caught, disk_lock.locked(lock, {}):
+            pass
+        reader.kill()
+    told = f"another process works on this model: process {reader.pid} holds {lock}"
+    assert caught.value.message == told

@@ -37,34 +37,25 @@ def shared(accounts: Accounts) -> Path:
     return cache
 
 
-@pytest.mark.parametrize("umask", [0o022, 0o077], ids=["022", "077"])
-def test_what_a_deploy_fetches_has_the_modes_that_dvc_gives(
-    accounts: Accounts, shared: Path, umask: int
-) -> None:
-    deploy = "deploy churn@1.0 --yes --force"
-    assert accounts.run(OWNER, deploy, umask=umask, groups=str(GROUP)).code == 0
-    ours = modes(shared)
-    shutil.rmtree(shared / "files")
-    accounts.bench.dvc("fetch", "--quiet", "--all-tags")
-    assert ours["folder"] == modes(shared)["folder"] == f"2775 {GROUP}"
-    assert ours["file"].startswith("0444")
-
-
-def test_another_account_of_the_group_adds_to_it_and_replaces_what_is_damaged(
+def test_a_deploy_by_an_account_of_the_group_writes_nothing_into_it(
     accounts: Accounts, shared: Path
 ) -> None:
-    assert accounts.run(OWNER, "deploy churn@1.0 --yes --force", groups=str(GROUP)).code == 0
-    (stored,) = (path for path in shared.rglob("*") if path.is_file())
+    deploy = "deploy churn@1.0 --yes --force"
+    assert accounts.run(OWNER, deploy, umask=0o077, groups=str(GROUP)).code == 0
+    assert modes(shared) == {}
+
+
+def test_another_account_of_the_group_removes_what_is_damaged(
+    accounts: Accounts, shared: Path
+) -> None:
+    accounts.bench.dvc("fetch", "--quiet", "--all-tags")
+    stored = next(path for path in shared.rglob("*") if path.is_file())
+    accounts.give(accounts.repo, READER)  # who has a workspace too
     stored.chmod(0o644)
     stored.write_bytes(b"damaged")
     stored.chmod(0o444)
-    accounts.give(accounts.repo, READER)  # who has a workspace too
-    assert accounts.run(READER, "deploy churn@1.1 --yes --force", groups=str(GROUP)).code == 0
     assert accounts.run(READER, "deploy churn@1.0 --yes --force", groups=str(GROUP)).code == 0
-    assert sorted(path.read_bytes() for path in shared.rglob("*") if path.is_file()) == [
-        b"model 1\n",
-        b"model 2\n",
-    ]
+    assert not stored.exists()
 
 
 def test_a_local_remote_that_a_group_shares_has_these_modes_too(bench: Workbench) -> None:

@@ -49,24 +49,8 @@ def a_bad_object_in_the_cache(bench: Workbench) -> None:
     file.chmod(0o444)  # DVC trusts it
 
 
-@trial("dvc.cache.Cache.check_ours", command="deploy churn --yes", does="dvc cache dir --local ...")
-def a_cache_that_the_repository_names(bench: Workbench) -> None:
-    bench.manager.release(push=True)
-    bench.dvc("cache", "dir", "--quiet", "../cache")
-    bench.commit()
-
-
-@trial("dvc.cache.Cache.check_ours/2", command="deploy churn --yes", does="rm ...")
-def a_link_in_the_cache(bench: Workbench) -> None:
-    bench.manager.release(push=True)
-    folder = next((bench.repo / ".dvc/cache/files/md5").iterdir())
-    shutil.rmtree(folder)
-    (bench.repo.parent / "elsewhere").mkdir()
-    folder.symlink_to(bench.repo.parent / "elsewhere")
-
-
 @trial(
-    "dvc.content.Content._fetch_again",
+    "dvc.content._lost",
     command="deploy churn --yes",
     does="dvc push from a machine that has them",
     by=lambda b: (write(b, PATH, "model 1\n"), b.track(PATH), b.dvc("push", "--quiet")),

@@ -9,8 +9,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from tagship.deploy import check
 from tagship.deploy.plan import Plan
-from tagship.errors import FailedHere
+from tagship.errors import FailedHere, SelfTestFailed
+from tagship.host import journal
+from tagship.host.journal import Intent
 from tagship.loaders import selftest
 from tagship.manager import demo
 from tests.hints.cases_surfaces import nothing
@@ -589,6 +592,37 @@ def live_files_in_git(bench: Workbench) -> None:
 def live_files_that_git_would_take(bench: Workbench) -> None:
     write(bench, ".gitignore", "")
     write(bench, ".git/info/exclude", "")
+
+
+# --- the check of what is live
+
+
+@trial(
+    "deploy.act.Switch.conclude",
+    command="deploy churn --yes",
+    base="shipped",
+    again="deploy churn --yes",
+)
+def a_check_that_fails(bench: Workbench) -> None:
+    bench.release("model 3\n")
+
+    def fail(*_: object) -> None:
+        raise SelfTestFailed("it does not answer", "")
+
+    bench.monkeypatch.setattr(check, "live", fail)
+
+
+@trial(
+    "deploy.deploy._check_not_rejected",
+    command="deploy churn@1.1.0 --yes",
+    base="shipped",
+    again="deploy churn --yes",
+)
+def a_check_that_was_cut_short_and_fails(bench: Workbench) -> None:
+    journal.open_intent(bench.store, Intent(journal.events(bench.store)[-1], creates=True))
+    file = live(bench) / "model.bin"
+    file.chmod(0o644)
+    file.write_bytes(b"bad")
 
 
 # --- what is passed over, and why

@@ -10,8 +10,8 @@ _RACE = "another process must act between two calls"
 _FRAMEWORK = "it needs another version, or a failure, of a framework"
 
 UNTRIED: dict[str, str] = {
+    "deploy.act.Switch._able": _DISK,
     "deploy.act.Switch.go_live": _DISK,
-    "deploy.act.Switch.go_live/2": _DISK,
     "deploy.act.Switch.recorded": _DISK,
     "deploy.act.recover": _DISK,
     "deploy.cleanup._record": _DISK,

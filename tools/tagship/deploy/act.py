@@ -2,7 +2,8 @@
 
 ``begin`` takes the lock and puts in order what a killed run left. A ``Switch`` is the part that
 makes a version live: its event is written down as the intent before anything is changed, so the
-next run can ask the link ``current`` how far a killed one came.
+next run can ask the link ``current`` how far a killed one came. The intent stays open until what is
+live was checked: a check that was cut short is run again by the next command that can.
 """
 
 import contextlib
@@ -63,6 +64,7 @@ class Options:
 
 
 PLAIN = Options()
+Check = Callable[[Place], None]  # raises a TagshipError or OSError if what is live is not right
 
 
 @dataclass(frozen=True)
@@ -97,12 +99,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Act:
-    """An act under way: the model's lock is held, and no killed run has left anything.
+    """An act under way: the model's lock is held, and what a killed run had left is in order.
 
     Attributes:
         past: the history as it was when the act began.
         repaired: what a killed run had left, in words.
         tags: asks for the id of every tag of the model; None where Git cannot be asked.
+        unchecked: the switch to what is live, if its check was cut short and is still to be run.
+        rejected: what failed that check as this act began, and was taken back.
     """
 
     store: Store
@@ -111,6 +115,8 @@ class Act:
     past: Past
     repaired: tuple[str, ...]
     tags: Callable[[], Mapping[TagName, str] | None]
+    unchecked: Intent | None = None
+    rejected: Place | None = None
 
     @cached_property
     def live(self) -> Place | None:
@@ -146,6 +152,15 @@ class Act:
     def record(self, *events: Event) -> Past:
         """Append to the history, durably."""
         return journal.record(self.store, *events)
+
+    def conclude(self, check: Check) -> None:
+        """Run the check of what is live, if it was cut short: see ``Switch.conclude``."""
+        intent = self.unchecked
+        if intent is None or intent.place is None:
+            return
+        before = replace(self, past=self.past.before(intent.event.id), unchecked=None)
+        switch = Switch(before, intent.event, intent.place, intent.creates, intent.assignments)
+        switch.conclude(check, self.past)
 
     def nothing_to_do(self, place: Place) -> Outcome:
         """The outcome where what is wanted is live and intact."""
@@ -227,7 +242,10 @@ class Switch:
 
     def write_intent(self) -> None:
         """Write down, durably, what is about to be done."""
-        self.act.store.open_intent({"event": self.event.to_json(), "creates": self.creates})
+        intent = Intent(
+            self.event, self.creates, self.assignments, unchecked=self.act.unchecked
+        )  # fmt: skip
+        journal.open_intent(self.act.store, intent)
 
     @contextlib.contextmanager
     def recorded(self) -> Iterator[None]:
@@ -275,14 +293,14 @@ class Switch:
         if isinstance(error, SelfTestFailed):  # it is not tried again by itself
             event = replace(event, passed_over=self.act.blocked(None, *self.selected))
         self.act.record(event)
-        store.close_intent()
+        journal.close_intent(store, self.act.unchecked)
         store.sweep()
 
-    def go_live(self, check: Callable[[], None], report: "Report | None" = None) -> Outcome:
+    def go_live(self, check: Check, report: "Report | None" = None) -> Outcome:
         """Steps 7 to 9: the link, the history, and the check of what is now live.
 
         Args:
-            check: raises an error where what is live is not as it should be.
+            check: of what is live.
             report: of the smoke test.
 
         Raises:
@@ -297,7 +315,6 @@ class Switch:
         event = self.ended(history.SUCCEEDED)
         try:
             past = self.act.record(event)
-            store.close_intent()
         except OSError as error:
             raise Unavailable(
                 f"{event.model} {event.version} is live, but the history could not be written:"
@@ -305,30 +322,71 @@ class Switch:
                 "the next command repairs it, once there is room:"
                 f" tagship deploy {event.model}@{event.version}",
             ) from None
-        try:
-            check()
-        except (TagshipError, OSError) as error:
-            message = error.message if isinstance(error, TagshipError) else str(error)
-            now = self._take_back(past, message)
-            raise SelfTestFailed(
-                f"{event.model} {event.version} failed its check once it was live: {message};"
-                f" {now}",
-                f"tagship history {event.model}",
-            ) from None
+        self.conclude(check, past)
         path = store.path(self.place.directory)
         return Outcome(event.model, self.place, path, past[-1], report, self.act.repaired)
+
+    def conclude(self, check: Check, past: Past) -> None:
+        """Step 9: close the intent once what is live passed its check; else take it back.
+
+        Args:
+            check: of what is live.
+            past: the history, with the event of this switch.
+
+        Raises:
+            SelfTestFailed: it failed; what was live before is live again.
+            Unavailable: the disk; the next command goes on with it.
+            Interrupted: what is live is not checked yet; the next command does that.
+        """
+        name = f"{self.event.model} {self.event.version}"
+        try:
+            check(self.place)
+        except (TagshipError, OSError) as error:
+            message = error.message if isinstance(error, TagshipError) else str(error)
+            failure = f"{name} failed its check once it was live: {message}"
+            with self._able(f"{failure}; it could not be taken back"):
+                now = self._take_back(past, message)
+            raise SelfTestFailed(
+                f"{failure}; {now}", f"tagship history {self.event.model}"
+            ) from None
+        except KeyboardInterrupt:
+            raise Interrupted(f"{name} is live, and not checked yet", self._again) from None
+        with self._able(f"{name} is live and passed its check, but its intent could not be closed"):
+            journal.close_intent(self.act.store, self.act.unchecked)
+
+    @contextlib.contextmanager
+    def _able(self, what: str) -> Iterator[None]:
+        """What the disk keeps from being done after the switch is done by the next command.
+
+        Raises:
+            Unavailable: for an OSError.
+        """
+        try:
+            yield
+        except OSError as error:
+            model = self.event.model
+            again = (
+                f"fix the disk; the next command goes on: tagship cleanup {model} --keep 1000 --yes"
+            )
+            raise Unavailable(
+                f"{what}: {error.strerror or error} ({error.filename or self.act.store.folder})",
+                capacity.hint(error, again, model),
+            ) from error
 
     def _take_back(self, past: Past, message: str) -> str:
         """Make what was live before live again, a rollback of its own; what is live, in words.
 
-        The version is rejected: no rollback returns to it unasked.
+        The version is rejected: no rollback returns to it unasked. The intent has the rejection
+        too, so from its first moment on a kill changes nothing in it.
         """
         store, event, back = self.act.store, self.event, self.event.previous
         rejected = event_of_now(past, actions.REJECT, event.model, place=self.place, reason=message)
         if back is None or back.directory not in store.directories():
             rejected = replace(rejected, passed_over=self.act.blocked(None, *self.selected))
-            store.unlink()
+            journal.open_intent(store, Intent(rejected))
             self.act.record(rejected)
+            store.unlink()
+            store.close_intent()
             return "nothing is live now"
         reason = f"{event.version} failed its check once it was live"
         again = event_of_now(
@@ -336,18 +394,23 @@ class Switch:
         )
         blocked = self.act.blocked(back.version, *self.selected)
         again = replace(again, previous=self.place, passed_over=blocked)
-        store.open_intent({"event": again.to_json(), "creates": False})
+        unchecked = self.act.unchecked
+        journal.open_intent(store, Intent(again, rejected=rejected, unchecked=unchecked))
         self.act.record(rejected)
         store.switch(back.directory)
         self.act.record(again)
-        store.close_intent()
+        journal.close_intent(store, unchecked)
         return f"{back.version} is live again"
+
+
+def _unknown() -> None:
+    """The tags, where Git is not asked."""
 
 
 @contextlib.contextmanager
 def begin(
     store: Store, model: str, what: str, options: Options, *, without_room: bool = False,
-    tags: Callable[[], Mapping[TagName, str] | None] = dict,
+    tags: Callable[[], Mapping[TagName, str] | None] = _unknown, check: Check | None = None,
 ) -> Iterator[Act]:  # fmt: skip
     """Hold the model's lock for an act, once what a killed run left is in order.
 
@@ -358,18 +421,57 @@ def begin(
         options: ``wait``, ``tell`` and ``reason`` are used by every act.
         without_room: begin on a full disk too: the act makes room, and then recovers.
         tags: as for ``Act``.
+        check: of what is live, if a killed run did not come to its end; None: that is left to
+            another command.
 
     Raises:
         Locked, Refused: as for ``Store.locked``.
         Unavailable: what a killed run left cannot be put in order.
     """
     with store.locked(process.owner(what), options.wait, options.tell):
-        repaired = _recovered(store, model, without_room=without_room)
         try:
-            yield Act(store, model, options, journal.events(store), repaired, tags)
+            deed = settle(store, model, options, tags, check)
+        except Unavailable as error:
+            if not (without_room and _is_full(error)):
+                raise
+            deed = Act(store, model, options, journal.events(store), (), tags)
+        try:
+            yield deed
         except TagshipError as error:
-            error.repaired = repaired
+            error.repaired = deed.repaired
             raise
+
+
+def settle(
+    store: Store, model: str, options: Options,
+    tags: Callable[[], Mapping[TagName, str] | None] = _unknown, check: Check | None = None,
+) -> Act:  # fmt: skip
+    """Put in order what a killed run left, and check what it made live. Needs the lock.
+
+    Raises:
+        Unavailable: the disk.
+    """
+    repaired = recover(store, model)
+    unchecked = journal.unchecked(store, journal.intent(store))
+    deed = Act(store, model, options, journal.events(store), repaired, tags, unchecked)
+    if unchecked is None or unchecked.place is None or check is None:
+        return deed
+    name = f"{model} {unchecked.place.version}"
+    options.tell(f"the check of {name} was cut short: it is run again")
+    rejected, verdict = None, f"the check of {name} was cut short: it passed now"
+    try:
+        deed.conclude(check)
+    except SelfTestFailed as error:
+        rejected, verdict = unchecked.place, error.message
+    return replace(
+        deed, past=journal.events(store), repaired=(*repaired, verdict), unchecked=None,
+        rejected=rejected,
+    )  # fmt: skip
+
+
+def _is_full(error: Unavailable) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError) and capacity.is_full(cause)
 
 
 @contextlib.contextmanager
@@ -397,20 +499,11 @@ def interruptible(store: Store, released: tuple[str, str] | None) -> Iterator[No
         ) from None
 
 
-def _recovered(store: Store, model: str, *, without_room: bool) -> tuple[str, ...]:
-    try:
-        return recover(store, model)
-    except Unavailable as error:
-        cause = error.__cause__
-        if not (without_room and isinstance(cause, OSError) and capacity.is_full(cause)):
-            raise
-        return ()
-
-
 def recover(store: Store, model: str) -> tuple[str, ...]:
     """Put in order what a killed run left: close its intent as the link says, sweep its files.
 
-    Needs the lock. Nothing to do is the usual case.
+    The intent of what is live and not checked yet stays open. Needs the lock. Nothing to do is the
+    usual case.
 
     Returns:
         What was repaired, in words.
@@ -437,8 +530,8 @@ def recover(store: Store, model: str) -> tuple[str, ...]:
                 f"what a run left cannot be put in order: {error.strerror} ({error.filename})",
                 capacity.hint(error, "fix the disk, then try again", model),
             ) from error
-    if intent is not None:
-        store.close_intent()
+    if intent is not None and intent != (unchecked := journal.unchecked(store, intent)):
+        journal.close_intent(store, unchecked)
     return (*repaired, *map(str, stuck))
 
 
@@ -447,25 +540,39 @@ def _closed(store: Store, past: Past, intent: Intent) -> tuple[list[Event], list
     event, place = intent.event, intent.place
     if place is None:
         return _undeployed(store, past, event)
+    if event.action == actions.REJECT:
+        return _rejected(store, past, intent)
     name = f"{event.action} of {event.model}@{event.version}"
-    live = store.link().directory == place.directory
+    live, rejected = intent.is_live(store), intent.rejected
+    before = [rejected] if rejected is not None and not past.has(rejected.id) else []
+    if past.has(event.id):  # later than that of the rejection
+        return [], []
     if intent.creates and not live and place.directory in store.directories():
         store.discard(place.directory)
-    if past.has(event.id):
-        return [], []
     succeeded = replace(event, status=history.SUCCEEDED)
     if live:
-        return [succeeded], [
+        return [*before, succeeded], [
             f"the {name} was cut short after the switch: it is live, and in the history"
         ]
-    if _takes_back(store, past, event, place):  # what failed its check may not stay live
+    if _takes_back(store, intent, place):  # what failed its check may not stay live
         store.switch(place.directory)
-        return [succeeded], [f"the {name} was cut short before the switch: it is live now"]
+        return [*before, succeeded], [f"the {name} was cut short before the switch: it is live now"]
     failed = replace(
         event, status=history.FAILED, error="cut short before the switch", passed_over=None,
         until=None,
     )  # fmt: skip
-    return [failed], [f"the {name} was cut short before the switch: what was live is live"]
+    return [*before, failed], [f"the {name} was cut short before the switch: what was live is live"]
+
+
+def _rejected(store: Store, past: Past, intent: Intent) -> tuple[list[Event], list[str]]:
+    """The same of the first version that failed its check: nothing was live before."""
+    event, live = intent.event, intent.is_live(store)
+    if live:
+        store.unlink()
+    if not live and past.has(event.id):
+        return [], []
+    what = f"{event.model} {event.version} failed its check once it was live: {event.reason}"
+    return [] if past.has(event.id) else [event], [f"{what}; nothing is live now"]
 
 
 def _undeployed(store: Store, past: Past, event: Event) -> tuple[list[Event], list[str]]:
@@ -486,15 +593,12 @@ def own_directories(store: Store) -> list[str]:
     return [name for name in store.directories() if history.is_directory(name)]
 
 
-def _takes_back(store: Store, past: Past, event: Event, place: Place) -> bool:
-    """Whether an intent is that of ``_take_back``, which had rejected what is live still."""
-    last, live = past[-1] if past else None, store.link().directory
+def _takes_back(store: Store, intent: Intent, place: Place) -> bool:
+    """Whether an intent is that of ``_take_back``, and what failed its check is live still."""
+    failed = intent.rejected.place if intent.rejected else None
     return (
-        last is not None
-        and last.action == actions.REJECT
-        and last.place is not None
-        and last.place == event.previous
-        and last.place.directory == live
+        failed is not None
+        and failed.directory == store.link().directory
         and place.directory in store.directories()
     )
 

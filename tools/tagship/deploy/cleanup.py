@@ -7,7 +7,7 @@ from pathlib import Path
 
 from semver import Version
 
-from tagship.deploy import act, mounts, open_files
+from tagship.deploy import act, check, mounts, open_files
 from tagship.deploy.act import PLAIN, Act, Options, Outcome
 from tagship.disk import capacity
 from tagship.errors import Corrupt, Forbidden, NotFound, Refused, TagshipError, Unavailable
@@ -148,8 +148,9 @@ def cleanup(
     keep = host.settings.keep if keep is None else keep
     if dry_run:
         return Cleanup(model, _verdicts(store, keep, left), dry_run=True)
-    with act.begin(store, model, f"cleanup of {model}", options, without_room=True) as deed:
-        verdicts = _verdicts(store, keep, left)
+    what, checks = f"cleanup of {model}", check.of(host, model)
+    with act.begin(store, model, what, options, without_room=True, check=checks) as deed:
+        verdicts = _verdicts(store, keep, left or _left(store))
         gone = [verdict for verdict in verdicts if not verdict.keep]
         if plan is not None:
             _check_shown(plan, gone)
@@ -160,12 +161,18 @@ def cleanup(
             store.hollow_trash()  # a full disk takes no history before it has room again
             _record(deed, gone)
         stuck += store.empty_trash()
-        repaired = deed.repaired or act.recover(store, model)
+        repaired = deed.repaired or act.settle(store, model, options, check=checks).repaired
     verdicts = tuple(
         _stays(verdict) if verdict.directory in kept else verdict for verdict in verdicts
     )
     stuck = [left for left in stuck if os.path.lexists(left.path)]  # recovery tried once more
     return Cleanup(model, verdicts, False, repaired, tuple(stuck))
+
+
+def _left(store: Store) -> str | None:
+    """What was live before a switch that is not put in order yet, as the disk is full."""
+    intent = journal.intent(store)
+    return intent.event.previous.directory if intent and intent.event.previous else None
 
 
 def _stays(verdict: Verdict) -> Verdict:

@@ -4,14 +4,12 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from tagship.deploy import act, plan
+from tagship.deploy import act, check, plan
 from tagship.deploy.act import PLAIN, Act, Options, Outcome, Switch
-from tagship.errors import Corrupt
+from tagship.errors import SelfTestFailed
 from tagship.host import actions, decisions, history, installed, journal, metadata
 from tagship.host.metadata import Metadata
-from tagship.host.store import Store
 from tagship.registry.refs import Ref, Wanted
-from tagship.registry.settings import Settings
 from tagship.text import clock
 from tagship.workspace import desired
 from tagship.workspace.host import Host
@@ -41,9 +39,11 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
     choose = partial(plan.choose, source, known, ref, retry=options.retry, shown=options.shown)
     what = f"deploy of {ref.model}@{choose(journal.events(store)).release.version}"
     tags = partial(plan.tag_ids, source, ref.model)
-    with act.begin(store, ref.model, what, options, tags=tags) as deed:
+    checks = check.of(host, ref.model)
+    with act.begin(store, ref.model, what, options, tags=tags, check=checks) as deed:
         choice = choose(deed.past)
         release = choice.release
+        _check_not_rejected(deed, str(release.version))
         signer = plan.check_tag(host.policy, source.repository, deed.past, release)
         if deed.live and not options.force and plan.is_live(store, release, options.progress):
             _follow(deed, choice)
@@ -57,8 +57,17 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
             switch = _chosen(deed.switch_to_new(actions.DEPLOY, release), choice)
             with switch.recorded():
                 report = checkout.check_out(source, host, switch, release, at_commit, signer)
-        outcome = switch.go_live(partial(_check_live, store, switch.place, host.settings), report)
+        outcome = switch.go_live(checks, report)
         return replace(outcome, passed_over=choice.passed_over)
+
+
+def _check_not_rejected(deed: Act, version: str) -> None:
+    """Refuse to try again at once what failed the check that a killed run had not come to."""
+    if deed.rejected is not None and deed.rejected.version == version:
+        raise SelfTestFailed(
+            f"{deed.model} {version} was live, and failed its check just now",
+            f"tagship history {deed.model}",
+        )
 
 
 def _follow(deed: Act, choice: plan.Choice) -> None:
@@ -103,6 +112,7 @@ def rollback(
     """
     store = host.store(model)
     tags = cache(partial(plan.tag_ids, source, model))
+    checks = check.of(host, model)  # a check that was cut short would only delay it
     with act.begin(store, model, f"rollback of {model}", options, tags=tags) as deed:
         target = plan.rollback_target(source, model, deed.past, deed.live, selector)
         broken = installed.is_broken(
@@ -110,6 +120,7 @@ def rollback(
             progress=options.progress,
         )  # fmt: skip
         if target == deed.live and not broken:
+            deed.conclude(checks)
             return _held_as_it_is(deed, target)
         report = None
         if broken:
@@ -126,7 +137,7 @@ def rollback(
             kept = metadata.read(store.path(target.directory))
             plan.check_kept(source, host.policy, deed.past, kept)
             switch = _passing_over(deed.switch_to_kept(actions.ROLLBACK, target, kept))
-        outcome = switch.go_live(partial(_check_live, store, switch.place, host.settings), report)
+        outcome = switch.go_live(checks, report)
         return replace(outcome, blocked=desired.versions(tags() or {}, switch.event.passed_over))
 
 
@@ -143,24 +154,3 @@ def _passing_over(switch: Switch) -> Switch:
     """A rollback blocks what is above its version and known here by now; ``hold`` holds too."""
     blocked = switch.act.blocked(switch.place.version)
     return switch.noted(until=switch.act.options.hold, passed_over=blocked)
-
-
-def _check_live(store: Store, place: history.Place, settings: Settings) -> None:
-    """Step 9: check that the link points to the version, and that its files are intact.
-
-    Raises:
-        Corrupt: they are not.
-        SelfTestFailed: with ``after_switch: self_test``, the model does not answer as released.
-    """
-    live = store.current.resolve()
-    if live != store.path(place.directory).resolve():
-        raise Corrupt(f"{store.current} leads to {live}", "")
-    described = metadata.read(live)
-    problems = metadata.verify(live, described, deep=False)
-    if problems:
-        raise Corrupt(f"{problems[0].path} {problems[0].what}", "")
-    if settings.after_switch == "self_test":
-        from tagship.loaders import selftest
-
-        self_test = live / described.self_test if described.self_test else None
-        selftest.run(live / described.path, self_test, settings.smoke_timeout)

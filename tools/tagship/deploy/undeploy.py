@@ -16,7 +16,7 @@ from tagship.deploy.act import PLAIN, Act, Options
 from tagship.disk import capacity
 from tagship.errors import Refused, Unavailable
 from tagship.host import actions, history, installed, journal
-from tagship.host.history import Event
+from tagship.host.journal import Intent
 from tagship.host.link import LinkState
 from tagship.host.store import Pin, Store, Stuck
 from tagship.workspace.host import Host
@@ -210,7 +210,7 @@ def _remove(deed: Act, checked: Undeployed) -> list[Stuck]:
     store, started = deed.store, time.monotonic()
     event = replace(deed.event(actions.UNDEPLOY), previous=deed.live)
     try:
-        _write_intent(store, event)
+        _write_intent(store, Intent(event, unchecked=deed.unchecked))
         if store.link().state is not LinkState.NONE:
             store.unlink()
         failures = store.remove(removal.directory for removal in checked.removals)
@@ -230,10 +230,10 @@ def _short(left: Stuck) -> str:
     return f"{left.path.name}: {left.why}"
 
 
-def _write_intent(store: Store, event: Event) -> None:
+def _write_intent(store: Store, intent: Intent) -> None:
     """Write down what is about to be done; a full disk takes it no more, and is to get room."""
     try:
-        store.open_intent({"event": event.to_json(), "creates": False})
+        journal.open_intent(store, intent)
     except OSError as error:
         if not capacity.is_full(error):
             raise

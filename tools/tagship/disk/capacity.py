@@ -57,11 +57,6 @@ def check(folder: Path, needed: int, files: int, model: str) -> None:
     raise Unavailable(f"{folder} has no room for {model}: {what}", make_room(model))
 
 
-def same_disk(first: Path, second: Path) -> bool:
-    """Whether two folders, which need not exist yet, are on the same file system."""
-    return _nearest(first).stat().st_dev == _nearest(second).stat().st_dev
-
-
 def _nearest(folder: Path) -> Path:
     """The folder, or the nearest above it that exists."""
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())

@@ -80,10 +80,10 @@ def _acquire(path: Path, wait: float, tell: Tell, prepare: Callable[[], None]) -
             except Timeout:
                 if wait <= GLANCE:
                     raise
-                tell(f"waiting up to {wait:g} s: {_locked_by(card(path)).message}")
+                tell(f"waiting up to {wait:g} s: {_locked_by(path).message}")
                 lock.acquire(timeout=wait - GLANCE)
         except Timeout:
-            raise _locked_by(card(path)) from None
+            raise _locked_by(path) from None
         except FileNotFoundError:  # with its folder
             continue
         except (OSError, NotImplementedError) as error:
@@ -113,6 +113,27 @@ def card(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
+def _owner(path: Path) -> Owner | None:
+    try:
+        return json_reader.read(Owner, json_reader.parse(card(path).read_bytes()))
+    except (OSError, ValueError):
+        return None
+
+
+def _holders(path: Path) -> list[int]:
+    """The other processes that hold flock(2) on a file; none where proc_locks(5) does not say."""
+    try:
+        status, locks = path.stat(), Path("/proc/locks").read_text()
+    except OSError:
+        return []
+    file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    held = [
+        line.split() for line in locks.splitlines() if " FLOCK " in line and f" {file} " in line
+    ]
+    pids = [int(words[4]) for words in held if words[1] == "FLOCK"]  # else it waits: "->"
+    return [pid for pid in pids if pid not in (0, os.getpid())]  # 0: of another container
+
+
 def holder(path: Path) -> str | None:
     """Who holds the lock at ``path``, in words; None if it is free. Never waits."""
     import fcntl
@@ -124,7 +145,7 @@ def holder(path: Path) -> str | None:
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _locked_by(card(path)).message
+        return _locked_by(path).message
     except OSError:  # this file system has no such locks
         return None
     finally:
@@ -132,12 +153,14 @@ def holder(path: Path) -> str | None:
     return None
 
 
-def _locked_by(named: Path) -> Locked:
-    try:
-        by = json_reader.read(Owner, json_reader.parse(named.read_bytes()))
-    except (OSError, ValueError):
-        # the holder has not written it yet, or is about to release the lock
-        return Locked("another process works on this model", "try again when it is done")
+def _locked_by(path: Path) -> Locked:
+    """Who holds the lock: as its card says, if that is of the process that holds it."""
+    by, holders = _owner(path), _holders(path)
+    if by is None or (holders and by.pid not in holders and by.host == os.uname().nodename):
+        # the holder has not written the card yet, or releases the lock; or is no tagship: whoever
+        # may read the file can lock it
+        which = f": process {holders[0]} holds {path}" if holders else ""
+        return Locked(f"another process works on this model{which}", "try again when it is done")
     return Locked(
         f"{by.what} is under way: {by.actor}@{by.host}, process {by.pid}, since {by.since}",
         "try again when it is done, or wait for it with --wait SECONDS",

@@ -8,9 +8,7 @@ from tagship.disk import access
 from tagship.dvc import cachedir
 from tagship.dvc import config as dvc_config
 from tagship.dvc.pointers import Cached
-from tagship.errors import Corrupt, Refused
-
-SHARED = 0o2775  # of the folders of a shared cache (``dvc_data/hashfile/db/local.py``)
+from tagship.errors import Corrupt
 
 
 @dataclass(frozen=True)
@@ -21,13 +19,11 @@ class Cache:
         project: the DVC repository that configures it.
         folder: where it is.
         named: whether this host's own configuration names the folder.
-        shared: whether all of a group write into it (``cache.shared`` of DVC).
     """
 
     project: Path
     folder: Path
     named: bool = False
-    shared: bool = False
 
     def path(self, pointer: Cached) -> Path:
         """Where DVC keeps an object (``dvc/cachemgr.py``)."""
@@ -45,45 +41,16 @@ class Cache:
         except PermissionError as error:
             raise access.forbidden(error) or error from None
 
-    def make_folder(self, pointer: Cached) -> Path:
-        """The folder of an object, with the mode that DVC gives it.
-
-        Under any umask: all of a group write into a shared cache (``dvc_objects/fs/utils.py``).
-        """
-        place = self.path(pointer).parent
-        for folder in reversed([path for path in (place, *place.parents) if not path.exists()]):
-            folder.mkdir(exist_ok=True)
-            if self.shared:
-                folder.chmod(SHARED)
-        return place
-
     def drop(self, pointer: Cached) -> None:
-        """Remove an object whose bytes are wrong: DVC would always trust it.
+        """Remove an object whose bytes are wrong, which DVC would always trust.
 
-        Raises:
-            Refused: as ``check_ours``.
-        """
-        self.check_ours(pointer)
-        self.path(pointer).unlink(missing_ok=True)
-
-    def check_ours(self, pointer: Cached) -> None:
-        """Refuse to write into a folder that only the repository names: it may be anybody's.
-
-        Raises:
-            Refused: it is not below ``.dvc``, and the host's own configuration does not name it.
+        Not from a folder that only the repository names, or that a link leads to: it may be
+        anybody's.
         """
         real, top = self.folder.resolve(), self.project.resolve() / ".dvc"
-        if not self.named and not real.is_relative_to(top):
-            raise Refused(
-                f"the DVC cache is {real}, which this host's own configuration does not name",
-                f"if this is right: dvc cache dir --local {shlex.quote(str(real))}",
-            )
-        place = self.path(pointer).parent
-        if not place.resolve().is_relative_to(real):
-            raise Refused(
-                f"{place} leads out of the DVC cache, to {place.resolve()}",
-                f"remove the link: rm {shlex.quote(str(place))}",
-            )
+        is_ours = self.named or real.is_relative_to(top)
+        if is_ours and self.path(pointer).parent.resolve().is_relative_to(real):
+            self.path(pointer).unlink(missing_ok=True)
 
 
 def of_project(project: Path) -> Cache:
@@ -94,14 +61,13 @@ def of_project(project: Path) -> Cache:
     """
     if configured := cachedir.read(project):
         dvc_config.check_local(project)
-        folder, named, shared = configured.folder, configured.named, configured.shared
+        folder, named = configured.folder, configured.named
     else:
         config = dvc_config.read(project)
         chosen = config.whole["cache"].get("dir")
         folder = Path(chosen) if chosen else None
         named = chosen is not None and chosen == config.host["cache"].get("dir")
-        shared = config.whole["cache"].get("shared") == "group"
-    return Cache(project, folder or usual(project).folder, named, shared)
+    return Cache(project, folder or usual(project).folder, named)
 
 
 def usual(project: Path) -> Cache:

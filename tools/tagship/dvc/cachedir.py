@@ -23,19 +23,15 @@ _OPTIONS = {
 
 @dataclass(frozen=True)
 class CacheDir:
-    """The folder that the configuration names, and whether the host's own part of it does.
-
-    ``shared``: whether a group shares it.
-    """
+    """The folder that the configuration names, and whether the host's own part of it does."""
 
     folder: Path | None
     named: bool
-    shared: bool
 
 
 def read(project: Path) -> CacheDir | None:
     """The cache that is configured for a DVC repository; None where DVC has to read it."""
-    folder = of_host = shared = None
+    folder = of_host = None
     for path, is_host in _files(project):
         try:
             text = path.read_text(encoding="utf-8")
@@ -47,11 +43,10 @@ def read(project: Path) -> CacheDir | None:
         if read_options is None:
             return None
         folder = read_options.get("[cache] dir", folder)
-        shared = read_options.get("[cache] shared", shared)
         if is_host:
             of_host = read_options.get("[cache] dir", of_host)
     named = folder is not None and folder == of_host
-    return CacheDir(Path(folder) if folder else None, named, shared is not None)
+    return CacheDir(Path(folder) if folder else None, named)
 
 
 def _files(project: Path) -> list[tuple[Path, bool]]:

@@ -19,7 +19,7 @@ from tagship.dvc import stages
 from tagship.dvc.cache import Cache, bad_object
 from tagship.dvc.pointers import Blob, Cached, Pointer, check_hex
 from tagship.dvc.remote import PUSH_AGAIN, Remote, Wanted
-from tagship.errors import Corrupt, NotFound, Refused, Unavailable
+from tagship.errors import Corrupt, NotFound, Unavailable
 from tagship.git import tree
 from tagship.progress import Advance, Progress, silent
 from tagship.text.paths import check_path
@@ -219,8 +219,11 @@ class Content:
             ) from None
 
     def _list_of_remote(self, folder: Cached) -> bytes:
-        self._drop(folder)
-        data = self.remote.read(folder)
+        was_bad = self._drop(folder)
+        try:
+            data = self.remote.read(folder)
+        except Unavailable as error:
+            raise (_lost(f"the list of {folder.path}", error) if was_bad else error) from None
         if hashlib.md5(data, usedforsecurity=False).hexdigest() != folder.digest.partition(".")[0]:
             raise Corrupt(
                 f"the DVC remote has other bytes for {folder} than it was released with", PUSH_AGAIN
@@ -278,23 +281,17 @@ class Content:
         try:
             files = self.remote.fetch(wanted, self.progress, _total(objects))
         except Unavailable as error:
-            if not bad:
-                raise
-            raise Corrupt(
-                f"the DVC cache had other bytes for {bad[0].path} than it was released with,"
-                f" and they cannot be fetched again: {error.message}",
-                "dvc push from a machine that has them, then try again",
-            ) from None
+            raise (_lost(bad[0].path, error) if bad else error) from None
         return {pointer.path: file for pointer, file in zip(objects, files, strict=True)}
 
     def _drop(self, pointer: Cached) -> bool:
         """Remove a bad object of the cache, which DVC would always trust; whether there was one.
 
-        Where this account may not, or only the repository names the cache, it stays.
+        Where this account may not, it stays.
         """
         is_bad = self.cache.holds(pointer)
         if is_bad:
-            with contextlib.suppress(Refused, OSError):
+            with contextlib.suppress(OSError):
                 self.cache.drop(pointer)
         return is_bad
 
@@ -340,6 +337,14 @@ def _total(objects: Sequence[Cached]) -> int | None:
         return None
     shares = dict(pointer.share for pointer in objects if pointer.size is None and pointer.share)
     return sum(pointer.size or 0 for pointer in objects) + sum(shares.values())
+
+
+def _lost(name: str, error: Unavailable) -> Corrupt:
+    return Corrupt(
+        f"the DVC cache had other bytes for {name} than it was released with,"
+        f" and they cannot be fetched again: {error.message}",
+        "dvc push from a machine that has them, then try again",
+    )
 
 
 def _not_in(folder: Cached) -> NotFound:

@@ -24,7 +24,7 @@ from tagship.dvc.pointers import Cached
 from tagship.dvc.routing import Routes
 from tagship.errors import Corrupt, NoAnswer, TagshipError, Unavailable
 from tagship.progress import Advance, Progress, Tell, nobody, silent
-from tagship.stores.failures import StoreError
+from tagship.stores.failures import Kind, StoreError
 from tagship.stores.stream import Allowance, TooLong
 from tagship.text import redact
 
@@ -271,7 +271,8 @@ class _Remotes:
             raise
         except StoreError as error:
             hint = remote_errors.of_store(error, name, own)
-            raise Unavailable(f"{title}: {error}", hint) from None
+            kind = NoAnswer if error.kind is Kind.SILENT else Unavailable
+            raise kind(f"{title}: {error}", hint) from None
         except Exception as error:
             if known := remote_errors.hint(error, name, own):
                 raise _failure(error, known) from None

@@ -62,7 +62,7 @@ def of_store(error: StoreError, name: str, options: Mapping[str, object]) -> str
         options: the remote's options.
     """
     modify = f"dvc remote modify --local {shlex.quote(redact.text(name))}"
-    if error.kind in (Kind.CREDENTIALS, Kind.DENIED):
+    if error.kind in (Kind.CREDENTIALS, Kind.DENIED, Kind.EXPIRED):
         return _credentials(modify, _scheme(options))
     hints = {
         Kind.NO_BUCKET: f"make the bucket, or name one that is there: {modify} url URL",

@@ -95,6 +95,12 @@ class Past(Sequence[Event]):
         named = {match[1].decode() for text in self.texts for match in _VERSION.finditer(text)}
         return {version for version in named if refs.is_version(version)}
 
+    def before(self, identity: str) -> "Past":
+        """The events before the one of this id; all of them where there is none."""
+        key = b'"id": %b' % escape.json(identity).encode()
+        index = next((index for index, _ in self.last(key)), len(self))
+        return Past(self._path, self.texts[:index])
+
     def has(self, identity: str) -> bool:
         """Whether an event has this id."""
         return any(event.id == identity for event in self.about(identity))
@@ -217,21 +223,44 @@ class _Written:
 
     event: Event
     creates: bool
+    assignments: tuple[str, ...] = ()
+    rejected: Event | None = None
+    unchecked: Any = None
 
 
 @dataclass(frozen=True)
 class Intent:
-    """What an interrupted run was going to do.
+    """What a run is doing, or was doing when it was killed.
+
+    That of a switch stays open until the check of what is live now has a verdict.
 
     Attributes:
-        event: the event that it would have recorded.
-        place: the version that it would have made live, and its directory; None for an undeploy.
+        event: the event that it records.
         creates: whether it makes the directory.
+        assignments: the ids of the tag objects that assign the version to a stage.
+        rejected: the event of a failed check, which this rollback follows from.
+        unchecked: the switch to what is live, whose check had no verdict when this began.
     """
 
     event: Event
-    place: Place | None
-    creates: bool
+    creates: bool = False
+    assignments: tuple[str, ...] = ()
+    rejected: Event | None = None
+    unchecked: "Intent | None" = None
+
+    @property
+    def place(self) -> Place | None:
+        """The version that the event is about, and its directory; None for an undeploy."""
+        return self.event.place
+
+    @property
+    def awaits_verdict(self) -> bool:
+        """Whether what it makes live is checked then: not what a failed check goes back to."""
+        return self.event.action in actions.SWITCHES and self.rejected is None
+
+    def is_live(self, store: Store) -> bool:
+        """Whether ``current`` leads to its version."""
+        return self.place is not None and store.link().directory == self.place.directory
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
@@ -243,16 +272,51 @@ class Intent:
         written = json_reader.read(_Written, value)
         if written.event.place is None and written.event.action != actions.UNDEPLOY:
             raise ValueError("event.directory is missing")
-        return cls(written.event, written.event.place, written.creates)
+        before = None if written.unchecked is None else cls.from_json(written.unchecked)
+        return cls(
+            written.event, written.creates, written.assignments, written.rejected, before
+        )  # fmt: skip
+
+    def to_json(self) -> dict[str, Any]:
+        """The object as in its file."""
+        return {
+            "event": self.event.to_json(),
+            "creates": self.creates,
+            "assignments": list(self.assignments),
+            "rejected": self.rejected.to_json() if self.rejected else None,
+            "unchecked": self.unchecked.to_json() if self.unchecked else None,
+        }
 
 
 def intent(store: Store) -> Intent | None:
-    """What an interrupted run was going to do with a model on this host; usually None.
+    """What a run is doing, or was doing when it was killed, with a model on this host.
 
     Raises:
         Corrupt: it cannot be read.
     """
     return store.intent(Intent.from_json)
+
+
+def unchecked(store: Store, intent: Intent | None) -> Intent | None:
+    """The switch to what is live, where its check has no verdict yet: of an open intent."""
+    if intent is None:
+        return None
+    if intent.awaits_verdict and intent.is_live(store):
+        return replace(intent, unchecked=None)
+    return unchecked(store, intent.unchecked)
+
+
+def open_intent(store: Store, intent: Intent) -> None:
+    """Write down, durably, what is about to be done."""
+    store.open_intent(intent.to_json())
+
+
+def close_intent(store: Store, unchecked: Intent | None) -> None:
+    """What was begun is done; what it found ``unchecked`` stays so, if that is live still."""
+    if unchecked is not None and unchecked.is_live(store):
+        open_intent(store, unchecked)
+    else:
+        store.close_intent()
 
 
 def record(store: Store, *new: Event) -> Past:

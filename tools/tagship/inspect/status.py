@@ -420,13 +420,17 @@ def _history_findings(store: Store, model: str, live: history.Place | None) -> I
     except (Corrupt, Forbidden) as error:
         yield _of_error(error, Why.DRIFTED)
         return
-    busy = store.holder()
+    busy, unchecked = store.holder(), journal.unchecked(store, intent)
+    version = unchecked.event.version if unchecked is not None else None
     if busy is not None:
-        yield Finding(Why.IN_ORDER, busy, f"tagship status {model}")
+        what = f"{busy}; {version} is live, and not checked yet" if version else busy
+        yield Finding(Why.IN_ORDER, what, f"tagship status {model}")
         return
     if intent is not None:
-        fix = f"tagship cleanup {model} --keep 1000 --yes"
-        yield Finding(Why.DRIFTED, "a run was cut short; the next command repairs it", fix)
+        what = "a run was cut short; the next command repairs it"
+        if version:
+            what = f"{version} is live, and not checked yet: a run was cut short"
+        yield Finding(Why.DRIFTED, what, f"tagship cleanup {model} --keep 1000 --yes")
         return
     if live is not None and live != good:
         recorded = f"the history says {good.directory if good else 'nothing'}"

@@ -15,12 +15,14 @@ class Kind(Enum):
 
     CREDENTIALS = "there are no credentials for it"
     DENIED = "it denies access"
+    EXPIRED = "the credentials for it are no longer valid"
     CLOCK = "the clock of this machine is wrong"
     NO_BUCKET = "there is no such bucket or container"
     BUSY = "it has too much to do"
     REGION = "the bucket is in another region"
     CERTIFICATE = "its certificate cannot be trusted"
     UNREACHABLE = "it cannot be reached"
+    SILENT = "it stopped answering"
     BROKEN_OFF = "it broke off the transfer"
     NO_RANGES = "it gives no ranges"
     OTHER = "it answers with an error"
@@ -44,6 +46,9 @@ class StoreError(Exception):
 
 _OF_CODE = {
     "RequestTimeTooSkewed": Kind.CLOCK,
+    "ExpiredToken": Kind.EXPIRED,
+    "TokenRefreshRequired": Kind.EXPIRED,
+    "InvalidToken": Kind.EXPIRED,
     "NoSuchBucket": Kind.NO_BUCKET,
     "ContainerNotFound": Kind.NO_BUCKET,
     "PermanentRedirect": Kind.REGION,
@@ -57,9 +62,10 @@ _OF_TEXT = (  # in this order: the first that the text has
     (Kind.CREDENTIALS, ("MissingCredential", "instance metadata", "credential provider")),
     (Kind.UNREACHABLE, ("dns error", "Connection refused", "tcp connect error", "ConnectError",
                         "error trying to connect", "kind: Connect", "client error (Connect)")),
+    (Kind.SILENT, ("TimedOut", "operation timed out")),
     (Kind.BROKEN_OFF, ("error decoding response body", "UnexpectedEof", "IncompleteMessage",
                        "end of file", "connection closed", "Connection reset", "kind: Decode",
-                       "kind: Request", "kind: Body", "error sending request", "TimedOut")),
+                       "kind: Request", "kind: Body", "error sending request")),
 )  # fmt: skip
 
 
@@ -76,7 +82,9 @@ def of(error: Exception) -> StoreError:
         return StoreError(_OF_STATUS.get(status, Kind.OTHER), detail)
     for kind, words in _OF_TEXT:
         if any(word in text for word in words):
-            return StoreError(kind, "" if kind in (Kind.REGION, Kind.NO_RANGES) else _cause(text))
+            return StoreError(
+                kind, "" if kind in (Kind.REGION, Kind.NO_RANGES, Kind.SILENT) else _cause(text)
+            )
     return StoreError(Kind.OTHER, redact.text(text.partition("\n")[0])[:300])
 
 

@@ -25,7 +25,7 @@ IN_ALL = timedelta(minutes=5)
 PART = 8 << 20  # bytes of a part of an upload
 PARTS = 4  # in transfer at a time
 T = TypeVar("T")
-SILENCE = 40  # seconds: a connection is given up, and the rest asked for on another one
+SILENCE = 20  # seconds: a connection is given up, and the rest asked for on another one
 
 
 @dataclass(frozen=True)
