@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from benchmarks import fetching, figures, proxy, timing
 from benchmarks.fetching import Shop
-from benchmarks.proxy import Passed
+from benchmarks.proxy import Pace, Passed
 from benchmarks.suite import Site, megabytes
 from benchmarks.timing import Failed, Run
 from benchmarks.workspaces import Version
@@ -25,25 +25,26 @@ class Moment:
 
 
 def measure(site: Site) -> str:
-    """Deploy a large model from a store near by, and draw what happened.
+    """Deploy a large model from a store near by, then from one far away; draw what happened.
 
     Raises:
         Failed: there is no store, or a command failed.
     """
     if why := fetching.missing(site):
         raise Failed(why)
-    size = site.scale.large
-    with (
-        fetching.released(site, "timeline", {"m": Version(size)}) as near,
-        proxy.before(fetching.port(near)) as (port, passed),
-    ):
-        shop = near.at(f"http://{proxy.LOOPBACK}:{port}")
-        side = fetching.deployed(shop, "m", megabytes(size))
-        timing.run(side)  # fills the page cache
-        for seen in (passed.connections, passed.requests, passed.answers):
-            seen.clear()
+    with fetching.released(site, "timeline", {"m": Version(site.scale.large)}) as shop:
+        what = megabytes(site.scale.large)
+        timing.run(fetching.deployed(shop, "m", what))  # fills the page cache
+        near = _measure(site, shop, what, Pace())
+        return f"{near}\n\n{_measure(site, shop, f'{what}, far', fetching.FAR)}"
+
+
+def _measure(site: Site, shop: Shop, what: str, pace: Pace) -> str:
+    with proxy.before(fetching.port(shop), pace) as (port, passed):
+        behind = shop.at(f"http://{proxy.LOOPBACK}:{port}")
+        side = fetching.deployed(behind, "m", what)
         run = timing.run(side)
-        moments = [*_on_the_wire(passed, size), *_on_disk(shop, "m")]
+        moments = [*_on_the_wire(passed, site.scale.large), *_on_disk(shop, "m")]
     return drawn(side.name, run, moments, passed.answers)
 
 
