@@ -2,7 +2,7 @@
 # make notebook: JupyterLab with the notebooks of both models.
 # make test: all tests, the linters and the type checker.
 # make crash-test: kill and fail each command at each of its calls that change files (strace; ten minutes); random stories
-#   of commands before it, held against a plain model of what they must do (MACHINE="--seed N": the same ones again).
+#   of commands before it, other ones each time, compared with a plain model (MACHINE="--seed N": those of that seed).
 # make hint-test: print each hint in its situation, follow it, and see that it helps (three minutes).
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
 # make bench: time and memory beside GTO, DVC, boto3 and the limit of the machine (BENCH=--quick: small, in three minutes;
@@ -14,9 +14,6 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
-
-# The seed of the random stories; MACHINE= takes new ones.
-MACHINE ?= --seed 1952642915 --steps 1000
 
 .PHONY: demo notebook test crash-test hint-test power-test bench bench-growth lint format constraints clean help
 

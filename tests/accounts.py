@@ -1,18 +1,20 @@
 """Commands run by other accounts of the machine, who may not read and write everything."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tagship.disk import atomic
-from tests import workbench
+from tests import forking, workbench
 from tests.workbench import Result, Workbench
 
 OWNER, READER = 4242, 4343  # numbers without a name, as in containers
@@ -42,11 +44,41 @@ def missing() -> str:
     return f"{lacking[0]} is not installed" if lacking else ""
 
 
+class Commands:
+    """A process for each account that runs its commands; see ``forking``."""
+
+    def __init__(self) -> None:
+        self._processes: dict[tuple[int, str], subprocess.Popen[str]] = {}
+
+    def run(self, uid: int, groups: str, asked: dict[str, Any]) -> Result:
+        """Run a command by an account."""
+        process = self._processes.get((uid, groups)) or self._start(uid, groups)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(asked) + "\n")
+        process.stdin.flush()
+        return Result(**json.loads(process.stdout.readline()))
+
+    def _start(self, uid: int, groups: str) -> subprocess.Popen[str]:
+        program = [sys.executable, "-c", Path(forking.__file__).read_text(encoding="utf-8")]
+        self._processes[uid, groups] = subprocess.Popen(
+            _words(uid, groups, program),
+            cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        return self._processes[uid, groups]
+
+    def close(self) -> None:
+        """End them."""
+        for process in self._processes.values():
+            process.communicate()
+
+
 @dataclass(frozen=True)
 class Accounts:
     """A workspace that ``OWNER`` owns, and that others may read."""
 
     bench: Workbench
+    commands: Commands = field(default_factory=Commands)
 
     @property
     def repo(self) -> Path:
@@ -75,28 +107,38 @@ class Accounts:
             os.chown(path, uid, uid, follow_symlinks=False)
 
     def run(self, uid: int, command: str, *, umask: int = 0o022, groups: str = "") -> Result:
-        """``tagship COMMAND`` by an account, in the workspace."""
-        program = [sys.executable, "-m", "tagship", *command.split()]
-        return self.execute(uid, program, umask=umask, groups=groups)
+        """``tagship COMMAND`` by an account, in the workspace, in a process of its own."""
+        asked = {
+            "words": command.split(), "folder": str(self.repo), "umask": umask,
+            "environment": {**os.environ, **self._environment(uid)},
+        }  # fmt: skip
+        return self.commands.run(uid, groups, asked)
 
     def execute(
         self, uid: int, program: Sequence[str], *, umask: int = 0o022, groups: str = ""
     ) -> Result:
         """A program by an account, in the workspace."""
+        result = subprocess.run(
+            _words(uid, groups, program),
+            cwd=self.repo, env={**os.environ, **self._environment(uid)}, umask=umask,
+            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        return Result(result.returncode, result.stdout, result.stderr)
+
+    def _environment(self, uid: int) -> dict[str, str]:
         home = str(self.home(uid))
-        environment = {
+        return {
             "HOME": home, "XDG_CONFIG_HOME": home, "DVC_GLOBAL_CONFIG_DIR": home,
             "DVC_SYSTEM_CONFIG_DIR": home,
             "GIT_CONFIG_GLOBAL": f"{home}/.gitconfig", "DVC_SITE_CACHE_DIR": f"{home}/site",
         }  # fmt: skip
-        who = ["setpriv", f"--reuid={uid}", f"--regid={uid}"]
-        who.append(f"--groups={groups}" if groups else "--clear-groups")
-        result = subprocess.run(
-            ["unshare", "--mount", "sh", "-c", ENTER, "sh", *_python(), *who, *program],
-            cwd=self.repo, env={**os.environ, **environment}, umask=umask,
-            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        return Result(result.returncode, result.stdout, result.stderr)
+
+
+def _words(uid: int, groups: str, program: Sequence[str]) -> list[str]:
+    """What starts a program as an account."""
+    who = ["setpriv", f"--reuid={uid}", f"--regid={uid}"]
+    who.append(f"--groups={groups}" if groups else "--clear-groups")
+    return ["unshare", "--mount", "sh", "-c", ENTER, "sh", *_python(), *who, *program]
 
 
 def _python() -> list[str]:
@@ -106,7 +148,7 @@ def _python() -> list[str]:
     return [str(python), str(private[0]) if private else ""]
 
 
-def of(shipped: Workbench) -> Iterator[Accounts]:
+def of(shipped: Workbench, commands: Commands) -> Iterator[Accounts]:
     """A copy of a workspace in a folder that everybody can enter; pytest's are private."""
     if why := missing():
         pytest.skip(why)
@@ -114,7 +156,7 @@ def of(shipped: Workbench) -> Iterator[Accounts]:
     folder.chmod(0o755)
     try:
         workbench.copy(shipped.repo.parent, folder)
-        accounts = Accounts(replace(shipped, repo=folder / "repo"))
+        accounts = Accounts(replace(shipped, repo=folder / "repo"), commands)
         for name in ("repo", "origin.git", "dvc-remote"):
             accounts.give(folder / name, OWNER)
         shipped.git("config", "--global", "safe.directory", "*")  # for root

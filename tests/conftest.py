@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from tests import accounts as other_accounts
 from tests import budget, training, workbench
-from tests.accounts import Accounts
+from tests.accounts import Accounts, Commands
 from tests.workbench import Workbench
 
 # A deadline would measure the machine. The same examples in each run: luck is no test result.
@@ -147,7 +147,13 @@ def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return training.demo(folder / "demo")
 
 
+@pytest.fixture(scope="session")
+def commands_of_accounts() -> Iterator[Commands]:
+    with contextlib.closing(Commands()) as commands:
+        yield commands
+
+
 @pytest.fixture
-def accounts(shipped: Workbench) -> Iterator[Accounts]:
+def accounts(shipped: Workbench, commands_of_accounts: Commands) -> Iterator[Accounts]:
     """``shipped``, which one account owns and others may read."""
-    yield from other_accounts.of(shipped)
+    yield from other_accounts.of(shipped, commands_of_accounts)

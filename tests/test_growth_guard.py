@@ -19,7 +19,6 @@ import pytest
 
 from benchmarks import workspaces
 from benchmarks.timing import tell
-from benchmarks.workspaces import TAGSHIP
 from tagship import Workspace
 from tagship.disk import atomic
 from tests import workbench
@@ -139,7 +138,7 @@ def story(repo: Path, model: str, old: str, new: str) -> Costs:
         "show": cost(repo, "show", f"{model}@{new}"),
         "deploy": cost(repo, "deploy", f"{model}@{old}", *DEPLOY),
     }
-    tell(repo, TAGSHIP, "deploy", f"{model}@{new}", *DEPLOY)
+    Workspace(repo).model(model).deploy(new, smoke_test=False)
     return found | {
         "status": cost(repo, "status", model),
         "history": cost(repo, "history", model),
@@ -195,7 +194,7 @@ def of_folder(folder: Path, count: int, track: Callable[[Path], None]) -> Costs:
         tell(repo, "git", "add", "--all")
         tell(repo, "git", "commit", "--quiet", f"--message=The {words}")
         if words == "first":
-            tell(repo, TAGSHIP, "release", "m")
+            Workspace(repo).model("m").release()
     return story(repo, "m", "1.0.0", "1.1.0")
 
 
@@ -204,7 +203,7 @@ def over_events(folder: Path, count: int) -> Costs:
     done = workspaces.tagged(folder, models=1, versions=2)
     workspaces.write_history(done.repo, done.model, workspaces.events(done.model, count))
     found = {"deploy": cost(done.repo, "deploy", f"{done.model}@1.0.0", *DEPLOY)}
-    tell(done.repo, TAGSHIP, "deploy", f"{done.model}@1.1.0", *DEPLOY)
+    Workspace(done.repo).model(done.model).deploy("1.1.0", smoke_test=False)
     return found | {
         "history": cost(done.repo, "history", done.model),
         "status": cost(done.repo, "status", done.model),

@@ -1,12 +1,15 @@
 """The commands that are killed and failed, and the workspaces that they are run in."""
 
 import contextlib
+import functools
 import io
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -82,6 +85,27 @@ def _first_tested_once_live(bench: Workbench) -> None:
     (bench.repo / "params.yaml").write_text("tagship: {after_switch: self_test}\n")
 
 
+@functools.cache
+def _server() -> str:
+    """A server that gives every file of this machine, on loopback, as long as this process runs."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *words: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory="/"))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_address[1]}"
+
+
+def _in_a_store(bench: Workbench) -> None:
+    """The same, where the bytes come by obstore and are streamed."""
+    _not_cached(bench)
+    remote = bench.repo.parent / "dvc-remote"
+    config = f"['remote \"store\"']\n    url = {_server()}{remote}\n"
+    (bench.repo / ".dvc/config.local").write_text(config)
+
+
 def _one_too_many(bench: Workbench) -> None:
     """The deploy of the next version removes 1.0.0: 1.1.0 is what a rollback goes back to."""
     _ship(bench, 1)
@@ -133,6 +157,8 @@ CASES = (
     Case("deploy", "deploy churn --yes", "1.0.0", "1.1.0", _released),
     Case("first deploy", "deploy churn --yes", None, "1.0.0", _only_released),
     Case("deploy with a fetch", "deploy churn --yes", "1.0.0", "1.1.0", _not_cached,
+         site="one_thread"),
+    Case("deploy from a store", "deploy churn --yes", "1.0.0", "1.1.0", _in_a_store,
          site="one_thread"),
     Case("deploy with a cleanup", "deploy churn --yes", "1.1.0", "1.2.0", _one_too_many),
     Case("deploy that fails its check", "deploy churn --no-smoke-test --yes", "1.0.0", "1.0.0",

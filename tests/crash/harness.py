@@ -21,7 +21,7 @@ from tests.crash import cases, tracing
 from tests.crash.cases import MEND, Case
 from tests.workbench import MODEL, Result
 
-TRIES = 8  # a call may have another number in another run
+TRIES = 12  # a store's threads wake each other by writes that strace counts too
 # A slow machine is told whom it waits for first; and a check that was cut short comes first.
 PLAIN_ERROR = (
     r"(note: (waiting for|the check of|churn \S+ failed its check) .*\n)*error: (?!this should not)"
@@ -34,8 +34,6 @@ HARMLESS = (
     (r".*: fsync .*/\.tagship \w+", "that of the lock's card: as above"),
     (r".*/\.tagship/\.history\.sha256\.tmp.*", "the history is read whole where the mark lacks"),
     (".*: (chmod|unlink|openat) dvc-remote/.*", "DVC tries another way; the bytes are compared"),
-    (".*: rename .*/incoming/.* repo/.dvc/cache/.*", "it is copied into DVC's cache"),
-    (".*: (unlink|openat) .*/incoming/.*", "DVC tries another way, and the bytes are hashed"),
     (".*: sendfile .*", "Python copies it another way, and the bytes are hashed or compared"),
     (".*: link .*objects/.*", "Git renames what it cannot link"),
     (".*: (unlink|rmdir) .*objects/.*tmp_.*", "Git leaves a temporary file; git gc removes it"),
@@ -45,7 +43,7 @@ HARMLESS = (
     (r"recovery of an undeploy: \w+ .*/(trash|versions)(/.*| \w+)",
      "what cannot be removed stops no other command: a note and the history tell it"),
     (r"cleanup: (chmod|unlink|rmdir) .*/trash/v.*", "it is tried once more, and then told"),
-    (r"recovery .*: \w+ .*/((trash|staging|incoming)(/.*| \w+)|\..*\.tmp \w+)",
+    (r"recovery .*: \w+ .*/((trash|staging)(/.*| \w+)|\..*\.tmp \w+)",
      "what cannot be removed stops no other command: a note tells it"),
     (r"recovery of a check: \w+ .*/(\.?(intent|deployment_history)\.json|\.current\.tmp).* ENOSPC",
      "the next command is a cleanup: it makes room first, and goes back then"),
@@ -333,9 +331,7 @@ class Place:
     def litter(self) -> list[str]:
         """What a run that was cut short left, and the next one has to speak of."""
         private = self.store.private
-        litter = [
-            path for name in ("staging", "incoming", "trash") for path in _inside(private / name)
-        ]
+        litter = [path for name in ("staging", "trash") for path in _inside(private / name)]
         litter += [
             path
             for folder in (self.store.folder, private)

@@ -131,6 +131,7 @@ def test_a_sweep_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "fetches", "is_new"),
     [("deploy", False, True), ("deploy with a fetch", True, True),
+     ("deploy from a store", True, True),
      ("rollback", False, False), ("rollback to a tag", False, True)],
 )  # fmt: skip
 def test_a_case_starts_where_its_command_does_what_its_name_says(

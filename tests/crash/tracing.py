@@ -38,7 +38,7 @@ _RANDOM = (
     (re.compile(r"\.[0-9a-f]{12}\.tmp"), ".tmp"),
     (re.compile(r"(?<=[0-9a-f]{32})-[0-9a-f]{12}"), "-TMP"),  # an object that arrives
     (re.compile(r"/\.[\w-]{22}\.tmp"), "/DVC.tmp"),
-    (re.compile(r"(tmp_obj_|incoming-)\w{6}"), r"\1TMP"),
+    (re.compile(r"(tmp_obj_)\w{6}"), r"\1TMP"),
 )
 
 

@@ -8,14 +8,17 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tagship import ModelVersionManager
 from tagship.host import history, journal, metadata
 from tagship.host.link import LinkState
 from tagship.host.store import Store
+from tests import conftest, workbench
 from tests.workbench import Workbench
 
 MODELS = ("churn", "fraud")
@@ -68,9 +71,23 @@ print(json.dumps(counts))
 """
 
 
+@pytest.fixture(scope="module")
+def both_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``both`` has, made once."""
+    folder = tmp_path_factory.mktemp("both")
+    with conftest.prepared(template, folder) as bench:
+        release_both(bench)
+        workbench.slim(folder)
+    return folder
+
+
 @pytest.fixture
-def both(bench: Workbench) -> Workbench:
+def both(both_template: Path, copied: Callable[[Path], Workbench]) -> Workbench:
     """``churn`` and ``fraud``: 1.0.0 to 1.3.0 are released, 1.0.0 and 1.1.0 are deployed."""
+    return copied(both_template)
+
+
+def release_both(bench: Workbench) -> None:
     declared = "".join(
         f"  {name}:\n    path: models/{name}/model.bin\n    type: model\n" for name in MODELS
     )
@@ -82,10 +99,10 @@ def both(bench: Workbench) -> Workbench:
         model.write_text(f"{name} {minor}\n")
         bench.track(f"models/{name}/model.bin")
         bench.commit()
-        assert bench.cli("release", name).code == 0
+        manager = ModelVersionManager(name, bench.repo)
+        manager.release()
         if minor < 2:
-            assert bench.cli("deploy", name, "--yes").code == 0
-    return bench
+            manager.deploy()
 
 
 def start(bench: Workbench, command: str) -> subprocess.Popen[str]:

@@ -196,7 +196,7 @@ def test_bytes_that_are_nowhere_in_order_are_refused(bench: Workbench, what: str
         1,
         f"error: the DVC cache had other bytes for {named} than it was released with, and they"
         f" cannot be fetched again: md5:{site.objects[what]} is in neither the DVC cache nor the"
-        " DVC remote",
+        f" DVC remote store, {bench.repo.parent}/dvc-remote",
     )
     assert bench.current.readlink() == live
     assert not site.stored(what).exists()

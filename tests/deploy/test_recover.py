@@ -192,3 +192,69 @@ def test_killed_while_a_rejected_version_is_taken_back_the_next_command_takes_it
         ("cleanup", "succeeded", "1.1.0"),
     ]
     _assert_tidy(shipped)
+
+
+# --- what is decided before recovery is what it comes to
+
+
+def _unrecorded(bench: Workbench) -> None:
+    """The last event is not in the history yet: its run was killed after the link was changed."""
+    *before, last = bench.manager.get_deployment_history()
+    path = bench.folder / history.FILE_NAME
+    path.unlink()
+    journal.append(path, *before)
+    with bench.store.locked(process.owner("test")):
+        bench.store.open_intent({"event": last.to_json(), "creates": last.action == actions.DEPLOY})
+
+
+def test_a_hold_that_a_killed_undeploy_ended_stops_no_deploy(shipped: Workbench) -> None:
+    shipped.manager.deploy("1.0.0")  # which holds
+    shipped.manager.undeploy()
+    _unrecorded(shipped)
+    status = shipped.cli("status", "churn")
+    assert status.code == 3  # it was 5: "current is gone"
+    assert status.out.splitlines()[1:3] == [
+        "  nothing is deployed", "    fix: tagship deploy churn",
+    ]  # fmt: skip
+    assert shipped.cli("deploy", "churn", "--dry-run").code == 0
+    result = shipped.cli("deploy", "churn", "--yes")
+    note = "note: the undeploy of churn was cut short: it is done now\n"
+    assert (result.code, result.err) == (0, note)
+    assert shipped.live() == "model 2\n"
+
+
+def test_a_hold_that_a_killed_deploy_ended_stops_no_deploy(shipped: Workbench) -> None:
+    shipped.manager.deploy("1.0.0")
+    shipped.manager.deploy("1.1.0")  # what is desired: the hold is over
+    _unrecorded(shipped)
+    assert "held" not in shipped.cli("status", "churn").out
+    result = shipped.cli("deploy", "churn", "--yes")
+    assert (result.code, shipped.live()) == (0, "model 2\n")
+
+
+def test_a_hold_that_a_killed_rollback_ended_stops_no_deploy(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+    shipped.manager.deploy("1.1.0", force=True)
+    shipped.manager.deploy("1.0.0")
+    shipped.manager.rollback_to_version("1.1.0")
+    _unrecorded(shipped)
+    assert shipped.cli("deploy", "churn", "--yes").code == 0
+
+
+def test_a_plan_knows_the_hold_of_a_killed_deploy(shipped: Workbench) -> None:
+    event = shipped.manager.deploy("1.0.0").event
+    assert event is not None
+    _unrecorded(shipped)
+    for options in (["--dry-run"], ["--yes"]):
+        result = shipped.cli("deploy", "churn", *options)
+        assert result.code == 3
+        assert "churn is held by" in result.err
+
+
+def test_a_plan_knows_what_a_killed_rollback_passes_over(shipped: Workbench) -> None:
+    shipped.manager.rollback_to_version()
+    _unrecorded(shipped)
+    plan = shipped.manager.plan()
+    assert (plan.version, plan.passed_over is not None) == ("1.0.0", True)
+    assert shipped.cli("deploy", "churn", "--yes").code == 0
+    assert shipped.live() == "model 1\n"

@@ -71,8 +71,10 @@ def test_an_object_that_is_nowhere_cannot_be_deployed(behind: Workbench) -> None
     stored(behind, SECOND).unlink()
     stored(behind, SECOND, remote=True).unlink()
     expected = (
-        f"md5:{digest(SECOND)} is in neither the DVC cache nor the DVC remote",
-        "push it from a machine that has it: dvc push --all-tags",
+        f"md5:{digest(SECOND)} is in neither the DVC cache nor the DVC remote store,"
+        f" {behind.repo.parent}/dvc-remote",
+        "push it from a machine that has it: dvc push --all-tags; where the team has another"
+        " remote by now, bring its address here: git pull",
     )
     fails(behind, "deploy churn --yes", *expected)
     remote = behind.repo.parent / "dvc-remote"
@@ -152,7 +154,8 @@ def test_a_spoiled_cache_and_no_remote_copy_say_both(behind: Workbench) -> None:
         behind,
         "deploy churn --yes",
         "the DVC cache had other bytes for model.bin than it was released with, and they cannot be"
-        f" fetched again: md5:{digest(SECOND)} is in neither the DVC cache nor the DVC remote",
+        f" fetched again: md5:{digest(SECOND)} is in neither the DVC cache nor the DVC remote"
+        f" store, {behind.repo.parent}/dvc-remote",
         "dvc push from a machine that has them, then try again",
         also=stored(behind, SECOND).relative_to(behind.repo.parent).as_posix(),
     )

@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,30 +29,44 @@ def tagship_says(repo: Path, form: Form) -> set[str]:
     return {d.stage for d in ask(repo, form).differences if d.kind == "stage"}
 
 
+def dvc_says(repo: Path, form: Form) -> tuple[set[str], set[str]]:
+    """What ``dvc status`` reports, and what ``dvc repro`` would run, of the same loaded stages."""
+    from dvc.repo import lock_repo
+
+    with opened(repo, form) as there, lock_repo(there):
+        return _status(there, form), _would_run(there, form)
+
+
 def dvc_would_run(repo: Path, form: Form) -> set[str]:
     """The stages that ``dvc repro --dry --allow-missing`` gets as far as running.
 
     A dry run of a stage whose data are missing ends with an error in DVC 3.67.
     """
-    from dvc.repo import Repo
-    from dvc.stage import Stage
-
-    with (
-        contextlib.chdir(repo / form.project),
-        contextlib.closing(Repo()) as there,
-        pytest.MonkeyPatch.context() as monkeypatch,
-    ):
-        monkeypatch.setattr(Stage, "run", lambda self, **options: None)
-        stages = there.reproduce([form.target], dry=True, allow_missing=True)
-        return {stage.addressing for stage in stages} - FROZEN.get(form.name, set())
+    with opened(repo, form) as there:
+        return _would_run(there, form)
 
 
-def dvc_status(repo: Path, form: Form) -> set[str]:
-    """The stages that ``dvc status`` reports, but for that they always run."""
+@contextlib.contextmanager
+def opened(repo: Path, form: Form) -> Iterator[Any]:
+    """DVC's repository."""
     from dvc.repo import Repo
 
     with contextlib.chdir(repo / form.project), contextlib.closing(Repo()) as there:
-        status = there.status([form.target], with_deps=True)
+        yield there
+
+
+def _would_run(there: Any, form: Form) -> set[str]:
+    from dvc.stage import Stage
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(Stage, "run", lambda self, **options: None)
+        stages = there.reproduce([form.target], dry=True, allow_missing=True)
+    return {stage.addressing for stage in stages} - FROZEN.get(form.name, set())
+
+
+def _status(there: Any, form: Form) -> set[str]:
+    """The stages that ``dvc status`` reports, but for that they always run."""
+    status = there.status([form.target], with_deps=True)
     stages = {stage for stage, reasons in status.items() if reasons != ["always changed"]}
     return stages - FROZEN.get(form.name, set())
 
@@ -134,8 +149,8 @@ def test_tagship_calls_changed_what_dvc_would_run(
     repo = grown(form)
     for state in states(repo, form):
         ours[state] = tagship_says(repo, form)
-        status[state] = dvc_status(repo, form)
-        theirs[state] = status[state] if always else dvc_would_run(repo, form)
+        status[state], would_run = dvc_says(repo, form)
+        theirs[state] = status[state] if always else would_run
     assert ours == theirs == status
     assert ours["clean"] == set()
     (tmp_path / "clone").mkdir()

@@ -273,7 +273,10 @@ def test_a_version_that_is_gone_from_the_bucket_is_not_released_and_not_deployed
     bench.git("tag", "-m", "by GTO", "churn@v1.0.0")
     (version,) = aware.object_versions.all()
     version.delete()
-    said = rf"is in neither the DVC cache nor the DVC remote \({PATH}, version {version.id}\)"
+    said = (
+        "is in neither the DVC cache nor the DVC remote store, s3://models/churn:"
+        f" {PATH} of version {version.id}"
+    )
     with pytest.raises(Unavailable, match=said):
         bench.manager.release(version="2.0.0", force=True)
     _empty_cache(bench)

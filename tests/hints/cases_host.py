@@ -539,8 +539,8 @@ def a_demo_without_a_parameter(bench: Workbench) -> None:
 
 
 @trial(
-    "dvc.remote._transport",
-    "dvc.remote._transport/4",
+    "dvc.remote._as_ours/2",
+    "dvc.remote._as_ours/4",
     command="release churn --push",
     does="dvc remote list",
     again="",

@@ -141,9 +141,7 @@ def remove_and_push(bench: Workbench) -> None:
     on_the_other(bench)
 
 
-@trial(
-    "dvc.remote._Transport._missing/3", command=DEPLOY, does="dvc push --all-tags", by=on_the_other
-)
+@trial("dvc.remote._Remotes.missing/3", command=DEPLOY, does="dvc push --all-tags", by=on_the_other)
 def an_object_that_the_remote_lacks(bench: Workbench) -> None:
     elsewhere(bench)
     shutil.rmtree(bench.repo / "../dvc-remote/files")
@@ -151,7 +149,7 @@ def an_object_that_the_remote_lacks(bench: Workbench) -> None:
 
 
 @trial(
-    "dvc.remote.Remote._receive",
+    "dvc.remote",
     command=DEPLOY,
     does="remove it there, then push it",
     by=remove_and_push,
@@ -166,7 +164,7 @@ def a_bad_object_in_the_remote(bench: Workbench) -> None:
 
 
 @trial(
-    "dvc.remote._Transport._check_folder",
+    "dvc.remote._not_here",
     command=DEPLOY,
     does="dvc remote modify --local store url URL",
     fill={"URL": "../moved"},
@@ -187,7 +185,7 @@ def an_object_that_nobody_has(bench: Workbench) -> None:
 
 
 @trial(
-    "dvc.remote._Transport._missing/2",
+    "dvc.remote._Remotes.missing/2",
     command=DEPLOY,
     does="deploy it on the machine",
     by=lambda b: (b.repo.parent / "elsewhere").rename(b.repo / ".dvc/cache/files"),
@@ -200,7 +198,7 @@ def a_version_that_may_not_be_pushed(bench: Workbench) -> None:
 
 
 @trial(
-    "dvc.remote._transport/2",
+    "dvc.remote._as_ours",
     command="release churn --push",
     does='pip install "tagship[s3]"',
     by=lambda b: b.monkeypatch.delitem(sys.modules, "s3fs"),

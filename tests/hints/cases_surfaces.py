@@ -465,7 +465,7 @@ def a_report_to_no_folder(_: Workbench) -> None: ...
 def a_folder_that_is_none(_: Workbench) -> None: ...
 
 
-@trial("workspace.find.check_deployed", command="verify churn", does="tagship deploy churn")
+@trial("workspace.find._refuse", command="verify churn", does="tagship deploy churn")
 def a_model_never_deployed(bench: Workbench) -> None:
     bench.release()
 

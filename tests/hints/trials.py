@@ -166,7 +166,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
 def say(bench: Workbench, command: Command, folder: Path, account: int = 0) -> Said:
     """Run what the user runs: a command line, or a call of the API."""
     if account and isinstance(command, str):
-        return Said.of(Accounts(bench).run(account, command), apart=True)
+        words = [sys.executable, "-m", "tagship", *command.split()]
+        return Said.of(Accounts(bench).execute(account, words), apart=True)
     if callable(command):
         try:
             answer = command(bench)

@@ -9,6 +9,8 @@ _REFUSED = "it needs a server that refuses: tests/dvc/test_remote_errors.py has 
 _RACE = "another process must act between two calls"
 _FRAMEWORK = "it needs another version, or a failure, of a framework"
 
+_STORE = "tests/stores has each answer of a store, and what is said of it"
+
 UNTRIED: dict[str, str] = {
     "deploy.act.Switch._able": _DISK,
     "deploy.act.Switch.go_live": _DISK,
@@ -18,12 +20,11 @@ UNTRIED: dict[str, str] = {
     "deploy.undeploy._clear": _DISK,
     "deploy.undeploy._remove": _DISK,
     "dvc.content.Content._write_blob": _DISK,
-    "dvc.content.Content.fetch": _INSIDE,
-    "dvc.content._changing": _RACE,
+    "dvc.content.Content._finish": _RACE,
+    "dvc.content.Content._listed": _INSIDE,
     "dvc.pointers._check_not_lfs": "it needs git-lfs, which is not installed here",
-    "dvc.remote._Transport._missing": _CLOUD,
-    "dvc.remote._transport/3": "dvc/remote_errors.py answers each error that was made to happen",
-    "dvc.remote._check_incoming": "Store._check_links refuses such a link before",
+    "dvc.remote._Remotes.missing": _CLOUD,
+    "dvc.remote._as_ours/3": "dvc/remote_errors.py answers each error that was made to happen",
     "dvc.remote_errors._credentials": _REFUSED,
     "dvc.remote_errors._credentials/2": _REFUSED,
     "dvc.remote_errors._credentials/3": _REFUSED,
@@ -35,6 +36,12 @@ UNTRIED: dict[str, str] = {
     "dvc.remote_errors._reach/2": _REFUSED,
     "dvc.remote_errors.hint": _REFUSED,
     "dvc.remote_errors.hint/2": _REFUSED,
+    "dvc.remote_errors.of_store": _STORE,
+    "dvc.remote_errors.of_store/2": _STORE,
+    "dvc.remote_errors.of_store/3": _STORE,
+    "dvc.remote_errors.of_store/4": _STORE,
+    "dvc.remote_errors.of_store/5": _STORE,
+    "dvc.remote_errors.of_store/6": _STORE,
     "dvc.routing.Routes.check_push/2": _CLOUD,
     "dvc.routing.Routes.no_version": _CLOUD,
     "errors.hint_of/10": "it needs a disk that is broken",

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tagship.cli import compare as cli_compare
 from tagship.inspect import compare
 from tagship.inspect.compare import Change
+from tests import conftest, workbench
 from tests.test_docs import _train_in_a_stage
 from tests.workbench import PATH, Workbench
 
@@ -34,9 +36,23 @@ def self_test(inputs: object, outputs: object, tolerance: float = 0) -> str:
     return json.dumps(value)
 
 
+@pytest.fixture(scope="module")
+def two_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``two`` has, made once."""
+    folder = tmp_path_factory.mktemp("two")
+    with conftest.prepared(template, folder) as bench:
+        train_twice(bench)
+        workbench.slim(folder)
+    return folder
+
+
 @pytest.fixture
-def two(bench: Workbench) -> Workbench:
+def two(two_template: Path, copied: Callable[[Path], Workbench]) -> Workbench:
     """1.0.0, which is live, and 1.1.0: other data, another parameter, other metrics."""
+    return copied(two_template)
+
+
+def train_twice(bench: Workbench) -> None:
     (bench.repo / "dvc.yaml").write_text(STAGES)
     (bench.repo / f"{PATH}.dvc").unlink()
     (bench.repo / "train.py").write_text("the code\n")
@@ -54,7 +70,6 @@ def two(bench: Workbench) -> Workbench:
     bench.commit("Train on more data")
     bench.commit("Write it down")
     bench.release()
-    return bench
 
 
 def test_by_default_the_live_version_is_held_against_the_latest(two: Workbench) -> None:
@@ -370,7 +385,7 @@ def test_commits_that_are_many_are_counted_and_the_newest_listed(
     assert "...\t\t\tand 3 commits more\n" in bench.cli("compare", "churn").out
 
 
-def test_bad_input_is_told(two: Workbench, bench: Workbench) -> None:
+def test_bad_input_is_told(two: Workbench) -> None:
     two.refuses("compare chrun", "there is no model chrun", "did you mean churn?")
     two.refuses(
         "compare churn 1.0 1.11.0",

@@ -251,7 +251,7 @@ class Machine(RuleBasedStateMachine):
     def _rollback(self, target: str | None, *, hold: bool = False, fails: str = "") -> None:
         model, world = self.model, self.world
         on_disk = world.directories()
-        expected = model.of_rollback(target, on_disk, is_new=not world.history())
+        expected = model.of_rollback(target, on_disk)
         if expected.kept and fails:  # it has no smoke test
             fails = "kept"
         result = self._run(self._rollback_command(target, hold), expected, fails)
@@ -271,18 +271,15 @@ class Machine(RuleBasedStateMachine):
             model.rolled_back(Place(expected.version, directory, identity), hold=hold)
         world.fails = ""
 
-    @precondition(lambda self: self.model.live)
     @rule(action=st.sampled_from(["hold", "resume", "resume"]))
     def hold_or_resume(self, action: str) -> None:
         """Somebody holds, or ends every hold."""
-        codes: tuple[int, ...] = (0,) if action == "hold" or self.model.held else (1,)
-        if not self.model.live:
-            codes = (0, 1)  # refused where the model never was deployed
-        result = self._run(f"{action} {MODEL}", Expected(codes))
-        if result.code == 0:
-            self.model.asked, self.model.implied = action == "hold", self.model.implied
-            if action == "resume":
-                self.model.implied = False
+        model = self.model
+        is_refused = model.is_new if action == "hold" else not model.held
+        self._run(f"{action} {MODEL}", Expected((int(is_refused),)))
+        if not is_refused:
+            model.asked = action == "hold"
+            model.implied = model.implied and model.asked
 
     # --- what goes away
 
@@ -375,6 +372,9 @@ class Machine(RuleBasedStateMachine):
         history, intent = world.history(), world.intent()
         recorded = [event for event in history[count:] if event["status"] == "succeeded"]
         own = [e for e in recorded if e["action"] in ("deploy", "rollback", "hold", "resume")]
+        # what a rule selects was live already
+        followed = [event["rule"] for event in recorded if event["action"] == "follow"]
+        model.rule = [model.rule, *followed][-1]
         if kind in ("rule", "exact", "back"):
             event = own[-1] if own else intent
             if event is None:
@@ -406,6 +406,7 @@ class Machine(RuleBasedStateMachine):
             return
         Machine.steps += 1
         model, world = self.model, self.world
+        model.back_at = world.back_at()
         directory = world.live()
         live = model.live.directory if model.live else None
         self.check(directory == live, f"{directory} is live, not {live}")

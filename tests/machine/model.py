@@ -83,6 +83,7 @@ class Model:
         failed: the version that was tried and taken back since the last success.
         back: what is live was gone back to.
         known: the ids of all tag objects that were here at the last rollback by hand.
+        back_at: when the last rollback took effect, in seconds as those of tags.
         rule: the one that was followed last.
         objects: by version, the tag object that it was last deployed from here.
         pins: versions.
@@ -99,6 +100,7 @@ class Model:
     failed: str | None = None
     back: bool = False
     known: set[str] | None = None
+    back_at: float = 0
     rule: str = "latest"
     objects: dict[str, str] = field(default_factory=dict)
     pins: set[str] = field(default_factory=set)
@@ -187,11 +189,17 @@ class Model:
         stays = self.back and self.is_active(version)
         if rule.startswith("#"):
             return version if best is None and stays else best
-        if fits(rule, version) and (best is None or key(best) < key(version)):
+        is_lower = best is None or key(best) < key(version)
+        if is_lower and (fits(rule, version) or self._is_left(rule, best)):
             if self.release(version) is None:  # tags are missing in this clone
                 return None
             return version if stays else best
         return best
+
+    def _is_left(self, rule: str, best: str | None) -> bool:
+        """Whether a rule was followed until a rollback, and has nothing new since."""
+        tag = self.release(best) if best else None
+        return self.back and rule == self.rule and (tag is None or tag.at <= self.back_at)
 
     def is_moved(self, version: str) -> bool:
         """Whether the tag is another than at the last deployment here."""
@@ -199,6 +207,11 @@ class Model:
         return before is not None and tag is not None and tag.identity != before
 
     # --- what commands come to
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing ever was live here, as far as the history goes back."""
+        return not self.objects
 
     def of_deploy(self, wish: str, *, force: bool = False, retry: bool = False) -> Expected:
         """A deploy of an exact version, or by a rule."""
@@ -218,9 +231,9 @@ class Model:
             return Expected(version=version)
         return Expected(version=version, changes=True)
 
-    def of_rollback(self, to: str | None, on_disk: set[str], *, is_new: bool) -> Expected:
-        """A rollback; ``on_disk`` are the directories that are here; a new model has no history."""
-        if is_new:
+    def of_rollback(self, to: str | None, on_disk: set[str]) -> Expected:
+        """A rollback; ``on_disk`` are the directories that are here."""
+        if self.is_new:
             return Expected((1,))
         target = self.before() if to is None else self._named(to)
         if target is None:

@@ -1,6 +1,6 @@
 """A sample of the machine's stories; ``make crash-test`` tells many more."""
 
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, Phase, Verbosity, settings
@@ -8,7 +8,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests import conftest
 from tests.machine import world
-from tests.machine.machine import with_templates
+from tests.machine.machine import Machine, with_templates
 from tests.machine.model import Model, Place, Tag
 
 SAMPLE = settings(
@@ -18,14 +18,107 @@ SAMPLE = settings(
 )  # fmt: skip
 
 
-def test_every_command_does_what_the_contract_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[type[Machine]]:
+    """Machines on copies of repositories that are built once."""
+    folder = tmp_path_factory.mktemp("machine")
+    with pytest.MonkeyPatch.context() as patched:
+        conftest._seal(patched, folder)
+        templates = {
+            auto: world.prepare(folder / f"template-{auto}", auto=auto) for auto in (False, True)
+        }
+    yield with_templates(templates)
+
+
+def test_every_command_does_what_the_contract_says(machine: type[Machine]) -> None:
+    run_state_machine_as_test(machine, settings=SAMPLE)
+
+
+# --- stories that the code or the model once had wrong
+
+
+@pytest.fixture
+def story(machine: type[Machine]) -> Iterator[Callable[..., Machine]]:
+    """Begin a story: whether versions are cleaned up after each deploy, and how many there are."""
+    begun: list[Machine] = []
+
+    def begin(*, auto: bool = False, released: int = 2) -> Machine:
+        begun.append(machine())
+        begun[-1].begin(auto=auto, released=released)
+        return begun[-1]
+
+    yield begin
+    for entry in begun:
+        entry.teardown()
+
+
+@pytest.mark.parametrize("at", [2, 12, 22, 31, 39, 41])
+def test_a_first_deploy_is_killed_and_then_rolled_back(
+    story: Callable[..., Machine], at: int
 ) -> None:
-    conftest._seal(monkeypatch, tmp_path)
-    templates = {
-        auto: world.prepare(tmp_path / f"template-{auto}", auto=auto) for auto in (False, True)
-    }
-    run_state_machine_as_test(with_templates(templates), settings=SAMPLE)
+    """Folders; a link on trial; the intent; the directory; live; in the history."""
+    told = story()
+    told.kill(kind="exact", at=at, wish="latest", pick=0, flag=False)
+    assert told.pending
+    steps: tuple[Callable[[], None], ...] = (
+        lambda: told.rollback(to="1", pick=0, hold=True, fails=""),  # once as it was left,
+        lambda: told.rollback(to="exact", pick=1, hold=True, fails=""),  # then recovered
+        lambda: told.hold_or_resume(action="hold"),
+        lambda: told.hold_or_resume(action="resume"),
+        told.deploy,
+    )
+    for step in steps:
+        step()
+        told.in_order()
+
+
+def test_a_version_is_pinned_before_the_first_deploy(story: Callable[..., Machine]) -> None:
+    told = story()
+    told.pin(pick=0)
+    told.rollback(to="1", pick=0, hold=True, fails="")
+    told.hold_or_resume(action="hold")
+    told.deploy_by_rule(wish="1", force=False, retry=False, fails="smoke")
+    told.rollback(to="exact", pick=0, hold=False, fails="")
+    told.in_order()
+
+
+def test_an_undeploy_is_killed_once_nothing_is_live(story: Callable[..., Machine]) -> None:
+    """The hold that it ends stops no deploy, also before it is recovered."""
+    told = story()
+    told.deploy_exactly(pick=0, force=False, fails="")
+    told.kill(kind="undeploy", at=20, wish="latest", pick=0, flag=False)
+    assert (told.pending, told.world.live()) == (True, None)
+    told.in_order()
+    told.deploy()
+    told.in_order()
+
+
+def test_a_rule_is_left_for_a_version_outside_of_it(story: Callable[..., Machine]) -> None:
+    """Its version failed once it was live; only what is new of that rule goes live by it."""
+    told = story()
+    told.deploy_by_rule(wish="1", force=False, retry=False, fails="")
+    told.tag(kind="major", pick=0)
+    told.deploy_by_rule(wish="2", force=False, retry=False, fails="check")
+    told.in_order()
+    told.deploy_by_rule(wish="2", force=False, retry=False, fails="")
+    told.in_order()
+    told.set_clock_back(days=1)
+    told.tag(kind="minor", pick=0)
+    told.in_order()
+
+
+def test_another_rule_is_followed_by_a_run_that_is_killed_then(
+    story: Callable[..., Machine],
+) -> None:
+    told = story()
+    told.deploy()
+    told.assign(pick=1, cancel=False)
+    told.kill(kind="rule", at=9, wish="#prod", pick=0, flag=False)
+    assert (told.pending, told.model.rule) == (True, "#prod")
+    told.withdraw_what_is_live()
+    told.kill(kind="rule", at=26, wish="#prod", pick=0, flag=False)
+    told.pin(pick=0)
+    told.in_order()
 
 
 def _released(*versions: str) -> Model:

@@ -244,6 +244,17 @@ class World:
             event = json.loads(path.read_bytes())["event"]
         return event
 
+    def back_at(self) -> float:
+        """When the last rollback took effect, also one that is not recorded yet; 0 without one."""
+        intent = self.intent()
+        is_done = intent is not None and intent["directory"] == self.live() is not None
+        events = [*self.history(), *([intent] if intent and is_done else [])]
+        for event in reversed(events):
+            if (event["action"], event["status"]) == ("rollback", "succeeded"):
+                began = datetime.fromisoformat(event["at"]) - START
+                return began.total_seconds() + float(event["duration_s"])
+        return 0
+
     def pins(self) -> set[str]:
         """The pinned versions."""
         path = self.place / ".tagship" / "pins.json"
@@ -316,10 +327,11 @@ def _cut(at: int) -> None:
             left[0] -= 1
             if left[0] == 0 and at % 2 == 0:
                 os._exit(KILLED)
-            result = call(*arguments, **options)
-            if left[0] == 0:
-                os._exit(KILLED)
-            return result
+            try:
+                return call(*arguments, **options)
+            finally:  # also where it fails, as a folder that is there already
+                if left[0] == 0:
+                    os._exit(KILLED)
 
         return change
 

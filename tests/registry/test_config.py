@@ -213,6 +213,7 @@ def test_settings_have_defaults(text: bytes) -> None:
         after_switch="files",
         git_remote=None,
         dvc_remote=None,
+        fetch_limit="100 GB",
         demo={},
     )
 
@@ -228,11 +229,13 @@ tagship:
   after_switch: self_test
   git_remote: upstream
   dvc_remote: store
+  fetch_limit: 2.5 GB
   demo: {train.depth: 5}
   better: {latency_ms: lower, size: neither}
 """
     assert settings.parse(text) == Settings(
-        "srv/models", 1, False, False, 0.5, "self_test", "upstream", "store", {"train.depth": 5},
+        "srv/models", 1, False, False, 0.5, "self_test", "upstream", "store", "2.5 GB",
+        {"train.depth": 5},
         {"latency_ms": "lower", "size": "neither"},
     )  # fmt: skip
 
@@ -245,7 +248,7 @@ tagship:
         (
             "5",
             "there are: root, keep, auto_cleanup, smoke_test, smoke_timeout, after_switch,"
-            " git_remote, dvc_remote, demo, better",
+            " git_remote, dvc_remote, fetch_limit, demo, better",
         ),
     ],
 )
@@ -269,6 +272,9 @@ def test_an_unknown_setting_is_told_with_the_nearest(key: str, hint: str) -> Non
         ("auto_cleanup: 1", "1"),
         ("smoke_test: 'no'", "'no'"),
         ("smoke_timeout: 0", "0"),
+        ("fetch_limit: 0", "0"),
+        ("fetch_limit: 0 GB", "'0 GB'"),
+        ("fetch_limit: 5 gigabytes", "'5 gigabytes'"),
         ("smoke_timeout: -1", "-1"),
         ("smoke_timeout: true", "True"),
         ("smoke_timeout: .nan", "nan"),

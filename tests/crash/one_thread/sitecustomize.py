@@ -1,6 +1,7 @@
 """For a fetch under strace, which counts the calls of each thread by itself: one thread."""
 
 import concurrent.futures
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -23,3 +24,16 @@ class _OneThread(concurrent.futures.Executor):
 
 
 concurrent.futures.ThreadPoolExecutor = _OneThread  # type: ignore[assignment,misc] # on purpose
+
+_start = threading.Thread.start
+
+
+def _run_at_once(thread: threading.Thread) -> None:
+    """What waits for a remote is run by who would wait for it."""
+    if thread.name == "waits for a remote":
+        thread.run()
+    else:
+        _start(thread)
+
+
+threading.Thread.start = _run_at_once  # type: ignore[assignment,method-assign] # on purpose

@@ -37,7 +37,7 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
     known = source.catalog(ref.model)
     store = host.store(ref.model)
     choose = partial(plan.choose, source, known, ref, retry=options.retry, shown=options.shown)
-    what = f"deploy of {ref.model}@{choose(journal.events(store)).release.version}"
+    what = f"deploy of {ref.model}@{choose(journal.foreseen(store)).release.version}"
     tags = partial(plan.tag_ids, source, ref.model)
     checks = check.of(host, ref.model)
     with act.begin(store, ref.model, what, options, tags=tags, check=checks) as deed:

@@ -209,7 +209,7 @@ def of_deploy(
         NotFound, Refused, Held: as for ``choose``.
     """
     store = host.store(ref.model)
-    past = journal.events(store)
+    past = journal.foreseen(store)
     choice = choose(source, source.catalog(ref.model), ref, past, retry=retry)
     release = choice.release
     check_tag(host.policy, source.repository, past, release)
@@ -261,7 +261,7 @@ def of_rollback(
         NotFound: there is nothing to go back to.
     """
     live = installed.live_place(store)
-    target = rollback_target(source, model, journal.events(store), live, selector)
+    target = rollback_target(source, model, journal.foreseen(store), live, selector)
     on_disk = not installed.is_broken(store, target.directory, deep=False)
     return RollbackPlan(model, live, target, on_disk)
 

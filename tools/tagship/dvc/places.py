@@ -5,16 +5,18 @@ stream: counted, cut off, hashed. Which place a remote is, its options alone dec
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tagship.disk import atomic, files
 from tagship.disk.files import File
 from tagship.dvc.pointers import Cached
 from tagship.progress import Advance
 from tagship.stores import options as store_options
+from tagship.stores.failures import Kind, StoreError
 from tagship.stores.options import NoCounterpart
 from tagship.stores.stream import BLOCK, Allowance, check
 from tagship.text.paths import check_path
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 JOBS = 8  # objects in transfer at a time through DVC's file systems
 MANY = 16  # and through obstore
 PIECE = 8 << 20  # bytes that DVC's file systems of clouds ask for at a time
+T = TypeVar("T")
 CLOUDS = ("s3", "gs", "gcs", "azure", "abfs", "oss")
 
 
@@ -71,9 +74,16 @@ def key(pointer: Cached) -> str:
 
 @dataclass(frozen=True)
 class Objects:
-    """A store by obstore."""
+    """A store by obstore, and DVC's own file system for what obstore cannot do there.
+
+    Attributes:
+        store: the store.
+        own: makes the other one, which takes a third of a second to import.
+        jobs: how many objects at a time.
+    """
 
     store: "Store"
+    own: "Callable[[], Own]"
     jobs: int = MANY
     is_folder: bool = False
 
@@ -81,23 +91,56 @@ class Objects:
         self, pointer: Cached, target: Path | None, allowance: Allowance, advance: Advance
     ) -> File:
         """As ``Place``."""
-        return files.receive(self.store.blocks(key(pointer), allowance), target, advance)
+        return self._or_own(
+            lambda: files.receive(self.store.blocks(key(pointer), allowance), target, advance),
+            lambda own: own.receive(pointer, target, allowance, advance),
+        )
 
     def read(self, pointer: Cached, allowance: Allowance) -> bytes:
         """As ``Place``."""
-        return b"".join(self.store.blocks(key(pointer), allowance))
+        return self._or_own(
+            lambda: b"".join(self.store.blocks(key(pointer), allowance)),
+            lambda own: own.read(pointer, allowance),
+        )
 
     def has(self, pointer: Cached, size: int | None) -> bool:
         """As ``Place``."""
-        there = self.store.size(key(pointer))
-        return there is not None and size in (None, there)
+
+        def ask() -> bool:
+            there = self.store.size(key(pointer))
+            return there is not None and size in (None, there)
+
+        if self.store.plan.read_only:
+            return self.own().has(pointer, size)
+        return self._or_own(ask, lambda own: own.has(pointer, size))
 
     def put(self, pointer: Cached, source: Path, advance: Advance) -> None:
         """As ``Place``."""
-        self.store.put(key(pointer), source, advance)
+        if self.store.plan.read_only:
+            self.own().put(pointer, source, advance)
+        else:
+            self._or_own(
+                lambda: self.store.put(key(pointer), source, advance),
+                lambda own: own.put(pointer, source, advance),
+            )
+
+    def _or_own(self, by_obstore: Callable[[], T], by_own: "Callable[[Own], T]") -> T:
+        """Ask by obstore; by the other one where it takes no answer, before the first byte.
+
+        OpenSSL takes a server's own certificate for that of who signed it, rustls does not.
+        """
+        try:
+            return by_obstore()
+        except StoreError as error:
+            own_bundle = "root_certificate" in self.store.plan.client
+            if error.kind is Kind.NO_HEADERS or (error.kind is Kind.CERTIFICATE and own_bundle):
+                return by_own(self.own())
+            raise
 
     def prepare(self) -> None:
-        """A store has no folders."""
+        """As ``Place``: a store has no folders."""
+        if self.store.plan.read_only:
+            self.own().prepare()
 
 
 @dataclass(frozen=True)
@@ -201,38 +244,6 @@ class Own:
         return str(fs.version_path(path, pointer.version))
 
 
-@dataclass(frozen=True)
-class Both:
-    """Received from a store by obstore, sent through DVC's own file system: HTTP has no one way."""
-
-    objects: Objects
-    own: Own
-    jobs: int = MANY
-    is_folder: bool = False
-
-    def receive(
-        self, pointer: Cached, target: Path | None, allowance: Allowance, advance: Advance
-    ) -> File:
-        """As ``Place``."""
-        return self.objects.receive(pointer, target, allowance, advance)
-
-    def read(self, pointer: Cached, allowance: Allowance) -> bytes:
-        """As ``Place``."""
-        return self.objects.read(pointer, allowance)
-
-    def has(self, pointer: Cached, size: int | None) -> bool:
-        """As ``Place``."""
-        return self.own.has(pointer, size)
-
-    def put(self, pointer: Cached, source: Path, advance: Advance) -> None:
-        """As ``Place``."""
-        self.own.put(pointer, source, advance)
-
-    def prepare(self) -> None:
-        """As ``Place``."""
-        self.own.prepare()
-
-
 def of(config: "DvcConfig", name: str, *, within: PurePosixPath, versioned: bool) -> Place:
     """The place that a remote's options describe; no address is asked yet.
 
@@ -241,13 +252,9 @@ def of(config: "DvcConfig", name: str, *, within: PurePosixPath, versioned: bool
         OSError: a file that an option names cannot be read.
     """
     options = config.remote(name)
+    own = partial(_own, config, name, options, within=within, versioned=versioned)
     store = None if versioned else _store(options)
-    if store is None:
-        return _own(config, name, options, within=within, versioned=versioned)
-    objects = Objects(store, _jobs(options) or MANY)
-    if not store.plan.read_only:
-        return objects
-    return Both(objects, _own(config, name, options, within=within, versioned=False))
+    return own() if store is None else Objects(store, cache(own), _jobs(options) or MANY)
 
 
 def _store(options: Mapping[str, Any]) -> "Store | None":

@@ -271,8 +271,9 @@ class _Remotes:
             raise
         except StoreError as error:
             hint = remote_errors.of_store(error, name, own)
-            kind = NoAnswer if error.kind is Kind.SILENT else Unavailable
-            raise kind(f"{title}: {error}", hint) from None
+            if error.kind is Kind.SILENT:
+                raise NoAnswer(f"{title}: {error}", hint) from None
+            raise Unavailable(f"{title}: {error}", hint) from None
         except Exception as error:
             if known := remote_errors.hint(error, name, own):
                 raise _failure(error, known) from None
@@ -280,20 +281,26 @@ class _Remotes:
 
     def missing(self, pointer: Cached) -> Unavailable:
         """The error for an object that its remote lacks."""
-        what = f"{pointer} is in neither the DVC cache nor the DVC remote"
-        if pointer.remote:
-            what += f" {redact.text(pointer.remote)}"
-        if self._routes.is_versioned(pointer):
-            version = f"{pointer.place}, version {pointer.version}"
-            return Unavailable(f"{what} ({version})", "push it again and commit: dvc push")
-        if not pointer.push:
-            what += f" ({pointer.place} has push: false)"
-            return Unavailable(what, "deploy it on the machine that made it")
         name = self._routes.of(pointer)
+        address = redact.text(str(self._config.remote(name).get("url")))
+        what = (
+            f"{pointer} is in neither the DVC cache nor the DVC remote {redact.text(name)},"
+            f" {address}"
+        )
+        if self._routes.is_versioned(pointer):
+            version = f"{pointer.place} of version {pointer.version}"
+            return Unavailable(f"{what}: {version}", "push it again and commit: dvc push")
+        if not pointer.push:
+            what += f": {pointer.place} has push: false"
+            return Unavailable(what, "deploy it on the machine that made it")
         place = self.place(name)
         if isinstance(place, Own) and place.is_folder and not Path(place.remote.path).is_dir():
             return _not_here(redact.text(name), place.remote.path)
-        return Unavailable(what, "push it from a machine that has it: dvc push --all-tags")
+        return Unavailable(
+            what,
+            "push it from a machine that has it: dvc push --all-tags; where the team has another"
+            " remote by now, bring its address here: git pull",
+        )
 
     def lacking(self, pointers: list[Cached], cache: Cache) -> list[Cached]:
         """What the remotes have not, or have in another size: DVC trusts a file of mode 0444.
@@ -349,7 +356,8 @@ def _not_here(name: str, folder: str) -> Unavailable:
     """A remote that is a folder of another machine, told from one that lacks an object."""
     return Unavailable(
         f"the DVC remote {name} is a folder, which is not here: {folder}",
-        f"name one that is: dvc remote modify --local {shlex.quote(name)} url URL",
+        "mount it; or where it has moved for good:"
+        f" dvc remote modify --local {shlex.quote(name)} url URL",
     )
 
 

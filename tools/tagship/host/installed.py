@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tagship.errors import Corrupt, Forbidden
-from tagship.host import link, metadata
+from tagship.host import journal, link, metadata
 from tagship.host.history import Place
 from tagship.host.link import LinkState
 from tagship.host.metadata import Metadata
@@ -25,6 +25,17 @@ def told_live(store: Store) -> Place | None:
     """The same for commands that only report: also None if ``current`` is not tagship's link."""
     ours = store.link().state in (LinkState.OK, LinkState.DANGLING)
     return live_place(store) if ours else None
+
+
+def was_live(store: Store) -> bool:
+    """Whether a version is live here, or once was, by the history.
+
+    Raises:
+        Corrupt: the history cannot be read.
+    """
+    if store.link().state is not LinkState.NONE:
+        return True
+    return any(event.switched for event in reversed(journal.events(store)))
 
 
 def live_metadata(store: Store) -> Metadata | None:

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any, Self, overload
 
 from tagship.disk import atomic
-from tagship.errors import Corrupt
+from tagship.errors import Corrupt, Forbidden
 from tagship.host import actions, history
 from tagship.host.history import Event, Place
+from tagship.host.link import LinkState
 from tagship.host.store import PRIVATE, Store
 from tagship.registry import refs
 from tagship.text import escape, json_reader
@@ -322,3 +323,26 @@ def close_intent(store: Store, unchecked: Intent | None) -> None:
 def record(store: Store, *new: Event) -> Past:
     """Append to the history of a model on this host."""
     return append(store.folder / history.FILE_NAME, *new)
+
+
+def foreseen(store: Store) -> Past:
+    """The history, with the event of a killed run that was done, as recovery will record it.
+
+    Recovery needs the lock. What is decided before, as in a plan, is decided from this. An intent
+    that cannot be read is told by recovery, and by ``status``.
+    """
+    past, left = events(store), None
+    with contextlib.suppress(Corrupt, Forbidden, OSError):
+        left = intent(store)
+    if left is None or not _is_done(store, left) or past.has(left.event.id):
+        return past
+    event = replace(left.event, seq=past.last_seq + 1, status=history.SUCCEEDED)
+    return Past(store.folder / history.FILE_NAME, [*past.texts, *past_of([event]).texts])
+
+
+def _is_done(store: Store, left: Intent) -> bool:
+    """Whether a killed run came to its commit point: the link says it."""
+    link = store.link()
+    if left.place is None:  # an undeploy
+        return link.state is LinkState.NONE
+    return link.directory == left.place.directory

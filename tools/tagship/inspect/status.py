@@ -243,7 +243,7 @@ def _status(
     findings += _history_findings(store, model, live)
     expected = None
     try:
-        past = journal.events(store)
+        past = journal.foreseen(store)
         decided = decisions.read(past)
         rule = desired.rule_of(model, decided)
         wish = desired.desired(known, rule, decided)
@@ -263,7 +263,7 @@ def _status(
 def _decided(store: Store) -> tuple[Past | None, Decisions]:
     """The history, and what it decides; nothing where it cannot be read, which is told."""
     try:
-        past = journal.events(store)
+        past = journal.foreseen(store)
         return past, decisions.read(past)
     except (Corrupt, Forbidden):
         return None, Decisions()

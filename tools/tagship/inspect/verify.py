@@ -22,7 +22,7 @@ from tagship.registry.refs import Ref, Wanted
 from tagship.signing.policy import Policy
 from tagship.signing.statement import Signature
 from tagship.text import yaml
-from tagship.workspace.find import check_deployed
+from tagship.workspace.find import check_present
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
@@ -126,7 +126,7 @@ def _unknown(model: str, directory: str, error: Forbidden | OSError) -> Verifica
 def _catalogs(source: Source, host: Host, ref: Ref | None) -> list[Catalog]:
     """Those of the models that are asked for."""
     if ref is not None:
-        check_deployed(source, host, ref.model)
+        check_present(source, host, ref.model)
         return [source.catalog(ref.model)]
     catalogs = source.catalogs()
     names = inspect_find.models(source.artifacts(), host)

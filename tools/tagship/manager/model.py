@@ -369,7 +369,7 @@ class ModelVersionManager:
         """
         from tagship.deploy import act, cleanup
 
-        self._check_deployed()
+        self._check_present()
         options = act.Options(reason=reason, wait=wait, tell=self.tell)
         return cleanup.cleanup(
             self.host, self.model, keep, dry_run=dry_run, plan=plan, options=options
@@ -451,7 +451,7 @@ class ModelVersionManager:
         from tagship.deploy import act
         from tagship.deploy import hold as holds
 
-        self._check_deployed()
+        self._check_present()
         options = act.Options(reason=reason, wait=wait, tell=self.tell)
         return holds.resume(self._store, self.model, options)
 
@@ -567,6 +567,11 @@ class ModelVersionManager:
         from tagship.workspace import find
 
         find.check_deployed(self.source, self.host, self.model)
+
+    def _check_present(self) -> None:
+        from tagship.workspace import find
+
+        find.check_present(self.source, self.host, self.model)
 
     def _ref(self, version: str | Ref) -> Ref:
         if isinstance(version, Ref):

@@ -10,7 +10,7 @@ from tagship.errors import Refused
 from tagship.progress import Tell, nobody
 from tagship.registry.metrics import DIRECTIONS
 from tagship.registry.project_files import PARAMS_FILE, ROOT
-from tagship.text import yaml
+from tagship.text import words, yaml
 from tagship.text.paths import is_path
 
 SECTION, OLD_SECTION = "tagship", "deploy"
@@ -30,6 +30,7 @@ class Settings:
         after_switch: what is checked once the version is live: ``files`` (the link, and every
             file's size and mode) or ``self_test`` (that, and the self-test, through the link).
         git_remote, dvc_remote: where tags and bytes go; None for Git's ``origin``, DVC's default.
+        fetch_limit: bytes that a file may have which is fetched, and whose size no commit records.
         demo: for each model, dotted parameters of params.yaml, and the values that ``tagship demo``
             trains with: the better one, or the first and the better one.
         better: which way a metric is better, by its name: ``higher``, ``lower``, ``neither``.
@@ -43,8 +44,14 @@ class Settings:
     after_switch: str = "files"
     git_remote: str | None = None
     dvc_remote: str | None = None
+    fetch_limit: int | str = "100 GB"
     demo: Mapping[str, Any] = field(default_factory=dict)
     better: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fetch_limit_bytes(self) -> int:
+        """``fetch_limit`` as a number."""
+        return words.bytes_in(self.fetch_limit) or int(self.fetch_limit)
 
 
 def sections(params: Mapping[str, Any]) -> tuple[str, ...]:
@@ -151,6 +158,7 @@ def _check(section: str, key: str, value: Any) -> None:
         "after_switch": value in ("files", "self_test"),
         "git_remote": value is None or isinstance(value, str),
         "dvc_remote": value is None or isinstance(value, str),
+        "fetch_limit": (is_count and value > 0) or words.bytes_in(value) is not None,
         "demo": isinstance(value, dict),
         "better": isinstance(value, dict) and all(way in DIRECTIONS for way in value.values()),
     }

@@ -25,6 +25,7 @@ class Kind(Enum):
     SILENT = "it stopped answering"
     BROKEN_OFF = "it broke off the transfer"
     NO_RANGES = "it gives no ranges"
+    NO_HEADERS = "it does not say how long or how old an object is"
     OTHER = "it answers with an error"
 
 
@@ -57,8 +58,9 @@ _OF_CODE = {
 _OF_STATUS = {"401": Kind.DENIED, "403": Kind.DENIED, "429": Kind.BUSY, "503": Kind.BUSY}
 _OF_TEXT = (  # in this order: the first that the text has
     (Kind.REGION, ("incorrectly configured region",)),
+    (Kind.NO_HEADERS, ("Content-Length Header missing", "Last-Modified Header missing")),
     (Kind.NO_RANGES, ("non-partial response", "Range request not supported", "NoContentRange")),
-    (Kind.CERTIFICATE, ("certificate", "CertificateRequired", "UnknownIssuer")),
+    (Kind.CERTIFICATE, ("certificate", "InvalidCertificate")),
     (Kind.CREDENTIALS, ("MissingCredential", "instance metadata", "credential provider")),
     (Kind.UNREACHABLE, ("dns error", "Connection refused", "tcp connect error", "ConnectError",
                         "error trying to connect", "kind: Connect", "client error (Connect)")),
@@ -67,6 +69,9 @@ _OF_TEXT = (  # in this order: the first that the text has
                        "end of file", "connection closed", "Connection reset", "kind: Decode",
                        "kind: Request", "kind: Body", "error sending request")),
 )  # fmt: skip
+
+
+SELF_EVIDENT = (Kind.REGION, Kind.NO_RANGES, Kind.NO_HEADERS, Kind.SILENT)
 
 
 def of(error: Exception) -> StoreError:
@@ -82,9 +87,7 @@ def of(error: Exception) -> StoreError:
         return StoreError(_OF_STATUS.get(status, Kind.OTHER), detail)
     for kind, words in _OF_TEXT:
         if any(word in text for word in words):
-            return StoreError(
-                kind, "" if kind in (Kind.REGION, Kind.NO_RANGES, Kind.SILENT) else _cause(text)
-            )
+            return StoreError(kind, "" if kind in SELF_EVIDENT else _cause(text))
     return StoreError(Kind.OTHER, redact.text(text.partition("\n")[0])[:300])
 
 

@@ -10,7 +10,7 @@ import configparser
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -59,7 +59,8 @@ class Plan:
         config: obstore's configuration of the store.
         client: obstore's options of the HTTP client, besides times.
         profile: of ~/.aws: its keys are botocore's to find; None where they are in ``config``.
-        read_only: whether DVC's own file system does the pushes.
+        read_only: whether DVC's own file system does the pushes: HTTP has no one way of them, and
+            obstore asks for keys of Google where an anonymous one pushes.
     """
 
     scheme: str
@@ -204,7 +205,8 @@ def _gs(plan: Plan, given: Options, environment: Environment) -> Plan:
     else:
         file = given.get("credentialpath") or environment.get("GOOGLE_APPLICATION_CREDENTIALS")
         config["application_credentials"] = _google(str(file or usual))
-    return _with(plan, config, allow_http=_is_plain(endpoint))
+    found = _with(plan, config, allow_http=_is_plain(endpoint))
+    return replace(found, read_only="skip_signature" in config)
 
 
 def _google(path: str) -> str:
@@ -272,7 +274,7 @@ def _with(
     plan: Plan, config: dict[str, Any], *, allow_http: bool, profile: Profile | None = None
 ) -> Plan:
     client = {**plan.client, "allow_http": allow_http}
-    return Plan(plan.scheme, plan.place, plan.prefix, config, client, profile)
+    return replace(plan, config=config, client=client, profile=profile)
 
 
 def _is_plain(endpoint: object) -> bool:

@@ -1,5 +1,6 @@
 """Sizes, counts, times and numbers as text for people."""
 
+import re
 from typing import Any
 
 
@@ -21,6 +22,15 @@ def moment(text: str) -> str:
 def figure(value: Any) -> str:
     """A metric for people."""
     return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)
+
+
+UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def bytes_in(text: object) -> int | None:
+    """The bytes that a text such as ``5 GB`` means; None if it is no such text."""
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?) ?(B|kB|MB|GB|TB)", str(text))
+    return round(float(found[1]) * UNITS[found[2]]) or None if found else None
 
 
 def of_bytes(total: int) -> str:

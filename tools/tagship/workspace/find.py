@@ -1,9 +1,10 @@
 """The Source and the Host of the work tree that contains a folder."""
 
 from pathlib import Path
+from typing import NoReturn
 
 from tagship.errors import NotFound
-from tagship.host import journal
+from tagship.host import installed, journal
 from tagship.host import settings as host_settings
 from tagship.progress import Tell, nobody
 from tagship.registry.settings import Settings
@@ -58,17 +59,35 @@ def _project(start: Path) -> Path:
 
 def _places(start: Path, project: Path, settings: Settings) -> tuple[Source, Host]:
     root = project / settings.root
-    source = Source(start, project, root, settings.git_remote, settings.dvc_remote)
+    source = Source(
+        start, project, root, settings.git_remote, settings.dvc_remote, settings.fetch_limit_bytes
+    )
     return source, Host(root, settings, project)
 
 
 def check_deployed(source: Source, host: Host, model: str) -> None:
-    """Refuse a model that was never deployed on this host.
+    """Refuse a model of which no version is live on this host, or ever was.
+
+    A first deploy that failed or was killed makes folders and events, but nothing to go back to.
 
     Raises:
         NotFound: there is no such model, with the nearest name; or it was never deployed here.
     """
+    if not installed.was_live(host.store(model)):
+        _refuse(source, model)
+
+
+def check_present(source: Source, host: Host, model: str) -> None:
+    """Refuse a model of which nothing is on this host, also not what a killed deploy left.
+
+    Raises:
+        NotFound: as for ``check_deployed``.
+    """
     store = host.store(model)
     if not store.versions.is_dir() and not journal.events(store):
-        source.declared(model)
-        raise NotFound(f"{model} was never deployed here", f"tagship deploy {model}")
+        _refuse(source, model)
+
+
+def _refuse(source: Source, model: str) -> NoReturn:
+    source.declared(model)
+    raise NotFound(f"{model} was never deployed here", f"tagship deploy {model}")

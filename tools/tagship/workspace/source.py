@@ -44,6 +44,8 @@ class Source:
             model's own files; None for a repository in which nothing is deployed.
         git_remote: where tags go; None for Git's ``origin``.
         dvc_remote: where bytes go and come from; None for DVC's default.
+        fetch_limit: bytes that a file may have which is fetched, and whose size no commit records;
+            None for the usual limit.
     """
 
     start: Path
@@ -51,6 +53,7 @@ class Source:
     deployed: Path | None = None
     git_remote: str | None = None
     dvc_remote: str | None = None
+    fetch_limit: int | None = None
 
     @cached_property
     def repository(self) -> git_run.Repository:
@@ -234,8 +237,6 @@ class Source:
         self, release: Release, at_commit: "Snapshot", files: "tuple[File, ...]"
     ) -> Metadata:
         """What a tag and its commit say of a version, deployed or not."""
-        from importlib.metadata import version
-
         tag, artifact = release.tag, at_commit.artifact
         commit = self._commit(release.commit)
         return Metadata(
@@ -256,7 +257,7 @@ class Source:
             lineage=cast("list[metadata.Made]", at_commit.lineage),
             tools={
                 "python": platform.python_version(),
-                **{name: version(name) for name in ("tagship", "dvc")},
+                **_versions(),
             },
         )
 
@@ -294,12 +295,12 @@ class Source:
             Conflicted: it has conflict markers, and not ``offline``.
         """
         from tagship.dvc.content import Content
-        from tagship.dvc.remote import Remote
+        from tagship.dvc.remote import CAP, Remote
 
         return Content(
             self.blobs,
             self._look_into_cache if offline else self._cache,
-            Remote(self.project, self.dvc_remote, self._within, tell),
+            Remote(self.project, self.dvc_remote, self._within, tell, self.fetch_limit or CAP),
             kept,
             progress,
             offline,
@@ -332,3 +333,11 @@ class Source:
         from tagship.dvc import cache
 
         return cache.of_project(self.project)
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    """The versions of tagship and DVC; each is read from a file."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("tagship", "dvc")}
