@@ -191,7 +191,10 @@ def test_a_tag_that_was_moved_is_not_believed(shipped: Workbench) -> None:
     tagged = shipped.git("rev-parse", "churn@v1.1.0").strip()
     shipped.git("tag", "--force", "--annotate", "--message=x", "churn@v1.1.0", "HEAD~1")
     moved = shipped.git("rev-parse", "churn@v1.1.0").strip()
-    back = f"git tag -f churn@v1.1.0 {tagged}"
+    back = (
+        f"git tag -f churn@v1.1.0 {tagged}; and on origin, if the tag was moved there too:"
+        " git push --force origin churn@v1.1.0"
+    )
     for options in ("--yes", "--yes --force", "--dry-run"):
         shipped.refuses(
             f"deploy churn {options}",

@@ -21,7 +21,7 @@ STATE = (
     r"  deployment id: ([0-9]{8}_[0-9]{6})\n"
     r"(?:  smoke test:    passed: [0-9]+ answers as released\n)?"
     r"  link:          models/(.._model)/current\n"
-    r"(?:  note:          1\.1\.0 goes live by exact number only: .*\n)?"  # after a rollback
+    r"(?:  note:          1\.1\.0 is blocked, live by exact number only: .*\n)?"  # after a rollback
     r"state:\n"
     r"  live version:  ([0-9.]+), ([0-9]) versions? on disk\n"
     r"  link active:   yes, points to versions/v[0-9.]+_[0-9]{8}_[0-9]{6}/model\.(?:cbm|keras)\n"

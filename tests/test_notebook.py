@@ -81,7 +81,7 @@ def test_the_plan_of_a_new_version_compares_it_with_the_live_one(bench: Workbenc
         "  size: 16 B\n"
         "  commits since 1.0.0: 1\n"
         f"  note: the commit {head(bench)} is on no branch of origin: a clone gets it with the tag"
-        " alone (git push origin HEAD:main, or release with --push-branch)\n"
+        " alone (git push origin HEAD:main; a release with --push-branch pushes both)\n"
         "  accuracy: 0.75 -> 0.5, -0.25, worse (higher is better)"
     )
 
@@ -425,7 +425,7 @@ def test_a_rule_that_is_confirmed_holds_nothing(shipped: Workbench) -> None:
     proposal = plan(shipped, version="1.0.0")
     assert proposal.done
     (note,) = deployed(shipped, version="1.1.0").notes  # not what is followed
-    assert note.startswith("no other version goes live by itself until: tagship resume churn ")
+    assert note.startswith("no other version goes live by itself; to end it: tagship resume churn ")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import stat
@@ -282,8 +283,15 @@ class Workbench:
         return [(event.action, event.status, event.version) for event in events]
 
     def cli(self, *arguments: str) -> Result:
-        """The command line, in this process, in the repository, with no terminal."""
-        return self._run(main.main, "-C", str(self.repo), *arguments)
+        """The command line, in this process, in the repository, with no terminal.
+
+        Hints are given as without ``-C``.
+        """
+        result = self._run(main.main, "-C", str(self.repo), *arguments)
+        where = re.compile(
+            rf"(?<=git|dvc|hip) (?:-C|--cd) {re.escape(shlex.quote(str(self.repo)))}"
+        )
+        return Result(result.code, where.sub("", result.out), where.sub("", result.err))
 
     def process(self, *arguments: str, environment: dict[str, str] | None = None) -> Result:
         """The command line in a process of its own."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tagship.cli import main
 from tagship.disk import atomic
 from tests.workbench import MODEL, Result, Workbench, run
 
@@ -60,7 +61,9 @@ def test_a_version_where_a_model_alone_is_named_is_wrong_usage(
     bench: Workbench, command: str
 ) -> None:
     result = bench.cli(command, "churn@1.0")
-    assert (result.code, result.err.splitlines()[-1]) == (2, "Error: name the model alone: churn")
+    option = " --to 1.0" if command == "rollback" else ""
+    last = f"Error: name the model alone: churn{option}"
+    assert (result.code, result.err.splitlines()[-1]) == (2, last)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -248,6 +251,41 @@ def test_without_a_commit_there_is_no_model(bench: Workbench, command: str) -> N
     bench.refuses(f"{command} churn", "the repository has no commit yet", hint)
 
 
+@pytest.mark.parametrize("folder", ["repo", "repo/models", "."])
+def test_a_hint_keeps_the_folder_that_was_given(shipped: Workbench, folder: str) -> None:
+    shipped.monkeypatch.chdir(shipped.repo if folder == "." else shipped.repo.parent)
+    said = shipped._run(main.main, "-C", folder, "rollback", "churn", "--to", "1.0.9", "--yes")
+    where = "" if folder == "." else f" -C {folder}"
+    assert said.err == (
+        "error: churn has no version 1.0.9\n"
+        f"hint: git{where} fetch --tags; or: tagship{where} list churn; did you mean 1.0.0?\n"
+    )
+
+
+def test_so_do_the_fixes_of_status_and_what_git_and_dvc_are_to_do(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+    shipped.git("tag", "--delete", "churn@v1.1.0")
+    shipped.monkeypatch.chdir(shipped.repo.parent)
+    said = shipped._run(main.main, "-C", "repo", "status")
+    assert "    fix: tagship -C repo deploy churn\n" in said.out
+    assert "    fix: git -C repo fetch --tags\n" in said.out
+    (shipped.repo.parent / "new").mkdir()
+    said = shipped._run(main.main, "-C", "new", "status")
+    assert said.err.endswith(
+        "hint: go into the repository, or name it with -C DIR; to begin one:"
+        " git -C new init && dvc --cd new init && tagship -C new init\n"
+    )
+
+
+@pytest.mark.parametrize("ref", ["churn@1.0.0", "churn@v1.0"])
+def test_a_rollback_to_a_version_in_the_wrong_place_names_the_option(
+    shipped: Workbench, ref: str
+) -> None:
+    said = shipped.cli("rollback", ref, "--yes")
+    assert said.code == 2
+    assert f"name the model alone: churn --to {ref.partition('@')[2]}\n" in said.err
+
+
 # --- nobody to ask, nobody to read
 
 
@@ -301,7 +339,7 @@ def test_a_full_disk_under_the_output_is_told(
     if unbuffered:
         shipped.monkeypatch.setenv("PYTHONUNBUFFERED", "1")
     result = _shell(shipped, f"tagship {command} >/dev/full")
-    hint = "make room: tagship cleanup MODEL; check with df -h and df -i"
+    hint = "make room: df -h and df -i; old versions go with: tagship cleanup MODEL"
     assert result == Result(1, "", f"error: No space left on device\nhint: {hint}\n")
 
 

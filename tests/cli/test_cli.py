@@ -72,7 +72,7 @@ def test_a_table_is_drawn_on_a_terminal_and_is_plain_in_a_pipe(bench: Workbench)
     assert "MODEL" in shown
     assert "\x1b[" in shown
     assert bench.process("models").out == (
-        "MODEL\tLIVE\tLATEST\t\tSIZE\tPATH\nchurn\t-\t1.0.0\tbehind\t-\tmodels/churn/model.bin\n"
+        "MODEL\tLIVE\tLATEST\tSTATE\tSIZE\tPATH\nchurn\t-\t1.0.0\tbehind\t-\tmodels/churn/model.bin\n"
     )
 
 

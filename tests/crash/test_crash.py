@@ -68,7 +68,7 @@ def test_a_command_cut_short_leaves_the_old_or_the_new_and_the_next_one_mends_it
 ) -> None:  # fmt: skip
     calls = called[case, program]
     step = [call.what for call in calls].index(what)
-    act, call = list(acts(calls))[step]
+    act, _, call = list(acts(calls))[step]
     result = sweep.attempt(Point(case, program, step, call, inject, act))
     assert (result.problems, result.live) == ([], live)
 
@@ -84,7 +84,7 @@ def test_what_is_renamed_into_place_is_durable_and_so_is_the_rename(
     # an intent that comes back is closed again: the history has it
     ("deploy", [f"fsync {PRIVATE}"]),
     # versions/, staging/ and trash/ are made one after another: the last sync does for all
-    ("first deploy", [f"fsync {MODEL}", *[f"fsync {PRIVATE}"] * 3]),
+    ("first deploy", [f"fsync {MODEL}", *[f"fsync {PRIVATE}"] * 2]),
     # what is in the trash has no mode to keep
     ("cleanup", [f"fsync {PRIVATE}/trash/v1.0.0_ID", f"fsync {PRIVATE}/trash/v1.1.0_ID"]),
 ])  # fmt: skip

@@ -228,7 +228,7 @@ def test_a_version_that_fails_its_self_test_is_not_tried_again_by_itself(
         [
             "churn: failed, live 1.1.0, latest 1.2.0",
             f"  1.2.0 failed, {_ago(shipped)} UTC: wrong answer",
-            "    fix: tagship deploy churn@1.2.0",
+            "    fix: release a better one; or, to try it again: tagship deploy churn@1.2.0",
         ],
     )
     assert shipped.manager.deploy("1.2.0").place.version == "1.2.0"
@@ -327,8 +327,8 @@ def test_in_a_hold_no_rule_changes_anything(shipped: Workbench) -> None:
     held = shipped.cli("hold", "churn", "--until", "2099-12-01", "--reason", "the audit")
     assert (held.code, held.out) == (
         0,
-        "churn is held until: tagship resume churn (status asks for it from 2099-12-01 00:00:00 UTC"
-        " on)\n",
+        "churn is held; to end it: tagship resume churn (status asks for it from 2099-12-01"
+        " 00:00:00 UTC on)\n",
     )  # fmt: skip
     shipped.release("model 3\n")
     actor = shipped.manager.get_deployment_history()[-1].actor
@@ -389,8 +389,8 @@ def test_a_deploy_of_another_version_than_the_desired_one_holds(shipped: Workben
     event = shipped.manager.get_deployment_history()[-1]
     assert event.until is not None
     assert (
-        "no other version goes live by itself until: tagship resume churn (status asks for it from"
-        f" {words.moment(event.until)} UTC on)"
+        "no other version goes live by itself; to end it: tagship resume churn (status asks"
+        f" for it from {words.moment(event.until)} UTC on)"
     ) in outcome.out
     week = clock.moment(event.until) - history.moment_of(event)
     assert abs(week - plan.HOLD) < timedelta(minutes=5)
@@ -485,8 +485,8 @@ def test_a_rollback_says_what_goes_live_by_its_number_only(shipped: Workbench) -
     assert outcome.blocked == ("1.1.0", "1.2.0")
     shipped.manager.deploy("1.2.0")
     assert (
-        "  note:          1.1.0, 1.2.0 go live by exact number only: tagship deploy churn@1.2.0;"
-        " what is new here from now on goes live by itself\n"
+        "  note:          1.1.0, 1.2.0 are blocked, live by exact number only:"
+        " tagship deploy churn@1.2.0; what is new here from now on goes live by itself\n"
     ) in shipped.cli("rollback", "churn", "--to", "1.0.0", "--yes").out
 
 

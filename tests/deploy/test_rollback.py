@@ -7,6 +7,7 @@ import pytest
 
 from tagship import NotFound, Refused
 from tagship.disk.atomic import remove_tree
+from tagship.errors import Held
 from tests.workbench import Workbench
 
 
@@ -85,6 +86,66 @@ def test_a_rollback_needs_neither_tags_nor_cache_nor_remote(bench: Workbench) ->
     bench.git("tag", "--delete", "churn@v1.0.0")
     bench.manager.rollback_to_version()
     assert bench.live() == "model 1\n"
+
+
+def test_a_lost_link_is_repaired_and_what_is_new_goes_live_by_itself(bench: Workbench) -> None:
+    _ship(bench, 1, 2)
+    bench.release("model 3\n")
+    bench.current.unlink()
+    outcome = bench.manager.rollback_to_version("1.1.0")
+    assert (bench.live(), outcome.blocked) == ("model 2\n", ())
+    assert bench.manager.deploy().place.version == "1.2.0"
+
+
+def test_without_git_a_repair_blocks_nothing_either(bench: Workbench) -> None:
+    _ship(bench, 1)
+    bench.release("model 2\n")
+    bench.current.unlink()
+    (bench.repo / ".git").rename(bench.repo / "away")
+    bench.manager.rollback_to_version("1.0.0")
+    (bench.repo / "away").rename(bench.repo / ".git")
+    assert bench.manager.deploy().place.version == "1.1.0"
+
+
+def test_what_was_blocked_stays_so_when_the_link_is_repaired(bench: Workbench) -> None:
+    _ship(bench, 1, 2)
+    bench.manager.rollback_to_version()
+    bench.current.unlink()
+    bench.manager.rollback_to_version("1.0.0")
+    assert bench.manager.deploy().event is None
+    assert bench.live() == "model 1\n"
+
+
+def test_a_hold_goes_on_when_the_link_is_repaired(bench: Workbench) -> None:
+    _ship(bench, 1, 2)
+    bench.manager.deploy("1.0.0")  # another than the latest: it holds
+    bench.current.unlink()
+    bench.manager.rollback_to_version("1.0.0")
+    with pytest.raises(Held):
+        bench.manager.deploy()
+    bench.manager.resume()
+    assert bench.manager.deploy().place.version == "1.1.0"
+
+
+def test_a_rollback_below_what_was_live_blocks_although_the_link_is_lost(bench: Workbench) -> None:
+    _ship(bench, 1, 2)
+    bench.current.unlink()
+    assert bench.manager.rollback_to_version("1.0.0").blocked == ("1.1.0",)
+    assert bench.manager.deploy().event is None
+
+
+def test_after_the_first_deploy_the_next_lower_version_is_named(bench: Workbench) -> None:
+    bench.release()
+    bench.release("model 2\n")
+    _ship(bench, 3)
+    with pytest.raises(NotFound) as error:
+        bench.manager.rollback_to_version()
+    assert error.value.hint == "tagship rollback churn --to 1.1.0"
+    bench.manager.rollback_to_version("1.1.0")
+    with pytest.raises(NotFound) as error:
+        bench.manager.rollback_to_version()
+    assert error.value.hint == "tagship rollback churn --to 1.0.0"
+    assert bench.manager.deploy().event is None
 
 
 def test_rolling_back_to_what_is_live_does_nothing(bench: Workbench) -> None:

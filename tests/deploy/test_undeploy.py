@@ -42,7 +42,7 @@ def test_all_but_the_history_and_the_pipelines_own_files_is_gone(shipped: Workbe
     result = shipped.cli("undeploy", "churn", "--yes", "--reason", "the runner is cleaned")
     assert result == Result(
         0,
-        "DIRECTORY\t\tWHAT\tSIZE\n"
+        "DIRECTORY\tACTION\tWHAT\tSIZE\n"
         f"{first}\tremoved\t\t{words.size(sizes[0])}\n"
         f"{second}\tremoved\tlive\t{words.size(sizes[1])}\n"
         f"churn: 2 directories removed, {words.size(sum(sizes))} freed\n",

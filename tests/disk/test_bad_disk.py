@@ -73,8 +73,8 @@ def test_an_object_that_is_nowhere_cannot_be_deployed(behind: Workbench) -> None
     expected = (
         f"md5:{digest(SECOND)} is in neither the DVC cache nor the DVC remote store,"
         f" {behind.repo.parent}/dvc-remote",
-        "push it from a machine that has it: dvc push --all-tags; where the team has another"
-        " remote by now, bring its address here: git pull",
+        "push it from a machine that has it: dvc push --all-tags; if that says everything is up"
+        " to date, it asks another remote: git pull here, and compare dvc remote list",
     )
     fails(behind, "deploy churn --yes", *expected)
     remote = behind.repo.parent / "dvc-remote"
@@ -83,7 +83,8 @@ def test_an_object_that_is_nowhere_cannot_be_deployed(behind: Workbench) -> None
         behind,
         "deploy churn --yes",
         f"the DVC remote store is a folder, which is not here: {remote}",
-        "name one that is: dvc remote modify --local store url URL",
+        "mount it; or, if it is elsewhere on this machine for good:"
+        " dvc remote modify --local store url URL",
     )
 
 

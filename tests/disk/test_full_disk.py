@@ -21,7 +21,10 @@ from tests.crash.harness import Place
 from tests.workbench import MODEL, Result, Workbench
 
 PAGE = 4096  # bytes; tmpfs gives no less
-HINT = "hint: make room: tagship cleanup (churn|MODEL); check with df -h and df -i\n"
+HINT = (
+    "hint: make room: df -h and df -i; old versions go with:"
+    " tagship -C \\S+ cleanup (churn|MODEL)\n"
+)
 TOLD = re.compile(
     f"error: .+\n({HINT}|hint: the next command repairs it, once there is room: .+\n)"
 )

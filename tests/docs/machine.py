@@ -18,7 +18,7 @@ from tests.docs.pages import ROOT
 from tests.workbench import Result
 
 ORIGIN = "/opt/models.git"  # what is git@git.example.com:team/models.git there
-OWN = ("etc", "home", "opt", "root", "srv", "usr/local")  # folders in which it may write
+OWN = ("etc", "home", "mnt", "opt", "root", "srv", "usr/local")  # folders in which it may write
 NEEDED = (ROOT, Path(sys.prefix), Path(sys.base_prefix))  # what each account must be able to read
 SERVER = """
 import os, pathlib, sys

@@ -91,6 +91,11 @@ def _same_bytes(bench: Workbench) -> Iterator[str]:
     yield "release churn"
 
 
+def _released_already(bench: Workbench) -> Iterator[str]:
+    bench.release()
+    yield "release churn"
+
+
 def _not_built(bench: Workbench) -> Iterator[str]:
     test_docs._train_in_a_stage(bench)
     (bench.repo / "data.txt").write_text("more data\n")
@@ -174,7 +179,8 @@ def _dubious(bench: Workbench) -> Iterator[str]:
 
 
 def _first_version(bench: Workbench) -> Iterator[str]:
-    bench.ship()
+    bench.release()
+    bench.ship("model 2\n")
     yield "rollback churn --yes"
 
 
@@ -203,6 +209,7 @@ SITUATIONS: dict[str, Situation] = {
     "there is no model": _not_declared,
     "models/churn/model.bin.dvc differs": _not_committed,
     "the bytes of churn": _same_bytes,
+    "this commit carries": _released_already,
     "churn was not built": _not_built,
     "HEAD is detached": _detached,
     "Git does not know": _unknown_author,
@@ -264,3 +271,14 @@ def follow(bench: Workbench, line: str) -> None:
         bench.dvc(*arguments, "--quiet")
     else:
         pages.run(bench.repo, line)
+
+
+def test_the_script_of_the_exit_codes_goes_on_during_a_hold_and_ends_after_a_failure(
+    shipped: Workbench,
+) -> None:
+    [script] = pages.blocks(pages.section(pages.page("cli.md"), "Exit codes"))
+    assert pages.run(shipped.repo, script) == "1.1.0\n"
+    shipped.manager.hold(reason="the audit")
+    assert pages.run(shipped.repo, script) == "churn is held: nothing was deployed\n"
+    (shipped.folder / "deployment_history.json").write_text("[")
+    assert pages.bash(shipped.repo, script).code == 1

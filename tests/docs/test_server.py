@@ -119,6 +119,7 @@ def rolled_back(team: Team, deployed: str) -> str:
 
 def as_cron(team: Team, number: int = 0) -> Result:
     """Run the line of a block of the page as cron does: its environment, /bin/sh."""
+    team.machine.run("root", commands("With a timer"))
     line = file("With cron", "cron", number).splitlines()[-1]
     *times, account, command = line.split(maxsplit=6)
     assert (len(times), account) == (5, "deploy")
@@ -160,6 +161,34 @@ def test_files_have_the_owners_and_modes_of_the_page(team: Team, deployed: str) 
 
 
 @needs_a_machine
+def test_a_folder_of_the_trainer_is_read_by_deploy_alone(team: Team, deployed: str) -> None:
+    team.machine.run("root", "useradd trainer\n" + commands("A DVC remote that is a folder"))
+    team.machine.run("trainer", "umask 027; mkdir /mnt/models/files; echo x > /mnt/models/files/x")
+    assert team.deploy("cat /mnt/models/files/x") == "x\n"
+    assert team.machine.login("ada", "cat /mnt/models/files/x").code == 1
+    team.machine.run("trainer", "umask 077; mkdir /mnt/models/more; echo y > /mnt/models/more/y")
+    assert team.machine.login("deploy", "cat /mnt/models/more/y").code == 1
+    team.machine.run("trainer", "chmod -R g+rX /mnt/models")
+    assert team.deploy("cat /mnt/models/more/y") == "y\n"
+
+
+@needs_a_machine
+def test_git_pull_brings_the_address_of_a_remote_that_the_team_moved(
+    team: Team, deployed: str
+) -> None:
+    move = (
+        f"git clone --quiet {machine.ORIGIN} ~/moved; cd ~/moved; echo '# moved' >> .dvc/config;"
+        " git -c user.name=M -c user.email=m@example.com commit --quiet --all --message Move;"
+        " git push --quiet origin HEAD:main; rm -rf ~/moved"
+    )
+    team.machine.run("root", move)
+    as_cron(team)
+    assert "moved" not in team.deploy("cat /srv/models/.dvc/config")
+    team.deploy(f"cd /srv/models\n{commands('New versions', 1)}")
+    assert "moved" in team.deploy("cat /srv/models/.dvc/config")
+
+
+@needs_a_machine
 def test_members_of_the_group_read_everything_and_change_nothing(team: Team, readers: None) -> None:
     assert "churn: in order, live 1.0.0" in team.machine.run("ada", commands("Readers", 1))
     before = team.events()
@@ -198,21 +227,44 @@ def test_git_pull_brings_no_tag_of_another_branch_and_git_fetch_tags_does(
     team.deploy("cd /srv/models; git pull --quiet; test -z \"$(git tag --list '*1.1.0')\"")
     unknown = team.deploy("tagship -C /srv/models deploy churn --yes")
     assert "nothing to do, as far as this clone knows" in unknown
-    assert "churn 1.1.0 is live (before: 1.0.0)" in team.deploy(commands("New versions"))
+    assert "churn 1.1.0 is live (before: 1.0.0)" in team.deploy(commands("New versions", 0))
 
 
 @needs_a_machine
-def test_a_tag_that_was_moved_on_the_remote_is_refused_by_git_fetch(
+def test_a_tag_that_was_moved_on_the_remote_is_told_and_stops_no_new_version(
     team: Team, deployed: str
 ) -> None:
+    live = "tagship deploy churn@1.0.0 --yes; tagship resume churn || true"
+    team.deploy(f"cd /srv/models; {live}")
+    team.publish("1.1.0")
     there = f"git -C {machine.ORIGIN}"
     before = team.machine.run("root", f"{there} rev-parse churn@v1.0.0").strip()
     moved = f"{there} -c user.name=M -c user.email=m@example.com tag --force -m moved churn@v1.0.0"
     team.machine.run("root", f"{moved} main")
-    refused = team.machine.login("deploy", "cd /srv/models; git fetch --tags")
+    news, again = as_cron(team), as_cron(team)
     team.machine.run("root", f"{there} update-ref refs/tags/churn@v1.0.0 {before}")
-    assert refused.code == 1
-    assert "would clobber existing tag" in refused.err
+    assert "churn 1.1.0 is live" in news.out
+    for result in (news, again):
+        assert (result.code, "would clobber existing tag" in result.err) == (1, True)
+    assert again.out == ""
+    assert as_cron(team) == Result(0, "", "")
+
+
+@needs_a_machine
+def test_a_git_remote_that_does_not_answer_is_told_and_a_rollback_of_2_a_m_lasts(
+    team: Team, deployed: str
+) -> None:
+    team.publish("1.1.0")
+    as_cron(team)
+    team.machine.run("root", f"mv {machine.ORIGIN} {machine.ORIGIN}.away")
+    outage = as_cron(team)
+    team.machine.run("root", f"mv {machine.ORIGIN}.away {machine.ORIGIN}")
+    assert (outage.code, outage.out) == (128, "")
+    assert outage.err.startswith("git fetch --tags: exit code 128\n")
+    assert "churn 1.0.0 is live" in team.deploy(commands("At 2 a.m."))
+    assert as_cron(team) == Result(0, "", "")
+    assert team.live() == "model 1\n"
+    team.deploy("cd /srv/models; tagship deploy churn --retry --yes")
 
 
 @needs_a_machine
@@ -273,9 +325,8 @@ def test_systemd_accepts_the_units_which_run_what_cron_runs(team: Team, deployed
     if shutil.which("systemd-analyze"):
         said = team.machine.run("root", "systemd-analyze verify /etc/systemd/system/tagship.*")
         assert "tagship" not in said
-    programs = [line.partition("=")[2] for line in service.splitlines() if "ExecStart" in line]
-    line = file("With cron", "cron").splitlines()[-1]
-    assert line.endswith(" && ".join(programs).removeprefix("/usr/bin/"))
+    [program] = [line.partition("=")[2] for line in service.splitlines() if "ExecStart" in line]
+    assert file("With cron", "cron").splitlines()[-1].endswith(f" deploy {program}")
 
 
 def test_the_extras_that_the_page_installs_exist() -> None:
@@ -342,8 +393,9 @@ def test_a_backup_brings_history_pins_and_a_rollback_to_a_new_clone(
 @needs_a_machine
 def test_after_the_removal_nothing_is_left(team: Team, readers: None) -> None:
     team.machine.run("root", "touch /etc/cron.d/tagship")
-    team.deploy(commands("Removal", 0))
-    team.machine.run("root", commands("Removal", 1))
+    team.machine.run("root", commands("Removal", 0))
+    team.deploy(commands("Removal", 1))
+    team.machine.run("root", commands("Removal", 2))
     left = team.machine.run(
         "root",
         "find /etc /home /opt /srv /usr/local/bin /var/tmp -path '*tagship*' -o -path '*deploy*'"

@@ -134,7 +134,7 @@ def a_live_file_of_another_mode(bench: Workbench) -> None:
     (live(bench) / "model.bin").chmod(0o666)
 
 
-@trial("inspect.status._back/2", command=STATUS, base="shipped")
+@trial("git.clone.tag_back/2", command=STATUS, base="shipped", does="git tag -f ...;")
 def a_tag_that_was_moved(bench: Workbench) -> None:
     bench.git("tag", "--force", "--annotate", "churn@v1.1.0", "--message", "moved")
 
@@ -144,6 +144,23 @@ def a_tag_that_was_moved(bench: Workbench) -> None:
     command="deploy churn@1.1.0 --force --yes",
     base="shipped",
     does="git tag -f ...",
+)
+def a_tag_that_was_moved_at_a_deploy_without_a_remote(bench: Workbench) -> None:
+    bench.git("remote", "remove", "origin")
+    bench.git("tag", "--force", "--annotate", "churn@v1.1.0", "--message", "moved")
+
+
+@trial("git.clone.tag_back", command=STATUS, base="shipped")
+def a_tag_that_was_moved_without_a_remote(bench: Workbench) -> None:
+    bench.git("remote", "remove", "origin")
+    bench.git("tag", "--force", "--annotate", "churn@v1.1.0", "--message", "moved")
+
+
+@trial(
+    "deploy.plan.check_not_moved",
+    command="deploy churn@1.1.0 --force --yes",
+    base="shipped",
+    does="git tag -f ...;",
 )
 def a_tag_that_was_moved_at_a_deploy(bench: Workbench) -> None:
     bench.git("tag", "--force", "--annotate", "churn@v1.1.0", "--message", "moved")
@@ -157,7 +174,7 @@ def forget(bench: Workbench) -> None:
     bench.git("prune", "--expire=now")
 
 
-@trial("inspect.status._back/3", command=STATUS, base="shipped")
+@trial("inspect.status._back/2", command=STATUS, base="shipped")
 def a_tag_that_was_moved_and_is_gone(bench: Workbench) -> None:
     forget(bench)
     bench.train("model 3\n")
@@ -337,9 +354,15 @@ def a_version_that_is_not_pinned(_: Workbench) -> None: ...
 def a_number_of_versions_below_zero(_: Workbench) -> None: ...
 
 
-@trial("deploy.plan.rollback_target", command="rollback churn --yes", again="")
+@trial("deploy.plan._no_target", command="rollback churn --yes", again="")
 def nothing_to_go_back_to(bench: Workbench) -> None:
     bench.ship()
+
+
+@trial("deploy.plan._no_target/2", command="rollback churn --yes", again="")
+def nothing_to_go_back_to_after_the_first_deploy(bench: Workbench) -> None:
+    bench.release()
+    bench.ship("model 2\n")
 
 
 @trial(
@@ -442,6 +465,13 @@ def a_git_remote_that_is_none(bench: Workbench) -> None:
 def a_branch_of_another_name(bench: Workbench) -> None:
     bench.git("switch", "--quiet", "-c", "local", "--track", "origin/main")
     bench.train("model 2\n")
+
+
+@trial("git.run.failure/6", command="release churn --push", does="git remote -v", again="")
+def a_remote_that_ssh_does_not_reach(bench: Workbench) -> None:
+    bench.git("remote", "set-url", "origin", "git@git.example.invalid:team/models.git")
+    ssh = "sh -c 'echo ssh: Could not resolve hostname git.example.invalid >&2; exit 255' ssh"
+    bench.monkeypatch.setenv("GIT_SSH_COMMAND", ssh)
 
 
 @trial("git.run.failure/5", command="release churn", does="rm ...")
@@ -641,9 +671,21 @@ def failed(bench: Workbench, content: str | None = None) -> None:
             bench.manager.deploy()
 
 
-@trial("inspect.status._failed_findings", command=STATUS, base="shipped")
+@trial(
+    "inspect.status._failed_findings",
+    "inspect.status._failed_findings/2",
+    command=STATUS,
+    base="shipped",
+    does="tagship deploy churn@1.2.0",
+)
 def a_version_that_failed_once(bench: Workbench) -> None:
     failed(bench, "model 3\n")
+
+
+@trial("inspect.status._failed_findings/3", command=STATUS, base="shipped")
+def a_version_that_failed_and_a_newer_one(bench: Workbench) -> None:
+    failed(bench, "model 3\n")
+    bench.release("model 4\n")
 
 
 @trial(
@@ -697,7 +739,13 @@ def the_tag_of_the_live_version_is_gone(bench: Workbench) -> None:
     bench.git("tag", "--delete", "churn@v1.1.0")
 
 
-@trial("inspect.status._back/2", command=STATUS, base="shipped", then="is released")
+@trial(
+    "git.clone.tag_back/2",
+    command=STATUS,
+    base="shipped",
+    does="git tag -f ...;",
+    then="is released",
+)
 def a_desired_version_whose_tag_was_moved(bench: Workbench) -> None:
     bench.manager.deploy("1.0.0")
     bench.manager.resume()

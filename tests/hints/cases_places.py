@@ -65,6 +65,19 @@ def a_status_by_who_may_not_read(bench: Workbench) -> None:
 
 
 @trial(
+    "disk.access._as_owner/2",
+    command="status churn",
+    base="accounts",
+    account=READER,
+    does="namei -l ...",
+    again="",
+)
+def a_folder_of_root_that_nobody_else_may_read(bench: Workbench) -> None:
+    give(bench.folder.parent, 0)
+    versions(bench).chmod(0o700)
+
+
+@trial(
     "disk.access._chown",
     command="deploy churn@1.0 --yes",
     base="accounts",
@@ -87,7 +100,7 @@ def a_version_of_root(bench: Workbench) -> None:
     give(oldest(bench), 0)
 
 
-@trial("disk.access._give_back", command="deploy churn@1.0 --yes", base="accounts", account=OWNER)
+@trial("disk.access._give_back/2", command="deploy churn@1.0 --yes", base="accounts", account=OWNER)
 def a_folder_that_its_owner_may_not_write_to(bench: Workbench) -> None:
     (bench.folder / ".tagship").chmod(0o555)
 

@@ -284,6 +284,29 @@ def the_same_bytes(bench: Workbench) -> None:
 
 
 @trial(
+    "release.numbers._push_it",
+    command="release churn --push",
+    base="shipped",
+    does="git push origin churn@v1.1.0",
+    then="the bytes of churn are those of 1.1.0",
+)
+def the_same_bytes_and_a_tag_that_was_not_pushed(bench: Workbench) -> None:
+    write(bench, "README", "other\n")
+    bench.commit()
+
+
+@trial(
+    "release.numbers._push_branch",
+    command="release churn --push-branch",
+    does="git push origin HEAD:main",
+    then="carries churn 1.0.0 already",
+)
+def a_commit_whose_branch_was_not_pushed(bench: Workbench) -> None:
+    bench.train("model 2\n")
+    bench.manager.release(push=True)
+
+
+@trial(
     "release.numbers._check_commit",
     command="release churn",
     does="tagship deploy churn@1.0.0",

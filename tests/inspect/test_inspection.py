@@ -12,6 +12,8 @@ import pytest
 
 from tagship import Workspace
 from tagship.disk.atomic import remove_tree
+from tagship.errors import SelfTestFailed
+from tagship.loaders import selftest
 from tests.workbench import Workbench
 
 
@@ -115,6 +117,24 @@ def test_the_command_that_status_names_for_a_model_that_left_dvc_yaml_ends_it(
     assert bench.cli("undeploy", "churn", "--yes").code == 0
     assert bench.cli("status").out == NEW_NAME
     assert [row.model for row in Workspace(bench.repo).models()] == ["attrition"]
+
+
+def test_a_failed_version_is_fixed_by_a_newer_one(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+
+    def fails(*_: object) -> None:
+        raise SelfTestFailed("no model", "train it")
+
+    with shipped.monkeypatch.context() as patch:
+        patch.setattr(selftest, "run", fails)
+        assert shipped.cli("deploy", "churn", "--yes").code == 1
+    fix = "    fix: release a better one; or, to try it again: tagship deploy churn@1.2.0\n"
+    assert fix in shipped.cli("status").out
+    shipped.release("model 4\n")
+    status = shipped.cli("status")
+    assert (status.code, fix in status.out, status.out.count("fix: tagship deploy churn\n")) == (
+        4, False, 2,
+    )  # fmt: skip
 
 
 def test_a_damaged_model_stops_the_status_of_no_other(bench: Workbench) -> None:
@@ -277,7 +297,7 @@ def test_models_tells_what_is_live_and_what_is_the_latest(bench: Workbench) -> N
     bench.ship()
     bench.release("model 2\n")
     assert bench.cli("models").out == (
-        "MODEL\tLIVE\tLATEST\t\tSIZE\tPATH\n"
+        "MODEL\tLIVE\tLATEST\tSTATE\tSIZE\tPATH\n"
         "churn\t1.0.0\t1.1.0\tbehind\t8 B\tmodels/churn/model.bin\n"
     )
 
@@ -378,8 +398,7 @@ def test_what_was_gone_back_from_is_not_advised_again(bench: Workbench) -> None:
         0,
         "churn: in order, live 1.0.0, latest 1.1.0\n"
         f"  1.1.0 is passed over: rolled back to 1.0.0 by {event.actor}, {at} UTC: wrong on snow;"
-        " tagship deploy churn@1.1.0 brings it back\n"
-        "    fix: tagship release churn, once it is better\n",
+        " tagship deploy churn@1.1.0 brings it back\n",
     )
 
 
@@ -396,6 +415,8 @@ def test_a_link_that_was_removed_is_mended_with_what_was_live(bench: Workbench) 
     )
     assert bench.cli("rollback", "churn", "--to", "1.0.0", "--yes").code == 0
     assert bench.live() == "model 1\n"
+    assert bench.cli("deploy", "churn", "--yes").code == 0
+    assert bench.live() == "model 2\n"
 
 
 def test_a_tag_that_this_clone_has_not_is_fetched(bench: Workbench) -> None:

@@ -49,6 +49,21 @@ def test_on_a_read_only_mount_root_is_answered_too(accounts: Accounts) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def test_on_a_read_only_mount_a_deploy_says_so(accounts: Accounts) -> None:
+    script = (
+        'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && cd "$0" || exit 9\n'
+        'exec "$1" -m tagship rollback churn --yes'
+    )
+    command = ["unshare", "--mount", "sh", "-c", script, str(accounts.repo), sys.executable]
+    accounts.bench.git("config", "--global", "safe.directory", "*")
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (
+        1,
+        f"error: {accounts.folder} is on a file system that is mounted read-only\n"
+        f"hint: findmnt --target {accounts.folder}; to write there: mount it with rw\n",
+    )
+
+
 UNREADABLE = {
     "the versions": ("versions", 0o700, "enter"),
     "the model's folder": (".", 0o700, "enter"),

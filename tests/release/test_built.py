@@ -10,7 +10,7 @@ import pytest
 from tagship import Refused
 from tagship.cli import main
 from tagship.errors import Locked
-from tests.workbench import MODEL, Workbench, commit, dvc, run
+from tests.workbench import MODEL, PATH, Workbench, commit, dvc, run
 
 PIPELINE = """\
 stages:
@@ -422,6 +422,22 @@ def test_files_that_git_checks_out_with_other_bytes_are_no_difference(
     (bench.repo / "raw.txt").write_bytes((bench.repo / "raw.txt").read_bytes() + more)
     bench.commit()
     assert "dependency raw.txt of stage prepare differs" in refusal_again(bench)[0]
+
+
+@pytest.mark.parametrize("size", [100, 20_000])
+def test_of_a_first_version_that_git_keeps_a_note_says_so(bench: Workbench, size: int) -> None:
+    """By ``git add --all`` without ``dvc add``; a model of a few lines may be meant so."""
+    (bench.repo / f"{PATH}.dvc").unlink()
+    (bench.folder / ".gitignore").unlink()
+    (bench.repo / PATH).write_bytes(os.urandom(size))
+    bench.commit("Forget dvc add")
+    first = bench.cli("release", "churn")
+    assert (first.code, f"note: Git has the bytes of {PATH}, and DVC has not: " in first.err) == (
+        0, size > 10_000,
+    )  # fmt: skip
+    (bench.repo / PATH).write_bytes(os.urandom(size))
+    bench.commit()
+    assert "Git has the bytes" not in bench.cli("release", "churn").err
 
 
 def test_a_bare_repository_has_nothing_to_ask(bench: Workbench) -> None:

@@ -296,7 +296,7 @@ def test_a_commit_on_no_branch_of_the_remote_is_told(bench: Workbench) -> None:
     released = bench.manager.release(push=True)
     assert released.warnings == (
         f"the commit {head[:10]} is on no branch of origin: a clone gets it with the tag alone"
-        " (git push origin HEAD:main, or release with --push-branch)",
+        " (git push origin HEAD:main; a release with --push-branch pushes both)",
     )
     assert theirs(bench)["main"] != head
     bench.git("push", "--quiet", "origin", "HEAD:main")

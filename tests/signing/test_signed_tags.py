@@ -227,7 +227,8 @@ def test_a_tag_that_is_signed_and_moved_is_refused(signers: Signers) -> None:
         "deploy churn --yes --force",
         f"the tag {TAG} was moved since it was deployed here: it was {before[:10]}, and is"
         f" {now[:10]}",
-        f"release a new version, or set the tag back: git tag -f {TAG} {before}",
+        f"release a new version, or set the tag back: git tag -f {TAG} {before};"
+        f" and on origin, if the tag was moved there too: git push --force origin {TAG}",
     )
 
 

@@ -52,9 +52,18 @@ def test_ranges_come_in_order_and_only_some_are_ahead(monkeypatch: pytest.Monkey
     ranges = stream.in_ranges(4, 100, fetch)
     head = next(ranges)
     assert head == data[4:5]
-    assert len(asked) <= stream.CONNECTIONS
+    assert len(asked) <= stream.CONNECTIONS + stream.SPARE
     assert head + b"".join(ranges) == data[4:]
     assert sorted(asked) == list(range(4, 100, 3))
+
+
+def test_a_connection_is_left_once_it_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 0.001, 1.0, 1.001, 2.0, 2.5])  # before and after each block
+    monkeypatch.setattr("tagship.stores.stream.monotonic", lambda: next(clock))
+    one = stream.Timed(iter([b"a" * 1000, b"b" * 1000, b"c" * 1000, b"d" * 1000]))
+    assert [block[:1] for block in one] == [b"a", b"b", b"c"]
+    assert one.done == 3000
+    assert [block[:1] for block in one.rest()] == [b"d"]
 
 
 def test_a_range_that_fails_ends_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

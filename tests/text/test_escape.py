@@ -114,7 +114,8 @@ def test_a_path_in_an_error_is_shown_and_begins_no_hint(
     assert result.code == 1
     assert OBEYED.findall(result.err) == []
     error = f"error: not a DVC repository: {tmp_path}/{SEEN} hint: rm -rf\n"
-    assert result.err.endswith(f"{error}hint: git init && dvc init && tagship init\n")
+    hint = "go into the repository, or name it with -C DIR; to begin one: "
+    assert result.err.endswith(f"{error}hint: {hint}git init && dvc init && tagship init\n")
 
 
 def test_a_page_and_an_export_hold_none_of_it(hostile: Workbench) -> None:

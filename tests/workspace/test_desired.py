@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tagship.errors import Held, Refused
 from tagship.host import decisions, journal
 from tagship.host.decisions import Decisions
-from tagship.host.history import Event
+from tagship.host.history import Event, Place
 from tagship.registry import catalog
 from tagship.registry.catalog import Catalog
 from tagship.registry.refs import Ref, TagName, Wanted
@@ -339,6 +339,26 @@ def test_a_hold_that_is_over_complains() -> None:
     hold = Story("t1.0 a H").decisions.hold
     assert hold is not None
     assert desired.in_words(hold).endswith(" UTC (that is over; a hold does not end by itself)")
+
+
+@pytest.mark.parametrize(
+    ("story", "version", "repairs"),
+    [
+        ("t1.0 t1.1 a", "1.1", True),
+        ("t1.0 t1.1 a", "1.0", False),
+        ("t1.0 t1.1 a r1.0", "1.0", True),
+        ("t1.0 t1.1 a r1.0", "1.1", False),
+        ("t1.0 a t1.1 x1.1", "1.0", True),  # it was taken back to it
+        ("t1.0 x1.0", "1.0", False),  # it failed, and nothing should be live
+        ("t1.0 a U", "1.0", False),
+    ],
+)
+def test_a_rollback_to_what_should_be_live_is_a_repair_where_nothing_is(
+    story: str, version: str, repairs: bool
+) -> None:
+    decided, place = Story(story).decisions, Place(long(version), "d")
+    assert desired.is_repair(long(version), None, decided) is repairs
+    assert not desired.is_repair(long(version), place, decided)
 
 
 @pytest.mark.parametrize(

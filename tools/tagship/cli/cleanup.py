@@ -77,7 +77,7 @@ def looks(cleanup: "Cleanup") -> output.Table:
         )
         for verdict in cleanup.verdicts
     ]
-    return ("DIRECTORY", "", "WHY", "SIZE"), table
+    return ("DIRECTORY", "ACTION", "WHY", "SIZE"), table
 
 
 def summary(cleanup: "Cleanup") -> str:

@@ -42,5 +42,6 @@ def command(
     holding = session.manager(model).hold(until, reason=reason, wait=wait)
     output.warn(holding.repaired)
     end = words.moment(clock.stamp(holding.until)) if holding.until else ""
-    text = f"{model} is held until: tagship resume {model} (status asks for it from {end} UTC on)"
+    text = f"{model} is held; to end it: tagship resume {model}"
+    text += f" (status asks for it from {end} UTC on)"
     output.show(holding, as_json, text)

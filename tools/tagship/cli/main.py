@@ -9,7 +9,6 @@ import gc
 import importlib
 import io
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -24,10 +23,6 @@ from tagship.text import escape
 
 # The modules here that are no command.
 PARTS = ("__init__", "complete", "main", "options", "output", "terminal")
-# Commands in a hint that take paths or stages
-FROM_TOP = re.compile(
-    r"\bdvc (add|checkout|commit|pull|push|repro|unfreeze)\b|\bgit (add|checkout --ours)\b"
-)
 MANY = 100_000  # objects made between two looks for garbage: a command ends before there is any
 
 
@@ -109,7 +104,7 @@ def _run(session: Session) -> int:
         click.echo(f"{newline}interrupted", err=True)
         if isinstance(error.__cause__, Interrupted):
             output.complain(f"note: {error.__cause__.message}")
-            output.complain(f"hint: {error.__cause__.hint}")
+            output.complain(f"hint: {options.there(session.folder, error.__cause__.hint)}")
         os._exit(130)  # at once: a thread may still wait for a remote that does not answer
     except click.ClickException as error:
         words = io.StringIO()
@@ -139,7 +134,7 @@ def _report(session: Session, error: Exception, message: str, hint: str) -> None
         click.echo(escape.shown(trace), err=True, nl=False)
     output.complain(f"error: {message}")
     if hint:
-        output.complain(f"hint: {hint}")
+        output.complain(f"hint: {options.there(session.folder, hint)}")
         top = options.steps_to(session.folder, ".git")
-        if top and FROM_TOP.search(hint):
+        if top and options.FROM_TOP.search(hint):
             output.complain(f"note: paths are relative to the top of the repository: cd {top}")

@@ -39,7 +39,7 @@ def looks(rows: Iterable["ModelRow"]) -> output.Table:
         )
         for row in rows
     ]
-    return ("MODEL", "LIVE", "LATEST", "", "SIZE", "PATH"), table
+    return ("MODEL", "LIVE", "LATEST", "STATE", "SIZE", "PATH"), table
 
 
 def _state(row: "ModelRow") -> str:

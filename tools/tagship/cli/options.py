@@ -1,6 +1,7 @@
 """What the commands share of the command line: the session, arguments, options, types of values."""
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from tagship.manager.model import ModelVersionManager
     from tagship.manager.workspace import Workspace
     from tagship.registry.refs import Ref
+
+# Commands in a hint that take paths or stages
+FROM_TOP = re.compile(
+    r"\bdvc (add|checkout|commit|pull|push|repro|unfreeze)\b|\bgit (add|checkout --ours)\b"
+)
+_WHERE = {"git": "-C", "dvc": "--cd", "tagship": "-C"}
+_COMMAND = re.compile(r"(^|&& |[:;] |\()(git|dvc|tagship) (?!clone)(?=[a-z])")  # in a hint
 
 
 class Session:
@@ -60,6 +68,26 @@ def steps_to(folder: Path, name: str) -> str:
     return "" if top in (start, Path.cwd()) else shlex.quote(os.path.relpath(top))
 
 
+def there(folder: Path, hint: str) -> str:
+    """A hint whose commands work where this one did: with the ``-C DIR`` that it was given.
+
+    Some of Git and DVC take paths from the top of the repository: for a folder below it, these
+    commands stay as they are.
+    """
+    if folder == Path() or not str(folder).isprintable():  # nobody can copy such a name
+        return hint
+    start, name = folder.absolute(), shlex.quote(str(folder))
+    top = next((path for path in (start, *start.parents) if (path / ".git").exists()), start)
+    is_of_top = top != start and FROM_TOP.search(hint) is not None
+
+    def named(match: re.Match[str]) -> str:
+        before, program = match.groups()
+        is_left = is_of_top and program != "tagship"
+        return match[0] if is_left else f"{before}{program} {_WHERE[program]} {name} "
+
+    return _COMMAND.sub(named, hint)
+
+
 def reference(text: str) -> "Ref":
     """``MODEL`` or ``MODEL@VERSION``, the type of an argument.
 
@@ -82,7 +110,10 @@ def model_alone(text: str) -> str:
     """``MODEL``, for a command that does not take a version."""
     model = reference(text).model
     if model != text:
-        raise click.UsageError(f"name the model alone: {model}")
+        context = click.get_current_context(silent=True)
+        is_rollback = context is not None and context.info_name == "rollback" and "@" in text
+        to = f" --to {text.partition('@')[2]}" if is_rollback else ""
+        raise click.UsageError(f"name the model alone: {model}{to}")
     return model
 
 

@@ -1,12 +1,19 @@
 """``tagship status``. JSON: a list of ``Status``, each with its ``state``."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tagship.cli import output
-from tagship.cli.options import Session, json_option, optional_model_argument, pass_session
+from tagship.cli.options import (
+    Session,
+    json_option,
+    optional_model_argument,
+    pass_session,
+    there,
+)
 
 if TYPE_CHECKING:
     from tagship.inspect.status import Finding, Status
@@ -25,7 +32,7 @@ def command(session: Session, model: str | None, as_json: bool) -> None:
     Example: tagship status ml_model
     """
     rows = session.workspace().status(None if model is None else [model])
-    output.show([_values(row) for row in rows], as_json, looks(rows))
+    output.show([_values(row) for row in rows], as_json, looks(rows, session.folder))
     worst = max(rows, key=lambda row: row.why.rank, default=None)
     raise SystemExit(worst.why.exit_code if worst else 0)
 
@@ -40,12 +47,19 @@ def _in_words(value: "Status | Finding") -> dict[str, str]:
     return {"state": value.state.value, "why": value.why.value[0]}
 
 
-def looks(rows: Sequence["Status"]) -> str:
-    """A line for each model, and two for each finding."""
+def looks(rows: Sequence["Status"], folder: Path = Path()) -> str:
+    """A line for each model, and two for each finding: what is in order needs no fix.
+
+    Args:
+        rows: the models.
+        folder: ``-C DIR``.
+    """
     lines = []
     for row in rows:
         why = row.why.value[0].replace("_", " ")
         lines.append(f"{row.model}: {why}, live {row.live or '-'}, latest {row.latest or '-'}")
         for finding in row.findings:
-            lines += [f"  {finding.what}", f"    fix: {finding.fix}"]
+            lines.append(f"  {finding.what}")
+            if finding.fix:
+                lines.append(f"    fix: {there(folder, finding.fix)}")
     return output.text(lines) or "no models are declared: tagship init --model NAME --path PATH"

@@ -69,7 +69,7 @@ def looks(undeployed: "Undeployed") -> output.Table:
          words.size(removal.size))
         for removal in undeployed.removals
     ]  # fmt: skip
-    return ("DIRECTORY", "", "WHAT", "SIZE"), table
+    return ("DIRECTORY", "ACTION", "WHAT", "SIZE"), table
 
 
 def summary(undeployed: "Undeployed") -> str:

@@ -8,6 +8,7 @@ from tagship.deploy import act, check, plan
 from tagship.deploy.act import PLAIN, Act, Options, Outcome, Switch
 from tagship.errors import SelfTestFailed
 from tagship.host import actions, decisions, history, installed, journal, metadata
+from tagship.host.decisions import Decisions
 from tagship.host.metadata import Metadata
 from tagship.registry.refs import Ref, Wanted
 from tagship.text import clock
@@ -152,5 +153,18 @@ def _held_as_it_is(deed: Act, live: history.Place) -> Outcome:
 
 def _passing_over(switch: Switch) -> Switch:
     """A rollback blocks what is above its version and known here by now; ``hold`` holds too."""
-    blocked = switch.act.blocked(switch.place.version)
-    return switch.noted(until=switch.act.options.hold, passed_over=blocked)
+    act, version = switch.act, switch.place.version
+    decided = decisions.read(act.past) if act.live is None else None
+    if decided is not None and desired.is_repair(version, None, decided):
+        return _as_decided(switch, decided)
+    return switch.noted(until=act.options.hold, passed_over=act.blocked(version))
+
+
+def _as_decided(switch: Switch, decided: Decisions) -> Switch:
+    """A repair of the link: what was blocked or held stays so, and nothing else is."""
+    blocks, hold, until = decided.blocks, decided.hold, switch.act.options.hold
+    if until is None and hold is not None and not hold.asked:  # it ends with the switch it is of
+        until = hold.until
+    is_listed = blocks is None or blocks.objects is not None
+    blocked = desired.blocked({}, blocks, None) if is_listed else switch.act.blocked(None)
+    return switch.noted(until=until, passed_over=blocked)

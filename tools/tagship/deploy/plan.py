@@ -284,7 +284,8 @@ def check_not_moved(repository: "Repository", past: Past, release: Release) -> N
     version = str(release.version)
     before = history.tag_object_of(past.about(version), version)
     if before is not None and before != release.tag.object_id:
-        hint = f"release a new version, or set the tag back: git tag -f {release.tag.name} {before}"
+        back = clone.tag_back(repository, str(release.tag.name), before)
+        hint = f"release a new version, or set the tag back: {back}"
         if not clone.has(repository, before):  # such as after git filter-repo
             again = f"tagship release {release.tag.name.model} --force"
             hint = f"the old tag is gone; release it as a new version: {again}"
@@ -329,7 +330,7 @@ def rollback_target(
     if selector is None:
         target = history.rollback_target(past, live)
         if target is None:
-            raise NotFound(f"{model} has no good version to go back to", f"tagship list {model}")
+            raise _no_target(source, model, past, live)
         return target
     events = past.about(str(selector.exact)) if selector.exact else past
     known = {place.version: place for place in history.deployed(events)}
@@ -338,6 +339,31 @@ def rollback_target(
         return known[str(version)]
     release = source.release(Ref(model, selector))
     return known.get(str(release.version), Place(str(release.version), ""))
+
+
+def _no_target(source: Source, model: str, past: Past, live: Place | None) -> NotFound:
+    """The error of a rollback without a target; it suggests the next lower version, if any."""
+    what = f"{model} has no good version to go back to"
+    version = _lower(source, model, past, live) if live is not None else None
+    if version is None:
+        return NotFound(what, f"tagship list {model}")
+    return NotFound(what, f"tagship rollback {model} --to {version}")
+
+
+def _lower(source: Source, model: str, past: Past, live: Place) -> Version | None:
+    """The highest available version below the live one that was not rolled back, nor failed."""
+    try:
+        known, blocks = source.catalog(model), decisions.blocks(past)
+    except (TagshipError, CommandFailed, OSError):  # a rollback goes on without Git
+        return None
+    floor = refs.precedence(Version.parse(live.version))
+    lower = [
+        release.version
+        for release in known.offered
+        if not release.version.prerelease and refs.precedence(release.version) < floor
+        if blocks is None or not blocks.cover(release.tag.object_id, release.tag.at)
+    ]
+    return lower[-1] if lower else None
 
 
 def is_live(store: Store, release: Release, progress: Progress = silent) -> bool:

@@ -73,6 +73,8 @@ def obstacle(path: Path, way: str) -> str:
     """Why this account may not enter, read, or write to something that is there; else empty."""
     if os.access(path, _WAYS[way], effective_ids=True):
         return ""
+    if way in ("change", "write to") and _is_read_only(path):
+        return f"{path} is on a file system that is mounted read-only"
     status = path.stat()
     mode = f"mode {stat.S_IMODE(status.st_mode):04o}"
     return f"{account()} may not {way} {path}, which belongs to {account(status.st_uid)} ({mode})"
@@ -172,9 +174,15 @@ def _to_own(path: Path) -> str:
 
 
 def _as_owner(path: Path) -> str:
-    """To run the command as the owner shows everything; a secret may be in what is not shown."""
+    """To run the command as the owner shows everything; a secret may be in what is not shown.
+
+    Not as root: its files would stand in the way of the other account.
+    """
     name = _sudo_name(path.stat().st_uid)
-    return f"run the command as the account that owns it: sudo -u {name} tagship ..."
+    if name != "root":
+        return f"run the command as the account that owns it: sudo -u {name} tagship ..."
+    where = shlex.quote(str(path))
+    return f"let a group of {account()} in, with chgrp and chmod: namei -l {where}"
 
 
 def _sudo_name(uid: int) -> str:
@@ -185,6 +193,8 @@ def _sudo_name(uid: int) -> str:
 def _give_back(path: Path) -> str:
     """Something of another account in the midst of what is ours, or of what is all of its own."""
     owner, around = path.stat().st_uid, path.parent.stat().st_uid
+    if _is_read_only(path):
+        return f"findmnt --target {shlex.quote(str(path))}; to write there: mount it with rw"
     if owner == os.geteuid():
         return f"chmod u+rwx {shlex.quote(str(path))}"
     if owner != around:
@@ -193,6 +203,11 @@ def _give_back(path: Path) -> str:
     if of_owner and of_owner[0].stat().st_uid == os.geteuid():  # the first that is ours again
         return _chown(of_owner[0] / path.relative_to(of_owner[0]).parts[0], os.geteuid())
     return _as_owner(path)
+
+
+def _is_read_only(path: Path) -> bool:
+    """Whether the file system of something that is there cannot be written to, by any account."""
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def _chown(path: Path, uid: int) -> str:

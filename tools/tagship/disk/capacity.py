@@ -31,7 +31,7 @@ def make_room(model: str) -> str:
 
     Not ``dvc gc``: a cache or a remote may be shared, and it removes what others need.
     """
-    return f"make room: tagship cleanup {model}; check with df -h and df -i"
+    return f"make room: df -h and df -i; old versions go with: tagship cleanup {model}"
 
 
 def check(folder: Path, needed: int, files: int, model: str) -> None:

@@ -298,8 +298,8 @@ class _Remotes:
             return _not_here(redact.text(name), place.remote.path)
         return Unavailable(
             what,
-            "push it from a machine that has it: dvc push --all-tags; where the team has another"
-            " remote by now, bring its address here: git pull",
+            "push it from a machine that has it: dvc push --all-tags; if that says everything is up"
+            " to date, it asks another remote: git pull here, and compare dvc remote list",
         )
 
     def lacking(self, pointers: list[Cached], cache: Cache) -> list[Cached]:
@@ -356,7 +356,7 @@ def _not_here(name: str, folder: str) -> Unavailable:
     """A remote that is a folder of another machine, told from one that lacks an object."""
     return Unavailable(
         f"the DVC remote {name} is a folder, which is not here: {folder}",
-        "mount it; or where it has moved for good:"
+        "mount it; or, if it is elsewhere on this machine for good:"
         f" dvc remote modify --local {shlex.quote(name)} url URL",
     )
 

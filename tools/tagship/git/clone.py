@@ -1,10 +1,12 @@
 """What a clone may lack of its remote, and the command that fetches it."""
 
+import shlex
 from dataclasses import dataclass
 
 from tagship.errors import Unavailable
 from tagship.git import commits, remotes, run
 from tagship.git.run import Repository
+from tagship.text import redact
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,21 @@ def fetch_tags(repository: Repository) -> str | None:
     if not names:
         return None
     return "git fetch --tags" if names == ["origin"] else "git fetch --all --tags"
+
+
+def tag_back(repository: Repository, tag: str, object_id: str) -> str:
+    """The command that makes a tag in this clone what it was; and what its remote needs too.
+
+    Where the remote has the moved tag, each ``git fetch --tags`` fails, as it takes no tag back.
+    """
+    command = f"git tag -f {shlex.quote(tag)} {object_id}"
+    names = remotes.names(repository)
+    if not names:
+        return command
+    name = "origin" if "origin" in names else names[0]
+    where = shlex.quote(redact.text(name))
+    push = f"git push --force {where} {shlex.quote(tag)}"
+    return f"{command}; and on {where}, if the tag was moved there too: {push}"
 
 
 def tags(repository: Repository) -> Tags:

@@ -337,6 +337,10 @@ def failure(error: CommandFailed) -> TagshipError:
     lock = re.search(r"Unable to create '([^']+\.lock)': File exists", message)
     if lock:
         hint = f"if no git command is running, remove its stale lock: rm {shlex.quote(lock[1])}"
+    if "Could not read from remote repository" in message:  # ssh says why, in the lines before
+        said = [redact.text(line.strip()) for line in lines[: lines.index(errors[0])]]
+        reason = "; ".join([*(line for line in said if not line.startswith("remote:")), reason])
+        hint = "check its address, and the key that ssh uses: git remote -v"
     if "Permission denied" in message or "insufficient permission" in message:
         git_dir = Path(error.folder, ".git")
         hint = access.mixed(git_dir) if error.folder and git_dir.is_dir() else hint

@@ -12,6 +12,7 @@ from tagship.registry.project_files import PARAMS_FILE, ROOT
 from tagship.registry.settings import Settings
 from tagship.text import conflicts, yaml
 
+NEW = "git init && dvc init && tagship init"
 _ROOT_KEY = re.compile(rb"\broot[\"']?\s*:")
 
 
@@ -35,7 +36,7 @@ def _init(start: Path) -> str:
     here = start.resolve()
     top = host_project.find_top(here)
     if not (top / ".git").exists():
-        return "git init && dvc init && tagship init"
+        return "go into the repository, or name it with -C DIR; to begin one: " + NEW
     place = "" if top == here else f"cd {shlex.quote(str(top))} && "
     return f"{place}dvc init && tagship init"
 

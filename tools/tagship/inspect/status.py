@@ -247,7 +247,7 @@ def _status(
         decided = decisions.read(past)
         rule = desired.rule_of(model, decided)
         wish = desired.desired(known, rule, decided)
-        failures = list(_failed_findings(known, decided))
+        failures = list(_failed_findings(known, decided, wish.release))
         failed = decided.failed.version if failures and decided.failed else None
         findings += _desired_findings(known, live, wish, rule, failed)
         findings += failures
@@ -293,7 +293,7 @@ def _desired_findings(
         yield Finding(Why.BLOCKED, what, f"tagship deploy {model}@{passed.version}")
     elif passed.version != failed:
         what += f"; tagship deploy {model}@{passed.version} brings it back"
-        yield Finding(Why.IN_ORDER, what, f"tagship release {model}, once it is better")
+        yield Finding(Why.IN_ORDER, what, "")
 
 
 def _withdrawn_findings(known: Catalog, live: history.Place) -> Iterable[Finding]:
@@ -305,8 +305,11 @@ def _withdrawn_findings(known: Catalog, live: history.Place) -> Iterable[Finding
         yield Finding(Why.DRIFTED, what, f"tagship release {known.model}")
 
 
-def _failed_findings(known: Catalog, decided: Decisions) -> Iterable[Finding]:
-    """A version that was tried and taken back since the last success, and is still released."""
+def _failed_findings(known: Catalog, decided: Decisions, wish: Release | None) -> Iterable[Finding]:
+    """A version that was tried and taken back since the last success, and is still released.
+
+    A newer one that may go live is the fix; else only people know whether to try it again.
+    """
     event, blocks = decided.failed, decided.blocks
     release = known.get(event.version) if event is not None and event.version else None
     if event is None or blocks is None or release is None or not release.active:
@@ -314,7 +317,11 @@ def _failed_findings(known: Catalog, decided: Decisions) -> Iterable[Finding]:
     if blocks.cover(release.tag.object_id, release.tag.at):
         error = event.error if event.status == history.FAILED else event.reason
         what = f"{event.version} failed, {words.moment(event.at)} UTC: {error}"
-        yield Finding(Why.FAILED, what, f"tagship deploy {known.model}@{event.version}")
+        fix = f"tagship deploy {known.model}@{event.version}"
+        fix = f"release a better one; or, to try it again: {fix}"
+        if wish is not None and refs.precedence(wish.version) > refs.precedence(release.version):
+            fix = f"tagship deploy {known.model}"
+        yield Finding(Why.FAILED, what, fix)
 
 
 def _moved_findings(
@@ -407,7 +414,7 @@ def _back(source: Source, known: Catalog, tag: TagName | str, version: str, tag_
         again = f"tagship release {known.model} && tagship deploy {known.model}"
         return clone.fetch_tags(source.repository) or again
     if clone.has(source.repository, tag_object):
-        return f"git tag -f {tag} {tag_object}"
+        return clone.tag_back(source.repository, str(tag), tag_object)
     return f"tagship release {known.model} --force && tagship deploy {known.model}"
 
 

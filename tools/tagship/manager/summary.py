@@ -131,10 +131,10 @@ def blocked(model: str, versions: tuple[str, ...]) -> str:
     """What a rollback blocks, and the command that deploys it all the same."""
     first = ", ".join(versions[-NAMED:])
     more = f" and {len(versions) - NAMED} more" if len(versions) > NAMED else ""
-    verb = "goes" if len(versions) == 1 else "go"
+    verb = "is" if len(versions) == 1 else "are"
     return (
-        f"{first}{more} {verb} live by exact number only: tagship deploy {model}@{versions[-1]};"
-        " what is new here from now on goes live by itself"
+        f"{first}{more} {verb} blocked, live by exact number only:"
+        f" tagship deploy {model}@{versions[-1]}; what is new here from now on goes live by itself"
     )
 
 
@@ -149,7 +149,7 @@ def holds(model: str, until: datetime) -> str:
     """That nothing goes live by itself from now on, and how that ends."""
     end = words.moment(clock.stamp(until))
     return (
-        f"no other version goes live by itself until: tagship resume {model}"
+        f"no other version goes live by itself; to end it: tagship resume {model}"
         f" (status asks for it from {end} UTC on)"
     )
 

@@ -1,6 +1,7 @@
 """The number of a new version, and whether there is anything new: what tags, remotes and this host
 know of a model."""
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -189,14 +190,26 @@ def check_not_a_fork(source: Source, versions: Known, tell: Tell = nobody) -> No
             )
 
 
-def check_new(source: Source, versions: Known, snapshot: Snapshot, tell: Tell = nobody) -> None:
+def check_new(
+    source: Source, versions: Known, snapshot: Snapshot, tell: Tell = nobody, *,
+    push: bool = False, push_branch: bool = False,
+) -> None:  # fmt: skip
     """Check that the commit carries no version yet, and that its bytes are not the last version's.
+
+    Args:
+        source: the clone.
+        versions: those that there are.
+        snapshot: what HEAD has of the model.
+        tell: is told whom is waited for.
+        push: the tag was to be pushed: that of the last version may be left to push.
+        push_branch: the same of HEAD's branch.
 
     Raises:
         AlreadyReleased: one of both; or Refused, where the version is not in this clone.
         Unavailable: the bytes of the last version cannot be known here.
     """
-    _check_commit(versions, snapshot)
+    push_it = _push_branch(source, versions, snapshot.commit) if push_branch else ""
+    _check_commit(versions, snapshot, push_it)
     here, elsewhere = versions.here, versions.elsewhere
     last = here.offered[-1] if here.offered else None
     highest = max(elsewhere, default=None)
@@ -205,12 +218,22 @@ def check_new(source: Source, versions: Known, snapshot: Snapshot, tell: Tell = 
     elif last is not None and _identity(source, last, here.model) == snapshot.identity:
         raise AlreadyReleased(
             f"the bytes of {here.model} are those of {last.version}",
-            "train it again, or release them again with --force",
+            (_push_it(versions, last) if push else "")
+            or "train it again, or release them again with --force",
             last.version,
         )
 
 
-def _check_commit(versions: Known, snapshot: Snapshot) -> None:
+def _push_it(versions: Known, release: Release) -> str:
+    """The command that pushes the tag of a version which the remote has not; else empty."""
+    if versions.remote is None or release.tag.name in versions.theirs:
+        return ""
+    where = shlex.quote(redact.text(versions.remote))
+    push = f"git push {where} {shlex.quote(str(release.tag.name))}"
+    return f"{where} does not have its tag: {push}; or release them again with --force"
+
+
+def _check_commit(versions: Known, snapshot: Snapshot, push_branch: str) -> None:
     model = versions.here.model
     carried = [r.version for r in versions.here.offered if r.commit == snapshot.commit]
     elsewhere = [
@@ -225,8 +248,20 @@ def _check_commit(versions: Known, snapshot: Snapshot) -> None:
     deploy = f"tagship deploy {model}@{version}"
     if carried:
         hint = f"commit a change first, or deploy it: {deploy}"
-        raise AlreadyReleased(what, hint, version)
+        raise AlreadyReleased(what, push_branch or hint, version)
     raise Refused(what, f"commit a change first, or deploy it: git fetch --tags && {deploy}")
+
+
+def _push_branch(source: Source, versions: Known, commit: str) -> str:
+    """The command that pushes HEAD's branch; empty where the remote is known to have the commit."""
+    repository, remote = source.repository, versions.remote
+    branch = remotes.branch_of_head(repository)
+    if branch is None or remote is None:
+        return ""
+    if remotes.has_commit(repository, remotes.tracked(repository, remote), commit):
+        return ""
+    where, target = shlex.quote(redact.text(remote)), shlex.quote(branch)
+    return f"to push the branch alone: git push {where} HEAD:{target}"
 
 
 def _check_bytes_elsewhere(

@@ -40,6 +40,8 @@ from tagship.signing.statement import Signature, Statement
 from tagship.text import escape, redact
 from tagship.workspace.source import Source
 
+SMALL = 10_000  # bytes: a model of a few lines of text is at home in Git
+
 
 @dataclass(frozen=True)
 class Options:
@@ -177,7 +179,7 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
         model, number.version, number.tag, head, number.previous,
         _known_size(source.content(offline=True), snapshot), source.metrics(snapshot),
         number.waiting, push_to,
-        (*notes, *known.warnings, *number.notes, *on_no_branch), branch,
+        (*notes, *known.warnings, *number.notes, *on_no_branch, *_in_git(snapshot, number)), branch,
     )  # fmt: skip
 
 
@@ -225,7 +227,10 @@ def _number(source: Source, known: Known, snapshot: Snapshot, options: Options) 
         return _Number(waiting.version, waiting.tag.name, waiting=True)
     numbers.check_number(source, known, version)
     if not options.force:
-        numbers.check_new(source, known, snapshot, options.tell)
+        numbers.check_new(
+            source, known, snapshot, options.tell,
+            push=options.push, push_branch=options.push_branch,
+        )  # fmt: skip
     tag = TagName(known.here.model, Action.REGISTER, version)
     tags.check_can_tag(source.repository, tag)
     highest = known.here.latest
@@ -233,6 +238,18 @@ def _number(source: Source, known: Known, snapshot: Snapshot, options: Options) 
         notes.append(f"{version} is lower than {highest.version}, which stays the latest")
     previous = max((v for v in known.here.taken if v < version), default=None)
     return _Number(version, tag, previous, notes=tuple(notes))
+
+
+def _in_git(snapshot: Snapshot, number: _Number) -> list[str]:
+    """That Git has the bytes of a first version, which is easily not what was meant."""
+    is_first, is_small = number.previous is None, (snapshot.size or 0) < SMALL
+    if not is_first or number.waiting or is_small or not snapshot.outs[0].in_git:
+        return []
+    path = shlex.quote(snapshot.artifact.path)
+    return [
+        f"Git has the bytes of {path}, and DVC has not: the repository grows with each version"
+        f" (to give them to DVC: git rm --cached {path} && dvc add {path}, and commit)"
+    ]
 
 
 def publish(

@@ -139,7 +139,8 @@ def _on_no_branch(remote: str, commit: str, branch: str | None) -> str:
     where = redact.text(remote)
     return (
         f"the commit {commit[:10]} is on no branch of {where}: a clone gets it with the tag alone"
-        f" (git push {where} HEAD:{branch or 'refs/heads/NAME'}, or release with --push-branch)"
+        f" (git push {where} HEAD:{branch or 'refs/heads/NAME'};"
+        " a release with --push-branch pushes both)"
     )
 
 

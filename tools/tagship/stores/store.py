@@ -6,8 +6,9 @@ and hashed by whoever takes them.
 """
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,8 @@ class Store:
 
     plan: Plan
     times: Mapping[str, float]
+    # one large object at a time: its ranges fill the memory that there is for this, and the wire
+    _large: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
     def blocks(self, key: str, allowance: Allowance) -> Iterator[bytes]:
         """An object from its first byte to its last; a large one over several connections.
@@ -52,35 +55,49 @@ class Store:
             StoreError: the store does not give it.
             TooLong, Stopped: as for ``Allowance.take``.
         """
+        with _failures():
+            whole, size = self._get(key, allowance)
+            if size < stream.LARGE:
+                yield from allowance.limit(whole.stream(stream.SMALL))
+                return
+            if not (is_first := self._large.acquire(blocking=False)):
+                del whole  # a silent connection would be closed meanwhile
+                self._large.acquire()
+            try:
+                if not is_first:
+                    whole, size = self._get(key, allowance)
+                yield from self._over_all(key, size, whole.stream(stream.BLOCK), allowance)
+            finally:
+                self._large.release()
+
+    def _get(self, key: str, allowance: Allowance) -> tuple[Any, int]:
+        """Ask for an object: what gives its bytes, and how many the store says there are."""
         import obstore
 
-        with _failures():
-            whole = self._ask(lambda client: obstore.get(client, key))
-            size = int(whole.meta["size"])
-            stream.check(size, allowance)
-            if size < stream.LARGE:
-                yield from allowance.limit(whole.stream(stream.BLOCK))
-            else:
-                yield from self._large(key, size, whole.stream(stream.BLOCK), allowance)
+        allowance.take(0)
+        whole = self._ask(lambda client: obstore.get(client, key))
+        size = int(whole.meta["size"])
+        stream.check(size, allowance)
+        return whole, size
 
-    def _large(
+    def _over_all(
         self, key: str, size: int, begun: Iterator[bytes], allowance: Allowance
     ) -> Iterator[bytes]:
-        """The first bytes of a stream that has begun, the others in ranges where there are any."""
-        arriving, done = allowance.limit(begun), 0
-        while done < stream.RANGE and (block := next(arriving, None)):
-            done += len(block)
-            yield block
-        ranges = self._ranges(key, done, size, allowance)
+        """A stream that has begun, as long as it is fast; the rest in ranges, where there are."""
+        one = stream.Timed(allowance.limit(begun))
+        yield from one
+        if one.done >= size:
+            return
+        ranges = self._ranges(key, one.done, size, allowance)
         try:
-            second = next(ranges)
+            first = next(ranges)
         except StoreError as error:
             if error.kind is not Kind.NO_RANGES:
                 raise
-            yield from arriving
+            yield from one.rest()
             return
-        del arriving, begun  # ends the first connection
-        yield second
+        del one, begun  # ends the first connection
+        yield first
         yield from ranges
 
     def _ranges(self, key: str, start: int, end: int, allowance: Allowance) -> Iterator[bytes]:
@@ -90,7 +107,7 @@ class Store:
             of_range = Allowance(last - first)
             with _failures():
                 part = obstore.get(self._client, key, options={"range": (first, last)})
-                blocks = list(allowance.limit(of_range.limit(part.stream(stream.BLOCK))))
+                blocks = list(allowance.limit(of_range.limit(part.stream(stream.RANGE))))
             if of_range.left:
                 raise StoreError(Kind.BROKEN_OFF, "a range is too short")
             return blocks

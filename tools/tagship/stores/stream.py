@@ -9,11 +9,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from time import monotonic
 
-BLOCK = 1 << 20  # bytes of a block at least, but for the last one
-LARGE = 64 << 20  # bytes from which on an object is fetched in ranges
-RANGE = 4 << 20  # bytes of a range: CONNECTIONS of them are in memory
+BLOCK = 1 << 20  # bytes of a block of a large object at least, but for the last one
+SMALL = 1 << 18  # and of a small one: many of those are in transfer at a time
+LARGE = 64 << 20  # bytes from which on an object may be fetched in ranges
+RANGE = 4 << 20  # bytes of a range: CONNECTIONS and SPARE of them are in memory
 CONNECTIONS = 8  # a far store gives each connection a share of what the wire can carry
+SPARE = 4  # ranges that are ready or asked for, so that no connection waits for whoever hashes
+FAST = 100e6  # bytes in a second: a connection that gives so many needs no others
+SLACK = 0.02  # seconds that a connection may be late by
 
 
 class TooLong(Exception):
@@ -38,7 +43,7 @@ class Allowance:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def take(self, count: int) -> None:
-        """Take bytes that arrived.
+        """Take bytes that arrived; none, to ask whether anybody still wants them.
 
         Raises:
             TooLong: more than were left.
@@ -72,6 +77,36 @@ def check(size: int, allowance: Allowance) -> None:
         raise TooLong
 
 
+class Timed:
+    """Blocks of one connection, until it is slower than ``FAST``.
+
+    Attributes:
+        done: bytes that came.
+    """
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks, self.done = blocks, 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Blocks until they are late, or there are no more."""
+        waited, arrived = 0.0, 0
+        while waited <= arrived / FAST + SLACK:
+            if arrived >= RANGE:  # only what it does now counts
+                waited, arrived = 0.0, 0
+            asked = monotonic()
+            block = next(self._blocks, None)
+            if block is None:
+                return
+            waited += monotonic() - asked
+            arrived += len(block)
+            self.done += len(block)
+            yield block
+
+    def rest(self) -> Iterator[bytes]:
+        """The blocks that follow, however slow."""
+        return self._blocks
+
+
 def in_ranges(start: int, end: int, fetch: Callable[[int, int], list[bytes]]) -> Iterator[bytes]:
     """The bytes of an object from ``start`` to ``end``, in order, over several connections.
 
@@ -84,7 +119,7 @@ def in_ranges(start: int, end: int, fetch: Callable[[int, int], list[bytes]]) ->
     pool = ThreadPoolExecutor(CONNECTIONS)
     try:
         for first in range(start, end, RANGE):
-            if len(ahead) == CONNECTIONS:
+            if len(ahead) == CONNECTIONS + SPARE:
                 yield from ahead.popleft().result()
             ahead.append(pool.submit(fetch, first, min(first + RANGE, end)))
         while ahead:

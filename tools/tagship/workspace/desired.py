@@ -14,7 +14,7 @@ from semver import Version
 from tagship.errors import Held, InvalidName, Refused
 from tagship.host import actions, history
 from tagship.host.decisions import Blocks, Decisions, Hold
-from tagship.host.history import Event
+from tagship.host.history import Event, Place
 from tagship.registry import refs
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import Action, Ref, TagName, Wanted
@@ -227,6 +227,15 @@ def holds(known: Catalog, release: Release, decisions: Decisions) -> bool:
         blocks = replace(blocks, deployed=blocks.deployed | live, since=blocks.since | live)
     after = replace(decisions, blocks=blocks, switch=None)
     return desired(known, rule, after).release != release
+
+
+def is_repair(version: str, live: Place | None, decisions: Decisions) -> bool:
+    """Whether a rollback to a version only makes live again what the history says is live.
+
+    Then ``current`` was lost, or a backup restored: nobody goes back from anything.
+    """
+    switch = decisions.switch
+    return live is None and switch is not None and switch.version == version
 
 
 def rule_of(model: str, decisions: Decisions) -> Wanted:
