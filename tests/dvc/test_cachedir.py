@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagship.dvc import cachedir
+from tests.dvc.conftest import LEVELS
 
-LEVELS = ("system", "global", "repo", "local")
 LINES = [
     "[core]",
     "[cache]",
@@ -51,18 +51,6 @@ LINES = [
     "dir = /srv/c\r",
     "dir = /srv/c\u2028x",
 ]
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
-    """A file for each level of DVC's configuration."""
-    for level in ("system", "global"):
-        (tmp_path / level).mkdir()
-        monkeypatch.setenv(f"DVC_{level.upper()}_CONFIG_DIR", str(tmp_path / level))
-    (tmp_path / "repo" / ".dvc").mkdir(parents=True)
-    own = tmp_path / "repo" / ".dvc"
-    files = [tmp_path / "system/config", tmp_path / "global/config"]
-    return dict(zip(LEVELS, [*files, own / "config", own / "config.local"], strict=True))
 
 
 def of_dvc(place: dict[str, Path]) -> tuple[str | None, bool] | None:

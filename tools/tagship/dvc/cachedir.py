@@ -32,7 +32,7 @@ class CacheDir:
 def read(project: Path) -> CacheDir | None:
     """The cache that is configured for a DVC repository; None where DVC has to read it."""
     folder = of_host = None
-    for path, is_host in _files(project):
+    for path, is_host in files(project):
         try:
             text = path.read_text(encoding="utf-8")
         except (FileNotFoundError, NotADirectoryError):
@@ -49,7 +49,7 @@ def read(project: Path) -> CacheDir | None:
     return CacheDir(Path(folder) if folder else None, named)
 
 
-def _files(project: Path) -> list[tuple[Path, bool]]:
+def files(project: Path) -> list[tuple[Path, bool]]:
     """Each file, and whether it is the host's own; a later one overrides an earlier one."""
     own = project / ".dvc"
     return [

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tagship.disk import access
-from tagship.dvc import dirs
+from tagship.dvc import dirs, plain
 from tagship.errors import Refused, hint_of
 from tagship.git import worktree
 from tagship.text import conflicts, redact
@@ -40,11 +40,13 @@ def read(project: Path) -> DvcConfig:
         Refused: it cannot be read, or what should be the host's own is in Git.
         Conflicted: it has conflict markers.
     """
+    check_local(project)
+    dirs.settle()
+    if known := plain.read(project):
+        return DvcConfig(*known)
     from dvc.config import Config, ConfigError, merge
     from voluptuous import Invalid
 
-    check_local(project)
-    dirs.settle()
     host: dict[str, Any] = {}
     try:
         config = Config(dvc_dir=str(project / ".dvc"))

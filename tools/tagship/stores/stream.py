@@ -14,11 +14,12 @@ from time import monotonic
 BLOCK = 1 << 20  # bytes of a block of a large object at least, but for the last one
 SMALL = 1 << 18  # and of a small one: many of those are in transfer at a time
 LARGE = 64 << 20  # bytes from which on an object may be fetched in ranges
-RANGE = 4 << 20  # bytes of a range: CONNECTIONS and SPARE of them are in memory
-CONNECTIONS = 8  # a far store gives each connection a share of what the wire can carry
+RANGE = 2 << 20  # bytes of a range: CONNECTIONS and SPARE of them are in memory, twice
+CONNECTIONS = 12  # a far store gives each connection a share of what the wire can carry
 SPARE = 4  # ranges that are ready or asked for, so that no connection waits for whoever hashes
 FAST = 100e6  # bytes in a second: a connection that gives so many needs no others
-SLACK = 0.02  # seconds that a connection may be late by
+SLACK = 0.1  # seconds that it may be late by in each WINDOW bytes: this machine may be busy
+WINDOW = 16 << 20
 
 
 class TooLong(Exception):
@@ -110,7 +111,7 @@ class Timed:
         """Blocks until they are late, or there are no more."""
         waited, arrived = 0.0, 0
         while waited <= arrived / FAST + SLACK:
-            if arrived >= RANGE:  # only what it does now counts
+            if arrived >= WINDOW:  # only what it does now counts
                 waited, arrived = 0.0, 0
             asked = monotonic()
             block = next(self._blocks, None)
