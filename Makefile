@@ -7,7 +7,8 @@
 # make store-test: push to, deploy from and be badly answered by real stores on this machine: S3, Azure, Google, HTTP
 #   (npm and nginx for two of them; five minutes).
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
-# make bench: time and memory beside GTO, DVC and the limit of the machine (BENCH=--quick: small, in two minutes).
+# make bench: time and memory beside GTO, DVC, boto3 and the limit of the machine (BENCH=--quick: small, in three minutes;
+#   BENCH=timeline: what happens when in a deploy of 500 MB from S3).
 # make bench-growth: the same over tags, sizes, files and events; draws docs/images/growth-*.svg (BENCH=--quick for less).
 # All set up what they need first, in .venv, from a new clone.
 

@@ -16,7 +16,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import growth, machine, pictures, rows, suite, tables, workspaces
+from benchmarks import (
+    fetching,
+    growth,
+    machine,
+    pictures,
+    rows,
+    suite,
+    tables,
+    timeline,
+    workspaces,
+)
 from benchmarks.machine import Machine
 from benchmarks.rows import Line
 from benchmarks.suite import Site
@@ -26,6 +36,7 @@ from tagship.text import clock
 ROOT = workspaces.ROOT
 BUILD = ROOT / "build"
 SCHEMA = 1
+CASES = suite.CASES | fetching.CASES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _working_folder(chosen.folder) as folder, workspaces.sealed(folder):
             host = machine.describe(folder)
             print(_opening(chosen, host), flush=True)
-            act = _growth if chosen.act == "growth" else _bench
+            act = {"bench": _bench, "growth": _growth, "timeline": _timeline}[chosen.act]
             act(chosen, host, folder)
     except Failed as error:
         print(f"error: {error}", file=sys.stderr)
@@ -54,8 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "act", nargs="?", choices=["bench", "growth", "report"], default="bench",
+        "act", nargs="?", choices=["bench", "growth", "timeline", "report"], default="bench",
         help="bench: the table; growth: over tags, sizes, files and events;"
+        " timeline: what happens when in a deploy from a store;"
         " report: both as Markdown, from the last runs",
     )  # fmt: skip
     parser.add_argument(
@@ -64,8 +76,8 @@ def _parser() -> argparse.ArgumentParser:
         " minutes: whether all still runs; its figures are no statement",
     )  # fmt: skip
     parser.add_argument(
-        "--only", action="append", metavar="NAME", choices=[*suite.CASES, *growth.AXES],
-        help=f"one row, may be given again: {', '.join(suite.CASES)}; of growth: "
+        "--only", action="append", metavar="NAME", choices=[*CASES, *growth.AXES],
+        help=f"one row, may be given again: {', '.join(CASES)}; of growth: "
         + ", ".join(growth.AXES),
     )  # fmt: skip
     parser.add_argument(
@@ -111,15 +123,16 @@ def _bench(chosen: argparse.Namespace, host: Machine, folder: Path) -> None:
     scale = suite.QUICK if chosen.quick else suite.FULL
     site, runs = Site(folder, scale), chosen.runs or scale.runs
     measured: list[Line] = []
-    for name, case in suite.CASES.items():
-        if chosen.only and name not in chosen.only:
-            continue
-        print(f"{name} ...", file=sys.stderr, flush=True)
-        with case(site) as prepared:
-            measured += rows.lines(prepared, runs)
-        # a run that is interrupted keeps its results
-        value = {"scale": asdict(scale), "lines": [line.to_json() for line in measured]}
-        _write(chosen.output or BUILD / "bench.json", chosen, host, runs, value)
+    with site.stack:
+        for name, case in CASES.items():
+            if chosen.only and name not in chosen.only:
+                continue
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            with case(site) as prepared:
+                measured += rows.lines(prepared, runs)
+            # a run that is interrupted keeps its results
+            value = {"scale": asdict(scale), "lines": [line.to_json() for line in measured]}
+            _write(chosen.output or BUILD / "bench.json", chosen, host, runs, value)
     print(tables.plain(tables.bench(measured)))
     missed = sum(line.kept is False for line in measured)
     kept = sum(line.kept is True for line in measured)
@@ -139,6 +152,12 @@ def _growth(chosen: argparse.Namespace, host: Machine, folder: Path) -> None:
         print(f"{pictures.draw(axis, images)}", flush=True)
     print(tables.plain(tables.growth({"axes": measured})))
     print(f"\nmedians of {runs} runs{', QUICK: short ranges' if chosen.quick else ''}")
+
+
+def _timeline(chosen: argparse.Namespace, _: Machine, folder: Path) -> None:
+    site = Site(folder, suite.QUICK if chosen.quick else suite.FULL)
+    with site.stack:
+        print(timeline.measure(site))
 
 
 def _progress(text: str) -> None:

@@ -15,14 +15,22 @@ class Measure(enum.StrEnum):
 
     TIME = "time"
     MEMORY = "peak memory"
+    CPU = "CPU"
+    WRITTEN = "bytes written"
 
     def of(self, run: Run) -> float:
         """The figure of one run."""
-        return run.seconds if self is Measure.TIME else run.peak
+        return {
+            Measure.TIME: run.seconds,
+            Measure.MEMORY: run.peak,
+            Measure.CPU: run.cpu,
+            Measure.WRITTEN: run.written,
+        }[self]
 
     def text(self, value: float) -> str:
         """The figure for people."""
-        return figures.seconds(value) if self is Measure.TIME else figures.size(value)
+        is_time = self in (Measure.TIME, Measure.CPU)
+        return figures.seconds(value) if is_time else figures.size(value)
 
 
 @dataclass(frozen=True)
@@ -56,12 +64,17 @@ def seconds_more(seconds: float) -> Target:
 
 @dataclass(frozen=True)
 class Claim:
-    """One side of a case compared with another; without a target it is only for information."""
+    """One side of a case compared with another; without a target it is only for information.
+
+    Attributes:
+        skipped: why it cannot be measured here; empty if it can.
+    """
 
     ours: str
     theirs: str
     target: Target | None = None
     measure: Measure = Measure.TIME
+    skipped: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,7 @@ class Line:
         our_runs, their_runs: seconds or bytes, in the order of the runs.
         value: ours divided by theirs, run by run; or ours less theirs, where the target says so.
         kept: whether the median meets the target; None if there is none.
+        skipped: why there are no runs and no value; empty if there are.
     """
 
     row: str
@@ -94,25 +108,25 @@ class Line:
     theirs: str
     our_runs: tuple[float, ...]
     their_runs: tuple[float, ...]
-    value: Spread
+    value: Spread | None
     target: str | None = None
     more: bool = False
     kept: bool | None = None
+    skipped: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The line as build/bench.json holds it, medians and spreads included."""
-        sides = {
-            "our": asdict(figures.spread(self.our_runs)),
-            "their": asdict(figures.spread(self.their_runs)),
-        }
+        runs = {"our": self.our_runs, "their": self.their_runs}
+        sides = {name: asdict(figures.spread(values)) for name, values in runs.items() if values}
         return {**asdict(self), **sides}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Line":
         """Read what ``to_json`` gave."""
-        known = {name: value[name] for name in cls.__dataclass_fields__}
+        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
         runs = {name: tuple(value[name]) for name in ("our_runs", "their_runs")}
-        spread, measure = Spread(**value["value"]), Measure(value["measure"])
+        spread = Spread(**value["value"]) if value["value"] else None
+        measure = Measure(value["measure"])
         return cls(**{**known, **runs, "value": spread, "measure": measure})
 
 
@@ -123,6 +137,10 @@ def lines(case: Case, runs: int) -> list[Line]:
 
 
 def _line(row: str, claim: Claim, measured: Runs) -> Line:
+    words = claim.target.words if claim.target else None
+    if claim.skipped:
+        sides = (claim.measure, claim.ours, claim.theirs)
+        return Line(row, *sides, (), (), None, words, skipped=claim.skipped)
     ours = [claim.measure.of(run) for run in measured[claim.ours]]
     theirs = [claim.measure.of(run) for run in measured[claim.theirs]]
     target = claim.target
@@ -133,7 +151,7 @@ def _line(row: str, claim: Claim, measured: Runs) -> Line:
         value = figures.ratio(ours, theirs)
     return Line(
         row, claim.measure, claim.ours, claim.theirs, tuple(ours), tuple(theirs), value,
-        target.words if target else None, more, value.median <= target.most if target else None,
+        words, more, value.median <= target.most if target else None,
     )  # fmt: skip
 
 
@@ -150,11 +168,15 @@ def cells(line: Line) -> tuple[str, ...]:
         _figure(line.measure, line.their_runs),
         _value(line),
         line.target or "-",
-        {None: "", True: "met", False: "missed"}[line.kept],
+        f"skipped: {line.skipped}"
+        if line.skipped
+        else {None: "", True: "met", False: "missed"}[line.kept],
     )
 
 
 def _figure(measure: Measure, runs: Sequence[float]) -> str:
+    if not runs:
+        return "-"
     spread = figures.spread(runs)
     return (
         f"{measure.text(spread.median)} ({measure.text(spread.least)}..{measure.text(spread.most)})"
@@ -163,6 +185,8 @@ def _figure(measure: Measure, runs: Sequence[float]) -> str:
 
 def _value(line: Line) -> str:
     value = line.value
+    if value is None:
+        return "-"
     if line.more:
         return f"{value.median:+.2f} s ({value.least:+.2f}..{value.most:+.2f})"
     if line.target and line.target.endswith("faster"):

@@ -5,7 +5,7 @@ import fcntl
 import functools
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks import loading, rows, timing, workspaces
@@ -14,6 +14,8 @@ from benchmarks.timing import Command, Failed, Run, Runs, Side, tell
 from benchmarks.workspaces import DVC, GTO, PYTHON, TAGSHIP, Tagged, Trained, Version
 from tagship.disk import atomic, files
 from tagship.registry import tags
+from tests.stores import servers
+from tests.stores.servers import Server
 
 KB, MB = 1000, 10**6
 NOTHING: Command = (PYTHON, "-c", "import click")
@@ -49,6 +51,7 @@ class Scale:
     loads: int
     real: bool
     runs: int
+    giant: int
 
     @property
     def tags(self) -> int:
@@ -56,22 +59,39 @@ class Scale:
         return self.models * self.versions
 
 
-FULL = Scale(10, 1000, 50 * MB, 500 * MB, 2000, 1000 * MB, 10_000, 10, real=True, runs=5)
+FULL = Scale(
+    10, 1000, 50 * MB, 500 * MB, 2000, 1000 * MB, 10_000, 10, real=True, runs=5, giant=2000 * MB
+)
 # Whether every row still runs.
-QUICK = Scale(10, 10, 5 * MB, 20 * MB, 100, 50 * MB, 500, 4, real=False, runs=1)
+QUICK = Scale(10, 10, 5 * MB, 20 * MB, 100, 50 * MB, 500, 4, real=False, runs=1, giant=80 * MB)
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where a benchmark works: a folder on the disk that is measured, and how large things are."""
+    """Where a benchmark works: a folder on the disk that is measured, and how large things are.
+
+    Attributes:
+        stack: what runs until the end of the benchmark.
+    """
 
     folder: Path
     scale: Scale
+    stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @functools.cached_property
     def tagged(self) -> Tagged:
         """The repository with many tags, which several cases use."""
         return workspaces.tagged(self.folder / "tagged", self.scale.models, self.scale.versions)
+
+    @functools.cached_property
+    def store(self) -> Server | None:
+        """An S3 server on this machine; None where it is not installed."""
+        folder = self.folder / "store"
+        folder.mkdir()
+        try:
+            return self.stack.enter_context(servers.seaweedfs(folder))
+        except servers.Lacking:
+            return None
 
     @contextlib.contextmanager
     def own(self, name: str) -> Iterator[Path]:
@@ -210,11 +230,12 @@ def deployed(workspace: Trained, model: str, what: str) -> Side:
         ((TAGSHIP, "deploy", model, *DEPLOY),),
         workspace.repo,
         functools.partial(workspaces.fresh, workspace.repo, model),
-        functools.partial(_check_live, workspace, model, "1.0.0"),
+        functools.partial(check_live, workspace, model, "1.0.0"),
     )
 
 
-def _check_live(workspace: Trained, model: str, version: str) -> None:
+def check_live(workspace: Trained, model: str, version: str) -> None:
+    """Fail unless a version is live."""
     if workspace.live(model) != version:
         raise Failed(f"{workspace.live(model)} is live, and not {version}")
 
@@ -242,7 +263,10 @@ def deploy_medium(site: Site) -> Iterator[Case]:
     """A model of a usual size."""
     with site.own("deploy-medium") as folder:
         workspace = workspaces.trained(folder, {"m": [Version(site.scale.medium)]})
-        ours, rival = deployed(workspace, "m", _size(site.scale.medium)), dvc_get(workspace, "m")
+        ours, rival = (
+            deployed(workspace, "m", megabytes(site.scale.medium)),
+            dvc_get(workspace, "m"),
+        )
         yield _case(
             "deploy-medium", [ours, rival], [Claim(ours.name, rival.name, rows.at_most(0.5))]
         )
@@ -254,7 +278,7 @@ def deploy_large(site: Site) -> Iterator[Case]:
     with site.own("deploy-large") as folder:
         workspace = workspaces.trained(folder, {"m": [Version(site.scale.large)]})
         source = _object(workspace)
-        ours, rival = deployed(workspace, "m", _size(site.scale.large)), dvc_get(workspace, "m")
+        ours, rival = deployed(workspace, "m", megabytes(site.scale.large)), dvc_get(workspace, "m")
         copied = Side(
             "cp, sync of the file",
             (("cp", str(source), workspaces.COPIED), ("sync", workspaces.COPIED)),
@@ -285,7 +309,8 @@ def deploy_files(site: Site) -> Iterator[Case]:
         )
 
 
-def _size(count: int) -> str:
+def megabytes(count: int) -> str:
+    """Bytes as the rows name them."""
     return f"{count // MB:,} MB"
 
 
@@ -316,7 +341,9 @@ def rollback(site: Site) -> Iterator[Case]:
         workspace = workspaces.trained(
             folder, {name: back_to(size) for name, size in sizes.items()}
         )
-        large, small = (rolled_back(workspace, name, f"to {_size(sizes[name])}") for name in sizes)
+        large, small = (
+            rolled_back(workspace, name, f"to {megabytes(sizes[name])}") for name in sizes
+        )
         limit = Side('python -c "import click"', (NOTHING,), workspace.repo)
         claims = [
             Claim(large.name, small.name, rows.at_most(1.2)),
@@ -345,7 +372,7 @@ def rolled_back(workspace: Trained, model: str, what: str) -> Side:
         give_back()
 
     command = (TAGSHIP, "rollback", model, "--yes")
-    check = functools.partial(_check_live, workspace, model, "1.0.0")
+    check = functools.partial(check_live, workspace, model, "1.0.0")
     return Side(f"tagship rollback {what}", (command,), workspace.repo, prepare, check)
 
 

@@ -42,10 +42,21 @@ class Side:
 
 @dataclass(frozen=True)
 class Run:
-    """One run: seconds on the clock; the bytes of its largest process, see ``launcher``."""
+    """One run, see ``launcher``.
+
+    Attributes:
+        seconds: on the clock.
+        peak: the bytes of its largest process.
+        cpu: seconds of all its processes.
+        written: the bytes that they sent to the disk.
+        begun: in seconds since the epoch.
+    """
 
     seconds: float
     peak: int
+    cpu: float = 0.0
+    written: int = 0
+    begun: float = 0.0
 
 
 Runs = dict[str, list[Run]]

@@ -43,7 +43,7 @@ def sealed(folder: Path) -> Iterator[None]:
     home = folder / "home"
     home.mkdir(parents=True)
     for name in before:
-        if name.startswith(("GIT_", "DVC_", "GTO_", "TAGSHIP_", "PYTHON", "COMP_")):
+        if name.startswith(("AWS_", "GIT_", "DVC_", "GTO_", "TAGSHIP_", "PYTHON", "COMP_")):
             del os.environ[name]
     for name in run.WHICH_REPOSITORY:
         os.environ.pop(name, None)
@@ -310,10 +310,18 @@ class Version:
     """A version of a model: the number of its files, and the bytes of each.
 
     One file is ``models/<model>/model.bin``; several are the folder ``models/<model>/data``.
+    With ``largest`` their sizes grow in equal steps from ``size`` to it.
     """
 
     size: int
     files: int = 1
+    largest: int | None = None
+
+    def size_of(self, number: int) -> int:
+        """The bytes of one of several files."""
+        if self.largest is None:
+            return self.size
+        return self.size + (self.largest - self.size) * number // (self.files - 1)
 
 
 @dataclass(frozen=True)
@@ -364,7 +372,8 @@ def _write(path: Path, version: Version, seed: str) -> None:
     if version.files == 1:
         return noise(path, version.size, seed)
     for number in range(version.files):
-        noise(path / f"{number // 100:03}" / f"{number:05}.bin", version.size, f"{seed} {number}")
+        target = path / f"{number // 100:03}" / f"{number:05}.bin"
+        noise(target, version.size_of(number), f"{seed} {number}")
     return None
 
 
@@ -374,6 +383,30 @@ def release(repo: Path, *models: str) -> None:
     tell(repo, "git", "commit", "--quiet", f"--message=Train {', '.join(models)}")
     for model in models:
         tell(repo, TAGSHIP, "release", model)
+
+
+def forget(workspace: Trained, model: str) -> None:
+    """Make the host one that never had a model: no deployment, no cache, nothing in the work tree.
+
+    All of it before every side, see ``fresh``.
+    """
+    dvc = workspace.repo / ".dvc"
+    site = Path(os.environ["DVC_SITE_CACHE_DIR"])
+    for path in (dvc / "cache", dvc / "tmp", site, workspace.repo / workspace.path(model)):
+        atomic.remove_tree(path)
+    fresh(workspace.repo, model)
+
+
+def sources_of(revision: str, folder: Path) -> Path:
+    """tagship's sources of another revision, below ``folder``: what PYTHONPATH has to name.
+
+    Raises:
+        Failed: this is no clone that has the revision.
+    """
+    archive = folder / "sources.tar"
+    tell(ROOT, "git", "archive", f"--output={archive}", revision, "tools/tagship")
+    tell(folder, "tar", "--extract", f"--file={archive}")
+    return folder / "tools"
 
 
 def events(model: str, count: int) -> tuple[Event, ...]:

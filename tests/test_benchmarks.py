@@ -1,17 +1,40 @@
 """The programs that measure: what they say is what they measured, and nothing of theirs is left."""
 
+import http.server
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import figures, growth, machine, pictures, rows, tables, timing, workspaces
+from benchmarks import (
+    fetching,
+    figures,
+    growth,
+    machine,
+    pictures,
+    processes,
+    proxy,
+    rows,
+    suite,
+    tables,
+    timeline,
+    timing,
+    workspaces,
+)
 from benchmarks.figures import Spread
+from benchmarks.proxy import Pace
 from benchmarks.rows import Case, Claim, Line, Measure
+from benchmarks.suite import Site
+from benchmarks.timeline import Moment
 from benchmarks.timing import Failed, Run, Side
 from benchmarks.workspaces import DVC, GTO, PYTHON, TAGSHIP, Version
 from tagship.host import journal
@@ -96,6 +119,27 @@ def test_memory_is_held_against_memory() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("measure", "text"),
+    [(Measure.CPU, "50.0 ms (50.0 ms..50.0 ms)"), (Measure.WRITTEN, "20 B (20 B..20 B)")],
+)
+def test_cpu_and_bytes_written_are_told_as_what_they_are(measure: Measure, text: str) -> None:
+    runs = {name: [Run(1.0, 2, cpu=0.05, written=20)] for name in ("ours", "theirs")}
+    claim = Claim("ours", "theirs", rows.at_most(1.05), measure)
+    (line,) = rows.lines(Case("a case", lambda _: runs, (claim,)), 1)
+    assert rows.cells(line)[1:4] == (f"ours: {measure}", "theirs", text)
+    assert rows.cells(line)[5:] == ("1.00 x (1.00..1.00)", "at most 1.05 x", "met")
+
+
+def test_a_row_that_cannot_be_measured_tells_why() -> None:
+    claim = Claim("ours", "theirs", rows.at_most(2.0), skipped="no S3 server")
+    (line,) = rows.lines(Case("a case", lambda _: {}, (claim,)), 1)
+    assert rows.cells(line) == (
+        "a case", "ours", "theirs", "-", "-", "-", "at most 2.0 x", "skipped: no S3 server",
+    )  # fmt: skip
+    assert Line.from_json(json.loads(json.dumps(line.to_json()))) == line
+
+
 def test_sides_are_run_in_turn_and_what_prepares_them_is_not_on_the_clock(tmp_path: Path) -> None:
     order: list[str] = []
     sides = [
@@ -115,6 +159,31 @@ def test_a_run_is_all_of_its_commands_and_its_largest_process(tmp_path: Path) ->
     measured = timing.run(Side("two", (sleep, sleep, (PYTHON, "-c", child)), tmp_path))
     assert measured.seconds > 0.4
     assert measured.peak > 100_000_000
+
+
+def test_a_run_counts_the_cpu_and_the_bytes_to_disk_of_all_of_its_processes(tmp_path: Path) -> None:
+    write = "import os; file = open('bytes', 'wb'); file.write(bytes(5_000_000)); file.close()"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {write!r}])"
+    busy = "import time\nwhile time.process_time() < 0.2: pass"
+    before = time.time()
+    commands = ((PYTHON, "-c", child), (PYTHON, "-S", "-c", busy))
+    measured = timing.run(Side("two", commands, tmp_path))
+    assert 5_000_000 <= measured.written < 5_500_000
+    assert 0.2 < measured.cpu < 0.2 + measured.seconds * 2
+    assert before < measured.begun < time.time() - measured.seconds
+
+
+def test_the_cpu_of_a_running_process_has_that_of_its_children(tmp_path: Path) -> None:
+    busy = "import time\nwhile time.process_time() < 0.2: pass\nprint(flush=True); input()"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', {busy!r}])"
+    with subprocess.Popen(
+        [PYTHON, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        seconds = processes.cpu(process.pid)
+        process.communicate(b"\n")
+    assert 0.2 < seconds < 5.0
 
 
 def test_a_small_command_is_not_charged_with_what_the_benchmark_needs(tmp_path: Path) -> None:
@@ -275,3 +344,95 @@ def test_a_long_history_is_as_long_as_it_is_said_to_be(tmp_path: Path, count: in
     for _ in range(2):  # a second one replaces the first
         path = workspaces.write_history(tmp_path, "m", workspaces.events("m", count))
         assert [event.seq for event in journal.read(path)] == list(range(1, count + 1))
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[int]:
+    """A server with a file of 50 kB; its port."""
+    (tmp_path / "file").write_bytes(bytes(50_000))
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments, directory=str(tmp_path))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as served:
+        thread = threading.Thread(target=served.serve_forever)
+        thread.start()
+        yield served.server_port
+        served.shutdown()
+        thread.join()
+
+
+def fetched(port: int) -> bytes:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/file") as answer:
+        data: bytes = answer.read()
+    return data
+
+
+def test_a_proxy_passes_all_on_and_notes_it(server: int) -> None:
+    asked: list[str] = []
+    with proxy.before(server, asked=asked.append) as (port, passed):
+        assert fetched(port) == bytes(50_000)
+        assert fetched(port) == bytes(50_000)
+    assert asked == ["GET /file HTTP/1.1"] * 2
+    assert [line for _, line in passed.requests] == asked
+    assert len(passed.connections) == 2
+    assert sum(count for _, count in passed.answers) > 100_000
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port))
+
+
+def test_a_slow_proxy_takes_its_time_on_each_connection(server: int) -> None:
+    with proxy.before(server, Pace(rate=200_000, delay=0.1)) as (port, passed):
+        begun = time.monotonic()
+        fetched(port)
+        took = time.monotonic() - begun
+    assert took > 0.25 + 2 * 0.1  # the bytes; the connection and the request
+    assert max(count for _, count in passed.answers) <= 2000
+
+
+def test_a_store_that_is_not_there_skips_its_rows_and_tells_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    site = Site(tmp_path, suite.QUICK)
+    for name, build in fetching.CASES.items():
+        with build(site) as case:
+            lines = rows.lines(case, 1)
+        assert {line.row for line in lines} == {name}
+        assert {line.skipped for line in lines} == {
+            "no S3 server: pip install --editable '.[store-test]'"
+        }
+
+
+def test_a_revision_that_a_clone_lacks_has_no_sources(tmp_path: Path) -> None:
+    with pytest.raises(Failed):
+        workspaces.sources_of("0" * 40, tmp_path)
+
+
+def test_files_can_have_sizes_between_two(tmp_path: Path) -> None:
+    version = Version(4000, 5, 40_000)
+    assert [version.size_of(number) for number in range(5)] == [4000, 13000, 22000, 31000, 40000]
+    assert Version(1000, 3).size_of(2) == 1000
+
+
+def test_a_time_line_is_in_the_order_of_what_happened() -> None:
+    run = Run(2.0, 0, cpu=1.5, begun=100.0)
+    moments = [Moment(101.5, "it is live"), Moment(100.25, "it asks")]
+    text = timeline.drawn("a deploy", run, moments, [(100.5, 1000), (101.0, 2000)])
+    bar = [" "] * timeline.WIDTH
+    bar[15], bar[30] = "▄", "█"
+    assert text.splitlines() == [
+        "a deploy: 2.00 s, CPU 1.50 s",
+        " 0.00 ms  the process starts",
+        "  250 ms  it asks",
+        "  1.50 s  it is live",
+        "  2.00 s  the process ends",
+        f"|{''.join(bar)}| at most 60.0 kB/s arrive",
+    ]

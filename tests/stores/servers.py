@@ -144,7 +144,7 @@ def seaweedfs(folder: Path) -> Iterator[Server]:
     # -volume.max: by default there are eight volumes, fewer than a bucket's first write makes
     command = [
         program("weed"), "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-        "-filer", "-s3", f"-s3.config={rights}", "-volume.max=50",
+        "-filer", "-s3", f"-s3.config={rights}", "-volume.max=50", "-master.telemetry=false",
         "-master.volumeSizeLimitMB=512", "-s3.port.iceberg=0", "-s3.port.lance=0",
         f"-filer.localSocket={sockets}/filer", f"-s3.localSocket={sockets}/s3",
     ]  # fmt: skip

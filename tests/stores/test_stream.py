@@ -25,11 +25,18 @@ def test_more_bytes_than_allowed_are_cut_off_at_the_first_block_too_many() -> No
         stream.check(6, Allowance(5))
 
 
-def test_files_of_a_folder_share_what_it_has() -> None:
-    allowance = Allowance(5)
-    assert list(allowance.limit([b"abc"])) == [b"abc"]
+def test_files_of_a_folder_share_what_it_has_and_give_back_what_came_for_nothing() -> None:
+    folder = Allowance(5)
+    first, second = (Allowance(5, shared=folder) for _ in range(2))
+    assert list(first.limit([b"abc"])) == [b"abc"]
     with pytest.raises(TooLong):
-        list(allowance.limit([b"def"]))
+        list(second.limit([b"def"]))
+    assert second.left < 0
+    folder = Allowance(5)
+    first, second = (Allowance(5, shared=folder) for _ in range(2))
+    first.take(4)
+    first.give_back()
+    assert list(second.limit([b"defgh"])) == [b"defgh"]
 
 
 def test_what_nobody_wants_any_more_stops_at_the_next_block() -> None:
@@ -108,7 +115,7 @@ def test_what_arrives_is_hashed_as_a_file_is(tmp_path: Path, blocks: list[bytes]
         ("... InvalidCertificate(Other(CaUsedAsEndEntity))", Kind.CERTIFICATE, ""),
         ("Generic HTTP error: ... source: TimedOut", Kind.SILENT, "it stopped answering"),
         ("Range request not supported by x", Kind.NO_RANGES, ""),
-        ("Last-Modified Header missing from response", Kind.NO_HEADERS, ""),
+        ("Last-Modified Header missing from response", Kind.NO_DATE, ""),
         ("something new\n\nDebug source:\nNew", Kind.OTHER,
          "it answers with an error (something new)"),
         ("https://host/x?sig=secret broke", Kind.OTHER, "it answers with an error"),

@@ -127,13 +127,19 @@ class Objects:
     def _or_own(self, by_obstore: Callable[[], T], by_own: "Callable[[Own], T]") -> T:
         """Ask by obstore; by the other one where it takes no answer, before the first byte.
 
-        OpenSSL takes a server's own certificate for that of who signed it, rustls does not.
+        OpenSSL takes a server's own certificate for that of who signed it, rustls does not. An
+        object without a length comes in chunks; of a cloud, whose file systems do not count, it is
+        refused.
         """
         try:
             return by_obstore()
         except StoreError as error:
-            own_bundle = "root_certificate" in self.store.plan.client
-            if error.kind is Kind.NO_HEADERS or (error.kind is Kind.CERTIFICATE and own_bundle):
+            is_ours = {
+                Kind.NO_DATE: True,
+                Kind.NO_LENGTH: self.store.plan.scheme == "http",
+                Kind.CERTIFICATE: "root_certificate" in self.store.plan.client,
+            }
+            if is_ours.get(error.kind):
                 return by_own(self.own())
             raise
 

@@ -195,7 +195,8 @@ class _Allowances:
         if pointer.share is None:
             return Allowance(self._cap, self.stop)
         folder, size = pointer.share
-        return self._shared.setdefault(folder, Allowance(size, self.stop))
+        shared = self._shared.setdefault(folder, Allowance(size, self.stop))
+        return Allowance(size, self.stop, shared)
 
 
 def _each(
@@ -215,10 +216,20 @@ def _each(
 def _receive(
     remotes: "_Remotes", place: Place, allowances: _Allowances, advance: Advance, item: Wanted
 ) -> File:
-    """Receive one object, and compare its digest."""
-    pointer, target = item.pointer, item.target
+    """Receive one object, and compare its digest; what was cut is begun again, once."""
+    pointer, target, allowance = item.pointer, item.target, allowances.of(item.pointer)
+    counted = _Counted(advance)
     try:
-        file = place.receive(pointer, target, allowances.of(pointer), advance)
+        try:
+            file = place.receive(pointer, target, allowance, counted)
+        except StoreError:  # obstore goes on by itself only where the server has ranges
+            if not counted.counted:
+                raise
+            allowance.give_back()
+            counted.take_back()
+            if target is not None:
+                target.unlink()
+            file = place.receive(pointer, target, allowance, counted)
     except FileNotFoundError:
         raise remotes.missing(pointer) from None
     except TooLong:
@@ -371,6 +382,10 @@ class _Counted:
     def __call__(self, count: int) -> None:
         self.counted += count
         self.advance(count)
+
+    def take_back(self) -> None:
+        """All of it is to come again."""
+        self(-self.counted)
 
     def finish(self, file: Path) -> None:
         """A file system may link or copy a file without reporting any bytes."""

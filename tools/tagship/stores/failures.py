@@ -25,7 +25,8 @@ class Kind(Enum):
     SILENT = "it stopped answering"
     BROKEN_OFF = "it broke off the transfer"
     NO_RANGES = "it gives no ranges"
-    NO_HEADERS = "it does not say how long or how old an object is"
+    NO_LENGTH = "it does not say how long an object is"
+    NO_DATE = "it does not say how old an object is"
     OTHER = "it answers with an error"
 
 
@@ -58,7 +59,8 @@ _OF_CODE = {
 _OF_STATUS = {"401": Kind.DENIED, "403": Kind.DENIED, "429": Kind.BUSY, "503": Kind.BUSY}
 _OF_TEXT = (  # in this order: the first that the text has
     (Kind.REGION, ("incorrectly configured region",)),
-    (Kind.NO_HEADERS, ("Content-Length Header missing", "Last-Modified Header missing")),
+    (Kind.NO_LENGTH, ("Content-Length Header missing",)),
+    (Kind.NO_DATE, ("Last-Modified Header missing",)),
     (Kind.NO_RANGES, ("non-partial response", "Range request not supported", "NoContentRange")),
     (Kind.CERTIFICATE, ("certificate", "InvalidCertificate")),
     (Kind.CREDENTIALS, ("MissingCredential", "instance metadata", "credential provider")),
@@ -71,7 +73,7 @@ _OF_TEXT = (  # in this order: the first that the text has
 )  # fmt: skip
 
 
-SELF_EVIDENT = (Kind.REGION, Kind.NO_RANGES, Kind.NO_HEADERS, Kind.SILENT)
+SELF_EVIDENT = (Kind.REGION, Kind.NO_RANGES, Kind.NO_LENGTH, Kind.NO_DATE, Kind.SILENT)
 
 
 def of(error: Exception) -> StoreError:

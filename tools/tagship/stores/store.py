@@ -108,7 +108,7 @@ class Store:
             with _failures():
                 part = obstore.get(self._client, key, options={"range": (first, last)})
                 blocks = list(allowance.limit(of_range.limit(part.stream(stream.RANGE))))
-            if of_range.left:
+            if of_range.left > 0:
                 raise StoreError(Kind.BROKEN_OFF, "a range is too short")
             return blocks
 

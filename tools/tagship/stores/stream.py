@@ -31,16 +31,25 @@ class Stopped(Exception):
 
 @dataclass
 class Allowance:
-    """How many bytes may still arrive, of one object or of several: any thread may take of it.
+    """How many bytes of an object may arrive: any thread may take of it.
 
     Attributes:
-        left: bytes.
+        most: bytes.
         stop: is set once nobody wants them any more.
+        shared: what several objects may have together.
     """
 
-    left: int
+    most: int
     stop: threading.Event = field(default_factory=threading.Event)
+    shared: "Allowance | None" = None
+    taken: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def left(self) -> int:
+        """Bytes that may still arrive."""
+        left = self.most - self.taken
+        return left if self.shared is None else min(left, self.shared.left)
 
     def take(self, count: int) -> None:
         """Take bytes that arrived; none, to ask whether anybody still wants them.
@@ -51,10 +60,20 @@ class Allowance:
         """
         if self.stop.is_set():
             raise Stopped
+        if self.shared is not None:
+            self.shared.take(count)
         with self._lock:
-            self.left -= count
-            if self.left < 0:
+            self.taken += count
+            if self.taken > self.most:
                 raise TooLong
+
+    def give_back(self) -> None:
+        """All that arrived came for nothing: it is asked for again."""
+        with self._lock:
+            taken, self.taken = self.taken, 0
+        if self.shared is not None:
+            with self.shared._lock:  # noqa: SLF001 - of the same class
+                self.shared.taken -= taken
 
     def limit(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Blocks as they arrive, until they are too many.
