@@ -299,6 +299,11 @@ def without_ranges(exchange: Exchange) -> None:
     )
 
 
+def whole(exchange: Exchange) -> None:
+    """The whole object from its first byte, whatever range was asked for."""
+    exchange.send(200, exchange.original.without("accept-ranges", "content-range"), content(2))
+
+
 def other_range(exchange: Exchange, start: int, end: int, size: int) -> None:
     """The right bytes, but the header names others."""
     _told(exchange, start + 1, end + 1, size, exchange.original.body)
@@ -337,12 +342,12 @@ BUSY = "429|503|busy|too much|Slow|slow|too many"
 DENIED = "403|401|[Dd]enie[ds]|[Ff]orbidden|[Aa]uth|no access|credentials|Invalid"
 GIVE = "dvc remote modify"
 AGAIN = "again|later|reachable|check its address"
-SILENT = "did not answer"
+SILENT = "did not answer|stopped answering"
 
 TABLE = (
     # first those that take long, so that the others run beside them
-    Row("stalls before the answer", silent, REFUSED, SILENT, AGAIN, seconds=150),
-    Row("stalls in the middle", stalled, REFUSED, SILENT, AGAIN, seconds=150),
+    Row("stalls before the answer", silent, REFUSED, SILENT, AGAIN, seconds=200),
+    Row("stalls in the middle", stalled, REFUSED, SILENT, AGAIN, seconds=200),
     Row("429, always", status(429), REFUSED, BUSY, AGAIN, every=True, seconds=330),
     Row("500, always", status(500), REFUSED, "500|error|Internal", AGAIN, every=True, seconds=330),
     Row("503, always", status(503), REFUSED, BUSY, AGAIN, every=True, seconds=330),
@@ -351,6 +356,7 @@ TABLE = (
     Row("ends in the middle, always", stopped, REFUSED, BROKE_OFF, AGAIN, seconds=330),
     Row("cut in the middle, once", first(cut), RIGHT),
     Row("ends in the middle, once", first(stopped), RIGHT),
+    Row("cut once, without ranges", first(cut, whole), RIGHT, kinds=("http",)),
     # other bytes, or other numbers of them
     Row("wrong bytes", flipped, REFUSED, OTHER_BYTES, PUSH_AGAIN, sent=2 * SIZE),
     Row("another object's bytes", another, REFUSED, OTHER_BYTES, PUSH_AGAIN, sent=2 * SIZE),

@@ -9,6 +9,7 @@ import hashlib
 import re
 import secrets
 import sys
+from http import HTTPStatus
 from typing import Any
 
 from gcp_storage_emulator import __main__ as emulator
@@ -21,23 +22,18 @@ uploads: dict[str, dict[int, bytes]] = {}
 
 
 class Response(server.Response):  # type: ignore[misc] # the emulator has no types
-    """An answer with the headers of the XML API; to HEAD without its body."""
+    """An answer; to HEAD without its body."""
 
     def close(self) -> None:
         """Send it."""
-        handler = self._handler
-        body = self._content.encode() if isinstance(self._content, str) else self._content
-        if self.status < 300 and not handler.path.startswith(("/storage/", "/upload/", "/b/")):
-            self["Last-Modified"] = MODIFIED
-            self["ETag"] = _etag(body)
-        if handler.command != "HEAD":
+        if self._handler.command != "HEAD":
             super().close()
             return
-        handler.send_response(self.status.value)
+        self._handler.send_response(self.status.value)
         for name, value in self._headers.items():
-            handler.send_header(name, value)
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
+            self._handler.send_header(name, value)
+        self._handler.send_header("Content-Length", str(len(self._content)))
+        self._handler.end_headers()
 
 
 def _etag(data: bytes) -> str:
@@ -48,12 +44,22 @@ def _head(self: Any) -> None:
     server.Router(self).handle(server.GET)
 
 
+def _get(request: Any, response: Any, storage: Any) -> None:
+    """Give an object or a range of it, with the headers of the whole."""
+    objects.download(request, response, storage)
+    if response.status < HTTPStatus.BAD_REQUEST:
+        place = (request.params["bucket_name"], request.params["object_id"])
+        response["Last-Modified"] = MODIFIED
+        response["ETag"] = f'"{storage.get_file_obj(*place)["md5Hash"]}"'
+
+
 def _put(request: Any, response: Any, storage: Any) -> None:
     """Take an object, or a part of one."""
     if request.data is None:
         request._data = b""
     if "uploadId" not in request.query:
         objects.xml_upload(request, response, storage)
+        response["ETag"] = _etag(request.data)
         return
     number = int(request.query["partNumber"][0])
     uploads[request.query["uploadId"][0]][number] = request.data
@@ -81,7 +87,7 @@ def main() -> None:
     server.Response = Response
     server.RequestHandler.do_HEAD = _head
     *_, (_, methods) = server.HANDLERS
-    methods.update({server.PUT: _put, server.POST: _post})
+    methods.update({server.GET: _get, server.PUT: _put, server.POST: _post})
     emulator.main(sys.argv[1:])
 
 

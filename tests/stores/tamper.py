@@ -119,6 +119,8 @@ class Exchange:
             block = data[start : start + BLOCK]
             self.handler.wfile.write(block)
             self.proxy.count(len(block))
+            if self.proxy.pace:
+                threading.Event().wait(len(block) / self.proxy.pace)
 
     def pass_on(self) -> None:
         """Answer as the store does."""
@@ -239,6 +241,7 @@ class Proxy:
         kind: of the store, as DVC calls it.
         every: whether it is the answer to each request about an object, or to those for bytes.
         elsewhere: the address of another host.
+        pace: bytes a second of each connection, as of a far store; 0 for no limit.
         requests: about objects, in the order in which they came.
         sent: bytes of bodies of objects.
     """
@@ -248,6 +251,7 @@ class Proxy:
     kind: str = "http"
     every: bool = False
     elsewhere: str = ""
+    pace: float = 0
     requests: list[Request] = field(default_factory=list)
     sent: int = 0
     port: int = 0

@@ -15,9 +15,10 @@ from tests.stores.places import PLACES
 from tests.stores.trials import Outcome
 
 SAMPLE = {
-    "files": ("wrong bytes", "endless", "too short, as told", "cut in the middle, once", "404",
+    "files": ("wrong bytes", "endless", "too short, as told", "404",
               "redirected by HTTP without a password"),
-    "moto": ("wrong bytes", "too long, as told", "403", "500, once"),
+    "moto": ("wrong bytes", "too long, as told", "403", "500, once",
+             "cut in the middle, once"),
 }  # fmt: skip
 Outcomes = dict[tuple[str, str], "Future[Outcome]"]
 

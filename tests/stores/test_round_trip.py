@@ -112,8 +112,9 @@ def data_of(proxy: Proxy) -> set[str]:
     return {each[0] for each in found if each}
 
 
-def test_a_large_model_comes_in_ranges_over_several_connections(shop: Shop) -> None:
-    with tamper.running(Proxy(shop.upstream, kind=shop.place.scheme)) as proxy:
+def test_a_large_model_of_a_far_store_comes_in_ranges(shop: Shop) -> None:
+    far = Proxy(shop.upstream, kind=shop.place.scheme, pace=trials.FAR)
+    with tamper.running(far) as proxy:
         repo = shop.workspace(proxy.address)
         ran = shop.deploy(repo, "large").check()
     assert live(repo, "large") == content(3, LARGE)

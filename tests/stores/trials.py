@@ -26,6 +26,7 @@ from tests.stores.tamper import Proxy, Request
 from tests.workbench import Result
 
 FOLDER = "table"  # in the bucket
+FAR = 8 << 20  # bytes a second of each connection to a far store
 AT_ONCE = 5  # deploys: those that wait take no time of a processor
 # A process's memory counts from before its start, when it was a copy of the one that started it.
 LAUNCH = """
@@ -197,6 +198,7 @@ class Shop:
     def attempt(self, row: Row) -> Outcome:
         """Deploy while the store answers as the row says."""
         proxy = Proxy(self.upstream, row.answer, kind=self.place.scheme, every=row.every)
+        proxy.pace = FAR if row.large else 0  # a fast connection is not asked for ranges
         other = Proxy(self.upstream)
         with tamper.running(other), tamper.running(proxy):
             proxy.elsewhere = other.address
