@@ -227,8 +227,8 @@ class Own:
     def _blocks(self, pointer: Cached) -> Iterator[bytes]:
         fs = self.remote.fs
         pieces = {"block_size": PIECE} if fs.protocol in CLOUDS else {}
-        if fs.protocol in ("http", "https"):
-            pieces = {"block_size": 0}  # one stream, whether or not the server has ranges
+        if fs.protocol in ("http", "https"):  # one stream; a size, or it asks, and takes any error
+            pieces = {"block_size": 0, "size": 1}  # for a file that is not there
         with fs.open(self._path(pointer), "rb", **pieces) as file:
             while block := file.read(BLOCK):
                 yield block

@@ -88,9 +88,9 @@ def _parse(text: str) -> Sections | None:
     options: dict[str, Any] | None = None
     for line in (line.strip(" \t") for line in text.split("\n")):
         if head := _HEAD.fullmatch(line):
-            if line in seen:
+            if line.lower() in seen:
                 return None
-            seen.add(line)
+            seen.add(line.lower())
             name = (head[2] or "").lower()
             options = sections["remote"].setdefault(name, {}) if name else sections[head[1]]
         elif line:

@@ -367,7 +367,7 @@ class Store:
     def sweep(self) -> tuple[list[str], list[Stuck]]:
         """Remove what a killed run left lying about: what was removed, and what cannot be."""
         left = [*self.staging.iterdir(), *self.trash.iterdir()]
-        if (old := self.private / OLD).is_dir():
+        if (old := self.private / OLD).is_dir() and not old.is_symlink():
             left += old.iterdir()
         left += [*atomic.temporaries(self.folder), *atomic.temporaries(self.private)]
         stuck = _remove(left)
