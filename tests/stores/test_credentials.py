@@ -25,7 +25,7 @@ def refused(result: Result, *words: str) -> None:
     """Refused in an error and a hint, which have these words; no secret is among them."""
     assert result.code == 1, result.out
     assert trials._noise(result.err) == []
-    assert result.err.count("error: ") == 1
+    assert [line[:7] for line in result.err.splitlines()].count("error: ") == 1
     for word in (*words, "hint: "):
         assert word in result.err
     for secret in trials.SECRETS:

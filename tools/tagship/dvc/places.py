@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tagship.disk import atomic, files
@@ -288,16 +289,29 @@ def _own(
     versioned: bool,
 ) -> Own:
     """DVC's own: its ``Repo`` is not opened, which writes where ``core.site_cache_dir`` says."""
-    from types import SimpleNamespace
-
     from dvc.data_cloud import DataCloud
 
     cloud = DataCloud(SimpleNamespace(config=config.whole, site_cache_dir=None, data_index=None))
     remote = cloud.get_remote(name)
     place = Own(remote, within, versioned, _jobs(options) or JOBS)
-    if options.get("auth") and str(options.get("url", "")).startswith("http"):
+    scheme = str(options.get("url", "")).partition("://")[0]
+    if options.get("auth") and scheme in ("http", "https"):
         remote.fs.fs.kwargs["allow_redirects"] = False  # its header would go to any other host
+    if scheme == "s3":
+        remote.fs.fs_args.setdefault("config_kwargs", {})["http_session_cls"] = _no_redirects()
     return place
+
+
+def _no_redirects() -> type:
+    """A session of aiobotocore that follows no redirect: a session token would go along."""
+    from aiobotocore.httpsession import AIOHTTPSession
+
+    class Session(AIOHTTPSession):  # type: ignore[misc] # it has no types
+        async def _get_session(self, proxy_url: str | None) -> Any:
+            session = await super()._get_session(proxy_url)
+            return SimpleNamespace(request=partial(session.request, allow_redirects=False))
+
+    return Session
 
 
 def _jobs(options: Mapping[str, Any]) -> int | None:
