@@ -11,7 +11,8 @@ import pytest
 from tagship.disk import files
 from tagship.stores import failures, keys, regions, stream
 from tagship.stores.failures import Kind, StoreError
-from tagship.stores.options import Profile
+from tagship.stores.options import Plan, Profile
+from tagship.stores.store import Store
 from tagship.stores.stream import Allowance, Stopped, TooLong
 
 
@@ -173,6 +174,15 @@ def test_keys_of_a_profile_are_botocores_to_find(
     with pytest.raises(StoreError) as caught:
         keys.provider({}, Profile("absent", str(file)))
     assert caught.value.kind is Kind.CREDENTIALS
+    config["team"]["aws_session_token"] = "T"
+    with file.open("w") as stream_:
+        config.write(stream_)
+    plan = Plan(
+        "s3", "bucket", config={"endpoint": "https://h"}, profile=Profile("team", str(file))
+    )
+    with pytest.raises(StoreError) as caught:
+        Store(plan, {}).size("key")
+    assert caught.value.kind is Kind.TOKEN
     given = {"access_key_id": "C", "secret_access_key": "D", "region": "x"}
     assert keys.provider(given, None)()["access_key_id"] == "C"
     assert given == {"region": "x"}

@@ -188,7 +188,9 @@ class Store:
             "s3": store.S3Store, "gs": store.GCSStore, "azure": store.AzureStore,
         }  # fmt: skip
         if plan.scheme == "s3" and not config.get("skip_signature"):
-            made["credential_provider"] = keys.provider(config, plan.profile)
+            made["credential_provider"] = provider = keys.provider(config, plan.profile)
+            if plan.profile and "endpoint" in config and provider()["token"]:
+                raise StoreError(Kind.TOKEN)  # as ``options.plan`` says of keys that it sees
         prefix = plan.prefix or None
         return kinds[plan.scheme](plan.place, prefix=prefix, config=config, **made)
 
