@@ -182,7 +182,7 @@ def test_keys_of_a_profile_are_botocores_to_find(
     )
     with pytest.raises(StoreError) as caught:
         Store(plan, {}).size("key")
-    assert caught.value.kind is Kind.TOKEN
+    assert caught.value.kind is Kind.REDIRECT
     given = {"access_key_id": "C", "secret_access_key": "D", "region": "x"}
     assert keys.provider(given, None)()["access_key_id"] == "C"
     assert given == {"region": "x"}

@@ -137,7 +137,7 @@ class Objects:
         except StoreError as error:
             is_ours = {
                 Kind.NO_DATE: True,
-                Kind.TOKEN: True,
+                Kind.REDIRECT: True,
                 Kind.NO_LENGTH: self.store.plan.scheme == "http",
                 Kind.CERTIFICATE: "root_certificate" in self.store.plan.client,
             }

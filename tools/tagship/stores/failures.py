@@ -27,7 +27,7 @@ class Kind(Enum):
     NO_RANGES = "it gives no ranges"
     NO_LENGTH = "it does not say how long an object is"
     NO_DATE = "it does not say how old an object is"
-    TOKEN = "a redirect would take its session token to another host"
+    REDIRECT = "a redirect would take its session token to another host"
     OTHER = "it answers with an error"
 
 

@@ -190,7 +190,7 @@ class Store:
         if plan.scheme == "s3" and not config.get("skip_signature"):
             made["credential_provider"] = provider = keys.provider(config, plan.profile)
             if plan.profile and "endpoint" in config and provider()["token"]:
-                raise StoreError(Kind.TOKEN)  # as ``options.plan`` says of keys that it sees
+                raise StoreError(Kind.REDIRECT)  # as ``options.plan`` says of keys that it sees
         prefix = plan.prefix or None
         return kinds[plan.scheme](plan.place, prefix=prefix, config=config, **made)
 
