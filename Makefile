@@ -49,7 +49,7 @@ store-test: $(VENV)/.stores
 power-test: $(VENV)/.dev
 	$(BIN)/python -m tests.power
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.stores
 	$(BIN)/python -m benchmarks $(BENCH)
 
 bench-growth: $(VENV)/.dev
