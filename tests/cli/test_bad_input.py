@@ -398,7 +398,8 @@ def test_credentials_of_a_dvc_remote_are_never_shown(bench: Workbench) -> None:
     refused = bench.cli("-v", "release", MODEL)
     assert (refused.code, refused.out) == (1, "")
     assert SECRET not in refused.err
-    atomic.remove_tree(bench.repo / ".dvc" / "cache")
+    for place in (bench.repo / ".dvc/cache", bench.current.resolve()):
+        atomic.remove_tree(place)
     failed = bench.cli("-v", "deploy", MODEL, "--yes", "--force")
     assert (failed.code, failed.out) == (1, "")
     assert SECRET not in failed.err

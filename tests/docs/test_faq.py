@@ -258,6 +258,7 @@ def printed_lines(result: Result, bench: Workbench) -> list[str]:
 def known(line: str, bench: Workbench) -> str:
     """A message without what differs from run to run: commits, times, the repository's place."""
     line = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME", line)
+    line = line.replace(str(bench.repo.parent / "dvc-remote"), "/srv/store")
     return re.sub(r"\b[0-9a-f]{10}\b", "COMMIT", line.replace(str(bench.repo), "/srv/models"))
 
 

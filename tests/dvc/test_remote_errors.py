@@ -146,7 +146,7 @@ def test_a_web_server_that_asks_for_a_password(bench: Workbench, store: Any, cod
     store.code = code
     bench.dvc("remote", "modify", "--quiet", "--local", "store", "url", f"{store.url}/dvc")
     error, way = said(bench)
-    assert error.startswith(f"error: DVC remote error: {code}")
+    assert error == f"error: the DVC remote store, {store.url}/dvc: it denies access ({code})"
     assert way == f"hint: {PASSWORD}"
     bench.train("model 2\n")
     assert said(bench, "release churn")[-1] == f"hint: {PASSWORD}"
@@ -176,24 +176,25 @@ def said(bench: Workbench, command: str = "deploy churn --yes") -> list[str]:
 
 def test_s3_that_denies_these_credentials(bench: Workbench, s3: Any) -> None:
     s3.body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
-    assert said(bench) == ["error: DVC remote error: Access Denied", f"hint: {PROFILE}"]
+    denied = f"error: the DVC remote store, {s3.url}: it denies access (403 AccessDenied)"
+    assert said(bench) == [denied, f"hint: {PROFILE}"]
 
 
 def test_s3_without_credentials(bench: Workbench, s3: Any) -> None:
-    assert s3.url
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         bench.monkeypatch.delenv(name)
-    lacking = "error: DVC remote error: Unable to locate credentials"
+    lacking = f"error: the DVC remote store, {s3.url}: there are no credentials for it"
     assert said(bench) == [lacking, f"hint: {PROFILE}"]
     bench.dvc("remote", "modify", "--quiet", "--local", "store", "profile", "models")
-    missing = "error: DVC remote error: The config profile (models) could not be found"
-    assert said(bench) == [missing, f"hint: {PROFILE}"]
+    missing = " (The config profile (models) could not be found)"
+    assert said(bench) == [lacking + missing, f"hint: {PROFILE}"]
 
 
 def test_s3_without_the_bucket(bench: Workbench, s3: Any) -> None:
     s3.code = 404
     s3.body = b"<Error><Code>NoSuchBucket</Code><Message>No such bucket</Message></Error>"
     assert said(bench) == [
-        "error: DVC remote error: No such bucket",
+        f"error: the DVC remote store, {s3.url}: there is no such bucket or container"
+        " (404 NoSuchBucket)",
         f"hint: make the bucket, or name one that is there: {MODIFY} url URL",
     ]

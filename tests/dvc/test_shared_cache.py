@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tagship.disk import atomic
 from tests.accounts import OWNER, READER, Accounts
 from tests.workbench import Workbench
 
@@ -49,7 +50,10 @@ def test_another_account_of_the_group_removes_what_is_damaged(
     accounts: Accounts, shared: Path
 ) -> None:
     accounts.bench.dvc("fetch", "--quiet", "--all-tags")
-    stored = next(path for path in shared.rglob("*") if path.is_file())
+    files = [path for path in shared.rglob("*") if path.is_file()]
+    (stored,) = (path for path in files if path.read_bytes() == b"model 1\n")
+    (first,) = accounts.folder.glob("versions/v1.0.0_*")
+    atomic.remove_tree(first)
     accounts.give(accounts.repo, READER)  # who has a workspace too
     stored.chmod(0o644)
     stored.write_bytes(b"damaged")
