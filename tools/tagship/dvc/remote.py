@@ -30,6 +30,7 @@ from tagship.text import redact
 
 EXTRAS = ("s3", "gs", "azure")
 PUSH_AGAIN = "remove it there, then push it from a machine that has it: dvc push"
+CUT = (Kind.BROKEN_OFF, Kind.NO_RANGES, Kind.UNREACHABLE)  # after some bytes
 LIST = 64 << 20  # bytes of the list of a folder: of some 500,000 files
 CAP = 100 << 30  # bytes of an object whose size no commit has
 
@@ -222,8 +223,8 @@ def _receive(
     try:
         try:
             file = place.receive(pointer, target, allowance, counted)
-        except StoreError:  # obstore goes on by itself only where the server has ranges
-            if not counted.counted:
+        except StoreError as error:  # obstore goes on by itself, but only where there are ranges
+            if not counted.counted or error.kind not in CUT:
                 raise
             allowance.give_back()
             counted.take_back()
