@@ -335,7 +335,7 @@ def of_another_range(exchange: Exchange, start: int, end: int, size: int) -> Non
 
 RIGHT, REFUSED, EITHER = Ends.RIGHT, Ends.REFUSED, Ends.EITHER
 OTHER_BYTES = "has other bytes for md5|sends more for md5"
-NO_LENGTH = "sends more for md5:|it does not say how long an object is"
+NO_LENGTH = f"{OTHER_BYTES}|it does not say how long an object is"
 PUSH_AGAIN = "dvc push"
 BROKE_OFF = "broke off|cut|connection|reset|incomplete|payload|peer|not all|failed|Cannot connect"
 BUSY = "429|503|busy|too much|Slow|slow|too many"
