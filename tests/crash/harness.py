@@ -31,9 +31,7 @@ HARMLESS = (
     (".*: ioctl .*", "where a file cannot be cloned, it is copied"),
     (".*: mkdir .*", "the folder was there before"),
     (r".*/\.tagship/\.lock\.json\.tmp.*", "the lock holds, and does not name its holder"),
-    (r".*: fsync .*/\.tagship \w+ of rename .*/\.lock\.json\.tmp.*",
-     "that of the lock's card: as above"),
-    (r".*: fsync .*/\.tagship \w+ of rename .*/\.history\.sha256\.tmp.*", "as of the mark"),
+    (r".*: fsync .*/\.tagship \w+", "that of the lock's card: as above"),
     (r".*/\.tagship/\.history\.sha256\.tmp.*", "the history is read whole where the mark lacks"),
     (".*: (chmod|unlink|openat) dvc-remote/.*", "DVC tries another way; the bytes are compared"),
     (".*: sendfile .*", "Python copies it another way, and the bytes are hashed or compared"),
@@ -67,7 +65,6 @@ class Point:
         program: whose call it is, as for ``tracing.run``.
         step: the call's place among those of the program, from 0.
         act: how often the command took the lock until then, 1 where it did not yet.
-        after: the call before.
     """
 
     case: str
@@ -76,21 +73,12 @@ class Point:
     call: tracing.Call
     inject: str
     act: int = 1
-    after: str = ""
 
     @property
     def in_words(self) -> str:
-        """Case, act after the first, call and error, as ``HARMLESS`` has them.
-
-        Of a sync of the private folder, what it makes durable: the call before.
-        """
+        """Case, act after the first, call and error, as ``HARMLESS`` has them."""
         act = f", act {self.act}" if self.act > 1 else ""
-        of = (
-            f" of {self.after}"
-            if self.call.what.endswith("fsync repo/models/churn/.tagship")
-            else ""
-        )
-        return f"{self.case}{act}: {self.call.what} {self.inject}{of}"
+        return f"{self.case}{act}: {self.call.what} {self.inject}"
 
     @property
     def key(self) -> str:
@@ -145,9 +133,9 @@ class Sweep:
     def points(self, case: Case) -> list[Point]:
         """Every call of the case's command, killed once, and failed once with each error."""
         return [
-            Point(case.name, program, step, call, inject, act, after)
+            Point(case.name, program, step, call, inject, act)
             for program in (tracing.PYTHON, *case.gits)
-            for step, (act, after, call) in enumerate(
+            for step, (act, call) in enumerate(
                 acts(tracing.calls(self.whole(case, program).log, self.scratch))
             )
             for inject in (tracing.KILL, *tracing.ERRORS)
@@ -435,15 +423,11 @@ class Place:
             yield "Git's remote lacks the tag"
 
 
-def acts(calls: list[tracing.Call]) -> Iterator[tuple[int, str, tracing.Call]]:
-    """Each call, how often the model's lock was taken until then, and the call before.
-
-    The lock is taken, released, taken.
-    """
-    locked, before = 0, ""
+def acts(calls: list[tracing.Call]) -> Iterator[tuple[int, tracing.Call]]:
+    """Each call, and how often the model's lock was taken until then: taken, released, taken."""
+    locked = 0
     for call in calls:
-        yield locked // 2 + 1, before, call
-        before = call.what
+        yield locked // 2 + 1, call
         locked += call.what.startswith("flock ") and call.what.endswith("/.tagship/lock")
 
 

@@ -68,7 +68,7 @@ def test_a_command_cut_short_leaves_the_old_or_the_new_and_the_next_one_mends_it
 ) -> None:  # fmt: skip
     calls = called[case, program]
     step = [call.what for call in calls].index(what)
-    act, _, call = list(acts(calls))[step]
+    act, call = list(acts(calls))[step]
     result = sweep.attempt(Point(case, program, step, call, inject, act))
     assert (result.problems, result.live) == ([], live)
 
