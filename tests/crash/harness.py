@@ -47,7 +47,7 @@ HARMLESS = (
      "what cannot be removed stops no other command: a note tells it"),
     (r"recovery of a check: \w+ .*/(\.?(intent|deployment_history)\.json|\.current\.tmp).* ENOSPC",
      "the next command is a cleanup: it makes room first, and goes back then"),
-    (r"recovery .*: \w+ .*/(\.?deployment_history.json.*|churn) ENOSPC",
+    (r"recovery .*: \w+ .*/(\.?deployment_history.json.*|intent\.json|churn) ENOSPC",
      "the next command is a cleanup: it makes room first, and recovers then"),
 )  # fmt: skip
 
