@@ -201,13 +201,14 @@ def a_version_that_may_not_be_pushed(bench: Workbench) -> None:
     "dvc.remote._as_ours",
     command="release churn --push",
     does='pip install "tagship[s3]"',
-    by=lambda b: b.monkeypatch.delitem(sys.modules, "s3fs"),
+    by=lambda b: [b.monkeypatch.delitem(sys.modules, name) for name in ("s3fs", "obstore")],
     then="DVC",
 )
 def an_extra_of_dvc_that_is_missing(bench: Workbench) -> None:
     edit(".dvc/config", "url = ../../dvc-remote", "url = s3://bucket/x")(bench)
     bench.commit()
-    bench.monkeypatch.setitem(sys.modules, "s3fs", None)
+    for name in ("s3fs", "obstore"):
+        bench.monkeypatch.setitem(sys.modules, name, None)
 
 
 # --- Git
