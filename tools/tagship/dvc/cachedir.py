@@ -32,13 +32,10 @@ class CacheDir:
 def read(project: Path) -> CacheDir | None:
     """The cache that is configured for a DVC repository; None where DVC has to read it."""
     folder = of_host = None
-    for path, is_host in files(project):
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except (OSError, ValueError):
-            return None
+    known = texts(project)
+    if known is None:
+        return None
+    for text, is_host in known:
         read_options = options(text)
         if read_options is None:
             return None
@@ -49,7 +46,20 @@ def read(project: Path) -> CacheDir | None:
     return CacheDir(Path(folder) if folder else None, named)
 
 
-def files(project: Path) -> list[tuple[Path, bool]]:
+def texts(project: Path) -> list[tuple[str, bool]] | None:
+    """The text of each file that there is, as ``_files`` has them; None where one is unreadable."""
+    found = []
+    for path, is_host in _files(project):
+        try:
+            found.append((path.read_text(encoding="utf-8"), is_host))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError):
+            return None
+    return found
+
+
+def _files(project: Path) -> list[tuple[Path, bool]]:
     """Each file, and whether it is the host's own; a later one overrides an earlier one."""
     own = project / ".dvc"
     return [

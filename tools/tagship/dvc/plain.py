@@ -66,13 +66,10 @@ def read(project: Path) -> tuple[Sections, Sections] | None:
     """All of the configuration, and the host's own part of it; None where DVC has to read it."""
     whole: Sections = {"core": {}, "cache": {}, "remote": {}}
     host: Sections = {"core": {}, "cache": {}, "remote": {}}
-    for path, is_host in cachedir.files(project):
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except (OSError, ValueError):
-            return None
+    texts = cachedir.texts(project)
+    if texts is None:
+        return None
+    for text, is_host in texts:
         sections = _parse(text)
         if sections is None:
             return None
