@@ -43,7 +43,8 @@ def models(folder: Path) -> list[str]:
     """The models of the top dvc.yaml in the work tree, and those with a folder on this host."""
     project = host_project.find_project(folder)
     if project is None:
-        return []
+        host = host_project.find_host(folder)
+        return [] if host is None else _deployed(host, set())
     try:
         data = (host_project.find_top(project) / "dvc.yaml").read_bytes()
         declared = _names(data.decode("utf-8", "replace"))
@@ -57,6 +58,11 @@ def models(folder: Path) -> list[str]:
             root = settings.read_root(project)
     except (TagshipError, OSError):
         return []
+    return _deployed(root, declared)
+
+
+def _deployed(root: Path, declared: set[str]) -> list[str]:
+    """The models that have a folder on this host, and those that are declared."""
     here = {unquote(path.parent.name) for path in root.glob("*/versions")}
     # a folder may have any name, and a shell would run some
     return sorted(name for name in here.union(declared) if refs.is_model(name))

@@ -37,8 +37,13 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
 
     known = source.catalog(ref.model)
     store = host.store(ref.model)
-    choose = partial(plan.choose, source, known, ref, retry=options.retry, shown=options.shown)
-    what = f"deploy of {ref.model}@{choose(journal.foreseen(store)).release.version}"
+    choose = partial(
+        plan.choose, source, known, ref, retry=options.retry, shown=options.shown,
+        rule=host.rules.get(ref.model),
+    )  # fmt: skip
+    release = choose(journal.foreseen(store)).release
+    source.complete([release], options.tell)  # not under the lock: it may wait for a server
+    what = f"deploy of {ref.model}@{release.version}"
     tags = partial(plan.tag_ids, source, ref.model)
     checks = check.of(host, ref.model)
     with act.begin(store, ref.model, what, options, tags=tags, check=checks) as deed:
@@ -47,7 +52,8 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
         _check_not_rejected(deed, str(release.version))
         signer = plan.check_tag(host.policy, source.repository, deed.past, release)
         if deed.live and not options.force and plan.is_live(store, release, options.progress):
-            _follow(deed, choice)
+            if ref.model not in host.rules:
+                _follow(deed, choice)
             return replace(deed.nothing_to_do(deed.live), passed_over=choice.passed_over)
         kept = None if options.force else plan.kept(source, store, release, options.progress)
         if kept is not None:

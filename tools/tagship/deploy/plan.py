@@ -98,7 +98,7 @@ class Choice:
 
 def choose(
     source: Source, known: Catalog, ref: Ref, past: Past, *, retry: bool = False,
-    shown: str | None = None,
+    shown: str | None = None, rule: Wanted | None = None,
 ) -> Choice:  # fmt: skip
     """The version that a deploy makes live: an exact one, or what is desired. Touches nothing.
 
@@ -108,18 +108,22 @@ def choose(
         past: the history.
         retry: what is blocked counts too.
         shown: the version of the plan that was confirmed, also if a higher one was released since.
+        rule: what this host follows, where a file of it says so; it takes the place of ``latest``.
 
     Raises:
         NotFound, Refused: there is no such version, it is not available, or all are blocked; or it
             is another one than was shown, and that is not allowed any more.
         Held: the model is held, and no exact version is named.
     """
-    release, decided = source.find(known, ref), decisions.read(past)
+    is_named = ref.wanted.exact is not None
+    if rule is not None and ref.wanted == Wanted():
+        ref = Ref(ref.model, rule)
+    release, decided = source.find(known, ref), decisions.read(past, rule)
     selector = ref.wanted
-    if selector.exact is not None:
+    if is_named:
         until = _hold_of(known, release, decided)
         return Choice(release, assignments=tuple(known.assigned(release)), until=until)
-    rule = str(selector).removeprefix("@")
+    by = selector.text
     wish = desired.desired(known, selector, decided, retry=retry)
     release = desired.choose(ref, wish, lambda: source.clone_tags.fetch)
     if shown is not None and shown != str(release.version):
@@ -127,12 +131,12 @@ def choose(
         allowed = desired.allows(selector, confirmed, None if retry else decided.blocks)
         if allowed and not _is_overtaken(selector, confirmed, decided):
             # a higher one came since
-            return Choice(confirmed, rule, tuple(known.assigned(confirmed)))
+            return Choice(confirmed, by, tuple(known.assigned(confirmed)))
         raise Refused(
             f"{release.version} would be deployed by now, and not {shown}, so nothing was done",
             f"see what is new: tagship deploy {ref.model} --dry-run",
         )
-    return Choice(release, rule, tuple(known.assigned(release)), wish.passed_over)
+    return Choice(release, by, tuple(known.assigned(release)), wish.passed_over)
 
 
 def _is_overtaken(selector: Wanted, confirmed: Release, decided: Decisions) -> bool:
@@ -210,8 +214,10 @@ def of_deploy(
     """
     store = host.store(ref.model)
     past = journal.foreseen(store)
-    choice = choose(source, source.catalog(ref.model), ref, past, retry=retry)
+    rule = host.rules.get(ref.model)
+    choice = choose(source, source.catalog(ref.model), ref, past, retry=retry, rule=rule)
     release = choice.release
+    source.complete([release])
     check_tag(host.policy, source.repository, past, release)
     version, tag = str(release.version), str(release.tag.name)
     plan = of_commit(source, store, ref.model, release.commit, version, tag)

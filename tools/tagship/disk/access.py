@@ -47,6 +47,20 @@ def explain(error: TagshipError | OSError) -> tuple[str, str]:
     return errors.explain(error)
 
 
+def who_else_writes(path: Path) -> str:
+    """Who besides root and this account may change something that is there; empty if nobody.
+
+    In a folder with the sticky bit, such as /tmp, everybody has only what is their own.
+    """
+    status = path.lstat()
+    if status.st_uid not in (0, os.geteuid()):
+        return account(status.st_uid)
+    is_sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+    if is_sticky or not status.st_mode & 0o022:
+        return ""
+    return "everybody" if status.st_mode & 0o002 else "its group"
+
+
 def is_own(path: Path) -> bool:
     """Whether something belongs to this account, so that it may set its mode, or replace it."""
     return path.lstat().st_uid == os.geteuid()

@@ -1,5 +1,6 @@
 """DVC's cache on this machine: objects by their digest."""
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,12 @@ def of_project(project: Path) -> Cache:
         folder = Path(chosen) if chosen else None
         named = chosen is not None and chosen == config.host["cache"].get("dir")
     return Cache(project, folder or usual(project).folder, named)
+
+
+def none() -> Cache:
+    """The cache of a host without a work tree, which has none: it holds nothing."""
+    nowhere = Path(os.devnull)  # a file: nothing is below it
+    return Cache(nowhere, nowhere)
 
 
 def usual(project: Path) -> Cache:

@@ -66,6 +66,18 @@ def read(project: Path) -> DvcConfig:
     return DvcConfig(dict(config), host)
 
 
+def of_host(remotes: dict[str, dict[str, Any]], default: str | None) -> DvcConfig:
+    """The configuration of a host without a DVC repository: all of it is the host's own.
+
+    Args:
+        remotes: the options of each remote, by its name in lower case.
+        default: the remote of what names none; None where there is no default.
+    """
+    core = {} if default is None else {"remote": default}
+    values: dict[str, Any] = {"core": core, "cache": {}, "remote": remotes}
+    return DvcConfig(values, values)
+
+
 def of_home(error: OSError) -> Refused | None:
     """The error where this account's own configuration cannot be read; None if it is another."""
     if not Path(str(error.filename or "")).is_relative_to(dirs.user_config()):

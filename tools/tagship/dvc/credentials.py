@@ -20,10 +20,11 @@ ADDRESSES = ("url", "endpointurl", "oss_endpoint", "proxy_to", "data_proxy_targe
 PROGRAMS = ("bearer_token_command", "configpath", "credentialpath", "keyfile", "cert_path",
             "key_path", "kerb_ticket", "gdrive_user_credentials_file",
             "gdrive_service_account_json_file_path")  # fmt: skip
-SECRETS = (*PROGRAMS, "password", "token", "custom_auth_header", "passphrase", "access_key_id",
-           "secret_access_key", "session_token", "profile", "sse_customer_key", "account_key",
-           "connection_string", "sas_token", "client_secret", "oss_key_id",
-           "oss_key_secret")  # fmt: skip
+PASSWORDS = ("password", "token", "custom_auth_header", "passphrase", "access_key_id",
+             "secret_access_key", "session_token", "sse_customer_key", "account_key",
+             "connection_string", "sas_token", "client_secret", "oss_key_id",
+             "oss_key_secret")  # fmt: skip
+SECRETS = (*PROGRAMS, *PASSWORDS, "profile")
 ASKED = ("ask_password", "ask_passphrase", "kerberos", "gss_auth")
 GUARDS = ("ssl_verify", "use_ssl", "use_https", "port")  # how an address is verified
 # A library that looks for credentials by itself does not do so with these options.

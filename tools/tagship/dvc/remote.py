@@ -51,15 +51,15 @@ class Remote:
     """DVC's remotes. Each object is hashed while it arrives, and before it leaves here.
 
     Attributes:
-        project: the DVC repository that configures them.
+        read_config: gives DVC's configuration of them; it is read when it is first needed.
         name: of the remote that comes first; None for DVC's default. A pointer's own ``remote``
             comes before it.
-        within: the folder of ``project``, from the repository's top.
+        within: the folder of the DVC repository, from Git's top.
         tell: is told whom is waited for.
         cap: bytes that an object may have whose size was not recorded.
     """
 
-    project: Path
+    read_config: Callable[[], DvcConfig]
     name: str | None = None
     within: PurePosixPath = PurePosixPath()
     tell: Tell = nobody
@@ -76,7 +76,7 @@ class Remote:
 
     @cached_property
     def _config(self) -> DvcConfig:
-        return dvc_config.read(self.project)
+        return self.read_config()
 
     def fetch(
         self, wanted: Sequence[Wanted], progress: Progress = silent, total: int | None = None

@@ -56,12 +56,16 @@ class ActiveModel:
 
 
 def store(model: str, start: Path | str = ".") -> Store:
-    """The model's folder on this host, found without Git: from ``start`` up to the DVC repository.
+    """The model's folder on this host, found without Git.
+
+    Args:
+        model: its name.
+        start: a folder in a DVC repository; or the folder of a host, with tagship.toml.
 
     Raises:
-        NotFound: ``start`` is not in a DVC repository.
+        NotFound: it is neither.
     """
-    root = settings.read_root(settings.require_project(Path(start)))
+    root = settings.root_of(Path(start))
     return Store(root / refs.folder_name(refs.check_model(model)))
 
 
@@ -120,7 +124,7 @@ def load(
 
     Args:
         model: the model's name.
-        start: a folder in the workspace.
+        start: a folder in the workspace; or the folder of a host, which has no pipeline.
         loader: loads a path, instead of the loader that the file's suffix names.
         allow_pickle: load ``.joblib`` and ``.pkl`` too, which run the code that is in them.
 
@@ -130,6 +134,8 @@ def load(
     try:
         return _load_live(model, start, loader, allow_pickle)
     except TagshipError as error:
+        if project.find_host(Path(start)):  # no pipeline runs there
+            raise
         why = error
     try:
         path = _fallback(model, Path(start))
@@ -168,6 +174,8 @@ def _check_declared(model: str, start: Path) -> None:
 
 def _declared(model: str, start: Path) -> dict[str, artifacts.Artifact | Corrupt]:
     """The artifacts that dvc.yaml of the work tree declares; empty if it does not exist."""
+    if project.find_host(start):
+        return {}
     folder, name = artifacts.pipeline_of(model)
     try:
         data = (project.find_top(settings.require_project(start)) / name).read_bytes()

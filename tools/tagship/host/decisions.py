@@ -13,6 +13,7 @@ from tagship.host import actions, history
 from tagship.host.history import Event
 from tagship.host.journal import Past
 from tagship.registry import refs
+from tagship.registry.refs import Wanted
 
 _HOLDS = (b'"action": "hold"', b'"action": "resume"', b'"until": "')
 _BACK = (b'"action": "rollback"', b'"action": "reject"')
@@ -110,14 +111,18 @@ class Decisions:
         return switch if switch is not None and switch.action == actions.ROLLBACK else None
 
 
-def read(past: Past) -> Decisions:
+def read(past: Past, follows: Wanted | None = None) -> Decisions:
     """The decisions in a history.
+
+    Args:
+        past: the history.
+        follows: the rule that a file of this host names; None: the one that was followed last.
 
     Raises:
         Corrupt: an event that decides cannot be read.
     """
     switch, failed = _last_switch(past)
-    rule = next((event.rule for _, event in past.last(*_RULES)), None)
+    rule = follows.text if follows else next((e.rule for _, e in past.last(*_RULES)), None)
     return Decisions(_hold(past), blocks(past), switch, failed, rule)
 
 

@@ -1,4 +1,4 @@
-"""The DVC repository that contains a folder; only with the standard library, for speed.
+"""The DVC repository that contains a folder, or a host's folder; standard library, for speed.
 
 A shell prompt that shows the live version waits for this at each line.
 """
@@ -8,13 +8,24 @@ from pathlib import Path
 
 from tagship.host import link as host_link
 from tagship.host.link import VERSIONS, LinkState
-from tagship.registry.project_files import PARAMS_FILE, ROOT
+from tagship.registry.project_files import HOST_FILE, PARAMS_FILE, ROOT
 
 
 def find_project(start: Path) -> Path | None:
     """The nearest folder from ``start`` upwards with a ``.dvc``."""
     top = start.resolve()
     return next((path for path in chain([top], top.parents) if (path / ".dvc").is_dir()), None)
+
+
+def find_host(start: Path) -> Path | None:
+    """The folder itself where it is a host's: it has tagship.toml, and is in no DVC repository.
+
+    Never one above it: tagship.toml names programs, and counts where somebody points to it.
+    """
+    folder = start.resolve()
+    if (folder / HOST_FILE).is_file() and find_project(folder) is None:
+        return folder
+    return None
 
 
 def find_top(project: Path) -> Path:
@@ -48,10 +59,10 @@ def glance(model: str, start: Path) -> tuple[str, Path] | None:
 
     Then ``active.current`` looks closer.
     """
-    project = find_project(start)
-    if project is None or not model.replace("_", "").replace("-", "").isalnum():
+    if not model.replace("_", "").replace("-", "").isalnum():
         return None
-    root = usual_root(project)
+    project = find_project(start)
+    root = usual_root(project) if project is not None else find_host(start)
     if root is None:
         return None
     folder = root / model

@@ -41,6 +41,16 @@ def _init(start: Path) -> str:
     return f"{place}dvc init && tagship init"
 
 
+def root_of(start: Path) -> Path:
+    """The folder of the models of a host, or of the DVC repository that contains a folder.
+
+    Raises:
+        NotFound: it is neither.
+        Corrupt, Refused: as for ``read_root``.
+    """
+    return host_project.find_host(start) or read_root(require_project(start))
+
+
 def read_root(project: Path) -> Path:
     """The folder of the models, for commands that only read them.
 

@@ -16,6 +16,7 @@ from tagship.inspect import find
 from tagship.progress import Tell, nobody
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
+from tagship.registry.refs import Wanted
 from tagship.text import clock
 from tagship.workspace import desired
 from tagship.workspace.host import Host
@@ -27,7 +28,8 @@ class ModelRow:
     """One model: what is live, what is the latest, and the live version's bytes.
 
     Attributes:
-        path: as HEAD declares it; None for a model that is deployed here and left dvc.yaml.
+        path: as HEAD declares it, on a host its newest version; None for a model that is deployed
+            here and left dvc.yaml, or was not fetched.
         note: what of it cannot be read here, or that HEAD declares it no more; None otherwise.
     """
 
@@ -84,10 +86,10 @@ def _model_row(host: Host, entry: Artifact | Corrupt | None, known: Catalog) -> 
     except (Corrupt, Forbidden, OSError) as error:  # one model's trouble is not the others'
         live, described, (note, _), is_readable = None, None, explain(error), False
     latest = str(known.latest.version) if known.latest else None
-    wish = _desired(store, known) if is_readable else None
+    wish = _desired(store, known, host.rules.get(known.model)) if is_readable else None
     return ModelRow(
         known.model,
-        artifact.path if artifact else None,
+        artifact.path or None if artifact else None,
         live.version if live else None,
         latest,
         wish is not None and (live is None or live.version != wish),
@@ -97,12 +99,12 @@ def _model_row(host: Host, entry: Artifact | Corrupt | None, known: Catalog) -> 
     )
 
 
-def _desired(store: Store, known: Catalog) -> str | None:
+def _desired(store: Store, known: Catalog, follows: Wanted | None) -> str | None:
     """The version that should be live; None where the history cannot tell: ``status`` says so."""
     try:
-        decided = decisions.read(journal.events(store))
+        decided = decisions.read(journal.events(store), follows)
     except (Corrupt, Forbidden, OSError):
-        decided = Decisions()
+        decided = Decisions(rule=follows.text if follows else None)
     wish = desired.desired(known, desired.rule_of(known.model, decided), decided)
     return str(wish.release.version) if wish.release else None
 

@@ -197,7 +197,7 @@ def _of(source: Source, host: Host, known: Catalog, *, is_declared: bool) -> Sta
         def verify(directory: str) -> Verification:
             return inspect_verify.verify_directory(source, host.policy, store, known, directory)
 
-        status = _status(source, store, known, verify)
+        status = _status(source, store, known, verify, host.rules.get(model))
         of_clone = _clone_findings(source, known, status.live)
         status = replace(status, findings=(*status.findings, *of_clone))
     except (Corrupt, Forbidden, OSError) as error:
@@ -228,8 +228,9 @@ def _clone_findings(source: Source, known: Catalog, live: str | None) -> Iterabl
 
 
 def _status(
-    source: Source, store: Store, known: Catalog, verify: Callable[[str], Verification]
-) -> Status:
+    source: Source, store: Store, known: Catalog, verify: Callable[[str], Verification],
+    follows: Wanted | None,
+) -> Status:  # fmt: skip
     model = known.model
     latest = str(known.latest.version) if known.latest else None
     link = store.link()
@@ -244,7 +245,7 @@ def _status(
     expected = None
     try:
         past = journal.foreseen(store)
-        decided = decisions.read(past)
+        decided = decisions.read(past, follows)
         rule = desired.rule_of(model, decided)
         wish = desired.desired(known, rule, decided)
         failures = list(_failed_findings(known, decided, wish.release))

@@ -38,6 +38,7 @@ _TAG = re.compile(
 )
 _TRAILER = re.compile(r"^([A-Za-z][A-Za-z0-9-]*): (.*)$", re.MULTILINE)
 _PART = re.compile(r"v?(?P<major>0|[1-9]\d*)(?:\.(?P<minor>0|[1-9]\d*))?", re.ASCII)
+_SINCE = re.compile(r"\^(0|[1-9]\d*)(?:\.(0|[1-9]\d*))?(?:\.(0|[1-9]\d*))?", re.ASCII)
 
 
 class Action(enum.StrEnum):
@@ -163,12 +164,14 @@ def folder_name(model: str) -> str:
 class Wanted:
     """A version as a user names it: ``1.2.0``, ``1.2``, ``1``, ``latest``, or a stage, ``#prod``.
 
+    ``^1.2`` is 1.2 and what is compatible with it: all of 1 above it, and of 0 all of its minor.
     ``str()`` gives the text that follows the model's name.
     """
 
     exact: Version | None = None
     prefix: tuple[int, ...] = ()
     stage: str | None = None
+    compatible: bool = False
 
     @classmethod
     def parse(cls, text: str, model: str) -> Self:
@@ -183,15 +186,17 @@ class Wanted:
         tag = TagName.parse(whole)
         if tag and tag.model == model and tag.action in (Action.REGISTER, Action.ASSIGN):
             return cls(exact=tag.version, stage=tag.stage)
+        if since := _SINCE.fullmatch(text):
+            return cls(prefix=_numbers(since), compatible=True)
         part = _PART.fullmatch(text)
         try:
             if part:
-                return cls(prefix=tuple(int(number) for number in part.groups() if number))
+                return cls(prefix=_numbers(part))
             return cls(exact=Version.parse(text.removeprefix("v")))
         except ValueError:
             raise InvalidName(
                 f"{text!r} is not a version of {model}",
-                "give 1.2.0, 1.2, 1, latest, or a tag such as " + f"{model}@v1.2.0",
+                "give 1.2.0, 1.2, ^1.2, 1, latest, or a tag such as " + f"{model}@v1.2.0",
             ) from None
 
     def __str__(self) -> str:
@@ -199,11 +204,22 @@ class Wanted:
             return f"#{self.stage}"
         if self.exact is not None:
             return f"@{self.exact}"
-        return "@" + (".".join(map(str, self.prefix)) or "latest")
+        since = "^" if self.compatible else ""
+        return "@" + since + (".".join(map(str, self.prefix)) or "latest")
+
+    @property
+    def text(self) -> str:
+        """The text that ``parse`` reads: a rule, as the history has it."""
+        return str(self).removeprefix("@")
 
     def fits(self, version: Version) -> bool:
         """Whether a version is in the range of a rule, also a pre-release."""
-        return (version.major, version.minor)[: len(self.prefix)] == self.prefix
+        numbers = (version.major, version.minor, version.patch)
+        count = len(self.prefix)
+        if not self.compatible:
+            return numbers[:count] == self.prefix
+        same = next((at + 1 for at, number in enumerate(self.prefix) if number), count)
+        return numbers[:same] == self.prefix[:same] and numbers[:count] >= self.prefix
 
     def select(self, versions: Iterable[Version]) -> Version | None:
         """The highest version that matches; a pre-release only if it is named exactly."""
@@ -211,6 +227,10 @@ class Wanted:
             # str(): two builds of a version are equal in SemVer, but are two tags
             return next((v for v in versions if str(v) == str(self.exact)), None)
         return max((v for v in versions if not v.prerelease and self.fits(v)), default=None)
+
+
+def _numbers(match: re.Match[str]) -> tuple[int, ...]:
+    return tuple(int(number) for number in match.groups() if number)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The settings: the ``tagship:`` section of params.yaml, which was ``deploy:`` before."""
 
-import difflib
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -14,6 +13,7 @@ from tagship.text import words, yaml
 from tagship.text.paths import is_path
 
 SECTION, OLD_SECTION = "tagship", "deploy"
+INSTALLED = "installed"  # a smoke test only where its framework is
 LONGEST = 365 * 86400  # seconds that anything may take
 
 
@@ -25,7 +25,8 @@ class Settings:
         root: the folder that holds a folder per model, relative to the repository's top.
         keep: how many good versions cleanup keeps.
         auto_cleanup: clean up after each successful deploy.
-        smoke_test: load each model, and run its self-test, before it goes live.
+        smoke_test: load each model, and run its self-test, before it goes live; ``installed``:
+            where the framework is installed here.
         smoke_timeout: seconds that the smoke test may take.
         after_switch: what is checked once the version is live: ``files`` (the link, and every
             file's size and mode) or ``self_test`` (that, and the self-test, through the link).
@@ -39,7 +40,7 @@ class Settings:
     root: str = ROOT
     keep: int = 5
     auto_cleanup: bool = True
-    smoke_test: bool = True
+    smoke_test: bool | str = True
     smoke_timeout: float = 300.0
     after_switch: str = "files"
     git_remote: str | None = None
@@ -101,7 +102,7 @@ def parse(data: bytes, tell: Tell = nobody) -> Settings:
         raise Refused(f"{name}: in {PARAMS_FILE} is not a mapping", f"fix {PARAMS_FILE}")
     for key, value in given.items():
         _check_key(name, key)
-        _check(name, key, value)
+        check(f"{name}.{key} in {PARAMS_FILE}", key, value)
     if name == OLD_SECTION:
         tell(f"the section {name}: in {PARAMS_FILE} is now {SECTION}: rename it")
     if not sections(params) and (others := _others(params.get(OLD_SECTION))):
@@ -130,7 +131,7 @@ def root(params: Mapping[str, Any]) -> str:
     names = sections(params) or (SECTION,)
     given = [_root_in(params.get(name)) for name in names]
     name = names[0] if all(other == given[0] for other in given) else section(params)
-    _check(name, "root", given[0])
+    check(f"{name}.root in {PARAMS_FILE}", "root", given[0])
     return str(given[0])
 
 
@@ -142,18 +143,28 @@ def _check_key(section: str, key: Any) -> None:
     """Refuse a key that is none, with the nearest."""
     names = [field.name for field in fields(Settings)]
     if key not in names:
-        near = difflib.get_close_matches(str(key), names, 1)
-        hint = f"did you mean {near[0]}?" if near else "there are: " + ", ".join(names)
-        raise Refused(f"{section}: in {PARAMS_FILE} has an unknown key {key!r}", hint)
+        what = f"{section}: in {PARAMS_FILE} has an unknown key {key!r}"
+        raise Refused(what, words.did_you_mean(key, names))
 
 
-def _check(section: str, key: str, value: Any) -> None:
+def check(where: str, key: str, value: Any, hint: str = "see docs/settings.md") -> None:
+    """Refuse the value of a setting that is none.
+
+    Args:
+        where: the setting and its file, for the error.
+        key: its name.
+        value: what is given.
+        hint: where its values are explained.
+
+    Raises:
+        Refused: it is none.
+    """
     is_count = isinstance(value, int) and not isinstance(value, bool)
     allowed = {
         "root": isinstance(value, str) and is_path(posixpath.normpath(value)),
         "keep": is_count and value >= 1,
         "auto_cleanup": isinstance(value, bool),
-        "smoke_test": isinstance(value, bool),
+        "smoke_test": isinstance(value, bool) or value == INSTALLED,
         "smoke_timeout": (is_count or isinstance(value, float)) and 0 < value < LONGEST,
         "after_switch": value in ("files", "self_test"),
         "git_remote": value is None or isinstance(value, str),
@@ -163,6 +174,4 @@ def _check(section: str, key: str, value: Any) -> None:
         "better": isinstance(value, dict) and all(way in DIRECTIONS for way in value.values()),
     }
     if not allowed[key]:
-        raise Refused(
-            f"{section}.{key} in {PARAMS_FILE} may not be {value!r}", "see docs/settings.md"
-        )
+        raise Refused(f"{where} may not be {value!r}", hint)

@@ -64,12 +64,10 @@ def desired(known: Catalog, rule: Wanted, decisions: Decisions, *, retry: bool =
 
     Args:
         known: the versions of the model.
-        rule: ``latest``, ``1.2``, a stage, or an exact version, which nothing blocks or holds.
+        rule: ``latest``, ``1.2``, ``^1.2``, a stage, or an exact version that a host follows.
         decisions: from the history of the model on this host.
         retry: what is blocked counts too.
     """
-    if rule.exact is not None:
-        return Desired(known.get(str(rule.exact)))
     blocks = None if retry else decisions.blocks
     wish, allowed = _select(known, rule, None), _select(known, rule, blocks)
     best = allowed if retry else _steady(known, rule, decisions, allowed)

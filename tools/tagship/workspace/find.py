@@ -1,21 +1,24 @@
-"""The Source and the Host of the work tree that contains a folder."""
+"""The Source and the Host of a folder: of the work tree that contains it, or of a host's own."""
 
 from pathlib import Path
 from typing import NoReturn
 
-from tagship.errors import NotFound
+from tagship.errors import Corrupt, NotFound, Refused
 from tagship.host import installed, journal
+from tagship.host import project as host_project
 from tagship.host import settings as host_settings
 from tagship.progress import Tell, nobody
 from tagship.registry.settings import Settings
 from tagship.text.conflicts import Conflicted
-from tagship.workspace import checkout
+from tagship.workspace import checkout, host_file, mirrored
 from tagship.workspace.host import Host
+from tagship.workspace.host_file import HostFile
+from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.source import Source
 
 
 def find(start: Path, tell: Tell = nobody) -> tuple[Source, Host]:
-    """Where versions come from, and where they go, for a folder in a work tree.
+    """Where versions come from, and where they go, for a folder in a work tree or of a host.
 
     Args:
         start: the folder.
@@ -24,14 +27,18 @@ def find(start: Path, tell: Tell = nobody) -> tuple[Source, Host]:
     Raises:
         NotFound: there is no such folder, or it is not in a DVC repository; or the clone has one,
             and did not check it out.
-        Corrupt, Refused: the settings cannot be read.
+        Corrupt, Refused: the settings cannot be read, or tagship.toml is not this host's own.
     """
+    if folder := host_project.find_host(start):
+        return of_host(folder, host_file.read(folder))
     project = _project(start)
     return _places(start, project, host_settings.read(project, tell))
 
 
 def look(start: Path, tell: Tell) -> tuple[Source, Host]:
     """The same for who changes nothing: a merge in params.yaml does not stop the reader.
+
+    Nor does a tagship.toml that cannot be read, and that runs nothing here.
 
     Args:
         start: a folder in the work tree.
@@ -40,12 +47,30 @@ def look(start: Path, tell: Tell) -> tuple[Source, Host]:
     Raises:
         NotFound, Corrupt, Refused: as for ``find``.
     """
+    if folder := host_project.find_host(start):
+        return of_host(folder, _look(folder, tell))
     try:
         return find(start, tell)
     except Conflicted as error:
         tell(f"{error.message}: read as before the merge; nothing can be released or deployed")
     project = _project(start)
     return _places(start, project, host_settings.read_ours(project, tell))
+
+
+def of_host(folder: Path, file: HostFile) -> tuple[Source, Host]:
+    """The mirror of a host, and its folder; nothing is fetched."""
+    limit = file.settings.fetch_limit_bytes
+    source = Mirrored(mirrored.place_in(folder), folder, fetch_limit=limit, file=file)
+    rules = {model: follow.rule for model, follow in file.follow.items()}
+    return source, Host(folder, file.settings, None, rules)
+
+
+def _look(folder: Path, tell: Tell) -> HostFile:
+    try:
+        return host_file.look(folder)
+    except (Corrupt, Refused) as error:
+        tell(f"{error.message}; nothing is fetched or deployed until it is right")
+        return host_file.nothing()
 
 
 def _project(start: Path) -> Path:

@@ -1,7 +1,8 @@
 """Host: where versions go. A folder for each model, the settings of today, and whom to trust."""
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from tagship.git import tree, worktree
 from tagship.host import project as host_project
 from tagship.host.store import Store
 from tagship.registry import refs
+from tagship.registry.refs import Wanted
 from tagship.registry.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,13 +27,15 @@ class Host:
     Attributes:
         root: holds one folder for each model.
         settings: those in the work tree, not those of a deployed version.
-        within: the repository that contains ``root``; a link or a policy in it may come from a
-            commit.
+        within: the DVC repository that contains ``root``; a link or a policy in it may come from a
+            commit. None on a host without a work tree.
+        rules: what selects the version of a model, where that is the host's to say.
     """
 
     root: Path
     settings: Settings
-    within: Path
+    within: Path | None
+    rules: Mapping[str, Wanted] = field(default_factory=dict)
 
     @cached_property
     def policy(self) -> "Policy":
@@ -42,7 +46,7 @@ class Host:
         """
         from tagship.signing import policy
 
-        return policy.read(host_project.find_top(self.within))
+        return policy.read(host_project.find_top(self.within or self.root))
 
     def models_with(self, *names: str) -> set[str]:
         """The models whose folders have something of one of these names."""
@@ -57,6 +61,8 @@ class Host:
             Refused: a part of its path is a link that Git tracks.
         """
         folder = self.root / refs.folder_name(model)
+        if self.within is None:
+            return Store(folder)
         above = folder.relative_to(self.within).parents[:-1]
         for path in (self.within / part for part in (folder.relative_to(self.within), *above)):
             if path.is_symlink():  # an untracked one is the operator's, say to another disk

@@ -29,13 +29,18 @@ from tagship.workspace import absent
 if TYPE_CHECKING:
     from tagship.disk.files import File
     from tagship.dvc.cache import Cache
+    from tagship.dvc.config import DvcConfig
     from tagship.dvc.content import Content
     from tagship.dvc.snapshot import Snapshot
 
 
+# The models that a commit declares, and why a dvc.yaml cannot be read of which no model is known
+Declared = tuple[dict[str, Artifact | Corrupt], tuple[Corrupt, ...]]
+
+
 @dataclass(frozen=True)
 class Source:
-    """A repository of versions.
+    """A repository of versions: that of a work tree. See ``mirrored.Mirrored`` for a host's.
 
     Attributes:
         start: a folder in the Git repository.
@@ -105,6 +110,9 @@ class Source:
     def find(self, known: Catalog, ref: Ref) -> Release:
         """``release``, where the versions were read already."""
         return absent.find(self.repository, lambda: self.clone_tags, known, ref)
+
+    def complete(self, releases: Iterable[Release], tell: Tell = nobody) -> None:
+        """Bring what the commits of versions need and this clone lacks: nothing, in a work tree."""
 
     def lacking(self, known: Catalog) -> tuple[str, str] | None:
         """What this clone lacks of a model's tags, or may lack, and the command that fetches it."""
@@ -182,7 +190,7 @@ class Source:
         return self._declared[1]
 
     @cached_property
-    def _declared(self) -> tuple[dict[str, Artifact | Corrupt], tuple[Corrupt, ...]]:
+    def _declared(self) -> Declared:
         from tagship.dvc import pipeline
 
         head = commits.commit(self.repository, "HEAD").id
@@ -297,14 +305,16 @@ class Source:
         from tagship.dvc.content import Content
         from tagship.dvc.remote import CAP, Remote
 
-        return Content(
-            self.blobs,
-            self._look_into_cache if offline else self._cache,
-            Remote(self.project, self.dvc_remote, self._within, tell, self.fetch_limit or CAP),
-            kept,
-            progress,
-            offline,
+        remote = Remote(
+            self._dvc_config, self.dvc_remote, self._within, tell, self.fetch_limit or CAP
         )
+        cache = self._look_into_cache if offline else self._cache
+        return Content(self.blobs, cache, remote, kept, progress, offline)
+
+    def _dvc_config(self) -> "DvcConfig":
+        from tagship.dvc import config
+
+        return config.read(self.project)
 
     @property
     def _within(self) -> PurePosixPath:

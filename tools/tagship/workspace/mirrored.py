@@ -1,0 +1,160 @@
+"""The Source of a host without a work tree: the mirror of its repository, and no cache.
+
+The mirror has every commit and every tag that was ever seen of the followed models; of their files
+it has only the small ones that say what a version is, and ``complete`` brings those.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from tagship.errors import Corrupt, NotFound, TagshipError, Unavailable
+from tagship.git import mirror
+from tagship.git.clone import Tags
+from tagship.git.run import Repository
+from tagship.git.tree import MissingBlobs
+from tagship.host.store import PRIVATE
+from tagship.progress import Tell, nobody
+from tagship.registry import artifacts
+from tagship.registry.artifacts import Artifact
+from tagship.registry.catalog import Catalog, Release
+from tagship.registry.refs import Ref
+from tagship.workspace.host_file import HostFile
+from tagship.workspace.source import Declared, Source
+
+if TYPE_CHECKING:
+    from tagship.dvc.cache import Cache
+    from tagship.dvc.config import DvcConfig
+
+FETCH = "tagship fetch"
+ROUNDS = 20  # more than one file names another one, which names another one
+
+
+def place_in(folder: Path) -> Path:
+    """Where the mirror of a host is."""
+    return folder / PRIVATE / "mirror.git"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mirrored(Source):
+    """The versions in a mirror: ``start`` is the mirror, ``project`` the host's folder.
+
+    Attributes:
+        file: what the host follows, and the remotes of the bytes.
+    """
+
+    file: HostFile
+
+    @cached_property
+    def repository(self) -> Repository:
+        """The mirror.
+
+        Raises:
+            NotFound: nothing was fetched yet.
+        """
+        if not (self.start / "HEAD").is_file():
+            raise NotFound(f"nothing was fetched into {self.project} yet", FETCH)
+        return Repository(self.start, bare=True)
+
+    def find(self, known: Catalog, ref: Ref) -> Release:
+        """As ``Source.find``: of the tags that were fetched."""
+        try:
+            return known.find(ref)
+        except NotFound as error:
+            raise NotFound(error.message, f"{FETCH}; or: {error.hint}") from None
+
+    def lacking(self, known: Catalog) -> tuple[str, str] | None:
+        """As ``Source.lacking``: whether a version was ever seen."""
+        if known.releases:
+            return None
+        return f"the repository has no version of {known.model} that was seen here", FETCH
+
+    @cached_property
+    def clone_tags(self) -> Tags:
+        """The command that brings tags: a mirror is never made without them."""
+        return Tags(FETCH, are_left_out=False)
+
+    def declared(self, model: str) -> Artifact:
+        """The model as its newest version declares it: a mirror has no HEAD.
+
+        Raises:
+            NotFound: this host does not follow it, and no tag of it was ever seen.
+        """
+        known = self.artifacts()
+        if model not in known:
+            raise _not_followed(model, known)
+        return artifacts.readable(known[model])
+
+    @cached_property
+    def _declared(self) -> Declared:
+        catalogs = self.catalogs() if (self.start / "HEAD").is_file() else {}
+        models = {*self.file.follow, *catalogs}
+        return {model: self._newest(model, catalogs.get(model)) for model in sorted(models)}, ()
+
+    def _newest(self, model: str, known: Catalog | None) -> Artifact | Corrupt:
+        """A model as its newest version declares it; without a path where that was not fetched."""
+        release = known.latest or known.releases[-1] if known and known.releases else None
+        if release is not None:
+            try:
+                return self.snapshot(release.commit, model).artifact
+            except TagshipError:  # told of the version, where it matters
+                pass
+        return Artifact(model, "", None, "", ())
+
+    def complete(self, releases: Iterable[Release], tell: Tell = nobody) -> None:
+        """Bring the small files that say what versions are, in a few round trips.
+
+        Raises:
+            Unavailable: the repository's server does not give them.
+        """
+        waiting = list(releases)
+        for _ in range(ROUNDS):
+            missing = {release: self._missing(release) for release in waiting}
+            waiting = [release for release, ids in missing.items() if ids]
+            if not waiting:
+                return
+            ids = sorted({each for of_one in missing.values() for each in of_one})
+            mirror.bring_blobs(self.repository, self.file.git, ids, tell)
+        version = waiting[0].tag.name
+        raise Unavailable(f"the files of {version} name others without end", "tagship fetch")
+
+    def _missing(self, release: Release) -> tuple[str, ...]:
+        """The ids of files that the next step of reading a version needs; empty if all are here."""
+        try:
+            self.metrics(self.snapshot(release.commit, release.tag.name.model))
+        except MissingBlobs as error:
+            return error.ids
+        except TagshipError:  # it cannot be deployed: told when somebody wants to
+            pass
+        return ()
+
+    def _dvc_config(self) -> "DvcConfig":
+        return self.file.remotes
+
+    @property
+    def _within(self) -> PurePosixPath:
+        return PurePosixPath()
+
+    def full_name(self, model: str) -> str:
+        """The name itself."""
+        return model
+
+    @cached_property
+    def _look_into_cache(self) -> "Cache":
+        return self._cache
+
+    @cached_property
+    def _cache(self) -> "Cache":
+        from tagship.dvc import cache
+
+        return cache.none()
+
+
+def _not_followed(model: str, known: Iterable[str]) -> NotFound:
+    names = ", ".join(sorted(known))
+    hint = f"there are: {names}; or " if names else ""
+    return NotFound(
+        f"this host does not follow {model}", f"{hint}add [follow.{model}] to tagship.toml"
+    )
