@@ -52,3 +52,20 @@ def of_bytes(total: int) -> str:
         if number < 999.95 or unit == "TB":
             break
     return f"{number:.1f} {unit}"
+
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def seconds_in(value: object) -> float | None:
+    """The seconds that ``5s``, ``2m``, ``1.5h``, ``7d`` or a number mean; None if it is neither."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) if 0 <= value < float("inf") else None
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([smhd])", str(value))
+    return float(match[1]) * SECONDS[match[2]] if match else None
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the largest unit that fits: ``90s``, ``2m``; ``seconds_in`` reads it."""
+    unit = next((unit for unit in ("d", "h", "m") if seconds and seconds % SECONDS[unit] == 0), "s")
+    return f"{round(seconds / SECONDS[unit], 6):.15g}{unit}"

@@ -1,0 +1,66 @@
+"""A table of a TOML file that a person wrote: its values checked, and what is wrong named."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from tagship.errors import Refused
+from tagship.text import choose, redact, words
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        values: what it has, as ``tomllib`` read it.
+        key: its own key, such as ``follow.churn.gate``.
+        file: where it stands, for errors.
+    """
+
+    values: Mapping[str, Any]
+    key: str
+    file: str
+
+    @classmethod
+    def of(cls, value: object, key: str, file: str, known: tuple[str, ...]) -> Self:
+        """A table that has only keys that are known.
+
+        Raises:
+            Refused: it is no table, or has another key.
+        """
+        if not isinstance(value, Mapping):
+            what = f"{key} in {file} may not be {shown(value)}"
+            raise Refused(what, "write it as a table: " + ", ".join(known))
+        for name in value:
+            if name not in known:
+                what = f"{key} in {file} has an unknown key {name!r}"
+                raise Refused(what, choose.near(name, known))
+        return cls(value, key, file)
+
+    def wrong(self, name: str, hint: str) -> Refused:
+        """The error of a value that may not be."""
+        what = f"{self.key}.{name} in {self.file}"
+        if name not in self.values:
+            return Refused(f"{what} is missing", hint)
+        return Refused(f"{what} may not be {shown(self.values[name])}", hint)
+
+    def duration(self, name: str, default: float, *, shortest: float, longest: float) -> float:
+        """Seconds.
+
+        Raises:
+            Refused: it is no duration, or not within these.
+        """
+        if name not in self.values:
+            return default
+        seconds = words.seconds_in(self.values[name])
+        if seconds is None or not shortest <= seconds <= longest:
+            least, most = words.duration(shortest), words.duration(longest)
+            raise self.wrong(name, f'give a duration from {least} to {most}, such as "5s" or "2m"')
+        return seconds
+
+
+def shown(value: object) -> str:
+    """A wrong value for an error: without a secret, and not at any length."""
+    text = redact.text(repr(value))
+    return text if len(text) <= 100 else text[:99] + "…"
