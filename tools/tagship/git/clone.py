@@ -25,7 +25,7 @@ class Tags:
 def fetch_objects(repository: Repository) -> str:
     """The command that brings an object which a commit here refers to."""
     if _settings(repository, r"^remote\..*\.promisor$"):
-        return run.refetch(repository.git)
+        return run.refetch()
     if remotes.names(repository):
         return "git fetch --refetch --tags; if that does not help: git fsck"
     return "git fsck"

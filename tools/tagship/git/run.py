@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tagship.disk import access
+from tagship.disk import access, scratch
 from tagship.errors import NotFound, Refused, TagshipError, Unavailable
 from tagship.text import redact
 
@@ -59,6 +58,8 @@ SETTINGS = (
     "protocol.ext.allow=never",
 )
 QUIET = tuple(word for setting in SETTINGS for word in ("-c", setting))
+# What Git writes is on disk when it ends, whatever is configured.
+FSYNC = ("-c", "core.fsync=all", "-c", "core.fsyncMethod=fsync")
 # For questions: they run no hook either. Tags, commits and pushes run the user's hooks.
 NO_HOOKS = "core.hooksPath=/dev/null"
 # refs/replace/ and grafts would show something else than what the commit of a tag has.
@@ -79,15 +80,30 @@ FOLLOWS = ("atomic push failed", "atomic push failure", "the remote end hung up 
 
 @dataclass(frozen=True)
 class Repository:
-    """A Git repository: ``top`` is its work tree, or the bare repository itself."""
+    """A Git repository.
+
+    Attributes:
+        top: its work tree, or the bare repository itself.
+        bare: whether it has no work tree.
+        ours: tagship made it, and knows where. Git is given its place then, and need not look for
+            it: a person's ``safe.directory`` and ``safe.bareRepository`` are about what Git finds.
+    """
 
     top: Path
     bare: bool
+    ours: bool = False
 
     @property
     def git(self) -> "Git":
         """GitPython's runner, a new one for each use: its batch process is not shared."""
-        return runner(self.top)
+        git = runner(self.top)
+        git.update_environment(**self.environment)
+        return git
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What says which repository is meant, besides the folder that Git is started in."""
+        return {"GIT_DIR": str(self.top)} if self.ours else {}
 
 
 def find(start: Path) -> Repository:
@@ -97,7 +113,7 @@ def find(start: Path) -> Repository:
         NotFound: ``start`` is not in a Git repository.
     """
     git_dir = os.environ.get("GIT_DIR")
-    _forget_the_repository_of_a_hook()
+    forget_the_repository_of_a_hook()
     try:
         object_format, top = _rev_parse(start, "--show-object-format", "--show-toplevel")
         bare = False
@@ -146,7 +162,7 @@ def _check_readable(start: Path) -> None:
             raise denied
 
 
-def _forget_the_repository_of_a_hook() -> None:
+def forget_the_repository_of_a_hook() -> None:
     """For DVC too, and for what either of them starts: in the environment of this process."""
     for name in (*WHICH_REPOSITORY, *PATHSPECS):
         os.environ.pop(name, None)
@@ -155,17 +171,15 @@ def _forget_the_repository_of_a_hook() -> None:
 
 
 def _rev_parse(folder: Path, *questions: str) -> list[str]:
-    return str(execute(runner(folder), ["git", "rev-parse", *questions])).split("\n")
+    return os.fsdecode(answer(folder, "rev-parse", *questions)).removesuffix("\n").split("\n")
 
 
 class CommandFailed(Exception):
     """Git ended with an error: its exit code, and its message; in which folder, where known."""
 
-    folder = ""
-
-    def __init__(self, status: object, stderr: str) -> None:
+    def __init__(self, status: object, stderr: str, folder: str = "") -> None:
         super().__init__(stderr)
-        self.status = status
+        self.status, self.folder = status, folder
         # without the frame that GitPython puts around it
         self.stderr = stderr.strip().removeprefix("stderr:").strip(" '\n")
 
@@ -175,27 +189,57 @@ def ask(repository: Repository, *arguments: str) -> str:
     return output(repository.git, "-c", NO_HOOKS, *arguments)
 
 
-def ask_fast(start: Path, *arguments: str) -> str:
-    """Ask a short question about the repository that contains a folder, without GitPython.
+def ask_fast(place: Path | Repository, *arguments: str) -> str:
+    """Ask a short question without GitPython: its import takes as long as a run of Git.
 
-    A rollback waits for it, and would take half as long again for that import.
+    Args:
+        place: a folder in the repository, or the repository.
+        arguments: of Git.
 
     Raises:
         Unavailable: Git ended with an error, or gave no answer in ``SHORT`` seconds.
     """
-    _forget_the_repository_of_a_hook()
-    command = ["git", *QUIET, "-c", NO_HOOKS, *arguments]
-    environment = {**os.environ, "LANGUAGE": "C", "LC_ALL": "C", **ENVIRONMENT, **OFFLINE}
+    forget_the_repository_of_a_hook()
     try:
-        answer = subprocess.run(
-            command, cwd=start, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
-            check=True, timeout=SHORT,
-        )  # fmt: skip
-    except subprocess.CalledProcessError as error:
-        raise failure(CommandFailed(error.returncode, as_text(error.stderr))) from None
-    except (OSError, subprocess.TimeoutExpired) as error:
+        return as_text(answer(place, *arguments))
+    except CommandFailed as error:
+        raise failure(error) from None
+    except OSError as error:
         raise Unavailable(f"git: {error}", "git status") from None
-    return as_text(answer.stdout)
+
+
+def answer(place: Path | Repository, *arguments: str, questions: bytes = b"") -> bytes:
+    """What Git answers to a short question: it runs no hook, and uses no network.
+
+    Args:
+        place: a folder in the repository, or the repository.
+        arguments: of Git.
+        questions: its standard input.
+
+    Raises:
+        CommandFailed: Git ended with an error.
+        Unavailable: it is not installed, or gave no answer in ``SHORT`` seconds.
+    """
+    folder = place.top if isinstance(place, Repository) else place
+    command = ["git", *QUIET, "-c", NO_HOOKS, *arguments]
+    try:
+        process = subprocess.run(
+            command, cwd=folder, env=offline(place), input=questions, capture_output=True,
+            check=False, timeout=SHORT,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise _without_git(error) from None
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"git: {error}", "git status") from None
+    if process.returncode != 0:
+        raise CommandFailed(process.returncode, as_text(process.stderr), str(folder))
+    return process.stdout
+
+
+def offline(place: Path | Repository) -> dict[str, str]:
+    """The environment of a question."""
+    own = place.environment if isinstance(place, Repository) else {}
+    return {**os.environ, "LANGUAGE": "C", "LC_ALL": "C", **ENVIRONMENT, **OFFLINE, **own}
 
 
 def as_text(data: bytes) -> str:
@@ -212,23 +256,34 @@ def read_fields(repository: Repository, *arguments: str) -> Iterator[list[str]]:
         Unavailable: Git ended with an error. The fields that came before it must not be used.
     """
     command = ["git", *QUIET, "-c", NO_HOOKS, *arguments]
-    process = execute(repository.git, command, as_process=True)
-    messages: list[bytes] = []
-    # read on a thread of its own: Git blocks while its standard error is full
-    listener = Thread(target=lambda stderr: messages.append(stderr.read()), args=[process.stderr])
-    listener.start()
-    unfinished: list[bytes] = []  # the beginning of a field whose end was not read yet
-    while block := process.stdout.read(BLOCK):
-        finished, nul, rest = block.rpartition(b"\0")
-        if nul:
-            yield b"".join([*unfinished, finished]).decode(errors="replace").split("\0")
-            unfinished = []
-        unfinished.append(rest)
-    listener.join()
+    # not a pipe for what it says: Git blocks while one is full
+    with scratch.file() as stderr, _started(repository, command, stderr) as process:
+        unfinished: list[bytes] = []  # the beginning of a field whose end was not read yet
+        while block := process.stdout.read(BLOCK):
+            finished, nul, rest = block.rpartition(b"\0")
+            if nul:
+                yield as_text(b"".join([*unfinished, finished])).split("\0")
+                unfinished = []
+            unfinished.append(rest)
+        if (status := process.wait()) != 0:
+            stderr.seek(0)
+            words = as_text(stderr.read())
+            raise failure(CommandFailed(status, words, str(repository.top))) from None
+
+
+def _started(repository: Repository, command: list[str], stderr: BinaryIO) -> Any:
     try:
-        wait(process, messages[0])
-    except CommandFailed as error:
-        raise failure(error) from None
+        return subprocess.Popen(
+            command, cwd=repository.top, env=offline(repository), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=stderr,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise _without_git(error) from None
+
+
+def _without_git(error: FileNotFoundError) -> Exception:
+    """What it means that something is not there: the program, or the folder to start it in."""
+    return not_installed() if error.filename == "git" else error
 
 
 def wait(process: Any, stderr: bytes = b"") -> None:
@@ -247,7 +302,7 @@ def wait(process: Any, stderr: bytes = b"") -> None:
 def act(repository: Repository, *arguments: str) -> str:
     """Change something, or talk to a remote: this runs the user's hooks, and fetches no object."""
     git = _plain_runner(repository.top)
-    git.update_environment(**ENVIRONMENT)
+    git.update_environment(**ENVIRONMENT, **repository.environment)
     return output(git, *arguments)
 
 
@@ -355,10 +410,10 @@ def _ending(status: object) -> str:
     return f"exit code {status}"
 
 
-def refetch(git: "Git | None" = None) -> str:
+def refetch() -> str:
     """The command that makes a partial clone whole, in this version of Git."""
-    version = (git or runner(Path())).version_info
-    if version >= (2, 36):  # which brought --refetch
+    version = re.search(r"(\d+)\.(\d+)", ask_fast(Path(), "version"))
+    if version and (int(version[1]), int(version[2])) >= (2, 36):  # which brought --refetch
         return "git fetch --refetch --no-filter --tags"
     return "clone it again, without --filter"
 

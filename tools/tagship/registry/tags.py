@@ -9,14 +9,13 @@ from typing import NamedTuple
 from tagship.errors import Refused, Unavailable
 from tagship.git import clone, remotes, run, worktree
 from tagship.git.bounded import Limit
-from tagship.git.run import NO_HOOKS, QUIET, CommandFailed, Repository
+from tagship.git.run import FSYNC, NO_HOOKS, QUIET, CommandFailed, Repository
 from tagship.progress import Tell, nobody
 from tagship.registry import refs
 from tagship.registry.refs import TagName
 
 IDENTIFY = 'git config user.name "Your Name" && git config user.email you@example.com'
 FETCH = Limit(silence=15, total=60)  # of one tag and its commit
-FSYNC = ("-c", "core.fsync=all", "-c", "core.fsyncMethod=fsync")  # whatever is configured
 SSH_SIGNATURE = "-----BEGIN SSH SIGNATURE-----"
 # What ``read`` asks for. Fields end in NUL: names and messages can contain anything else.
 TAG_FORM = (
@@ -90,18 +89,18 @@ def read_all(repository: Repository, model: str | None = None) -> tuple[list[Tag
     return tags, lightweight
 
 
-def ids(start: Path, model: str) -> dict[TagName, str]:
+def ids(place: Path | Repository, model: str) -> dict[TagName, str]:
     """The id of what each tag of a model points to; no object is read, so it is fast.
 
     Args:
-        start: a folder in the repository.
+        place: a folder in the repository, or the repository.
         model: its name.
 
     Raises:
         Unavailable: Git cannot answer.
     """
     form = "--format=%(objectname) %(refname:strip=2)"
-    lines = run.ask_fast(start, "for-each-ref", form, *patterns(model)).split("\n")
+    lines = run.ask_fast(place, "for-each-ref", form, *patterns(model)).split("\n")
     pairs = (line.split(" ", 1) for line in lines if line)
     names = ((TagName.parse(name), identity) for identity, name in pairs)
     return {name: identity for name, identity in names if name is not None}
