@@ -1,5 +1,7 @@
 """What cleanup lets go, and why the rest stays: a decision of values alone."""
 
+from dataclasses import replace
+
 import pytest
 
 from tagship.deploy import cleanup
@@ -19,6 +21,13 @@ def deploys(*places: Place, action: str = "deploy", status: str = "succeeded") -
         Event(0, "", "", action, status, "m", place.version, directory=place.directory)
         for place in places
     ]
+
+
+def behind_gate(place: Place, *verdicts: str) -> list[Event]:
+    """A deploy behind a gate, and its verdicts."""
+    (switch,) = deploys(place)
+    gates = [deploys(place, action="gate", status=status)[0] for status in verdicts]
+    return [replace(switch, gated=True), *gates]
 
 
 def decide(
@@ -127,6 +136,7 @@ def test_a_pin_keeps_every_directory_of_its_version() -> None:
     [
         pytest.param(deploys(FOUR, status="failed"), id="before the switch"),
         pytest.param(deploys(FOUR) + deploys(FOUR, action="reject"), id="after the switch"),
+        pytest.param(behind_gate(FOUR, "failed"), id="its gate"),
         pytest.param([], id="of which nothing is known"),
     ],
 )
@@ -138,6 +148,23 @@ def test_a_directory_that_failed_goes_first_and_takes_no_good_ones_place(
         "4.0.0: goes",
         "1.0.0: goes",
         "2.0.0: one of the 3 good versions kept",
+        "3.0.0: rollback target",
+        "5.0.0: live",
+    ]
+
+
+def test_the_rollback_target_stays_while_the_live_version_waits_for_its_gate() -> None:
+    events = deploys(ONE, TWO) + behind_gate(THREE) + behind_gate(FIVE)
+    assert decide(events, live=FIVE, keep=1, places=[ONE, TWO, THREE, FIVE]) == [
+        "1.0.0: goes",
+        "2.0.0: rollback target",
+        "3.0.0: goes",
+        "5.0.0: live",
+    ]
+    passed = events + deploys(THREE, FIVE, action="gate")
+    assert decide(passed, live=FIVE, keep=2, places=[ONE, TWO, THREE, FIVE]) == [
+        "1.0.0: goes",
+        "2.0.0: goes",
         "3.0.0: rollback target",
         "5.0.0: live",
     ]

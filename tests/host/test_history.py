@@ -22,7 +22,8 @@ def place(text: str) -> Place:
 def events(story: str) -> list[Event]:
     """Events from a story: ``+1`` deploy, ``-1`` rollback to 1, ``x`` instead where it failed,
 
-    ``!1`` rejected after the switch, ``~1`` cleaned up, ``0`` undeployed.
+    ``!1`` rejected after the switch, ``~1`` cleaned up, ``0`` undeployed; ``?1`` a deploy and
+    ``-?1`` a rollback behind a gate, ``^1`` it passed.
     """
     kinds = {
         "+": ("deploy", "succeeded"),
@@ -33,6 +34,10 @@ def events(story: str) -> list[Event]:
         "~": ("cleanup", "succeeded"),
         "0": ("undeploy", "succeeded"),
         "x0": ("undeploy", "failed"),
+        "?": ("deploy", "succeeded"),
+        "-?": ("rollback", "succeeded"),
+        "^": ("gate", "succeeded"),
+        "x^": ("gate", "failed"),
     }
     past = []
     for seq, word in enumerate(story.split(), 1):
@@ -41,7 +46,7 @@ def events(story: str) -> list[Event]:
         past.append(
             Event(
                 seq, f"20261120_{seq:06}", AT, action, status, "m", where.version,
-                directory=where.directory,
+                directory=where.directory, gated=True if "?" in word else None,
             )
         )  # fmt: skip
     return past
@@ -122,6 +127,32 @@ def test_what_a_rollback_left(story: str, left: bool) -> None:
         ("+1 +2 +3", "2", "1 2 3", "1"),
         ("+1 +2 +3", "9", "1 2 3", "3"),
         ("+1 +2 +3", None, "1 2 3", "3"),
+        # what waits for its gate is live, but no target
+        ("?1", "1", "1", "none"),
+        ("?1 ^1", "1", "1", "none"),
+        ("+1 ?2", "2", "1 2", "1"),
+        ("+1 ?2 ?3", "3", "1 3", "1"),
+        ("+1 ?2 ^2 ?3", "3", "1 2 3", "2"),
+        ("+1 ?2 +3 ^2", "3", "1 2 3", "2"),
+        ("?1 ?2", "2", "2", "none"),
+        ("+1 ?2 ?3", "2", "1 3", "1"),  # the link was changed by hand
+        ("+1 ?2", None, "1 2", "2"),  # it was lost: what was live should be
+        ("+1 ?2 +3 !3", None, "1", "1"),
+        # nor is what failed it
+        ("+1 ?2 x^2", "2", "1 2", "1"),
+        ("+1 ?2 x^2 -1", "1", "1", "none"),
+        ("+1 ?2 x^2 +3", "3", "1 3", "1"),
+        ("+1 +2 ?3 x^3 -?2", "2", "1 2", "1"),
+        ("+1 ?2 x^2 +3 -2", "2", "1 2", "1"),  # by hand, without a gate
+        ("+1 ?2 ^2 ?3 x^3 -?2 x^2 -1", "1", "1", "none"),
+        ("+1 ?2 ^2 x^2 +3", "3", "1 3", "1"),
+        ("+1 ?2 x^2 ^2 +3", "3", "1 2 3", "2"),  # the last verdict counts
+        # what was good stays so while its gate has no new verdict
+        ("+1 +2 -?1 +3", "3", "1 3", "1"),
+        ("?1 ^1 +2 -?1 +3", "3", "1 3", "1"),
+        ("?1 ?2 -?1 +3", "3", "3", "none"),
+        # an unproven one that is gone back to by name cuts the line
+        ("+1 ?2 +3 +4 -?2", "2", "1 2", "1"),
     ],
 )
 def test_a_rollback_goes_to_the_last_good_version_before_the_live_one(
@@ -143,6 +174,9 @@ def test_a_rollback_goes_to_the_last_good_version_before_the_live_one(
         ("+1 x+2 +3 !3 -1", "1"),
         ("+1 +2 !2 -1 +2", "1 2"),
         ("+1 +2 ~1", "1 2"),
+        ("+1 ?2 +3", "1 2 3"),
+        ("+1 ?2 x^2 -1", "1"),
+        ("+1 ?2 ^2", "1 2"),
     ],
 )
 def test_what_was_ever_good_stands_by_when_it_was_last_live(story: str, deployed: str) -> None:
@@ -169,7 +203,8 @@ def test_after_an_undeploy_nothing_should_be_live_and_a_rollback_returns_to_what
 
 
 steps = st.tuples(
-    st.sampled_from(["+", "-", "x+", "x-", "!", "~"]), st.sampled_from(["1", "2", "2b", "3"])
+    st.sampled_from(["+", "-", "x+", "x-", "!", "~", "?", "-?", "^", "x^"]),
+    st.sampled_from(["1", "2", "2b", "3"]),
 )
 stories = st.lists(steps.map("".join), max_size=10).map(" ".join)
 places = st.sampled_from(["1", "2", "2b", "3", "9"]).map(place)
@@ -217,6 +252,52 @@ def test_the_last_events_tell_the_same_as_all_of_them(
         from_recent = history.last_good(past), history.rollback_target(past, live)
     line = history.good(past)
     assert from_recent == (line[-1] if line else None, history.rollback_target(past, live))
+
+
+@pytest.mark.parametrize(
+    ("story", "waits"),
+    [
+        ("", "none"),
+        ("+1", "none"),
+        ("?1", "1"),
+        ("?1 ^1", "none"),
+        ("?1 x^1", "none"),  # it is to be rolled back, and not measured again
+        ("+1 ?2 x+3", "2"),
+        ("?1 ^1 ?2", "2"),
+        ("?1 ^1 ?2 ^1", "2"),
+        ("?1 ^1 ?2 -?1", "1"),  # it went live again
+        ("?1 ^1 +2 -1", "none"),
+        ("?1 +2", "none"),
+        ("?1 !1", "none"),
+        ("?1 0", "none"),
+        ("?1 x0 ~2", "1"),
+        ("?1 ?2b", "2b"),
+    ],
+)
+def test_what_is_live_and_waits_for_the_verdict_of_its_gate(story: str, waits: str) -> None:
+    assert short([history.ungated(events(story))]) == waits
+
+
+def test_what_did_not_pass_its_gate_is_no_good_version() -> None:
+    unproven = history.unproven(events("+1 ?2 ?2b ^2b x^1 +3"))
+    assert unproven == {place("1"), place("2")}
+
+
+def test_the_last_events_are_enough_for_a_host_whose_every_deploy_has_a_gate() -> None:
+    """A version that its event made was not live before: its first verdict is all there is."""
+    past: list[Event] = []
+    for number in range(1, 200):
+        identity = f"20261120_{number:06}"
+        switch = Event(
+            2 * number, identity, AT, "deploy", "succeeded", "m", f"{number}.0.0",
+            directory=f"v{number}.0.0_{identity}", gated=True,
+        )  # fmt: skip
+        passed = replace(switch, id=f"20261121_{number:06}", action="gate", gated=None)
+        past += [switch] if number > 196 else [switch, passed]
+    end = past[-history.RECENT :]
+    assert history.rollback_target(past, past[-1].place) == past[-4].place
+    line = history._proven(end, history._line(end, whole=False), past[-1].place, whole=False)
+    assert line[-2:] == [past[-4].place, past[-1].place]
 
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

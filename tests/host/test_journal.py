@@ -262,7 +262,8 @@ def test_an_event_stands_in_the_file_as_it_is_documented(tmp_path: Path) -> None
     "error": null,
     "rule": null,
     "passed_over": null,
-    "until": null
+    "until": null,
+    "gated": null
   }
 ]
 """

@@ -34,7 +34,9 @@ class Story:
     any more; ``d1.2`` a deploy of an exact version, ``a`` an automatic deploy of the latest (``p``
     of #prod), ``r1.2`` a rollback (``R1.2`` one that holds), ``o1.2`` one of an older tagship,
     ``f1.2`` a deploy whose smoke test fails, ``x1.2`` one that is taken back to the version before
-    (if there is one), ``U`` an undeploy, ``h`` a hold, ``H`` one that is over, ``u`` resumes.
+    (if there is one), ``k1.2`` one that passes its gate, ``g1.2`` one whose gate fails and that is
+    rolled back then, ``G1.2`` one that is not yet, ``U`` an undeploy, ``h`` a hold, ``H`` one that
+    is over, ``u`` resumes.
     """
 
     def __init__(self, text: str = "") -> None:
@@ -110,7 +112,7 @@ class Story:
                 event, version=version, directory=f"v{version}_{self.minutes}",
                 tag_object=release.tag.object_id,
             )  # fmt: skip
-            if kind in "dx" and desired.holds(self.known, release, self.decisions):
+            if kind in "dxkgG" and desired.holds(self.known, release, self.decisions):
                 event = replace(event, until=SOON)
         self.events += self._decided(kind, event)
 
@@ -129,6 +131,18 @@ class Story:
             return [replace(event, status="failed", error="no", passed_over=blocked)]
         if kind == "U":
             return [replace(event, action="undeploy")]
+        if kind in "kgG":
+            status = "succeeded" if kind == "k" else "failed"
+            verdict = replace(event, action="gate", status=status, until=None, reason="no answer")
+            past = [replace(event, gated=True), replace(verdict, tag_object=None)]
+            if kind != "g":
+                return past
+            back = next(past for past in reversed(self.events) if past.switched)
+            blocked = self._blocked(back.version, *self._tried(event))
+            again = replace(back, action="rollback", passed_over=blocked, previous=event.place)
+            failed = replace(again, status="failed", error="disk", passed_over=None, until=None)
+            passed = replace(back, action="gate", tag_object=None, until=None, passed_over=None)
+            return [*past, failed, replace(again, until=None, gated=True), passed]
         if kind == "x" and self.live is None:
             blocked = self._blocked(None, *self._tried(event))
             rejected = replace(event, action="reject", reason="no", until=None)
@@ -198,6 +212,15 @@ def short(version: str) -> str:
         ("t1.0 a t1.1 x1.1 t1.2 f1.2", "latest", "1.0"),
         ("t1.0 a t1.1 f1.1 d1.1", "latest", "1.1"),
         ("t1.0 f1.0", "latest", "none"),
+        # and a gate that fails
+        ("t1.0 a t1.1 g1.1", "latest", "1.0"),
+        ("t1.0 a t1.1 g1.1 t1.2", "latest", "1.2"),
+        ("t1.0 a t1.1 k1.1", "latest", "1.1"),
+        ("t1.0 k1.0 t1.1 t1.2 G1.1", "latest", "1.0"),
+        ("t1.0 a t1.1 G1.1", "latest", "1.0"),  # the rollback is still to come
+        ("t1.0 G1.0", "latest", "none"),
+        ("t1.0 #1.0 p t1.1 #1.1 g1.1", "#prod", "1.0"),
+        ("t1.0 #1.0 p t1.1 #1.1 g1.1 #1.1", "#prod", "1.1"),
         # the same of a history without lists, by the dates of the tags
         ("t1.0 t1.1 a o1.0", "latest", "1.0"),
         ("t1.0 t1.1 a o1.0 t1.2", "latest", "1.2"),
@@ -267,6 +290,10 @@ def _of_clone(wish: Desired, fetch: str | None) -> str:
         # each version by the event that blocked it first
         ("t1.0 a t1.1 f1.1 t1.2 f1.2 w1.2", "latest",
          "the deploy of 1.1.0 failed, 2026-11-01 00:04:00 UTC: no"),
+        ("t1.0 k1.0 t1.1 G1.1", "latest",
+         "1.1.0 failed its gate once it was live, 2026-11-01 00:04:00 UTC: no answer"),
+        ("t1.0 G1.0", "latest",
+         "1.0.0 failed its gate once it was live, 2026-11-01 00:02:00 UTC: no answer"),
     ],
 )  # fmt: skip
 def test_what_is_passed_over_is_told_with_the_reason(story: str, rule: str, words: str) -> None:
@@ -276,7 +303,14 @@ def test_what_is_passed_over_is_told_with_the_reason(story: str, rule: str, word
 
 
 @pytest.mark.parametrize(
-    "story", ["t1.0 t1.1 a", "t1.0 t1.1 a r1.0 t1.2", "t1.0 a t1.1 a r1.0 d1.1"]
+    "story",
+    [
+        "t1.0 t1.1 a",
+        "t1.0 t1.1 a r1.0 t1.2",
+        "t1.0 a t1.1 a r1.0 d1.1",
+        "t1.0 k1.0 t1.1",
+        "t1.0 a t1.1 G1.1 d1.1",
+    ],
 )
 def test_nothing_is_passed_over_where_nothing_is_blocked(story: str) -> None:
     assert Story(story).wish().passed_over is None
@@ -317,6 +351,15 @@ def test_retry_selects_what_is_blocked() -> None:
         ("t1.0 t1.1 d1.0 x1.1 r1.0", ""),
         ("t1.0 t1.1 d1.0 x1.1 u", ""),
         ("t1.0 t1.1 h a x1.1", "asked"),
+        # so does a gate that fails
+        ("t1.0 t1.1 d1.0 g1.1", "implied"),
+        ("t1.0 t1.1 t1.2 k1.0 g1.1", "implied"),
+        ("t1.0 t1.1 a g1.0", ""),
+        ("t1.0 t1.1 a g1.0 g1.0", ""),
+        ("t1.0 t1.1 d1.0 g1.1 u", ""),
+        ("t1.0 t1.1 a k1.0", "implied"),
+        ("t1.0 t1.1 a G1.0", "implied"),  # it is live still
+        ("t1.0 a t1.1 h g1.1", "asked"),
     ],
 )
 def test_what_holds(story: str, held: str) -> None:
@@ -375,6 +418,13 @@ def test_a_rollback_to_what_should_be_live_is_a_repair_where_nothing_is(
         ("t1.0 a t1.1 f1.1 U", None),
         ("t1.0 x1.0", "1.0.0"),
         ("t1.0 t1.1 x1.1 f1.0", "1.0.0"),
+        ("t1.0 a t1.1 g1.1", "1.1.0"),
+        ("t1.0 a t1.1 G1.1", "1.1.0"),
+        ("t1.0 a t1.1 g1.1 t1.2 k1.2", None),
+        ("t1.0 a t1.1 g1.1 d1.1", None),
+        ("t1.0 a t1.1 a g1.1 r1.0", None),
+        ("t1.0 a t1.1 k1.1", None),
+        ("t1.0 a t1.1 G1.1 f1.0", "1.0.0"),
     ],
 )
 def test_the_failure_since_the_last_success(story: str, failed: str | None) -> None:
@@ -392,13 +442,13 @@ def stories(draw: st.DrawFn) -> Sequence[str]:
     released: list[str] = []
     for _ in range(draw(st.integers(1, 14))):
         fresh = [version for version in VERSIONS if version not in released]
-        kinds = (["t"] if fresh else []) + (list("wdarfxhu#p") if released else [])
+        kinds = (["t"] if fresh else []) + (list("wdarfxgkhu#p") if released else [])
         kind = draw(st.sampled_from(kinds))
         if kind == "t":
             released.append(draw(st.sampled_from(fresh)))
-        needs = kind in "wdrfx#"
+        needs = kind in "wdrfxgk#"
         version = released[-1] if kind == "t" else draw(st.sampled_from(released)) if needs else ""
-        if kind == "x" and not any(word[0] in "dar" for word in words):
+        if kind in "xg" and not any(word[0] in "dark" for word in words):
             continue
         words.append(kind + version)
     return words
@@ -411,7 +461,7 @@ def test_after_a_rollback_only_what_came_after_it_changes_what_is_live(
     """The rules of desired, of random stories; ``a`` and ``p`` are the automatic deploys."""
     story = Story()
     for word in words:
-        if word[0] == "x" and story.live is None:
+        if word[0] in "xg" and story.live is None:
             continue
         before = story.live
         story.tell(word)

@@ -86,11 +86,12 @@ def decide(
     mentioned = {event.directory for event in events}
     # what a lost history does not mention was good when it was deployed
     ours = [place for place in places if history.is_directory(place.directory)]
-    good = [place for place in ours if place.directory not in mentioned]
-    good += [place for place in history.deployed(events) if place in places]
-    newest = _newest(good, keep)
+    known = [place for place in ours if place.directory not in mentioned]
+    known += [place for place in history.deployed(events) if place in places]
+    unproven = history.unproven(events)
+    newest = _newest([place for place in known if place not in unproven], keep)
     pins = set(pinned)
-    order = {place: index for index, place in enumerate(good)}
+    order = {place: index for index, place in enumerate(known)}
 
     def why(place: Place) -> str:
         if live is not None and place.directory == live.directory:

@@ -3,7 +3,10 @@
 DEPLOY, ROLLBACK = "deploy", "rollback"
 SWITCHES = (DEPLOY, ROLLBACK)
 REJECT = "reject"  # of a version that failed its check after the switch
+GATE = "gate"  # the verdict of the gate of what is live: it passed, or failed
 UNDEPLOY = "undeploy"  # everything of the model here was removed
 HOLD, RESUME = "hold", "resume"  # nothing goes live by itself, until it is resumed
 FOLLOW = "follow"  # another rule selects from now on, and what it selects is live already
-ACTIONS = (*SWITCHES, REJECT, "recover", "cleanup", UNDEPLOY, "pin", "unpin", HOLD, RESUME, FOLLOW)
+ACTIONS = (
+    *SWITCHES, REJECT, GATE, "recover", "cleanup", UNDEPLOY, "pin", "unpin", HOLD, RESUME, FOLLOW,
+)  # fmt: skip

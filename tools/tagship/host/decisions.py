@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tagship.host import actions, history
-from tagship.host.history import Event
+from tagship.host.history import Event, Place
 from tagship.host.journal import Past
 from tagship.registry import refs
 from tagship.registry.refs import Wanted
 
 _HOLDS = (b'"action": "hold"', b'"action": "resume"', b'"until": "')
 _BACK = (b'"action": "rollback"', b'"action": "reject"')
-_BLOCKS = (b'"passed_over": [', *_BACK)
-_SWITCHES = (b'"action": "deploy"', b'"action": "undeploy"', *_BACK)
+_GATE = b'"action": "gate"'
+_BLOCKS = (b'"passed_over": [', *_BACK, (_GATE, b'"status": "failed"'))
+_SWITCHES = (b'"action": "deploy"', b'"action": "undeploy"', *_BACK, _GATE)
 _RULES = (b'"rule": "',)
 _WENT_LIVE = re.compile(rb'"action": "(?:deploy|rollback)",\s+"status": "succeeded"')
 _VERSION = re.compile(rb'"version": "([^"\\]+)"')  # the first is the event's own
@@ -93,8 +94,8 @@ class Decisions:
         hold: the current one.
         blocks: what may not go live by itself.
         switch: the event that made the live version live; None where nothing is live.
-        failed: the deploy that failed its self-test, or the rejection after the switch, if nothing
-            went live since but what was live before.
+        failed: the deploy that failed its self-test, or the rejection after the switch, by its
+            check or its gate, if nothing went live since but what was live before.
         rule: the one by which a version was last selected, such as ``#prod``.
     """
 
@@ -129,10 +130,8 @@ def read(past: Past, follows: Wanted | None = None) -> Decisions:
 def blocks(past: Past) -> Blocks | None:
     """What may not go live by itself; None if nothing ever was rolled back or failed."""
     for index, event in past.last(*_BLOCKS):
-        decides = event.passed_over is not None or (
-            event.action in (actions.ROLLBACK, actions.REJECT) and event.status == history.SUCCEEDED
-        )
-        if decides:
+        is_rollback = event.action == actions.ROLLBACK and event.switched
+        if event.passed_over is not None or is_rollback or event.rejects:
             objects = None if event.passed_over is None else frozenset(event.passed_over)
             deployed, since = _deployed(past.texts[index:]), _deployed(past.texts[_floor(past) :])
             known = tried(past.texts[: index + 1]) if objects is None else ()
@@ -175,38 +174,53 @@ def tried(texts: Sequence[bytes]) -> set[tuple[str, str]]:
 def _last_switch(past: Past) -> tuple[Event | None, Event | None]:
     """The event that made the live version live, and the failure since the last success.
 
-    A failed check after the switch leaves a rejection, and then the rollback that follows from it.
+    A failed check after the switch leaves a rejection, and then the rollback that follows from it;
+    a gate that failed likewise. One that passes later takes back its failure.
     """
     failed: Event | None = None
+    passed = set()
     events = (event for _, event in past.last(*_SWITCHES))
     for event in events:
         if event.action == actions.REJECT or event.undeployed:
             return None, failed or (event if event.action == actions.REJECT else None)
         if event.switched:
-            before = next(events, None) if event.action == actions.ROLLBACK else None
-            if before and before.action == actions.REJECT and before.place == event.previous:
+            is_rollback = event.action == actions.ROLLBACK
+            before = next(filter(_changes, events), None) if is_rollback else None
+            if before and before.rejects and before.place == event.previous:
                 failed = failed or before
             return event, failed
-        if event.passed_over is not None:
+        if event.passed_gate:
+            passed.add(event.place)
+        elif event.passed_over is not None or (event.rejects and event.place not in passed):
             failed = failed or event
     return None, failed
+
+
+def _changes(event: Event) -> bool:
+    """Whether an event made something live or not live, or says that what is live failed."""
+    return event.switched or event.undeployed or event.rejects
 
 
 def _lasting(past: Past) -> Iterator[Event]:
     """What was switched, the last first, without what a failed check took back at once.
 
-    Of that the history has the switch, its rejection, and the rollback where one was possible.
+    Of that the history has the switch, its rejection, and the rollback where one was possible; or
+    the switch, its gate that failed, and the rollback: without it what failed is live still.
     """
-    events = (event for _, event in past.last(*_SWITCHES))
     back: Event | None = None
-    for event in events:
-        is_rejection = event.action == actions.REJECT
-        if back is not None and not (is_rejection and event.place == back.previous):
+    failed: Place | None = None
+    for event in filter(_changes, (event for _, event in past.last(*_SWITCHES))):
+        follows = back is not None and event.rejects and event.place == back.previous
+        if back is not None and not follows:
             yield back
-        back = event if event.action == actions.ROLLBACK and event.switched else None
-        if is_rejection:
-            next(events, None)  # the switch
-        elif back is None:
+        back, switch_failed = None, event.switched and event.place == failed
+        if event.rejects:
+            failed = event.place if follows or event.action == actions.REJECT else failed
+            continue
+        failed = None
+        if event.switched and event.action == actions.ROLLBACK and not switch_failed:
+            back = event
+        elif not switch_failed:
             yield event
     if back is not None:
         yield back
@@ -214,7 +228,7 @@ def _lasting(past: Past) -> Iterator[Event]:
 
 def _hold(past: Past) -> Hold | None:
     """The hold that a person asked for, or else that of the last switch."""
-    switch = next((e for e in _lasting(past) if e.switched or e.undeployed), None)
+    switch = next(_lasting(past), None)
     implied = switch if switch is not None and switch.action == actions.DEPLOY else None
     for _, event in past.last(*_HOLDS):
         if event.action == actions.RESUME:

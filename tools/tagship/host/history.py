@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self, cast
 
 from tagship.errors import Corrupt, InvalidName
-from tagship.host.actions import REJECT, ROLLBACK, SWITCHES, UNDEPLOY
+from tagship.host.actions import GATE, REJECT, ROLLBACK, SWITCHES, UNDEPLOY
 from tagship.registry.refs import VersionText
 from tagship.text import clock, json_reader, redact
 from tagship.text.json_reader import Is
@@ -46,7 +46,8 @@ class Event:
     ``directory`` is a name below ``versions/``. ``error`` says why a failed event failed.
     ``rule`` is what selected the version of a deploy, such as ``#prod``; None for an exact version.
     ``passed_over`` are the ids of all tag objects that are blocked from this event on (None: it
-    blocks nothing new). ``until`` is the end of a hold that the event begins.
+    blocks nothing new). ``until`` is the end of a hold that the event begins. ``gated``: a deploy
+    or a rollback after which a gate has to pass; the verdict is an event of its own.
     """
 
     seq: int
@@ -69,6 +70,7 @@ class Event:
     rule: str | None = None
     passed_over: tuple[str, ...] | None = None
     until: str | None = None
+    gated: bool | None = None
 
     @property
     def place(self) -> Place | None:
@@ -86,6 +88,16 @@ class Event:
     def undeployed(self) -> bool:
         """Whether nothing was live after this event."""
         return self.action == UNDEPLOY and self.status == SUCCEEDED
+
+    @property
+    def passed_gate(self) -> bool:
+        """Whether its version passed its gate."""
+        return self.action == GATE and self.status == SUCCEEDED
+
+    @property
+    def rejects(self) -> bool:
+        """Whether its version, which was live, failed its check or its gate."""
+        return self.action == REJECT or (self.action == GATE and self.status == FAILED)
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
@@ -132,11 +144,51 @@ def deployed(events: Iterable[Event]) -> tuple[Place, ...]:
     """Every place that was live and not rejected, in the order in which they last went live."""
     places: dict[Place, None] = {}
     for event in events:
-        if event.place is not None and (event.switched or event.action == REJECT):
+        if event.place is not None and (event.switched or event.rejects):
             places.pop(event.place, None)
             if event.switched:
                 places[event.place] = None
     return tuple(places)
+
+
+def unproven(events: Iterable[Event]) -> frozenset[Place]:
+    """The places that went live behind a gate which they did not pass: no verdict yet, or failed.
+
+    A place that went live without a gate, or passed it once, is proven until it fails.
+    """
+    proofs = _proofs(events, whole=True)
+    return frozenset(place for place, is_proven in proofs.items() if not is_proven)
+
+
+def ungated(events: Sequence[Event]) -> Place | None:
+    """The live version, if its gate has no verdict yet since it went live. None if it needs none.
+
+    Only the last events are read: from the end to the switch that made it live.
+    """
+    verdicts = set()
+    for event in reversed(events):
+        if event.undeployed or event.action == REJECT:
+            return None
+        if event.action == GATE:
+            verdicts.add(event.place)
+        if event.switched:
+            return event.place if event.gated and event.place not in verdicts else None
+    return None
+
+
+def _proofs(events: Iterable[Event], *, whole: bool) -> dict[Place, bool]:
+    """Whether each place is proven; of the last events alone, those of which they are certain."""
+    proofs: dict[Place, bool] = {}
+    for event in events:
+        if event.place is None:
+            continue
+        if event.rejects or event.passed_gate:
+            proofs[event.place] = event.passed_gate
+        elif event.switched and not event.gated:
+            proofs[event.place] = True
+        elif event.switched and (whole or id_of(event.place.directory) == event.id):
+            proofs.setdefault(event.place, False)  # else it may have been live before
+    return proofs
 
 
 def good(events: Iterable[Event]) -> tuple[Place, ...]:
@@ -145,13 +197,38 @@ def good(events: Iterable[Event]) -> tuple[Place, ...]:
     A deploy adds to this line. A rollback cuts it back to its target, and removes each version that
     it goes back from, also where that was live before. A rejection removes its version. So a second
     rollback goes further back, and never returns by itself to a version that was rolled back or has
-    failed.
+    failed. What went live behind a gate is in it once it passed, or while it is live.
     """
-    return tuple(_line(events, whole=True))
+    past = list(events)
+    return tuple(_proven(past, _line(past, whole=True), _live(past), whole=True))
+
+
+def _live(events: Sequence[Event]) -> Place | None:
+    """What the events say is live; None if nothing is, or they do not say it."""
+    for event in reversed(events):
+        if event.undeployed or event.action == REJECT:
+            return None
+        if event.switched:
+            return event.place
+    return None
+
+
+def _proven(
+    events: Sequence[Event], line: list[Place], live: Place | None, *, whole: bool
+) -> list[Place]:
+    """The line without what did not pass its gate; the live version stays.
+
+    From the last events alone it ends, going back, where they are not certain of a place.
+    """
+    proofs = _proofs(events, whole=whole)
+    if not whole:
+        unknown = [i for i, place in enumerate(line) if place not in proofs and place != live]
+        line = line[unknown[-1] + 1 :] if unknown else line
+    return [place for place in line if place == live or proofs.get(place, False)]
 
 
 def _line(events: Iterable[Event], *, whole: bool) -> list[Place]:
-    """The line of good versions; from the last events alone, the certain end of it."""
+    """The line of versions; from the last events alone, the certain end of it."""
     line: list[Place] = []
     for event in events:
         place = event.place
@@ -176,13 +253,15 @@ def _last(line: Sequence[Place], version: str) -> int | None:
     return indices[-1] if indices else None
 
 
-def _ends(events: Sequence[Event]) -> Iterator[tuple[list[Place], bool]]:
+def _ends(events: Sequence[Event], live: Place | None) -> Iterator[tuple[list[Place], bool]]:
     """The end of the line from the last events, then from more; and whether it is the whole."""
     count = RECENT
     while count < len(events):
-        yield _line(events[-count:], whole=False), False
+        end = list(events[-count:])
+        yield _proven(end, _line(end, whole=False), live or _live(end), whole=False), False
         count *= 8
-    yield _line(events, whole=True), True
+    past = list(events)
+    yield _proven(past, _line(past, whole=True), live or _live(past), whole=True), True
 
 
 def last_good(events: Sequence[Event]) -> Place | None:
@@ -192,7 +271,7 @@ def last_good(events: Sequence[Event]) -> Place | None:
             return None
         if event.switched:
             break
-    return next((line[-1] for line, _ in _ends(events) if line), None)
+    return next((line[-1] for line, _ in _ends(events, None) if line), None)
 
 
 @dataclass(frozen=True)
@@ -292,7 +371,7 @@ def rollback_target(events: Sequence[Event], live: Place | None) -> Place | None
         events: the history.
         live: what ``current`` points to, which can have been changed by hand.
     """
-    for line, whole in _ends(events):
+    for line, whole in _ends(events, live):
         before = _before(line, live, whole=whole)
         if before:
             return before[-1]

@@ -76,19 +76,20 @@ class Past(Sequence[Event]):
             indices.update(index for index, text in enumerate(self.texts) if name in text)
         return self._parse([self.texts[index] for index in sorted(indices)])
 
-    def last(self, *parts: bytes) -> Iterator[tuple[int, Event]]:
+    def last(self, *parts: bytes | tuple[bytes, ...]) -> Iterator[tuple[int, Event]]:
         """The events whose text has one of these parts, with their indices, the last one first.
 
-        An event is parsed when it is asked for. No value can look like a name and its value: JSON
-        escapes the quotes in it.
+        A tuple is found where all of it is. An event is parsed when it is asked for. No value can
+        look like a name and its value: JSON escapes the quotes in it.
         """
+        alternatives = [part if isinstance(part, tuple) else (part,) for part in parts]
         for end in range(len(self.texts), 0, -_CHUNK):
             start = max(0, end - _CHUNK)
             together = b"\0".join(self.texts[start:end])
-            if not any(part in together for part in parts):  # thousands of events are passed over
+            if not _has(together, alternatives):  # thousands of events are passed over
                 continue
             for index in range(end - 1, start - 1, -1):
-                if any(part in self.texts[index] for part in parts):
+                if _has(self.texts[index], alternatives):
                     yield index, self[index]
 
     def versions(self) -> set[str]:
@@ -117,6 +118,10 @@ class Past(Sequence[Event]):
                 f"{self._path} is not a valid history file: an event: {error}", _hint(self._path)
             ) from None
         return events
+
+
+def _has(text: bytes, alternatives: Sequence[tuple[bytes, ...]]) -> bool:
+    return any(all(part in text for part in parts) for parts in alternatives)
 
 
 def read(path: Path) -> Past:

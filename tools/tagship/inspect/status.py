@@ -316,7 +316,7 @@ def _failed_findings(known: Catalog, decided: Decisions, wish: Release | None) -
     if event is None or blocks is None or release is None or not release.active:
         return
     if blocks.cover(release.tag.object_id, release.tag.at):
-        error = event.error if event.status == history.FAILED else event.reason
+        error = event.error or event.reason
         what = f"{event.version} failed, {words.moment(event.at)} UTC: {error}"
         fix = f"tagship deploy {known.model}@{event.version}"
         fix = f"release a better one; or, to try it again: {fix}"

@@ -33,6 +33,8 @@ class PassedOver:
     def in_words(self) -> str:
         """What happened to it: who rolled back, when and why; or which check failed."""
         by, at = self.by, f"{words.moment(self.by.at)} UTC"
+        if by.action == actions.GATE:
+            return f"{by.version} failed its gate once it was live, {at}: {by.reason}"
         if by.status == history.FAILED:
             return f"the deploy of {by.version} failed, {at}: {by.error}"
         if by.action == actions.REJECT:
@@ -110,7 +112,7 @@ def _is_blocked(release: Release, blocks: Blocks | None) -> bool:
 def _is_above(version: Version, event: Event) -> bool:
     """Whether a rollback passes over a version, or a rejection is of it or a lower one."""
     if event.version is None or str(version) == event.version:
-        return event.version is None or event.action == actions.REJECT
+        return event.version is None or event.rejects
     return _passes(version, [event.version])
 
 
