@@ -48,6 +48,7 @@ class Options:
         retry: deploy what is blocked too, if the rule selects it.
         shown: the version that a plan showed, and that was confirmed; None if none was.
         hold: after a rollback nothing goes live by itself until then; None: only what is newer.
+        gate: what goes live has to pass its gate, where this host has one for the model.
         tell: is told whose lock is waited for, or which remote.
     """
 
@@ -60,6 +61,7 @@ class Options:
     retry: bool = False
     shown: str | None = None
     hold: datetime | None = None
+    gate: bool = True
     tell: Tell = nobody
 
 
@@ -162,6 +164,42 @@ class Act:
         switch = Switch(before, intent.event, intent.place, intent.creates, intent.assignments)
         switch.conclude(check, self.past)
 
+    def take_back(
+        self, rejected: Event, back: Place | None, reason: str, selected: Iterable[str]
+    ) -> str:
+        """Make another version live, as what is live failed; what is live now, in words.
+
+        The intent has the failure too, so from its first moment on a kill changes nothing in it.
+
+        Args:
+            rejected: the event that says what failed, and why.
+            back: what is to be live; nothing, where that is not here.
+            reason: why, for the rollback.
+            selected: the ids of the tag objects by which the failed version may be chosen.
+        """
+        store = self.store
+        if back is None or back.directory not in store.directories():
+            rejected = replace(
+                rejected, action=actions.REJECT, status=history.SUCCEEDED,
+                passed_over=self.blocked(None, *selected),
+            )  # fmt: skip
+            journal.open_intent(store, Intent(rejected))
+            self.record(rejected)
+            store.unlink()
+            store.close_intent()
+            return "nothing is live now"
+        again = event_of_now(
+            self.past, actions.ROLLBACK, self.model, place=back, reason=reason, ids=[rejected.id]
+        )
+        blocked = self.blocked(back.version, *selected)
+        again = replace(again, previous=rejected.place, passed_over=blocked)
+        journal.open_intent(store, Intent(again, rejected=rejected, unchecked=self.unchecked))
+        self.record(rejected)
+        store.switch(back.directory)
+        self.record(again)
+        journal.close_intent(store, self.unchecked)
+        return f"{back.version} is live again"
+
     def nothing_to_do(self, place: Place) -> Outcome:
         """The outcome where what is wanted is live and intact."""
         path = self.store.path(place.directory)
@@ -222,11 +260,13 @@ class Switch:
 
     def noted(
         self, *, rule: str | None = None, until: datetime | None = None,
-        passed_over: tuple[str, ...] | None = None,
+        passed_over: tuple[str, ...] | None = None, gated: bool = False,
     ) -> "Switch":  # fmt: skip
         """The same, with what its event says of the choice: see ``Event``."""
-        end = clock.stamp(until) if until else None
-        event = replace(self.event, rule=rule, until=end, passed_over=passed_over)
+        end, has_gate = clock.stamp(until) if until else None, True if gated else None
+        event = replace(
+            self.event, rule=rule, until=end, passed_over=passed_over, gated=has_gate
+        )  # fmt: skip
         return replace(self, event=event)
 
     def ended(self, status: str, error: str | None = None) -> Event:
@@ -379,28 +419,10 @@ class Switch:
         The version is rejected: no rollback returns to it unasked. The intent has the rejection
         too, so from its first moment on a kill changes nothing in it.
         """
-        store, event, back = self.act.store, self.event, self.event.previous
+        act, event = replace(self.act, past=past), self.event
         rejected = event_of_now(past, actions.REJECT, event.model, place=self.place, reason=message)
-        if back is None or back.directory not in store.directories():
-            rejected = replace(rejected, passed_over=self.act.blocked(None, *self.selected))
-            journal.open_intent(store, Intent(rejected))
-            self.act.record(rejected)
-            store.unlink()
-            store.close_intent()
-            return "nothing is live now"
         reason = f"{event.version} failed its check once it was live"
-        again = event_of_now(
-            past, actions.ROLLBACK, event.model, place=back, reason=reason, ids=[rejected.id]
-        )
-        blocked = self.act.blocked(back.version, *self.selected)
-        again = replace(again, previous=self.place, passed_over=blocked)
-        unchecked = self.act.unchecked
-        journal.open_intent(store, Intent(again, rejected=rejected, unchecked=unchecked))
-        self.act.record(rejected)
-        store.switch(back.directory)
-        self.act.record(again)
-        journal.close_intent(store, unchecked)
-        return f"{back.version} is live again"
+        return act.take_back(rejected, event.previous, reason, self.selected)
 
 
 def _unknown() -> None:

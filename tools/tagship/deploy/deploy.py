@@ -57,11 +57,11 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
             return replace(deed.nothing_to_do(deed.live), passed_over=choice.passed_over)
         kept = None if options.force else plan.kept(source, store, release, options.progress)
         if kept is not None:
-            switch = _chosen(deed.switch_to_kept(actions.DEPLOY, *kept), choice)
+            switch = _chosen(host, deed.switch_to_kept(actions.DEPLOY, *kept), choice)
             report = _test_kept(host, switch, kept[1])
         else:
             at_commit = source.snapshot(release.commit, ref.model)
-            switch = _chosen(deed.switch_to_new(actions.DEPLOY, release), choice)
+            switch = _chosen(host, deed.switch_to_new(actions.DEPLOY, release), choice)
             with switch.recorded():
                 report = checkout.check_out(source, host, switch, release, at_commit, signer)
         outcome = switch.go_live(checks, report)
@@ -84,10 +84,11 @@ def _follow(deed: Act, choice: plan.Choice) -> None:
         deed.record(replace(deed.event(actions.FOLLOW, deed.live), rule=choice.rule))
 
 
-def _chosen(switch: Switch, choice: plan.Choice) -> Switch:
-    """The switch, with what selected the version in its event."""
+def _chosen(host: Host, switch: Switch, choice: plan.Choice) -> Switch:
+    """The switch, with what selected the version in its event, and whether a gate is to pass."""
     switch = replace(switch, assignments=choice.assignments)
-    return switch.noted(rule=choice.rule, until=choice.until)
+    gated = switch.act.options.gate and switch.act.model in host.gated
+    return switch.noted(rule=choice.rule, until=choice.until, gated=gated)
 
 
 def _test_kept(host: Host, switch: Switch, kept: Metadata) -> "Report":

@@ -9,7 +9,7 @@ from tagship.errors import Refused
 from tagship.progress import Tell, nobody
 from tagship.registry.metrics import DIRECTIONS
 from tagship.registry.project_files import PARAMS_FILE, ROOT
-from tagship.text import words, yaml
+from tagship.text import choose, words, yaml
 from tagship.text.paths import is_path
 
 SECTION, OLD_SECTION = "tagship", "deploy"
@@ -144,7 +144,7 @@ def _check_key(section: str, key: Any) -> None:
     names = [field.name for field in fields(Settings)]
     if key not in names:
         what = f"{section}: in {PARAMS_FILE} has an unknown key {key!r}"
-        raise Refused(what, words.did_you_mean(key, names))
+        raise Refused(what, choose.near(str(key), names))
 
 
 def check(where: str, key: str, value: Any, hint: str = "see docs/settings.md") -> None:

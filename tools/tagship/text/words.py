@@ -1,8 +1,6 @@
 """Sizes, counts, times and numbers as text for people."""
 
-import difflib
 import re
-from collections.abc import Iterable
 from typing import Any
 
 
@@ -24,13 +22,6 @@ def moment(text: str) -> str:
 def figure(value: Any) -> str:
     """A metric for people."""
     return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)
-
-
-def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """The hint for a name that is none of those that there are: the nearest one, or all."""
-    names = list(known)
-    near = difflib.get_close_matches(str(name), names, 1)
-    return f"did you mean {near[0]}?" if near else "there are: " + ", ".join(names)
 
 
 UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}

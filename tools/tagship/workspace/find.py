@@ -62,7 +62,8 @@ def of_host(folder: Path, file: HostFile) -> tuple[Source, Host]:
     limit = file.settings.fetch_limit_bytes
     source = Mirrored(mirrored.place_in(folder), folder, fetch_limit=limit, file=file)
     rules = {model: follow.rule for model, follow in file.follow.items()}
-    return source, Host(folder, file.settings, None, rules)
+    gated = frozenset(model for model, follow in file.follow.items() if follow.gate is not None)
+    return source, Host(folder, file.settings, None, rules, gated)
 
 
 def _look(folder: Path, tell: Tell) -> HostFile:

@@ -30,12 +30,14 @@ class Host:
         within: the DVC repository that contains ``root``; a link or a policy in it may come from a
             commit. None on a host without a work tree.
         rules: what selects the version of a model, where that is the host's to say.
+        gated: the models that have a gate to pass once they are live.
     """
 
     root: Path
     settings: Settings
     within: Path | None
     rules: Mapping[str, Wanted] = field(default_factory=dict)
+    gated: frozenset[str] = frozenset()
 
     @cached_property
     def policy(self) -> "Policy":

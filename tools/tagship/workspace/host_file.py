@@ -7,7 +7,7 @@ nobody else can have written it. Whom to trust is in host.toml (``signing.policy
 import shlex
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,16 @@ from tagship.registry import refs, settings
 from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Wanted
 from tagship.registry.settings import Settings
-from tagship.text import redact, words
+from tagship.text import redact
+from tagship.text.table import Table
+from tagship.workspace import window as windows
+from tagship.workspace.window import Window
 
 LONGEST = 1 << 20  # bytes of the file
 MAIN = "source"  # the remote of outputs that name none, as DVC's configuration would call it
-HOSTS_OWN = ("keep", "auto_cleanup", "smoke_test", "smoke_timeout", "after_switch", "fetch_limit")
+SOURCE = ("git", "remote", "options", "remotes")
+OF_HOST = ("keep", "auto_cleanup", "smoke_test", "smoke_timeout", "after_switch", "fetch_limit",
+           "min_free")  # fmt: skip
 PLAIN = Settings(root=".", smoke_test=settings.INSTALLED)
 
 
@@ -55,7 +60,7 @@ class HostFile:
         remotes: DVC's remotes, all of them this host's own: its credentials may go there.
         settings: of deploys; they replace those of params.yaml.
         follow: the models, by name.
-        window: when something new may go live by itself, as the file has it; None for always.
+        window: when something new may go live by itself; None for always.
     """
 
     name: str
@@ -63,7 +68,7 @@ class HostFile:
     remotes: DvcConfig
     settings: Settings = PLAIN
     follow: Mapping[str, Follow] = field(default_factory=dict)
-    window: Mapping[str, Any] | None = None
+    window: Window | None = None
 
 
 def nothing() -> HostFile:
@@ -123,132 +128,99 @@ def check_own(folder: Path) -> None:
             )
 
 
-def parse(data: bytes, file: Path) -> HostFile:
+def parse(data: bytes, path: Path) -> HostFile:
     """The values of a tagship.toml. Pure.
 
     Args:
         data: its bytes.
-        file: where it is, for errors.
+        path: where it is, for errors.
 
     Raises:
         Corrupt: it is no TOML.
-        Refused: an unknown key, or a value that is none.
+        Refused: an unknown key, or a value that may not be.
     """
+    file = str(path)
     try:
         values = tomllib.loads(data.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise Corrupt(f"{file} is no TOML: {error}", f"fix {shlex.quote(str(file))}") from None
-    reader = _Reader(file)
-    top = reader.table("", values, ("name", "source", "deploy", "follow", "window"))
-    source = reader.table("source", top.get("source", {}), ("git", "remote", "options", "remotes"))
+        raise Corrupt(f"{file} is no TOML: {error}", f"fix {shlex.quote(file)}") from None
+    top = Table.of(values, "", file, ("name", "source", "deploy", "follow", "window"))
+    source = Table.of(top.values.get("source", {}), "source", file, SOURCE)
+    window = top.values.get("window")
     return HostFile(
-        reader.text("name", top.get("name", process.host_name())),
-        reader.address("source.git", source.get("git")),
-        _remotes(reader, source),
-        _settings(reader, top.get("deploy", {})),
-        {
-            reader.model(name): _follow(reader, name, each)
-            for name, each in reader.any_table("follow", top.get("follow", {})).items()
-        },
-        reader.any_table("window", top["window"]) if "window" in top else None,
+        _text(top, "name", process.host_name()),
+        _text(source, "git"),
+        _remotes(source),
+        _settings(Table.of(top.values.get("deploy", {}), "deploy", file, OF_HOST)),
+        dict(_follow(top.values.get("follow", {}), file)),
+        None if window is None else windows.parse(window, "window", file),
     )
 
 
-def _remotes(reader: "_Reader", source: Mapping[str, Any]) -> DvcConfig:
-    """DVC's remotes. A name alone of ``[source.remotes]`` has the options of ``[source]``."""
-    options = reader.options("source.options", source.get("options", {}))
+def _text(table: Table, name: str, default: str | None = None) -> str:
+    value = table.values.get(name, default)
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise table.wrong(name, "give a text in quotes")
+    return value
+
+
+def _remotes(source: Table) -> DvcConfig:
+    """DVC's remotes. A name of ``[source.remotes]`` without options has those of ``[source]``."""
+    options = _options(source, "options")
     remotes: dict[str, dict[str, Any]] = {}
-    if "remote" in source:
-        remotes[MAIN] = {"url": reader.url("source.remote", source["remote"]), **options}
-    for name, value in reader.any_table("source.remotes", source.get("remotes", {})).items():
-        where = f"source.remotes.{name}"
+    if "remote" in source.values:
+        remotes[MAIN] = {"url": _url(source, "remote"), **options}
+    others = source.values.get("remotes", {})
+    named = Table.of(others, "source.remotes", source.file, tuple(others))
+    for name, value in named.values.items():
         if isinstance(value, str):
-            remotes[name.lower()] = {"url": reader.url(where, value), **options}
+            remotes[name.lower()] = {"url": _url(named, name), **options}
         else:
-            own = dict(reader.any_table(where, value))
-            url = reader.url(f"{where}.url", own.pop("url", None))
-            remotes[name.lower()] = {"url": url, **reader.options(where, own)}
+            own = Table.of(value, f"{named.key}.{name}", source.file, ("url", "options"))
+            remotes[name.lower()] = {"url": _url(own, "url"), **_options(own, "options")}
     return dvc_config.of_host(remotes, MAIN if MAIN in remotes else None)
 
 
-def _settings(reader: "_Reader", value: Any) -> Settings:
-    given = reader.table("deploy", value, HOSTS_OWN)
-    for key, each in given.items():
-        settings.check(f"deploy.{key} in {reader.file}", key, each, "see docs/hosts.md")
-    return replace(PLAIN, **given)
+def _url(table: Table, name: str) -> str:
+    url = _text(table, name)
+    if redact.text(url) != url:
+        raise table.wrong(name, "without a password or a query: keys come from the environment")
+    if "://" not in url and not url.startswith("/"):
+        raise table.wrong(name, 'give an address or an absolute path: "s3://bucket/dvc"')
+    return url
 
 
-def _follow(reader: "_Reader", model: str, value: Any) -> Follow:
-    where = f"follow.{model}"
-    given = reader.table(where, value, ("track", "gate"))
-    text = reader.text(f"{where}.track", given.get("track", "latest"))
-    try:
-        rule = Wanted.parse(text, model)
-    except InvalidName as error:
-        raise reader.wrong(f"{where}.track", text, error.hint) from None
-    gate = reader.any_table(f"{where}.gate", given["gate"]) if "gate" in given else None
-    return Follow(rule, gate)
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Reads values of the file, and names the key of one that is wrong."""
-
-    file: Path
-
-    def wrong(self, key: str, value: object, hint: str) -> Refused:
-        shown = redact.text(repr(value))
-        return Refused(f"{key} in {self.file} may not be {shown}", hint)
-
-    def any_table(self, key: str, value: object) -> Mapping[str, Any]:
-        if not isinstance(value, dict):
-            raise self.wrong(key, value, f"write it as [{key}]: see docs/hosts.md")
-        return value
-
-    def table(self, key: str, value: object, known: tuple[str, ...]) -> Mapping[str, Any]:
-        given = self.any_table(key, value)
-        for name in given:
-            if name not in known:
-                where = f"[{key}] in {self.file}" if key else str(self.file)
-                raise Refused(f"{where} has an unknown key {name!r}", words.did_you_mean(name, known))
-        return given
-
-    def text(self, key: str, value: object) -> str:
-        if not isinstance(value, str) or not value.strip() or not value.isprintable():
-            raise self.wrong(key, value, "give a text in quotes")
-        return value
-
-    def model(self, name: str) -> str:
-        if not refs.is_model(name):
-            raise self.wrong("follow", name, "give the name of a model: [follow.churn]")
-        return name
-
-    def address(self, key: str, value: object) -> str:
-        if value is None:
+def _options(table: Table, name: str) -> dict[str, Any]:
+    """DVC's options of a remote, by DVC's names; none of them is a secret."""
+    value = table.values.get(name, {})
+    options = Table.of(value, f"{table.key}.{name}", table.file, tuple(value))
+    for key, each in options.values.items():
+        if key in credentials.PASSWORDS:
             raise Refused(
-                f"{key} is not in {self.file}",
-                'name the repository: [source] git = "ssh://git@HOST/PATH.git"',
+                f"{options.key}.{key} in {table.file} would be a secret, in a file that others may"
+                " read",
+                "give it by the environment or a profile: see docs/hosts.md",
             )
-        return self.text(key, value)
+        if isinstance(each, dict | list):
+            raise options.wrong(key, "give one value, as DVC has it")
+    return dict(options.values)
 
-    def url(self, key: str, value: object) -> str:
-        url = self.text(key, value)
-        if redact.text(url) != url:
-            raise self.wrong(
-                key, url, "without a password or a query: keys come from the environment"
-            )
-        if "://" not in url and not url.startswith("/"):
-            raise self.wrong(key, url, 'give an address or an absolute path: "s3://bucket/dvc"')
-        return url
 
-    def options(self, key: str, value: object) -> dict[str, Any]:
-        given = dict(self.any_table(key, value))
-        for name, each in given.items():
-            if name in credentials.PASSWORDS:
-                raise Refused(
-                    f"{key}.{name} in {self.file} would be a secret in a file that others may read",
-                    "give it by the environment, a profile, or LoadCredential: see docs/hosts.md",
-                )
-            if isinstance(each, dict | list):
-                raise self.wrong(f"{key}.{name}", each, "give one value, as DVC has it")
-        return given
+def _settings(deploy: Table) -> Settings:
+    for key, value in deploy.values.items():
+        settings.check(f"deploy.{key} in {deploy.file}", key, value, "see docs/hosts.md")
+    return replace(PLAIN, **deploy.values)
+
+
+def _follow(value: object, file: str) -> Iterator[tuple[str, Follow]]:
+    models = Table.of(value, "follow", file, tuple(value) if isinstance(value, dict) else ())
+    for model, each in models.values.items():
+        if not refs.is_model(model):
+            what = f"follow in {file} has {model!r}, which is no name of a model"
+            raise Refused(what, "give one such as [follow.churn]")
+        table = Table.of(each, f"follow.{model}", file, ("track", "gate"))
+        try:
+            rule = Wanted.parse(_text(table, "track", "latest"), model)
+        except InvalidName as error:
+            raise table.wrong("track", error.hint) from None
+        yield model, Follow(rule, table.values.get("gate"))

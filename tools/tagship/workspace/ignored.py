@@ -60,7 +60,7 @@ def exclude(repository: Repository, host: Host, model_folder: Path, tell: Tell) 
         model_folder: the folder of the model.
         tell: is told what was added, or why it could not be.
     """
-    if repository.bare or has_rules(repository, host):
+    if host.within is None or repository.bare or has_rules(repository, host):
         return
     try:
         if ignore.ignores(repository, _samples(repository, model_folder)):
@@ -76,8 +76,9 @@ def exclude(repository: Repository, host: Host, model_folder: Path, tell: Tell) 
 
 def has_rules(repository: Repository, host: Host) -> bool:
     """Whether the rules of ``init`` or of ``exclude`` are there, by a look without a process."""
-    inside = patterns(os.path.relpath(host.root, host.within))
-    if ignore.has_lines(host.within / ".gitignore", inside):
+    within = host.within or host.root
+    inside = patterns(os.path.relpath(host.root, within))
+    if ignore.has_lines(within / ".gitignore", inside):
         return True
     try:
         file = ignore.exclude_file(repository)
