@@ -203,6 +203,8 @@ class Wanted:
 
     def fits(self, version: Version) -> bool:
         """Whether a version is in the range of a rule, also a pre-release."""
+        if self.exact is not None:
+            return str(version) == str(self.exact)
         return (version.major, version.minor)[: len(self.prefix)] == self.prefix
 
     def select(self, versions: Iterable[Version]) -> Version | None:
