@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tagship.disk import atomic
-from tagship.inspect.status import State
+from tagship.workspace.state import State
 from tests.workbench import PATH, Workbench
 
 ONE, A, B = b"model two\n", b"weights of a\n", b"weights of b, longer\n"

@@ -12,7 +12,8 @@ import pytest
 from tagship import InvalidName, ModelVersionManager, NotFound, Refused, Workspace
 from tagship.cli import output
 from tagship.host import history
-from tagship.inspect.status import State, Status
+from tagship.inspect.status import Status
+from tagship.workspace.state import State
 from tests.workbench import Workbench
 
 

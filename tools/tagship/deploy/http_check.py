@@ -156,6 +156,6 @@ def _of(error: Exception) -> NoAnswer | WrongAnswer:
     if isinstance(error, http.client.IncompleteRead):
         return NoAnswer("the connection was closed before the answer was complete")
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    text = escape.line(redact.text(str(text)))[:200]
+    text = escape.line(redact.text(str(text).strip()))[:200]
     is_answer = isinstance(error, http.client.HTTPException) and not isinstance(error, OSError)
     return WrongAnswer(f"no answer of HTTP: {text}") if is_answer else NoAnswer(text)

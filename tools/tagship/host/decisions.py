@@ -175,11 +175,28 @@ def _last_switch(past: Past) -> tuple[Event | None, Event | None]:
     """The event that made the live version live, and the failure since the last success.
 
     A failed check after the switch leaves a rejection, and then the rollback that follows from it;
-    a gate that failed likewise. One that passes later takes back its failure.
+    a gate that failed likewise. One that passes later takes back its failure. A rollback counts as
+    the switch also where its version was deployed again by a rule: that only repaired its files,
+    and nobody decided anything.
     """
+    switch, failed = _newest_switch(event for _, event in past.last(*_SWITCHES))
+    if switch is not None and _repeats(switch):
+        for _, event in past.last(*_SWITCHES):
+            if event.switched and not _repeats(event):
+                return (event if event.action == actions.ROLLBACK else switch), failed
+    return switch, failed
+
+
+def _repeats(event: Event) -> bool:
+    """Whether a rule deployed the version again that was live already."""
+    is_same = event.previous is not None and event.previous.version == event.version
+    return is_same and event.action == actions.DEPLOY and event.rule is not None
+
+
+def _newest_switch(events: Iterator[Event]) -> tuple[Event | None, Event | None]:
+    """The last switch, and the failure since the one before."""
     failed: Event | None = None
-    passed = set()
-    events = (event for _, event in past.last(*_SWITCHES))
+    passed: set[Place | None] = set()
     for event in events:
         if event.action == actions.REJECT or event.undeployed:
             return None, failed or (event if event.action == actions.REJECT else None)

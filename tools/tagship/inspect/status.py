@@ -1,9 +1,10 @@
 """Whether a model is in order, and the command that fixes what is not."""
 
-import enum
 import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+
+from semver import Version
 
 from tagship.disk import access
 from tagship.disk import files as disk_files
@@ -30,43 +31,7 @@ from tagship.workspace.desired import Desired
 from tagship.workspace.host import Host
 from tagship.workspace.ignored import InGit
 from tagship.workspace.source import Source
-
-
-class State(enum.Enum):
-    """How a model is."""
-
-    IN_ORDER = "in_order"
-    DRIFTED = "drifted"
-    BROKEN = "broken"
-
-
-class Why(enum.Enum):
-    """Why a model is so, the worst last: a word, and the exit code of ``tagship status``."""
-
-    IN_ORDER = "in_order", 0
-    BEHIND = "behind", 3  # another version is desired, and a deploy makes it live
-    HELD = "held", 3  # nothing goes live by itself
-    BLOCKED = "blocked", 3  # all that the rule selects was rolled back, or failed
-    REFUSED = "refused", 3  # the tag was moved
-    DRIFTED = "drifted", 3  # what is live still answers, but is not as it was deployed
-    UNKNOWN = "unknown", 1  # it cannot be told
-    FAILED = "failed", 4  # a version was tried and taken back since the last success
-    BROKEN = "broken", 5  # what is live cannot answer
-
-    @property
-    def exit_code(self) -> int:
-        """Of ``tagship status``."""
-        return self.value[1]
-
-    @property
-    def rank(self) -> int:
-        """How bad it is, from 0."""
-        return list(Why).index(self)
-
-    @property
-    def state(self) -> State:
-        """What it comes to."""
-        return {Why.IN_ORDER: State.IN_ORDER, Why.BROKEN: State.BROKEN}.get(self, State.DRIFTED)
+from tagship.workspace.state import State, Why
 
 
 @dataclass(frozen=True)
@@ -311,16 +276,14 @@ def _failed_findings(known: Catalog, decided: Decisions, wish: Release | None) -
 
     A newer one that may go live is the fix; else only people know whether to try it again.
     """
-    event, blocks = decided.failed, decided.blocks
-    release = known.get(event.version) if event is not None and event.version else None
-    if event is None or blocks is None or release is None or not release.active:
-        return
-    if blocks.cover(release.tag.object_id, release.tag.at):
+    event = desired.failure(known, decided)
+    if event is not None and event.version is not None:
         error = event.error or event.reason
         what = f"{event.version} failed, {words.moment(event.at)} UTC: {error}"
         fix = f"tagship deploy {known.model}@{event.version}"
         fix = f"release a better one; or, to try it again: {fix}"
-        if wish is not None and refs.precedence(wish.version) > refs.precedence(release.version):
+        failed = Version.parse(event.version)
+        if wish is not None and refs.precedence(wish.version) > refs.precedence(failed):
             fix = f"tagship deploy {known.model}"
         yield Finding(Why.FAILED, what, fix)
 

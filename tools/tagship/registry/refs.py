@@ -214,6 +214,8 @@ class Wanted:
 
     def fits(self, version: Version) -> bool:
         """Whether a version is in the range of a rule, also a pre-release."""
+        if self.exact is not None:
+            return str(version) == str(self.exact)
         numbers = (version.major, version.minor, version.patch)
         count = len(self.prefix)
         if not self.compatible:

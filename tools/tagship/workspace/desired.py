@@ -66,7 +66,8 @@ def desired(known: Catalog, rule: Wanted, decisions: Decisions, *, retry: bool =
 
     Args:
         known: the versions of the model.
-        rule: ``latest``, ``1.2``, ``^1.2``, a stage, or an exact version that a host follows.
+        rule: ``latest``, ``1.2``, ``^1.2``, a stage, or an exact version that is followed: that can
+            be blocked and held as any other. Who names one by hand does not ask here.
         decisions: from the history of the model on this host.
         retry: what is blocked counts too.
     """
@@ -168,6 +169,18 @@ def _went_back_by(
     if back is None or rule != rule_of(known.model, decisions):
         return False
     return allowed is None or allowed.tag.at <= history.moment_of(back)
+
+
+def failure(known: Catalog, decisions: Decisions) -> Event | None:
+    """The failure since the last success of a version that is still available, and blocked by it.
+
+    A version that was unblocked by hand or withdrawn since is told by nobody.
+    """
+    event, blocks = decisions.failed, decisions.blocks
+    release = known.get(event.version) if event is not None and event.version else None
+    if blocks is None or release is None or not release.active:
+        return None
+    return event if blocks.cover(release.tag.object_id, release.tag.at) else None
 
 
 def choose(ref: Ref, wish: Desired, fetch: Callable[[], str | None]) -> Release:

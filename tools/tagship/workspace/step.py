@@ -1,0 +1,271 @@
+"""What a pass of ``sync`` does for a model: the rules of a host that follows by itself. Pure.
+
+In this order: a hold stops everything; what is desired goes live, unless its tag is refused, it
+waits for the window or until it is tried again; else what is live and broken is repaired, and what
+is live without a verdict of its gate is watched. Nothing is ever undeployed, however few tags there
+are.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from tagship.host.history import FAILED, Event, Place
+from tagship.registry.catalog import Catalog, Release
+from tagship.registry.refs import TagName, Wanted
+from tagship.text import clock, words
+from tagship.workspace import desired
+from tagship.workspace.desired import Desired
+from tagship.workspace.state import Why
+
+
+class Act(Enum):
+    """What is to be done."""
+
+    NOTHING = "nothing"
+    DEPLOY = "deploy"  # the release of the step goes live, by the rule
+    REPAIR = "repair"  # what is live, or should be by the history, is made whole again
+    WATCH = "watch"  # the gate of what is live is measured
+
+
+@dataclass(frozen=True)
+class Live:
+    """What is live; or what should be by the history, where its link is gone.
+
+    Attributes:
+        place: its version and directory.
+        tag_object: the id of the tag that it was deployed from; None where that is unknown.
+        release: the same version among those that there are; None if its tag is not here.
+        broken: why it cannot answer, such as ``its directory is gone``; empty if it can.
+        is_watched: its gate has a verdict, or it has none.
+    """
+
+    place: Place
+    tag_object: str | None = None
+    release: Release | None = None
+    broken: str = ""
+    is_watched: bool = True
+
+
+@dataclass(frozen=True)
+class Retry:
+    """What could not be measured or fetched, and when it is tried again.
+
+    Attributes:
+        tag_object: of the version that this is about: another one does not wait for it.
+        at: not before then.
+        reason: why it could not be done.
+    """
+
+    tag_object: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a step depends on.
+
+    Attributes:
+        wish: what should be live, by the rule and the history.
+        now: the time.
+        live: None where nothing is, nor should be.
+        chosen_by: the tags that make it desired: see ``chosen_by``.
+        moved: the names of tags that were moved or cannot be, to what happened to them in words.
+        opens: when the window opens; None where it is open, or there is none.
+        retry: of the last pass that could not do what it should.
+        is_way_back: it waits for no window: see ``is_way_back``.
+        failed: the failure since the last success.
+        drifted: in which ways what is live is not as it was deployed, though it answers.
+        is_forced: a person said ``--retry``: nothing waits to be tried again.
+    """
+
+    wish: Desired
+    now: datetime
+    live: Live | None = None
+    chosen_by: tuple[TagName, ...] = ()
+    moved: Mapping[TagName, str] = field(default_factory=dict)
+    opens: datetime | None = None
+    retry: Retry | None = None
+    is_way_back: bool = False
+    failed: Event | None = None
+    drifted: tuple[str, ...] = ()
+    is_forced: bool = False
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One thing that should be known of a model."""
+
+    why: Why
+    what: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be done now, and how the model is until then.
+
+    Attributes:
+        act: what to do.
+        reasons: why; how the model is where nothing is done.
+        release: what to deploy or to repair; what is watched.
+        until: when there will be something to do, as far as that is known.
+    """
+
+    act: Act
+    reasons: tuple[Reason, ...]
+    release: Release | None = None
+    until: datetime | None = None
+
+    @property
+    def why(self) -> Why:
+        """The worst of the reasons: the state, and the exit code where nothing is done."""
+        return max((reason.why for reason in self.reasons), key=lambda why: why.rank)
+
+
+def is_way_back(wish: Desired, live: Release | None, good: Collection[str]) -> bool:
+    """Whether a wish only goes back, which waits for no window.
+
+    Args:
+        wish: what should be live.
+        live: the release that is.
+        good: the versions that were live here, and were neither rolled back nor failed.
+    """
+    if wish.release is None:
+        return False
+    is_withdrawn = live is not None and not live.active
+    return is_withdrawn or str(wish.release.version) in good
+
+
+def chosen_by(known: Catalog, rule: Wanted, wish: Desired) -> tuple[TagName, ...]:
+    """The tags that make a version desired: its own, and the assignment of the stage."""
+    if wish.release is None:
+        return ()
+    assignment = known.assignments.get(rule.stage) if rule.stage is not None else None
+    name = wish.release.tag.name
+    return (name,) if assignment is None else (name, assignment.name)
+
+
+def next_step(facts: Facts) -> Step:
+    """What a pass does."""
+    told = tuple(_told(facts))
+    if facts.wish.hold is not None:
+        held = Reason(Why.HELD, desired.in_words(facts.wish.hold))
+        return Step(Act.NOTHING, (*told, held))
+    release, is_live = facts.wish.release, _is_live(facts)
+    stop, until = (None, None) if is_live else _stop(facts)
+    if release is not None and not is_live and stop is None:
+        return Step(Act.DEPLOY, (*told, _behind(facts, release)), release)
+    reasons = told if stop is None else (*told, stop)
+    step = _care(facts, reasons, until) if facts.live is not None else None
+    if step is None and not reasons:
+        reasons = (Reason(Why.IN_ORDER, _in_order(facts)),)
+    return step or Step(Act.NOTHING, reasons, until=until)
+
+
+def _is_live(facts: Facts) -> bool:
+    """Whether what is desired is live, from this very tag."""
+    release, live = facts.wish.release, facts.live
+    if release is None or live is None or live.place.version != str(release.version):
+        return False
+    return live.tag_object in (None, release.tag.object_id)
+
+
+def _told(facts: Facts) -> Iterable[Reason]:
+    """What is wrong whatever is done."""
+    live, failed, passed = facts.live, facts.failed, facts.wish.passed_over
+    for name, what in facts.moved.items():
+        yield Reason(Why.REFUSED, f"{name}: {what}")
+    for what in facts.drifted:
+        yield Reason(Why.DRIFTED, what)
+    if failed is not None:
+        error = failed.error if failed.status == FAILED else failed.reason
+        what = f"{failed.version} failed, {words.moment(failed.at)} UTC: {error}"
+        yield Reason(Why.FAILED, what)
+    elif passed is not None and facts.wish.release is not None:
+        yield Reason(Why.IN_ORDER, f"{passed.version} is passed over: {passed.in_words}")
+    if live is not None and live.broken:
+        yield Reason(Why.BROKEN, f"{live.place.version} is live, but {live.broken}")
+
+
+def _stop(facts: Facts) -> tuple[Reason | None, datetime | None]:
+    """Why what is desired does not go live now, and until when; None if it does."""
+    release, live = facts.wish.release, facts.live
+    if release is None:
+        return _nothing_desired(facts), None
+    refused = [name for name in facts.chosen_by if name in facts.moved]
+    if refused:
+        what = f"{release.version} is not deployed: the tag {refused[0]} is refused"
+        return Reason(Why.REFUSED, what), None
+    if live is not None and live.place.version == str(release.version):
+        what = f"the tag {release.tag.name} was moved since it was deployed here"
+        return Reason(Why.REFUSED, what), None
+    if (retry := _retry(facts, release.tag.object_id)) is not None:
+        return _waits(str(release.version), retry.at, retry.reason), retry.at
+    if facts.opens is not None and not facts.is_way_back:
+        return _waits(str(release.version), facts.opens, "the window is closed"), facts.opens
+    return None, None
+
+
+def _nothing_desired(facts: Facts) -> Reason | None:
+    """How it is where nothing may go live: what is live stays."""
+    live, passed = facts.live, facts.wish.passed_over
+    if passed is not None:
+        return Reason(Why.BLOCKED, f"{passed.version} is passed over: {passed.in_words}")
+    if live is None:
+        return None
+    if live.release is None:
+        what = "is live, but its tag is not here, and there is no newer version"
+        return Reason(Why.DRIFTED, f"{live.place.version} {what}")
+    if not live.release.active:
+        what = "is live, but it was withdrawn, and no other version is available"
+        return Reason(Why.DRIFTED, f"{live.place.version} {what}")
+    return None
+
+
+def _care(facts: Facts, reasons: tuple[Reason, ...], until: datetime | None) -> Step | None:
+    """The step that looks after what is live, as nothing else goes live; None if it needs none."""
+    live = facts.live
+    if live is None or not (_can_repair(facts, live) if live.broken else not live.is_watched):
+        return None
+    if (retry := _retry(facts, live.tag_object)) is not None:
+        waits = _waits(live.place.version, retry.at, retry.reason)
+        soonest = retry.at if until is None else min(until, retry.at)
+        return Step(Act.NOTHING, (*reasons, waits), until=soonest)
+    if live.broken:
+        return Step(Act.REPAIR, reasons, live.release, until)
+    what = Reason(Why.IN_ORDER, f"{live.place.version} is live, and its gate has no verdict yet")
+    return Step(Act.WATCH, (*reasons, what), live.release, until)
+
+
+def _can_repair(facts: Facts, live: Live) -> bool:
+    """Whether what is live can be deployed again: it is available, from the tag that it had."""
+    release = live.release
+    if release is None or not release.active or release.tag.name in facts.moved:
+        return False
+    return live.tag_object in (None, release.tag.object_id)
+
+
+def _retry(facts: Facts, tag_object: str | None) -> Retry | None:
+    """What is waited for before a version is tried again; None if nothing."""
+    retry = facts.retry
+    if retry is None or facts.is_forced or retry.at <= facts.now:
+        return None
+    return retry if retry.tag_object == tag_object else None
+
+
+def _waits(version: str, until: datetime, why: str) -> Reason:
+    moment = words.moment(clock.stamp(until))
+    return Reason(Why.WAITING, f"{version} waits until {moment} UTC: {why}")
+
+
+def _behind(facts: Facts, release: Release) -> Reason:
+    live = facts.live
+    what = f"{live.place.version} is live" if live is not None else "nothing is live"
+    return Reason(Why.BEHIND, f"{release.version} is released, {what}")
+
+
+def _in_order(facts: Facts) -> str:
+    live = facts.live
+    return f"{live.place.version} is live" if live is not None else "no version is there to follow"
