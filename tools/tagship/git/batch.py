@@ -131,8 +131,23 @@ def lacks(repository: Repository, what: str, name: str) -> TagshipError:
         what: the object, for a person.
         name: the object, for Git.
     """
+    damaged = damage(repository, what, name)
+    return damaged or Unavailable(f"Git lacks {what}", clone.fetch_objects(repository))
+
+
+def damage(repository: Repository, what: str, name: str) -> TagshipError | None:
+    """The error for an object whose bytes are damaged, or that a partial clone cannot fetch.
+
+    Args:
+        repository: the clone.
+        what: the object, for a person.
+        name: the object, for Git.
+
+    Returns:
+        None where it is just missing.
+    """
     try:
-        run.ask(repository, "cat-file", "-t", name)
+        run.ask_fast(repository, "cat-file", "-t", name)
     except Unavailable as error:
         if "promisor" in error.message:
             return error
@@ -140,4 +155,4 @@ def lacks(repository: Repository, what: str, name: str) -> TagshipError:
             words = error.message.removeprefix("git: error: ")
             hint = "clone it again; git fsck shows what else is damaged"
             return Unavailable(f"Git cannot read {what}: {words}", hint)
-    return Unavailable(f"Git lacks {what}", clone.fetch_objects(repository))
+    return None

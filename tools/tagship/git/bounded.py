@@ -1,6 +1,7 @@
-"""Git where it talks to a remote: bounded in time, and ended with all that it started.
+"""Git where it talks to a remote: bounded in time and size, and ended with all that it started.
 
-A remote that sends or takes bytes is not cut off, however long that takes; one that is silent is.
+A remote that sends or takes bytes is not cut off, however long that takes; one that is silent is,
+and one that sends more than it may.
 """
 
 import contextlib
@@ -8,12 +9,13 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from tagship.disk import scratch
-from tagship.errors import NoAnswer
+from tagship.errors import NoAnswer, TagshipError, Unavailable
 from tagship.git import run
 from tagship.git.run import ENVIRONMENT, QUIET, CommandFailed, Repository
 from tagship.progress import SLOW
@@ -21,104 +23,147 @@ from tagship.text import redact
 
 STEP = 0.2  # seconds between two looks at a process
 GRACE = 2.0  # seconds that it has to end by itself, when it is told to
+MOST_WORDS = 1 << 16  # bytes of Git's messages that are read: a remote writes some of them
 
 
 @dataclass(frozen=True)
 class Limit:
-    """How long a remote is waited for, in seconds.
+    """How long a remote is waited for, in seconds, and how much it may send.
 
     Attributes:
         silence: without a byte from Git or to it.
         total: in all; None for no end.
+        traffic: bytes that Git's processes may read and write, all together; None for no end. They
+            pass on by pipes and files what comes over the network: it is some four times as much.
     """
 
     silence: float
     total: float | None = None
+    traffic: int | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """What Git is told beside its arguments.
+
+    Attributes:
+        check: the command that checks the address of the remote.
+        stdin: its standard input.
+        environment: what is added to the usual one.
+    """
+
+    check: str
+    stdin: bytes = b""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def act(
     repository: Repository, remote: str, limit: Limit, is_slow: Callable[[], object],
-    *arguments: str,
+    *arguments: str, more: Question | None = None,
 ) -> str:  # fmt: skip
     """``run.act``, where a remote may be silent for ever.
 
     Args:
         repository: the clone.
         remote: the name of its remote.
-        limit: how long it is waited for.
+        limit: how long it is waited for, and how much it may send.
         is_slow: is called when it has taken ``SLOW`` seconds.
         arguments: of Git.
+        more: what it is told beside them.
 
     Raises:
-        Unavailable: it ended with an error.
+        Unavailable: it ended with an error, or sends more than it may.
         NoAnswer: it did not end within ``limit``, and was ended.
     """
+    name = redact.text(remote)
+    more = more or Question(f"git remote get-url {name}")
     command = ["git", *QUIET, *arguments]
-    environment = {**os.environ, "LANGUAGE": "C", "LC_ALL": "C", **ENVIRONMENT}
+    environment = {
+        **os.environ, "LANGUAGE": "C", "LC_ALL": "C", **ENVIRONMENT, **repository.environment,
+        **more.environment,
+    }  # fmt: skip
     # not pipes: a program that Git started could hold them open when Git itself has ended
-    with scratch.file() as out, scratch.file() as err:
+    with scratch.file() as questions, scratch.file() as out, scratch.file() as err:
+        questions.write(more.stdin)
+        questions.seek(0)
         try:
             process = subprocess.Popen(
                 command, cwd=repository.top, env=environment,
-                stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                stdin=questions, stdout=out, stderr=err,
             )  # fmt: skip
-        except FileNotFoundError:
-            raise run.not_installed() from None
+        except FileNotFoundError as error:
+            raise run.without_git(error) from None
         with process:
             try:
                 status = _status(process, limit, is_slow)
-            except TimeoutError as error:
-                name = redact.text(remote)
-                what = f"{name} did not answer within {error} seconds"
-                hint = f"check its address: git remote get-url {name}"
-                raise NoAnswer(what, hint) from None
+            except _CutOff as cut:
+                raise cut.error(name, f"check its address: {more.check}") from None
             finally:
                 _end(process)
-        texts = []
-        for file in (out, err):
-            file.seek(0)
-            texts.append(file.read().decode(errors="surrogateescape"))
-    if status != 0:
-        raise run.failure(CommandFailed(status, texts[1]))
-    return texts[0]
+        if status != 0:
+            raise run.failure(CommandFailed(status, _text(err, MOST_WORDS)))
+        return _text(out)
+
+
+def _text(file: BinaryIO, most: int = -1) -> str:
+    file.seek(0)
+    return file.read(most).decode(errors="surrogateescape")
+
+
+class _CutOff(Exception):
+    """A remote that is waited for no longer."""
+
+    def error(self, remote: str, hint: str) -> TagshipError:
+        """The error to raise for it."""
+        return NoAnswer(f"{remote} did not answer within {self} seconds", hint)
+
+
+class _TooMuch(_CutOff):
+    def error(self, remote: str, hint: str) -> TagshipError:
+        return Unavailable(f"{remote} sends too much: Git was ended after {self} bytes", hint)
 
 
 def _status(process: "subprocess.Popen[bytes]", limit: Limit, is_slow: Callable[[], object]) -> int:
     """The exit code.
 
     Raises:
-        TimeoutError: it did not end in time; with the seconds.
+        _CutOff: it did not end within the limit.
     """
     began = heard = time.monotonic()
+    traffic: dict[int, int] = {}
     before, is_told = None, False
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(STEP)
-        now, traffic = time.monotonic(), _traffic(process.pid)
-        if traffic is None or traffic != before:
-            before, heard = traffic, now
+        now, count = time.monotonic(), _traffic(process.pid, traffic)
+        if count is None or count != before:
+            before, heard = count, now
         if now - began >= SLOW and not is_told:
             is_slow()
             is_told = True
+        if limit.traffic is not None and (count or 0) > limit.traffic:
+            raise _TooMuch(f"{count:,}")
         if limit.total is not None and now - began >= limit.total:
-            raise TimeoutError(f"{limit.total:g}")
+            raise _CutOff(f"{limit.total:g}")
         if now - heard >= limit.silence:
-            raise TimeoutError(f"{limit.silence:g}")
+            raise _CutOff(f"{limit.silence:g}")
 
 
-def _traffic(pid: int) -> int | None:
+def _traffic(pid: int, counts: dict[int, int]) -> int | None:
     """The bytes that a process and its descendants have read and written; None if nobody says.
 
     Git and its helper for a remote pass on by pipes what goes over the network, and what the
     remote sends to keep the connection alive (git-config(1), receive.keepAlive).
+
+    Args:
+        pid: the process.
+        counts: by process, also of those that have ended since the last call.
     """
-    total, is_known = 0, False
     for each in (pid, *_descendants(pid)):
         with contextlib.suppress(OSError, ValueError, IndexError):
             read, written = Path(f"/proc/{each}/io").read_text().split("\n")[:2]
-            total += int(read.split()[1]) + int(written.split()[1])
-            is_known = True
-    return total if is_known else None
+            counts[each] = int(read.split()[1]) + int(written.split()[1])
+    return sum(counts.values()) if counts else None
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

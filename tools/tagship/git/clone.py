@@ -24,6 +24,8 @@ class Tags:
 
 def fetch_objects(repository: Repository) -> str:
     """The command that brings an object which a commit here refers to."""
+    if repository.ours:
+        return "tagship fetch"
     if _settings(repository, r"^remote\..*\.promisor$"):
         return run.refetch()
     if remotes.names(repository):

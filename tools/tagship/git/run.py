@@ -228,7 +228,7 @@ def answer(place: Path | Repository, *arguments: str, questions: bytes = b"") ->
             check=False, timeout=SHORT,
         )  # fmt: skip
     except FileNotFoundError as error:
-        raise _without_git(error) from None
+        raise without_git(error) from None
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"git: {error}", "git status") from None
     if process.returncode != 0:
@@ -278,10 +278,10 @@ def _started(repository: Repository, command: list[str], stderr: BinaryIO) -> An
             stdout=subprocess.PIPE, stderr=stderr,
         )  # fmt: skip
     except FileNotFoundError as error:
-        raise _without_git(error) from None
+        raise without_git(error) from None
 
 
-def _without_git(error: FileNotFoundError) -> Exception:
+def without_git(error: FileNotFoundError) -> Exception:
     """What it means that something is not there: the program, or the folder to start it in."""
     return not_installed() if error.filename == "git" else error
 

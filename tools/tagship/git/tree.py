@@ -3,14 +3,14 @@
 import contextlib
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from tagship.disk import files
 from tagship.errors import TagshipError, Unavailable
-from tagship.git import batch, run
+from tagship.git import batch, clone, run
 from tagship.git.batch import Batch
 from tagship.git.run import Repository
 from tagship.text.recent import Recent
@@ -33,6 +33,20 @@ class Entry:
     size: int
 
 
+class MissingBlobs(Unavailable):
+    """Commits have these blobs, and they are not here: this clone was made without them.
+
+    Args:
+        message: as of every error.
+        hint: the same.
+        ids: of the blobs, as far as they are known.
+    """
+
+    def __init__(self, message: str, hint: str, ids: tuple[str, ...]) -> None:
+        super().__init__(message, hint)
+        self.ids = ids
+
+
 class Named(NamedTuple):
     """A path in a commit, and what has it: Git's mode, and the id of the object."""
 
@@ -48,7 +62,7 @@ class Blobs:
     bytes forever.
 
     Every method raises Unavailable where Git's process ended, or an object is missing that the
-    commit has.
+    commit has: MissingBlobs, where it is blobs alone.
     """
 
     def __init__(self, repository: Repository) -> None:
@@ -70,13 +84,29 @@ class Blobs:
             return answer[1] if answer and answer[0].kind == "blob" else None
         if named is None or named.mode in (FOLDER, SUBMODULE):
             return None
-        data = self.content(named.id)
+        data = self._content(named.id)
         if data is None:
-            raise self._lacks(f"{path} of commit {commit_id[:10]}", named.id)
+            raise self._missing(f"{path} of commit {commit_id[:10]}", [named.id])
         return data
 
+    def absent(self, ids: Iterable[str]) -> list[str]:
+        """Those of some blobs that are not here, all from one question."""
+        questions = list(dict.fromkeys(ids))
+        answers = list(self._headers.headers(questions))
+        return [blob for blob, header in zip(questions, answers, strict=True) if header is None]
+
     def content(self, blob: str) -> bytes | None:
-        """The content of a blob by its id, or None where Git lacks it."""
+        """The content of a blob by its id, or None where Git lacks it.
+
+        Raises:
+            MissingBlobs: Git lacks it in a mirror of ours, which can bring it.
+        """
+        data = self._content(blob)
+        if data is None and self._repository.ours:
+            raise self._missing(f"the blob {blob[:10]}", [blob])
+        return data
+
+    def _content(self, blob: str) -> bytes | None:
 
         def read() -> tuple[bytes | None, int]:
             answer = self._objects.read(blob)
@@ -98,27 +128,33 @@ class Blobs:
 
     def _with_sizes(self, files: list[Named]) -> list[Entry]:
         blobs = [file.id for file in files if file.mode != SUBMODULE]
-        sizes = dict(zip(blobs, list(self._headers.headers(blobs)), strict=True))
-        return [self._entry(file, sizes.get(file.id)) for file in files]
-
-    def _entry(self, file: Named, header: batch.Header | None) -> Entry:
-        if file.mode == SUBMODULE:
-            return Entry(file.path, file.mode, file.id, 0)
-        if header is None:
-            raise self._lacks(f"{file.path}, the blob {file.id[:10]}", file.id)
-        return Entry(file.path, file.mode, file.id, header.size)
+        headers = dict(zip(blobs, list(self._headers.headers(blobs)), strict=True))
+        missing = [blob for blob, header in headers.items() if header is None]
+        if missing:
+            path = next(file.path for file in files if file.id == missing[0])
+            raise self._missing(f"{path}, the blob {missing[0][:10]}", missing)
+        sizes = {blob: header.size for blob, header in headers.items() if header}
+        return [Entry(file.path, file.mode, file.id, sizes.get(file.id, 0)) for file in files]
 
     def _lacks(self, what: str, name: str) -> TagshipError:
         return batch.lacks(self._repository, what, name)
 
+    def _missing(self, what: str, ids: list[str]) -> TagshipError:
+        """The error for blobs that are not here, of which the first is in words."""
+        damaged = batch.damage(self._repository, what, ids[0])
+        if damaged:
+            return damaged
+        more = f", and {len(ids) - 1} more" if len(ids) > 1 else ""
+        hint = clone.fetch_objects(self._repository)
+        return MissingBlobs(f"Git lacks {what}{more}", hint, tuple(ids))
+
     def small(self, ids: list[str]) -> list[bytes]:
         """The contents of small blobs."""
-        contents = []
-        for blob, answer in zip(ids, list(self._objects.objects(ids)), strict=True):
-            if answer is None:
-                raise self._lacks(f"the blob {blob[:10]}", blob)
-            contents.append(answer[1])
-        return contents
+        answers = list(self._objects.objects(ids))
+        missing = [blob for blob, answer in zip(ids, answers, strict=True) if answer is None]
+        if missing:
+            raise self._missing(f"the blob {missing[0][:10]}", missing)
+        return [answer[1] for answer in answers if answer]
 
     def ending(self, commit_id: str, *endings: str) -> tuple[Named, ...]:
         """Every file of a commit whose name ends so, in Git's order."""
@@ -210,7 +246,7 @@ class Blobs:
         """Write the content of a blob to a new file, as it is stored: without filters."""
         with files.create(target) as file:
             if self._objects.copy(blob, file) is None:
-                raise self._lacks(f"the blob {blob[:10]}", blob)
+                raise self._missing(f"the blob {blob[:10]}", [blob])
 
 
 def _parse_folder(data: bytes) -> dict[str, Named]:

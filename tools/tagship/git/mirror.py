@@ -1,0 +1,556 @@
+"""A bare mirror of a repository's tags, for a host without a work tree.
+
+It has two namespaces of refs. ``refs/seen/`` has what the server shows now: a fetch changes and
+removes refs there. ``refs/tags/`` has what it ever showed: a fetch creates refs there, and never
+changes or removes one. So a server cannot take back what was seen, and how the two differ says
+what it tried.
+
+The blobs are left out; few of them are needed, and ``bring_blobs`` fetches those. The file of the
+mirror's configuration names no remote: what fetches is told it on its command line. So no question
+can start a fetch of what is missing, whatever the version of Git, and ``git cat-file`` answers
+that an object is missing, instead of ending.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import shlex
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagship.disk import atomic
+from tagship.errors import Locked, NoAnswer, NotFound, Refused, TagshipError, Unavailable
+from tagship.git import address, bounded, run
+from tagship.git.bounded import STEP, Limit, Question
+from tagship.git.run import FSYNC, NO_HOOKS, CommandFailed, Repository
+from tagship.progress import Tell, nobody
+
+# A first fetch brings some 800 bytes a tag, and the trees of all its commits.
+FETCH = Limit(silence=30, total=600, traffic=1 << 30)
+SEEN, TAGS = "refs/seen/", "refs/tags/"
+REMOTE = "tagship"  # its name, on command lines alone
+MANY_PACKS = 50  # each fetch makes one: from so many on, they are put together
+FETCHING = (
+    "fetch", "--quiet", "--no-tags", "--filter=blob:none", "--refmap=", "--no-write-fetch-head",
+    "--no-auto-maintenance", "--no-recurse-submodules",
+)  # fmt: skip
+LACKS = re.compile("not our ref|unadvertised object")  # a server does not give objects by id
+ALLOW = (
+    "on the server: git config uploadpack.allowFilter true"
+    " && git config uploadpack.allowAnySHA1InWant true"
+)
+DAMAGED = 2 | 4 | 8  # exit codes of git-fsck(1): an object is missing; a pack, a ref is damaged
+HEAD = b"ref: refs/heads/none\n"
+FOLDERS = ("objects/info", "objects/pack", "refs")
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How what a server shows differs from what it showed before, as names of tags.
+
+    Attributes:
+        new: seen for the first time; they are in ``refs/tags/`` now.
+        moved: they name another object than before; ``refs/tags/`` keeps the first one.
+        vanished: the server does not show them any more.
+        impossible: they were not seen before, and cannot be kept: a tag that was has the name of
+            a folder of theirs, or theirs is the name of such a folder.
+    """
+
+    new: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+    vanished: tuple[str, ...] = ()
+    impossible: tuple[str, ...] = ()
+
+
+def of(folder: Path) -> Repository:
+    """The mirror in a folder, to read; also by an account that may only read it.
+
+    Raises:
+        NotFound: there is none yet.
+    """
+    run.forget_the_repository_of_a_hook()
+    if not (folder / "HEAD").exists():
+        raise NotFound(f"nothing was fetched yet: there is no {folder}", "tagship fetch")
+    return _repository(folder)
+
+
+def open_or_make(
+    folder: Path, url: str, *, plain: bool = False, signed: bool = False
+) -> Repository:
+    """The mirror of a repository, to fetch into it; made where there is none, or one of another.
+
+    Args:
+        folder: the mirror. The folder above it must be the host's own.
+        url: the repository's.
+        plain: as in ``address.check``.
+        signed: as in ``address.check``.
+
+    Raises:
+        Refused: the URL is none that is allowed, or the mirror belongs to another account.
+        Locked: another process fetches into it.
+    """
+    address.check(url, plain=plain, signed=signed)
+    run.forget_the_repository_of_a_hook()
+    atomic.make_folder(folder.parent)
+    with _alone(folder):
+        _finish(folder)
+        if not folder.is_dir() or folder.is_symlink():
+            _replace(folder, _make(folder, url))
+        if _url_of(folder) not in (None, url):
+            _replace(folder, _make(folder, url))
+        _lay_out(folder, url)
+    return _repository(folder)
+
+
+def _repository(folder: Path) -> Repository:
+    return Repository(folder.absolute(), bare=True, ours=True)
+
+
+def _check_owner(folder: Path) -> None:
+    """Check that it belongs to this account: what Git writes, that one could not change any more.
+
+    Raises:
+        Refused: it does not.
+    """
+    owner = folder.stat().st_uid
+    if owner != os.geteuid():
+        raise Refused(
+            f"{folder} belongs to another account, of the number {owner}",
+            f"fetch as that account: sudo -u '#{owner}' tagship fetch",
+        )
+
+
+def _configuration(url: str) -> bytes:
+    """The whole file: another one could name programs."""
+    quoted = url.replace("\\", "\\\\").replace('"', '\\"')
+    core = "repositoryformatversion = 0\n\tbare = true\n\tlogAllRefUpdates = false"
+    return f'[core]\n\t{core}\n[tagship]\n\turl = "{quoted}"\n'.encode()
+
+
+def _url_of(folder: Path) -> str | None:
+    """The URL that a mirror was made for; None where its configuration does not say so."""
+    with contextlib.suppress(OSError, ValueError):
+        text = (folder / "config").read_text(encoding="utf-8")
+        if line := re.search(r'^\turl = "(.*)"$', text, re.MULTILINE):
+            return re.sub(r"\\(.)", r"\1", line[1])
+    return None
+
+
+def _lay_out(folder: Path, url: str) -> None:
+    """Write what every bare repository has, where it is missing or changed: no template counts."""
+    for name in FOLDERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for name, data in (("HEAD", HEAD), ("config", _configuration(url))):
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != data:
+            atomic.remove_tree(path)
+            atomic.write(path, data)
+
+
+def _make(folder: Path, url: str) -> Path:
+    """An empty mirror beside a folder."""
+    beside = atomic.temporary_name(folder)
+    beside.mkdir(mode=0o755)
+    _lay_out(beside, url)
+    atomic.sync_tree(beside)
+    return beside
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.old")
+
+
+def _replace(folder: Path, beside: Path) -> None:
+    """Put another mirror in the place of one, durably; ``_finish`` does the rest after a crash."""
+    if folder.is_symlink() or folder.exists():
+        os.rename(folder, _aside(folder))
+    os.rename(beside, folder)
+    atomic.sync_directory(folder.parent)
+    atomic.remove_tree(_aside(folder))
+
+
+def _finish(folder: Path) -> None:
+    """Finish what a killed process has left."""
+    if not folder.exists() and _aside(folder).exists():
+        os.rename(_aside(folder), folder)
+    atomic.remove_tree(_aside(folder))
+    for path in atomic.temporaries(folder.parent):
+        if path.name.startswith(f".{folder.name}."):
+            atomic.remove_tree(path)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, wait: float = FETCH.silence) -> Iterator[None]:
+    """Keep other processes of tagship from changing a mirror.
+
+    Raises:
+        Locked: another one does, for more than ``wait`` seconds.
+        Refused: the mirror belongs to another account, or the file system has no locks.
+    """
+    if folder.exists():
+        _check_owner(folder)
+    until = time.monotonic() + wait
+    lock = os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDONLY | os.O_CREAT, 0o644)
+    try:
+        while not _locks(lock, folder):
+            if time.monotonic() > until:
+                raise Locked(f"another process fetches into {folder}", "try again when it is done")
+            time.sleep(STEP)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _locks(lock: int, folder: Path) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, *atomic.UNSUPPORTED):
+            raise
+        what = f"the file system of {folder.parent} has no file locks (flock)"
+        raise Refused(what, "put the host's folder on another one") from None
+    return True
+
+
+# --- fetching
+
+
+def fetch(
+    repository: Repository, url: str, patterns: Sequence[str], tell: Tell = nobody,
+    limit: Limit = FETCH,
+) -> Changes:  # fmt: skip
+    """Fetch the tags that match, without blobs, and keep those that were not seen before.
+
+    A mirror that is damaged is made anew: what was seen and can still be read is kept.
+
+    Args:
+        repository: of ``open_or_make``.
+        url: the repository that is mirrored.
+        patterns: names of tags with one ``*`` each, which stands for anything.
+        tell: is told whom is waited for, and what was repaired.
+        limit: how long the server is waited for, and how much it may send.
+
+    Returns:
+        How what the server shows differs from what was seen.
+
+    Raises:
+        Unavailable: Git, or the server, failed; or NoAnswer, where it is silent.
+        Locked: another process fetches into the mirror.
+    """
+    with _alone(repository.top, limit.silence):
+        _sweep(repository.top)
+        try:
+            return _fetch(repository, url, patterns, tell, limit)
+        except NoAnswer:
+            raise
+        except Unavailable:
+            if not _unlock(repository.top) and not _repair(repository, url, patterns, tell, limit):
+                raise
+        return _fetch(repository, url, patterns, tell, limit)
+
+
+def repair(
+    repository: Repository, url: str, patterns: Sequence[str], tell: Tell = nobody,
+    limit: Limit = FETCH,
+) -> bool:  # fmt: skip
+    """Make a mirror anew if it is damaged: for who could not read an object that it has.
+
+    Returns:
+        Whether it was. The arguments, and what is raised, are as of ``fetch``.
+    """
+    with _alone(repository.top, limit.silence):
+        return _repair(repository, url, patterns, tell, limit)
+
+
+def _fetch(
+    repository: Repository, url: str, patterns: Sequence[str], tell: Tell, limit: Limit
+) -> Changes:
+    _see(repository, url, patterns, tell, limit)
+    seen, tags = _refs(repository, patterns)
+    changes = compare(seen, tags)
+    if changes.new:
+        _create(repository, {name: seen[name] for name in changes.new})
+        _tidy(repository, url, limit)
+    return changes
+
+
+def _see(
+    repository: Repository, url: str, patterns: Sequence[str], tell: Tell, limit: Limit
+) -> None:
+    """Fetch what the server shows into ``refs/seen/``."""
+    refspecs = [f"+{TAGS}{pattern}:{SEEN}{pattern}" for pattern in dict.fromkeys(patterns)]
+    _transfer(repository, url, tell, limit, *FETCHING, "--prune", REMOTE, *refspecs)
+
+
+def compare(seen: dict[str, str], tags: dict[str, str]) -> Changes:
+    """Compare what a server shows with what was ever seen: the ids of objects by names of tags."""
+    folders = {folder for name in tags for folder in _folders(name)}
+    added = sorted(seen.keys() - tags.keys())
+    impossible = {name for name in added if name in folders or tags.keys() & set(_folders(name))}
+    return Changes(
+        tuple(name for name in added if name not in impossible),
+        tuple(sorted(name for name in seen.keys() & tags.keys() if seen[name] != tags[name])),
+        tuple(sorted(tags.keys() - seen.keys())),
+        tuple(sorted(impossible)),
+    )
+
+
+def _folders(name: str) -> list[str]:
+    """The folders that a name is in: ``a`` and ``a/b`` of ``a/b/c``."""
+    return [name[: slash.start()] for slash in re.finditer("/", name)]
+
+
+def _refs(
+    repository: Repository, patterns: Sequence[str] = ("*",)
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What the server shows, and what was ever seen: the ids of objects by names of tags."""
+    form = "--format=%(objectname) %(refname)"
+    text = os.fsdecode(_answer(repository, "for-each-ref", form, SEEN, TAGS))
+    wanted = re.compile("|".join(re.escape(pattern).replace(r"\*", ".*") for pattern in patterns))
+    refs: dict[str, dict[str, str]] = {SEEN: {}, TAGS: {}}
+    for line in text.split("\n")[:-1]:
+        object_id, _, ref = line.partition(" ")
+        name = ref[len(TAGS) :]
+        if wanted.fullmatch(name):
+            refs[ref[: len(TAGS)]][name] = object_id
+    return refs[SEEN], refs[TAGS]
+
+
+def _create(repository: Repository, tags: dict[str, str]) -> None:
+    """Create refs of tags, durably: all or none."""
+    orders = "".join(f"create {TAGS}{name}\0{identity}\0" for name, identity in tags.items())
+    _answer(repository, *FSYNC, "update-ref", "-z", "--stdin", questions=os.fsencode(orders))
+
+
+def _tidy(repository: Repository, url: str, limit: Limit) -> None:
+    """Put refs and packs together, now and then: else a mirror gets slow with the years."""
+    _answer(repository, *FSYNC, "pack-refs", "--all")
+    packs = len(list((repository.top / "objects" / "pack").glob("*.pack")))
+    if packs > MANY_PACKS:
+        with contextlib.suppress(Unavailable):
+            _transfer(repository, url, nobody, limit, "repack", "-a", "-d", "--quiet")
+
+
+def _answer(repository: Repository, *arguments: str, questions: bytes = b"") -> bytes:
+    try:
+        return run.answer(repository, *arguments, questions=questions)
+    except CommandFailed as error:
+        raise run.failure(error) from None
+
+
+def _transfer(
+    repository: Repository, url: str, tell: Tell, limit: Limit, *arguments: str, stdin: str = ""
+) -> None:
+    """Run Git where the server is its remote, which has what is missing here.
+
+    Raises:
+        Unavailable: it ended with an error, or NoAnswer.
+    """
+    shown = address.shown_as(url)
+    check = f"git ls-remote --heads {shlex.quote(shown)}"
+    settings = (
+        f"remote.{REMOTE}.url={url}", f"remote.{REMOTE}.promisor=true",
+        f"remote.{REMOTE}.partialCloneFilter=blob:none", "protocol.version=2",
+        "http.followRedirects=false", NO_HOOKS,
+    )  # fmt: skip
+    words = [word for setting in settings for word in ("-c", setting)]
+    more = Question(check, stdin.encode(), _environment(url))
+    try:
+        bounded.act(
+            repository, shown, limit, lambda: tell(f"waiting for {shown}"),
+            *words, *FSYNC, *arguments, more=more,
+        )  # fmt: skip
+    except NoAnswer:
+        raise
+    except Unavailable as error:
+        raise _explained(error, check) from None
+
+
+def _environment(url: str) -> dict[str, str]:
+    """Which protocols Git may use: this wins over all that is configured.
+
+    A person's ``url.*.insteadOf`` may lead from one that is allowed to another.
+    """
+    allowed = {*address.SECURE, address.check(url, plain=True, signed=True)}
+    if "GIT_ALLOW_PROTOCOL" in os.environ:  # a person allows fewer
+        allowed &= set(os.environ["GIT_ALLOW_PROTOCOL"].split(":"))
+    return {"GIT_ALLOW_PROTOCOL": ":".join(sorted(allowed)) or "none", "GIT_NO_LAZY_FETCH": "1"}
+
+
+def _explained(error: Unavailable, check: str) -> TagshipError:
+    """The error with a hint that helps here, where Git knows the remote by no name."""
+    if re.search(r"returned error: 30\d|redirect", error.message):
+        return Unavailable(error.message, "the server names another address: use that one")
+    if not error.hint or "git remote -v" in error.hint:
+        return Unavailable(error.message, f"check its address, and what it asks for: {check}")
+    return error
+
+
+# --- what a killed process, or a bad disk, has left
+
+
+def _workers(top: Path) -> bool:
+    """Whether another process of this machine is at work in the mirror, such as Git's.
+
+    Git goes on for a while when the tagship is killed that started it.
+    """
+    here = str(top.resolve())
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):  # it is of another account, or has just ended
+            if os.readlink(link) == here and link.parent.name != str(os.getpid()):
+                return True
+    return False
+
+
+def _sweep(top: Path) -> None:
+    """Remove the halves of packs that a killed fetch has left."""
+    with contextlib.suppress(FileNotFoundError):
+        packs = list((top / "objects" / "pack").iterdir())
+        left = [path for path in packs if path.name.startswith("tmp_") or path.suffix == ".keep"]
+        if left and not _workers(top):
+            for path in left:
+                path.unlink(missing_ok=True)
+
+
+def _unlock(top: Path) -> bool:
+    """Remove the locks that a killed Git has left; whether there were some."""
+    locks = [path for path in top.rglob("*.lock") if path.is_file()]  # no ref may end so
+    if not locks or _workers(top):
+        return False
+    for path in locks:
+        path.unlink(missing_ok=True)
+    return True
+
+
+def _repair(
+    repository: Repository, url: str, patterns: Sequence[str], tell: Tell, limit: Limit
+) -> bool:
+    """``repair``, where no other process fetches."""
+    if not _is_damaged(repository):
+        return False
+    top = repository.top
+    beside = _make(top, url)
+    try:
+        anew = _repository(beside)
+        _see(anew, url, patterns, tell, limit)
+        lost = _carry(repository, anew, limit)
+        _replace(top, beside)
+    except BaseException:
+        atomic.remove_tree(beside)
+        raise
+    kept = f"; {len(lost)} tags could not be read, and count as not seen" if lost else ""
+    tell(f"the mirror was damaged, and was fetched anew{kept}")
+    return True
+
+
+def _is_damaged(repository: Repository) -> bool:
+    """Whether objects or refs of a mirror cannot be read, as far as Git can tell."""
+    promisor = ("-c", f"remote.{REMOTE}.promisor=true")  # it may lack blobs
+    try:
+        run.answer(repository, *promisor, "fsck", "--no-progress", "--no-dangling")
+    except CommandFailed as error:
+        status = error.status
+        return isinstance(status, int) and (status >= 128 or bool(status & DAMAGED))
+    except OSError:
+        return True
+    except Unavailable:  # it took too long
+        return False
+    return False
+
+
+def _carry(old: Repository, new: Repository, limit: Limit) -> list[str]:
+    """Keep what was ever seen, in another mirror; the names of the tags that cannot be read."""
+    try:
+        _, tags = _refs(old)
+    except (Unavailable, OSError):
+        return []
+    here = _present(new, tags.values())
+    _create(new, {name: identity for name, identity in tags.items() if identity in here})
+    return _bring_tags(old, new, [name for name in tags if tags[name] not in here], limit)
+
+
+def _bring_tags(old: Repository, new: Repository, names: list[str], limit: Limit) -> list[str]:
+    """Fetch tags out of a damaged mirror: what cannot be read is found by halves."""
+    if not names:
+        return []
+    upload = "--upload-pack=git -c uploadpack.allowFilter=true upload-pack"
+    refspecs = "".join(f"{TAGS}{name}:{TAGS}{name}\n" for name in names)
+    try:
+        _transfer(
+            new, str(old.top), nobody, limit, *FETCHING, upload, "--stdin", REMOTE, stdin=refspecs
+        )
+    except Unavailable:
+        half = len(names) // 2
+        if not half:
+            return names
+        parts = (names[:half], names[half:])
+        return [name for part in parts for name in _bring_tags(old, new, part, limit)]
+    return []
+
+
+# --- blobs
+
+
+def bring_blobs(
+    repository: Repository, url: str, ids: Iterable[str], tell: Tell = nobody,
+    limit: Limit = FETCH,
+) -> None:  # fmt: skip
+    """Fetch blobs by their ids, in one round trip.
+
+    A server that does not give objects by id is asked for the tags with all their blobs instead.
+
+    Args:
+        repository: of ``open_or_make``, with the tags whose commits have the blobs.
+        url: the repository that is mirrored.
+        ids: of the blobs.
+        tell: is told whom is waited for.
+        limit: how long the server is waited for, and how much it may send.
+
+    Raises:
+        Unavailable: the server does not have them, or does not give them; or NoAnswer.
+        Locked: another process fetches into the mirror.
+    """
+    wanted = list(dict.fromkeys(ids))
+    if not wanted:
+        return
+    noop = ("-c", "fetch.negotiationAlgorithm=noop")
+    lines = "".join(f"{identity}\n" for identity in wanted)
+    with _alone(repository.top, limit.silence):
+        try:
+            _transfer(
+                repository, url, tell, limit, *noop, *FETCHING, "--stdin", REMOTE, stdin=lines
+            )
+        except NoAnswer:
+            raise
+        except Unavailable as error:
+            if not LACKS.search(error.message):
+                raise
+            _bring_all(repository, url, tell, limit)
+    missing = set(wanted) - _present(repository, wanted)
+    if missing:
+        what = f"{address.shown_as(url)} does not give {len(missing)} of {len(wanted)} blobs"
+        raise Unavailable(f"{what}, such as {min(missing)[:10]}", ALLOW)
+
+
+def _bring_all(repository: Repository, url: str, tell: Tell, limit: Limit) -> None:
+    """Fetch all that the server shows once more, now with its blobs."""
+    seen, _ = _refs(repository)
+    whole = [word for word in FETCHING if not word.startswith("--filter")]
+    names = "".join(f"{TAGS}{name}\n" for name in seen)
+    _transfer(
+        repository, url, tell, limit, *whole, "--no-filter", "--refetch", "--stdin", REMOTE,
+        stdin=names,
+    )  # fmt: skip
+
+
+def _present(repository: Repository, ids: Iterable[str]) -> set[str]:
+    """Those of some objects that the mirror has."""
+    questions = "".join(f"{identity}\n" for identity in ids).encode()
+    answer = _answer(repository, "cat-file", "--batch-check=%(objectname)", questions=questions)
+    return {line for line in answer.decode().splitlines() if " " not in line}

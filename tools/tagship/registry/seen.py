@@ -1,0 +1,43 @@
+"""Which tags a host follows, and what became of them on their server."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tagship.git.mirror import Changes
+from tagship.registry.refs import TagName
+
+
+class Seen(NamedTuple):
+    """How the tags of models on their server differ from those that were seen before.
+
+    Attributes:
+        new: seen for the first time.
+        moved: they name another object than they did, which does not count.
+        vanished: they are not there any more, and count all the same.
+        impossible: they cannot be kept beside what was seen before.
+    """
+
+    new: tuple[TagName, ...] = ()
+    moved: tuple[TagName, ...] = ()
+    vanished: tuple[TagName, ...] = ()
+    impossible: tuple[TagName, ...] = ()
+
+
+def patterns(models: Iterable[str]) -> list[str]:
+    """What names the tags of some models, versions and stages, in a server's and Git's words."""
+    names = (model.replace(":", "=") for model in models)
+    return [f"{name}{mark}*" for name in names for mark in "@#"]
+
+
+def of(changes: Changes) -> Seen:
+    """What a fetch found, without the tags that are not in the grammar of GTO."""
+    return Seen(
+        _parsed(changes.new),
+        _parsed(changes.moved),
+        _parsed(changes.vanished),
+        _parsed(changes.impossible),
+    )
+
+
+def _parsed(names: Iterable[str]) -> tuple[TagName, ...]:
+    return tuple(tag for name in names if (tag := TagName.parse(name)) is not None)
