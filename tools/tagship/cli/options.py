@@ -16,6 +16,7 @@ from tagship.errors import InvalidName
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from tagship.manager.agent import Agent
     from tagship.manager.model import ModelVersionManager
     from tagship.manager.workspace import Workspace
     from tagship.registry.refs import Ref
@@ -41,6 +42,12 @@ class Session:
         from tagship.manager.workspace import Workspace
 
         return Workspace(self.folder, output.progress(), self._tell)
+
+    def agent(self, folder: Path | None = None) -> "Agent":
+        """The host whose folder this is."""
+        from tagship.manager.agent import Agent
+
+        return Agent(folder or self.folder, output.progress(), self._tell)
 
     def manager(self, model: str) -> "ModelVersionManager":
         """One of them."""

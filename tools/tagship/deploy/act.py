@@ -454,7 +454,7 @@ def begin(
         try:
             deed = settle(store, model, options, tags, check)
         except Unavailable as error:
-            if not (without_room and _is_full(error)):
+            if not (without_room and is_full(error)):
                 raise
             deed = Act(store, model, options, journal.events(store), (), tags)
         try:
@@ -491,7 +491,8 @@ def settle(
     )  # fmt: skip
 
 
-def _is_full(error: Unavailable) -> bool:
+def is_full(error: Unavailable) -> bool:
+    """Whether a disk without room is why something failed."""
     cause = error.__cause__
     return isinstance(cause, OSError) and capacity.is_full(cause)
 

@@ -161,8 +161,9 @@ def _held_as_it_is(deed: Act, live: history.Place) -> Outcome:
 def _passing_over(switch: Switch) -> Switch:
     """A rollback blocks what is above its version and known here by now; ``hold`` holds too."""
     act, version = switch.act, switch.place.version
-    decided = decisions.read(act.past) if act.live is None else None
-    if decided is not None and desired.is_repair(version, None, decided):
+    is_other = act.live is not None and act.live.version != version
+    decided = None if is_other else decisions.read(act.past)
+    if decided is not None and desired.is_repair(version, act.live, decided):
         return _as_decided(switch, decided)
     return switch.noted(until=act.options.hold, passed_over=act.blocked(version))
 

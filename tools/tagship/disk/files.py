@@ -74,6 +74,12 @@ class Problem:
     mode: str | None = None
     denied: str | None = None
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether bytes are not there any more, without which nothing can answer."""
+        is_short = self.what == "is missing" or self.what.startswith(CUT_SHORT)
+        return is_short and self.denied is None
+
     @classmethod
     def of_denial(cls, path: str, error: Forbidden) -> Self:
         """What a denial leaves unknown."""

@@ -340,11 +340,9 @@ def _live_findings(
 ) -> Iterable[Finding]:
     again = f"tagship deploy {known.model}@{live.version} --force"
     missing = any(
-        problem.what == "is missing"
-        or problem.what.startswith(disk_files.CUT_SHORT)
-        or (problem.path == disk_files.METADATA and not verification.files)
+        problem.is_lost
+        or (problem.path == disk_files.METADATA and not verification.files and not problem.denied)
         for problem in verification.problems
-        if problem.denied is None
     )
     described, release = installed.read_metadata(store, live.directory), known.get(live.version)
     moved = bool(described and (not release or described.tag.object != release.tag.object_id))

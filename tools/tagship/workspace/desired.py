@@ -245,10 +245,12 @@ def holds(known: Catalog, release: Release, decisions: Decisions) -> bool:
 def is_repair(version: str, live: Place | None, decisions: Decisions) -> bool:
     """Whether a rollback to a version only makes live again what the history says is live.
 
-    Then ``current`` was lost, or a backup restored: nobody goes back from anything.
+    Then ``current`` was lost, a backup restored, or its files are damaged: nobody goes back from
+    anything.
     """
     switch = decisions.switch
-    return live is None and switch is not None and switch.version == version
+    is_other = live is not None and live.version != version
+    return not is_other and switch is not None and switch.version == version
 
 
 def rule_of(model: str, decisions: Decisions) -> Wanted:

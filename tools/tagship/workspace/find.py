@@ -57,7 +57,7 @@ def look(start: Path, tell: Tell) -> tuple[Source, Host]:
     return _places(start, project, host_settings.read_ours(project, tell))
 
 
-def of_host(folder: Path, file: HostFile) -> tuple[Source, Host]:
+def of_host(folder: Path, file: HostFile) -> tuple[Mirrored, Host]:
     """The mirror of a host, and its folder; nothing is fetched."""
     limit = file.settings.fetch_limit_bytes
     source = Mirrored(mirrored.place_in(folder), folder, fetch_limit=limit, file=file)

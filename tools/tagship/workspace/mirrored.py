@@ -4,23 +4,27 @@ The mirror has every commit and every tag that was ever seen of the followed mod
 it has only the small ones that say what a version is, and ``complete`` brings those.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from tagship.errors import Corrupt, NotFound, TagshipError, Unavailable
+from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
 from tagship.git import mirror
 from tagship.git.clone import Tags
 from tagship.git.run import Repository
 from tagship.git.tree import MissingBlobs
+from tagship.host.decisions import Decisions
 from tagship.host.store import PRIVATE
 from tagship.progress import Tell, nobody
-from tagship.registry import artifacts
+from tagship.registry import artifacts, seen
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
-from tagship.registry.refs import Ref
+from tagship.registry.project_files import HOST_FILE
+from tagship.registry.refs import Ref, Wanted
+from tagship.registry.seen import Seen
+from tagship.workspace import desired
 from tagship.workspace.host_file import HostFile
 from tagship.workspace.source import Declared, Source
 
@@ -54,9 +58,26 @@ class Mirrored(Source):
         Raises:
             NotFound: nothing was fetched yet.
         """
-        if not (self.start / "HEAD").is_file():
-            raise NotFound(f"nothing was fetched into {self.project} yet", FETCH)
-        return Repository(self.start, bare=True)
+        return mirror.of(self.start)
+
+    def fetch(self, tell: Tell = nobody, *, signed: bool = False) -> Seen:
+        """Fetch the tags of the followed models, and keep each as it was seen first.
+
+        Args:
+            tell: is told whom is waited for.
+            signed: this host requires signed tags, so they may come by http and git too.
+
+        Raises:
+            Refused: the address is none that may be asked; or nothing is followed.
+            Unavailable: the server does not answer, or refuses.
+            Locked: another process fetches.
+        """
+        if not self.file.follow:
+            where = self.project / HOST_FILE
+            raise Refused(f"no model is followed in {where}", "add one: [follow.MODEL]")
+        repository = mirror.open_or_make(self.start, self.file.git, plain=signed, signed=signed)
+        patterns = seen.patterns(self.file.follow)
+        return seen.of(mirror.fetch(repository, self.file.git, patterns, tell))
 
     def find(self, known: Catalog, ref: Ref) -> Release:
         """As ``Source.find``: of the tags that were fetched."""
@@ -84,7 +105,7 @@ class Mirrored(Source):
         """
         known = self.artifacts()
         if model not in known:
-            raise _not_followed(model, known)
+            raise not_followed(model, known)
         return artifacts.readable(known[model])
 
     @cached_property
@@ -102,6 +123,15 @@ class Mirrored(Source):
             except TagshipError:  # told of the version, where it matters
                 pass
         return Artifact(model, "", None, "", ())
+
+    def selected(self, rules: Mapping[str, Wanted]) -> list[Release]:
+        """What rules select of the versions that were seen, and the highest ones; pure of hosts."""
+        releases: dict[Release, None] = {}
+        for model, rule in rules.items():
+            known = self.versions(model)
+            chosen = desired.desired(known, rule, Decisions()).release
+            releases |= dict.fromkeys(each for each in (chosen, known.latest) if each)
+        return list(releases)
 
     def complete(self, releases: Iterable[Release], tell: Tell = nobody) -> None:
         """Bring the small files that say what versions are, in a few round trips.
@@ -152,7 +182,8 @@ class Mirrored(Source):
         return cache.none()
 
 
-def _not_followed(model: str, known: Iterable[str]) -> NotFound:
+def not_followed(model: str, known: Iterable[str]) -> NotFound:
+    """The error for a model that tagship.toml does not name."""
     names = ", ".join(sorted(known))
     hint = f"there are: {names}; or " if names else ""
     return NotFound(

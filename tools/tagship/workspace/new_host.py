@@ -1,0 +1,91 @@
+"""``tagship host init``: a folder that follows a repository, and its tagship.toml."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagship.disk import access, atomic
+from tagship.errors import InvalidName, Refused
+from tagship.git import address
+from tagship.host import project as host_project
+from tagship.registry.project_files import HOST_FILE
+from tagship.registry.refs import Ref
+from tagship.workspace import host_file
+
+HEADING = "# What this host follows, and how. It names programs: nobody else may write to it.\n"
+NO_MODEL = """
+# [follow.MODEL]                      # the name of a model
+# track = "latest"                    # or "#prod", "^1.2", "1.4.0"
+"""
+NO_REMOTE = '# remote = "s3://bucket/dvc"       # where the bytes of the models are\n'
+
+
+@dataclass(frozen=True)
+class NewHost:
+    """A host that was made: its file, and the models that it follows."""
+
+    file: Path
+    models: tuple[str, ...]
+
+
+def make(
+    folder: Path, git: str, *, remote: str | None = None, endpoint: str | None = None,
+    follow: Sequence[Ref] = (), name: str | None = None,
+) -> NewHost:  # fmt: skip
+    """Write the tagship.toml of a new host.
+
+    Args:
+        folder: of the host; made where it is not there.
+        git: the address of the repository.
+        remote: the address of DVC's remote, to which this host's credentials may go.
+        endpoint: of an S3 store that is not Amazon's.
+        follow: a model each, with what selects its version.
+        name: of the host; the machine's where none is given.
+
+    Raises:
+        Refused: there is one already; the folder is in a repository, or others can write to it; or
+            an address is none that may be used.
+        InvalidName: a model is named twice.
+    """
+    models = [ref.model for ref in follow]
+    if twice := next((model for model in models if models.count(model) > 1), None):
+        raise InvalidName(f"{twice} is named twice", "a host follows one version of a model")
+    file = folder.absolute() / HOST_FILE
+    text = _text(git, remote, endpoint, follow, name)
+    host_file.parse(text.encode(), file)
+    address.check(git, plain=True, signed=True)
+    if file.exists():
+        raise Refused(f"{file} is there already", f"edit it; then: tagship -C {folder} fetch")
+    if folder.is_dir() and host_project.find_project(folder):
+        raise Refused(
+            f"{folder} is in a DVC repository", "give a host a folder of its own: /srv/models"
+        )
+    atomic.make_folders(folder)
+    if denied := access.cannot_write(folder):
+        raise Refused(*denied)
+    atomic.write(file, text.encode())
+    try:
+        host_file.check_own(folder)
+    except Refused:
+        file.unlink()
+        raise
+    return NewHost(file, tuple(models))
+
+
+def _text(
+    git: str, remote: str | None, endpoint: str | None, follow: Sequence[Ref], name: str | None
+) -> str:
+    lines = HEADING + (f"name = {_quoted(name)}\n" if name else "")
+    lines += f"\n[source]\ngit = {_quoted(git)}\n"
+    lines += f"remote = {_quoted(remote)}\n" if remote else NO_REMOTE
+    if endpoint:
+        lines += f"\n[source.options]\nendpointurl = {_quoted(endpoint)}\n"
+    for ref in follow:
+        lines += f"\n[follow.{_quoted(ref.model)}]\ntrack = {_quoted(ref.wanted.text)}\n"
+    return lines if follow else lines + NO_MODEL
+
+
+def _quoted(text: str) -> str:
+    """A text in TOML: as in JSON, but for one letter (toml.io, version 1.0, strings)."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
