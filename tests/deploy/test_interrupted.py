@@ -44,10 +44,10 @@ class Slow:
     framework, suffixes, safe, requirement = "slow", (".bin",), True, "slow"
 
     def load(self, path):
-        with open(os.environ["LOADING"], "w") as told:
+        with open(os.environ["TAGSHIP_LOADING"], "w") as told:
             told.write("loading")
             told.flush()
-            with open(os.environ["GO_ON"]) as go_on:
+            with open(os.environ["TAGSHIP_GO_ON"]) as go_on:
                 go_on.read()
 
     def describe(self, model):
@@ -122,16 +122,16 @@ def slowly(bench: Workbench, command: str, site: Path) -> Iterator[SlowDeploy]:
         "[tagship.loaders]\nslow = slow_loader:Slow\n"
     )
     (site / "slow_loader.py").write_text(SLOW_LOADER)
-    pipes = {"LOADING": site / "loading", "GO_ON": site / "go-on"}
+    pipes = {"TAGSHIP_LOADING": site / "loading", "TAGSHIP_GO_ON": site / "go-on"}
     for pipe in pipes.values():
         os.mkfifo(pipe)
-    loading = os.open(pipes["LOADING"], os.O_RDONLY | os.O_NONBLOCK)
+    loading = os.open(pipes["TAGSHIP_LOADING"], os.O_RDONLY | os.O_NONBLOCK)
     search = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
     process = _start(bench, command, PYTHONPATH=search,
                      **{name: str(pipe) for name, pipe in pipes.items()})  # fmt: skip
     assert select.select([loading], [], [], PATIENCE)[0], "the smoke test did not begin"
     assert os.read(loading, 7) == b"loading"
-    yield SlowDeploy(process, loading, pipes["GO_ON"])
+    yield SlowDeploy(process, loading, pipes["TAGSHIP_GO_ON"])
     os.close(loading)
     process.send_signal(signal.SIGINT)  # it ends its smoke test too
     process.communicate(timeout=PATIENCE)

@@ -35,8 +35,8 @@ class Story:
     of #prod), ``r1.2`` a rollback (``R1.2`` one that holds), ``o1.2`` one of an older tagship,
     ``f1.2`` a deploy whose smoke test fails, ``x1.2`` one that is taken back to the version before
     (if there is one), ``k1.2`` one that passes its gate, ``g1.2`` one whose gate fails and that is
-    rolled back then, ``G1.2`` one that is not yet, ``U`` an undeploy, ``h`` a hold, ``H`` one that
-    is over, ``u`` resumes.
+    rolled back then, ``G1.2`` one that is not yet, ``e`` a deploy of what is live again, by the
+    rule, ``U`` an undeploy, ``h`` a hold, ``H`` one that is over, ``u`` resumes.
     """
 
     def __init__(self, text: str = "") -> None:
@@ -105,6 +105,10 @@ class Story:
                 return
             event = replace(event, rule="#prod" if kind == "p" else "latest")
             version = str(wish.release.version)
+        if kind == "e":
+            live = next(past for past in reversed(self.events) if past.switched)
+            event = replace(event, rule="latest", previous=live.place)
+            version = str(live.version)
         if version:
             release = self.known.get(version)
             assert release is not None, version
@@ -204,6 +208,8 @@ def short(version: str) -> str:
         # what was gone back to is desired though the rule would not select it
         ("t1.0 t1.1-rc d1.1-rc u t1.1 a r1.1-rc", "latest", "1.1-rc"),
         ("t1.0 t1.1-rc d1.1-rc u t1.1 a r1.1-rc t1.2", "latest", "1.2"),
+        ("t1.0 t1.1-rc d1.1-rc u t1.1 a r1.1-rc e", "latest", "1.1-rc"),  # also once repaired
+        ("t1.0 t1.1-rc d1.1-rc u t1.1 a r1.1-rc e e t1.2", "latest", "1.2"),
         ("t1.0 t2.0 a r1.0", "2", "none"),
         # a failed check blocks
         ("t1.0 a t1.1 f1.1", "latest", "1.0"),
@@ -235,6 +241,7 @@ def short(version: str) -> str:
         ("t0.9 #0.9 p t1.0 d1.0 t1.1 #1.1 p r1.0 #!", "#prod", "1.0"),  # not the older holder
         ("t1.0 #1.0 p t1.1 #1.1 p r1.0 d1.1", "#prod", "1.1"),
         ("t1.0 #1.0 p t1.1 #1.1 p r1.0 w1.0", "#prod", "none"),
+        ("t0.9 #0.9 p t1.0 d1.0 t1.1 #1.1 p r1.0 e #!", "#prod", "1.0"),
         # the failure of another version leaves an assignment whose version went live
         ("t1.0 #1.0 p t1.1 #1.1 p r1.0 d1.1 t1.2 f1.2", "#prod", "1.1"),
         ("t1.0 t1.1 #1.1 f1.1 d1.1 t1.2 f1.2", "#prod", "1.1"),
@@ -246,8 +253,15 @@ def short(version: str) -> str:
         ("t1.0 d1.0 t1.1 #1.1 f1.1 #1.1", "#prod", "1.1"),
         ("t1.0 d1.0 t1.1 #1.0 f1.1", "#prod", "1.0"),
         ("t1.0 d1.0 t1.1 #1.1 x1.1", "#prod", "1.0"),
-        # a tag that is not here
+        # an exact version that is followed is a rule like any other
         ("t1.0 t1.1 d1.0", "1.0.0", "1.0"),
+        ("t1.0 t1.1", "1.2.0", "none"),
+        ("t1.0 t1.1 w1.1", "1.1.0", "none"),
+        ("t1.0 d1.0 t1.1 x1.1", "1.1.0", "none"),
+        ("t1.0 d1.0 t1.1 f1.1", "1.1.0", "none"),
+        ("t1.0 t1.1 d1.1 r1.0", "1.1.0", "none"),
+        ("t1.0 t1.1 d1.1 r1.0 d1.1", "1.1.0", "1.1"),
+        ("t1.0 t1.1 t1.2 a r1.1", "1.0.0", "1.0"),  # the operator's file has another rule now
     ],
 )
 def test_what_a_rule_selects(story: str, rule: str, version: str) -> None:

@@ -7,13 +7,11 @@ A self-test is JSON, written by the training and tracked with the model (docs/se
 A separate process, because a broken model can crash the interpreter, or never answer.
 """
 
-import contextlib
 import ctypes
 import json
 import math
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -21,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tagship import loaders
-from tagship.disk import scratch
+from tagship.disk import program, scratch
 from tagship.errors import Corrupt, FailedHere, Refused, SelfTestFailed, TagshipError
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -192,15 +190,15 @@ def run(model: Path, self_test: Path | None, timeout: float) -> Report:
     with scratch.file() as answer:
         # -P: with -m alone Python looks for modules in the working directory first
         command = [sys.executable, "-P", "-m", "tagship.loaders.selftest", str(answer.fileno())]
-        command += [str(model), *([str(self_test)] if self_test else [])]
-        errors = _run_to_end(command, timeout, model.name, answer.fileno())
+        command += [str(path.absolute()) for path in (model, self_test) if path is not None]
+        last = _run_to_end(command, timeout, model.name, answer.fileno())
         answer.seek(0)
         try:
             value = json.loads(answer.read())
         except ValueError:
-            last = (errors.strip().splitlines() or ["no output"])[-1]
             raise SelfTestFailed(
-                f"loading {model.name} ended its process: {last}", "train and release it again"
+                f"loading {model.name} ended its process: {last or 'no output'}",
+                "train and release it again",
             ) from None
     if "error" not in value:
         return Report(**value)
@@ -208,27 +206,15 @@ def run(model: Path, self_test: Path | None, timeout: float) -> Report:
 
 
 def _run_to_end(command: list[str], timeout: float, name: str, answer: int) -> str:
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-        pass_fds=[answer],
-    )
-    try:
-        return process.communicate(timeout=timeout)[1]
-    except subprocess.TimeoutExpired:
+    """The last line of its errors. It runs in ``/``, without what may be a credential."""
+    environment = program.for_framework()
+    ended = program.run(command, timeout, environment, pass_fds=[answer], errors_only=True)
+    if ended.code is None:
         raise FailedHere(
             f"loading {name} took longer than {timeout:g} s",
             "allow it more: tagship: smoke_timeout: in params.yaml",
-        ) from None
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        )
+    return ended.last
 
 
 def _first_line(error: Exception) -> str:
