@@ -115,6 +115,24 @@ def test_current_imports_nothing_heavy(deployed: Path) -> None:
     assert modules & HEAVY == set()
 
 
+def test_a_look_at_a_mirror_s_tags_imports_no_gitpython(tmp_path: Path) -> None:
+    url = f"file://{tmp_path}/origin.git"
+    for command in (("init", "--quiet"), ("clone", "--quiet", "--bare", ".", "origin.git")):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True, capture_output=True)
+    code = (
+        "from pathlib import Path\nfrom tagship.git import mirror, run\n"
+        "from tagship.registry import seen, tags\n"
+        f"repository = mirror.open_or_make(Path('host/mirror.git').absolute(), {url!r})\n"
+        f"print(seen.of(mirror.fetch(repository, {url!r}, seen.patterns(['churn']))))\n"
+        "print(tags.read_all(repository, 'churn'), tags.ids(repository, 'churn'))\n"
+        "print(tags.read_all(run.find(Path('.'))))"
+    )
+    out, modules = imported_by(code, tmp_path)
+    nothing = "Seen(new=(), moved=(), vanished=(), impossible=())"
+    assert out == f"{nothing}\n([], []) {{}}\n([], [])\n"
+    assert modules & {*HEAVY, "dulwich", "asyncio"} == set()
+
+
 def test_every_module_of_the_host_imports_neither_git_nor_dvc(tmp_path: Path) -> None:
     names = [name.replace("/", ".") for name in FILES if name.startswith("host/")]
     assert len(names) > 5

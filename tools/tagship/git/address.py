@@ -56,7 +56,7 @@ def _protocol(address: str) -> str | None:
     if url is None:
         return "ssh" if _SCP.fullmatch(address) else None
     scheme, rest = url.groups()
-    known = scheme in (*SECURE, PLAIN, UNSIGNED) and not rest.startswith(("-", "/"))
+    known = scheme in (*SECURE, PLAIN, UNSIGNED) and not rest.startswith(("-", "/")) and rest != ""
     if scheme == "file":
         known = rest.startswith("/")
     return scheme if known and "@-" not in rest.partition("/")[0] else None

@@ -330,11 +330,13 @@ def _create(repository: Repository, tags: dict[str, str]) -> None:
 
 def _tidy(repository: Repository, url: str, limit: Limit) -> None:
     """Put refs and packs together, now and then: else a mirror gets slow with the years."""
-    _answer(repository, *FSYNC, "pack-refs", "--all")
-    packs = len(list((repository.top / "objects" / "pack").glob("*.pack")))
-    if packs > MANY_PACKS:
-        with contextlib.suppress(Unavailable):
+    try:
+        _answer(repository, *FSYNC, "pack-refs", "--all")
+        packs = list((repository.top / "objects" / "pack").glob("*.pack"))
+        if len(packs) > MANY_PACKS:
             _transfer(repository, url, nobody, limit, "repack", "-a", "-d", "--quiet")
+    except Unavailable:  # what is new is kept and told all the same
+        _unlock(repository.top)
 
 
 def _answer(repository: Repository, *arguments: str, questions: bytes = b"") -> bytes:
