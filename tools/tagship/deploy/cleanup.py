@@ -9,7 +9,7 @@ from semver import Version
 
 from tagship.deploy import act, check, mounts, open_files
 from tagship.deploy.act import PLAIN, Act, Options, Outcome
-from tagship.disk import capacity
+from tagship.disk import capacity, shared_lock
 from tagship.errors import Corrupt, Forbidden, NotFound, Refused, TagshipError, Unavailable
 from tagship.host import history, installed, journal, link, metadata, process
 from tagship.host.history import Event, Place
@@ -17,6 +17,8 @@ from tagship.host.store import Pin, Store, Stuck
 from tagship.registry.refs import Ref
 from tagship.text import clock
 from tagship.workspace.host import Host
+
+NOT_REMOVED = "cannot be removed"
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ def cleanup(
         if plan is not None:
             _check_shown(plan, gone)
         stuck = store.discard_all(verdict.directory for verdict in gone)
-        kept = {left.path.name for left in stuck}
+        kept = {left.path.name: left.why if left.in_use else NOT_REMOVED for left in stuck}
+        stuck = [left for left in stuck if not left.in_use]
         gone = [verdict for verdict in gone if verdict.directory not in kept]
         if gone:
             store.hollow_trash()  # a full disk takes no history before it has room again
@@ -164,7 +167,10 @@ def cleanup(
         stuck += store.empty_trash()
         repaired = deed.repaired or act.settle(store, model, options, check=checks).repaired
     verdicts = tuple(
-        _stays(verdict) if verdict.directory in kept else verdict for verdict in verdicts
+        replace(verdict, keep=True, why=kept[verdict.directory])
+        if verdict.directory in kept
+        else verdict
+        for verdict in verdicts
     )
     stuck = [left for left in stuck if os.path.lexists(left.path)]  # recovery tried once more
     return Cleanup(model, verdicts, False, repaired, tuple(stuck))
@@ -174,10 +180,6 @@ def _left(store: Store) -> str | None:
     """What was live before a switch that is not put in order yet, as the disk is full."""
     intent = journal.intent(store)
     return intent.event.previous.directory if intent and intent.event.previous else None
-
-
-def _stays(verdict: Verdict) -> Verdict:
-    return replace(verdict, keep=True, why="cannot be removed")
 
 
 def _check_shown(plan: Cleanup, gone: Sequence[Verdict]) -> None:
@@ -297,7 +299,8 @@ def in_use(store: Store) -> dict[str, str]:
     mounted = {
         name: f"mounted at {where}" for name, where in mounts.holders(store.versions).items()
     }
-    return mounted | dict.fromkeys(open_files.holders(store.versions), "open in a process")
+    opened = dict.fromkeys(open_files.holders(store.versions), "open in a process")
+    return mounted | opened | {n: shared_lock.in_words(ids) for n, ids in store.in_use().items()}
 
 
 def place_of(store: Store, directory: str) -> Place:
