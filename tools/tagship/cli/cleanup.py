@@ -38,8 +38,8 @@ def command(
     Their tags stay, so each can be deployed again.
 
     The live version, the rollback target, pinned versions and versions in use stay: loaded by a
-    program, open in a process, or mounted elsewhere; undeploy removes all. The DVC cache is not touched: dvc gc
-    --all-tags keeps what is released.
+    program, open in a process, or mounted elsewhere; undeploy removes all. The DVC cache is not
+    touched: dvc gc --all-tags keeps what is released.
 
     Exit code 1 if a version cannot be removed.
 

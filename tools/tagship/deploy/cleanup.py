@@ -1,7 +1,8 @@
 """What may go from versions/, decided from values; and its removal, first into the trash."""
 
+import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -232,6 +233,43 @@ def after(host: Host, outcome: Outcome) -> Outcome:
     removed = tuple(verdict.directory for verdict in done.verdicts if not verdict.keep)
     warnings = (*outcome.warnings, *map(str, done.stuck))
     return replace(outcome, removed=removed, freed=done.freed, warnings=warnings)
+
+
+def with_room(host: Host, model: str, attempt: Callable[[], Outcome]) -> Outcome:
+    """A deploy or a rollback; if the disk has no room for it: clean up, then once more.
+
+    What goes is what the cleanup after a deploy would remove, of every model on this host; nothing
+    does where ``auto_cleanup`` is off.
+
+    Raises:
+        TagshipError: what ``attempt`` raises: the first time, if nothing could be removed.
+    """
+    try:
+        return attempt()
+    except Unavailable as error:
+        if not (host.settings.auto_cleanup and capacity.is_cause(error)):
+            raise
+        removed, freed = make_room(host, model)
+        if not removed:
+            raise
+    outcome = attempt()
+    return replace(
+        outcome, removed=(*removed, *outcome.removed), freed=freed + outcome.freed
+    )  # fmt: skip
+
+
+def make_room(host: Host, model: str) -> tuple[tuple[str, ...], int]:
+    """Clean up a model, then the others on this host; the directories that went, and their bytes.
+
+    A model that cannot be cleaned up, such as one that another process works on, stays as it is.
+    """
+    done: list[Cleanup] = []
+    options = replace(PLAIN, reason="the disk had no room")
+    for name in sorted(host.models_with(link.VERSIONS), key=lambda name: (name != model, name)):
+        with contextlib.suppress(TagshipError, OSError):
+            done.append(cleanup(host, name, options=options))
+    gone = [v.directory for cleaned in done for v in cleaned.verdicts if not v.keep]
+    return tuple(gone), sum(cleaned.freed for cleaned in done)
 
 
 def pin(store: Store, model: str, version: str, options: Options) -> Pinned:
