@@ -44,7 +44,7 @@ crash-test: $(VENV)/.dev
 hint-test: $(VENV)/.dev
 	$(PYTEST) -q tests/hints --all-hints
 
-# npm installs azurite into build/azurite. A store whose server cannot be had is skipped, and the reason printed.
+# npm has installed azurite into build/azurite. A store whose server cannot be had is skipped, and the reason printed.
 store-test: $(VENV)/.stores
 	$(PYTEST) --dist loadfile -q -rs tests/stores --all-stores
 
@@ -103,4 +103,5 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.stores: $(VENV)/.dev
 	@echo "Setting up in $(VENV) (servers of S3 and Google's storage: almost 300 MB) ..."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[store-test]'
+	$(BIN)/python -m tests.stores.servers
 	@touch $@

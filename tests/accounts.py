@@ -62,7 +62,7 @@ class Commands:
     def _start(self, uid: int, groups: str) -> subprocess.Popen[str]:
         program = [sys.executable, "-c", Path(forking.__file__).read_text(encoding="utf-8")]
         self._processes[uid, groups] = subprocess.Popen(
-            _words(uid, groups, program),
+            as_account(uid, groups, program),
             cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         return self._processes[uid, groups]
@@ -119,7 +119,7 @@ class Accounts:
     ) -> Result:
         """A program by an account, in the workspace."""
         result = subprocess.run(
-            _words(uid, groups, program),
+            as_account(uid, groups, program),
             cwd=self.repo, env={**os.environ, **self._environment(uid)}, umask=umask,
             capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
@@ -134,7 +134,7 @@ class Accounts:
         }  # fmt: skip
 
 
-def _words(uid: int, groups: str, program: Sequence[str]) -> list[str]:
+def as_account(uid: int, groups: str, program: Sequence[str]) -> list[str]:
     """What starts a program as an account."""
     who = ["setpriv", f"--reuid={uid}", f"--regid={uid}"]
     who.append(f"--groups={groups}" if groups else "--clear-groups")

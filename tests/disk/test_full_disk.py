@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tagship.deploy import checkout
+from tagship.deploy import checkout, cleanup
+from tagship.deploy.act import Outcome
 from tagship.disk import atomic
+from tagship.errors import NoRoom, Unavailable
 from tagship.host.store import Store
 from tests.crash import cases
 from tests.crash.harness import Place
@@ -132,6 +134,43 @@ def test_a_deploy_asks_for_inodes_first(mount: Callable[..., Disk]) -> None:
     assert disk.run("deploy churn --yes").code == 0
 
 
+@pytest.mark.parametrize("command", ["deploy churn --yes", "rollback churn --to 1.1.0 --yes"])
+def test_what_would_leave_less_than_min_free_is_not_fetched_and_not_blocked(
+    mount: Callable[..., Disk], command: str
+) -> None:
+    disk = mount("deploy", size="60m")
+    params = disk.place.repo / "params.yaml"
+    before = params.read_text()
+    params.write_text(f"{before}tagship:\n  min_free: 50 MB\n")
+    figures = (
+        r"16\.8 MB are needed, 50\.0 MB have to stay free \(min_free\), and [56]\d\.\d MB are free"
+    )
+    live = disk.place.version()
+    result = disk.run(command)
+    said = f"error: {disk.place.store.folder} has no room for churn: {figures}\n{HINT}"
+    assert re.fullmatch(said, result.err), result.err
+    assert (result.code, disk.place.version()) == (1, live)
+    assert list(disk.place.disorder()) == []
+    assert disk.run("status churn").code == 3  # behind: not tried and taken back
+    assert disk.run("rollback churn --to 1.0.0 --yes").code == 0  # its directory is here
+    params.write_text(f"{before}tagship:\n  min_free: 20 MB\n")
+    assert disk.run("deploy churn@1.1.0 --yes").code == 0
+
+
+def test_a_plan_needs_no_room_and_a_deploy_without_a_version_tries_again(
+    mount: Callable[..., Disk],
+) -> None:
+    disk = mount("deploy")
+    params = disk.place.repo / "params.yaml"
+    before = params.read_text()
+    params.write_text(f"{before}tagship:\n  min_free: 5GB\n")
+    assert disk.run("deploy churn --dry-run").code == 0
+    assert [disk.run("deploy churn --yes").code for _ in range(2)] == [1, 1]
+    params.write_text(before)
+    assert disk.run("deploy churn --yes").code == 0
+    assert disk.place.live() == "new"
+
+
 def apart(mount: Callable[..., Disk]) -> tuple[Disk, Disk, Path]:
     """A workspace, another disk, and DVC's cache on that: empty."""
     disk, other = mount("deploy"), mount("deploy")
@@ -160,6 +199,127 @@ def test_what_is_fetched_needs_room_once(
     atomic.remove_tree(bench.repo / ".dvc" / "cache")
     disk.fill("pages", 1500)  # 6.1 MB
     assert disk.run("deploy churn --yes").code == 0
+
+
+# --- a full disk: clean up, then once more
+
+MEGABYTE = 256 * PAGE
+
+
+@pytest.fixture
+def crowded(
+    mount: Callable[..., Disk], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[Disk, Workbench]:
+    """1.2.0 to 1.4.0 of a megabyte each are here, 1.5.0 of two is released; one is to be kept."""
+    monkeypatch.setattr(checkout, "MARGIN", 0)
+    disk = mount("deploy", size="40m")
+    bench = Workbench(disk.place.repo, monkeypatch, capsys)
+    for version in ("1.2.0", "1.3.0", "1.4.0", "1.5.0"):
+        bench.manager.deploy()
+        megabytes = 2 if version == "1.5.0" else 1
+        bench.train(version.encode().ljust(megabytes * MEGABYTE, b"."))
+        bench.release(version=version)
+    params = bench.repo / "params.yaml"
+    params.write_text(f"{params.read_text()}tagship:\n  keep: 1\n")
+    return disk, bench
+
+
+def follow(bench: Workbench, tries: list[str]) -> Outcome:
+    """What a pass of a host does: deploy what is desired, with room."""
+
+    def attempt() -> Outcome:
+        tries.append(bench.live()[:5])
+        return bench.manager.deploy()
+
+    return cleanup.with_room(bench.manager.host, MODEL, attempt)
+
+
+def kept(disk: Disk) -> list[str]:
+    """The versions on disk."""
+    return sorted(name.partition("_")[0][1:] for name in disk.place.store.directories())
+
+
+def test_a_disk_without_room_is_cleaned_up_and_the_deploy_done_once_more(
+    crowded: tuple[Disk, Workbench],
+) -> None:
+    disk, bench = crowded
+    bench.manager.pin("1.0.0")
+    disk.fill("pages", 2 * 256 - 100)
+    tries: list[str] = []
+    outcome = follow(bench, tries)
+    assert tries == ["1.4.0", "1.4.0"]
+    assert (outcome.place.version, bench.live()[:5]) == ("1.5.0", "1.5.0")
+    assert [name.partition("_")[0] for name in outcome.removed] == ["v1.1.0", "v1.2.0", "v1.3.0"]
+    assert outcome.freed > 2 * MEGABYTE
+    assert kept(disk) == ["1.0.0", "1.4.0", "1.5.0"]
+    assert disk.actions()[-5:] == [
+        ("deploy", "failed", "1.5.0"),
+        ("cleanup", "succeeded", "1.1.0"),
+        ("cleanup", "succeeded", "1.2.0"),
+        ("deploy", "succeeded", "1.5.0"),
+        ("cleanup", "succeeded", "1.3.0"),
+    ]
+    assert disk.run("verify churn").code == 0
+    assert list(disk.place.store.staging.iterdir()) == []
+
+
+def test_a_disk_that_fills_in_the_midst_is_cleaned_up_too(
+    crowded: tuple[Disk, Workbench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, bench = crowded
+    asks = checkout._check_space
+
+    def ask_and_fill(*arguments: object) -> None:
+        asks(*arguments)  # type: ignore[arg-type]
+        if not disk.filling.exists():
+            disk.fill("pages", 2 * 256 - 100)
+
+    monkeypatch.setattr(checkout, "_check_space", ask_and_fill)
+    tries: list[str] = []
+    assert follow(bench, tries).place.version == "1.5.0"
+    assert tries == ["1.4.0", "1.4.0"]
+    assert disk.run("verify churn").code == 0
+    assert list(disk.place.store.staging.iterdir()) == []
+
+
+@pytest.mark.parametrize("setting", ["keep: 9", "auto_cleanup: false"])
+def test_where_nothing_may_go_the_disk_is_told_once(
+    crowded: tuple[Disk, Workbench], setting: str
+) -> None:
+    disk, bench = crowded
+    params = bench.repo / "params.yaml"
+    params.write_text(params.read_text().replace("keep: 1", setting))
+    disk.fill("pages", 100)
+    tries: list[str] = []
+    with pytest.raises(NoRoom, match=r"has no room for churn: 2\.1 MB are needed"):
+        follow(bench, tries)
+    assert tries == ["1.4.0"]
+    assert kept(disk) == ["1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0"]
+
+
+def test_what_fails_for_another_reason_is_not_tried_again(
+    crowded: tuple[Disk, Workbench],
+) -> None:
+    disk, bench = crowded
+    tries: list[str] = []
+    atomic.remove_tree(bench.repo / ".dvc" / "cache")
+    atomic.remove_tree(bench.repo.parent / "dvc-remote")
+    with pytest.raises(Unavailable):
+        follow(bench, tries)
+    assert tries == ["1.4.0"]
+    assert len(kept(disk)) == 5
+
+
+def test_room_is_made_of_what_another_model_keeps_too_long(
+    crowded: tuple[Disk, Workbench],
+) -> None:
+    """``churn`` has old versions; the model that needs room has none here."""
+    disk, bench = crowded
+    removed, freed = cleanup.make_room(bench.manager.host, "other")
+    assert [name.partition("_")[0] for name in removed] == ["v1.0.0", "v1.1.0", "v1.2.0"]
+    assert freed > MEGABYTE
+    assert kept(disk) == ["1.3.0", "1.4.0"]
+    assert not disk.place.store.folder.with_name("other").exists()
 
 
 # --- filled in the midst of it

@@ -215,6 +215,7 @@ def test_settings_have_defaults(text: bytes) -> None:
         dvc_remote=None,
         fetch_limit="100 GB",
         demo={},
+        min_free=0,
     )
 
 
@@ -232,11 +233,13 @@ tagship:
   fetch_limit: 2.5 GB
   demo: {train.depth: 5}
   better: {latency_ms: lower, size: neither}
+  min_free: 5GB
 """
     assert settings.parse(text) == Settings(
         "srv/models", 1, False, False, 0.5, "self_test", "upstream", "store", "2.5 GB",
         {"train.depth": 5},
         {"latency_ms": "lower", "size": "neither"},
+        "5GB",
     )  # fmt: skip
 
 
@@ -248,7 +251,7 @@ tagship:
         (
             "5",
             "there are: root, keep, auto_cleanup, smoke_test, smoke_timeout, after_switch,"
-            " git_remote, dvc_remote, fetch_limit, demo, better",
+            " git_remote, dvc_remote, fetch_limit, demo, better, min_free",
         ),
     ],
 )
@@ -275,6 +278,9 @@ def test_an_unknown_setting_is_told_with_the_nearest(key: str, hint: str) -> Non
         ("fetch_limit: 0", "0"),
         ("fetch_limit: 0 GB", "'0 GB'"),
         ("fetch_limit: 5 gigabytes", "'5 gigabytes'"),
+        ("min_free: -1", "-1"),
+        ("min_free: true", "True"),
+        ("min_free: 5 gigabytes", "'5 gigabytes'"),
         ("smoke_timeout: -1", "-1"),
         ("smoke_timeout: true", "True"),
         ("smoke_timeout: .nan", "nan"),
@@ -294,6 +300,14 @@ def test_a_setting_of_the_wrong_kind_is_refused(setting: str, value: str) -> Non
     key = setting.partition(":")[0]
     assert caught.value.message == f"tagship.{key} in params.yaml may not be {value}"
     assert caught.value.hint == "see docs/settings.md"
+
+
+@pytest.mark.parametrize(
+    ("text", "free"), [("0", 0), ("5GB", 5 * 10**9), ("1.5 MB", 1_500_000), ("4096", 4096)]
+)
+def test_what_stays_free_is_a_number_of_bytes_or_a_size(text: str, free: int) -> None:
+    given = settings.parse(f"tagship: {{min_free: {text}}}".encode())
+    assert given.min_free_bytes == free
 
 
 @pytest.mark.parametrize("root", ["..", "a/../..", "/srv/models", ".", ".git/models", "a\\b"])

@@ -67,6 +67,10 @@ class Unavailable(TagshipError):
     """A remote, Git, DVC or the disk failed; a retry may help."""
 
 
+class NoRoom(Unavailable):
+    """The disk has too little room, or less would stay free than the settings ask for."""
+
+
 class NoAnswer(Unavailable):
     """A remote was silent for too long. Whether it did what it was asked to do is not known."""
 

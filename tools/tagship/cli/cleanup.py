@@ -37,9 +37,9 @@ def command(
 
     Their tags stay, so each can be deployed again.
 
-    The live version, the rollback target, pinned versions and versions that a process has open or
-    that are mounted elsewhere stay; undeploy removes all. The DVC cache is not touched: dvc gc
-    --all-tags keeps what is released.
+    The live version, the rollback target, pinned versions and versions in use stay: loaded by a
+    program, open in a process, or mounted elsewhere; undeploy removes all. The DVC cache is not
+    touched: dvc gc --all-tags keeps what is released.
 
     Exit code 1 if a version cannot be removed.
 

@@ -454,7 +454,7 @@ def begin(
         try:
             deed = settle(store, model, options, tags, check)
         except Unavailable as error:
-            if not (without_room and is_full(error)):
+            if not (without_room and capacity.is_cause(error)):
                 raise
             deed = Act(store, model, options, journal.events(store), (), tags)
         try:
@@ -489,12 +489,6 @@ def settle(
         deed, past=journal.events(store), repaired=(*repaired, verdict), unchecked=None,
         rejected=rejected,
     )  # fmt: skip
-
-
-def is_full(error: Unavailable) -> bool:
-    """Whether a disk without room is why something failed."""
-    cause = error.__cause__
-    return isinstance(cause, OSError) and capacity.is_full(cause)
 
 
 @contextlib.contextmanager

@@ -61,7 +61,7 @@ def check_out(
     kept = functools.cache(functools.partial(installed.files_by_md5, store))
     content = source.content(options.progress, kept=kept, tell=options.tell)
     pointers = content.files(snapshot.pointers)
-    _check_space(store, snapshot, pointers)
+    _check_space(store, snapshot, pointers, host.settings.min_free_bytes)
     switch.write_intent()
     with store.stage(switch.event.id) as staged:
         files = content.bring(pointers, staged)
@@ -111,15 +111,18 @@ def smoke_test(
     )
 
 
-def _check_space(store: Store, snapshot: Snapshot, pointers: tuple[Pointer, ...]) -> None:
+def _check_space(
+    store: Store, snapshot: Snapshot, pointers: tuple[Pointer, ...], min_free: int
+) -> None:
     """Check the free space in the model's folder.
 
     The size of a tracked folder is what DVC recorded; an unknown size counts as 0.
 
     Raises:
-        Unavailable: the disk has too few bytes, or too few inodes.
+        NoRoom: the disk has too few bytes, or too few inodes.
     """
     needed = sum(pointer.size or 0 for pointer in snapshot.pointers)
     folders = {parent for pointer in pointers for parent in PurePosixPath(pointer.path).parents}
     inodes = len(pointers) + len(folders) + SPARE
-    capacity.check(store.folder, needed + MARGIN, inodes, snapshot.artifact.model)
+    model = snapshot.artifact.model
+    capacity.check(store.folder, needed + MARGIN, inodes, model, min_free)

@@ -1,7 +1,8 @@
 """What may go from versions/, decided from values; and its removal, first into the trash."""
 
+import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from semver import Version
 
 from tagship.deploy import act, check, mounts, open_files
 from tagship.deploy.act import PLAIN, Act, Options, Outcome
-from tagship.disk import capacity
+from tagship.disk import capacity, shared_lock
 from tagship.errors import Corrupt, Forbidden, NotFound, Refused, TagshipError, Unavailable
 from tagship.host import history, installed, journal, link, metadata, process
 from tagship.host.history import Event, Place
@@ -17,6 +18,8 @@ from tagship.host.store import Pin, Store, Stuck
 from tagship.registry.refs import Ref
 from tagship.text import clock
 from tagship.workspace.host import Host
+
+NOT_REMOVED = "cannot be removed"
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,8 @@ def cleanup(
         if plan is not None:
             _check_shown(plan, gone)
         stuck = store.discard_all(verdict.directory for verdict in gone)
-        kept = {left.path.name for left in stuck}
+        kept = {left.path.name: left.why if left.in_use else NOT_REMOVED for left in stuck}
+        stuck = [left for left in stuck if not left.in_use]
         gone = [verdict for verdict in gone if verdict.directory not in kept]
         if gone:
             store.hollow_trash()  # a full disk takes no history before it has room again
@@ -164,7 +168,10 @@ def cleanup(
         stuck += store.empty_trash()
         repaired = deed.repaired or act.settle(store, model, options, check=checks).repaired
     verdicts = tuple(
-        _stays(verdict) if verdict.directory in kept else verdict for verdict in verdicts
+        replace(verdict, keep=True, why=kept[verdict.directory])
+        if verdict.directory in kept
+        else verdict
+        for verdict in verdicts
     )
     stuck = [left for left in stuck if os.path.lexists(left.path)]  # recovery tried once more
     return Cleanup(model, verdicts, False, repaired, tuple(stuck))
@@ -174,10 +181,6 @@ def _left(store: Store) -> str | None:
     """What was live before a switch that is not put in order yet, as the disk is full."""
     intent = journal.intent(store)
     return intent.event.previous.directory if intent and intent.event.previous else None
-
-
-def _stays(verdict: Verdict) -> Verdict:
-    return replace(verdict, keep=True, why="cannot be removed")
 
 
 def _check_shown(plan: Cleanup, gone: Sequence[Verdict]) -> None:
@@ -230,6 +233,43 @@ def after(host: Host, outcome: Outcome) -> Outcome:
     removed = tuple(verdict.directory for verdict in done.verdicts if not verdict.keep)
     warnings = (*outcome.warnings, *map(str, done.stuck))
     return replace(outcome, removed=removed, freed=done.freed, warnings=warnings)
+
+
+def with_room(host: Host, model: str, attempt: Callable[[], Outcome]) -> Outcome:
+    """A deploy or a rollback; if the disk has no room for it: clean up, then once more.
+
+    What goes is what the cleanup after a deploy would remove, of every model on this host; nothing
+    does where ``auto_cleanup`` is off.
+
+    Raises:
+        TagshipError: what ``attempt`` raises: the first time, if nothing could be removed.
+    """
+    try:
+        return attempt()
+    except Unavailable as error:
+        if not (host.settings.auto_cleanup and capacity.is_cause(error)):
+            raise
+        removed, freed = make_room(host, model)
+        if not removed:
+            raise
+    outcome = attempt()
+    return replace(
+        outcome, removed=(*removed, *outcome.removed), freed=freed + outcome.freed
+    )  # fmt: skip
+
+
+def make_room(host: Host, model: str) -> tuple[tuple[str, ...], int]:
+    """Clean up a model, then the others on this host; the directories that went, and their bytes.
+
+    A model that cannot be cleaned up, such as one that another process works on, stays as it is.
+    """
+    done: list[Cleanup] = []
+    options = replace(PLAIN, reason="the disk had no room")
+    for name in sorted(host.models_with(link.VERSIONS), key=lambda name: (name != model, name)):
+        with contextlib.suppress(TagshipError, OSError):
+            done.append(cleanup(host, name, options=options))
+    gone = [v.directory for cleaned in done for v in cleaned.verdicts if not v.keep]
+    return tuple(gone), sum(cleaned.freed for cleaned in done)
 
 
 def pin(store: Store, model: str, version: str, options: Options) -> Pinned:
@@ -297,7 +337,8 @@ def in_use(store: Store) -> dict[str, str]:
     mounted = {
         name: f"mounted at {where}" for name, where in mounts.holders(store.versions).items()
     }
-    return mounted | dict.fromkeys(open_files.holders(store.versions), "open in a process")
+    opened = dict.fromkeys(open_files.holders(store.versions), "open in a process")
+    return mounted | opened | {n: shared_lock.in_words(ids) for n, ids in store.in_use().items()}
 
 
 def place_of(store: Store, directory: str) -> Place:

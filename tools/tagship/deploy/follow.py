@@ -12,10 +12,10 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from tagship.deploy import act, cleanup, deploy, gate, plan, verdict
+from tagship.deploy import cleanup, deploy, gate, plan, verdict
 from tagship.deploy.act import Options
 from tagship.deploy.gate import Gate, Measured, Subject, Verdict
-from tagship.disk import lock
+from tagship.disk import capacity, lock
 from tagship.errors import Held, Locked, Refused, SelfTestFailed, TagshipError, Unavailable
 from tagship.host import agent, decisions, history, installed, journal, metadata, process
 from tagship.host.agent import Agent
@@ -248,9 +248,9 @@ def _with_room(one: Pass, model: str, does: "partial[tuple[str, ...]]") -> tuple
     try:
         return does()
     except Unavailable as error:
-        if not act.is_full(error):
+        if not capacity.is_cause(error):
             raise
-        gone, freed = cleanup.make_room(one.host, model)
+        gone, _ = cleanup.make_room(one.host, model)
         if not gone:
             raise
         return (f"removed {', '.join(gone)}: the disk was full", *does())

@@ -161,21 +161,27 @@ def _checked(
 
 
 def _check_unused(store: Store) -> None:
-    """Refuse to remove a version that a process may still read files of."""
+    """Refuse to remove a version that a process has loaded, or may still read files of."""
     for name, where in mounts.holders(store.versions).items():
         raise Refused(
             f"in use: {name} (mounted at {where})",
             f"end what uses it, or {_unmount(where)}; then try again",
         )
-    users = open_files.holders(store.versions)
+    opened, locked = open_files.holders(store.versions), store.in_use()
+    users = {n: {*opened.get(n, ()), *locked.get(n, ())} for n in sorted({*opened, *locked})}
     if not users:
         return
-    named = (f"{name} (process {', '.join(map(str, ids))})" for name, ids in sorted(users.items()))
-    processes = sorted({process for ids in users.values() for process in ids})
+    processes = sorted(set().union(*users.values()))
+    look = f": ps -fp {','.join(map(str, processes))}" if processes else ""
     raise Refused(
-        f"in use: {'; '.join(named)}",
-        f"end what uses it, then try again: ps -fp {','.join(map(str, processes))}",
+        f"in use: {'; '.join(_used(name, ids) for name, ids in users.items())}",
+        f"end what uses it, then try again{look}",
     )
+
+
+def _used(name: str, processes: set[int]) -> str:
+    named = f"process {', '.join(map(str, sorted(processes)))}" if processes else "a process"
+    return f"{name} ({named})"
 
 
 def _unmount(where: str) -> str:

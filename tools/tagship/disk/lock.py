@@ -120,8 +120,8 @@ def _owner(path: Path) -> Owner | None:
         return None
 
 
-def _holders(path: Path) -> list[int]:
-    """The other processes that hold flock(2) on a file; none where proc_locks(5) does not say."""
+def holders(path: Path) -> list[int]:
+    """The processes that hold flock(2) on a file or folder, as far as proc_locks(5) names them."""
     try:
         status, locks = path.stat(), Path("/proc/locks").read_text()
     except OSError:
@@ -130,8 +130,8 @@ def _holders(path: Path) -> list[int]:
     held = [
         line.split() for line in locks.splitlines() if " FLOCK " in line and f" {file} " in line
     ]
-    pids = [int(words[4]) for words in held if words[1] == "FLOCK"]  # else it waits: "->"
-    return [pid for pid in pids if pid not in (0, os.getpid())]  # 0: of another container
+    pids = {int(words[4]) for words in held if words[1] == "FLOCK"}  # else it waits: "->"
+    return sorted(pids - {0})  # 0: of another container
 
 
 def holder(path: Path) -> str | None:
@@ -155,11 +155,11 @@ def holder(path: Path) -> str | None:
 
 def _locked_by(path: Path) -> Locked:
     """Who holds the lock: as its card says, if that is of the process that holds it."""
-    by, holders = _owner(path), _holders(path)
-    if by is None or (holders and by.pid not in holders and by.host == os.uname().nodename):
+    by, others = _owner(path), [pid for pid in holders(path) if pid != os.getpid()]
+    if by is None or (others and by.pid not in others and by.host == os.uname().nodename):
         # the holder has not written the card yet, or releases the lock; or is no tagship: whoever
         # may read the file can lock it
-        which = f": process {holders[0]} holds {path}" if holders else ""
+        which = f": process {others[0]} holds {path}" if others else ""
         return Locked(f"another process works on this model{which}", "try again when it is done")
     return Locked(
         f"{by.what} is under way: {by.actor}@{by.host}, process {by.pid}, since {by.since}",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tagship.deploy import plan
-from tagship.disk import atomic, files
+from tagship.disk import atomic, files, shared_lock
 from tagship.disk.files import File
 from tagship.dvc.content import Content
 from tagship.dvc.snapshot import Snapshot
@@ -193,12 +193,13 @@ def _copy_kept(
     """Copy the version as it was deployed here; None where no directory of it is intact."""
     for directory in directories:
         source = store.path(directory)
-        described = installed.read_metadata(store, directory)
-        if described is not None:
-            with progress("copying", described.size) as advance:
-                for file in described.files:
-                    _copy(source / file.path, file, folder / file.path, advance)
-            return described
+        with shared_lock.of(source):
+            described = installed.read_metadata(store, directory)
+            if described is not None:
+                with progress("copying", described.size) as advance:
+                    for file in described.files:
+                        _copy(source / file.path, file, folder / file.path, advance)
+                return described
     return None
 
 

@@ -5,9 +5,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tagship import loaders
+from tagship.disk import shared_lock
+from tagship.disk.shared_lock import SharedLock
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError
 from tagship.host import link as host_link
 from tagship.host import metadata, project, settings
@@ -20,12 +22,31 @@ logger = logging.getLogger("tagship")
 
 
 @dataclass(frozen=True)
-class Live:
+class _Using:
+    """Something that uses a version directory: a cleanup keeps that while this object lives.
+
+    ``with`` ends the use at the end of the block.
+    """
+
+    lock: SharedLock = field(default_factory=SharedLock, kw_only=True, repr=False, compare=False)
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Release the lock."""
+        self.lock.close()
+
+
+@dataclass(frozen=True)
+class Live(_Using):
     """The live version of a model, resolved once: ``current`` can change at any moment.
 
     Attributes:
         directory: the version directory; use it, and never ``current``, for every file.
         path: the model's file or folder in it.
+        lock: keeps the directory from a cleanup until ``lock.close()``, or while this object lives.
     """
 
     model: str
@@ -35,13 +56,14 @@ class Live:
 
 
 @dataclass(frozen=True)
-class ActiveModel:
+class ActiveModel(_Using):
     """A loaded model. Other attributes are those of the framework's object: ``.predict(...)``.
 
     Attributes:
         model: the framework's own object.
         version: what is loaded; None for the pipeline's own output, which has no version.
         directory: where its files are.
+        lock: keeps the directory from a cleanup until ``lock.close()``, or while this object lives.
     """
 
     model: Any = field(repr=False)
@@ -80,13 +102,16 @@ def resolve(model: str, start: Path | str = ".") -> Live:
     folder = store(model, start)
     while True:
         directory = _live_directory(folder, model, Path(start))
+        lock = shared_lock.acquire(directory)
+        if lock is None:  # it was cleaned up meanwhile, and another version is live
+            continue
         try:
             version, path = metadata.read_main(directory)
-            break
         except Corrupt:
-            if directory.is_dir():  # else it was cleaned up meanwhile, and another version is live
+            if directory.is_dir():  # else the same, where the file system has no locks
                 raise
-    return Live(model, version, directory, directory / path)
+        else:
+            return Live(model, version, directory, directory / path, lock=lock)
 
 
 def current(model: str, start: Path | str = ".") -> tuple[str, Path]:
@@ -158,7 +183,7 @@ def _load_live(
         live = resolve(model, start)
         try:
             loaded = _load(model, live.path, loader, allow_pickle)
-            return ActiveModel(loaded, model, live.version, live.directory)
+            return ActiveModel(loaded, model, live.version, live.directory, lock=live.lock)
         except Exception:
             if live.directory.is_dir():
                 raise

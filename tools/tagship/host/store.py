@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from tagship.disk import access, atomic, capacity, lock
+from tagship.disk import access, atomic, capacity, lock, shared_lock
 from tagship.errors import Corrupt, Refused, hint_of
 from tagship.host import link as host_link
 from tagship.host.link import CURRENT, VERSIONS, Link, LinkState
@@ -39,11 +39,15 @@ class Pin:
 
 @dataclass(frozen=True)
 class Stuck:
-    """Something that could not be removed: why, and the command that helps."""
+    """Something that could not be removed: why, and the command that helps.
+
+    ``in_use``: it could be, but a process holds a shared lock on it.
+    """
 
     path: Path
     why: str
     fix: str
+    in_use: bool = False
 
     def __str__(self) -> str:
         """In one line."""
@@ -282,20 +286,33 @@ class Store:
             atomic.sync_directory(self.versions)
 
     def discard_all(self, directories: Iterable[str]) -> list[Stuck]:
-        """The same of several; one that cannot be removed stays whole, and stops no other."""
+        """The same of several; one that is in use, or cannot be removed, stays whole.
+
+        It stops no other.
+        """
         stuck = []
         for path in map(self.path, directories):
-            try:
-                why = access.keeps(path)
-                if why is None:
-                    self.discard(path.name)
-            except OSError as error:
-                if not os.path.lexists(path):  # it is in the trash, but not durably
-                    raise
-                why = access.why_kept(path, error)
-            if why is not None:
-                stuck.append(Stuck(path, *why))
+            with shared_lock.exclusive(path) as is_free:  # until it is in the trash
+                kept = self._discarded(path) if is_free else _in_use(path)
+            if kept is not None:
+                stuck.append(kept)
         return stuck
+
+    def _discarded(self, path: Path) -> Stuck | None:
+        try:
+            why = access.keeps(path)
+            if why is None:
+                self.discard(path.name)
+        except OSError as error:
+            if not os.path.lexists(path):  # it is in the trash, but not durably
+                raise
+            why = access.why_kept(path, error)
+        return None if why is None else Stuck(path, *why)
+
+    def in_use(self) -> dict[str, list[int]]:
+        """The version directories with a shared lock, and the processes that hold it, if known."""
+        users = {name: shared_lock.users(self.path(name)) for name in self.directories()}
+        return {name: processes for name, processes in users.items() if processes is not None}
 
     def seal(self, directory: str) -> bool:
         """Make a version directory itself read-only again; whether it was not, and is now."""
@@ -390,6 +407,16 @@ class Store:
     def write_pins(self, pins: dict[str, Pin]) -> None:
         """Replace the pins."""
         atomic.write_json(self._pins, [asdict(pin) for pin in pins.values()])
+
+
+def _in_use(path: Path) -> Stuck:
+    processes = lock.holders(path)
+    fix = (
+        f"end what uses it: ps -fp {','.join(map(str, processes))}"
+        if processes
+        else "end what uses it"
+    )
+    return Stuck(path, shared_lock.in_words(processes), fix, in_use=True)
 
 
 def _remove(paths: Iterable[Path]) -> list[Stuck]:

@@ -4,7 +4,7 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagship.disk import access
+from tagship.disk import access, shared_lock
 from tagship.disk import files as disk_files
 from tagship.dvc.snapshot import Snapshot
 from tagship.errors import Corrupt, Forbidden, NotFound, Refused
@@ -53,9 +53,10 @@ def self_test(directory: Path, timeout: float) -> Report:
         SelfTestFailed: it does not load, or its answers differ.
         TagshipError: an extra that it needs is not installed.
     """
-    described = metadata.read(directory)
-    file = directory / described.self_test if described.self_test else None
-    return selftest.run(directory / described.path, file, timeout)
+    with shared_lock.of(directory):
+        described = metadata.read(directory)
+        file = directory / described.self_test if described.self_test else None
+        return selftest.run(directory / described.path, file, timeout)
 
 
 def directory_of(source: Source, store: Store, ref: Ref) -> Path:
@@ -105,9 +106,10 @@ def _of_model(
     verifications = []
     for directory in directories:
         try:
-            verifications.append(
-                verify_directory(source, host.policy, store, known, directory, progress)
-            )
+            with shared_lock.of(store.path(directory)):
+                verifications.append(
+                    verify_directory(source, host.policy, store, known, directory, progress)
+                )
         except (Forbidden, OSError) as error:
             verifications.append(_unknown(known.model, directory, error))
     return verifications

@@ -291,13 +291,16 @@ class ModelVersionManager:
     def get_current_version(self) -> "Live | None":
         """The live version; None where nothing is deployed yet.
 
+        Its directory is not kept from a cleanup: ``tagship.resolve`` does that.
+
         Raises:
             Refused, Corrupt: ``current`` is not a link of ours, or dangles.
         """
         from tagship.host.active import resolve
 
         try:
-            return resolve(self.model, self.start)
+            with resolve(self.model, self.start) as live:
+                return live
         except NotFound:
             return None
 

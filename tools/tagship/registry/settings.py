@@ -35,6 +35,7 @@ class Settings:
         demo: for each model, dotted parameters of params.yaml, and the values that ``tagship demo``
             trains with: the better one, or the first and the better one.
         better: which way a metric is better, by its name: ``higher``, ``lower``, ``neither``.
+        min_free: bytes that stay free on the disk: what would leave less is not fetched.
     """
 
     root: str = ROOT
@@ -48,11 +49,17 @@ class Settings:
     fetch_limit: int | str = "100 GB"
     demo: Mapping[str, Any] = field(default_factory=dict)
     better: Mapping[str, str] = field(default_factory=dict)
+    min_free: int | str = 0
 
     @property
     def fetch_limit_bytes(self) -> int:
         """``fetch_limit`` as a number."""
         return words.bytes_in(self.fetch_limit) or int(self.fetch_limit)
+
+    @property
+    def min_free_bytes(self) -> int:
+        """``min_free`` as a number."""
+        return words.bytes_in(self.min_free) or int(self.min_free)
 
 
 def sections(params: Mapping[str, Any]) -> tuple[str, ...]:
@@ -170,6 +177,7 @@ def check(where: str, key: str, value: Any, hint: str = "see docs/settings.md") 
         "git_remote": value is None or isinstance(value, str),
         "dvc_remote": value is None or isinstance(value, str),
         "fetch_limit": (is_count and value > 0) or words.bytes_in(value) is not None,
+        "min_free": (is_count and value >= 0) or words.bytes_in(value) is not None,
         "demo": isinstance(value, dict),
         "better": isinstance(value, dict) and all(way in DIRECTIONS for way in value.values()),
     }
