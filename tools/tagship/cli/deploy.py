@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Deploy again what is live and intact.")
 @click.option("--retry", is_flag=True, help="Deploy the version even if it is blocked.")
 @click.option("--smoke-test/--no-smoke-test", default=None, help="Load the model first.")
+@click.option("--gate/--no-gate", default=True, help="On a host: measure the model's gate.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing if there is nothing to do.")
 @reason_option
 @wait_option
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
 @pass_session
 def command(
     session: Session, ref: "Ref", yes: bool, dry_run: bool, force: bool, retry: bool,
-    smoke_test: bool | None, quiet: bool, reason: str | None, wait: float, as_json: bool,
+    smoke_test: bool | None, gate: bool, quiet: bool, reason: str | None, wait: float,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Deploy a version; the latest by default.
 
@@ -62,7 +64,7 @@ def command(
     with _silent_in_a_hold(quiet):
         outcome = manager.deploy(
             ref, force=force, retry=retry, plan=plan, smoke_test=smoke_test, reason=reason,
-            wait=wait,
+            wait=wait, gate=gate,
         )  # fmt: skip
     if quiet and outcome.event is None:
         return output.warn(outcome.repaired)

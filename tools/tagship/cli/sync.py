@@ -19,7 +19,7 @@ from tagship.cli.options import (
 from tagship.errors import TagshipError
 
 if TYPE_CHECKING:
-    from tagship.deploy.follow import Followed
+    from tagship.deploy.sync import Followed
 
 
 @click.command()

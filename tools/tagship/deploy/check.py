@@ -7,7 +7,7 @@ from tagship.errors import Corrupt
 from tagship.host import metadata
 from tagship.host.history import Place
 from tagship.host.store import Store
-from tagship.registry.settings import Settings
+from tagship.registry.settings import INSTALLED, Settings
 from tagship.workspace.host import Host
 
 
@@ -31,7 +31,10 @@ def live(store: Store, settings: Settings, place: Place) -> None:
     if problems:
         raise Corrupt(f"{problems[0].path} {problems[0].what}", "")
     if settings.after_switch == "self_test":
+        from tagship import loaders
         from tagship.loaders import selftest
 
+        model = directory / described.path
         self_test = directory / described.self_test if described.self_test else None
-        selftest.run(directory / described.path, self_test, settings.smoke_timeout)
+        if not (settings.smoke_test == INSTALLED and loaders.missing(model)):
+            selftest.run(model, self_test, settings.smoke_timeout)

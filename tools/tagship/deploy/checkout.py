@@ -7,6 +7,7 @@ import functools
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from tagship import loaders
 from tagship.deploy.act import Switch
 from tagship.disk import atomic, capacity
 from tagship.disk import files as disk_files
@@ -18,7 +19,7 @@ from tagship.host.store import Store
 from tagship.loaders import selftest
 from tagship.loaders.selftest import Report
 from tagship.registry.catalog import Release
-from tagship.registry.settings import Settings
+from tagship.registry.settings import INSTALLED, Settings
 from tagship.signing.policy import Policy
 from tagship.signing.statement import Signature, Statement
 from tagship.workspace import ignored
@@ -104,8 +105,11 @@ def smoke_test(
     Raises:
         SelfTestFailed: it does not load, or its answers are not those that it was released with.
     """
-    if not (settings.smoke_test if requested is None else requested):
+    wish = settings.smoke_test if requested is None else requested
+    if not wish:
         return Report(selftest.SKIPPED, "not asked for")
+    if wish == INSTALLED and (framework := loaders.missing(model)):
+        return Report(selftest.SKIPPED, f"{framework} is not installed on this host", framework)
     return selftest.run(
         model, model.parent / self_test if self_test else None, settings.smoke_timeout
     )

@@ -4,7 +4,6 @@ Whether a version may go live at all is decided from the history and the tags, n
 """
 
 import random
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -45,7 +44,7 @@ class Agent:
     """
 
     fetched_at: str = ""
-    waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    waiting: dict[str, Waiting] = field(default_factory=dict)
 
     def later(self, model: str, tag_object: str, reason: str, now: datetime) -> "Agent":
         """The same, once something could not be done: it is tried again later, each time more."""

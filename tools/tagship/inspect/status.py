@@ -215,7 +215,9 @@ def _status(
         wish = desired.desired(known, rule, decided)
         failures = list(_failed_findings(known, decided, wish.release))
         failed = decided.failed.version if failures and decided.failed else None
-        findings += _desired_findings(known, live, wish, rule, failed)
+        selector = "" if rule == Wanted() else str(rule)
+        again = f"tagship sync {model}" if follows else f"tagship deploy {model}{selector}"
+        findings += _desired_findings(known, live, wish, again, failed)
         findings += failures
         findings += _moved_findings(source, known, wish.release, past)
         expected = str(wish.release.version) if wish.release else None
@@ -236,11 +238,11 @@ def _decided(store: Store) -> tuple[Past | None, Decisions]:
 
 
 def _desired_findings(
-    known: Catalog, live: history.Place | None, wish: Desired, rule: Wanted, failed: str | None
+    known: Catalog, live: history.Place | None, wish: Desired, again: str, failed: str | None
 ) -> Iterable[Finding]:
     """What is live, and what should be by a rule; a wanted rollback is in order.
 
-    What is passed over because it ``failed`` is told as such.
+    What is passed over because it ``failed`` is told as such; ``again`` makes live what is desired.
     """
     model, release, passed = known.model, wish.release, wish.passed_over
     if wish.hold is not None:
@@ -248,8 +250,7 @@ def _desired_findings(
         yield Finding(Why.HELD, what, f"tagship resume {model}")
     elif live is not None and release is not None and live.version != str(release.version):
         what = f"{release.version} is released, {live.version} is live"
-        selector = "" if rule == Wanted() else str(rule)
-        yield Finding(Why.BEHIND, what, f"tagship deploy {model}{selector}")
+        yield Finding(Why.BEHIND, what, again)
     elif live is not None and release is None and passed is None:
         yield from _withdrawn_findings(known, live)
     if passed is None:

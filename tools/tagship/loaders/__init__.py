@@ -6,6 +6,7 @@ package can add one; see docs/loaders.md.
 """
 
 import difflib
+import importlib.util
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -169,6 +170,14 @@ def find(path: Path) -> Loader | None:
 def of_framework(name: str) -> Loader | None:
     """The loader of a framework; None if there is none."""
     return next((loader for loader in known() if loader.framework == name), None)
+
+
+def missing(path: Path) -> str:
+    """The framework that reads a file and is not installed here; empty if it is, or none does."""
+    loader = find(path)
+    if loader is None or importlib.util.find_spec(loader.framework) is not None:
+        return ""
+    return loader.framework
 
 
 def need(path: Path, *, allow_unsafe: bool = False) -> Loader:

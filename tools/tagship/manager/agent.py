@@ -11,7 +11,7 @@ from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref, check_model
 
 if TYPE_CHECKING:
-    from tagship.deploy.follow import Followed
+    from tagship.deploy.sync import Followed
     from tagship.workspace.host import Host
     from tagship.workspace.mirrored import Mirrored
     from tagship.workspace.new_host import NewHost
@@ -79,7 +79,7 @@ class Agent:
         self, models: Iterable[str] | None = None, *, dry_run: bool = False, retry: bool = False,
         smoke_test: bool | None = None, wait: float = 0,
     ) -> "tuple[Followed, ...]":  # fmt: skip
-        """One pass: fetch, decide, deploy, watch the gates. See ``follow.sync``.
+        """One pass: fetch, decide, deploy, watch the gates. See ``deploy.sync``.
 
         Args:
             models: those to look after; None for all that are followed.
@@ -92,7 +92,7 @@ class Agent:
             NotFound: a model is not followed.
             Locked: another pass is under way.
         """
-        from tagship.deploy import follow
+        from tagship.deploy import sync
         from tagship.deploy.act import Options
         from tagship.workspace.mirrored import not_followed
 
@@ -104,7 +104,7 @@ class Agent:
         options = Options(
             smoke_test=smoke_test, wait=wait, retry=retry, progress=self.progress, tell=self.tell
         )
-        return follow.sync(source, host, names, options, dry_run=dry_run)
+        return sync.sync(source, host, names, options, dry_run=dry_run)
 
     @cached_property
     def _places(self) -> "tuple[Mirrored, Host]":

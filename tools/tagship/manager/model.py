@@ -15,7 +15,7 @@ from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref, TagName, Wanted, check_model
 
 if TYPE_CHECKING:
-    from tagship.deploy.act import Outcome
+    from tagship.deploy.act import Options, Outcome
     from tagship.deploy.cleanup import Cleanup, Pinned
     from tagship.deploy.hold import Holding
     from tagship.deploy.plan import Plan, RollbackPlan
@@ -87,6 +87,16 @@ class ModelVersionManager:
         return self._places[0]
 
     @property
+    def _work_tree(self) -> "Source":
+        """The same, to commit and to release there.
+
+        Raises:
+            Refused: this is a host, without a work tree.
+        """
+        self.source.check_work_tree()
+        return self.source
+
+    @property
     def host(self) -> "Host":
         """Where versions go."""
         return self._places[1]
@@ -134,7 +144,7 @@ class ModelVersionManager:
             self.tell,
             push_branch,
         )
-        return publish.release(self.source, self.model, options, self.host.policy.signing_key)
+        return publish.release(self._work_tree, self.model, options, self.host.policy.signing_key)
 
     def _known_versions(self) -> tuple[str, ...]:
         """The versions that the history of this host names; none where it cannot be read."""
@@ -167,7 +177,7 @@ class ModelVersionManager:
             tell=self.tell,
             push_branch=push_branch,
         )
-        return publish.plan(self.source, self.model, options)
+        return publish.plan(self._work_tree, self.model, options)
 
     def plan(self, version: str | Ref = "latest", *, retry: bool = False) -> "Plan":
         """What deploying a version would change. See ``plan.of_deploy``."""
@@ -186,6 +196,7 @@ class ModelVersionManager:
         smoke_test: bool | None = None,
         reason: str | None = None,
         wait: float = 0,
+        gate: bool = True,
     ) -> "Outcome":
         """Make a version live. See ``deploy.deploy``.
 
@@ -198,6 +209,7 @@ class ModelVersionManager:
             smoke_test: load the model first; None for what the settings say.
             reason: why, for the history.
             wait: seconds to wait for another act on the model.
+            gate: measure the gate that tagship.toml has for the model; False: it counts as good.
 
         Raises:
             Held: the model is held, and ``version`` is a rule.
@@ -209,9 +221,11 @@ class ModelVersionManager:
 
         options = act.Options(
             force, smoke_test, reason, wait, self.progress, retry=retry,
-            shown=plan.version if plan else None, tell=self.tell,
+            shown=plan.version if plan else None, gate=gate, tell=self.tell,
         )  # fmt: skip
         outcome = deploys.deploy(self.source, self.host, self._ref(version), options)
+        if outcome.event is not None and outcome.event.gated:
+            return self._watched(outcome, options)
         return self._cleaned(outcome) if outcome.event else outcome
 
     def release_and_deploy(
@@ -282,7 +296,7 @@ class ModelVersionManager:
         if source is None or (isinstance(source, str) and self._is_version(source)):
             return self.deploy(source or "latest", smoke_test=smoke_test, reason=reason)
         text = message or f"Train {self.model}"
-        add_model.check_in(self.source, self._store, self.model, source, text)
+        add_model.check_in(self._work_tree, self._store, self.model, source, text)
         return self.release_and_deploy(
             bump=bump, message=message, push=push, push_branch=push_branch, smoke_test=smoke_test,
             reason=reason,
@@ -590,6 +604,16 @@ class ModelVersionManager:
         except TagshipError:
             return False
         return not Path(text).exists()
+
+    def _watched(self, outcome: "Outcome", options: "Options") -> "Outcome":
+        """The gate of what went live on a host."""
+        from tagship.deploy import follow
+        from tagship.workspace.mirrored import Mirrored
+
+        source = self.source
+        if not isinstance(source, Mirrored):
+            return outcome
+        return follow.by_hand(source, self.host, outcome, options)
 
     def _cleaned(self, outcome: "Outcome") -> "Outcome":
         """Step 10: a version that is live stays live, whatever becomes of the cleanup."""

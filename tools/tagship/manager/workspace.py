@@ -90,6 +90,7 @@ class Workspace:
         if (model is None) != (path is None):
             raise InvalidName("a new model needs a name and a path", "give both")
         source, host = self._places
+        source.check_work_tree()
         return init.prepare(source, host.settings.root, model, path, self.tell)
 
     def models(self) -> "list[ModelRow]":

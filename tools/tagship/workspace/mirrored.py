@@ -4,6 +4,7 @@ The mirror has every commit and every tag that was ever seen of the followed mod
 it has only the small ones that say what a version is, and ``complete`` brings those.
 """
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
-from tagship.git import mirror
+from tagship.git import address, mirror
 from tagship.git.clone import Tags
 from tagship.git.run import Repository
 from tagship.git.tree import MissingBlobs
@@ -79,6 +80,29 @@ class Mirrored(Source):
         patterns = seen.patterns(self.file.follow)
         return seen.of(mirror.fetch(repository, self.file.git, patterns, tell))
 
+    def check_work_tree(self) -> None:
+        """Refuse what needs a work tree.
+
+        Raises:
+            Refused: always.
+        """
+        raise Refused(
+            f"{self.project} is a host, which has no work tree to release from",
+            f"in a clone of its own: git clone {shlex.quote(address.shown_as(self.file.git))}",
+        )
+
+    def versions(self, model: str) -> Catalog:
+        """As ``Source.versions``; none before the first fetch."""
+        return super().versions(model) if self._is_there else Catalog(model)
+
+    def catalogs(self) -> dict[str, Catalog]:
+        """As ``Source.catalogs``; none before the first fetch."""
+        return super().catalogs() if self._is_there else {}
+
+    @property
+    def _is_there(self) -> bool:
+        return (self.start / "HEAD").is_file()
+
     def find(self, known: Catalog, ref: Ref) -> Release:
         """As ``Source.find``: of the tags that were fetched."""
         try:
@@ -110,7 +134,7 @@ class Mirrored(Source):
 
     @cached_property
     def _declared(self) -> Declared:
-        catalogs = self.catalogs() if (self.start / "HEAD").is_file() else {}
+        catalogs = self.catalogs()
         models = {*self.file.follow, *catalogs}
         return {model: self._newest(model, catalogs.get(model)) for model in sorted(models)}, ()
 

@@ -111,6 +111,9 @@ class Source:
         """``release``, where the versions were read already."""
         return absent.find(self.repository, lambda: self.clone_tags, known, ref)
 
+    def check_work_tree(self) -> None:
+        """Refuse to commit, tag or train where there is no work tree: here is one."""
+
     def complete(self, releases: Iterable[Release], tell: Tell = nobody) -> None:
         """Bring what the commits of versions need and this clone lacks: nothing, in a work tree."""
 

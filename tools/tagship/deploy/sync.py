@@ -1,0 +1,201 @@
+"""A pass of ``sync``: the tags are fetched, and each model is made what it should be.
+
+What it can do alone is decided by ``workspace.step``; this module collects the facts. Most passes
+find nothing to do: what acts, ``deploy.follow``, is imported by one that does.
+"""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from tagship.deploy.act import Options
+from tagship.disk import lock
+from tagship.errors import Locked, TagshipError, Unavailable
+from tagship.host import agent, decisions, history, installed, journal, metadata, process
+from tagship.host.agent import Agent
+from tagship.host.history import Place
+from tagship.host.store import PRIVATE, Store
+from tagship.registry.catalog import Catalog
+from tagship.registry.refs import TagName, Wanted
+from tagship.registry.seen import Seen
+from tagship.text import clock
+from tagship.workspace import desired, step
+from tagship.workspace.host import Host
+from tagship.workspace.mirrored import Mirrored
+from tagship.workspace.state import Why
+from tagship.workspace.step import Act, Facts, Live, Reason, Retry, Step
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What a pass did with one model, and how it is now.
+
+    Attributes:
+        did: what it did, in words; empty where there was nothing to do.
+        live: the version that is live.
+        why: the worst of the reasons.
+        reasons: how it is now.
+        until: when there will be something to do, as far as that is known.
+    """
+
+    model: str
+    did: tuple[str, ...]
+    live: str | None
+    why: Why
+    reasons: tuple[Reason, ...]
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass over the models of a host.
+
+    Attributes:
+        source, host: the mirror, and where versions go.
+        options: of the deploys.
+        seen: how the server's tags differ from those that were seen.
+        unfetched: why the tags could not be fetched; None where they were.
+    """
+
+    source: Mirrored
+    host: Host
+    options: Options
+    seen: Seen
+    unfetched: TagshipError | None = None
+
+    @property
+    def root(self) -> Path:
+        """The folder of the host."""
+        return self.host.root
+
+
+def sync(
+    source: Mirrored, host: Host, models: Sequence[str], options: Options, *, dry_run: bool = False
+) -> tuple[Followed, ...]:
+    """One pass.
+
+    Args:
+        source, host: the mirror, and where versions go.
+        models: those to look after.
+        options: of the deploys; ``retry``: nothing waits, and what is blocked is tried again.
+        dry_run: only fetch, and say what would be done.
+
+    Raises:
+        Locked: another pass is under way on this host.
+        Refused: tagship.toml says something that may not be.
+    """
+    with _alone(host.root, options):
+        one = _fetched(source, host, options)
+        steps = {model: next_step(one, model) for model in models}
+        if dry_run or all(each.act is Act.NOTHING for each in steps.values()):
+            return tuple(_followed(one, model, each) for model, each in steps.items())
+        from tagship.deploy import follow
+
+        done = follow.act_on(one, steps)
+        return tuple(
+            _followed(one, model, next_step(one, model), did) for model, did in done.items()
+        )
+
+
+def _alone(root: Path, options: Options) -> contextlib.AbstractContextManager[None]:
+    """One pass at a time on a host."""
+    owner = process.owner("sync")
+    return lock.locked(root / PRIVATE / "sync", owner, options.wait, options.tell)
+
+
+def _fetched(source: Mirrored, host: Host, options: Options) -> Pass:
+    """A pass with the newest tags; with those that were seen where the server does not answer."""
+    try:
+        seen = source.fetch(options.tell, signed=host.policy.require_signed)
+    except (Unavailable, Locked) as error:
+        return Pass(source, host, options, Seen(), error)
+    agent.write(host.root, replace(agent.read(host.root), fetched_at=clock.stamp(clock.now())))
+    return Pass(source, host, options, seen)
+
+
+# --- the facts, and the step that follows from them
+
+
+def next_step(one: Pass, model: str) -> Step:
+    """What is to be done with a model now, and how it is until then."""
+    facts = _facts(one, model)
+    decided = step.next_step(facts)
+    if one.unfetched is None:
+        return decided
+    unknown = Reason(Why.UNKNOWN, f"nothing could be fetched: {one.unfetched.message}")
+    return replace(decided, reasons=(*decided.reasons, unknown))
+
+
+def _facts(one: Pass, model: str) -> Facts:
+    store, known = one.host.store(model), one.source.versions(model)
+    rule = one.host.rules.get(model, Wanted())
+    past = journal.foreseen(store)
+    decided = decisions.read(past, rule)
+    wish = desired.desired(known, rule, decided, retry=one.options.retry)
+    live, drifted = _live(one.host, store, known, past)
+    now, window = clock.now(), one.source.file.window
+    good = [place.version for place in history.good(past)] if window else []
+    return Facts(
+        wish,
+        now,
+        live,
+        step.chosen_by(known, rule, wish),
+        _refused(one.seen, model),
+        None if window is None or window.is_open(now) else window.opens_at(now),
+        _retry(agent.read(one.root), model),
+        step.is_way_back(wish, live.release if live else None, good),
+        desired.failure(known, decided),
+        drifted,
+        one.options.retry,
+    )
+
+
+def _live(
+    host: Host, store: Store, known: Catalog, past: journal.Past
+) -> tuple[Live | None, tuple[str, ...]]:
+    """What is live, or should be by the history; and how it differs from what was deployed."""
+    place = installed.told_live(store)
+    broken, drifted = "", tuple[str, ...]()
+    if place is None:
+        place = history.last_good(past)
+        broken = "its link is gone"
+    if place is None:
+        return None, ()
+    if not broken:
+        broken, drifted = _condition(store, place)
+    tag_object = history.tag_object_of(past.about(place.version), place.version)
+    is_watched = known.model not in host.gated or history.ungated(past) != place
+    release = known.get(place.version)
+    return Live(place, tag_object, release, broken, is_watched), drifted
+
+
+def _condition(store: Store, place: Place) -> tuple[str, tuple[str, ...]]:
+    """Why what is live cannot answer; and in which ways it is not as it was deployed."""
+    described = installed.read_metadata(store, place.directory)
+    if described is None:
+        return "its directory is gone", ()
+    problems = metadata.verify(store.path(place.directory), described, deep=False)
+    told = [f"{place.directory}/{problem.path} {problem.what}" for problem in problems]
+    missing = [text for text, each in zip(told, problems, strict=True) if each.is_lost]
+    return (missing[0], ()) if missing else ("", tuple(told))
+
+
+def _refused(seen: Seen, model: str) -> dict[TagName, str]:
+    """The tags of a model that the server changed, or that cannot be kept."""
+    moved = dict.fromkeys(seen.moved, "the server has moved it; the tag that was seen first counts")
+    impossible = dict.fromkeys(seen.impossible, "it cannot be kept beside a tag that was seen")
+    return {name: what for name, what in (moved | impossible).items() if name.model == model}
+
+
+def _retry(state: Agent, model: str) -> Retry | None:
+    waiting = state.waiting.get(model)
+    if waiting is None:
+        return None
+    return Retry(waiting.tag_object, clock.moment(waiting.at), waiting.reason)
+
+
+def _followed(one: Pass, model: str, now: Step, did: tuple[str, ...] = ()) -> Followed:
+    live = installed.told_live(one.host.store(model))
+    return Followed(model, did, live.version if live else None, now.why, now.reasons, now.until)
