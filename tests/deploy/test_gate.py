@@ -47,15 +47,11 @@ def once(**how: Any) -> Attempt:
 
 
 def test_a_gate_is_read_as_it_is_documented() -> None:
-    assert parsed(
-        'http = {url = "http://127.0.0.1:8080/v2/models/churn/ready", status = 200,'
-        ' json = {version = "model_version"}}\n'
-        'command = ["/usr/local/bin/check-churn", "--fast"]\n'
-        'timeout = "5s"\npass = "3 of 5"\nwatch = "60s"'
-    ) == Gate(
+    page = (Path(__file__).parents[2] / "docs" / "gates.md").read_text(encoding="utf-8")
+    table = tomllib.loads(page.split("```toml\n")[1].split("```")[0])["follow"]["churn"]["gate"]
+    assert gate.parse(table, "follow.churn.gate", "tagship.toml") == Gate(
         Http("http://127.0.0.1:8080/v2/models/churn/ready", 200, {"version": "model_version"}),
-        ("/usr/local/bin/check-churn", "--fast"),
-        5, Share(3, 5), 60,
+        ("/usr/local/bin/check-churn",), 5, Share(3, 5), 60,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from tagship.workspace.step import Act, Facts, Live, Retry, Step
 from tests.workspace.test_desired import Story, long, short
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
-LATER = NOW + timedelta(hours=3)
+LATER = NOW + timedelta(minutes=50)
 
 
 def live_of(story: Story, **how: Any) -> Live | None:
@@ -172,7 +172,7 @@ def test_what_could_not_be_done_is_tried_again_later() -> None:
     story = Story("t1.0 a t1.1")
     done = step.next_step(facts_of(story, retry=later(story, "1.1")))
     assert (done.act, done.why, done.until) == (Act.NOTHING, Why.WAITING, LATER)
-    assert done.reasons[-1].what == "1.1.0 waits until 2026-11-27 15:00:00 UTC: the store is down"
+    assert done.reasons[-1].what == "1.1.0 waits until 2026-11-27 12:50:00 UTC: the store is down"
     assert act(story, retry=later(story, "1.1", NOW)) == "deploy 1.1"
     assert act(story, retry=later(story, "1.1"), force=True) == "deploy 1.1"
     assert act(story, retry=later(story, "1.1"), is_watched=False) == "watch 1.0"
@@ -203,6 +203,30 @@ def later(story: Story, version: str, at: datetime = LATER) -> Retry:
 
 def act(story: Story, **how: Any) -> str:
     return in_words(step.next_step(facts_of(story, **how)))
+
+
+def test_what_was_put_off_before_the_clock_was_set_back_is_not_waited_for() -> None:
+    story = Story("t1.0 a t1.1")
+    year = NOW + timedelta(days=365)
+    assert act(story, retry=later(story, "1.1", year)) == "deploy 1.1"
+
+
+def test_what_could_not_be_done_is_put_off_twice_as_long_each_time() -> None:
+    retry, minutes = None, []
+    for _ in range(9):
+        retry = step.put_off("a", "the store is down", NOW, retry, 0.5)
+        minutes.append((retry.at - NOW) / timedelta(minutes=1))
+    assert minutes == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert retry is not None
+    assert retry.tries == 9
+    for chance, seconds in ((0, 48), (0.5, 60), (1, 72)):  # another version begins anew
+        other = step.put_off("b", "no disk", NOW, retry, chance)
+        assert other == Retry("b", NOW + timedelta(seconds=seconds), "no disk")
+    asked = step.put_off("b", "busy", NOW, None, 0.5, timedelta(minutes=10))
+    assert asked.at == NOW + timedelta(minutes=10)
+    assert step.put_off("b", "busy", NOW, None, 0.5, timedelta(days=9)).at == NOW + step.LONGEST
+    many = replace(retry, tries=10**9)
+    assert step.put_off("a", "busy", NOW, many, 1).at == NOW + step.LONGEST * 1.2
 
 
 # --- random stories
@@ -420,8 +444,8 @@ class Follower:
         )  # fmt: skip
 
     def _wait(self, tag_object: str) -> None:
-        minutes = self.dice.choice((1, 8, 30))
-        self.retry = Retry(tag_object, self.story._now + timedelta(minutes=minutes), "down")
+        now, chance = self.story._now, self.dice.random()
+        self.retry = step.put_off(tag_object, "down", now, self.retry, chance)
 
     def _deploy(self, done: Step) -> None:
         assert done.release is not None

@@ -2,6 +2,7 @@
 
 import tomllib
 from datetime import UTC, datetime, time, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,12 @@ WORKING = 'days = ["mon", "tue", "wed", "thu"]\nstart = "07:00"\nlength = "9h"\n
 
 def parsed(text: str) -> Window:
     return window.parse(tomllib.loads(text), "window", "tagship.toml")
+
+
+def test_a_window_is_read_as_it_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "gates.md").read_text(encoding="utf-8")
+    table = tomllib.loads(page.split("```toml\n")[2].split("```")[0])["window"]
+    assert window.parse(table, "window", "tagship.toml") == parsed(WORKING)
 
 
 def at(text: str) -> datetime:

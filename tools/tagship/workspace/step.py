@@ -8,7 +8,7 @@ are.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 
 from tagship.host.history import FAILED, Event, Place
@@ -18,6 +18,9 @@ from tagship.text import clock, words
 from tagship.workspace import desired
 from tagship.workspace.desired import Desired
 from tagship.workspace.state import Why
+
+FIRST, LONGEST = timedelta(minutes=1), timedelta(hours=1)  # until something is tried again
+SPREAD = 0.2  # of that, earlier or later: many hosts shall not come back at once
 
 
 class Act(Enum):
@@ -56,11 +59,13 @@ class Retry:
         tag_object: of the version that this is about: another one does not wait for it.
         at: not before then.
         reason: why it could not be done.
+        tries: how often it was tried by now.
     """
 
     tag_object: str
     at: datetime
     reason: str
+    tries: int = 1
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,29 @@ class Step:
     def why(self) -> Why:
         """The worst of the reasons: the state, and the exit code where nothing is done."""
         return max((reason.why for reason in self.reasons), key=lambda why: why.rank)
+
+
+def put_off(
+    tag_object: str,
+    reason: str,
+    now: datetime,
+    before: Retry | None,
+    chance: float,
+    asked: timedelta = timedelta(0),
+) -> Retry:
+    """When a version is tried again: after a minute, then twice as long each time, up to an hour.
+
+    Args:
+        tag_object: of the version.
+        reason: why it could not be done now.
+        now: the time.
+        before: what the last pass put off; of another version it does not count.
+        chance: from 0 to 1, at random: a fifth less to a fifth more.
+        asked: a server said to wait so long (``Retry-After``); an hour at most.
+    """
+    tries = before.tries + 1 if before is not None and before.tag_object == tag_object else 1
+    wait = min(FIRST * 2 ** min(tries - 1, 16), LONGEST) * (1 + SPREAD * (2 * chance - 1))
+    return Retry(tag_object, now + max(wait, min(asked, LONGEST)), reason, tries)
 
 
 def is_way_back(wish: Desired, live: Release | None, good: Collection[str]) -> bool:
@@ -248,9 +276,12 @@ def _can_repair(facts: Facts, live: Live) -> bool:
 
 
 def _retry(facts: Facts, tag_object: str | None) -> Retry | None:
-    """What is waited for before a version is tried again; None if nothing."""
+    """What is waited for before a version is tried again; None if nothing.
+
+    Nothing is put off for much longer than ``LONGEST``: then the clock was set back meanwhile.
+    """
     retry = facts.retry
-    if retry is None or facts.is_forced or retry.at <= facts.now:
+    if retry is None or facts.is_forced or not facts.now < retry.at <= facts.now + LONGEST * 1.5:
         return None
     return retry if retry.tag_object == tag_object else None
 
