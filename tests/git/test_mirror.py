@@ -590,6 +590,16 @@ def test_a_damaged_mirror_remembers_what_it_can_still_read(
     assert any(text.startswith("the mirror was damaged, and was fetched anew") for text in TOLD)
 
 
+def test_a_commit_that_cannot_be_read_is_told_with_what_helps(origin: Origin) -> None:
+    origin.fetch()
+    commit = origin.git("rev-parse", "main")
+    cut_pack(origin.place)
+    with pytest.raises(Unavailable) as caught:
+        Blobs(mirror.of(origin.place)).read(commit, "dvc.yaml")
+    assert caught.value.message.startswith(f"Git cannot read the files of commit {commit[:10]}: ")
+    assert caught.value.hint == f"fetch it again: rm -r {origin.place} && tagship fetch"
+
+
 def test_a_mirror_that_is_whole_is_not_made_anew(origin: Origin) -> None:
     origin.fetch()
     before = origin.place.stat().st_ino

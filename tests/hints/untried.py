@@ -4,6 +4,8 @@ _DISK = "it needs a disk that fails in the middle: make crash-test and make powe
 _CLONE = "tests/test_clones.py makes each kind of clone, and sees this hint there"
 _OBJECTS = "tests/git/test_batch.py damages and removes objects, and sees this hint there"
 _CLOUD = "it needs a cloud store: tests/dvc/test_remotes.py follows it against one on loopback"
+_MIRROR = "tests/git/test_mirror.py has each kind of server and of damage, and sees this hint there"
+_ADDRESS = "tests/git/test_address.py has each kind of address, and sees this hint there"
 _INSIDE = "whoever asks catches it: nobody is shown it"
 _REFUSED = "it needs a server that refuses: tests/dvc/test_remote_errors.py has one on loopback"
 _RACE = "another process must act between two calls"
@@ -52,14 +54,28 @@ UNTRIED: dict[str, str] = {
     "export.export._copy": _RACE,
     "export.export.export": _DISK,
     "git.batch.Batch._last_words": _OBJECTS,
-    "git.batch.lacks": _OBJECTS,
+    "git.address": _ADDRESS,
+    "git.address.check": _ADDRESS,
+    "git.address.check/2": _ADDRESS,
+    "git.address.check/3": _ADDRESS,
+    "git.batch.damage": _OBJECTS,
+    "git.batch.damage/2": _MIRROR,
     "git.clone.fetch_objects": _OBJECTS,
     "git.clone.fetch_objects/2": _OBJECTS,
+    "git.clone.fetch_objects/3": _OBJECTS,
     "git.commits.apart": _INSIDE,
     "git.commits.commit/2": "git.run.failure says it before: tests/test_clones.py",
     "git.commits.commit/3": "words; tests/hostile/cases.py has a commit of another encoding",
     "git.commits.date": "words; tests/hostile/cases.py has a commit of the year ten billion",
+    "git.mirror": _MIRROR,
+    "git.mirror._alone": _MIRROR,
+    "git.mirror._check_owner": _MIRROR,
+    "git.mirror._explained": _MIRROR,
+    "git.mirror._explained/2": _MIRROR,
+    "git.mirror._locks": "it needs a file system without flock(2)",
+    "git.mirror.of": _MIRROR,
     "git.run._why_hidden/2": "it needs a repository that lies across two file systems",
+    "git.run.answer": "it needs a Git that is silent for half a minute",
     "git.run.ask_fast": _INSIDE,
     "git.run.failure/2": _CLONE,
     "git.run.failure/3": _CLONE,

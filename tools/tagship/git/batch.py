@@ -1,6 +1,7 @@
 """Objects, asked for one after the other: ``git cat-file``, as one process for all of them."""
 
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple, TypeVar
@@ -151,8 +152,10 @@ def damage(repository: Repository, what: str, name: str) -> TagshipError | None:
     except Unavailable as error:
         if "promisor" in error.message:
             return error
-        if re.search("inflate|unpack|corrupt", error.message):
+        if re.search("inflate|unpack|corrupt|does not match index", error.message):
             words = error.message.removeprefix("git: error: ")
             hint = "clone it again; git fsck shows what else is damaged"
+            if repository.ours:
+                hint = f"fetch it again: rm -r {shlex.quote(str(repository.top))} && tagship fetch"
             return Unavailable(f"Git cannot read {what}: {words}", hint)
     return None
