@@ -410,12 +410,13 @@ def test_a_hold_that_is_over_complains() -> None:
         ("t1.0 a U", "1.0", False),
     ],
 )
-def test_a_rollback_to_what_should_be_live_is_a_repair_where_nothing_is(
+def test_a_rollback_to_what_should_be_live_is_a_repair_where_nothing_else_is(
     story: str, version: str, repairs: bool
 ) -> None:
-    decided, place = Story(story).decisions, Place(long(version), "d")
+    decided = Story(story).decisions
     assert desired.is_repair(long(version), None, decided) is repairs
-    assert not desired.is_repair(long(version), place, decided)
+    assert desired.is_repair(long(version), Place(long(version), "d"), decided) is repairs
+    assert not desired.is_repair(long(version), Place("9.9.9", "d"), decided)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def command(session: Session, as_json: bool) -> None:
     Brings the tags and the small files that say what a version is; no bytes of models, and nothing
     goes live. In a clone, use git fetch --tags.
 
-    Example: tagship -C /srv/models fetch
+    Example: tagship fetch
     """
     fetched = session.agent().fetch()
     output.show(fetched, as_json, looks(fetched))

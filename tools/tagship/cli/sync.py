@@ -52,7 +52,7 @@ def command(
     Exit codes: 0 in order; 3 held, blocked, waiting, refused or drifted, and it still answers; 4 a
     version was tried and taken back; 5 broken; 1 it cannot be told.
 
-    Example: tagship -C /srv/models sync
+    Example: tagship sync churn
     """
 
     def one_pass() -> int:

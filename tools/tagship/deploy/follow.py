@@ -4,6 +4,7 @@ What goes live goes by ``deploy.deploy``, as by hand.
 """
 
 import contextlib
+import random
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,7 +18,7 @@ from tagship.deploy.sync import Pass
 from tagship.disk import capacity
 from tagship.errors import Held, SelfTestFailed, TagshipError, Unavailable
 from tagship.host import agent, history, installed, journal, metadata
-from tagship.host.agent import Agent
+from tagship.host.agent import Agent, Waiting
 from tagship.host.history import Place
 from tagship.host.store import Store
 from tagship.registry.catalog import Release
@@ -25,6 +26,7 @@ from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Ref, Wanted
 from tagship.registry.seen import Seen
 from tagship.text import clock
+from tagship.workspace import step
 from tagship.workspace.host import Host
 from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.step import Act, Step
@@ -108,9 +110,13 @@ def _later(
 
 def _wait(one: Pass, model: str, release: Release | None, reason: str) -> None:
     """Have the next passes wait before they try a version again."""
-    if release is not None:
-        state = agent.read(one.root)
-        _write(one.root, state.later(model, release.tag.object_id, reason, clock.now()))
+    if release is None:
+        return
+    state = agent.read(one.root)
+    before, now = sync.retry_of(state, model), clock.now()
+    retry = step.put_off(release.tag.object_id, reason, now, before, random.random())  # noqa: S311
+    entry = Waiting(retry.tag_object, retry.tries, clock.stamp(retry.at), retry.reason)
+    _write(one.root, state.waits(model, entry))
 
 
 def _write(root: Path, state: Agent) -> None:

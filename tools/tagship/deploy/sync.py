@@ -144,7 +144,7 @@ def _facts(one: Pass, model: str) -> Facts:
         step.chosen_by(known, rule, wish),
         _refused(one.seen, model),
         None if window is None or window.is_open(now) else window.opens_at(now),
-        _retry(agent.read(one.root), model),
+        retry_of(agent.read(one.root), model),
         step.is_way_back(wish, live.release if live else None, good),
         desired.failure(known, decided),
         drifted,
@@ -189,11 +189,14 @@ def _refused(seen: Seen, model: str) -> dict[TagName, str]:
     return {name: what for name, what in (moved | impossible).items() if name.model == model}
 
 
-def _retry(state: Agent, model: str) -> Retry | None:
+def retry_of(state: Agent, model: str) -> Retry | None:
+    """What could not be done with a model, and when it is tried again."""
     waiting = state.waiting.get(model)
     if waiting is None:
         return None
-    return Retry(waiting.tag_object, clock.moment(waiting.at), waiting.reason)
+    return Retry(
+        waiting.tag_object, clock.moment(waiting.at), waiting.reason, waiting.tries
+    )  # fmt: skip
 
 
 def _followed(one: Pass, model: str, now: Step, did: tuple[str, ...] = ()) -> Followed:

@@ -3,18 +3,13 @@
 Whether a version may go live at all is decided from the history and the tags, never from this.
 """
 
-import random
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from tagship.disk import atomic
 from tagship.errors import Corrupt, Forbidden
 from tagship.host.store import PRIVATE
-from tagship.text import clock, escape, json_reader
-
-FIRST, LONGEST = 60.0, 3600.0  # seconds until what could not be done is tried again
-SPREAD = 0.2  # hosts that failed together do not try again together
+from tagship.text import escape, json_reader
 
 
 @dataclass(frozen=True)
@@ -46,16 +41,9 @@ class Agent:
     fetched_at: str = ""
     waiting: dict[str, Waiting] = field(default_factory=dict)
 
-    def later(self, model: str, tag_object: str, reason: str, now: datetime) -> "Agent":
-        """The same, once something could not be done: it is tried again later, each time more."""
-        before = self.waiting.get(model)
-        again = before is not None and before.tag_object == tag_object
-        tries = before.tries + 1 if before is not None and again else 1
-        seconds = min(FIRST * 2 ** min(tries - 1, 10), LONGEST)
-        seconds *= 1 + random.uniform(-SPREAD, SPREAD)  # noqa: S311 - no secret
-        at = clock.stamp(now + timedelta(seconds=seconds))
-        entry = Waiting(tag_object, tries, at, reason)
-        return replace(self, waiting={**self.waiting, model: entry})
+    def waits(self, model: str, waiting: Waiting) -> "Agent":
+        """The same, once something could not be done."""
+        return replace(self, waiting={**self.waiting, model: waiting})
 
     def done(self, model: str) -> "Agent":
         """The same, once it could be done."""

@@ -196,7 +196,7 @@ class Wanted:
         except ValueError:
             raise InvalidName(
                 f"{text!r} is not a version of {model}",
-                "give 1.2.0, 1.2, ^1.2, 1, latest, or a tag such as " + f"{model}@v1.2.0",
+                "give 1.2.0, 1.2, 1, latest, or a tag such as " + f"{model}@v1.2.0",
             ) from None
 
     def __str__(self) -> str:

@@ -222,5 +222,6 @@ def _follow(value: object, file: str) -> Iterator[tuple[str, Follow]]:
         try:
             rule = Wanted.parse(_text(table, "track", "latest"), model)
         except InvalidName as error:
-            raise table.wrong("track", error.hint) from None
+            hint = f"{error.hint}; or ^1.2, or a stage such as #prod"
+            raise table.wrong("track", hint) from None
         yield model, Follow(rule, table.values.get("gate"))
