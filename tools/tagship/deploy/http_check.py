@@ -96,7 +96,8 @@ class _Question:
         parts = self._parts
         is_safe = parts.scheme == "https"
         host, port = parts.hostname or "", parts.port or (443 if is_safe else 80)
-        connection = self._socket = socket.create_connection((host, port), self._seconds)
+        patience = self._seconds + 1  # for one read, where nobody could give up: see get
+        connection = self._socket = socket.create_connection((host, port), patience)
         if is_safe:
             import ssl  # 15 ms, and only for https
 
