@@ -95,4 +95,5 @@ UNTRIED: dict[str, str] = {
     "report.plots._bytes": "it needs a file of more than ten megabytes",
     "report.plots._commit/2": _INSIDE,
     "report.plots._data": "pointers.find_out says before that nobody tracks the file",
+    "workspace.mirrored.Mirrored.complete": "no repository names files without end: a bound",
 }
