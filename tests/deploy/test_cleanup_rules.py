@@ -7,6 +7,7 @@ import pytest
 from tagship.deploy import cleanup
 from tagship.host import history
 from tagship.host.history import Event, Place
+from tests.workbench import MODEL, Workbench
 
 
 def place(version: str, directory: str = "20261120_120000") -> Place:
@@ -168,6 +169,18 @@ def test_the_rollback_target_stays_while_the_live_version_waits_for_its_gate() -
         "3.0.0: rollback target",
         "5.0.0: live",
     ]
+
+
+def test_behind_a_gate_nothing_goes_before_the_verdict(shipped: Workbench) -> None:
+    (shipped.repo / "params.yaml").write_text("tagship: {keep: 1, auto_cleanup: false}\n")
+    shipped.release("model 3\n")
+    outcome = shipped.manager.deploy()
+    assert outcome.event is not None
+    waits = replace(outcome, event=replace(outcome.event, gated=True))
+    host = shipped.manager.host
+    assert cleanup.after(host, waits) == waits
+    assert len(host.store(MODEL).directories()) == 3
+    assert len(cleanup.after(host, outcome).removed) == 1
 
 
 def test_the_order_is_that_of_the_history_and_never_of_the_names() -> None:

@@ -4,6 +4,8 @@ import contextlib
 import http.server
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 import tomllib
@@ -531,6 +533,37 @@ def test_a_watch_takes_its_time_by_the_real_clock(tmp_path: Path) -> None:
     start = time.monotonic()
     assert measured(what).verdict is PASSED
     assert time.monotonic() - start >= 0.3
+
+
+def test_several_models_are_watched_at_once(tmp_path: Path) -> None:
+    """Each program waits for all others: one after the other would end in no time at all."""
+    count = 6
+    together = f"""touch {tmp_path}/$1
+    while [ $(ls {tmp_path} | grep -c '^model') -lt {count} ]; do sleep 0.01; done
+    exit $2"""
+    command = script(tmp_path, together)
+    results: dict[int, Measured] = {}
+
+    def watch(number: int) -> None:
+        words = (command, f"model{number}", str(number % 2))
+        results[number] = measured(replace(ONCE, command=words))
+
+    threads = [threading.Thread(target=watch, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    verdicts = [results[number].verdict for number in range(count)]
+    assert verdicts == [PASSED, FAILED] * (count // 2)
+
+
+def test_a_gate_imports_nothing_of_http_until_it_asks() -> None:
+    code = (
+        "import sys, tagship.deploy.gate, tagship.workspace.window\n"
+        "print({'http.client', 'ssl', 'git', 'dvc'} & set(sys.modules))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout == "set()\n"
 
 
 attempts = st.lists(st.sampled_from([PASSED, FAILED, NOT_MEASURED]), min_size=1, max_size=9)

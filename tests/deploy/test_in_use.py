@@ -197,3 +197,28 @@ def test_an_undeploy_that_was_killed_leaves_what_is_in_use(shipped: Workbench) -
         assert [left.why.startswith("in use by process") for left in told] == [True]
         assert live.path.read_text() == "model 2\n"
     assert shipped.store.remove([live.directory.name]) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can begin a namespace")
+def test_a_cleanup_in_a_container_sees_what_is_loaded_outside_of_it(shipped: Workbench) -> None:
+    """It does not see the process: no name of it, and nothing in its /proc."""
+    inside = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-m", "tagship"]
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*inside, *words], cwd=shipped.repo, capture_output=True, text=True, check=False
+        )
+
+    with resolve("churn", shipped.repo) as live:
+        deploy_two_more(shipped)
+        cleaned = run("cleanup", "churn", "--keep", "1", "--yes")
+        assert (cleaned.returncode, cleaned.stderr) == (0, "")
+        assert cleaned.stdout.splitlines()[2].split("\t")[:3] == [
+            live.directory.name, "stays", "in use",
+        ]  # fmt: skip
+        refused = run("undeploy", "churn", "--yes")
+        assert (refused.returncode, refused.stderr) == (
+            1,
+            f"error: in use: {live.directory.name} (a process)\n"
+            "hint: end what uses it, then try again\n",
+        )

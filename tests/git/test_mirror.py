@@ -1,5 +1,6 @@
 """A mirror of the tags of a server, which may be gone, slow, set back or hostile."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -298,6 +299,78 @@ def test_a_redirect_is_not_followed(origin: Origin, http: Server) -> None:
             origin.fetch(url=web(http))
         assert other.asked == []
     assert caught.value.hint == "the server names another address: use that one"
+
+
+def test_a_server_that_asks_for_a_password_is_told_with_what_gives_one(
+    origin: Origin, http: Server
+) -> None:
+    def ask(handler: Handler, answer: bytes) -> bool:
+        handler.send_response(401)
+        handler.send_header("WWW-Authenticate", "Basic")
+        handler.end_headers()
+        return True
+
+    http.misbehave = ask
+    with pytest.raises(Unavailable, match="terminal prompts disabled") as caught:
+        origin.fetch(url=web(http))
+    log_in = "log in with a credential helper: git config --global credential.helper store"
+    assert caught.value.hint == f"{log_in} && git ls-remote --heads {web(http)}"
+
+
+def showing_also(*names: bytes) -> smart_http.Misbehave:
+    """Show tags that no server of Git has."""
+
+    def misbehave(handler: Handler, answer: bytes) -> bool:
+        head, _, content = answer.partition(b"\r\n\r\n")
+        if b" refs/tags/" not in content:
+            return False
+        identity = content.partition(b" refs/tags/")[0][-40:]
+        more = b"".join(line(identity + b" refs/tags/" + name + b"\n") for name in names)
+        handler.reply(head + b"\r\n\r\n" + more + content)
+        return True
+
+    return misbehave
+
+
+@pytest.mark.parametrize("name", [b"churn@../x", b"churn@v1.lock", b"churn@\x1b[2J"])
+def test_a_name_that_git_cannot_have_is_passed_over(
+    origin: Origin, http: Server, name: bytes
+) -> None:
+    http.misbehave = showing_also(name)
+    with contextlib.suppress(Unavailable):
+        origin.fetch(url=web(http))
+    assert origin.kept().items() <= origin.here().items()
+    http.misbehave = lambda _handler, _answer: False
+    origin.fetch(url=web(http))
+    assert origin.kept() == origin.here()
+
+
+def test_a_tag_and_a_folder_of_its_name_at_once_are_told_and_change_nothing_wrong(
+    origin: Origin, http: Server
+) -> None:
+    origin.fetch(url=web(http))
+    before = origin.kept()
+    http.misbehave = showing_also(b"churn#a", b"churn#a/b")
+    with pytest.raises(Unavailable):
+        origin.fetch(url=web(http))
+    assert origin.kept() == before
+    http.misbehave = lambda _handler, _answer: False
+    assert origin.fetch(url=web(http)) == Changes()
+
+
+def test_no_pattern_fetches_nothing(origin: Origin, http: Server) -> None:
+    repository = mirror.open_or_make(origin.place, web(http), plain=True)
+    assert mirror.fetch(repository, web(http), ()) == Changes()
+    assert http.asked == []
+
+
+def test_a_server_with_other_objects_is_told(origin: Origin) -> None:
+    shutil.rmtree(origin.top)
+    run(origin.folder, "git", "init", "--quiet", "--bare", "--object-format=sha256", "origin.git")
+    tree = origin.git("hash-object", "-t", "tree", "-w", os.devnull)
+    origin.git("tag", "churn@v1.0.0", origin.git("commit-tree", "-m", "first", tree))
+    with pytest.raises(Unavailable, match="sha256"):
+        origin.fetch()
 
 
 # --- a server that sends without end, or stops

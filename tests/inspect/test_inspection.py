@@ -3,18 +3,23 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tagship import Workspace
+from tagship.deploy import act
 from tagship.disk.atomic import remove_tree
 from tagship.errors import SelfTestFailed
+from tagship.host import journal
+from tagship.host.actions import GATE
 from tagship.loaders import selftest
-from tests.workbench import Workbench
+from tests.workbench import MODEL, Workbench
 
 
 def _edit(path: Path, content: str) -> None:
@@ -513,3 +518,26 @@ def test_metrics_that_dvc_keeps_are_held_as_far_as_the_cache_has_them(bench: Wor
     assert bench.manager.show().metrics == {"accuracy": 0.75}
     remove_tree(bench.repo / ".dvc" / "cache")
     assert [one.problems for one in bench.manager.verify()] == [()]
+
+
+def test_a_version_that_failed_its_gate_is_told_and_does_not_come_back(shipped: Workbench) -> None:
+    """The events of a gate, in the history as it is: no list of what they block."""
+    past = journal.events(shipped.store)
+    live = past[-1].place
+    verdict = act.event_of_now(past, GATE, MODEL, place=live, reason="2 of 5 answers were wrong")
+    journal.record(shipped.store, replace(verdict, status="failed"))
+    told = r"  1\.1\.0 failed, \S+ \S+ UTC: 2 of 5 answers were wrong\n"
+    status = shipped.cli("status", "churn")
+    assert status.code == 4
+    assert re.search(told, status.out), status.out
+    assert shipped.cli("rollback", "churn", "--yes").code == 0
+    status = shipped.cli("status", "churn")
+    assert (status.code, bool(re.search(told, status.out))) == (4, True), status.out
+    assert shipped.cli("deploy", "churn", "--yes").code == 0
+    assert shipped.live() == "model 1\n"
+    listed = shipped.cli("history", "churn", "--action", "gate")
+    assert listed.out.splitlines()[-1].split("\t")[2:5] == ["gate", "failed", "1.1.0"]
+    shipped.release("model 3\n")
+    assert shipped.cli("deploy", "churn", "--yes").code == 0
+    assert shipped.cli("status", "churn").code == 0
+    assert shipped.manager.rollback_to_version().place.version == "1.0.0"

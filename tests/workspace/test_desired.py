@@ -225,6 +225,10 @@ def short(version: str) -> str:
         ("t1.0 k1.0 t1.1 t1.2 G1.1", "latest", "1.0"),
         ("t1.0 a t1.1 G1.1", "latest", "1.0"),  # the rollback is still to come
         ("t1.0 G1.0", "latest", "none"),
+        ("t1.0 a t1.1 G1.1 r1.0", "latest", "1.0"),
+        ("t1.0 a t1.1 G1.1 t1.2 f1.2", "latest", "1.0"),
+        ("t1.0 a t1.1 G1.1 t1.2 f1.2 t1.3", "latest", "1.3"),
+        ("t1.0 a t1.1 G1.1 d1.1 t1.2 f1.2", "latest", "1.1"),
         ("t1.0 #1.0 p t1.1 #1.1 g1.1", "#prod", "1.0"),
         ("t1.0 #1.0 p t1.1 #1.1 g1.1 #1.1", "#prod", "1.1"),
         # the same of a history without lists, by the dates of the tags
@@ -232,6 +236,8 @@ def short(version: str) -> str:
         ("t1.0 t1.1 a o1.0 t1.2", "latest", "1.2"),
         ("t1.0 t1.1 t1.2 a o1.0 d1.1", "latest", "1.1"),
         ("t1.0 t1.1 t1.2 a o1.1 t1.3 a r1.1", "latest", "1.1"),
+        ("t1.0 t1.1 t1.2 a o1.1 r1.0", "latest", "1.0"),
+        ("t1.0 t1.1 t1.2 a o1.0 d1.1 f1.2", "latest", "1.1"),
         # stages: the assignment is what is blocked
         ("t1.0 #1.0 p t1.1 #1.1", "#prod", "1.1"),
         ("t1.0 #1.0 p t1.1 #1.1 p r1.0", "#prod", "1.0"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tagship.host import history
+from tagship.host import decisions, history, journal
 from tagship.host.history import Event
 from tagship.registry.refs import TagName, Wanted
 from tagship.text import clock
@@ -40,6 +40,7 @@ def facts_of(story: Story, rule: str = "latest", *, force: bool = False, **how: 
         Facts(
             wish, NOW, live, step.chosen_by(known, selector, wish),
             is_way_back=step.is_way_back(wish, live.release if live else None, good),
+            undeployed=decisions.undeployed(journal.past_of(story.events)),
             failed=desired.failure(known, story.decisions), is_forced=force,
         ),
         **how,
@@ -69,6 +70,12 @@ UNWATCHED: dict[str, Any] = {"is_watched": False}
         ("t1.0 a t2.0", "1", {}, "nothing", Why.IN_ORDER),
         ("t1.0 #1.0 p t1.1", "#prod", {}, "nothing", Why.IN_ORDER),
         ("t1.0 #1.0 p t1.1 #1.1", "#prod", {}, "deploy 1.1", Why.BEHIND),
+        # what a person undeployed stays away until a person deploys it
+        ("t1.0 a U", "latest", {}, "nothing", Why.HELD),
+        ("t1.0 a U t1.1", "latest", {}, "nothing", Why.HELD),
+        ("t1.0 a U", "latest", {"force": True}, "deploy 1.0", Why.BEHIND),
+        ("t1.0 a U d1.0 t1.1", "latest", {}, "deploy 1.1", Why.BEHIND),
+        ("t1.0 a U f1.0 t1.1", "latest", {}, "nothing", Why.FAILED),
         # a window stops what is new, and nothing else
         ("t1.0", "latest", CLOSED, "nothing", Why.WAITING),
         ("t1.0 a t1.1", "latest", CLOSED, "nothing", Why.WAITING),
@@ -395,6 +402,9 @@ class Follower:
         known = story.known
         if self.is_asked_to_hold or story.decisions.hold is not None:
             self.check(done.act is Act.NOTHING, f"{in_words(done)} in a hold")
+        ends = [event for event in story.events if event.switched or event.undeployed]
+        if ends and ends[-1].undeployed:
+            self.check(done.act is Act.NOTHING, f"{in_words(done)} after an undeploy")
         if done.act is Act.DEPLOY:
             assert release is not None
             version, tag = str(release.version), release.tag

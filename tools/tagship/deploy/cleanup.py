@@ -219,8 +219,11 @@ def _record(deed: Act, gone: Sequence[Verdict]) -> None:
 def after(host: Host, outcome: Outcome) -> Outcome:
     """Step 10 of a deploy: clean up. What fails here is a warning: the new version is live.
 
-    Most deploys have nothing to clean up: then the lock is not taken again.
+    Most deploys have nothing to clean up: then the lock is not taken again. Behind a gate nothing
+    goes before that has passed.
     """
+    if outcome.event is not None and outcome.event.gated:
+        return outcome
     before = outcome.event.previous if outcome.event else None
     try:
         if len(host.store(outcome.model).directories()) <= host.settings.keep:

@@ -5,6 +5,7 @@ What goes live goes by ``deploy.deploy``, as by hand.
 
 import contextlib
 import random
+import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,8 +16,7 @@ from tagship.deploy import cleanup, deploy, gate, plan, sync, verdict
 from tagship.deploy.act import Options, Outcome
 from tagship.deploy.gate import Gate, Subject, Verdict
 from tagship.deploy.sync import Pass
-from tagship.disk import capacity
-from tagship.errors import Held, SelfTestFailed, TagshipError, Unavailable
+from tagship.errors import Held, SelfTestFailed, TagshipError
 from tagship.host import agent, history, installed, journal, metadata
 from tagship.host.agent import Agent, Waiting
 from tagship.host.history import Place
@@ -32,6 +32,7 @@ from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.step import Act, Step
 
 AT_ONCE = 32  # gates that are measured at a time
+_STATE = threading.Lock()  # each of them reads and writes what is waited for
 
 
 def act_on(one: Pass, steps: Mapping[str, Step]) -> dict[str, tuple[str, ...]]:
@@ -61,42 +62,27 @@ def _look_after(one: Pass, model: str, now: Step) -> tuple[str, ...]:
         return ()
     does = _deploy if now.act is Act.DEPLOY else _repair
     try:
-        told = _with_room(one, model, partial(does, one, now.release))
+        outcome = cleanup.with_room(one.host, model, partial(does, one, now.release))
     except (SelfTestFailed, Held) as error:  # the history has it
         return (error.message,)
     except (TagshipError, OSError) as error:
         return _later(one, model, now.release, error)
-    _write(one.root, agent.read(one.root).done(model))
-    return told
-
-
-def _with_room(one: Pass, model: str, does: "partial[tuple[str, ...]]") -> tuple[str, ...]:
-    """Act; on a full disk clean up, then act once more."""
-    try:
-        return does()
-    except Unavailable as error:
-        if not capacity.is_cause(error):
-            raise
-        gone, _ = cleanup.make_room(one.host, model)
-        if not gone:
-            raise
-        return (f"removed {', '.join(gone)}: the disk was full", *does())
-
-
-def _deploy(one: Pass, release: Release) -> tuple[str, ...]:
-    model = release.tag.name.model
-    outcome = deploy.deploy(one.source, one.host, Ref(model), one.options)
-    if one.host.settings.auto_cleanup and not (outcome.event and outcome.event.gated):
+    _done(one, model)
+    if one.host.settings.auto_cleanup:  # after a gate it waits for the verdict
         outcome = cleanup.after(one.host, outcome)
-    return (*outcome.repaired, f"{outcome.place.version} is live", *outcome.warnings)
+    said = "is live" if now.act is Act.DEPLOY else "is whole again"
+    return (*outcome.repaired, f"{outcome.place.version} {said}", *outcome.warnings)
 
 
-def _repair(one: Pass, release: Release) -> tuple[str, ...]:
-    model, version = release.tag.name.model, release.version
+def _deploy(one: Pass, release: Release) -> Outcome:
+    model = release.tag.name.model
+    return deploy.deploy(one.source, one.host, Ref(model), one.options)
+
+
+def _repair(one: Pass, release: Release) -> Outcome:
+    model, selector = release.tag.name.model, Wanted(exact=release.version)
     options = replace(one.options, reason="what is live was broken")
-    selector = Wanted(exact=version)
-    outcome = deploy.rollback(one.source, one.host, model, selector, options)
-    return (*outcome.repaired, f"{outcome.place.version} is whole again", *outcome.warnings)
+    return deploy.rollback(one.source, one.host, model, selector, options)
 
 
 def _later(
@@ -112,11 +98,18 @@ def _wait(one: Pass, model: str, release: Release | None, reason: str) -> None:
     """Have the next passes wait before they try a version again."""
     if release is None:
         return
-    state = agent.read(one.root)
-    before, now = sync.retry_of(state, model), clock.now()
-    retry = step.put_off(release.tag.object_id, reason, now, before, random.random())  # noqa: S311
-    entry = Waiting(retry.tag_object, retry.tries, clock.stamp(retry.at), retry.reason)
-    _write(one.root, state.waits(model, entry))
+    with _STATE:
+        state = agent.read(one.root)
+        before, now, chance = sync.retry_of(state, model), clock.now(), random.random()  # noqa: S311
+        retry = step.put_off(release.tag.object_id, reason, now, before, chance)
+        entry = Waiting(retry.tag_object, retry.tries, clock.stamp(retry.at), retry.reason)
+        _write(one.root, state.waits(model, entry))
+
+
+def _done(one: Pass, model: str) -> None:
+    """Nothing of a model is waited for any more."""
+    with _STATE:
+        _write(one.root, agent.read(one.root).done(model))
 
 
 def _write(root: Path, state: Agent) -> None:
@@ -175,6 +168,7 @@ def _watch(one: Pass, model: str, watched: Gate, place: Place) -> tuple[Verdict,
         _wait(one, model, known.get(place.version), told)
         return measured.verdict, f"{told}; tagship sync measures it again"
     tags = partial(plan.tag_ids, one.source, model)
+    _done(one, model)
     told = verdict.record(store, known, place, measured, replace(one.options, reason=None), tags)
     if measured.verdict is Verdict.PASSED and one.host.settings.auto_cleanup:
         with contextlib.suppress(TagshipError, OSError):

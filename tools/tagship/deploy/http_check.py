@@ -77,7 +77,10 @@ class _Question:
             self.result = self._answer()
         except Exception as error:  # noqa: BLE001 - its socket may be closed under it at any moment
             self.result = _of(error)
-        self.is_over.set()
+        finally:
+            if self._socket is not None:
+                self._socket.close()
+            self.is_over.set()
 
     def give_up(self) -> None:
         """End the connection, and so the thread that reads from it, which closes the socket."""
@@ -86,17 +89,18 @@ class _Question:
             _shut_down(self._socket)
 
     def _answer(self) -> Answer:
-        with self._connect() as connection:
-            connection.sendall(self._text())
-            response = http.client.HTTPResponse(_Counted(connection), method="GET")  # type: ignore[arg-type] # all that it needs is makefile
-            response.begin()
-            return Answer(response.status, response.read())
+        connection = self._connect()
+        connection.sendall(self._text())
+        response = http.client.HTTPResponse(_Counted(connection), method="GET")  # type: ignore[arg-type] # all that it needs is makefile
+        response.begin()
+        return Answer(response.status, response.read())
 
     def _connect(self) -> socket.socket:
         parts = self._parts
         is_safe = parts.scheme == "https"
         host, port = parts.hostname or "", parts.port or (443 if is_safe else 80)
-        connection = self._socket = socket.create_connection((host, port), self._seconds)
+        patience = self._seconds + 1  # for one read, where nobody could give up: see get
+        connection = self._socket = socket.create_connection((host, port), patience)
         if is_safe:
             import ssl  # 15 ms, and only for https
 
@@ -106,7 +110,6 @@ class _Question:
             )
             connection.do_handshake()
         if self._is_given_up:
-            connection.close()
             raise ConnectionAbortedError
         return connection
 

@@ -34,7 +34,7 @@ class Limit:
         silence: without a byte from Git or to it.
         total: in all; None for no end.
         traffic: bytes that Git's processes may read and write, all together; None for no end. They
-            pass on by pipes and files what comes over the network: it is some four times as much.
+            pass on by pipes and files what comes over the network: it is some ten times as much.
     """
 
     silence: float

@@ -33,7 +33,10 @@ from tagship.progress import Tell, nobody
 FETCH = Limit(silence=30, total=600, traffic=1 << 30)
 SEEN, TAGS = "refs/seen/", "refs/tags/"
 REMOTE = "tagship"  # its name, on command lines alone
+AT_ONCE = 500  # refs that are created by one process
 MANY_PACKS = 50  # each fetch makes one: from so many on, they are put together
+# Not fetch.fsckObjects: it refuses a whole repository for an old commit with a bad time zone, and
+# what it guards against needs a checkout. Objects are named by their hash in any case.
 FETCHING = (
     "fetch", "--quiet", "--no-tags", "--filter=blob:none", "--refmap=", "--no-write-fetch-head",
     "--no-auto-maintenance", "--no-recurse-submodules",
@@ -243,6 +246,8 @@ def fetch(
         Unavailable: Git, or the server, failed; or NoAnswer, where it is silent.
         Locked: another process fetches into the mirror.
     """
+    if not patterns:  # Git would fetch HEAD
+        return Changes()
     with _alone(repository.top, limit.silence):
         _sweep(repository.top)
         try:
@@ -323,9 +328,11 @@ def _refs(
 
 
 def _create(repository: Repository, tags: dict[str, str]) -> None:
-    """Create refs of tags, durably: all or none."""
-    orders = "".join(f"create {TAGS}{name}\0{identity}\0" for name, identity in tags.items())
-    _answer(repository, *FSYNC, "update-ref", "-z", "--stdin", questions=os.fsencode(orders))
+    """Create refs of tags, durably: a slow disk syncs some hundred in the time of a question."""
+    orders = [f"create {TAGS}{name}\0{identity}\0" for name, identity in tags.items()]
+    for start in range(0, len(orders), AT_ONCE):
+        questions = os.fsencode("".join(orders[start : start + AT_ONCE]))
+        _answer(repository, *FSYNC, "update-ref", "-z", "--stdin", questions=questions)
 
 
 def _tidy(repository: Repository, url: str, limit: Limit) -> None:
@@ -389,6 +396,9 @@ def _explained(error: Unavailable, check: str) -> TagshipError:
     """The error with a hint that helps here, where Git knows the remote by no name."""
     if re.search(r"returned error: 30\d|redirect", error.message):
         return Unavailable(error.message, "the server names another address: use that one")
+    if "terminal prompts disabled" in error.message:
+        log_in = "git config --global credential.helper store"
+        return Unavailable(error.message, f"log in with a credential helper: {log_in} && {check}")
     if not error.hint or "git remote -v" in error.hint:
         return Unavailable(error.message, f"check its address, and what it asks for: {check}")
     return error

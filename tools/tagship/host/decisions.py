@@ -140,6 +140,13 @@ def blocks(past: Past) -> Blocks | None:
     return None
 
 
+def undeployed(past: Past) -> Event | None:
+    """The undeploy that left nothing live, if that is so since: somebody wants nothing here."""
+    ends = (e for _, e in past.last(*_SWITCHES) if e.switched or e.undeployed)
+    last = next(ends, None)
+    return last if last is not None and last.undeployed else None
+
+
 def _floor(past: Past) -> int:
     """The index of the last rollback, which blocks every assignment that was known; 0 if none."""
     return next(

@@ -6,7 +6,7 @@ during a hold, and after a rollback only a tag object or an assignment of a stag
 changes what is live.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from semver import Version
@@ -114,13 +114,14 @@ def _is_above(version: Version, event: Event) -> bool:
     """Whether a rollback passes over a version, or a rejection is of it or a lower one."""
     if event.version is None or str(version) == event.version:
         return event.version is None or event.rejects
-    return _passes(version, [event.version])
+    return _passes(version, event.version)
 
 
-def _passes(version: Version, floors: Sequence[str]) -> bool:
-    """Whether a version is above the lowest of these, or another build of that one."""
-    lowest = min(refs.precedence(Version.parse(floor)) for floor in floors)
-    return str(version) not in floors and refs.precedence(version) >= lowest
+def _passes(version: Version, floor: str) -> bool:
+    """Whether a version is above another one, or another build of it."""
+    return str(version) != floor and refs.precedence(version) >= refs.precedence(
+        Version.parse(floor)
+    )
 
 
 def _assigned(known: Catalog, stage: str, blocks: Blocks | None) -> Release | None:
@@ -276,15 +277,15 @@ def blocked(
             come back.
     """
     result = set(ids)
-    floors = [] if floor is None else [floor]
-    if blocks is not None and blocks.objects is None:
-        floors.append(blocks.event.version or "0.0.0")
-    elif blocks is not None:
-        result |= (blocks.objects or frozenset()) - blocks.deployed
-    if floors:
-        registered = [(_version(n), i) for n, i in tags.items() if n.action is Action.REGISTER]
-        registered += [(Version.parse(version), identity) for version, identity in tried]
-        result |= {identity for version, identity in registered if _passes(version, floors)}
+    registered = [(_version(n), i) for n, i in tags.items() if n.action is Action.REGISTER]
+    registered += [(Version.parse(version), identity) for version, identity in tried]
+    is_listed = blocks is None or blocks.objects is not None
+    if blocks is not None:
+        above = (i for version, i in registered if _is_above(version, blocks.event))
+        result |= frozenset(above if blocks.objects is None else blocks.objects) - blocks.deployed
+    if floor is not None:
+        result |= {identity for version, identity in registered if _passes(version, floor)}
+    if floor is not None or not is_listed:
         result |= {identity for name, identity in tags.items() if name.action is Action.ASSIGN}
     return tuple(sorted(result))
 

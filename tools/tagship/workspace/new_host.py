@@ -57,7 +57,7 @@ def make(
     address.check(git, plain=True, signed=True)
     if file.exists():
         raise Refused(f"{file} is there already", f"edit it; then: tagship -C {folder} fetch")
-    if folder.is_dir() and host_project.find_project(folder):
+    if host_project.find_project(folder):
         raise Refused(
             f"{folder} is in a DVC repository", "give a host a folder of its own: /srv/models"
         )

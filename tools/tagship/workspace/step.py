@@ -1,9 +1,9 @@
 """What a pass of ``sync`` does for a model: the rules of a host that follows by itself. Pure.
 
-In this order: a hold stops everything; what is desired goes live, unless its tag is refused, it
-waits for the window or until it is tried again; else what is live and broken is repaired, and what
-is live without a verdict of its gate is watched. Nothing is ever undeployed, however few tags there
-are.
+In this order: a hold stops everything, and so does an undeploy; what is desired goes live, unless
+its tag is refused, it waits for the window or until it is tried again; else what is live and broken
+is repaired, and what is live without a verdict of its gate is watched. Nothing is ever undeployed,
+however few tags there are.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -82,6 +82,7 @@ class Facts:
         retry: of the last pass that could not do what it should.
         is_way_back: it waits for no window: see ``is_way_back``.
         failed: the failure since the last success.
+        undeployed: the undeploy since which nothing is live: see ``host.decisions.undeployed``.
         drifted: in which ways what is live is not as it was deployed, though it answers.
         is_forced: a person said ``--retry``: nothing waits to be tried again.
     """
@@ -95,6 +96,7 @@ class Facts:
     retry: Retry | None = None
     is_way_back: bool = False
     failed: Event | None = None
+    undeployed: Event | None = None
     drifted: tuple[str, ...] = ()
     is_forced: bool = False
 
@@ -181,6 +183,8 @@ def next_step(facts: Facts) -> Step:
     if facts.wish.hold is not None:
         held = Reason(Why.HELD, desired.in_words(facts.wish.hold))
         return Step(Act.NOTHING, (*told, held))
+    if facts.undeployed is not None and facts.live is None and not facts.is_forced:
+        return Step(Act.NOTHING, (*told, _undeployed(facts.undeployed)))
     release, is_live = facts.wish.release, _is_live(facts)
     stop, until = (None, None) if is_live else _stop(facts)
     if release is not None and not is_live and stop is None:
@@ -289,6 +293,11 @@ def _retry(facts: Facts, tag_object: str | None) -> Retry | None:
 def _waits(version: str, until: datetime, why: str) -> Reason:
     moment = words.moment(clock.stamp(until))
     return Reason(Why.WAITING, f"{version} waits until {moment} UTC: {why}")
+
+
+def _undeployed(event: Event) -> Reason:
+    what = f"undeployed by {event.actor}, {words.moment(event.at)} UTC"
+    return Reason(Why.HELD, f"{what}: nothing goes live here until somebody deploys")
 
 
 def _behind(facts: Facts, release: Release) -> Reason:
