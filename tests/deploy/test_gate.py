@@ -19,8 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagship.deploy import gate
-from tagship.deploy.gate import Attempt, Gate, Http, Measured, Share, Subject, Verdict
+from tagship.deploy.gate import Attempt, Measured, Subject, Verdict
 from tagship.errors import Refused
+from tagship.workspace import gates
+from tagship.workspace.gates import Gate, Http, Share
 from tests.disk.test_program import gone, script
 
 PASSED, FAILED, NOT_MEASURED = Verdict.PASSED, Verdict.FAILED, Verdict.NOT_MEASURED
@@ -32,7 +34,7 @@ ONCE = Gate(timeout=20, passes=Share(1, 1), watch=0)
 
 
 def parsed(text: str) -> Gate:
-    return gate.parse(tomllib.loads(text), "follow.churn.gate", "tagship.toml")
+    return gates.parse(tomllib.loads(text), "follow.churn.gate", "tagship.toml")
 
 
 def measured(what: Gate) -> Measured:
@@ -51,7 +53,7 @@ def once(**how: Any) -> Attempt:
 def test_a_gate_is_read_as_it_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "gates.md").read_text(encoding="utf-8")
     table = tomllib.loads(page.split("```toml\n")[1].split("```")[0])["follow"]["churn"]["gate"]
-    assert gate.parse(table, "follow.churn.gate", "tagship.toml") == Gate(
+    assert gates.parse(table, "follow.churn.gate", "tagship.toml") == Gate(
         Http("http://127.0.0.1:8080/v2/models/churn/ready", 200, {"version": "model_version"}),
         ("/usr/local/bin/check-churn",), 5, Share(3, 5), 60,
     )  # fmt: skip

@@ -3,8 +3,7 @@
 import tomllib
 from typing import NamedTuple
 
-from tagship.deploy import gate
-from tagship.workspace import window
+from tagship.workspace import gates, window
 from tests.hints.trials import edit, trial, write
 from tests.workbench import Workbench
 
@@ -25,21 +24,22 @@ class Case(NamedTuple):
 
 
 GATES = (
-    Case("no_check", ("deploy.gate.parse",), 'timeout = "5s"', "http and command", COMMAND),
-    Case("no_status", ("deploy.gate._http",), HTTP + ', status = "ok"}', "such as 200",
+    Case("no_check", ("workspace.gates.parse",), 'timeout = "5s"', "http and command", COMMAND),
+    Case("no_status", ("workspace.gates._http",), HTTP + ', status = "ok"}', "such as 200",
          HTTP + ", status = 200}"),
-    Case("no_address", ("deploy.gate._url",), "http = {url = 8080}", "http://127.0.0.1:8080/ready",
+    Case("no_address", ("workspace.gates._url",), "http = {url = 8080}", "http://127.0.0.1:8080/ready",
          'http = {url = "http://127.0.0.1:8080/ready"}'),
-    Case("no_scheme", ("deploy.gate._url/2",), 'http = {url = "localhost/ready"}',
+    Case("no_scheme", ("workspace.gates._url/2",), 'http = {url = "localhost/ready"}',
          "http://127.0.0.1:8080/ready", 'http = {url = "http://127.0.0.1:8080/ready"}'),
-    Case("a_password", ("deploy.gate._url/3",), 'http = {url = "http://ada:pw@a/"}', "by a command",
-         COMMAND),
-    Case("no_field", ("deploy.gate._fields",), HTTP + ", json = {version = 1}}",
+    Case("a_password", ("workspace.gates._url/3",), 'http = {url = "http://ada:pw@a/"}',
+         "by a command", COMMAND),
+    Case("no_field", ("workspace.gates._fields",), HTTP + ", json = {version = 1}}",
          'version = "model_version"', HTTP + ', json = {version = "model_version"}}'),
-    Case("no_list", ("deploy.gate._command",), 'command = "/bin/true"', "a list of words", COMMAND),
-    Case("no_path", ("deploy.gate._command/2",), 'command = ["true"]', "the absolute path",
+    Case("no_list", ("workspace.gates._command",), 'command = "/bin/true"', "a list of words",
          COMMAND),
-    Case("no_share", ("deploy.gate._share",), f'{COMMAND}\npass = "3/5"', '"3 of 5"',
+    Case("no_path", ("workspace.gates._command/2",), 'command = ["true"]', "the absolute path",
+         COMMAND),
+    Case("no_share", ("workspace.gates._share",), f'{COMMAND}\npass = "3/5"', '"3 of 5"',
          f'{COMMAND}\npass = "3 of 5"'),
     Case("no_duration", ("text.table.Table.duration",), f'{COMMAND}\ntimeout = "soon"', '"5s"',
          f'{COMMAND}\ntimeout = "5s"'),
@@ -58,7 +58,7 @@ WINDOWS = (
 
 
 def _read_gate(bench: Workbench) -> object:
-    return gate.parse(tomllib.loads((bench.repo / FILE).read_text()), "follow.churn.gate", FILE)
+    return gates.parse(tomllib.loads((bench.repo / FILE).read_text()), "follow.churn.gate", FILE)
 
 
 def _read_window(bench: Workbench) -> object:

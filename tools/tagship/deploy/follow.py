@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tagship.deploy import cleanup, deploy, gate, plan, sync, verdict
 from tagship.deploy.act import Options, Outcome
-from tagship.deploy.gate import Gate, Subject, Verdict
+from tagship.deploy.gate import Subject, Verdict
 from tagship.deploy.sync import Pass
 from tagship.errors import Held, SelfTestFailed, TagshipError
 from tagship.host import agent, history, installed, journal, metadata
@@ -22,7 +22,6 @@ from tagship.host.agent import Agent, Waiting
 from tagship.host.history import Place
 from tagship.host.store import Store
 from tagship.registry.catalog import Release
-from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Ref, Wanted
 from tagship.registry.seen import Seen
 from tagship.text import clock
@@ -37,23 +36,8 @@ _STATE = threading.Lock()  # each of them reads and writes what is waited for
 
 def act_on(one: Pass, steps: Mapping[str, Step]) -> dict[str, tuple[str, ...]]:
     """Do what the steps of a pass say; what was done, in words, by model."""
-    gates = gates_of(one.source)
     done = {model: _look_after(one, model, each) for model, each in steps.items()}
-    return done | _watch_all(one, gates, done)
-
-
-def gates_of(source: Mirrored) -> dict[str, Gate]:
-    """The gates of the followed models.
-
-    Raises:
-        Refused: one has a value that may not be.
-    """
-    file = str(source.project / HOST_FILE)
-    return {
-        model: gate.parse(follow.gate, f"follow.{model}.gate", file)
-        for model, follow in source.file.follow.items()
-        if follow.gate is not None
-    }
+    return done | _watch_all(one, done)
 
 
 def _look_after(one: Pass, model: str, now: Step) -> tuple[str, ...]:
@@ -122,15 +106,13 @@ def _write(root: Path, state: Agent) -> None:
 # --- gates
 
 
-def _watch_all(
-    one: Pass, gates: Mapping[str, Gate], done: Mapping[str, tuple[str, ...]]
-) -> dict[str, tuple[str, ...]]:
+def _watch_all(one: Pass, done: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     """Measure the gates of what went live and has no verdict yet, all at once."""
-    due = {model: live for model in done if model in gates and (live := _ungated(one, model))}
+    due = {model: live for model in done if (live := _ungated(one, model))}
     if not due:
         return {}
     with ThreadPoolExecutor(min(len(due), AT_ONCE)) as pool:
-        told = pool.map(lambda model: _watch(one, model, gates[model], due[model])[1], due)
+        told = pool.map(lambda model: _watch(one, model, due[model])[1], due)
         return {model: (*done[model], each) for model, each in zip(due, told, strict=True)}
 
 
@@ -149,15 +131,18 @@ def by_hand(source: Mirrored, host: Host, outcome: Outcome, options: Options) ->
     """
     model = outcome.model
     one = Pass(source, host, options, Seen())
-    found, told = _watch(one, model, gates_of(source)[model], outcome.place)
+    found, told = _watch(one, model, outcome.place)
     if found is Verdict.FAILED:
         raise SelfTestFailed(f"{model} {told}", f"tagship history {model}")
     return replace(outcome, warnings=(*outcome.warnings, told))
 
 
-def _watch(one: Pass, model: str, watched: Gate, place: Place) -> tuple[Verdict, str]:
+def _watch(one: Pass, model: str, place: Place) -> tuple[Verdict, str]:
     """Measure a gate, and do what follows from it; what was done, in words."""
     store, known = one.host.store(model), one.source.versions(model)
+    watched = one.source.file.follow[model].gate
+    if watched is None:  # it was taken out of tagship.toml: nobody asks for a verdict any more
+        return Verdict.ENDED, f"{model} has no gate any more"
     measured = gate.measure(
         watched, _subject(one, store, model, place), lambda: installed.told_live(store) == place
     )

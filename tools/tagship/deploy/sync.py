@@ -147,6 +147,7 @@ def _facts(one: Pass, model: str) -> Facts:
         retry_of(agent.read(one.root), model),
         step.is_way_back(wish, live.release if live else None, good),
         desired.failure(known, decided),
+        decisions.undeployed(past),
         drifted,
         one.options.retry,
     )

@@ -26,7 +26,9 @@ from tagship.registry.refs import Wanted
 from tagship.registry.settings import Settings
 from tagship.text import redact
 from tagship.text.table import Table
+from tagship.workspace import gates
 from tagship.workspace import window as windows
+from tagship.workspace.gates import Gate
 from tagship.workspace.window import Window
 
 LONGEST = 1 << 20  # bytes of the file
@@ -43,11 +45,11 @@ class Follow:
 
     Attributes:
         rule: ``latest``, ``^1.2``, ``1.2``, a stage such as ``#prod``, or an exact version.
-        gate: how it is checked once it is live, as the file has it; None for not at all.
+        gate: how it is checked once it is live; None for not at all.
     """
 
     rule: Wanted = Wanted()
-    gate: Mapping[str, Any] | None = None
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True)
@@ -224,4 +226,6 @@ def _follow(value: object, file: str) -> Iterator[tuple[str, Follow]]:
         except InvalidName as error:
             hint = f"{error.hint}; or ^1.2, or a stage such as #prod"
             raise table.wrong("track", hint) from None
-        yield model, Follow(rule, table.values.get("gate"))
+        gate = table.values.get("gate")
+        key = f"follow.{model}.gate"
+        yield model, Follow(rule, None if gate is None else gates.parse(gate, key, file))
