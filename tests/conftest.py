@@ -12,8 +12,9 @@ import pytest
 from hypothesis import settings
 
 from tests import accounts as other_accounts
-from tests import budget, training, workbench
+from tests import budget, hosts, training, workbench
 from tests.accounts import Accounts, Commands
+from tests.hosts import Following
 from tests.workbench import Workbench
 
 # A deadline would measure the machine. The same examples in each run: luck is no test result.
@@ -142,6 +143,22 @@ def shipped_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -
 def shipped(shipped_template: Path, copied: Callable[[Path], Workbench]) -> Workbench:
     """1.0.0 ("model 1") was deployed, and then 1.1.0 ("model 2"), which is live."""
     return copied(shipped_template)
+
+
+@pytest.fixture(scope="session")
+def released_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same once more, with 1.0.0 ("model 1") released and pushed."""
+    folder = tmp_path_factory.mktemp("released")
+    with prepared(template, folder) as bench:
+        hosts.of(bench).release()
+        workbench.slim(folder)
+    return folder
+
+
+@pytest.fixture
+def host(released_template: Path, copied: Callable[[Path], Workbench]) -> Following:
+    """A host that follows a repository with 1.0.0 ("model 1"), and fetched nothing yet."""
+    return hosts.of(copied(released_template))
 
 
 @pytest.fixture(scope="session")

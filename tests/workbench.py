@@ -287,10 +287,12 @@ class Workbench:
 
         Hints are given as without ``-C``.
         """
-        result = self._run(main.main, "-C", str(self.repo), *arguments)
-        where = re.compile(
-            rf"(?<=git|dvc|hip) (?:-C|--cd) {re.escape(shlex.quote(str(self.repo)))}"
-        )
+        return self.cli_in(self.repo, *arguments)
+
+    def cli_in(self, folder: Path, *arguments: str) -> Result:
+        """The same for another folder, such as a host's."""
+        result = self._run(main.main, "-C", str(folder), *arguments)
+        where = re.compile(rf"(?<=git|dvc|hip) (?:-C|--cd) {re.escape(shlex.quote(str(folder)))}")
         return Result(result.code, where.sub("", result.out), where.sub("", result.err))
 
     def process(self, *arguments: str, environment: dict[str, str] | None = None) -> Result:

@@ -16,6 +16,7 @@ from tagship.deploy import cleanup, deploy, gate, plan, sync, verdict
 from tagship.deploy.act import Options, Outcome
 from tagship.deploy.gate import Subject, Verdict
 from tagship.deploy.sync import Pass
+from tagship.disk import access
 from tagship.errors import Held, SelfTestFailed, TagshipError
 from tagship.host import agent, history, installed, journal, metadata
 from tagship.host.agent import Agent, Waiting
@@ -97,10 +98,9 @@ def _done(one: Pass, model: str) -> None:
 
 
 def _write(root: Path, state: Agent) -> None:
-    """Keep what is waited for; where the disk has no room for it, the next pass comes sooner."""
+    """Keep what is waited for."""
     if state != agent.read(root):
-        with contextlib.suppress(OSError):
-            agent.write(root, state)
+        agent.write(root, state)
 
 
 # --- gates
@@ -112,15 +112,24 @@ def _watch_all(one: Pass, done: Mapping[str, tuple[str, ...]]) -> dict[str, tupl
     if not due:
         return {}
     with ThreadPoolExecutor(min(len(due), AT_ONCE)) as pool:
-        told = pool.map(lambda model: _watch(one, model, due[model])[1], due)
+        told = pool.map(lambda model: _watched(one, model, due[model]), due)
         return {model: (*done[model], each) for model, each in zip(due, told, strict=True)}
 
 
 def _ungated(one: Pass, model: str) -> Place | None:
+    if sync.next_step(one, model).act is not Act.WATCH:
+        return None
     store = one.host.store(model)
     place = history.ungated(journal.events(store))
-    is_due = sync.next_step(one, model).act is Act.WATCH
-    return place if is_due and place == installed.told_live(store) else None
+    return place if place == installed.told_live(store) else None
+
+
+def _watched(one: Pass, model: str, place: Place) -> str:
+    """Measure a gate; what was done, in words. What goes wrong with it stops no other model."""
+    try:
+        return _watch(one, model, place)[1]
+    except (TagshipError, OSError) as error:
+        return f"the gate of {place.version} has no verdict: {access.explain(error)[0]}"
 
 
 def by_hand(source: Mirrored, host: Host, outcome: Outcome, options: Options) -> Outcome:

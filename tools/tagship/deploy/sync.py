@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tagship.deploy.act import Options
-from tagship.disk import lock
+from tagship.disk import access, lock
 from tagship.errors import Locked, TagshipError, Unavailable
 from tagship.host import agent, decisions, history, installed, journal, metadata, process
 from tagship.host.agent import Agent
@@ -94,8 +94,9 @@ def sync(
         from tagship.deploy import follow
 
         done = follow.act_on(one, steps)
+        after = replace(one, options=replace(options, retry=False))  # it was tried
         return tuple(
-            _followed(one, model, next_step(one, model), did) for model, did in done.items()
+            _followed(after, model, next_step(after, model), did) for model, did in done.items()
         )
 
 
@@ -119,9 +120,14 @@ def _fetched(source: Mirrored, host: Host, options: Options) -> Pass:
 
 
 def next_step(one: Pass, model: str) -> Step:
-    """What is to be done with a model now, and how it is until then."""
-    facts = _facts(one, model)
-    decided = step.next_step(facts)
+    """What is to be done with a model now, and how it is until then.
+
+    One that cannot be read is told, and does not keep the others from what they need.
+    """
+    try:
+        decided = step.next_step(_facts(one, model))
+    except (TagshipError, OSError) as error:
+        decided = Step(Act.NOTHING, (Reason(Why.UNKNOWN, access.explain(error)[0]),))
     if one.unfetched is None:
         return decided
     unknown = Reason(Why.UNKNOWN, f"nothing could be fetched: {one.unfetched.message}")

@@ -3,6 +3,7 @@
 Whether a version may go live at all is decided from the history and the tags, never from this.
 """
 
+import contextlib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -65,6 +66,7 @@ def read(root: Path) -> Agent:
 
 
 def write(root: Path, agent: Agent) -> None:
-    """Leave it to the next pass; not durably, since losing it costs a repeat."""
+    """Leave it to the next pass, where the disk has room; not durably: losing it costs a repeat."""
     data = escape.json(asdict(agent)).encode() + b"\n"
-    atomic.write(_file(root), data, durable=False)
+    with contextlib.suppress(OSError):
+        atomic.write(_file(root), data, durable=False)

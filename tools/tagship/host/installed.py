@@ -55,13 +55,14 @@ def read_metadata(store: Store, directory: str) -> Metadata | None:
 def files_by_md5(store: Store) -> dict[str, Path]:
     """The files of the version directories here, by the md5 that their metadata have.
 
-    Whoever takes one hashes it: it may have been changed.
+    Whoever takes one hashes it: it may have been changed. What is gone is left out.
     """
     return {
-        file.md5: store.path(directory) / file.path
+        file.md5: path
         for directory in store.directories()
         if (described := read_metadata(store, directory))
         for file in described.files
+        if (path := store.path(directory) / file.path).is_file()
     }
 
 

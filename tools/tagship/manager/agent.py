@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tagship.errors import NotFound
 from tagship.progress import Progress, Tell, nobody, silent
+from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Ref, check_model
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ class Agent:
 
         folder = project.find_host(self.start)
         if folder is None:
+            if (self.start / HOST_FILE).exists():
+                host_file.check_own(self.start)  # says why it does not count
             hint = f"tagship host init {self.start} --git URL"
             raise NotFound(f"there is no tagship.toml in {self.start.absolute()}", hint)
         return find.of_host(folder, host_file.read(folder))
