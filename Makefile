@@ -16,6 +16,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+# A worker that dies ends the run: pytest-xdist would wait for its tests for ever.
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --max-worker-restart 0
 
 .PHONY: demo notebook test crash-test hint-test store-test power-test bench bench-growth lint format constraints clean help
 
@@ -32,7 +34,7 @@ notebook: $(VENV)/.notebook
 	$(BIN)/jupyter lab notebooks
 
 test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -rs
+	$(PYTEST) --dist loadfile -rs
 
 # It goes on where it was stopped: build/crash-test.jsonl.
 crash-test: $(VENV)/.dev
@@ -40,11 +42,11 @@ crash-test: $(VENV)/.dev
 	$(BIN)/python -m tests.crash --jobs $(JOBS)
 
 hint-test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(JOBS) -q tests/hints --all-hints
+	$(PYTEST) -q tests/hints --all-hints
 
-# npm installs azurite into build/azurite. A store whose server cannot be had is skipped, and the reason printed.
+# npm has installed azurite into build/azurite. A store whose server cannot be had is skipped, and the reason printed.
 store-test: $(VENV)/.stores
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q -rs tests/stores --all-stores
+	$(PYTEST) --dist loadfile -q -rs tests/stores --all-stores
 
 power-test: $(VENV)/.dev
 	$(BIN)/python -m tests.power
@@ -101,4 +103,5 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.stores: $(VENV)/.dev
 	@echo "Setting up in $(VENV) (servers of S3 and Google's storage: almost 300 MB) ..."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[store-test]'
+	$(BIN)/python -m tests.stores.servers
 	@touch $@

@@ -138,7 +138,6 @@ def silent(bench: Workbench) -> Iterator[str]:
         bench.commit("Keep the models elsewhere")
         bench.monkeypatch.setattr(patience, "SLOW", 0.2)
         bench.monkeypatch.setattr(patience, "SILENCE", 0.6)
-        bench.monkeypatch.setattr("tagship.cli.main._leave_at_once", lambda code: None)
         yield url
         over.set()
         with contextlib.suppress(Exception):
@@ -162,3 +161,17 @@ def test_a_release_to_a_silent_remote_makes_no_tag(bench: Workbench, silent: str
     told = bench.cli("release", "churn")
     assert (told.code, bench.git("tag")) == (1, "churn@v1.0.0\n")
     assert f"the DVC remote store, {silent} did not answer within 0.6 seconds" in told.err
+
+
+def test_the_program_ends_though_a_thread_still_waits_for_a_silent_remote(
+    bench: Workbench, silent: str
+) -> None:
+    shutil.rmtree(bench.repo / ".dvc/cache")
+    impatient = (
+        "from tagship.dvc import patience; patience.SILENCE = 0.6\n"
+        "from tagship.cli.main import program; program()\n"
+    )
+    command = [sys.executable, "-c", impatient, "-C", str(bench.repo), "deploy", "churn", "--yes"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WAIT / 2)
+    assert done.returncode == 1
+    assert f"the DVC remote store, {silent} did not answer within 0.6 seconds" in done.stderr

@@ -287,7 +287,7 @@ SERVERS: list[socket.socket] = []
 
 
 def hang_up() -> None:
-    """End the servers, and the threads that wait for them: a command would end the process else."""
+    """End the servers, and the threads that wait for them."""
     while SERVERS:
         SERVERS.pop().close()
     for thread in threading.enumerate():
@@ -343,12 +343,6 @@ def a_dvc_remote_that_is_silent(bench: Workbench) -> None:
     empty_cache(bench)
     of_dvc(bench, f"http://{silent()}/store")
     bench.monkeypatch.setattr(patience, "SILENCE", 0.6)
-    as_one_process(bench)
-
-
-def as_one_process(bench: Workbench) -> None:
-    """A command does not end the process of the tests, though a thread still waits."""
-    bench.monkeypatch.setattr("tagship.cli.main._leave_at_once", lambda code: None)
 
 
 @trial(

@@ -352,8 +352,10 @@ TABLE = (
     Row("500, always", status(500), REFUSED, "500|error|Internal", AGAIN, every=True, seconds=330),
     Row("503, always", status(503), REFUSED, BUSY, AGAIN, every=True, seconds=330),
     Row("stalls once", first(stalled), RIGHT, seconds=150),
-    Row("cut in the middle, always", cut, REFUSED, BROKE_OFF, AGAIN, seconds=330),
-    Row("ends in the middle, always", stopped, REFUSED, BROKE_OFF, AGAIN, seconds=330),
+    # between its last attempts, which bring nothing any more, it may be silent for too long
+    Row("cut in the middle, always", cut, REFUSED, f"{BROKE_OFF}|{SILENT}", AGAIN, seconds=330),
+    Row("ends in the middle, always", stopped, REFUSED, f"{BROKE_OFF}|{SILENT}", AGAIN,
+        seconds=330),
     Row("cut in the middle, once", first(cut), RIGHT),
     Row("ends in the middle, once", first(stopped), RIGHT),
     Row("cut once, without ranges", first(cut, whole), RIGHT, kinds=("http",)),

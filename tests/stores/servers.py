@@ -180,7 +180,7 @@ def _make_bucket(address: str, key: str, secret: str) -> None:
 def azurite(folder: Path) -> Iterator[Server]:
     """Azure's blobs by azurite, with the container."""
     command = [
-        program("node"), str(_installed_azurite()), "--blobHost", "127.0.0.1", "--blobPort",
+        program("node"), str(install_azurite()), "--blobHost", "127.0.0.1", "--blobPort",
         str(port := free_ports(1)[0]), "--location", str(folder), "--silent", "--loose",
         "--skipApiVersionCheck", "--disableTelemetry",
     ]  # fmt: skip
@@ -202,7 +202,7 @@ def connection_string(address: str, key: str = ACCOUNT_KEY) -> str:
     )
 
 
-def _installed_azurite() -> Path:
+def install_azurite() -> Path:
     """Azurite's program; npm installs it once, into build/.
 
     Raises:
@@ -325,3 +325,10 @@ def files(folder: Path) -> Iterator[Server]:
     command = [sys.executable, "-IS", "-c", FILES, str(port)]
     with running(command, folder, lambda: answers(address)):
         yield Server(address, folder)
+
+
+if __name__ == "__main__":  # with the settings of this machine: the tests have none of them
+    try:
+        install_azurite()
+    except Lacking as lacking:
+        sys.stderr.write(f"{lacking}: the rows of Azure are skipped\n")

@@ -1,6 +1,6 @@
 """``python -m tagship``."""
 
-from tagship.cli.main import main
+from tagship.cli.main import program
 
 if __name__ == "__main__":
-    main()
+    program()

@@ -66,16 +66,27 @@ def cli(session: Session, folder: Path, verbose: bool) -> None:
     session.folder, session.verbose = folder, verbose
 
 
+def program() -> None:
+    """``main`` as a program: it ends though a thread still waits for a silent remote."""
+    try:
+        main()
+    except SystemExit as end:
+        _leave_at_once(int(end.code or 0))
+        raise
+
+
 def main() -> None:
-    """Run, and turn whatever happens into a few lines and an exit code."""
+    """Run, and turn whatever happens into a few lines and an exit code.
+
+    Raises:
+        SystemExit: always, with the exit code.
+    """
     gc.set_threshold(MANY)
     atexit.register(gc.freeze)  # nor is it looked for at the exit, which frees all the memory
     output.open_streams()
     session = Session()
     try:
-        code = _run(session)
-        _leave_at_once(code)
-        sys.exit(code)
+        sys.exit(_run(session))
     finally:
         output.discard()
 
