@@ -73,6 +73,7 @@ UNTRIED: dict[str, str] = {
     "git.mirror._explained": _MIRROR,
     "git.mirror._explained/2": _MIRROR,
     "git.mirror._explained/3": _MIRROR,
+    "git.mirror._explained/4": _MIRROR,
     "git.mirror._locks": "it needs a file system without flock(2)",
     "git.mirror.of": _MIRROR,
     "git.run._why_hidden/2": "it needs a repository that lies across two file systems",
