@@ -31,7 +31,7 @@ def values(name: str) -> dict[str, list[str]]:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    """A root folder with the units as docs/hosts.md installs them, and the program that they run."""
+    """A root folder with the units as docs/hosts.md installs them, and their program."""
     system = tmp_path / "etc/systemd/system"
     system.mkdir(parents=True)
     for name in (SERVICE, TIMER):
