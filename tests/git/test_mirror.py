@@ -18,7 +18,7 @@ import pytest
 
 from tagship.errors import Locked, NoAnswer, NotFound, Refused, Unavailable
 from tagship.git import bounded, commits, mirror
-from tagship.git.bounded import Limit
+from tagship.git.bounded import Limit, TooMuch
 from tagship.git.mirror import Changes
 from tagship.git.run import Repository
 from tagship.git.tree import Blobs, MissingBlobs
@@ -418,12 +418,12 @@ def test_a_server_that_sends_without_end_is_cut_off(
         return asked
 
     http.misbehave = misbehave
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(TooMuch) as caught:
         origin.fetch(url=web(http))
-    assert not isinstance(caught.value, NoAnswer)
     assert caught.value.message.startswith(f"{web(http)} sends too much: Git was ended after ")
     assert caught.value.hint == f"check its address: git ls-remote --heads {web(http)}"
     assert origin.kept() == before
+    assert packs(origin) == {".idx", ".pack", ".promisor"}
     http.misbehave = lambda _handler, _answer: False
     assert origin.fetch(url=web(http)) == Changes(("churn@v1.2.0",))
     assert packs(origin) == {".idx", ".pack", ".promisor"}
@@ -479,6 +479,29 @@ def test_a_person_is_told_whom_a_fetch_waits_for(
     assert origin.told == [f"waiting for {web(http)}"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_loses_nothing_and_is_told(origin: Origin) -> None:
+    host = origin.folder / "host"
+    host.mkdir()
+    try:
+        run(host, "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(host))
+    except AssertionError:
+        pytest.skip("no file system can be mounted here")
+    try:
+        origin.fetch()
+        before = origin.kept()
+        origin.tag("churn@v1.2.0", message=os.urandom(60_000).hex())
+        with pytest.raises(Unavailable, match="No space left on device") as caught:
+            origin.fetch()
+        assert caught.value.hint == f"make room: df -h {origin.place}"
+        assert origin.kept() == before
+        assert packs(origin) == {".idx", ".pack", ".promisor"}
+        run(host, "mount", "-o", "remount,size=4m", str(host))
+        assert origin.fetch() == Changes(("churn@v1.2.0",))
+    finally:
+        run(origin.folder, "umount", str(host))
+
+
 FETCH = """
 import sys
 from pathlib import Path
@@ -523,15 +546,21 @@ def test_what_a_killed_fetch_leaves_is_removed_by_the_next(origin: Origin, http:
     assert origin.told == []
 
 
-@pytest.mark.parametrize("name", ["packed-refs.lock", "refs/seen/churn@v1.2.0.lock",
-                                  "refs/tags/churn@v1.2.0.lock"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "packed-refs.lock", "packed-refs.new", "shallow.lock",
+        "refs/seen/churn@v1.1.0.lock", "refs/seen/churn@v1.2.0.lock", "refs/tags/churn@v1.2.0.lock",
+    ],
+)  # fmt: skip
 def test_a_lock_that_a_killed_git_left_hinders_nobody(origin: Origin, name: str) -> None:
     origin.fetch()
     origin.tag("churn@v1.2.0")
     (origin.place / name).parent.mkdir(parents=True, exist_ok=True)
     (origin.place / name).write_bytes(b"")
-    assert origin.fetch().new == ("churn@v1.2.0",)
-    assert not list(origin.place.rglob("*.lock"))
+    origin.git("tag", "--delete", "churn@v1.1.0")
+    assert origin.fetch() == Changes(("churn@v1.2.0",), vanished=("churn@v1.1.0",))
+    assert not [*origin.place.rglob("*.lock"), *origin.place.glob("*.new")]
 
 
 def test_a_lock_of_a_git_that_is_at_work_stays(origin: Origin) -> None:

@@ -108,7 +108,7 @@ def a_link_without_history(bench: Workbench) -> None:
     (bench.folder / "deployment_history.json").unlink()
 
 
-@trial("inspect.status._desired_findings/2", command=STATUS, base="shipped")
+@trial("inspect.status._status/2", command=STATUS, base="shipped")
 def a_version_that_is_not_deployed(bench: Workbench) -> None:
     bench.release("model 3\n")
 
@@ -531,7 +531,7 @@ def settings_that_are_a_list(bench: Workbench) -> None:
 
 
 @trial(
-    "registry.settings._check_key",
+    "text.choose.near",
     command=STATUS,
     base="shipped",
     does="did you mean keep?",
@@ -541,13 +541,13 @@ def a_setting_mistyped(bench: Workbench) -> None:
     settings(bench, "{kep: 3}")
 
 
-@trial("registry.settings._check_key/2", command=STATUS, base="shipped", does="keep", by=corrected)
+@trial("text.choose.near/2", command=STATUS, base="shipped", does="keep", by=corrected)
 def a_setting_that_is_none(bench: Workbench) -> None:
     settings(bench, "{region: eu}")
 
 
 @trial(
-    "registry.settings._check",
+    "registry.settings.check",
     command=STATUS,
     base="shipped",
     does="docs/settings.md",
@@ -709,7 +709,7 @@ def a_smoke_test_that_fails_by_the_host(bench: Workbench) -> None:
     bench.monkeypatch.setattr(selftest, "run", slow_at_first)
 
 
-@trial("inspect.status._desired_findings/3", command=STATUS)
+@trial("inspect.status._desired_findings/2", command=STATUS)
 @trial("workspace.desired.choose/3", command="deploy churn --yes", again="deploy churn --yes")
 def a_first_version_that_failed(bench: Workbench) -> None:
     failed(bench)

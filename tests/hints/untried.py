@@ -73,6 +73,7 @@ UNTRIED: dict[str, str] = {
     "git.mirror._explained": _MIRROR,
     "git.mirror._explained/2": _MIRROR,
     "git.mirror._explained/3": _MIRROR,
+    "git.mirror._explained/4": _MIRROR,
     "git.mirror._locks": "it needs a file system without flock(2)",
     "git.mirror.of": _MIRROR,
     "git.run._why_hidden/2": "it needs a repository that lies across two file systems",
@@ -95,4 +96,5 @@ UNTRIED: dict[str, str] = {
     "report.plots._bytes": "it needs a file of more than ten megabytes",
     "report.plots._commit/2": _INSIDE,
     "report.plots._data": "pointers.find_out says before that nobody tracks the file",
+    "workspace.mirrored.Mirrored.complete": "no repository names files without end: a bound",
 }

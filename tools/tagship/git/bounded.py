@@ -72,7 +72,7 @@ def act(
         more: what it is told beside them.
 
     Raises:
-        Unavailable: it ended with an error, or sends more than it may.
+        Unavailable: it ended with an error; or TooMuch: it sends more than it may.
         NoAnswer: it did not end within ``limit``, and was ended.
     """
     name = redact.text(remote)
@@ -110,6 +110,10 @@ def _text(file: BinaryIO, most: int = -1) -> str:
     return file.read(most).decode(errors="surrogateescape")
 
 
+class TooMuch(Unavailable):
+    """A remote sent more than it may."""
+
+
 class _CutOff(Exception):
     """A remote that is waited for no longer."""
 
@@ -118,9 +122,9 @@ class _CutOff(Exception):
         return NoAnswer(f"{remote} did not answer within {self} seconds", hint)
 
 
-class _TooMuch(_CutOff):
+class _Endless(_CutOff):
     def error(self, remote: str, hint: str) -> TagshipError:
-        return Unavailable(f"{remote} sends too much: Git was ended after {self} bytes", hint)
+        return TooMuch(f"{remote} sends too much: Git was ended after {self} bytes", hint)
 
 
 def _status(process: "subprocess.Popen[bytes]", limit: Limit, is_slow: Callable[[], object]) -> int:
@@ -142,7 +146,7 @@ def _status(process: "subprocess.Popen[bytes]", limit: Limit, is_slow: Callable[
             is_slow()
             is_told = True
         if limit.traffic is not None and (count or 0) > limit.traffic:
-            raise _TooMuch(f"{count:,}")
+            raise _Endless(f"{count:,}")
         if limit.total is not None and now - began >= limit.total:
             raise _CutOff(f"{limit.total:g}")
         if now - heard >= limit.silence:

@@ -25,7 +25,7 @@ from pathlib import Path
 from tagship.disk import atomic
 from tagship.errors import Locked, NoAnswer, NotFound, Refused, TagshipError, Unavailable
 from tagship.git import address, bounded, run
-from tagship.git.bounded import STEP, Limit, Question
+from tagship.git.bounded import STEP, Limit, Question, TooMuch
 from tagship.git.run import FSYNC, NO_HOOKS, CommandFailed, Repository
 from tagship.progress import Tell, nobody
 
@@ -243,7 +243,7 @@ def fetch(
         How what the server shows differs from what was seen.
 
     Raises:
-        Unavailable: Git, or the server, failed; or NoAnswer, where it is silent.
+        Unavailable: Git, or the server, failed; or NoAnswer, where it is silent; or TooMuch.
         Locked: another process fetches into the mirror.
     """
     if not patterns:  # Git would fetch HEAD
@@ -252,10 +252,10 @@ def fetch(
         _sweep(repository.top)
         try:
             return _fetch(repository, url, patterns, tell, limit)
-        except NoAnswer:
+        except (NoAnswer, TooMuch):
             raise
         except Unavailable:
-            if not _unlock(repository.top) and not _repair(repository, url, patterns, tell, limit):
+            if not _repair(repository, url, patterns, tell, limit):
                 raise
         return _fetch(repository, url, patterns, tell, limit)
 
@@ -343,7 +343,7 @@ def _tidy(repository: Repository, url: str, limit: Limit) -> None:
         if len(packs) > MANY_PACKS:
             _transfer(repository, url, nobody, limit, "repack", "-a", "-d", "--quiet")
     except Unavailable:  # what is new is kept and told all the same
-        _unlock(repository.top)
+        _sweep(repository.top)
 
 
 def _answer(repository: Repository, *arguments: str, questions: bytes = b"") -> bytes:
@@ -375,10 +375,9 @@ def _transfer(
             repository, shown, limit, lambda: tell(f"waiting for {shown}"),
             *words, *FSYNC, *arguments, more=more,
         )  # fmt: skip
-    except NoAnswer:
-        raise
     except Unavailable as error:
-        raise _explained(error, check) from None
+        _sweep(repository.top)  # half a pack would fill the disk until the next fetch
+        raise _explained(error, check, repository.top) from None
 
 
 def _environment(url: str) -> dict[str, str]:
@@ -392,8 +391,12 @@ def _environment(url: str) -> dict[str, str]:
     return {"GIT_ALLOW_PROTOCOL": ":".join(sorted(allowed)) or "none", "GIT_NO_LAZY_FETCH": "1"}
 
 
-def _explained(error: Unavailable, check: str) -> TagshipError:
+def _explained(error: Unavailable, check: str, top: Path) -> TagshipError:
     """The error with a hint that helps here, where Git knows the remote by no name."""
+    if isinstance(error, NoAnswer | TooMuch):
+        return error
+    if "No space left on device" in error.message:
+        return Unavailable(error.message, f"make room: df -h {shlex.quote(str(top))}")
     if re.search(r"returned error: 30\d|redirect", error.message):
         return Unavailable(error.message, "the server names another address: use that one")
     if "terminal prompts disabled" in error.message:
@@ -421,23 +424,14 @@ def _workers(top: Path) -> bool:
 
 
 def _sweep(top: Path) -> None:
-    """Remove the halves of packs that a killed fetch has left."""
-    with contextlib.suppress(FileNotFoundError):
-        packs = list((top / "objects" / "pack").iterdir())
-        left = [path for path in packs if path.name.startswith("tmp_") or path.suffix == ".keep"]
-        if left and not _workers(top):
-            for path in left:
-                path.unlink(missing_ok=True)
-
-
-def _unlock(top: Path) -> bool:
-    """Remove the locks that a killed Git has left; whether there were some."""
-    locks = [path for path in top.rglob("*.lock") if path.is_file()]  # no ref may end so
-    if not locks or _workers(top):
-        return False
-    for path in locks:
-        path.unlink(missing_ok=True)
-    return True
+    """Remove what a killed Git has left: locks, and halves of files."""
+    packs = (top / "objects" / "pack").glob("*")
+    left = [path for path in packs if path.name.startswith("tmp_") or path.suffix == ".keep"]
+    left += [path for path in top.glob("*") if path.name == "packed-refs.new"]
+    left += [path for path in top.rglob("*.lock") if path.is_file()]  # no ref may end so
+    if left and not _workers(top):
+        for path in left:
+            path.unlink(missing_ok=True)
 
 
 def _repair(

@@ -1,0 +1,236 @@
+"""Hints on a host without a work tree: of its tagship.toml, and of what it follows."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from tagship.manager.agent import Agent
+from tagship.workspace import host_file
+from tests.hints.trials import trial
+from tests.workbench import Workbench
+
+SRV = "../srv"  # from the top of the repository
+SYNC = f"-C {SRV} sync"
+
+
+def place(bench: Workbench) -> Path:
+    """The folder of the host."""
+    return bench.repo.parent / "srv"
+
+
+def write(bench: Workbench, text: str) -> None:
+    """A tagship.toml of this text."""
+    place(bench).mkdir(exist_ok=True)
+    (place(bench) / "tagship.toml").write_text(text)
+
+
+def source(bench: Workbench, more: str = "") -> str:
+    """The text of a tagship.toml that follows the origin."""
+    top = bench.repo.parent
+    return f'[source]\ngit = "{top}/origin.git"\nremote = "{top}/dvc-remote"\n{more}'
+
+
+def follows(bench: Workbench, more: str = "[follow.churn]\n") -> None:
+    """A host that follows churn; its server gives single files."""
+    for name in ("allowFilter", "allowAnySHA1InWant"):
+        origin = str(bench.repo.parent / "origin.git")
+        subprocess.run(["git", "-C", origin, "config", f"uploadpack.{name}", "true"], check=True)
+    write(bench, source(bench, more))
+
+
+def right(bench: Workbench) -> None:
+    """The user corrects the file."""
+    follows(bench)
+
+
+def _release(bench: Workbench, model: str = "") -> None:
+    """A release that the host can see."""
+    bench.release(model or None)
+    bench.git("push", "--quiet", "--tags", "origin")
+
+
+def read(bench: Workbench) -> object:
+    """What every command that changes something reads first."""
+    return host_file.read(place(bench))
+
+
+def _wrong(name: str, hints: tuple[str, ...], text: str, does: str) -> None:
+    """A file with a value that may not be; whoever reads the hint corrects it."""
+
+    def arrange(bench: Workbench) -> None:
+        write(bench, text if text.startswith("[source]") else source(bench, text))
+
+    arrange.__name__ = f"a_host_file_with_{name}"
+    trial(*hints, command=read, does=does, by=right)(arrange)
+
+
+_PATH = "workspace.host_file."
+for each in (
+    ("no_toml", (f"{_PATH}parse",), "[follow", "fix"),
+    ("a_number_for_a_text", (f"{_PATH}_text",), "[source]\ngit = 1\n", "a text in quotes"),
+    ("a_password", (f"{_PATH}_url",), '[source]\ngit = "/x"\nremote = "https://a:b@c/d"\n',
+     "without a password"),
+    ("a_relative_remote", (f"{_PATH}_url/2",), '[source]\ngit = "/x"\nremote = "dvc"\n',
+     '"s3://bucket/dvc"'),
+    ("a_secret", (f"{_PATH}_options",), '[source.options]\npassword = "x"\n', "the environment"),
+    ("a_list_for_an_option", (f"{_PATH}_options/2",), "[source.options]\nregion = []\n",
+     "one value"),
+    ("a_wrong_setting", (f"{_PATH}_settings",), "[deploy]\nkeep = 0\n", "docs/hosts.md"),
+    ("no_name_of_a_model", (f"{_PATH}_follow",), '[follow."a b"]\n', "[follow.churn]"),
+    ("no_rule", (f"{_PATH}_follow/2",), '[follow.churn]\ntrack = "new"\n', "#prod"),
+):  # fmt: skip
+    _wrong(*each)
+
+
+@trial(f"{_PATH}look", command=read, does="a few lines", by=right)
+def a_host_file_that_is_too_long(bench: Workbench) -> None:
+    write(bench, source(bench) + "#" * (2 << 20))
+
+
+def _alone(bench: Workbench) -> None:
+    """The host gets a folder of its own."""
+    (place(bench) / ".dvc").rmdir()
+
+
+@trial(f"{_PATH}check_own", command=read, does="host init DIR", by=_alone)
+def a_host_file_in_a_dvc_repository(bench: Workbench) -> None:
+    follows(bench)
+    (place(bench) / ".dvc").mkdir()
+
+
+@trial(f"{_PATH}check_own/2", command=read, folder=SRV)
+def a_host_file_that_git_tracks(bench: Workbench) -> None:
+    follows(bench)
+    for words in (("init", "--quiet"), ("add", "tagship.toml")):
+        subprocess.run(["git", *words], cwd=place(bench), check=True)
+
+
+def _no_link(bench: Workbench) -> None:
+    (place(bench) / "other.toml").replace(place(bench) / "tagship.toml")
+
+
+@trial(f"{_PATH}check_own/3", command=read, does="the file itself", by=_no_link)
+def a_host_file_that_is_a_link(bench: Workbench) -> None:
+    follows(bench)
+    file = place(bench) / "tagship.toml"
+    file.rename(place(bench) / "other.toml")
+    file.symlink_to("other.toml")
+
+
+@trial(f"{_PATH}check_own/4", command=read, does="chmod go-w ...tagship.toml")
+def a_host_file_that_everybody_can_write_to(bench: Workbench) -> None:
+    follows(bench)
+    (place(bench) / "tagship.toml").chmod(0o666)
+
+
+def _fetch(bench: Workbench) -> object:
+    return Agent(place(bench)).fetch()
+
+
+@trial("workspace.mirrored.Mirrored.fetch", command=_fetch, does="[follow.MODEL]", by=right)
+def a_host_that_follows_nothing(bench: Workbench) -> None:
+    follows(bench, "")
+
+
+@trial(
+    "workspace.mirrored.Mirrored.check_work_tree",
+    command=f"-C {SRV} release churn",
+    does="git clone ...git",
+    again="",
+    folder=".",
+)
+def a_release_on_a_host(bench: Workbench) -> None:
+    follows(bench)
+    bench.monkeypatch.chdir(bench.repo)
+
+
+@trial(
+    "workspace.mirrored.Mirrored.find",
+    command="deploy churn --yes",
+    does="tagship fetch",
+    folder=SRV,
+)
+def a_deploy_before_the_first_fetch(bench: Workbench) -> None:
+    _release(bench)
+    follows(bench)
+
+
+@trial("inspect.status._status", command="status churn", folder=SRV)
+def a_version_that_the_host_has_not_yet(bench: Workbench) -> None:
+    _release(bench)
+    follows(bench)
+    Agent(place(bench)).sync()
+    _release(bench, "model 2\n")
+    Agent(place(bench)).fetch()
+
+
+def _names_spam(bench: Workbench) -> None:
+    follows(bench, "[follow.churn]\n[follow.spam]\n")
+
+
+@trial(
+    "workspace.mirrored.not_followed",
+    command="sync spam",
+    folder=SRV,
+    does="add [follow.spam] to tagship.toml",
+    by=_names_spam,
+)
+def a_model_that_is_not_followed(bench: Workbench) -> None:
+    follows(bench)
+
+
+@trial(
+    "manager.agent.Agent._places",
+    command="sync",
+    folder=SRV,
+    does="tagship host init . --git URL",
+    by=right,
+)
+def a_sync_where_there_is_no_host(bench: Workbench) -> None:
+    place(bench).mkdir()
+
+
+def _init(*follow: str) -> Callable[[Workbench], object]:
+    def command(bench: Workbench) -> object:
+        return Agent(place(bench)).init(str(bench.repo.parent / "origin.git"), follow=follow)
+
+    return command
+
+
+@trial(
+    "workspace.new_host.make",
+    command=_init("churn", "churn#prod"),
+    does="one version of a model",
+    by=lambda _: None,
+    again=_init("churn"),
+)
+def a_host_that_follows_a_model_twice(bench: Workbench) -> None:
+    del bench
+
+
+@trial("workspace.new_host.make/2", command=_init("churn"), does="edit it", by=right, again=read)
+def a_host_that_is_there_already(bench: Workbench) -> None:
+    follows(bench)
+
+
+@trial("workspace.new_host.make/3", command=_init("churn"), does="a folder of its own",
+       by=lambda b: shutil.rmtree(b.repo.parent / ".dvc"))  # fmt: skip
+def a_host_in_a_repository(bench: Workbench) -> None:
+    (bench.repo.parent / ".dvc").mkdir()
+
+
+@trial(
+    "deploy.follow.by_hand",
+    command="deploy churn@1.1.0 --yes",
+    folder=SRV,
+    again="",
+)
+def a_deploy_by_hand_whose_gate_fails(bench: Workbench) -> None:
+    _release(bench)
+    gate = 'gate = {command = ["/bin/false"], watch = 0, pass = "1 of 1"}\n'
+    follows(bench)
+    Agent(place(bench)).sync()
+    follows(bench, f"[follow.churn]\n{gate}")
+    _release(bench, "model 2\n")
+    Agent(place(bench)).fetch()
