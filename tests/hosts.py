@@ -76,7 +76,7 @@ class Following:
             f'[follow.{model}]\ntrack = "{track}"\n{table}{more}'
         )
 
-    def release(self, content: str | None = None, version: str | None = None) -> str:
+    def release(self, content: str | bytes | None = None, version: str | None = None) -> str:
         """Train (where a content is given), release, push; the version."""
         if content is not None:
             self.bench.train(content)
@@ -136,9 +136,10 @@ class Following:
         """From now on it is this time."""
         self.bench.monkeypatch.setattr(clock, "now", lambda: moment)
 
-    def object_of(self, content: str) -> Path:
+    def object_of(self, content: str | bytes) -> Path:
         """The object of a content in the DVC remote."""
-        digest = hashlib.md5(content.encode()).hexdigest()
+        data = content.encode() if isinstance(content, str) else content
+        digest = hashlib.md5(data).hexdigest()
         return self.remote / "files" / "md5" / digest[:2] / digest[2:]
 
     def kept(self) -> dict[str, str]:

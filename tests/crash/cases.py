@@ -17,7 +17,7 @@ import pytest
 from tagship import loaders
 from tagship.cli import main
 from tagship.disk import atomic
-from tests import conftest, workbench
+from tests import conftest, hosts, workbench
 from tests.crash import tracing
 from tests.workbench import Result, Workbench
 
@@ -36,6 +36,7 @@ class Case:
         site: as for ``tracing.run``.
         fails: the version that is live for a moment, and fails its check.
         code: the exit code, if nothing is struck.
+        host: it is run in a host's folder, which follows the repository.
     """
 
     name: str
@@ -48,6 +49,12 @@ class Case:
     site: str = ""
     fails: str | None = None
     code: int = 0
+    host: bool = False
+
+    @property
+    def where(self) -> str:
+        """The folder that the command is run in."""
+        return "host" if self.host else "repo"
 
     @property
     def releases(self) -> bool:
@@ -134,6 +141,28 @@ def _pinned(bench: Workbench) -> None:
     bench.manager.pin("1.0.0")
 
 
+def _first_followed(bench: Workbench) -> None:
+    """A host that has fetched nothing yet. It asks the repository of the template for the tags."""
+    bench.manager.release(push=True)
+    hosts.of(bench)
+
+
+def _followed(bench: Workbench) -> None:
+    """1.0.0 is live on a host, and 1.1.0 is new."""
+    _first_followed(bench)
+    assert command(hosts.Following(bench).folder, "sync").code == 0
+    bench.train("model 2\n")
+    bench.manager.release(push=True)
+
+
+def _gated(bench: Workbench) -> None:
+    """The same, where what is new will fail its gate; it is fetched."""
+    _followed(bench)
+    host = hosts.Following(bench)
+    assert command(host.folder, "fetch").code == 0
+    host.follow(gate='command = ["/bin/false"]\npass = "1 of 1"\nwatch = 0')
+
+
 def _killed(of: str, at: str) -> Callable[[Workbench], None]:
     """Another case's command, killed at the first call whose text ends so."""
 
@@ -143,11 +172,13 @@ def _killed(of: str, at: str) -> Callable[[Workbench], None]:
         folder = bench.repo.parent
         aside = folder.with_name(f"{folder.name}-count")
         shutil.copytree(folder, aside, symlinks=True)
-        log = tracing.run(aside, case.command, site=case.site).log
+        log = tracing.run(aside, case.command, site=case.site, where=case.where).log
         call = next(one for one in tracing.calls(log, aside) if one.what.endswith(at))
         shutil.rmtree(aside)
         inject = f"{call.name}:signal=KILL:when={call.when}"
-        killed = tracing.run(folder, case.command, inject=inject, site=case.site)
+        killed = tracing.run(
+            folder, case.command, inject=inject, site=case.site, where=case.where
+        )
         assert [one.what for one in tracing.struck(killed.log, folder)] == [call.what]
 
     return prepare
@@ -188,6 +219,11 @@ CASES = (
          _killed("undeploy", "repo/models/churn/current")),
     Case("recovery of an undeploy", MEND, None, None,
          _killed("undeploy", "repo/models/churn/.tagship/trash/v1.1.0_ID")),
+    Case("first sync", "sync", None, "1.0.0", _first_followed, site="one_thread", host=True),
+    Case("sync", "sync", "1.0.0", "1.1.0", _followed, gits=("fetch", "update-ref"),
+         site="one_thread", host=True),
+    Case("sync whose gate fails", "sync", "1.0.0", "1.0.0", _gated, site="one_thread",
+         fails="1.1.0", code=4, host=True),
     Case("release", "release churn", "1.0.0", "1.1.0", _trained, gits=("tag",)),
     Case("release --push", "release churn --push", "1.0.0", "1.1.0", _trained,
          gits=("tag", "push")),

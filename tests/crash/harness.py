@@ -40,6 +40,9 @@ HARMLESS = (
     (r"deploy with a cleanup, act 2: \w+ repo/models/churn.*",
      "the cleanup comes last, with the lock taken again, and a note tells that it failed"),
     (r"undeploy.*: \w+ .*/\.intent\.json\.tmp.* ENOSPC", "it makes room, so it needs none"),
+    (r".*sync.*: \w+ host/\.tagship(/\.?(sync|agent)\.json.*| \w+)",
+     "the lock holds, and does not name its holder; what is waited for is tried sooner"),
+    (r".*sync.*: (unlink .*/lock\.json|flock .*/lock) \w+", "the lock goes with its process"),
     (r"recovery of an undeploy: \w+ .*/(trash|versions)(/.*| \w+)",
      "what cannot be removed stops no other command: a note and the history tell it"),
     (r"cleanup: (chmod|unlink|rmdir) .*/trash/v.*", "it is tried once more, and then told"),
@@ -144,7 +147,9 @@ class Sweep:
     def whole(self, case: Case, program: str = tracing.PYTHON) -> tracing.Done:
         """The case's command, to its end, in a new copy of its workspace."""
         self._copy(case)
-        result = tracing.run(self.scratch, case.command, program, site=case.site)
+        result = tracing.run(
+            self.scratch, case.command, program, site=case.site, where=case.where
+        )
         assert result.code == case.code, result
         return result
 
@@ -154,6 +159,8 @@ class Sweep:
         result, problems, missed = self._strike(case, point)
         place = Place(case, self.scratch)
         problems += [f"afterwards: {text}" for text in place.damage()]
+        if case.host:
+            return self._followed_by_sync(case, point, result, place, problems, missed)
         live = place.live()
         harmless = ""
         if point.inject == tracing.KILL:
@@ -190,6 +197,36 @@ class Sweep:
             harmless, problems,
         )  # fmt: skip
 
+    def _followed_by_sync(
+        self, case: Case, point: Point, result: tracing.Done, place: "Place", problems: list[str],
+        missed: str,
+    ) -> Found:  # fmt: skip
+        """The same of a pass of ``sync``: an hour later the next one mends what it left."""
+        live, harmless = place.live(), ""
+        if point.inject == tracing.KILL:
+            problems += [] if result.code != case.code else ["the command was not killed"]
+        elif result.code == case.code:
+            harmless = missed or harmless_of(point.in_words)
+            problems += [] if harmless else ["the call failed, and the command did not"]
+            problems += [] if live == "new" else [f"exit code {case.code}, and it is not done"]
+        elif result.code not in (1, 3, 4, 5) or "this should not" in result.err:
+            problems.append(f"no plain error: exit code {result.code}, {result.err}")
+        litter = place.litter()
+        next_pass = place.later("sync")
+        mended = re.findall(r"^(?:note: |  )(.*)$", next_pass.out + next_pass.err, re.MULTILINE)
+        if next_pass.code != case.code:
+            problems.append(f"the next pass: {next_pass.out}{next_pass.err}")
+        if litter and not mended:
+            problems.append(f"the next pass mended without a word: {litter}")
+        problems += [f"after the next pass: {text}" for text in place.disorder()]
+        if place.live() != "new":
+            problems.append("the next pass does not do it")
+        problems += [f"the pass after it: {text}" for text in place.settled()]
+        return Found(
+            point.key, point.case, point.call.name, point.inject, result.code, live, mended,
+            harmless, problems,
+        )  # fmt: skip
+
     def _strike(self, case: Case, point: Point) -> tuple[tracing.Done, list[str], str]:
         """Run the command, with the injection at the right call.
 
@@ -203,7 +240,9 @@ class Sweep:
         for _ in range(TRIES):
             self._copy(case)
             inject = f"{call.name}:{kind}={point.inject}:when={call.when}"
-            result = tracing.run(self.scratch, case.command, point.program, inject, site=case.site)
+            result = tracing.run(
+                self.scratch, case.command, point.program, inject, site=case.site, where=case.where
+            )
             hit = [struck_call.what for struck_call in tracing.struck(result.log, self.scratch)]
             of_push = point.program != tracing.PYTHON and point.call.what in hit
             if hit == [point.call.what] or of_push:  # or in each of several processes
@@ -241,7 +280,8 @@ class Place:
     @property
     def store(self) -> Store:
         """The model's folder."""
-        return Store(self.repo / "models" / MODEL)
+        within = () if self.case.host else ("models",)
+        return Store(self.folder.joinpath(self.case.where, *within, MODEL))
 
     def events(self) -> tuple[Event, ...]:
         """The history."""
@@ -264,7 +304,7 @@ class Place:
         if link.state not in (LinkState.OK, LinkState.NONE):
             yield f"current is {link.state}: {link.target}"
         allowed = [self.case.before] if self.case.releases else [self.case.before, self.case.after]
-        if journal.intent(self.store):  # it has no verdict yet
+        if journal.intent(self.store) or history.ungated(self.events()):  # it has no verdict yet
             allowed.append(self.case.fails)
         if version not in allowed:
             yield f"{version} is live"
@@ -355,7 +395,7 @@ class Place:
         yield from self.litter()
         if journal.intent(self.store):
             yield "an intent is open"
-        if (self.store.private / "lock.json").exists():
+        if not self.case.host and (self.store.private / "lock.json").exists():
             yield "somebody seems to hold the lock"
         link, events = self.store.link(), self.events()
         line = [
@@ -393,6 +433,26 @@ class Place:
         )  # which is as it should be
         if status.code != 0 and not behind:
             yield f"status: {status.out}"
+
+    def later(self, text: str) -> Result:
+        """A command in the host's folder, when nothing is waited for any more."""
+        (self.folder / "host" / ".tagship" / "agent.json").unlink(missing_ok=True)
+        return cases.command(self.folder / "host", text, self.case.site)
+
+    def settled(self) -> Iterator[str]:
+        """Another pass changes nothing, and the mirror has what the server has."""
+        before = self.events()
+        result = self.later("sync")
+        if result.code != self.case.code or self.events() != before:
+            yield f"{result.out}{result.err}"
+        mirror = self.folder / "host" / ".tagship" / "mirror.git"
+        if self._tags(mirror) != self._tags(self.folder / "origin.git"):
+            yield "the mirror has other tags than the server"
+        if left := [p.name for p in mirror.rglob("*") if p.suffix == ".lock" or "tmp_" in p.name]:
+            yield f"the mirror has {left}"
+        failures = [each for each in before if each.action == actions.GATE]
+        if [each.version for each in failures] != [self.case.fails] * bool(self.case.fails):
+            yield f"verdicts: {failures}"
 
     def _blocked(self, version: str) -> Iterator[str]:
         """What failed its check was rejected once, and is not tried again by itself."""

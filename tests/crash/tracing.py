@@ -38,7 +38,7 @@ _RANDOM = (
     (re.compile(r"\.[0-9a-f]{12}\.tmp"), ".tmp"),
     (re.compile(r"(?<=[0-9a-f]{32})-[0-9a-f]{12}"), "-TMP"),  # an object that arrives
     (re.compile(r"/\.[\w-]{22}\.tmp"), "/DVC.tmp"),
-    (re.compile(r"(tmp_obj_)\w{6}"), r"\1TMP"),
+    (re.compile(r"(tmp_(?:obj|pack|idx|rev)_)\w{6}"), r"\1TMP"),
 )
 
 
@@ -80,8 +80,9 @@ def missing() -> str:
 
 
 def run(
-    folder: Path, command: str, program: str = PYTHON, inject: str = "", *, site: str = ""
-) -> Done:
+    folder: Path, command: str, program: str = PYTHON, inject: str = "", *, site: str = "",
+    where: str = "repo",
+) -> Done:  # fmt: skip
     """Run ``tagship`` in ``folder/repo``, with one process of it under strace.
 
     Args:
@@ -91,6 +92,7 @@ def run(
         inject: what strace does to a call, ``rename:signal=KILL:when=3``; nothing where empty.
         site: a folder beside this file whose modules the command finds: ``one_thread`` for a fetch
             without threads of its own, ``bad_loader`` for a model that never loads.
+        where: another folder to run it in.
     """
     names = inject.partition(":")[0] or ",".join(CALLS)
     options = ["-e", f"trace={names}", *(["-e", f"inject={inject}"] if inject else [])]
@@ -117,7 +119,7 @@ def run(
             "TRACE_LOG": str(log),
         }
     result = subprocess.run(
-        words, cwd=folder / "repo", env=environment, stdin=subprocess.DEVNULL,
+        words, cwd=folder / where, env=environment, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     text = log.read_text(errors="replace") if log.exists() else ""

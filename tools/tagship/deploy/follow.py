@@ -12,12 +12,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tagship.deploy import cleanup, deploy, gate, plan, sync, verdict
+from tagship.deploy import act, check, cleanup, deploy, gate, plan, sync, verdict
 from tagship.deploy.act import Options, Outcome
 from tagship.deploy.gate import Subject, Verdict
 from tagship.deploy.sync import Pass
 from tagship.disk import access
-from tagship.errors import Held, SelfTestFailed, TagshipError
+from tagship.errors import Held, Locked, SelfTestFailed, TagshipError
 from tagship.host import agent, history, installed, journal, metadata
 from tagship.host.agent import Agent, Waiting
 from tagship.host.history import Place
@@ -35,9 +35,29 @@ AT_ONCE = 32  # gates that are measured at a time
 _STATE = threading.Lock()  # each of them reads and writes what is waited for
 
 
-def act_on(one: Pass, steps: Mapping[str, Step]) -> dict[str, tuple[str, ...]]:
-    """Do what the steps of a pass say; what was done, in words, by model."""
-    done = {model: _look_after(one, model, each) for model, each in steps.items()}
+def recover(one: Pass, model: str) -> tuple[str, ...]:
+    """Put in order what a killed run left of a model, and check what it made live; in words.
+
+    Where that is no killed run but one under way, nothing is left.
+    """
+    store, tags = one.host.store(model), partial(plan.tag_ids, one.source, model)
+    what, checks = f"recovery of {model}", check.of(one.host, model)
+    try:
+        with act.begin(store, model, what, one.options, tags=tags, check=checks) as deed:
+            return deed.repaired
+    except Locked:
+        return ()
+    except (TagshipError, OSError) as error:
+        return (access.explain(error)[0],)
+
+
+def act_on(
+    one: Pass, steps: Mapping[str, Step], repaired: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """Do what the steps of a pass say; what was done, in words, by model, after what was before."""
+    done = {
+        model: (*repaired[model], *_look_after(one, model, each)) for model, each in steps.items()
+    }
     return done | _watch_all(one, done)
 
 
@@ -76,6 +96,9 @@ def _later(
     """What could not be done is tried again later; nothing is blocked for it."""
     reason = error.message if isinstance(error, TagshipError) else str(error)
     _wait(one, model, release, reason)
+    live = installed.told_live(one.host.store(model))
+    if live is not None and live.version == str(release.version):  # what follows it went wrong
+        return (reason,)
     return (f"{release.version} could not be deployed: {reason}",)
 
 

@@ -28,6 +28,9 @@ from tagship.workspace.state import Why
 from tagship.workspace.step import Act, Facts, Live, Reason, Retry, Step
 
 
+UNDER_WAY = "another command is under way, or was cut short: the next pass puts that in order"
+
+
 @dataclass(frozen=True)
 class Followed:
     """What a pass did with one model, and how it is now.
@@ -88,12 +91,15 @@ def sync(
     """
     with _alone(host.root, options):
         one = _fetched(source, host, options)
+        repaired = {model: () if dry_run else _repaired(one, model) for model in models}
         steps = {model: next_step(one, model) for model in models}
         if dry_run or all(each.act is Act.NOTHING for each in steps.values()):
-            return tuple(_followed(one, model, each) for model, each in steps.items())
+            return tuple(
+                _followed(one, model, each, repaired[model]) for model, each in steps.items()
+            )
         from tagship.deploy import follow
 
-        done = follow.act_on(one, steps)
+        done = follow.act_on(one, steps, repaired)
         after = replace(one, options=replace(options, retry=False))  # it was tried
         return tuple(
             _followed(after, model, next_step(after, model), did) for model, did in done.items()
@@ -116,6 +122,15 @@ def _fetched(source: Mirrored, host: Host, options: Options) -> Pass:
     return Pass(source, host, options, seen)
 
 
+def _repaired(one: Pass, model: str) -> tuple[str, ...]:
+    """What a killed run left of a model and was put in order, in words: nothing else may follow."""
+    if not one.host.store(model).has_intent:
+        return ()
+    from tagship.deploy import follow
+
+    return follow.recover(one, model)
+
+
 # --- the facts, and the step that follows from them
 
 
@@ -128,6 +143,8 @@ def next_step(one: Pass, model: str) -> Step:
         decided = step.next_step(_facts(one, model))
     except (TagshipError, OSError) as error:
         decided = Step(Act.NOTHING, (Reason(Why.UNKNOWN, access.explain(error)[0]),))
+    if one.host.store(model).has_intent:
+        decided = replace(decided, reasons=(*decided.reasons, Reason(Why.WAITING, UNDER_WAY)))
     if one.unfetched is None:
         return decided
     unknown = Reason(Why.UNKNOWN, f"nothing could be fetched: {one.unfetched.message}")

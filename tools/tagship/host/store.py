@@ -359,6 +359,11 @@ class Store:
         atomic.sync_directory(self.folder)
         atomic.remove_empty(self.folder)
 
+    @property
+    def has_intent(self) -> bool:
+        """Whether an act is under way, or a killed one left its intent."""
+        return self._intent.exists()
+
     def open_intent(self, intent: dict[str, Any]) -> None:
         """Write down, durably, what is about to be done."""
         atomic.write_json(self._intent, intent)

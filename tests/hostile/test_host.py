@@ -1,0 +1,492 @@
+"""A server, a store or a file that misbehaves, and a host that follows by itself.
+
+The attacks are those of The Update Framework's specification, section 1.5.2, as far as they concern
+one host. Where nothing helps, the name of the test says so.
+"""
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tagship.git import mirror
+from tagship.git.bounded import Limit
+from tests import accounts as other_accounts
+from tests.git import smart_http
+from tests.hosts import Following, tags
+from tests.signing import test_model_sig
+from tests.workbench import Result, run
+
+SECRET = "s3cr3t"
+
+
+def live(host: Following) -> tuple[str | None, list[tuple[str, str, str | None]]]:
+    """What must not change: the bytes that are live, and the history."""
+    return host.live(), host.actions()
+
+
+@pytest.fixture
+def second(host: Following) -> Following:
+    """1.0.0 was live, and 1.1.0 is."""
+    host.sync()
+    host.release("model 2\n")
+    host.sync()
+    assert host.live() == "model 2\n"
+    return host
+
+
+@pytest.fixture
+def signed(host: Following, tmp_path: Path) -> Following:
+    """The host asks for signed tags and files: by ada, whose key signs what is released from now."""
+    folder = tmp_path / "home" / "tagship"
+    folder.mkdir()
+    for name in ("ada", "mallory"):
+        run(folder, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", name)
+    run(folder, "ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", "files")
+    kind, data, _ = (folder / "ada.pub").read_text().split()
+    (folder / "allowed_signers").write_text(f'ada@example.com namespaces="git" {kind} {data}\n')
+    (folder / "host.toml").write_text(
+        'require_signed = true\nallowed_signers = "allowed_signers"\nmodel_keys = "files.pub"\n'
+        'signing_key = "files"\n'
+    )
+    sign_with(host, "ada")
+    host.release("model 2\n")
+    return host
+
+
+def sign_with(host: Following, name: str) -> None:
+    key = host.top / "home" / "tagship" / f"{name}.pub"
+    for setting in (("gpg.format", "ssh"), ("tag.gpgSign", "true"), ("user.signingKey", str(key))):
+        host.bench.git("config", *setting)
+
+
+# --- a server of Git that misbehaves
+
+
+def test_a_server_that_was_set_back_changes_nothing(second: Following) -> None:
+    """Replay: what was seen is kept, and a rollback by hand needs no server."""
+    before = live(second)
+    second.serve("tag", "-d", "churn@v1.1.0")
+    second.passes(0, "churn: in order, live 1.1.0\n")
+    assert live(second) == before
+    assert sorted(second.kept()) == ["churn@v1.0.0", "churn@v1.1.0"]
+    assert second.cli("fetch").out == (
+        "0 new tags\nchurn@v1.1.0 is not on the server any more, and counts all the same\n"
+    )
+
+
+def test_an_empty_list_of_tags_undeploys_nothing(second: Following) -> None:
+    before = live(second)
+    second.serve("tag", "-d", "churn@v1.0.0", "churn@v1.1.0")
+    second.passes(0, "churn: in order, live 1.1.0\n")
+    shutil.rmtree(second.mirror)
+    what = "1.1.0 is live, but its tag is not here, and there is no newer version"
+    second.passes(3, f"churn: drifted, live 1.1.0\n  {what}\n")
+    assert live(second) == before
+
+
+def test_a_withdrawal_that_was_seen_cannot_be_hidden(second: Following) -> None:
+    second.publish("churn@v1.1.0!")
+    second.passes(0, "churn: in order, live 1.0.0\n  1.0.0 is live\n")
+    second.serve("tag", "-d", "churn@v1.1.0!")
+    second.passes(0, "churn: in order, live 1.0.0\n")
+
+
+def test_a_new_host_cannot_know_what_a_server_hides(host: Following) -> None:
+    """Replay on a host that saw nothing: seed its mirror from another one."""
+    host.release("model 2\n")
+    host.serve("tag", "-d", "churn@v1.1.0")
+    host.passes(0, "churn: in order, live 1.0.0\n  1.0.0 is live\n")
+
+
+def test_a_freeze_is_not_seen(second: Following) -> None:
+    """A server that shows nothing new looks like one that has nothing new."""
+    before = live(second)
+    frozen = second.top / "frozen.git"
+    shutil.copytree(second.origin, frozen)
+    second.release("model 3\n")
+    shutil.rmtree(second.origin)
+    frozen.rename(second.origin)
+    second.passes(0, "churn: in order, live 1.1.0\n")
+    assert live(second) == before
+
+
+def test_a_moved_tag_is_refused_and_named_and_the_next_version_goes_live(
+    second: Following,
+) -> None:
+    before, seen = live(second), second.kept()
+    moved = "churn@v1.1.0: the server has moved it; the tag that was seen first counts"
+    second.bench.train("model 3\n")
+    second.bench.git("push", "--quiet", "origin", "main")
+    second.serve("tag", "--force", "-a", "-m", "again", "churn@v1.1.0", "main")
+    for _ in range(2):
+        second.passes(3, f"churn: refused, live 1.1.0\n  {moved}\n")
+    assert (live(second), second.kept()) == (before, seen)
+    second.bench.git("push", "--quiet", "--force", "origin", "churn@v1.1.0")  # set back again
+    second.passes(0, "churn: in order, live 1.1.0\n")
+
+
+def test_a_tag_that_was_moved_before_it_went_live_does_not_go_live(host: Following) -> None:
+    host.sync()
+    host.release("model 2\n")
+    assert host.cli("fetch").code == 0
+    host.serve("tag", "--force", "-a", "-m", "again", "churn@v1.1.0", "churn@v1.0.0^{commit}")
+    told = host.report()
+    assert (told["code"], told["why"], told["live"]) == (3, "refused", "1.0.0")
+    assert [each["what"] for each in told["reasons"]] == [
+        "churn@v1.1.0: the server has moved it; the tag that was seen first counts",
+        "1.1.0 is not deployed: the tag churn@v1.1.0 is refused",
+    ]
+
+
+def test_a_folder_of_refs_where_a_tag_was_takes_no_tag_away(second: Following) -> None:
+    before, seen = live(second), second.kept()
+    second.serve("tag", "-d", "churn@v1.1.0")
+    second.serve("tag", "-a", "-m", "x", "churn@v1.1.0/x", "main")
+    second.passes(0, "churn: in order, live 1.1.0\n")
+    assert (live(second), second.kept()) == (before, seen)
+    second.serve("tag", "-d", "churn@v1.1.0/x")
+    second.release("model 3\n")
+    assert second.report()["live"] == "1.2.0"
+
+
+def test_the_tag_object_of_another_version_or_model_does_not_count(second: Following) -> None:
+    """Old A with new B: the name of a tag is in its object, which Git does not compare."""
+    before = live(second)
+    second.serve("update-ref", "refs/tags/churn@v2.0.0", tags(second.origin)["churn@v1.0.0"])
+    told = second.report()
+    assert (told["code"], told["live"]) == (3, "1.1.0")
+    what = "2.0.0 could not be deployed: the tag churn@v2.0.0 holds the tag object of churn@v1.0.0"
+    assert told["did"] == [what]
+    assert live(second) == before
+    second.release("model 3\n", "2.1.0")
+    assert second.report()["live"] == "2.1.0"
+
+
+@pytest.mark.parametrize("what", ["main:dvc.yaml", "main^{tree}", "churn@v1.0.0"])
+@pytest.mark.parametrize("how", ["a tag object", "a ref alone"])
+def test_what_is_no_tag_of_a_commit_is_no_version_and_stops_nothing(
+    second: Following, what: str, how: str
+) -> None:
+    if how == "a ref alone":
+        second.serve("update-ref", "refs/tags/churn@v0.9.0", second.serve("rev-parse", what).strip())
+    else:
+        second.serve("tag", "-a", "-m", "x", "churn@v0.9.0", what)
+    second.passes(0, "churn: in order, live 1.1.0\n")
+    second.release("model 3\n")
+    assert second.report()["live"] == "1.2.0"
+
+
+def test_a_server_that_sends_without_end_is_cut_off(
+    second: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Endless data."""
+    before = live(second)
+    message = second.top / "message"
+    message.write_text("".join(f"{os.urandom(50).hex()}\n" for _ in range(1 << 15)))
+    second.bench.git("tag", "-a", "-F", str(message), "churn@v1.2.0", "main")
+    second.bench.git("push", "--quiet", "origin", "churn@v1.2.0")
+    monkeypatch.setattr(mirror.fetch, "__defaults__", (*mirror.fetch.__defaults__[:-1], LITTLE))
+    told = second.report()
+    assert (told["code"], told["why"], live(second)) == (1, "unknown", before)
+    assert "sends too much: Git was ended after" in told["reasons"][-1]["what"]
+
+
+LITTLE = Limit(silence=20, total=60, traffic=1 << 20)
+IMPATIENT = Limit(silence=1, total=2, traffic=1 << 20)
+
+
+def test_a_server_that_hangs_is_waited_for_no_longer_than_that(
+    second: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the connection, and says nothing."""
+    before = live(second)
+    monkeypatch.setattr(mirror.fetch, "__defaults__", (*mirror.fetch.__defaults__[:-1], IMPATIENT))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        second.follow(git=f"ssh://git@127.0.0.1:{server.getsockname()[1]}/models.git")
+        told = second.report()
+    assert (told["code"], told["why"], live(second)) == (1, "unknown", before)
+    assert "did not answer within" in told["reasons"][-1]["what"]
+
+
+@pytest.fixture
+def http(host: Following) -> Iterator[smart_http.Server]:
+    with smart_http.serve(host.top) as server:
+        yield server
+
+
+def test_a_redirect_is_not_followed(signed: Following, http: smart_http.Server) -> None:
+    def elsewhere(handler: smart_http.Handler, _answer: bytes) -> bool:
+        handler.send_response(302)
+        handler.send_header("Location", f"{http.address}/origin.git{handler.path[9:]}")
+        handler.end_headers()
+        return handler.path.startswith("/moved.git")
+
+    http.misbehave = elsewhere
+    signed.follow(git=f"{http.address}/moved.git")
+    told = signed.report()
+    assert (told["code"], told["why"], told["live"]) == (1, "unknown", None)
+    assert not any(path.startswith("/origin.git") for path in http.asked)
+
+
+# --- signatures
+
+
+def test_what_is_signed_goes_live(signed: Following) -> None:
+    signed.passes(0, "churn: in order, live 1.1.0\n  1.1.0 is live\n")
+
+
+@pytest.mark.parametrize("how", ["not signed", "by a stranger", "by a revoked key"])
+def test_a_tag_goes_live_only_with_a_signature_that_counts(signed: Following, how: str) -> None:
+    signed.sync()
+    before = live(signed)
+    if how == "not signed":
+        signed.bench.git("config", "tag.gpgSign", "false")
+    else:
+        sign_with(signed, "mallory" if how == "by a stranger" else "ada")
+    signed.release("model 3\n")
+    if how == "by a revoked key":
+        policy = signed.top / "home" / "tagship" / "host.toml"
+        policy.write_text(policy.read_text() + 'revoked_keys = "ada.pub"\n')
+    told = signed.report()
+    assert (told["code"], told["why"], told["live"]) == (3, "waiting", "1.1.0")
+    assert "churn@v1.2.0" in told["did"][0]
+    assert live(signed) == before
+
+
+def test_bytes_that_the_store_swapped_do_not_go_live_though_md5_is_broken(
+    signed: Following,
+) -> None:
+    """Two texts of one MD5: only the signature of the files tells them apart."""
+    signed.release(test_model_sig.TWIN)
+    place = signed.object_of(test_model_sig.TWIN)
+    place.chmod(0o644)
+    place.write_bytes(test_model_sig.OTHER_TWIN)
+    told = signed.report()
+    assert (told["code"], told["live"]) == (3, None)
+    assert "could not be deployed" in told["did"][0]
+    place.write_bytes(test_model_sig.TWIN)
+    assert signed.report("--retry")["live"] == "1.2.0"
+
+
+def test_files_that_nobody_signed_do_not_go_live(signed: Following) -> None:
+    policy = signed.top / "home" / "tagship" / "host.toml"
+    text = policy.read_text()
+    policy.write_text(text.replace('signing_key = "files"\n', ""))
+    signed.release("model 3\n")
+    told = signed.report()
+    assert (told["code"], told["live"]) == (3, None)
+    assert "the files of churn 1.2.0 are not signed" in told["did"][0]
+
+
+# --- a store that misbehaves
+
+
+def test_bytes_that_were_swapped_in_the_store_do_not_go_live(second: Following) -> None:
+    """Old A with new B: the object of 1.0.0 in the place of that of 1.2.0."""
+    before = live(second)
+    second.release("model 3\n")
+    place = second.object_of("model 3\n")
+    place.chmod(0o644)
+    place.write_text("model 1\n")
+    told = second.report()
+    assert (told["code"], told["why"], told["live"]) == (3, "waiting", "1.1.0")
+    assert (second.live(), second.actions()[:2]) == before
+    assert second.actions()[2:] == [("deploy", "failed", "1.2.0")]
+
+
+def test_an_object_without_end_is_cut_off_at_its_size(second: Following) -> None:
+    second.release("model 3\n")
+    place = second.object_of("model 3\n")
+    place.chmod(0o644)
+    os.truncate(place, 1 << 40)  # a terabyte of nothing
+    told = second.report()
+    assert (told["code"], told["live"]) == (3, "1.1.0")
+    assert "sends more for md5:" in told["did"][0]
+    assert "than the 8 bytes of it" in told["did"][0]
+    assert sum(file.stat().st_size for file in second.model.rglob("*")) < 1 << 20
+
+
+def test_a_store_that_is_down_stops_what_is_new_alone(second: Following) -> None:
+    second.release("model 3\n")
+    aside = second.top / "aside"
+    second.remote.rename(aside)
+    told = second.report()
+    assert (told["code"], told["why"], told["live"]) == (3, "waiting", "1.1.0")
+    assert second.cli("rollback", "churn", "--yes").code == 0
+    assert second.live() == "model 1\n"
+    aside.rename(second.remote)
+
+
+# --- no network, no mirror
+
+
+@pytest.mark.parametrize("url", ["https://no-such-host.invalid/models.git", "file:///no/such.git"])
+def test_without_the_server_all_goes_on_but_what_is_new(second: Following, url: str) -> None:
+    second.serve("config", "uploadpack.hideRefs", "refs")
+    moved = second.top / "away.git"
+    second.origin.rename(moved)
+    told = second.report()
+    assert (told["code"], told["why"], told["live"]) == (1, "unknown", "1.1.0")
+    assert second.cli("current", "churn").out == "1.1.0\n"
+    assert second.cli("rollback", "churn", "--yes").code == 0
+    assert second.live() == "model 1\n"
+    before = live(second)
+    second.follow(git=url)
+    assert second.report()["why"] == "unknown"
+    assert live(second) == before
+
+
+def damage_nothing_left(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def damage_packs(folder: Path) -> None:
+    for pack in folder.rglob("*.pack"):
+        pack.chmod(0o644)
+        pack.write_bytes(b"PACK")
+
+
+def damage_refs(folder: Path) -> None:
+    (folder / "packed-refs").write_bytes(b"\0\1\n")
+
+
+def damage_objects(folder: Path) -> None:
+    shutil.rmtree(folder / "objects")
+
+
+def damage_a_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("a file")
+
+
+def damage_a_link(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.symlink_to("/nowhere")
+
+
+def damage_configuration(folder: Path) -> None:
+    """Another one could name programs."""
+    (folder / "config").write_text(f"[core]\n\tfsmonitor = touch {folder.parent}/ran\n[nonsense")
+
+
+DAMAGES = [
+    damage_nothing_left, damage_packs, damage_refs, damage_objects, damage_a_file, damage_a_link,
+    damage_configuration,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_a_mirror_that_is_damaged_is_made_anew_and_nothing_live_changes(
+    second: Following, damage: Callable[[Path], None]
+) -> None:
+    before = live(second)
+    damage(second.mirror)
+    assert second.cli("current", "churn") == Result(0, "1.1.0\n", "")
+    status = second.cli("status")
+    assert "live 1.1.0" in status.out, status
+    assert second.report()["why"] == "in_order"
+    assert live(second) == before
+    assert second.kept() == tags(second.origin)
+    assert not (second.folder / ".tagship" / "ran").exists()
+    damage(second.mirror)
+    assert second.cli("rollback", "churn", "--yes").code == 0
+    assert second.live() == "model 1\n"
+    second.release("model 3\n")
+    assert second.report()["live"] == "1.2.0"
+
+
+# --- what stands in tagship.toml
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://ada:{SECRET}@example.invalid/models.git", f"https://{SECRET}@example.invalid/m",
+        f"https://example.invalid/models.git?token={SECRET}", f"ssh://ada:{SECRET}@example.invalid/m",
+        f"ada:{SECRET}@example.invalid:models.git",
+    ],
+)  # fmt: skip
+def test_a_secret_in_an_address_is_refused_and_written_nowhere(
+    second: Following, url: str
+) -> None:
+    before = live(second)
+    second.follow(git=url)
+    for command in ("sync", "sync --json", "fetch", "-v sync", "deploy churn --yes"):
+        result = second.cli(*command.split())
+        assert SECRET not in result.out + result.err
+    second.follow(more=f'[source.remotes]\nx = "https://a:{SECRET}@example.invalid/"\n')
+    for command in ("sync", "status", "current churn", "deploy churn --yes"):
+        result = second.cli(*command.split())
+        assert SECRET not in result.out + result.err
+    assert live(second) == before
+    files = [path for path in second.folder.rglob("*") if path.is_file() and path != second.file]
+    assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.skipif(bool(other_accounts.missing()), reason=other_accounts.missing() or "accounts")
+def test_a_tagship_toml_of_another_account_runs_nothing(second: Following) -> None:
+    before = live(second)
+    second.release("model 3\n")
+    os.chown(second.file, other_accounts.READER, other_accounts.READER)
+    for command in ("sync", "fetch", "deploy churn --yes", "rollback churn --yes"):
+        result = second.cli(*command.split())
+        assert (result.code, result.out) == (1, "")
+        assert f"error: {other_accounts.READER} can write to {second.file}" in result.err
+    assert second.cli("current", "churn").out == "1.1.0\n"
+    assert second.cli("status").code in (0, 3)
+    assert live(second) == before
+
+
+def test_what_others_can_write_to_runs_nothing_and_is_read_all_the_same(
+    second: Following,
+) -> None:
+    canary = second.top / "ran"
+    second.follow(gate=f'command = ["/usr/bin/touch", "{canary}"]\npass = "1 of 1"\nwatch = 0')
+    second.release("model 3\n")
+    for path in (second.file, second.folder):
+        mode = path.stat().st_mode
+        path.chmod(mode | 0o002)
+        for command in ("sync", "sync --dry-run", "fetch", "deploy churn --yes"):
+            result = second.cli(*command.split())
+            assert (result.code, result.out) == (1, "")
+            assert result.err.startswith(f"error: everybody can write to {path}")
+        assert second.cli("current", "churn").out == "1.1.0\n"
+        for command in ("status", "list churn", "history churn", "verify churn"):
+            assert "everybody" not in second.cli(*command.split()).err
+        path.chmod(mode)
+    assert not canary.exists()
+    assert second.report()["live"] == "1.2.0"
+    assert canary.exists()
+
+
+def test_one_in_a_folder_above_or_in_a_repository_does_not_count(host: Following) -> None:
+    inside = host.folder / "inside"
+    inside.mkdir()
+    result = host.bench.cli_in(inside, "sync")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"error: there is no tagship.toml in {inside}\n")
+    copy = host.bench.repo / "tagship.toml"
+    shutil.copyfile(host.file, copy)
+    told = f"{copy} is in a DVC repository, and names programs: a host has a folder of its own"
+    hint = "tagship host init DIR --git URL"
+    for command in ("sync", "fetch"):
+        assert host.bench.cli(command) == Result(1, "", f"error: {told}\nhint: {hint}\n")
+
+
+@pytest.mark.parametrize("text", ["[", "sync = true", '[source]\ngit = "/x"\nremotes = 1\n'])
+def test_a_broken_file_stops_every_act_and_no_reader(second: Following, text: str) -> None:
+    second.file.write_text(text)
+    before = second.bench.state()
+    for command in ("sync", "fetch", "deploy churn --yes", "rollback churn --yes"):
+        result = second.cli(*command.split())
+        assert (result.code, result.out) == (1, "")
+        assert "this should not" not in result.err
+    for command in ("current churn", "status", "list churn", "history churn"):
+        result = second.cli(*command.split())
+        assert result.code in (0, 3), result
+        assert "1.1.0" in result.out
+    assert second.bench.changes(before) == set()
