@@ -78,7 +78,16 @@ class Mirrored(Source):
             raise Refused(f"no model is followed in {where}", "add one: [follow.MODEL]")
         repository = mirror.open_or_make(self.start, self.file.git, plain=signed, signed=signed)
         patterns = seen.patterns(self.file.follow)
-        return seen.of(mirror.fetch(repository, self.file.git, patterns, tell))
+        changes = mirror.fetch(repository, self.file.git, patterns, tell)
+        self._catalogs.clear()
+        try:
+            for model in self.file.follow:
+                self.versions(model)
+        except Unavailable:  # Git asks for no object of the mirror where nothing is new
+            if not mirror.repair(repository, self.file.git, patterns, tell):
+                raise
+            changes = mirror.fetch(repository, self.file.git, patterns, tell)
+        return seen.of(changes)
 
     def check_work_tree(self) -> None:
         """Refuse what needs a work tree.
@@ -92,8 +101,15 @@ class Mirrored(Source):
         )
 
     def versions(self, model: str) -> Catalog:
-        """As ``Source.versions``; none before the first fetch."""
-        return super().versions(model) if self._is_there else Catalog(model)
+        """As ``Source.versions``, read once for each fetch; none before the first one."""
+        if model not in self._catalogs:
+            known = super().versions(model) if self._is_there else Catalog(model)
+            self._catalogs[model] = known
+        return self._catalogs[model]
+
+    @cached_property
+    def _catalogs(self) -> dict[str, Catalog]:
+        return {}
 
     def catalogs(self) -> dict[str, Catalog]:
         """As ``Source.catalogs``; none before the first fetch."""
