@@ -176,9 +176,7 @@ def _killed(of: str, at: str) -> Callable[[Workbench], None]:
         call = next(one for one in tracing.calls(log, aside) if one.what.endswith(at))
         shutil.rmtree(aside)
         inject = f"{call.name}:signal=KILL:when={call.when}"
-        killed = tracing.run(
-            folder, case.command, inject=inject, site=case.site, where=case.where
-        )
+        killed = tracing.run(folder, case.command, inject=inject, site=case.site, where=case.where)
         assert [one.what for one in tracing.struck(killed.log, folder)] == [call.what]
 
     return prepare
