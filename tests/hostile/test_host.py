@@ -246,7 +246,9 @@ def test_what_is_signed_goes_live(signed: Following) -> None:
     signed.passes(0, "churn: in order, live 1.1.0\n  1.1.0 is live\n")
 
 
-@pytest.mark.parametrize("how", ["not signed", "by a stranger", "by a revoked key"])
+@pytest.mark.parametrize(
+    "how", ["not signed", "by a stranger", "by a revoked key", "by a key that ran out"]
+)
 def test_a_tag_goes_live_only_with_a_signature_that_counts(signed: Following, how: str) -> None:
     signed.sync()
     before = live(signed)
@@ -258,6 +260,9 @@ def test_a_tag_goes_live_only_with_a_signature_that_counts(signed: Following, ho
     if how == "by a revoked key":
         policy = signed.top / "home" / "tagship" / "host.toml"
         policy.write_text(policy.read_text() + 'revoked_keys = "ada.pub"\n')
+    if how == "by a key that ran out":
+        signers = signed.top / "home" / "tagship" / "allowed_signers"
+        signers.write_text(signers.read_text().replace("namesp", 'valid-before="20200101",namesp'))
     told = signed.report()
     assert (told["code"], told["why"], told["live"]) == (3, "waiting", "1.1.0")
     assert "churn@v1.2.0" in told["did"][0]
