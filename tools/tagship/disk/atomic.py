@@ -8,12 +8,9 @@ import errno
 import json
 import os
 import re
-import secrets
 import shlex
-import shutil
 import stat
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,7 +41,7 @@ def temporaries(folder: Path) -> list[Path]:
 
 def temporary_name(path: Path) -> Path:
     """A random hidden name beside ``path``: a fixed one could publish the file of a crashed run."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    return path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
 
 
 def sync_directory(path: Path) -> None:
@@ -195,6 +192,8 @@ def sync_tree(top: Path) -> None:
         for path in files:
             sync_file(path)
     else:  # a file system combines syncs that come at the same time
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(SYNCS) as pool:
             list(pool.map(sync_file, files))
     for path in folders:
@@ -227,6 +226,8 @@ def remove_tree(top: Path) -> None:
     if top.is_symlink() or not top.is_dir():
         top.unlink(missing_ok=True)
         return
+    import shutil
+
     for folder, _, _ in os.walk(top):
         Path(folder).chmod(0o700)
     shutil.rmtree(top)

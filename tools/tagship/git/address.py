@@ -1,7 +1,6 @@
 """The address of a repository: which ones Git may be given, and how it may follow them."""
 
 import re
-from urllib.parse import urlsplit
 
 from tagship.errors import Refused
 from tagship.text import redact
@@ -68,7 +67,7 @@ def _check_secret(address: str, protocol: str, shown: str) -> None:
     Raises:
         Refused: the address has one.
     """
-    host = urlsplit(address).netloc if "://" in address else ""
+    host = address.partition("://")[2].partition("/")[0]
     if protocol in ("https", PLAIN, UNSIGNED):
         if "@" in host:
             raise Refused(f"the address has a user or a password: {shown}", LOG_IN)

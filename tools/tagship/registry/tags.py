@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tagship.errors import Refused, Unavailable
-from tagship.git import clone, remotes, run, worktree
+from tagship.git import clone, remotes, run
 from tagship.git.bounded import Limit
 from tagship.git.run import FSYNC, NO_HOOKS, QUIET, CommandFailed, Repository
 from tagship.progress import Tell, nobody
@@ -186,6 +186,8 @@ def check_can_tag(repository: Repository, name: TagName) -> None:
     Raises:
         Refused: the tag exists, or Git does not know who you are.
     """
+    from tagship.git import worktree  # who only reads tags need not import what reads files
+
     ref = f"refs/tags/{name}"
     kind = run.ask(repository, "for-each-ref", "--format=%(refname) %(objecttype)", ref)
     for line in kind.splitlines():
