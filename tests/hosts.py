@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,9 @@ class Following:
 
     def cli(self, *arguments: str) -> Result:
         """The command line, in this process, in the host's folder; hints as without ``-C``."""
-        return self.bench.cli_in(self.folder, *arguments)
+        result = self.bench.cli_in(self.folder, *arguments)
+        slow = re.compile("^note: waiting for .*\n", re.MULTILINE)  # a machine that is busy
+        return replace(result, err=slow.sub("", result.err))
 
     def process(self, *arguments: str, code: str = "") -> Result:
         """The command line in a process of its own; or Python's, of some code."""

@@ -176,9 +176,7 @@ def _killed(of: str, at: str) -> Callable[[Workbench], None]:
         call = next(one for one in tracing.calls(log, aside) if one.what.endswith(at))
         shutil.rmtree(aside)
         inject = f"{call.name}:signal=KILL:when={call.when}"
-        killed = tracing.run(
-            folder, case.command, inject=inject, site=case.site, where=case.where
-        )
+        killed = tracing.run(folder, case.command, inject=inject, site=case.site, where=case.where)
         assert [one.what for one in tracing.struck(killed.log, folder)] == [call.what]
 
     return prepare
@@ -251,7 +249,7 @@ def build(case: Case, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _found(site: str) -> Iterator[None]:
+def found(site: str) -> Iterator[None]:
     """The modules of a folder beside this file are found, also by processes of this one."""
     if not site:
         yield
@@ -273,7 +271,7 @@ def command(repo: Path, text: str, site: str = "") -> Result:
     out, err, code = io.StringIO(), io.StringIO(), 0
     before, sys.argv = sys.argv, ["tagship", "-C", str(repo), *text.split()]
     try:
-        with _found(site), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with found(site), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             main.main()
     except SystemExit as stop:
         code = int(stop.code or 0)

@@ -42,6 +42,8 @@ HARMLESS = (
     (r"undeploy.*: \w+ .*/\.intent\.json\.tmp.* ENOSPC", "it makes room, so it needs none"),
     (r".*sync.*: \w+ host/\.tagship(/\.?(sync|agent)\.json.*| \w+)",
      "the lock holds, and does not name its holder; what is waited for is tried sooner"),
+    (r".*sync.*: \w+ host/churn( |/\.?deployment_history|/\.tagship/\.?intent|/\.tagship ).*ENOSPC",
+     "the disk is cleaned up, which puts that in order in the same pass"),
     (r".*sync.*: (unlink .*/lock\.json|flock .*/lock) \w+", "the lock goes with its process"),
     (r"recovery of an undeploy: \w+ .*/(trash|versions)(/.*| \w+)",
      "what cannot be removed stops no other command: a note and the history tell it"),
@@ -147,9 +149,7 @@ class Sweep:
     def whole(self, case: Case, program: str = tracing.PYTHON) -> tracing.Done:
         """The case's command, to its end, in a new copy of its workspace."""
         self._copy(case)
-        result = tracing.run(
-            self.scratch, case.command, program, site=case.site, where=case.where
-        )
+        result = tracing.run(self.scratch, case.command, program, site=case.site, where=case.where)
         assert result.code == case.code, result
         return result
 

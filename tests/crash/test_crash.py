@@ -34,6 +34,10 @@ SAMPLE = (
     ("undeploy", "python", f"unlink {MODEL}/current", "KILL", "old"),
     ("undeploy", "python", f"fsync {MODEL}/versions", "KILL", "new"),
     ("undeploy", "python", f"rmdir {MODEL}/versions", "KILL", "new"),
+    ("sync", "python", "rename host/churn/.current.tmp host/churn/current", "KILL", "old"),
+    ("sync", "python", "openat host/churn/.deployment_history.json.tmp", "KILL", "new"),
+    ("sync", "fetch", "fsync host/.tagship/mirror.git/objects/pack/tmp_pack_TMP", "KILL", "old"),
+    ("sync whose gate fails", "python", "unlink host/churn/.tagship/intent.json", "KILL", "old"),
     ("release", "tag", "rename repo/.git/refs/tags/churn@v1.1.0.lock"
      " repo/.git/refs/tags/churn@v1.1.0", "KILL", "old"),
 )  # fmt: skip

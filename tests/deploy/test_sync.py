@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from tagship import ModelVersionManager, load
 from tagship.deploy import checkout
 from tagship.text import clock
+from tests.crash import cases
 from tests.hosts import Following
 from tests.workbench import Result
 
@@ -327,6 +330,29 @@ def test_a_deploy_by_hand_has_its_gate_too_and_no_gate_leaves_it_out(host: Follo
     host.passes(0, in_order("1.1.0"))
 
 
+# --- the smoke test
+
+
+def test_without_the_framework_a_host_follows_all_the_same(host: Following) -> None:
+    with cases.found("bad_loader"):  # the framework "bad" is nowhere installed
+        host.passes(0, in_order("1.0.0", "1.0.0 is live"))
+
+
+def test_what_fails_its_smoke_test_never_goes_live_and_is_not_tried_again(
+    host: Following,
+) -> None:
+    host.sync()
+    host.release("model 2\n")
+    with cases.found("bad_loader"):
+        told = host.report("--smoke-test")
+    assert (told["code"], told["why"], told["live"]) == (4, "failed", "1.0.0")
+    assert "model.bin has a wrong size" in told["did"][0]
+    told = host.report()
+    assert (told["code"], told["did"], host.live()) == (4, [], "model 1\n")
+    host.release("model 3\n")
+    host.passes(0, in_order("1.2.0", "1.2.0 is live"))
+
+
 # --- what could not be done
 
 
@@ -392,7 +418,7 @@ def test_a_full_disk_is_cleaned_up_and_the_version_tried_once_more(
     told = host.report()
     assert (told["code"], told["live"]) == (0, "1.4.0")
     removed = [event.version for event in host.events() if event.action == "cleanup"]
-    assert removed == ["1.1.0"]
+    assert removed == ["1.1.0", "1.2.0"]  # the second one after the deploy
 
 
 def test_a_live_version_that_was_damaged_is_made_whole(host: Following) -> None:
@@ -462,3 +488,28 @@ def test_agent_json_may_be_lost_or_damaged(host: Following) -> None:
     file.unlink()
     file.mkdir()
     host.passes(0, in_order("1.0.0"))
+
+
+def test_passes_go_on_until_they_are_stopped_though_one_fails(host: Following) -> None:
+    words = [sys.executable, "-m", "tagship", "-C", str(host.folder), "sync", "--every", "1"]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        killer = threading.Timer(120, process.kill)
+        killer.start()
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == IN_ORDER.format("1.0.0")
+        aside, broken = host.top / "aside.toml", host.top / "broken.toml"
+        shutil.copyfile(host.file, aside)
+        broken.write_text("[")
+        broken.rename(host.file)
+        assert process.stderr.readline().startswith(f"error: {host.file} is no TOML")
+        host.release("model 2\n")
+        aside.rename(host.file)
+        assert any(line == "  1.1.0 is live\n" for line in process.stdout)
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        killer.cancel()
+    assert process.returncode == 130
+    assert host.live() == "model 2\n"

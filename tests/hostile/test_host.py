@@ -7,6 +7,7 @@ one host. Where nothing helps, the name of the test says so.
 import os
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from tagship.git import mirror
 from tagship.git.bounded import Limit
+from tagship.progress import nobody
 from tests import accounts as other_accounts
 from tests.git import smart_http
 from tests.hosts import Following, tags
@@ -21,6 +23,8 @@ from tests.signing import test_model_sig
 from tests.workbench import Result, run
 
 SECRET = "s3cr3t"
+LITTLE = Limit(silence=20, total=60, traffic=1 << 20)
+IMPATIENT = Limit(silence=1, total=2, traffic=1 << 20)
 
 
 def live(host: Following) -> tuple[str | None, list[tuple[str, str, str | None]]]:
@@ -40,7 +44,7 @@ def second(host: Following) -> Following:
 
 @pytest.fixture
 def signed(host: Following, tmp_path: Path) -> Following:
-    """The host asks for signed tags and files: by ada, whose key signs what is released from now."""
+    """The host asks for tags that ada signed, and for signed files; what is released has both."""
     folder = tmp_path / "home" / "tagship"
     folder.mkdir()
     for name in ("ada", "mallory"):
@@ -61,6 +65,11 @@ def sign_with(host: Following, name: str) -> None:
     key = host.top / "home" / "tagship" / f"{name}.pub"
     for setting in (("gpg.format", "ssh"), ("tag.gpgSign", "true"), ("user.signingKey", str(key))):
         host.bench.git("config", *setting)
+
+
+def bound(monkeypatch: pytest.MonkeyPatch, limit: Limit) -> None:
+    """From now on a fetch waits so long, and takes so much."""
+    monkeypatch.setattr(mirror.fetch, "__defaults__", (nobody, limit))
 
 
 # --- a server of Git that misbehaves
@@ -172,7 +181,9 @@ def test_what_is_no_tag_of_a_commit_is_no_version_and_stops_nothing(
     second: Following, what: str, how: str
 ) -> None:
     if how == "a ref alone":
-        second.serve("update-ref", "refs/tags/churn@v0.9.0", second.serve("rev-parse", what).strip())
+        second.serve(
+            "update-ref", "refs/tags/churn@v0.9.0", second.serve("rev-parse", what).strip()
+        )
     else:
         second.serve("tag", "-a", "-m", "x", "churn@v0.9.0", what)
     second.passes(0, "churn: in order, live 1.1.0\n")
@@ -189,14 +200,10 @@ def test_a_server_that_sends_without_end_is_cut_off(
     message.write_text("".join(f"{os.urandom(50).hex()}\n" for _ in range(1 << 15)))
     second.bench.git("tag", "-a", "-F", str(message), "churn@v1.2.0", "main")
     second.bench.git("push", "--quiet", "origin", "churn@v1.2.0")
-    monkeypatch.setattr(mirror.fetch, "__defaults__", (*mirror.fetch.__defaults__[:-1], LITTLE))
+    bound(monkeypatch, LITTLE)
     told = second.report()
     assert (told["code"], told["why"], live(second)) == (1, "unknown", before)
     assert "sends too much: Git was ended after" in told["reasons"][-1]["what"]
-
-
-LITTLE = Limit(silence=20, total=60, traffic=1 << 20)
-IMPATIENT = Limit(silence=1, total=2, traffic=1 << 20)
 
 
 def test_a_server_that_hangs_is_waited_for_no_longer_than_that(
@@ -204,7 +211,7 @@ def test_a_server_that_hangs_is_waited_for_no_longer_than_that(
 ) -> None:
     """It takes the connection, and says nothing."""
     before = live(second)
-    monkeypatch.setattr(mirror.fetch, "__defaults__", (*mirror.fetch.__defaults__[:-1], IMPATIENT))
+    bound(monkeypatch, IMPATIENT)
     with socket.create_server(("127.0.0.1", 0)) as server:
         second.follow(git=f"ssh://git@127.0.0.1:{server.getsockname()[1]}/models.git")
         told = second.report()
@@ -239,7 +246,9 @@ def test_what_is_signed_goes_live(signed: Following) -> None:
     signed.passes(0, "churn: in order, live 1.1.0\n  1.1.0 is live\n")
 
 
-@pytest.mark.parametrize("how", ["not signed", "by a stranger", "by a revoked key"])
+@pytest.mark.parametrize(
+    "how", ["not signed", "by a stranger", "by a revoked key", "by a key that ran out"]
+)
 def test_a_tag_goes_live_only_with_a_signature_that_counts(signed: Following, how: str) -> None:
     signed.sync()
     before = live(signed)
@@ -251,6 +260,9 @@ def test_a_tag_goes_live_only_with_a_signature_that_counts(signed: Following, ho
     if how == "by a revoked key":
         policy = signed.top / "home" / "tagship" / "host.toml"
         policy.write_text(policy.read_text() + 'revoked_keys = "ada.pub"\n')
+    if how == "by a key that ran out":
+        signers = signed.top / "home" / "tagship" / "allowed_signers"
+        signers.write_text(signers.read_text().replace("namesp", 'valid-before="20200101",namesp'))
     told = signed.report()
     assert (told["code"], told["why"], told["live"]) == (3, "waiting", "1.1.0")
     assert "churn@v1.2.0" in told["did"][0]
@@ -395,6 +407,7 @@ def test_a_mirror_that_is_damaged_is_made_anew_and_nothing_live_changes(
     damage(second.mirror)
     assert second.cli("rollback", "churn", "--yes").code == 0
     assert second.live() == "model 1\n"
+    second.bench.monkeypatch.setenv("GIT_COMMITTER_DATE", f"{time.time() + 60:.0f} +0000")
     second.release("model 3\n")
     assert second.report()["live"] == "1.2.0"
 
@@ -410,9 +423,7 @@ def test_a_mirror_that_is_damaged_is_made_anew_and_nothing_live_changes(
         f"ada:{SECRET}@example.invalid:models.git",
     ],
 )  # fmt: skip
-def test_a_secret_in_an_address_is_refused_and_written_nowhere(
-    second: Following, url: str
-) -> None:
+def test_a_secret_in_an_address_is_refused_and_written_nowhere(second: Following, url: str) -> None:
     before = live(second)
     second.follow(git=url)
     for command in ("sync", "sync --json", "fetch", "-v sync", "deploy churn --yes"):

@@ -27,7 +27,6 @@ from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.state import Why
 from tagship.workspace.step import Act, Facts, Live, Reason, Retry, Step
 
-
 UNDER_WAY = "another command is under way, or was cut short: the next pass puts that in order"
 
 

@@ -114,7 +114,7 @@ def of_all(source: Source, host: Host, tell: Tell = nobody) -> list[Status]:
 
 def _with_git(source: Source, host: Host, rows: list[Status]) -> list[Status]:
     """The same, with what Git has of deployed files, or would add. One process for all of them."""
-    if not host.models_with(*ignored.STATE):
+    if host.within is None or not host.models_with(*ignored.STATE):
         return rows
     in_git = ignored.in_git(source.repository, host)
     return [
@@ -375,7 +375,7 @@ def _back(source: Source, known: Catalog, tag: TagName | str, version: str, tag_
     """
     if known.get(version) is None:
         again = f"tagship release {known.model} && tagship deploy {known.model}"
-        return clone.fetch_tags(source.repository) or again
+        return source.clone_tags.fetch or again
     if clone.has(source.repository, tag_object):
         return clone.tag_back(source.repository, str(tag), tag_object)
     return f"tagship release {known.model} --force && tagship deploy {known.model}"

@@ -8,7 +8,6 @@ from tagship.disk import access, shared_lock
 from tagship.disk import files as disk_files
 from tagship.dvc.snapshot import Snapshot
 from tagship.errors import Corrupt, Forbidden, NotFound, Refused
-from tagship.git.run import Repository
 from tagship.host import installed, metadata
 from tagship.host import link as host_link
 from tagship.host.metadata import Metadata
@@ -185,7 +184,7 @@ def verify_directory(
         disk_files.Problem(disk_files.METADATA, what)
         for what in (
             *_against_tag(source, described, known),
-            *_against_policy(policy, source.repository, described, known),
+            *_against_policy(policy, source, described, known),
         )
     ]
     return Verification(
@@ -243,13 +242,13 @@ def _differing(
 
 
 def _against_policy(
-    policy: Policy, repository: Repository, described: Metadata, known: Catalog
+    policy: Policy, source: Source, described: Metadata, known: Catalog
 ) -> list[str]:
     """Requirements of this host that the version does not meet: a key may have been revoked."""
     release = known.get(described.version)
     try:
         if release is not None:
-            policy.check_tag(repository, release.tag)
+            policy.check_tag(source.repository, release.tag)
         policy.check_files(described.statement, described.signature)
     except (Refused, Corrupt) as error:
         return [f"is of a version that may not go live here: {error.message}"]

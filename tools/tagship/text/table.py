@@ -23,19 +23,19 @@ class Table:
     file: str
 
     @classmethod
-    def of(cls, value: object, key: str, file: str, known: tuple[str, ...]) -> Self:
-        """A table that has only keys that are known.
+    def of(cls, value: object, key: str, file: str, known: tuple[str, ...] | None) -> Self:
+        """A table that has only keys that are known; any keys where ``known`` is None.
 
         Raises:
             Refused: it is no table, or has another key.
         """
         if not isinstance(value, Mapping):
             what = f"{key} in {file} may not be {shown(value)}"
-            raise Refused(what, "write it as a table: " + ", ".join(known))
+            raise Refused(what, ": ".join(["write it as a table", *_listed(known)]))
         for name in value:
-            if name not in known:
-                what = f"{key} in {file} has an unknown key {name!r}"
-                raise Refused(what, choose.near(name, known))
+            if known is not None and name not in known:
+                where = f"{key} in {file}" if key else file
+                raise Refused(f"{where} has an unknown key {name!r}", choose.near(name, known))
         return cls(value, key, file)
 
     def wrong(self, name: str, hint: str) -> Refused:
@@ -64,3 +64,7 @@ def shown(value: object) -> str:
     """A wrong value for an error: without a secret, and not at any length."""
     text = redact.text(repr(value))
     return text if len(text) <= 100 else text[:99] + "…"
+
+
+def _listed(known: tuple[str, ...] | None) -> list[str]:
+    return [", ".join(known)] if known else []

@@ -1,5 +1,6 @@
 """The Source and the Host of a folder: of the work tree that contains it, or of a host's own."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -48,7 +49,8 @@ def look(start: Path, tell: Tell) -> tuple[Source, Host]:
         NotFound, Corrupt, Refused: as for ``find``.
     """
     if folder := host_project.find_host(start):
-        return of_host(folder, _look(folder, tell))
+        source, host = of_host(folder, _look(folder, tell))
+        return replace(source, is_for_reading=True), host
     try:
         return find(start, tell)
     except Conflicted as error:

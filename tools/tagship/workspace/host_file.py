@@ -173,7 +173,7 @@ def _remotes(source: Table) -> DvcConfig:
     if "remote" in source.values:
         remotes[MAIN] = {"url": _url(source, "remote"), **options}
     others = source.values.get("remotes", {})
-    named = Table.of(others, "source.remotes", source.file, tuple(others))
+    named = Table.of(others, "source.remotes", source.file, None)
     for name, value in named.values.items():
         if isinstance(value, str):
             remotes[name.lower()] = {"url": _url(named, name), **options}
@@ -195,7 +195,7 @@ def _url(table: Table, name: str) -> str:
 def _options(table: Table, name: str) -> dict[str, Any]:
     """DVC's options of a remote, by DVC's names; none of them is a secret."""
     value = table.values.get(name, {})
-    options = Table.of(value, f"{table.key}.{name}", table.file, tuple(value))
+    options = Table.of(value, f"{table.key}.{name}", table.file, None)
     for key, each in options.values.items():
         if key in credentials.PASSWORDS:
             raise Refused(
@@ -215,7 +215,7 @@ def _settings(deploy: Table) -> Settings:
 
 
 def _follow(value: object, file: str) -> Iterator[tuple[str, Follow]]:
-    models = Table.of(value, "follow", file, tuple(value) if isinstance(value, dict) else ())
+    models = Table.of(value, "follow", file, None)
     for model, each in models.values.items():
         if not refs.is_model(model):
             what = f"follow in {file} has {model!r}, which is no name of a model"

@@ -4,8 +4,9 @@ The mirror has every commit and every tag that was ever seen of the followed mod
 it has only the small ones that say what a version is, and ``complete`` brings those.
 """
 
+import contextlib
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
 from tagship.git import address, mirror
 from tagship.git.clone import Tags
-from tagship.git.run import Repository
+from tagship.git.run import CommandFailed, Repository
 from tagship.git.tree import MissingBlobs
 from tagship.host.decisions import Decisions
 from tagship.host.store import PRIVATE
@@ -48,9 +49,12 @@ class Mirrored(Source):
 
     Attributes:
         file: what the host follows, and the remotes of the bytes.
+        is_for_reading: who only reads sees no version in a mirror that is damaged; else that is an
+            error. The next fetch makes it anew.
     """
 
     file: HostFile
+    is_for_reading: bool = False
 
     @cached_property
     def repository(self) -> Repository:
@@ -103,9 +107,14 @@ class Mirrored(Source):
     def versions(self, model: str) -> Catalog:
         """As ``Source.versions``, read once for each fetch; none before the first one."""
         if model not in self._catalogs:
-            known = super().versions(model) if self._is_there else Catalog(model)
-            self._catalogs[model] = known
+            self._catalogs[model] = self._read(model)
         return self._catalogs[model]
+
+    def _read(self, model: str) -> Catalog:
+        if self._is_there:
+            with self._tolerant():
+                return super().versions(model)
+        return Catalog(model)
 
     @cached_property
     def _catalogs(self) -> dict[str, Catalog]:
@@ -113,7 +122,19 @@ class Mirrored(Source):
 
     def catalogs(self) -> dict[str, Catalog]:
         """As ``Source.catalogs``; none before the first fetch."""
-        return super().catalogs() if self._is_there else {}
+        if not self._is_there:
+            return {}
+        with self._tolerant():
+            return super().catalogs()
+        return {}
+
+    @contextlib.contextmanager
+    def _tolerant(self) -> Iterator[None]:
+        try:
+            yield
+        except (Unavailable, CommandFailed, OSError):
+            if not self.is_for_reading:
+                raise
 
     @property
     def _is_there(self) -> bool:

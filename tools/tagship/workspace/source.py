@@ -232,7 +232,8 @@ class Source:
     def foresee(self, releases: Iterable[Release]) -> None:
         """Read the commits of versions that will be described, in one process."""
         ids = [release.commit for release in releases if release.commit not in self._commits]
-        self._commits.update(commits.read(self.repository, ids))
+        if ids:
+            self._commits.update(commits.read(self.repository, ids))
 
     def _commit(self, commit_id: str) -> commits.Commit:
         if commit_id not in self._commits:
