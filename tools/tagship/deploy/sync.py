@@ -143,7 +143,9 @@ def next_step(one: Pass, model: str) -> Step:
     except (TagshipError, OSError) as error:
         decided = Step(Act.NOTHING, (Reason(Why.UNKNOWN, access.explain(error)[0]),))
     if one.host.store(model).has_intent:
-        decided = replace(decided, reasons=(*decided.reasons, Reason(Why.WAITING, UNDER_WAY)))
+        # what failed may be live still
+        known = [each for each in decided.reasons if each.why is not Why.FAILED]
+        decided = replace(decided, reasons=(*known, Reason(Why.WAITING, UNDER_WAY)))
     if one.unfetched is None:
         return decided
     unknown = Reason(Why.UNKNOWN, f"nothing could be fetched: {one.unfetched.message}")
