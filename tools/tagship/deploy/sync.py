@@ -101,8 +101,16 @@ def sync(
         done = follow.act_on(one, steps, repaired)
         after = replace(one, options=replace(options, retry=False))  # it was tried
         return tuple(
-            _followed(after, model, next_step(after, model), did) for model, did in done.items()
+            _followed(after, model, _left(next_step(after, model)), did)
+            for model, did in done.items()
         )
+
+
+def _left(now: Step) -> Step:
+    """How a model is at the end of a pass: a gate that has no verdict by now waits for the next."""
+    if now.act is not Act.WATCH:
+        return now
+    return replace(now, reasons=(*now.reasons[:-1], replace(now.reasons[-1], why=Why.WAITING)))
 
 
 def _alone(root: Path, options: Options) -> contextlib.AbstractContextManager[None]:
