@@ -284,6 +284,20 @@ def test_a_gate_that_cannot_be_measured_is_told_and_measured_later(host: Followi
     assert host.actions() == [("deploy", "succeeded", "1.0.0"), ("gate", "succeeded", "1.0.0")]
 
 
+def test_a_verdict_that_cannot_be_written_is_no_verdict(host: Following) -> None:
+    host.sync()
+    host.release("model 2\n")
+    lock = host.model / ".tagship" / "lock"
+    gate(host, f"[ -d {lock} ] || {{ rm {lock}; mkdir {lock}; }}; exit 1")
+    told = host.report()
+    assert (told["code"], told["why"], told["live"]) == (3, "waiting", "1.1.0")
+    assert told["did"][1].startswith("the gate of 1.1.0 has no verdict: ")
+    lock.rmdir()
+    gate(host, "exit 1")
+    told = host.report()
+    assert (told["code"], told["why"], told["live"]) == (4, "failed", "1.0.0")
+
+
 def test_a_rollback_by_hand_ends_the_watch(host: Following) -> None:
     host.sync()
     host.release("model 2\n")

@@ -101,8 +101,16 @@ def sync(
         done = follow.act_on(one, steps, repaired)
         after = replace(one, options=replace(options, retry=False))  # it was tried
         return tuple(
-            _followed(after, model, next_step(after, model), did) for model, did in done.items()
+            _followed(after, model, _left(next_step(after, model)), did)
+            for model, did in done.items()
         )
+
+
+def _left(now: Step) -> Step:
+    """How a model is at the end of a pass: a gate that has no verdict by now waits for the next."""
+    if now.act is not Act.WATCH:
+        return now
+    return replace(now, reasons=(*now.reasons[:-1], replace(now.reasons[-1], why=Why.WAITING)))
 
 
 def _alone(root: Path, options: Options) -> contextlib.AbstractContextManager[None]:
@@ -143,7 +151,9 @@ def next_step(one: Pass, model: str) -> Step:
     except (TagshipError, OSError) as error:
         decided = Step(Act.NOTHING, (Reason(Why.UNKNOWN, access.explain(error)[0]),))
     if one.host.store(model).has_intent:
-        decided = replace(decided, reasons=(*decided.reasons, Reason(Why.WAITING, UNDER_WAY)))
+        # what failed may be live still
+        known = [each for each in decided.reasons if each.why is not Why.FAILED]
+        decided = replace(decided, reasons=(*known, Reason(Why.WAITING, UNDER_WAY)))
     if one.unfetched is None:
         return decided
     unknown = Reason(Why.UNKNOWN, f"nothing could be fetched: {one.unfetched.message}")

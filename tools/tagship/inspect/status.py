@@ -26,10 +26,11 @@ from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import TagName, Wanted
 from tagship.text import words
-from tagship.workspace import desired, ignored
+from tagship.workspace import desired, ignored, mirrored
 from tagship.workspace.desired import Desired
 from tagship.workspace.host import Host
 from tagship.workspace.ignored import InGit
+from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.source import Source
 from tagship.workspace.state import State, Why
 
@@ -375,7 +376,9 @@ def _back(source: Source, known: Catalog, tag: TagName | str, version: str, tag_
     """
     if known.get(version) is None:
         again = f"tagship release {known.model} && tagship deploy {known.model}"
-        return source.clone_tags.fetch or again
+        if isinstance(source, Mirrored):
+            return mirrored.FETCH
+        return clone.fetch_tags(source.repository) or again
     if clone.has(source.repository, tag_object):
         return clone.tag_back(source.repository, str(tag), tag_object)
     return f"tagship release {known.model} --force && tagship deploy {known.model}"
