@@ -217,7 +217,6 @@ CASES = (
          _killed("undeploy", "repo/models/churn/current")),
     Case("recovery of an undeploy", MEND, None, None,
          _killed("undeploy", "repo/models/churn/.tagship/trash/v1.1.0_ID")),
-    Case("first sync", "sync", None, "1.0.0", _first_followed, site="one_thread", host=True),
     Case("sync", "sync", "1.0.0", "1.1.0", _followed, gits=("fetch", "update-ref"),
          site="one_thread", host=True),
     Case("sync whose gate fails", "sync", "1.0.0", "1.0.0", _gated, site="one_thread",
