@@ -89,7 +89,12 @@ def code(cell: str) -> list[str]:
 
 
 def options(command: click.Command) -> set[str]:
-    """Every spelling of every option, ``--help`` aside, which every command has."""
+    """Every spelling of every option, ``--help`` aside, which every command has.
+
+    Those of a group, but for ``tagship`` itself, are the options of its commands.
+    """
+    if isinstance(command, click.Group) and command is not cli:
+        return {name for inner in command.commands.values() for name in options(inner)}
     spelled = [
         name
         for parameter in command.params
@@ -222,6 +227,13 @@ def printed_json(bench: Workbench) -> dict[str, list[Any]]:
     say("models", "models")
     say("release", "release", "churn")
     say("show", "show", "churn")
+    bench.git("push", "--quiet", "origin", "churn@v1.0.0")
+    host, places = bench.repo.parent / "host", ("origin.git", "dvc-remote")
+    git, remote = (str(bench.repo.parent / name) for name in places)
+    say("host init", "host", "init", str(host), "--git", git, "--remote", remote,
+        "--follow", "churn")  # fmt: skip
+    say("fetch", "-C", str(host), "fetch")
+    say("sync", "-C", str(host), "sync")
     say("deploy --dry-run", "deploy", "churn", "--dry-run")
     say("deploy", "deploy", "churn", "--yes", "--reason", "the first")
     say("deploy", "deploy", "churn")

@@ -1,6 +1,8 @@
 """The units of packaging/systemd: accepted by systemd, bounded, and of one mind with tagship."""
 
+import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,7 +21,7 @@ needs_systemd = pytest.mark.skipif(
 
 
 def values(name: str) -> dict[str, list[str]]:
-    """The settings of a unit file, each with its values in their order."""
+    """The settings of a unit file or a drop-in, each with its values in their order."""
     lines = (UNITS / name).read_text(encoding="utf-8").splitlines()
     found: dict[str, list[str]] = {}
     for line in lines:
@@ -31,14 +33,12 @@ def values(name: str) -> dict[str, list[str]]:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    """A root folder with the units as docs/hosts.md installs them, and their program."""
+    """A root folder with the units, the keys of a host, and the program that they run."""
     system = tmp_path / "etc/systemd/system"
     system.mkdir(parents=True)
     for name in (SERVICE, TIMER):
         shutil.copy(UNITS / name, system)
-    drop_in = system / f"{INSTANCE}.d"
-    drop_in.mkdir()
-    shutil.copy(UNITS / "keys.conf", drop_in)
+    shutil.copytree(UNITS / "keys", system / f"{INSTANCE}.d")
     program = tmp_path / "usr/local/bin/tagship"
     program.parent.mkdir(parents=True)
     program.write_text("#!/bin/sh\n")
@@ -53,10 +53,14 @@ def analyze(machine: Path, *arguments: str) -> "subprocess.CompletedProcess[str]
     )  # fmt: skip
 
 
+def verify(machine: Path, *names: str) -> "subprocess.CompletedProcess[str]":
+    paths = [f"/etc/systemd/system/{name}" for name in names]
+    return analyze(machine, "--recursive-errors=no", "verify", *paths)
+
+
 @needs_systemd
 def test_systemd_accepts_the_units_of_a_host_with_all_its_keys(machine: Path) -> None:
-    names = [f"/etc/systemd/system/{name}" for name in (INSTANCE, TIMER)]
-    verified = analyze(machine, "--recursive-errors=no", "verify", *names)
+    verified = verify(machine, INSTANCE, TIMER)
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
 
 
@@ -93,7 +97,21 @@ def test_only_what_needs_a_person_fails_the_unit() -> None:
     assert fails == {"UNKNOWN", "FAILED", "BROKEN"}
 
 
-def test_a_credential_is_named_where_the_service_reads_it() -> None:
-    keys = values("keys.conf")
-    named = {value.partition(":")[0] for value in keys["LoadCredential"]}
-    assert set(re.findall(r"%d/(\w+)", " ".join(keys["Environment"]))) == named
+@pytest.mark.parametrize("name", ["git-ssh", "git-https", "s3", "gs"])
+def test_a_credential_is_read_where_systemd_puts_it(name: str) -> None:
+    key = values(f"keys/{name}.conf")
+    [credential] = key["LoadCredential"]
+    read = set(re.findall(r"%d/(\w+)", " ".join(key["Environment"])))
+    assert read == {credential.partition(":")[0]}
+
+
+def test_git_gets_the_token_of_the_file_and_asks_nobody(tmp_path: Path) -> None:
+    (tmp_path / "git_token").write_text("username=robot\npassword=hidden\n")
+    lines = values("keys/git-https.conf")["Environment"]
+    words = [word for line in lines for word in shlex.split(line.replace("%d", str(tmp_path)))]
+    filled = subprocess.run(
+        ["git", "credential", "fill"], input="protocol=https\nhost=git.example.com\n\n",
+        env=os.environ | dict(word.split("=", 1) for word in words) | {"GIT_TERMINAL_PROMPT": "0"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert filled.stdout.splitlines()[-2:] == ["username=robot", "password=hidden"]
