@@ -142,7 +142,7 @@ def test_no_page_names_a_command_or_an_option_that_does_not_exist(path: Path) ->
     unknown = []
     for snippet in [*shells, *code(prose(text))]:
         for name, rest in re.findall(
-            r"(?<!from )\btagship(?: -C \S+| -v)* ([a-z][a-z-]*)([^\n|&;]*)", snippet
+            r"(?<!from )(?<!-u )\btagship(?: -C \S+| -v)* ([a-z][a-z-]*)([^\n|&;]*)", snippet
         ):
             named = set(re.findall(r"(?<=\s)--?[a-zA-Z][\w-]*", rest))
             known = options(cli.commands[name]) if name in cli.commands else None
