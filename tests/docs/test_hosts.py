@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tagship.deploy import gate
 from tagship.workspace import host_file
 from tests import conftest
 from tests.docs import machine, pages
@@ -158,7 +157,8 @@ def test_the_file_of_the_page_is_read_and_the_table_has_its_keys() -> None:
     [text] = pages.blocks(pages.section(PAGE, "tagship.toml"), "toml")
     read = host_file.parse(text.encode(), Path("/srv/models/tagship.toml"))
     assert (read.name, read.settings.keep, read.window is not None) == ("edge-1", 3, True)
-    assert gate.parse(read.follow["churn"].gate, "gate", "tagship.toml").http is not None
+    gate = read.follow["churn"].gate
+    assert gate is not None and gate.http is not None
     assert set(tomllib.loads(text)) == {"name", "source", "deploy", "follow", "window"}
     table = pages.section(PAGE, "tagship.toml")
     keys = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| ([^|]+)", table, re.MULTILINE))))
