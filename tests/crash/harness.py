@@ -303,19 +303,20 @@ class Place:
         link, version = self.store.link(), self.version()
         if link.state not in (LinkState.OK, LinkState.NONE):
             yield f"current is {link.state}: {link.target}"
-        allowed = [self.case.before] if self.case.releases else [self.case.before, self.case.after]
-        if journal.intent(self.store) or history.ungated(self.events()):  # it has no verdict yet
-            allowed.append(self.case.fails)
-        if version not in allowed:
-            yield f"{version} is live"
-        for directory in self.store.directories():
-            yield from self._half(directory)
+        events: tuple[Event, ...] = ()
         try:
             events = self.events()
             if [event.seq for event in events] != list(range(1, len(events) + 1)):
                 yield "the history is not numbered on"
         except TagshipError as error:
             yield error.message
+        allowed = [self.case.before] if self.case.releases else [self.case.before, self.case.after]
+        if journal.intent(self.store) or history.ungated(events):  # it has no verdict yet
+            allowed.append(self.case.fails)
+        if version not in allowed:
+            yield f"{version} is live"
+        for directory in self.store.directories():
+            yield from self._half(directory)
         yield from self._bad_objects()
         yield from self._bad_tags()
 
