@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from tagship.inspect.verify import Verification
     from tagship.inspect.why import Why
     from tagship.loaders.selftest import Report
+    from tagship.release.orders import Order
     from tagship.release.publish import Released, ReleasePlan
-    from tagship.release.stages import Order, StageChange
+    from tagship.release.stages import StageChange
     from tagship.workspace.host import Host
     from tagship.workspace.source import Source
 
@@ -538,10 +539,10 @@ class ModelVersionManager:
         return self._change(order, message, push=push, dry_run=dry_run, shown=shown)
 
     def _order(self, verb: str, wanted: Wanted | None = None, stage: str | None = None) -> "Order":
-        from tagship.release import stages
+        from tagship.release import orders
 
-        action = next(action for action, name in stages.VERBS.items() if name == verb)
-        return stages.Order(self.model, action, wanted, stage)
+        action = next(action for action, name in orders.VERBS.items() if name == verb)
+        return orders.Order(self.model, action, wanted, stage)
 
     def _change(
         self, order: "Order", message: str | None, *, push: bool, dry_run: bool = False,

@@ -60,7 +60,7 @@ class Catalog:
     deprecated: bool = False
     lightweight: tuple[TagName, ...] = ()
     assignments: Mapping[str, registry_tags.Tag] = field(default_factory=dict)
-    tags: tuple[registry_tags.Tag, ...] = ()
+    tags: tuple[registry_tags.Tag, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def taken(self) -> list[Version]:
