@@ -23,6 +23,7 @@ from tagship.text.json_reader import Is
 
 BUMPS = ("minor", "major", "patch")
 LONGEST = 255  # bytes in the name of a folder
+LONGEST_STAGE = 100  # characters: with the model's name and a counter it is the name of a file
 NAME = r"[a-zA-Z0-9](?:[a-zA-Z0-9/_-]*[a-zA-Z0-9])?"
 FOLDER = r"[a-zA-Z0-9._/-]+"
 OUR_NAME = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?"
@@ -146,11 +147,11 @@ def check_stage(text: str) -> str:
     Raises:
         InvalidName: it does not.
     """
-    if not re.fullmatch(NAME, text):
+    if len(text) > LONGEST_STAGE or not re.fullmatch(NAME, text):
         raise InvalidName(
             f"{text!r} is not the name of a stage",
             "a name has letters, digits, '-', '_' and '/', and starts and ends with a letter or a"
-            " digit, such as prod",
+            f" digit, such as prod; {LONGEST_STAGE} at most",
         )
     return text
 

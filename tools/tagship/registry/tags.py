@@ -240,6 +240,12 @@ def create(
     except CommandFailed as error:
         if "already exists" in error.stderr:
             raise Refused(f"the tag {name} exists", hint) from None
+        if beside := re.search(r"'refs/tags/([^']+)' exists; cannot create", error.stderr):
+            raise Refused(
+                f"Git cannot keep the tag {name} beside {run.as_utf8(beside[1])}, which would be a"
+                " folder",
+                "choose another name for the stage",
+            ) from None
         if "Please tell me who you are" in error.stderr:
             raise Refused("Git does not know who you are", IDENTIFY) from None
         if "unable to sign the tag" in error.stderr:
