@@ -354,8 +354,8 @@ STAGE = (
 )
 def test_a_stage_that_gto_would_not_read_is_none(three: Workbench, stage: str) -> None:
     before = three.state()
-    for command in (("assign", "churn@1.0"), ("unassign", "churn")):
-        result = three.cli(*command, *(["--yes"] if command[0] == "unassign" else []), "--", stage)
+    for command in (("assign", "churn@1.0"), ("unassign", "--yes", "churn")):
+        result = three.cli(*command, "--", stage)
         assert (result.code, result.out) == (2, "")
         assert result.err == f"error: {stage!r} is not the name of a stage\nhint: {STAGE}\n"
     assert three.changes(before) == set()

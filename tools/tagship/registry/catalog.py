@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from semver import Version
@@ -134,7 +135,11 @@ class Catalog:
 
     def get(self, version: str) -> Release | None:
         """The version with exactly this text, withdrawn or not."""
-        return next((r for r in self.releases if str(r.version) == version), None)
+        return self._by_text.get(version)
+
+    @cached_property
+    def _by_text(self) -> dict[str, Release]:
+        return {str(release.version): release for release in self.releases}
 
     def holder(self, stage: str) -> Release | None:
         """The version that a stage is assigned to; None if there is none."""

@@ -311,8 +311,9 @@ def numbered(name: TagName, names: Iterable[TagName]) -> TagName:
     return name._replace(counter=str(max(counters, default=0) + 1))
 
 
-def draft(known: Known, name: TagName, target: Target) -> Tag:
+def draft(known: Known, target: Target) -> Tag:
     """The tag as it will be, as far as its effect goes."""
+    name = numbered(target.name, known.names)
     at = known.here.tags[-1].at + timedelta(seconds=1)
     return Tag(name, "", target.commit, "", at, "", str(name))
 

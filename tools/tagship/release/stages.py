@@ -206,12 +206,8 @@ def _planned(
     waiting = orders.newest(known.unpushed, target)
     if waiting is not None and not orders.is_done(order, target, orders.after(known.seen, waiting)):
         waiting = None  # a tag that came later counts
-    at, notes = None, list[str]()
-    if waiting is None:
-        name = orders.numbered(target.name, known.names)
-        tags.check_can_tag(source.repository, name)
-        at, notes = _date(source, known)
-    tag = waiting or orders.draft(known, name, target)
+    at, notes = (None, []) if waiting else _date(source, known)
+    tag = waiting or orders.draft(known, target)
     after = orders.after(known.seen, tag)
     latest = after.latest
     return StagePlan(
@@ -226,9 +222,11 @@ def _date(source: Source, known: Known) -> tuple[int | None, list[str]]:
     """The date of a new tag, where Git's would not be the latest of the model; and what to know.
 
     Raises:
-        Refused: there is no later date.
+        Refused: Git does not know who you are, or there is no later date.
     """
-    now, last = worktree.commit_time(source.repository), known.here.tags[-1]
+    (identity, now), last = worktree.committer(source.repository), known.here.tags[-1]
+    if not identity:
+        raise Refused("Git does not know who you are", tags.IDENTIFY)
     newest = int(last.at.timestamp())
     if now > newest:
         return None, []
