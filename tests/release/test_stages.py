@@ -192,6 +192,7 @@ def test_assign_and_promote(three: Workbench) -> None:
     does(three, "assign churn@1.0 prod", again)
     assert three.changes(before) == set()
     assert published(three) == ["churn#prod#2", "churn#staging#1"]
+    assert three.manager.assign("1.0", "prod", force=True).tag == "churn#prod#3"
 
 
 def test_unassign_gives_the_stage_back_and_says_so(three: Workbench) -> None:

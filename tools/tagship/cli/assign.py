@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 @stage_argument
 @why_option
 @push_option
+@click.option("--force", is_flag=True, help="Assign it again, for hosts that were rolled back.")
 @json_option
 @pass_session
 def command(
-    session: Session, ref: "Ref", stage: str, message: str | None, push: bool, as_json: bool
-) -> None:
+    session: Session, ref: "Ref", stage: str, message: str | None, push: bool, force: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Assign a version to a stage, such as prod.
 
     The version that held the stage before holds it no more: hosts that follow the stage deploy the
@@ -37,7 +39,8 @@ def command(
 
     Example: tagship assign ml_model@1.2.0 prod --push
     """
-    done = session.manager(ref.model).assign(ref, stage, message=message, push=push)
+    manager = session.manager(ref.model)
+    done = manager.assign(ref, stage, message=message, push=push, force=force)
     show(done, as_json)
 
 

@@ -492,8 +492,9 @@ class ModelVersionManager:
         return cleanup.unpin(self._store, ref, options)
 
     def assign(
-        self, version: str | Ref, stage: str, *, message: str | None = None, push: bool = False
-    ) -> "StageChange":
+        self, version: str | Ref, stage: str, *, message: str | None = None, push: bool = False,
+        force: bool = False,
+    ) -> "StageChange":  # fmt: skip
         """Assign a version to a stage, such as ``prod``; who follows it gets that version.
 
         Args:
@@ -501,11 +502,13 @@ class ModelVersionManager:
             stage: its name.
             message: why, for the tag.
             push: push the tag to Git's remote.
+            force: assign it again, where it holds the stage: a host that was rolled back from
+                it follows a new assignment.
 
         Raises:
             TagshipError: as for ``stages.plan`` and ``stages.carry_out``.
         """
-        order = self._order("assign", self._ref(version).wanted, stage)
+        order = self._order("assign", self._ref(version).wanted, stage, force=force)
         return self._change(order, message, push=push)
 
     def unassign(
@@ -538,11 +541,14 @@ class ModelVersionManager:
         order = self._order("deprecate")
         return self._change(order, message, push=push, dry_run=dry_run, shown=shown)
 
-    def _order(self, verb: str, wanted: Wanted | None = None, stage: str | None = None) -> "Order":
+    def _order(
+        self, verb: str, wanted: Wanted | None = None, stage: str | None = None, *,
+        force: bool = False,
+    ) -> "Order":  # fmt: skip
         from tagship.release import orders
 
         action = next(action for action, name in orders.VERBS.items() if name == verb)
-        return orders.Order(self.model, action, wanted, stage)
+        return orders.Order(self.model, action, wanted, stage, force)
 
     def _change(
         self, order: "Order", message: str | None, *, push: bool, dry_run: bool = False,

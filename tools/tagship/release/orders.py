@@ -38,12 +38,14 @@ class Order:
         action: assign, unassign, deregister or deprecate.
         wanted: the version to assign or to withdraw.
         stage: the stage to assign or unassign.
+        force: make a new tag, though it is so already.
     """
 
     model: str
     action: Action
     wanted: Wanted | None = None
     stage: str | None = None
+    force: bool = False
 
     @property
     def verb(self) -> str:
@@ -285,7 +287,8 @@ def is_done(order: Order, target: Target, known: Catalog) -> bool:
 
 def settled_by(order: Order, target: Target, known: Known) -> Tag | None:
     """The tag by which it is as ordered, here and on the remote; None where it is not."""
-    if not (is_done(order, target, known.seen) and is_done(order, target, known.here)):
+    both = (known.seen, known.here)
+    if order.force or not all(is_done(order, target, tags) for tags in both):
         return None
     return newest(known.seen.tags, target)
 
