@@ -24,6 +24,8 @@ def released(bench: Workbench) -> Workbench:
         bench.git("tag", "--annotate", "--message=x", f"churn@v{version}")
     bench.git("tag", "--annotate", "--message=x", "churn@v1.2.0!")
     bench.git("tag", "--annotate", "--message=x", "churned@v9.0.0")
+    for name in ("churn#prod#1", "churn#eu/prod!#2", "churned#dev#1"):
+        bench.git("tag", "--annotate", "--message=x", name)
     bench.monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     bench.monkeypatch.chdir(bench.repo)
     return bench
@@ -136,6 +138,9 @@ ASKED = [
     ("tagship history churn --action ro", ["rollback"]),
     ("tagship deploy churn --dry", ["--dry-run"]),
     ("tagship completion z", ["zsh"]),
+    ("tagship withdraw churn@1", ["churn@1.1.0", "churn@1.0.0"]),
+    ("tagship assign churn@1.0 ", ["dev", "eu/prod", "prod"]),
+    ("tagship unassign churn ", ["eu/prod", "prod"]),
 ]
 
 
@@ -150,7 +155,8 @@ def test_bash_is_answered(released: Workbench, line: str, answers: list[str]) ->
         'printf "%s\\n" "${COMPREPLY[@]}"\n'
     )
     result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
-    before = "churn" if "@" in line else ""  # to bash a word ends there, and it keeps that
+    word = line.rpartition(" ")[2]
+    before = "churn" if "@" in word else ""  # to bash a word ends there, and it keeps that
     assert [before + answer for answer in result.stdout.split()] == answers
     assert result.stderr == ""
 

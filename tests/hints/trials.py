@@ -29,7 +29,15 @@ from tests.workbench import Workbench
 Command = str | Callable[[Workbench], object]
 TRIALS: dict[str, "Trial"] = {}
 PLACEHOLDER = re.compile(r"\b(?:NAME|URL|DIR|FOLDER|FILE|KEY|PATH|MODEL|SECONDS|VERSION|WHEN)\b")
-ASKING = ("deploy", "rollback", "cleanup", "undeploy")  # the user answers y
+ASKING = (
+    "deploy",
+    "rollback",
+    "cleanup",
+    "undeploy",
+    "unassign",
+    "withdraw",
+    "deprecate",
+)  # the user answers y
 
 
 @dataclass(frozen=True)

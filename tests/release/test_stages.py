@@ -14,6 +14,7 @@ from tagship.errors import Interrupted
 from tagship.git import bounded, remotes
 from tagship.git.bounded import Limit
 from tests import conftest, workbench
+from tests.hosts import Following
 from tests.workbench import Workbench, run
 
 START = 1795176000  # the date of all that is committed and released
@@ -304,6 +305,35 @@ def test_a_deploy_by_the_stage_follows_at_once(shipped: Workbench) -> None:
     shipped.manager.withdraw("1.1")
     assert shipped.cli("deploy", "churn#prod", "--yes").code == 0
     assert shipped.live() == "model 1\n"
+
+
+def test_a_host_follows_what_was_pushed_at_its_next_pass(host: Following) -> None:
+    """Assigned, taken back, withdrawn, deprecated; and a host itself has no work tree to tag in."""
+    host.release("model 2\n")
+    manager = host.bench.manager
+    manager.assign("1.0", "prod", push=True)
+    host.follow("#prod")
+    live = [host.sync().code or host.live()]
+    acts: list[Callable[[], object]] = [
+        lambda: manager.assign("1.1", "prod", push=True),
+        lambda: manager.unassign("prod", push=True),
+        lambda: manager.assign("1.1", "prod", push=True),
+        lambda: manager.withdraw("1.1", push=True),
+    ]
+    for act in acts:
+        act()
+        live.append(host.sync().code or host.live())
+    assert live == ["model 1\n", "model 2\n", "model 1\n", "model 2\n", "model 1\n"]
+    manager.deprecate(push=True)
+    assert (host.sync().code, host.live()) == (3, "model 1\n")
+    for command in ("assign churn@1.0 prod", "unassign churn prod --yes",
+                    "withdraw churn@1.0 --yes", "deprecate churn --yes"):  # fmt: skip
+        assert host.cli(*command.split()) == workbench.Result(
+            1,
+            "",
+            f"error: {host.folder} is a host, which has no work tree to release from\n"
+            f"hint: in a clone of its own: git clone file://{host.origin}\n",
+        )
 
 
 # ---- what is refused, before anything changes
