@@ -1,5 +1,6 @@
 """``tagship assign``. JSON: ``StageChange``."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -41,13 +42,25 @@ def command(
     """
     manager = session.manager(ref.model)
     done = manager.assign(ref, stage, message=message, push=push, force=force)
-    show(done, as_json)
-
-
-def show(done: "StageChange", as_json: bool) -> None:
-    """Print what was done, with its warnings on standard error."""
     output.warn(done.warnings)
     output.show(done, as_json, looks(done))
+
+
+def ask_and_do(
+    act: Callable[..., "StageChange"], *, yes: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Show what an act would do, ask, do just that, and print it."""
+    shown = None
+    if dry_run or not yes:
+        shown = act(dry_run=True)
+        output.warn(shown.warnings)
+        if dry_run:
+            return output.show(shown, as_json, looks(shown))
+        if shown.changed:
+            output.confirm(looks(shown), err=as_json)
+    done = act(shown=shown)
+    output.warn(done.warnings if shown is None else ())
+    return output.show(done, as_json, looks(done))
 
 
 def looks(done: "StageChange") -> str:

@@ -1,8 +1,10 @@
 """``tagship deprecate``. JSON: ``StageChange``."""
 
+from functools import partial
+
 import click
 
-from tagship.cli import assign, output
+from tagship.cli import assign
 from tagship.cli.options import (
     Session,
     json_option,
@@ -32,12 +34,5 @@ def command(
 
     Example: tagship deprecate ml_model -m "replaced by dl_model" --push
     """
-    manager, shown = session.manager(model), None
-    if dry_run or not yes:
-        shown = manager.deprecate(push=push, dry_run=True)
-        if dry_run or not shown.changed:
-            return assign.show(shown, as_json)
-        output.warn(shown.warnings)
-        output.confirm(assign.looks(shown), err=as_json)
-    done = manager.deprecate(message=message, push=push, shown=shown)
-    return assign.show(done, as_json)
+    act = partial(session.manager(model).deprecate, message=message, push=push)
+    assign.ask_and_do(act, yes=yes, dry_run=dry_run, as_json=as_json)

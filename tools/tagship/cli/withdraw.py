@@ -1,10 +1,11 @@
 """``tagship withdraw``. JSON: ``StageChange``."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from tagship.cli import assign, output
+from tagship.cli import assign
 from tagship.cli.options import (
     Session,
     json_option,
@@ -37,12 +38,5 @@ def command(
 
     Example: tagship withdraw ml_model@1.2.0 -m "wrong labels" --push
     """
-    manager, shown = session.manager(ref.model), None
-    if dry_run or not yes:
-        shown = manager.withdraw(ref, push=push, dry_run=True)
-        if dry_run or not shown.changed:
-            return assign.show(shown, as_json)
-        output.warn(shown.warnings)
-        output.confirm(assign.looks(shown), err=as_json)
-    done = manager.withdraw(ref, message=message, push=push, shown=shown)
-    return assign.show(done, as_json)
+    act = partial(session.manager(ref.model).withdraw, ref, message=message, push=push)
+    assign.ask_and_do(act, yes=yes, dry_run=dry_run, as_json=as_json)

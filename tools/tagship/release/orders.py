@@ -195,7 +195,7 @@ def _release(source: Source, order: Order, known: Known) -> Release:
         release = source.find(known.seen, Ref(order.model, wanted))
     except NotFound:
         release = None
-    if release is None or release.version != here.version:
+    if release is None or release.tag.object_id != here.tag.object_id:
         by_stage = known.here.assignments.get(wanted.stage or "")
         names = (here.tag.name, by_stage.name if by_stage else here.tag.name)
         unpushed = [tag.name for tag in known.unpushed if tag.name in names]
