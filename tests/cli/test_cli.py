@@ -65,6 +65,19 @@ def test_no_is_an_answer(bench: Workbench) -> None:
     assert not bench.current.is_symlink()
 
 
+def test_a_withdrawal_shows_what_takes_its_place_and_asks(shipped: Workbench) -> None:
+    plan = "withdraw churn 1.1.0: churn@v1.1.0!\n  latest: 1.1.0 -> 1.0.0\nGo on? [y/N]: "
+    shipped.git("remote", "set-url", "origin", "../nowhere.git")  # noted, and once
+    code, shown = _on_a_terminal(shipped, "n\n", "withdraw", "churn@1.1.0")
+    assert (code, plan in shown, shown.endswith("Cancelled.\n")) == (1, True, True)
+    assert shipped.git("tag", "--list", "churn@v1.1.0!") == ""
+    code, shown = _on_a_terminal(shipped, "y\n", "withdraw", "churn@1.1.0")
+    assert (code, plan in shown, shown.count("could not be read")) == (0, True, 1)
+    assert "churn 1.1.0 is withdrawn, by the tag churn@v1.1.0!\n" in shown
+    code, shown = _on_a_terminal(shipped, "", "withdraw", "churn@1.1.0")  # nobody is asked
+    assert (code, "is withdrawn already" in shown) == (0, True)
+
+
 def test_a_table_is_drawn_on_a_terminal_and_is_plain_in_a_pipe(bench: Workbench) -> None:
     bench.release()
     code, shown = _on_a_terminal(bench, "", "models")

@@ -448,6 +448,18 @@ def test_of_two_versions_of_one_commit_the_higher_would_hold_the_stage(three: Wo
     assert held(three)["1.3.0-rc.1"] == ["prod"]
 
 
+def test_two_builds_of_one_version_are_two_to_withdraw(three: Workbench) -> None:
+    for build, old in (("a", "1.1.0"), ("b", "1.0.0")):
+        three.git("tag", "-a", "-m", "x", f"churn@v1.3.0+{build}", f"churn@v{old}^{{commit}}")
+    three.git("push", "--quiet", "origin", "--tags")
+    assert [m.after for m in three.manager.withdraw("1.3.0+b", push=True).moves] == ["1.3.0+a"]
+    assert held(three)["1.3.0+a"] == []
+    assert [move.after for move in three.manager.withdraw("1.3.0+a", push=True).moves] == ["1.2.0"]
+    assert [version for version, state in held(three).items() if state == ["gone"]] == [
+        "1.3.0+a", "1.3.0+b",
+    ]  # fmt: skip
+
+
 def test_without_a_name_git_makes_no_tag(three: Workbench) -> None:
     three.monkeypatch.delenv("GIT_COMMITTER_NAME")
     three.monkeypatch.delenv("GIT_COMMITTER_EMAIL")
