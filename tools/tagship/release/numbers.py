@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from semver import Version
 
 from tagship.dvc.snapshot import Snapshot
-from tagship.errors import Refused, TagshipError, Unavailable
+from tagship.errors import Refused, TagshipError, Unavailable, Unchanged
 from tagship.git import clone, remotes
 from tagship.git.bounded import Limit
 from tagship.progress import Tell, nobody
@@ -19,10 +19,6 @@ from tagship.registry.tags import RemoteTag
 from tagship.text import redact
 from tagship.workspace import absent
 from tagship.workspace.source import Source
-
-
-class Unchanged(Refused):
-    """There is nothing to release: a version has what HEAD has of the model, here or elsewhere."""
 
 
 class AlreadyReleased(Unchanged):
