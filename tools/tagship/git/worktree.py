@@ -154,8 +154,20 @@ def unstage(repository: Repository, names: list[str]) -> None:
 
 def identity(repository: Repository) -> str:
     """``Name <mail>`` of the committer that Git is configured with; empty if there is none."""
+    return _committer(repository)[0]
+
+
+def commit_time(repository: Repository) -> int:
+    """The date that Git would give a commit or a tag now, in seconds since 1970; 0 for none."""
+    seconds = _committer(repository)[1].partition(" ")[0]
+    return int(seconds) if seconds.isdecimal() else 0
+
+
+def _committer(repository: Repository) -> tuple[str, str]:
+    """``Name <mail>`` and the date; both empty where Git does not know who commits."""
     try:
         line = run.ask(repository, "var", "GIT_COMMITTER_IDENT")
     except Unavailable:
-        return ""
-    return line.rpartition(">")[0] + ">"
+        return "", ""
+    who, end, date = line.rpartition(">")
+    return who + end, date.strip()

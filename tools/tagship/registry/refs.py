@@ -140,6 +140,21 @@ def check_model(text: str) -> str:
     return text
 
 
+def check_stage(text: str) -> str:
+    """Return ``text`` if GTO accepts it as the name of a stage.
+
+    Raises:
+        InvalidName: it does not.
+    """
+    if not re.fullmatch(NAME, text):
+        raise InvalidName(
+            f"{text!r} is not the name of a stage",
+            "a name has letters, digits, '-', '_' and '/', and starts and ends with a letter or a"
+            " digit, such as prod",
+        )
+    return text
+
+
 def check_new_model(text: str) -> str:
     """Return ``text`` if a new model may have this name: one path component, lower case.
 
