@@ -1,8 +1,9 @@
 # make demo: train, release, deploy and roll back two models, on a throw-away copy; leaves a report of each.
 # make notebook: JupyterLab with the notebooks of both models.
 # make test: all tests, the linters and the type checker.
-# make crash-test: kill and fail each command at each of its calls that change files (strace; ten minutes); random stories
-#   of commands before it, other ones each time, compared with a plain model (MACHINE="--seed N": those of that seed).
+# make crash-test: kill and fail each command at each of its calls that change files (strace; 40 minutes); random stories
+#   of commands before it, other ones each time, compared with a plain model (MACHINE="--seed N": those of that seed;
+#   CRASH="--minutes N": stop after that, with all kills first).
 # make hint-test: print each hint in its situation, follow it, and see that it helps (three minutes).
 # make store-test: push to, deploy from and be badly answered by real stores on this machine: S3, Azure, Google, HTTP
 #   (npm and nginx for two of them; five minutes).
@@ -39,7 +40,7 @@ test: $(VENV)/.dev lint
 # It goes on where it was stopped: build/crash-test.jsonl.
 crash-test: $(VENV)/.dev
 	$(BIN)/python -m tests.machine $(MACHINE)
-	$(BIN)/python -m tests.crash --jobs $(JOBS)
+	$(BIN)/python -m tests.crash --jobs $(JOBS) $(CRASH)
 
 hint-test: $(VENV)/.dev
 	$(PYTEST) -q tests/hints --all-hints
