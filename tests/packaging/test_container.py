@@ -1,6 +1,7 @@
 """packaging/container: the image is built without a network, and follows as any other account."""
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,10 +33,19 @@ def image(request: pytest.FixtureRequest) -> Iterator[str]:
     podman("system", "reset", "--force", check=False)
 
 
-def own(*folders: Path) -> None:
-    for folder in folders:
-        for path in (folder, *folder.rglob("*")):
-            os.lchown(path, ACCOUNT, ACCOUNT)
+def own(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        os.lchown(path, ACCOUNT, ACCOUNT)
+
+
+def serve(host: Following) -> Path:
+    """Copy the servers' folders for the account: Git takes no repository of another one."""
+    served = host.top / "served"
+    shutil.rmtree(served, ignore_errors=True)
+    for folder in (host.origin, host.remote):
+        shutil.copytree(folder, served / folder.name)
+    own(served)
+    return served
 
 
 def test_a_container_of_another_account_with_a_read_only_root_follows(
@@ -43,26 +53,27 @@ def test_a_container_of_another_account_with_a_read_only_root_follows(
 ) -> None:
     folder = host.top / "volume"
     folder.mkdir(mode=0o750)
-    own(folder, host.origin, host.remote)
+    own(folder)
+    served = serve(host)
     host.top.chmod(0o755)
     commands = pages.blocks(pages.section(pages.page("hosts.md"), "In a container"))
     assert "podman run" in commands[1]
 
     def tagship(*arguments: str, code: int = 0) -> str:
-        volumes = ("--volume", f"{folder}:/srv/models", "--volume", f"{host.top}:{host.top}:ro")
+        volumes = ("--volume", f"{folder}:/srv/models", "--volume", f"{served}:{served}:ro")
         done = podman("run", "--rm", "--network", "none", "--read-only", "--user",
                       f"{ACCOUNT}:{ACCOUNT}", *volumes, image, *arguments, check=False)  # fmt: skip
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
-    git, remote = f"file://{host.origin}", str(host.remote)
+    git, remote = f"file://{served}/origin.git", f"{served}/dvc-remote"
     tagship("host", "init", "/srv/models", "--git", git, "--remote", remote, "--follow", "churn")
     assert tagship("sync") == "churn: in order, live 1.0.0\n  1.0.0 is live\n"
     assert (folder / "churn/current/model.bin").read_text() == "model 1\n"
     assert (folder / "churn/current").readlink().parts[0] == "versions"
     assert {path.lstat().st_uid for path in folder.rglob("*")} == {ACCOUNT}
     host.release("model 2\n")
-    own(host.origin, host.remote)
+    serve(host)
     tagship("sync")
     assert tagship("current", "churn") == "1.1.0\n"
     tagship("rollback", "churn", "--yes")
