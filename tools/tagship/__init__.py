@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         SelfTestFailed,
         TagshipError,
         Unavailable,
+        Unchanged,
     )
     from tagship.host.active import ActiveModel, Live, load, resolve
     from tagship.manager.model import ModelVersionManager
@@ -37,6 +38,7 @@ _HOMES = {
     "SelfTestFailed": "errors",
     "TagshipError": "errors",
     "Unavailable": "errors",
+    "Unchanged": "errors",
     "ModelVersionManager": "manager.model",
     "Workspace": "manager.workspace",
 }
@@ -53,6 +55,7 @@ __all__ = [
     "SelfTestFailed",
     "TagshipError",
     "Unavailable",
+    "Unchanged",
     "Workspace",
     "load",
     "resolve",

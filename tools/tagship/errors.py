@@ -38,6 +38,10 @@ class Refused(TagshipError):
     """The state of the repository or of the models folder does not allow it."""
 
 
+class Unchanged(Refused):
+    """There is nothing to release: a version has what HEAD has of the model, here or elsewhere."""
+
+
 class Held(Refused):
     """A person holds the model: nothing goes live by itself until it is resumed.
 

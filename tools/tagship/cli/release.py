@@ -1,11 +1,14 @@
-"""``tagship release``. JSON: ``Released``; with ``--deploy``, ``Shipped``."""
+"""``tagship release``. JSON: ``Released``; with ``--deploy``, ``Shipped``; null for nothing."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from tagship.cli import deploy, options, output
 from tagship.cli.options import Session, json_option, model_argument, pass_session
+from tagship.errors import Unchanged
 from tagship.text import words
 
 if TYPE_CHECKING:
@@ -24,11 +27,14 @@ if TYPE_CHECKING:
 @click.option("--deploy", "then_deploy", is_flag=True, help="Deploy it on this host at once.")
 @click.option("--force", is_flag=True, help="Release unchanged bytes, a commit that has a version, "
               "or a model that was not built from the commit.")  # fmt: skip
+@click.option("--if-changed", is_flag=True,
+              help="If nothing changed since the last version, say so, and succeed.")  # fmt: skip
 @json_option
 @pass_session
 def command(
     session: Session, model: str, bump: str, version: str | None, message: str | None,
-    push: bool, push_branch: bool, then_deploy: bool, force: bool, as_json: bool,
+    push: bool, push_branch: bool, then_deploy: bool, force: bool, if_changed: bool,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Release the model of the current commit as a new version.
 
@@ -37,25 +43,36 @@ def command(
     Example: tagship release ml_model --bump minor -m "deeper trees" --push
     """
     manager = session.manager(model)
-    if not then_deploy:
-        released = manager.release(
-            bump=bump, version=version, message=message, push=push, push_branch=push_branch,
-            force=force,
-        )  # fmt: skip
-        output.warn(released.warnings)
-        return output.show(released, as_json, looks(released))
 
     def announce(released: "Released") -> None:  # it is released, even if the deploy fails
         output.warn(released.warnings)
         if not as_json:
             output.echo(looks(released))
 
-    shipped = manager.release_and_deploy(
-        bump=bump, version=version, message=message, push=push, push_branch=push_branch,
-        force=force, reason=message, announce=announce,
-    )  # fmt: skip
-    output.warn((*shipped.deployed.repaired, *shipped.deployed.warnings))
-    return output.show(shipped, as_json, deploy.looks(shipped.deployed))
+    with _tolerant(as_json) if if_changed else contextlib.nullcontext():
+        if then_deploy:
+            shipped = manager.release_and_deploy(
+                bump=bump, version=version, message=message, push=push, push_branch=push_branch,
+                force=force, reason=message, announce=announce,
+            )  # fmt: skip
+            output.warn((*shipped.deployed.repaired, *shipped.deployed.warnings))
+            output.show(shipped, as_json, deploy.looks(shipped.deployed))
+        else:
+            released = manager.release(
+                bump=bump, version=version, message=message, push=push, push_branch=push_branch,
+                force=force,
+            )  # fmt: skip
+            output.warn(released.warnings)
+            output.show(released, as_json, looks(released))
+
+
+@contextlib.contextmanager
+def _tolerant(as_json: bool) -> Iterator[None]:
+    """Where there is nothing to release, that is no error."""
+    try:
+        yield
+    except Unchanged as nothing:
+        output.show(None, as_json, output.text([f"nothing to release: {nothing.message}"]))
 
 
 def looks(released: "Released") -> str:

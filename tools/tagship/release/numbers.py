@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from semver import Version
 
 from tagship.dvc.snapshot import Snapshot
-from tagship.errors import Refused, TagshipError, Unavailable
+from tagship.errors import Refused, TagshipError, Unavailable, Unchanged
 from tagship.git import clone, remotes
 from tagship.git.bounded import Limit
 from tagship.progress import Tell, nobody
@@ -21,8 +21,8 @@ from tagship.workspace import absent
 from tagship.workspace.source import Source
 
 
-class AlreadyReleased(Refused):
-    """There is nothing to release: ``version`` has what HEAD has of the model."""
+class AlreadyReleased(Unchanged):
+    """A version that is here has it: ``version``."""
 
     def __init__(self, message: str, hint: str, version: Version) -> None:
         super().__init__(message, hint)
@@ -204,7 +204,8 @@ def check_new(
         push_branch: the same of HEAD's branch.
 
     Raises:
-        AlreadyReleased: one of both; or Refused, where the version is not in this clone.
+        Unchanged: one of both; AlreadyReleased, where the version is in this clone.
+        Refused: it cannot be compared with a version that is not in this clone.
         Unavailable: the bytes of the last version cannot be known here.
     """
     push_it = _push_branch(source, versions, snapshot.commit) if push_branch else ""
@@ -248,7 +249,7 @@ def _check_commit(versions: Known, snapshot: Snapshot, push_branch: str) -> None
     if carried:
         hint = f"commit a change first, or deploy it: {deploy}"
         raise AlreadyReleased(what, push_branch or hint, version)
-    raise Refused(what, f"commit a change first, or deploy it: git fetch --tags && {deploy}")
+    raise Unchanged(what, f"commit a change first, or deploy it: git fetch --tags && {deploy}")
 
 
 def _push_branch(source: Source, versions: Known, commit: str) -> str:
@@ -288,7 +289,7 @@ def _check_bytes_elsewhere(
             "git fetch --tags; or release them anyway with --force",
         )
     if identity == snapshot.identity:
-        raise Refused(
+        raise Unchanged(
             f"the bytes of {model} are those of {name.version}, which {where} has",
             "train it again; or deploy it: git fetch --tags &&"
             f" tagship deploy {model}@{name.version}",

@@ -155,7 +155,7 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
         Refused: its files are not committed, the commit did not build it, or the version exists,
             here or on the remote.
         Locked: another DVC process works on the stages that make it.
-        AlreadyReleased: the commit carries a version already, or the bytes are the last version's.
+        Unchanged: the commit carries a version already, or the bytes are the last version's.
         Unavailable: with ``push``, the Git remote does not answer.
     """
     refs.check_model(model)
