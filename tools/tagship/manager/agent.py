@@ -80,7 +80,7 @@ class Agent:
         self, models: Iterable[str] | None = None, *, dry_run: bool = False, retry: bool = False,
         smoke_test: bool | None = None, wait: float = 0,
     ) -> "tuple[Followed, ...]":  # fmt: skip
-        """One pass: fetch, decide, deploy, watch the gates. See ``deploy.sync``.
+        """One pass: fetch, decide, deploy, watch the gates, tell. See ``deploy.sync``, ``fleet``.
 
         Args:
             models: those to look after; None for all that are followed.
@@ -105,7 +105,12 @@ class Agent:
         options = Options(
             smoke_test=smoke_test, wait=wait, retry=retry, progress=self.progress, tell=self.tell
         )
-        return sync.sync(source, host, names, options, dry_run=dry_run)
+        rows = sync.sync(source, host, names, options, dry_run=dry_run)
+        if not dry_run:
+            from tagship.fleet import publish
+
+            publish.publish(source, host, rows, self.tell)
+        return rows
 
     @cached_property
     def _places(self) -> "tuple[Mirrored, Host]":
