@@ -2,14 +2,11 @@
 
 import json
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.hosts import Following
-from tests.workbench import run
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)  # a Monday
 
