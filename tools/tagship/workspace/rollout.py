@@ -11,7 +11,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from fractions import Fraction
@@ -43,7 +43,8 @@ class Said:
         host: its name.
         live: the id of the version's tag object that is live there; None where nothing is.
         is_healthy: it is in order, and its gate, if it has one, passed.
-        failed: the ids of the tag objects that were tried there and taken back: see ``failed``.
+        failed: the ids of the tag objects that were tried there and taken back: of versions, and of
+            the assignments of stages that selected them. See ``turns.failed``.
     """
 
     host: str
@@ -235,6 +236,7 @@ class Turn:
         until: when its turn comes, where that is known.
         hosts: that took it back; or that are not live and healthy yet.
         what: why something could not be read, or is wrong.
+        since: since when it waits for that, as ``clock.stamp`` has it; empty where that is unknown.
     """
 
     kind: Kind
@@ -243,6 +245,7 @@ class Turn:
     until: datetime | None = None
     hosts: tuple[str, ...] = ()
     what: str = ""
+    since: str = ""
 
     @property
     def goes(self) -> bool:
@@ -282,32 +285,45 @@ def turn(
         now: the time.
         others: what the hosts say of themselves. Their names are the roster, where there is none.
     """
-    names, heard = rollout.hosts or tuple(roster), _Heard(others, wish.model)
-    if not names:
-        names = _speakers(heard.said, host)
+    heard = _Heard(others, wish.model)
+    names = rollout.hosts or tuple(roster) or _speakers(heard.said, host)
     order = ordered(rollout, wish.by, names)
     steps = stages(rollout, len(order))
     index = order.index(host) if host in order else len(order)
     number = next((n for n, (_, count) in enumerate(steps) if index < count), len(steps) - 1)
     after, begun = steps[number][0], begins(wish.tagged_at, wish.first_seen, now)
-    where = (number + 1, len(steps))
+    mine = Turn(Kind.GO, number + 1, len(steps))
     if after and now < begun + after:
-        return Turn(Kind.CLOCK, *where, begun + after)
-    braked = [each.host for each in heard.said if wish.by in each.failed] if rollout.brake else []
-    if rollout.brake and len(braked) >= rollout.brake:
-        return Turn(Kind.BRAKED, *where, hosts=tuple(sorted(set(braked))))
-    before = order[: steps[number - 1][1]] if number else ()
-    need = min(rollout.need, len(before))
-    if need:
-        good = {each.host for each in heard.said if _is_good(each, wish)}.intersection(before)
-        missing = tuple(name for name in before if name not in good)
-        if len(good) < need:
-            kind = Kind.UNREAD if heard.why else Kind.HEALTHY
-            return Turn(kind, *where, hosts=missing, what=heard.why)
+        return replace(mine, kind=Kind.CLOCK, until=begun + after)
+    if stop := _braked(rollout, wish, heard) or _too_few(
+        rollout, wish, heard, order[: steps[number - 1][1]] if number else ()
+    ):
+        return replace(mine, kind=stop.kind, hosts=stop.hosts, what=stop.what)
     latest = begun + PATIENCE * after
     if rollout.brake and heard.why and now < latest:
-        return Turn(Kind.UNREAD, *where, latest, what=heard.why)
-    return Turn(Kind.GO, *where)
+        return replace(mine, kind=Kind.UNREAD, until=latest, what=heard.why)
+    return mine
+
+
+def _braked(rollout: Rollout, wish: Wish, heard: "_Heard") -> Turn | None:
+    """The brake, where enough hosts took the version back."""
+    if not rollout.brake:
+        return None
+    hosts = {each.host for each in heard.said if wish.by in each.failed}
+    is_enough = len(hosts) >= rollout.brake
+    return Turn(Kind.BRAKED, hosts=tuple(sorted(hosts))) if is_enough else None
+
+
+def _too_few(rollout: Rollout, wish: Wish, heard: "_Heard", before: Sequence[str]) -> Turn | None:
+    """The wait for hosts of the steps before, where too few of them are live and healthy."""
+    need = min(rollout.need, len(before))
+    if not need:
+        return None
+    good = {each.host for each in heard.said if _is_good(each, wish)}
+    missing = tuple(name for name in before if name not in good)
+    if len(before) - len(missing) >= need:
+        return None
+    return Turn(Kind.UNREAD if heard.why else Kind.HEALTHY, hosts=missing, what=heard.why)
 
 
 def _is_good(said: Said, wish: Wish) -> bool:
@@ -347,17 +363,10 @@ class _Heard:
 # --- in words
 
 
-def in_words(turn: Turn, name: str, since: str = "") -> str:
-    """What a version waits for, and how it goes on.
-
-    Args:
-        turn: the turn.
-        name: the version with its model, such as ``churn@1.3.0``.
-        since: since when it waits for that, as ``clock.stamp`` has it.
-    """
-    model, _, version = name.rpartition("@")
+def in_words(turn: Turn, model: str, version: str) -> str:
+    """What a version waits for, and how it goes on."""
     which = f"{version} waits for its turn (step {turn.step} of {turn.steps})"
-    from_then = f", since {words.moment(since)} UTC" if since else ""
+    from_then = f", since {words.moment(turn.since)} UTC" if turn.since else ""
     anyway = f"release the next one, or: tagship deploy {model}@{version}"
     if turn.kind is Kind.CLOCK and turn.until is not None:
         return f"{which} until {words.moment(clock.stamp(turn.until))} UTC"
@@ -367,7 +376,7 @@ def in_words(turn: Turn, name: str, since: str = "") -> str:
     if turn.kind is Kind.WRONG:
         return f"{version} waits{from_then}: {turn.what}; {anyway}"
     if turn.kind is Kind.HEALTHY:
-        return f"{which}{from_then}: not live and healthy yet on {_listed(turn.hosts)}"
+        return f"{which}{from_then}: not live and healthy yet on {_listed(turn.hosts)}; {anyway}"
     until = f" until {words.moment(clock.stamp(turn.until))} UTC at most" if turn.until else ""
     return f"{which}{until}: the status of the other hosts cannot be read: {turn.what}"
 
