@@ -2,7 +2,7 @@
 
 import json
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +54,22 @@ def test_a_pass_writes_what_is_live_and_what_should_be(host: Following) -> None:
         "smoke_test": "skipped",
     }
     assert os.listdir(folder / "churn") == ["edge-1.json"]
+
+
+def test_it_is_written_again_only_when_something_changed_or_an_hour_went_by(
+    host: Following,
+) -> None:
+    folder = shares(host)
+    host.at(NOON)
+    host.sync()
+    host.at(NOON + timedelta(minutes=59))
+    host.sync()
+    assert status_of(folder)["seq"] == 1
+    host.release("model 2\n")
+    host.sync()
+    status = status_of(folder)
+    assert (status["seq"], status["live"]["version"]) == (2, "1.1.0")
+    host.at(NOON + timedelta(minutes=119))
+    host.sync()
+    assert status_of(folder)["seq"] == 3
+    assert status_of(folder)["at"] == "2026-11-30T13:59:00Z"

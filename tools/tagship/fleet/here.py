@@ -6,36 +6,36 @@ import importlib.metadata
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tagship.deploy import sync
-from tagship.deploy.act import Options
-from tagship.deploy.sync import Followed, Pass
+from tagship.deploy.sync import Followed
 from tagship.errors import TagshipError
 from tagship.fleet import status_object
 from tagship.fleet.status_object import DONE, SKIPPED, Hold, Live, StatusObject, Wish
-from tagship.host import actions, decisions, history, installed, journal
+from tagship.host import decisions, history, installed, journal
 from tagship.host.decisions import Decisions
-from tagship.host.history import Event
 from tagship.host.journal import Past
 from tagship.host.store import Store
+from tagship.inspect import status as inspect_status
 from tagship.registry.catalog import Catalog
 from tagship.registry.refs import Wanted
-from tagship.registry.seen import Seen
 from tagship.text import clock
-from tagship.workspace import desired
+from tagship.workspace import desired, turns
 from tagship.workspace.host import Host
 from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.reports import is_host
+from tagship.workspace.state import Why
 from tagship.workspace.step import Reason
 
-RECENT = 200  # events in which failures are looked for
 NOBODY = "0" * 16  # the id of a host that never wrote a status object
 
 
 def look(source: Mirrored, host: Host, model: str) -> Followed:
-    """How a model is now, without a fetch; nothing is changed."""
-    step = sync.next_step(Pass(source, host, Options(), Seen()), model)
-    live = installed.told_live(host.store(model))
-    return Followed(model, (), live.version if live else None, step.why, step.reasons, step.until)
+    """How a model is now, without a fetch; nothing is changed. As ``tagship status``."""
+    status = inspect_status.status(source, host, model)
+    reasons = tuple(Reason(each.why, each.what) for each in status.findings)
+    if not reasons:
+        what = f"{status.live} is live" if status.live else "nothing is live"
+        reasons = (Reason(Why.IN_ORDER, what),)
+    return Followed(model, (), status.live, status.why, reasons)
 
 
 def build(source: Mirrored, host: Host, row: Followed, identity: str = NOBODY) -> StatusObject:
@@ -79,7 +79,7 @@ def _with_facts(status: StatusObject, source: Mirrored, rule: Wanted, store: Sto
         live=live,
         desired=Wish(str(release.version), release.tag.object_id) if release else None,
         hold=_hold(decided),
-        failed=tuple(failed(past))[: status_object.FAILED],
+        failed=turns.failed(known, past, status_object.FAILED),
         seen=seen(known),
         smoke_test=_smoke_test(store) if live else None,
     )
@@ -112,38 +112,6 @@ def _smoke_test(store: Store) -> str:
     described = installed.live_metadata(store)
     passed = described is not None and described.smoke_test.startswith("passed")
     return DONE if passed else SKIPPED
-
-
-def failed(past: Past) -> list[str]:
-    """The ids of the tag objects that were tried here and taken back, the newest first.
-
-    By a check, a gate or a person; not those that went live later, and stayed.
-    """
-    taken_back: dict[str, None] = {}
-    good: set[str] = set()
-    events = list(reversed(past[-RECENT:]))
-    for event in events:
-        identity = _taken_back(event, past)
-        if identity is not None and identity not in good:
-            taken_back[identity] = None
-        elif event.switched and event.tag_object and event.tag_object not in taken_back:
-            good.add(event.tag_object)
-    return list(taken_back)
-
-
-def _taken_back(event: Event, past: Past) -> str | None:
-    """The id of the tag object that an event took back; None where it took back none."""
-    if event.rejects or (event.status == history.FAILED and event.passed_over is not None):
-        return event.tag_object
-    before = event.previous
-    if (
-        event.switched
-        and event.action == actions.ROLLBACK
-        and before
-        and before.version != event.version
-    ):
-        return history.tag_object_of(past.about(before.version), before.version)
-    return None
 
 
 def seen(known: Catalog) -> str:

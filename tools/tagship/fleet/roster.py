@@ -36,12 +36,19 @@ def read(path: Path) -> frozenset[str]:
     return frozenset(names - {""})
 
 
-def warn(path: Path | None, host: str, tell: Tell) -> None:
-    """Tell where this host is not in the roster, or that cannot be read."""
+def names(path: Path | None, tell: Tell) -> tuple[str, ...]:
+    """The same in order, for a pass, which goes on without: none where it cannot be read."""
     if path is None:
-        return
+        return ()
     try:
-        if host not in read(path):
-            tell(f"this host is {host}, and the roster {path} does not have it")
+        return tuple(sorted(read(path)))
     except TagshipError as error:
         tell(error.message)
+        return ()
+
+
+def warn(path: Path | None, host: str, tell: Tell) -> None:
+    """Tell where this host is not in the roster."""
+    known = names(path, tell)
+    if known and host not in known:
+        tell(f"this host is {host}, and the roster {path} does not have it")

@@ -22,7 +22,7 @@ from tagship.workspace.state import Why
 SCHEMA = 1
 LONGEST = 1000  # bytes of one that is written
 READ = 16_000  # bytes of one that is read at most
-FAILED = 3  # tag objects that failed: the newest
+FAILED = 4  # tag objects that failed: the newest
 WORDS = 300  # letters of a text at most
 DONE, SKIPPED = "done", "skipped"  # of the smoke test
 _DATE = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")

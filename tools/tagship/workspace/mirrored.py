@@ -206,10 +206,17 @@ class Mirrored(Source):
             waiting = [release for release, ids in missing.items() if ids]
             if not waiting:
                 return
-            ids = sorted({each for of_one in missing.values() for each in of_one})
-            mirror.bring_blobs(self.repository, self.file.git, ids, tell)
+            self.bring({each for of_one in missing.values() for each in of_one}, tell)
         version = waiting[0].tag.name
         raise Unavailable(f"the files of {version} name others without end", "tagship fetch")
+
+    def bring(self, ids: Iterable[str], tell: Tell = nobody) -> None:
+        """Bring files by the ids of their blobs.
+
+        Raises:
+            Unavailable: the repository's server does not give them.
+        """
+        mirror.bring_blobs(self.repository, self.file.git, sorted(set(ids)), tell)
 
     def _missing(self, release: Release) -> tuple[str, ...]:
         """The ids of files that the next step of reading a version needs; empty if all are here."""
