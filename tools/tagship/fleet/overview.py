@@ -29,14 +29,19 @@ class Mark(enum.Enum):
     LATE = "late"  # nothing was heard for two intervals
     SILENT = "silent"  # nor for a day
     MISSING = "missing"  # the roster has the host, and nothing was ever heard of it
-    STRANGER = "stranger"  # the roster does not have it
-    TWIN = "twin"  # two hosts have one name
+    STRANGER = "not in roster"  # the roster does not have it
+    TWIN = "duplicate"  # two hosts have one name
     REPLAYED = "replayed"  # an older object was put back
     CLOCK = "clock"  # its clock is wrong
     FORGED = "forged"  # not signed by the key of this host
     UNSIGNED = "unsigned"  # although signatures are asked for
     DAMAGED = "damaged"  # it cannot be read
-    UNTESTED = "untested"  # the smoke test was skipped: to be known, and in order
+    UNTESTED = "not tested"  # the smoke test was skipped: to be known, and in order
+
+
+_OVERRIDES = (
+    Mark.FORGED, Mark.TWIN, Mark.REPLAYED, Mark.DAMAGED, Mark.SILENT, Mark.MISSING,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -81,11 +86,18 @@ class Row:
 
     @property
     def word(self) -> str:
-        """How it is, in a word."""
+        """How it is, in a word: what speaks against what the host says comes first."""
         marks = [note.mark for note in self.notes if note.mark not in (Mark.STATE, Mark.UNTESTED)]
-        if self.why is None or Mark.FORGED in marks:
-            return str(marks[0].value)
+        first = [mark for mark in marks if mark in _OVERRIDES]
+        if self.why is None or first or (marks and self.why is Why.IN_ORDER):
+            return str((first or marks)[0].value)
         return self.why.value[0].replace("_", " ")
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether what is live there cannot answer, as far as that can be believed."""
+        is_forged = any(note.mark is Mark.FORGED for note in self.notes)
+        return self.why is Why.BROKEN and not is_forged
 
 
 @dataclass(frozen=True)
@@ -119,9 +131,10 @@ class Overview:
     @property
     def exit_code(self) -> int:
         """0: all is well; 3: there is something to look at; 5: what is live somewhere is broken."""
-        if any(row.why is Why.BROKEN and row.word == "broken" for row in self.rows):
+        if any(row.is_broken for row in self.rows):
             return Why.BROKEN.exit_code
-        is_well = all(row.is_well for row in self.rows) and not self.odd and not self.is_cut
+        is_whole = bool(self.rows) and not self.odd and not self.is_cut
+        is_well = is_whole and all(row.is_well for row in self.rows)
         return 0 if is_well else Why.BEHIND.exit_code
 
     def versions(self, model: str) -> list[tuple[str, int]]:

@@ -5,7 +5,7 @@ All text of others is escaped; it stands between tags and in quotes alone.
 
 import html
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tagship.workspace.state import Why
 CSS = Path(__file__).with_name("page.css")
 # Content Security Policy, https://www.w3.org/TR/CSP3/
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+TONES = ("good", "warn", "bad")
 _BAD = (Why.BROKEN, Why.FAILED)
 _BAD_MARKS = (Mark.FORGED, Mark.TWIN, Mark.REPLAYED, Mark.MISSING, Mark.SILENT, Mark.DAMAGED)
 
@@ -83,13 +84,21 @@ def _sums(view: Overview) -> Iterator[str]:
     for row in view.rows:
         tones[row.host] = max(tones[row.host], tone(row), key=("good", "warn", "bad").index)
     counts = {each: list(tones.values()).count(each) for each in ("good", "warn", "bad")}
-    texts = {"good": "well", "warn": "to look at", "bad": "bad"}
+    texts = {"good": "in order", "warn": "to look at", "bad": "in trouble"}
     yield '<ul class="sums">'
     for each, count in counts.items():
         if count or each == "good":
             noun = "host" if count == 1 else "hosts"
             yield f'<li><b class="{each}">{count}</b>{noun} {texts[each]}</li>'
     yield "</ul>"
+
+
+def _tones(view: Overview) -> dict[str, str]:
+    """How bad each host is, by the worst of its models."""
+    tones = dict.fromkeys(view.hosts, "good")
+    for row in view.rows:
+        tones[row.host] = max(tones[row.host], tone(row), key=TONES.index)
+    return tones
 
 
 def tone(row: Row) -> str:
@@ -134,33 +143,40 @@ def _matrix(view: Overview) -> Iterator[str]:
     heads = "".join(f'<th scope="col">{_text(model)}</th>' for model in view.models)
     yield '<h2>Hosts</h2><div class="wide" role="region" aria-label="Hosts" tabindex="0"><table>'
     yield f'<thead><tr><th scope="col">Host</th>{heads}</tr></thead><tbody>'
-    for host in view.hosts:
-        yield f'<tr><th scope="row">{_text(host)}</th>'
+    tones, heard = _tones(view), _heard(view)
+    for host in sorted(view.hosts, key=lambda name: (-TONES.index(tones[name]), name)):
+        yield f'<tr><th scope="row">{_text(host)}{heard.get(host, "")}</th>'
         if (missing := cells.get((host, ""))) is not None:
             width = max(len(view.models), 1)
-            yield f'<td data-model="" colspan="{width}">{"".join(_cell(missing, view.at))}</td>'
+            yield f'<td data-model="" colspan="{width}">{"".join(_cell(missing))}</td>'
         else:
             for model in view.models:
                 row = cells.get((host, model))
-                inner = "".join(_cell(row, view.at)) if row else ""
+                inner = "".join(_cell(row)) if row else ""
                 yield f'<td data-model="{_text(model)}">{inner}</td>'
         yield "</tr>"
     yield "</tbody></table></div>"
 
 
-def _cell(row: Row, now: datetime) -> Iterator[str]:
+def _heard(view: Overview) -> dict[str, str]:
+    """When each host was heard of last."""
+    last: dict[str, datetime] = {}
+    for row in view.rows:
+        if row.at is not None:
+            last[row.host] = max(row.at, last.get(row.host, row.at))
+    return {
+        host: f'<p class="note"><time datetime="{clock.stamp(at)}">{_ago(view.at - at)}</time></p>'
+        for host, at in last.items()
+    }
+
+
+def _cell(row: Row) -> Iterator[str]:
     if row.model:
         yield f"<b>{_text(row.live or '-')}</b>"
     yield f'<span class="state {tone(row)}">{_text(row.word)}</span>'
-    yield from (f'<p class="note">{_text(line)}</p>' for line in _notes(row, now))
-
-
-def _notes(row: Row, now: datetime) -> Iterable[str]:
     if row.desired and row.desired != row.live:
-        yield f"should be {row.desired}"
-    yield from (note.what for note in row.notes)
-    if row.at is not None and not any(n.mark in (Mark.LATE, Mark.SILENT) for n in row.notes):
-        yield f"heard of {_ago(now - row.at)}"
+        yield f'<p class="note">should be {_text(row.desired)}</p>'
+    yield from (f'<p class="note">{_text(note.what)}</p>' for note in row.notes)
 
 
 def _ago(age: timedelta) -> str:
