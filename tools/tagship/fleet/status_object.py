@@ -24,6 +24,7 @@ LONGEST = 1000  # bytes of one that is written
 READ = 16_000  # bytes of one that is read at most
 FAILED = 4  # tag objects that failed: the newest
 WORDS = 300  # letters of a text at most
+NOBODY = "-"  # holds it, as far as that is known
 DONE, SKIPPED = "done", "skipped"  # of the smoke test
 _DATE = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _WHY = {why.value[0]: why for why in Why}
@@ -186,12 +187,12 @@ def _shorter(status: StatusObject) -> Iterator[StatusObject]:
     if status.live is not None:
         status = replace(status, live=Live(status.live.version, status.live.tag_object))
     yield status
-    yield replace(status, desired=None, hold=status.hold and Hold("-", status.hold.until))
+    yield replace(status, desired=None, hold=status.hold and Hold(NOBODY, status.hold.until))
 
 
 def _clean(status: StatusObject) -> StatusObject:
     hold = status.hold and replace(
-        status.hold, by=_shown(status.hold.by), reason=_shown(status.hold.reason)
+        status.hold, by=_shown(status.hold.by) or NOBODY, reason=_shown(status.hold.reason)
     )
     return replace(status, reason=_shown(status.reason), hold=hold)
 
@@ -257,4 +258,4 @@ def _check_schema(value: Any) -> None:
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
         raise Damaged("it has no schema")
     if schema > SCHEMA:
-        raise Damaged(f"it has schema {schema:.20g}, of a later tagship than this one")
+        raise Damaged(f"it has schema {str(schema)[:9]}, of a later tagship than this one")
