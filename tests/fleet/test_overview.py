@@ -35,9 +35,7 @@ def view(
 ) -> Overview:
     """The overview at noon."""
     known = contents or Contents()
-    return overview.of(
-        "there", readings, known, NOON, roster=roster, heard=heard, signers=signers
-    )
+    return overview.of("there", readings, known, NOON, roster=roster, heard=heard, signers=signers)
 
 
 def at(age: timedelta, **changes: Any) -> StatusObject:
@@ -153,9 +151,7 @@ def test_a_clock_that_is_wrong_by_a_day_is_told_and_hides_nothing(
     assert marks(shown) == [("clock", what)]
     assert (shown.rows[0].word, shown.exit_code) == ("clock", 3)
     if stored == timedelta(0):  # it is silent by the clock of the store
-        later = overview.of(
-            "there", [read(at(written), stored)], Contents(), NOON + 2 * DAY
-        )
+        later = overview.of("there", [read(at(written), stored)], Contents(), NOON + 2 * DAY)
         assert ("silent", "nothing was heard of it for 2 days") in marks(later)
 
 
@@ -199,5 +195,3 @@ def test_what_is_odd_in_the_place_is_to_be_looked_at(contents: Contents) -> None
 
 def test_a_place_without_any_host_is_to_be_looked_at() -> None:
     assert view().exit_code == 3
-
-

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tagship.errors import Unavailable
-from tagship.fleet import reading, signature
+from tagship.fleet import reading, signature, status_object
 from tagship.fleet.place import Folder
 from tagship.fleet.signature import Signed
 from tests.fleet import objects
@@ -27,12 +27,12 @@ def test_only_what_the_key_of_a_host_signed_counts_as_signed(tmp_path: Path) -> 
     shared, signers = Shared(tmp_path / "fleet"), tmp_path / "signers"
     keys = {host: key(tmp_path, host) for host in ("edge-1", "edge-2")}
     own = objects.status()
-    text = signature.sign(objects.status_object.payload(own), keys["edge-1"])
+    text = signature.sign(status_object.payload(own), keys["edge-1"])
     shared.put(objects.status(signature=text))
     shared.put(objects.status("fraud"))
     shared.put(objects.status("pricing", signature=text))  # of another object
     other = objects.status(host="edge-2")
-    text_2 = signature.sign(objects.status_object.payload(other), keys["edge-1"])
+    text_2 = signature.sign(status_object.payload(other), keys["edge-1"])
     shared.put(objects.status(host="edge-2", signature=text_2))  # by the key of another host
     shared.put(objects.status("spam", signature="A" * 400))
 
@@ -56,10 +56,10 @@ def test_only_what_the_key_of_a_host_signed_counts_as_signed(tmp_path: Path) -> 
 
 
 def test_a_key_that_cannot_sign_says_why(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="cannot sign: .*No such file or directory") as caught:
+    with pytest.raises(Unavailable, match=r"cannot sign: .*No such file or directory") as caught:
         signature.sign(b"x", tmp_path / "none")
     assert caught.value.hint.startswith("make one without a passphrase: ssh-keygen -t ed25519")
-    with pytest.raises(Unavailable, match="cannot sign: .*passphrase"):
+    with pytest.raises(Unavailable, match=r"cannot sign: .*passphrase"):
         signature.sign(b"x", key(tmp_path, "edge-3", words="a passphrase"))
     loose = key(tmp_path, "edge-4")
     loose.chmod(0o644)

@@ -30,7 +30,7 @@ def test_a_pass_writes_metrics_and_brings_their_times_up_to_date(host: Following
     assert host.sync().err == ""
     file = folder / "tagship.prom"
     text, tag = file.read_text(), host.kept()["churn@v1.0.0"]
-    states = {("tagship_state", ("churn", why)): float(why == "in_order") for why in (
+    states: Samples = {("tagship_state", ("churn", why)): float(why == "in_order") for why in (
         "in_order", "behind", "held", "waiting", "blocked", "refused", "drifted", "unknown",
         "failed", "broken",
     )}  # fmt: skip

@@ -279,9 +279,7 @@ def _found(
     return Found(name, b"", entry.written, why)
 
 
-def put(
-    place: Place, objects: Mapping[Name, bytes], seconds: float = PUT
-) -> dict[Name, TagshipError]:
+def put(place: Place, objects: Mapping[Name, bytes]) -> dict[Name, TagshipError]:
     """Write status objects, each by one request. Where the first fails, the others are not tried.
 
     Returns:
@@ -291,8 +289,8 @@ def put(
     def write(name: Name) -> None:
         place.put(name.key, objects[name])
 
-    names, end = list(objects), time.monotonic() + seconds
-    answers = at_once.ask(write, names[:1], seconds)
+    names, end = list(objects), time.monotonic() + PUT
+    answers = at_once.ask(write, names[:1], PUT)
     if list(answers.values()) == [None]:
         answers |= at_once.ask(write, names[1:], end - time.monotonic())
     else:
