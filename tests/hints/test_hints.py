@@ -19,6 +19,7 @@ from tests.hints import (
     cases_registry,
     cases_release,
     cases_rest,
+    cases_rollout,
     cases_surfaces,
     inventory,
     trials,
@@ -29,7 +30,7 @@ from tests.workbench import Workbench
 # importing them registers their trials
 CASES = (
     cases_dvc, cases_follow, cases_gate, cases_host, cases_places, cases_plots, cases_registry,
-    cases_release, cases_rest, cases_surfaces,
+    cases_release, cases_rest, cases_rollout, cases_surfaces,
 )  # fmt: skip
 HINTS = inventory.all_hints()
 SAMPLE = {"a_detached_head", "a_number_that_exists"}

@@ -220,13 +220,18 @@ class Mirrored(Source):
 
     def _missing(self, release: Release) -> tuple[str, ...]:
         """The ids of files that the next step of reading a version needs; empty if all are here."""
-        try:
-            self.metrics(self.snapshot(release.commit, release.tag.name.model))
-        except MissingBlobs as error:
-            return error.ids
-        except TagshipError:  # it cannot be deployed: told when somebody wants to
-            pass
-        return ()
+        model, missing = release.tag.name.model, set[str]()
+        for ask in (
+            lambda: self.rollout(release.commit, model),
+            lambda: self.metrics(self.snapshot(release.commit, model)),
+        ):
+            try:
+                ask()
+            except MissingBlobs as error:
+                missing.update(error.ids)
+            except TagshipError:  # it cannot be deployed: told when somebody wants to
+                pass
+        return tuple(missing)
 
     def _dvc_config(self) -> "DvcConfig":
         return self.file.remotes

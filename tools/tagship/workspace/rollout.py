@@ -110,7 +110,7 @@ def parse(value: object, file: str = PARAMS_FILE) -> Rollout:
         raise table.wrong("canary", hint)
     steps = _steps(table)
     need = 0 if "need" not in table.values else _count(table, "need", "healthy")
-    is_off = table.values.get("brake") in (False, "off")  # YAML reads off as false
+    is_off = table.values.get("brake") in (False, "off")  # off is false in YAML 1.1
     brake = 1 if "brake" not in table.values else 0 if is_off else _count(table, "brake", "failed")
     return Rollout(steps, canary, hosts, need, brake)
 
@@ -121,10 +121,8 @@ def _check_no_program(value: object, file: str) -> None:
     for each in (value, *(steps if isinstance(steps, list) else ())):
         named = [key for key in each if key in PROGRAMS] if isinstance(each, Mapping) else []
         if named:
-            what = f"{KEY} in {file} has {named[0]!r}, and a rollout names no program or address"
-            raise Refused(
-                what, "programs are named in tagship.toml of each host: see docs/gates.md"
-            )
+            what = f"{KEY} in {file} has {named[0]!r}: a rollout names no program and no address"
+            raise Refused(what, "tagship.toml of each host names those: see docs/gates.md")
 
 
 def _names(table: Table, key: str) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ The rollout is in the commit of the version, when its tag was seen first is in a
 """
 
 import itertools
-import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,12 +14,10 @@ from tagship.host import actions, agent, decisions, history
 from tagship.host.agent import Staged
 from tagship.host.decisions import Blocks
 from tagship.host.journal import Past
-from tagship.registry import artifacts, settings
 from tagship.registry.catalog import Catalog, Release
-from tagship.registry.project_files import PARAMS_FILE
 from tagship.registry.refs import Wanted
 from tagship.registry.tags import Tag
-from tagship.text import clock, yaml
+from tagship.text import clock
 from tagship.workspace import desired, rollout, step
 from tagship.workspace.host import Host
 from tagship.workspace.mirrored import Mirrored
@@ -28,6 +25,7 @@ from tagship.workspace.rollout import Kind, Others, Rollout, Turn, Wish
 from tagship.workspace.source import Source
 
 MOST_FAILED = 8  # tag objects that a status object names
+DEEPEST = 20  # folders of which each may have a params.yaml that the mirror lacks
 
 
 @dataclass(frozen=True)
@@ -44,31 +42,6 @@ class Fleet:
 
 
 ALONE = Fleet()
-
-
-def read(source: Source, commit: str, model: str) -> Rollout | None:
-    """The rollout of a model at a commit; None where it has none.
-
-    It is in params.yaml beside the model's dvc.yaml, or else of the nearest folder above.
-
-    Raises:
-        Refused, Corrupt: it is not a valid one, so nobody can tell.
-        MissingBlobs: the mirror lacks the file.
-    """
-    for path in _files(model):
-        data = source.blobs.read(commit, path)
-        value = settings.rollout_in(yaml.parse(data, path), path) if data else None
-        if value is not None:
-            return rollout.parse(value, path)
-    return None
-
-
-def _files(model: str) -> Iterator[str]:
-    folder = artifacts.pipeline_of(model)[0]
-    yield posixpath.join(folder, PARAMS_FILE)
-    while folder:
-        folder = posixpath.dirname(folder)
-        yield posixpath.join(folder, PARAMS_FILE)
 
 
 def of(
@@ -102,13 +75,13 @@ def of(
 
 
 def _fetched(source: Mirrored, release: Release, model: str) -> Rollout | None:
-    """``read``, with the files that the mirror lacks: those alone, since most passes only wait."""
-    for _ in _files(model):
+    """``Source.rollout``, with the files that the mirror lacks: no others, as most passes wait."""
+    for _ in range(DEEPEST):
         try:
-            return read(source, release.commit, model)
+            return source.rollout(release.commit, model)
         except MissingBlobs as missing:
             source.bring(missing.ids)
-    return read(source, release.commit, model)
+    return source.rollout(release.commit, model)
 
 
 def _moment(before: Staged, now: datetime) -> datetime:
