@@ -66,6 +66,25 @@ def locked(
         lock.release()
 
 
+@contextlib.contextmanager
+def at_once(path: Path) -> Iterator[bool]:
+    """Hold a lock whose file is there and that nobody holds, else give False.
+
+    It is the lock of ``locked``, for who needs it for a moment: no card names its holder.
+    """
+    import fcntl
+
+    with contextlib.ExitStack() as stack:
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, file)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+
+
 def _acquire(path: Path, wait: float, tell: Tell, prepare: Callable[[], None]) -> "BaseFileLock":
     """Acquire the lock; again if its file was removed meanwhile: that one keeps nobody out."""
     from filelock import FileLock, Timeout

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from tagship.errors import NotFound
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.project_files import HOST_FILE
-from tagship.registry.refs import Ref, check_model
 
 if TYPE_CHECKING:
-    from tagship.deploy.sync import Followed
+    from tagship.registry.refs import Ref
     from tagship.workspace.host import Host
     from tagship.workspace.mirrored import Mirrored
     from tagship.workspace.new_host import NewHost
+    from tagship.workspace.state import Followed
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,10 @@ class Agent:
 
     def init(
         self, git: str, *, remote: str | None = None, endpoint: str | None = None,
-        follow: Sequence[Ref | str] = (), name: str | None = None,
+        follow: "Sequence[Ref | str]" = (), name: str | None = None,
     ) -> "NewHost":  # fmt: skip
         """Make the folder a host. See ``new_host.make``."""
+        from tagship.registry.refs import Ref
         from tagship.workspace import new_host
 
         refs = [Ref.parse(each) if isinstance(each, str) else each for each in follow]
@@ -80,7 +81,9 @@ class Agent:
         self, models: Iterable[str] | None = None, *, dry_run: bool = False, retry: bool = False,
         smoke_test: bool | None = None, wait: float = 0,
     ) -> "tuple[Followed, ...]":  # fmt: skip
-        """One pass: fetch, decide, deploy, watch the gates. See ``deploy.sync``.
+        """One pass: fetch, decide, deploy, watch the gates.
+
+        One that finds nothing new is quick: see ``workspace.settled``; else ``deploy.sync``.
 
         Args:
             models: those to look after; None for all that are followed.
@@ -93,8 +96,23 @@ class Agent:
             NotFound: a model is not followed.
             Locked: another pass is under way.
         """
+        from tagship.workspace import settled
+
+        names = None if models is None else list(models)
+        is_plain = not (dry_run or retry) and smoke_test is None
+        rows = settled.look(self.start, names, self.tell) if is_plain else None
+        if rows is not None:
+            return rows
+        return self._full_pass(names, dry_run, retry, smoke_test, wait)
+
+    def _full_pass(
+        self, models: list[str] | None, dry_run: bool, retry: bool, smoke_test: bool | None,
+        wait: float,
+    ) -> "tuple[Followed, ...]":  # fmt: skip
+        """``sync``, where something may be new."""
         from tagship.deploy import sync
         from tagship.deploy.act import Options
+        from tagship.registry.refs import check_model
         from tagship.workspace.mirrored import not_followed
 
         source, host = self._places

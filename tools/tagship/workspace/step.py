@@ -17,7 +17,7 @@ from tagship.registry.refs import TagName, Wanted
 from tagship.text import clock, words
 from tagship.workspace import desired
 from tagship.workspace.desired import Desired
-from tagship.workspace.state import Why
+from tagship.workspace.state import Reason, Why
 
 FIRST, LONGEST = timedelta(minutes=1), timedelta(hours=1)  # until something is tried again
 SPREAD = 0.2  # of that, earlier or later: many hosts shall not come back at once
@@ -99,14 +99,6 @@ class Facts:
     undeployed: Event | None = None
     drifted: tuple[str, ...] = ()
     is_forced: bool = False
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One thing that should be known of a model."""
-
-    why: Why
-    what: str
 
 
 @dataclass(frozen=True)
