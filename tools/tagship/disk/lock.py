@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tagship.disk import atomic
 from tagship.errors import Locked, Refused
 from tagship.progress import Tell, nobody
-from tagship.text import json_reader
+from tagship.text import escape, json_reader
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -67,11 +67,8 @@ def locked(
 
 
 @contextlib.contextmanager
-def at_once(path: Path) -> Iterator[bool]:
-    """Hold a lock whose file is there and that nobody holds, else give False.
-
-    It is the lock of ``locked``, for who needs it for a moment: no card names its holder.
-    """
+def at_once(path: Path, owner: dict[str, Any]) -> Iterator[bool]:
+    """Hold a lock as ``locked`` does, if its file is there and nobody holds it; else give False."""
     import fcntl
 
     with contextlib.ExitStack() as stack:
@@ -82,6 +79,9 @@ def at_once(path: Path) -> Iterator[bool]:
         except OSError:
             yield False
         else:
+            stack.callback(card(path).unlink, missing_ok=True)
+            with contextlib.suppress(OSError):
+                atomic.write(card(path), escape.json(owner).encode(), durable=False)
             yield True
 
 

@@ -18,7 +18,7 @@ from tagship.disk import access, home, lock
 from tagship.errors import Locked, NoAnswer, TagshipError
 from tagship.git import mirror
 from tagship.git.bounded import TooMuch
-from tagship.host import agent
+from tagship.host import agent, process
 from tagship.host.agent import Settled
 from tagship.progress import Tell
 from tagship.text import clock
@@ -39,7 +39,7 @@ def look(start: Path, models: Iterable[str] | None, tell: Tell) -> tuple[Followe
         What a full pass would say; None where that has to be made, or another pass is under way.
     """
     folder = start.resolve()
-    with lock.at_once(agent.lock_in(folder)) as is_free:
+    with lock.at_once(agent.lock_in(folder), process.owner("sync")) as is_free:
         kept = agent.read(folder).settled if is_free and _is_own(folder) else None
         if kept is None or not _holds(kept, folder):
             return None
