@@ -16,7 +16,7 @@ from tagship.errors import Refused
 from tagship.fleet import place, reading, status_object
 from tagship.fleet.place import Folder, Name
 from tagship.fleet.signature import Signed
-from tagship.workspace import host_file
+from tagship.workspace import host_file, witness
 from tests import accounts
 from tests.fleet.objects import NOON
 from tests.hosts import Following
@@ -325,3 +325,34 @@ def test_a_place_in_the_bucket_of_the_remote_has_its_options(tmp_path: Path) -> 
     assert options('status = "s3://third/fleet"') == {}
     assert options('status = "gs://bucket/fleet"') == {}
     assert options('status = "s3://bucket/x"\n[report.options]\nregion = "y"') == {"region": "y"}
+
+
+def test_a_status_that_somebody_removed_is_there_again_within_the_hour(
+    host: Following,
+) -> None:
+    folder = shares(host)
+    host.at(NOON)
+    host.sync()
+    file = folder / "churn" / "edge-1.json"
+    file.unlink()
+    for minutes, is_there in ((59, False), (61, True)):
+        host.at(NOON + timedelta(minutes=minutes))
+        host.sync()
+        assert file.exists() is is_there
+
+
+def test_a_pass_that_finds_nothing_new_imports_no_store(host: Following) -> None:
+    metrics = host.top / "metrics"
+    metrics.mkdir()
+    shares(host, f'textfile = "{metrics}"\n')
+    host.bench.monkeypatch.setattr(witness, "TICK", 0)
+    host.sync()
+    host.sync()
+    code = (
+        "import sys; from tagship.manager.agent import Agent; from pathlib import Path\n"
+        f"Agent(Path({str(host.folder)!r})).sync()\n"
+        "print(*(n for n in sys.modules if n.startswith('tagship.')))"
+    )
+    modules = host.process(code=code).out.split()
+    assert "tagship.fleet.textfile" in modules
+    assert not {"tagship.fleet.place", "tagship.stores.store", "tagship.deploy.sync"} & {*modules}

@@ -421,6 +421,7 @@ class Follower:
         facts, before = self.facts(), self.live
         done = step.next_step(facts)
         self._keeps_the_rules(facts, done)
+        self._stays(facts, done)
         self._note(f"{done.act.value}:{in_words(done)}")
         self.count[f"state {done.why.value[0]}"] += 1
         if done.act is Act.DEPLOY:
@@ -488,6 +489,16 @@ class Follower:
         waits = bool(self.moved) or (self.retry is not None and self.retry.at > story._now)
         if not waits and (may_go or (self.is_open and self.turn.goes)):
             self.check(done.act is Act.DEPLOY, f"{wish.version} waits for nothing")
+
+    def _stays(self, facts: Facts, done: Step) -> None:
+        """What is in order stays so, whatever the time: ``workspace.settled`` relies on it."""
+        if done.act is not Act.NOTHING or any(r.why is not Why.IN_ORDER for r in done.reasons):
+            return
+        for hours in (1, 1000):
+            later = facts.now + timedelta(hours=hours)
+            for opens in (None, later + timedelta(hours=1)):
+                then = replace(facts, now=later, opens=opens, retry=None)
+                self.check(step.next_step(then) == done, "time alone changed it")
 
     def _went_back_before(self) -> bool:
         return any(event.action == "rollback" for event in self.story.events)

@@ -16,41 +16,21 @@ from tagship.errors import Locked, TagshipError, Unavailable
 from tagship.host import agent, decisions, history, installed, journal, metadata, process
 from tagship.host.agent import Agent
 from tagship.host.history import Place
-from tagship.host.store import PRIVATE, Store
+from tagship.host.store import Store
 from tagship.registry.catalog import Catalog
 from tagship.registry.refs import TagName, Wanted
 from tagship.registry.seen import Seen
 from tagship.text import clock
-from tagship.workspace import desired, rollout, step, turns
+from tagship.workspace import desired, rollout, step, turns, witness
 from tagship.workspace.desired import Desired
 from tagship.workspace.host import Host
 from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.rollout import Others, nobody_said
-from tagship.workspace.state import Why
-from tagship.workspace.step import Act, Facts, Live, Reason, Retry, Step
+from tagship.workspace.state import Followed, Reason, Why, unfetched
+from tagship.workspace.step import Act, Facts, Live, Retry, Step
 from tagship.workspace.turns import Fleet
 
 UNDER_WAY = "another command is under way, or was cut short: the next pass puts that in order"
-
-
-@dataclass(frozen=True)
-class Followed:
-    """What a pass did with one model, and how it is now.
-
-    Attributes:
-        did: what it did, in words; empty where there was nothing to do.
-        live: the version that is live.
-        why: the worst of the reasons.
-        reasons: how it is now.
-        until: when there will be something to do, as far as that is known.
-    """
-
-    model: str
-    did: tuple[str, ...]
-    live: str | None
-    why: Why
-    reasons: tuple[Reason, ...]
-    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -98,12 +78,15 @@ def sync(
     """
     with _alone(host.root, options):
         one = replace(_fetched(source, host, options), fleet=Fleet(others, tuple(roster)))
+        before = None if dry_run or options.retry else witness.stamps(source, host)
         repaired = {model: () if dry_run else _repaired(one, model) for model in models}
         steps = {model: next_step(one, model) for model in models}
         if dry_run or all(each.act is Act.NOTHING for each in steps.values()):
-            return tuple(
+            rows = tuple(
                 _followed(one, model, each, repaired[model]) for model, each in steps.items()
             )
+            witness.keep(host, before, rows)
+            return rows
         from tagship.deploy import follow
 
         done = follow.act_on(one, steps, repaired)
@@ -124,7 +107,7 @@ def _left(now: Step) -> Step:
 def _alone(root: Path, options: Options) -> contextlib.AbstractContextManager[None]:
     """One pass at a time on a host."""
     owner = process.owner("sync")
-    return lock.locked(root / PRIVATE / "sync", owner, options.wait, options.tell)
+    return lock.locked(agent.lock_in(root), owner, options.wait, options.tell)
 
 
 def _fetched(source: Mirrored, host: Host, options: Options) -> Pass:
@@ -164,8 +147,7 @@ def next_step(one: Pass, model: str) -> Step:
         decided = replace(decided, reasons=(*known, Reason(Why.WAITING, UNDER_WAY)))
     if one.unfetched is None:
         return decided
-    unknown = Reason(Why.UNKNOWN, f"nothing could be fetched: {one.unfetched.message}")
-    return replace(decided, reasons=(*decided.reasons, unknown))
+    return replace(decided, reasons=(*decided.reasons, unfetched(one.unfetched)))
 
 
 def _facts(one: Pass, model: str) -> Facts:

@@ -6,7 +6,6 @@ import importlib.metadata
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tagship.deploy.sync import Followed
 from tagship.errors import TagshipError
 from tagship.fleet import status_object
 from tagship.fleet.status_object import DONE, SKIPPED, Hold, Live, StatusObject, Wish
@@ -22,8 +21,7 @@ from tagship.workspace import desired, turns
 from tagship.workspace.host import Host
 from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.reports import is_host
-from tagship.workspace.state import Why
-from tagship.workspace.step import Reason
+from tagship.workspace.state import Followed, Reason, Why
 
 NOBODY = "0" * 16  # the id of a host that never wrote a status object
 

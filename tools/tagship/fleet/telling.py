@@ -5,7 +5,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tagship.deploy.sync import Followed
 from tagship.disk import access
 from tagship.errors import TagshipError, Unavailable
 from tagship.fleet import at_once, here, notify, place, publish, roster, signature, status_object
@@ -17,6 +16,7 @@ from tagship.progress import Tell
 from tagship.workspace.host import Host
 from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.reports import Reports
+from tagship.workspace.state import Followed
 
 LOOK = 10.0  # seconds to look at what is there of this host
 SLACK = 20  # bytes: ``,"signature":""``, and an ECDSA signature may be some bytes longer
@@ -39,18 +39,15 @@ class Told:
     @property
     def is_hourly(self) -> bool:
         """Whether it is told again only because an hour went by."""
-        return bool(self.before.at) and self.before.key == self.key
+        return bool(self.before.digest and self.before.at) and self.before.key == self.key
 
 
-def tell_all(
-    source: Mirrored, host: Host, rows: Sequence[Followed], keys: Mapping[str, str], tell: Tell
-) -> None:
+def tell_all(source: Mirrored, host: Host, rows: Sequence[Followed], tell: Tell) -> None:
     """Write a status object of each model, and notify of what changed.
 
     Args:
         source, host: the mirror, and where versions go.
         rows: the models that are due.
-        keys: by model, to know again what was found.
         tell: is told what could not be done.
     """
     state, wishes = agent.read(host.root), source.file.reports
@@ -59,14 +56,16 @@ def tell_all(
     for row in rows:
         before = state.reported.get(row.model, Reported())
         status = here.build(source, host, row, identity)
-        models.append(Told(row, status, before, keys[row.model]))
-    reported = {each.row.model: replace(each.before, key=each.key) for each in models}
+        models.append(Told(row, status, before, publish.key(row)))
+    reported = {
+        each.row.model: replace(each.before, key=each.key, at=each.status.at) for each in models
+    }
     if wishes.status is not None:
         roster.warn(wishes.roster, source.file.name, tell)
         reported = _written(models, wishes, tell)
     if wishes.notify is not None:
         reported = notify.of_changes(models, reported, wishes.notify, tell)
-    publish.keep(host, identity, reported)
+    publish.keep(source, host, identity, reported)
 
 
 def _written(models: Sequence[Told], wishes: Reports, tell: Tell) -> dict[str, Reported]:

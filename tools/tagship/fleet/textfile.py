@@ -17,11 +17,11 @@ from tagship.text import clock
 from tagship.workspace.state import Why
 
 if TYPE_CHECKING:
-    from tagship.deploy.sync import Followed
     from tagship.fleet.status_object import StatusObject
     from tagship.host.journal import Past
     from tagship.workspace.host import Host
     from tagship.workspace.mirrored import Mirrored
+    from tagship.workspace.state import Followed
 
 FILE = "tagship.prom"
 LONGEST = 1 << 22  # bytes of a file that is brought up to date
@@ -63,31 +63,50 @@ class Measured:
     succeeded: float | None = None
 
 
-def write(
-    source: "Mirrored", host: "Host", rows: "Sequence[Followed]", folder: Path, *, is_new: bool
-) -> None:
-    """Write the metrics of all models, or bring their times up to date where nothing else changed.
+def write(source: "Mirrored", host: "Host", rows: "Sequence[Followed]", folder: Path) -> None:
+    """Write the metrics of all models.
 
     Args:
         source, host: the mirror, and where versions go.
         rows: the models that a pass looked after.
         folder: of node_exporter.
-        is_new: the pass found something else than the one before.
 
     Raises:
         OSError: it cannot be written.
     """
-    path, before = folder / FILE, _read(folder / FILE)
-    now, polled = clock.now().timestamp(), _polled(host)
-    in_order = {row.model for row in rows if row.why is Why.IN_ORDER}
-    if before and not is_new:
-        text = refreshed(before, polled, now, in_order)
-    else:
-        succeeded = {**times(before), **dict.fromkeys(in_order, now)}
-        found = {row.model: row for row in rows}
-        models = [_measured(source, host, model, found, succeeded) for model in host.rules]
-        text = rendered(models, polled)
-    atomic.write(path, text.encode(), durable=False)
+    succeeded = {**times(_read(folder / FILE)), **dict.fromkeys(_in_order(rows), _now())}
+    found = {row.model: row for row in rows}
+    models = [_measured(source, host, model, found, succeeded) for model in host.rules]
+    atomic.write(folder / FILE, rendered(models, _polled(host.root)).encode(), durable=False)
+
+
+def refresh(folder: Path, root: Path, rows: "Sequence[Followed]") -> bool:
+    """Bring the times of the metrics up to date, where nothing else changed.
+
+    Args:
+        folder: of node_exporter.
+        root: the host's folder.
+        rows: the models that a pass looked after.
+
+    Returns:
+        Whether there were any: else they have to be written.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    if not (before := _read(folder / FILE)):
+        return False
+    text = refreshed(before, _polled(root), _now(), _in_order(rows))
+    atomic.write(folder / FILE, text.encode(), durable=False)
+    return True
+
+
+def _now() -> float:
+    return clock.now().timestamp()
+
+
+def _in_order(rows: "Sequence[Followed]") -> set[str]:
+    return {row.model for row in rows if row.why is Why.IN_ORDER}
 
 
 def _read(path: Path) -> str:
@@ -98,9 +117,9 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _polled(host: "Host") -> float | None:
+def _polled(root: Path) -> float | None:
     try:
-        return clock.moment(agent.read(host.root).fetched_at).timestamp()
+        return clock.moment(agent.read(root).fetched_at).timestamp()
     except InvalidName:  # it never did
         return None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tagship.disk import atomic
 from tagship.errors import Corrupt, Forbidden
-from tagship.host.store import PRIVATE
+from tagship.registry.project_files import PRIVATE
 from tagship.text import escape, json_reader
 
 MOST_STAGED = 4  # of a model: the newest
@@ -38,7 +38,7 @@ class Reported:
 
     Attributes:
         key: a digest of what the pass found then: what is the same need not be told again.
-        at: when its status object was written last; empty where it never was.
+        at: when it was told last; empty where it could not be.
         seq: how often it was written.
         digest: of its bytes.
         twin: the id of another host that writes under the same name.
@@ -76,6 +76,41 @@ class Staged:
 
 
 @dataclass(frozen=True)
+class Settled:
+    """A pass that found every model in order, and all that this depended on.
+
+    ``workspace.settled`` writes and compares it.
+
+    Attributes:
+        folder: the host's.
+        at: when the pass was.
+        account: the number of the account that made it.
+        configuration: the folder of that account's configuration; None if it has none.
+        git: the address that was fetched from.
+        mirror: the repository that was fetched into.
+        patterns: of the tags.
+        live: the version of each followed model that is live, if any.
+        told: what was said of each.
+        entries: the stamp of each file, folder and link; and of where none may come.
+        targets: the stamp of what is at a path, or of what a link there leads to.
+        rights: who may write to a folder, which may have other files by now.
+    """
+
+    folder: str
+    at: str
+    account: int
+    configuration: str | None
+    git: str
+    mirror: str
+    patterns: list[str]
+    live: dict[str, str | None]
+    told: dict[str, list[str]]
+    entries: dict[str, str]
+    targets: dict[str, str]
+    rights: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Agent:
     """What a pass leaves to the next one.
 
@@ -85,6 +120,9 @@ class Agent:
         staged: by model, the newest first.
         id: of this folder, at random: tells two hosts of one name apart; empty until it is needed.
         reported: by model.
+        wishes: a digest of [report] in tagship.toml, as it was then.
+        textfile: the folder of the metrics; empty for none.
+        settled: the last pass that found all in order, as far as one was kept.
     """
 
     fetched_at: str = ""
@@ -92,6 +130,9 @@ class Agent:
     staged: dict[str, tuple[Staged, ...]] = field(default_factory=dict)
     id: str = ""
     reported: dict[str, Reported] = field(default_factory=dict)
+    wishes: str = ""
+    textfile: str = ""
+    settled: Settled | None = None
 
     def waits(self, model: str, waiting: Waiting) -> "Agent":
         """The same, once something could not be done."""
@@ -113,15 +154,21 @@ class Agent:
         return replace(self, staged={**self.staged, model: kept})
 
 
-def _file(root: Path) -> Path:
+def place_in(root: Path) -> Path:
+    """Where it is, in the folder of a host."""
     return root / PRIVATE / "agent.json"
+
+
+def lock_in(root: Path) -> Path:
+    """The file that a pass locks: there is one at a time."""
+    return root / PRIVATE / "sync"
 
 
 def read(root: Path) -> Agent:
     """What the last pass left; nothing where that cannot be read."""
     try:
         return atomic.read_json(
-            _file(root), lambda value: json_reader.read(Agent, value), "agent.json", ""
+            place_in(root), lambda value: json_reader.read(Agent, value), "agent.json", ""
         )
     except (FileNotFoundError, Corrupt, Forbidden):
         return Agent()
@@ -131,4 +178,4 @@ def write(root: Path, agent: Agent) -> None:
     """Leave it to the next pass, where the disk has room; not durably: losing it costs a repeat."""
     data = escape.json(asdict(agent)).encode() + b"\n"
     with contextlib.suppress(OSError):
-        atomic.write(_file(root), data, durable=False)
+        atomic.write(place_in(root), data, durable=False)

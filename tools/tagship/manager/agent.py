@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from tagship.errors import NotFound
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.project_files import HOST_FILE
-from tagship.registry.refs import Ref, check_model
 
 if TYPE_CHECKING:
-    from tagship.deploy.sync import Followed
     from tagship.fleet.overview import Overview
+    from tagship.registry.refs import Ref
     from tagship.workspace.host import Host
     from tagship.workspace.mirrored import Mirrored
     from tagship.workspace.new_host import NewHost
+    from tagship.workspace.state import Followed
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,10 @@ class Agent:
 
     def init(
         self, git: str, *, remote: str | None = None, endpoint: str | None = None,
-        follow: Sequence[Ref | str] = (), name: str | None = None,
+        follow: "Sequence[Ref | str]" = (), name: str | None = None,
     ) -> "NewHost":  # fmt: skip
         """Make the folder a host. See ``new_host.make``."""
+        from tagship.registry.refs import Ref
         from tagship.workspace import new_host
 
         refs = [Ref.parse(each) if isinstance(each, str) else each for each in follow]
@@ -81,7 +82,10 @@ class Agent:
         self, models: Iterable[str] | None = None, *, dry_run: bool = False, retry: bool = False,
         smoke_test: bool | None = None, wait: float = 0,
     ) -> "tuple[Followed, ...]":  # fmt: skip
-        """One pass: fetch, decide, deploy, watch the gates, tell. See ``deploy.sync``, ``fleet``.
+        """One pass: fetch, decide, deploy, watch the gates, tell.
+
+        One that finds nothing new is quick: see ``workspace.settled``; else ``deploy.sync``. What
+        others are told of it: see ``fleet.publish``.
 
         Args:
             models: those to look after; None for all that are followed.
@@ -94,9 +98,27 @@ class Agent:
             NotFound: a model is not followed.
             Locked: another pass is under way.
         """
+        from tagship.fleet import publish
+        from tagship.workspace import settled
+
+        names = None if models is None else list(models)
+        is_plain = not (dry_run or retry) and smoke_test is None
+        rows = settled.look(self.start, names, self.tell) if is_plain else None
+        if rows is not None:
+            if not publish.is_told(self.start, rows):
+                publish.publish(*self._places, rows, self.tell)
+            return rows
+        return self._full_pass(names, dry_run, retry, smoke_test, wait)
+
+    def _full_pass(
+        self, models: list[str] | None, dry_run: bool, retry: bool, smoke_test: bool | None,
+        wait: float,
+    ) -> "tuple[Followed, ...]":  # fmt: skip
+        """``sync``, where something may be new."""
         from tagship.deploy import sync
         from tagship.deploy.act import Options
         from tagship.fleet import others, publish, roster
+        from tagship.registry.refs import check_model
         from tagship.workspace.mirrored import not_followed
 
         source, host = self._places
@@ -134,6 +156,7 @@ class Agent:
             Unavailable: the place cannot be read.
         """
         from tagship.fleet import survey
+        from tagship.registry.refs import check_model
 
         names = None if models is None else [check_model(name) for name in models]
         return survey.of(self.start, names, survey.Asked(place, roster, signers), self.tell)

@@ -18,7 +18,7 @@ from tagship.text import clock, words
 from tagship.workspace import desired, rollout
 from tagship.workspace.desired import Desired
 from tagship.workspace.rollout import Turn
-from tagship.workspace.state import Why
+from tagship.workspace.state import Reason, Why
 
 FIRST, LONGEST = timedelta(minutes=1), timedelta(hours=1)  # until something is tried again
 SPREAD = 0.2  # of that, earlier or later: many hosts shall not come back at once
@@ -102,14 +102,6 @@ class Facts:
     drifted: tuple[str, ...] = ()
     is_forced: bool = False
     turn: Turn | None = None
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One thing that should be known of a model."""
-
-    why: Why
-    what: str
 
 
 @dataclass(frozen=True)
