@@ -11,6 +11,8 @@ from tagship.workspace.state import Why
 if TYPE_CHECKING:
     from tagship.fleet.reading import Reading
 
+SECONDS = 20.0  # a pass waits for their answers so long
+
 
 def of_host(file: HostFile) -> Others:
     """What the others say to a host, asked once a model and pass; most passes never ask.
@@ -41,7 +43,7 @@ def _asked(file: HostFile, model: str) -> tuple[Said, ...]:
     wishes = file.reports
     try:
         where = place.of(wishes.status or "", wishes.options)
-        readings, contents = reading.read(where, [model], wishes.signers)
+        readings, contents = reading.read(where, [model], wishes.signers, SECONDS)
     except (TagshipError, OSError) as error:
         what = error.message if isinstance(error, TagshipError) else str(error)
         raise Unavailable(f"what the other hosts say cannot be read: {what}") from None

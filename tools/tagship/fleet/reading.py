@@ -36,7 +36,10 @@ class Reading:
 
 
 def read(
-    where: Place, models: Collection[str] | None, signers: Path | None
+    where: Place,
+    models: Collection[str] | None,
+    signers: Path | None,
+    seconds: float = place.READ_ALL,
 ) -> tuple[tuple[Reading, ...], Contents]:
     """What the hosts say, and what else is in the place.
 
@@ -44,12 +47,13 @@ def read(
         where: the place.
         models: those to read; None for all.
         signers: whose keys may sign, in the form of ssh-keygen(1); None where nobody says.
+        seconds: to read the place.
 
     Raises:
         Unavailable: the place cannot be listed, or no signature can be checked.
     """
     check_signers(signers)
-    contents = place.read(where, models)
+    contents = place.read(where, models, seconds)
     parsed = [_parsed(found) for found in contents.objects]
     jobs = {
         reading.name: (payload, reading.status)
