@@ -234,6 +234,7 @@ def printed_json(bench: Workbench) -> dict[str, list[Any]]:
         "--follow", "churn")  # fmt: skip
     say("fetch", "-C", str(host), "fetch")
     say("sync", "-C", str(host), "sync")
+    say("fleet", "-C", str(host), "fleet")
     say("deploy --dry-run", "deploy", "churn", "--dry-run")
     say("deploy", "deploy", "churn", "--yes", "--reason", "the first")
     say("deploy", "deploy", "churn")

@@ -123,7 +123,7 @@ def copy(source: Path, target: Path) -> None:
         if (source / name).exists():
             copy_tree(str(source / name), str(target / name))
     for version in (target / "repo" / "models").glob("*/versions/*"):
-        _stamp_anew(source / version.relative_to(target), version)
+        stamp_anew(source / version.relative_to(target), version)
 
 
 def copy_tree(source: str, target: str) -> None:
@@ -151,7 +151,7 @@ def _resemble(status: os.stat_result, place: str) -> None:
     os.utime(place, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def _stamp_anew(source: Path, target: Path) -> None:
+def stamp_anew(source: Path, target: Path) -> None:
     """Have metadata.json name the copies' inode numbers and times, as if deployed here."""
     told = target / "metadata.json"
     text = told.read_text()

@@ -65,22 +65,36 @@ def _wrong(name: str, hints: tuple[str, ...], text: str, does: str) -> None:
     trial(*hints, command=read, does=does, by=right)(arrange)
 
 
-_PATH = "workspace.host_file."
+_PATH, _REPORTS = "workspace.host_file.", "workspace.reports."
 for each in (
     ("no_toml", (f"{_PATH}parse",), "[follow", "fix"),
-    ("a_number_for_a_text", (f"{_PATH}_text",), "[source]\ngit = 1\n", "a text in quotes"),
-    ("a_password", (f"{_PATH}_url",), '[source]\ngit = "/x"\nremote = "https://a:b@c/d"\n',
+    ("a_number_for_a_text", ("workspace.remotes.text",), "[source]\ngit = 1\n", "a text in quotes"),
+    ("a_password", ("workspace.remotes.url",), '[source]\ngit = "/x"\nremote = "https://a:b@c/d"\n',
      "without a password"),
-    ("a_relative_remote", (f"{_PATH}_url/2",), '[source]\ngit = "/x"\nremote = "dvc"\n',
+    ("a_relative_remote", ("workspace.remotes.url/2",), '[source]\ngit = "/x"\nremote = "dvc"\n',
      '"s3://bucket/dvc"'),
-    ("a_secret", (f"{_PATH}_options",), '[source.options]\npassword = "x"\n', "the environment"),
-    ("a_list_for_an_option", (f"{_PATH}_options/2",), "[source.options]\nregion = []\n",
+    ("a_secret", ("workspace.remotes.options",), '[source.options]\npassword = "x"\n',
+     "the environment"),
+    ("a_list_for_an_option", ("workspace.remotes.options/2",), "[source.options]\nregion = []\n",
      "one value"),
     ("a_wrong_setting", (f"{_PATH}_settings",), "[deploy]\nkeep = 0\n", "docs/hosts.md"),
     ("no_name_of_a_model", (f"{_PATH}_follow",), '[follow."a b"]\n', "[follow.churn]"),
     ("no_rule", (f"{_PATH}_follow/2",), '[follow.churn]\ntrack = "new"\n', "#prod"),
+    ("no_place_of_reports", (f"{_REPORTS}_status",), '[report]\nstatus = "https://x/y"\n',
+     "give a folder, or s3://"),
+    ("a_relative_roster", (f"{_REPORTS}_path",), '[report]\nroster = "hosts"\n',
+     "an absolute path"),
+    ("a_shell_to_notify", (f"{_REPORTS}_command",), '[report]\nnotify = "mail ada"\n',
+     "a list of words"),
+    ("a_relative_program", (f"{_REPORTS}_command/2",), '[report]\nnotify = ["mail"]\n',
+     "the absolute path"),
 ):  # fmt: skip
     _wrong(*each)
+
+
+@trial(f"{_REPORTS}parse", command=read, does='name = "edge-1"', by=right)
+def a_host_whose_name_no_file_can_have(bench: Workbench) -> None:
+    write(bench, 'name = "edge 1"\n' + source(bench, '[report]\nstatus = "/srv/fleet"\n'))
 
 
 @trial(f"{_PATH}look", command=read, does="a few lines", by=right)

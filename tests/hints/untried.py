@@ -13,6 +13,8 @@ _FRAMEWORK = "it needs another version, or a failure, of a framework"
 
 _STORE = "tests/stores has each answer of a store, and what is said of it"
 
+_NOTED = "a pass goes on, and its note has the message alone: tests/fleet sees each"
+
 UNTRIED: dict[str, str] = {
     "deploy.act.Switch._able": _DISK,
     "deploy.act.Switch.go_live": _DISK,
@@ -53,6 +55,21 @@ UNTRIED: dict[str, str] = {
     "errors.hint_of/9": "it needs a system without room for open files",
     "export.export._copy": _RACE,
     "export.export.export": _DISK,
+    "fleet.page.write/3": _DISK,
+    "fleet.place": _STORE,
+    "fleet.place.Folder.put": _NOTED,
+    "fleet.place.Folder.put/2": _NOTED,
+    "fleet.place._no_store": "it needs an installation without obstore",
+    "fleet.place.unavailable": _STORE,
+    "fleet.place.unavailable/3": _STORE,
+    "fleet.place/2": _STORE,
+    "fleet.place/3": _STORE,
+    "fleet.place/4": _STORE,
+    "fleet.place/5": _STORE,
+    "fleet.place/6": _STORE,
+    "fleet.place/7": _STORE,
+    "fleet.signature._run": "it needs a machine without OpenSSH",
+    "fleet.signature.sign": _NOTED,
     "git.batch.Batch._last_words": _OBJECTS,
     "git.address": _ADDRESS,
     "git.address.check": _ADDRESS,

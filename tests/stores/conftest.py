@@ -14,7 +14,9 @@ from tests.stores.trials import Shop
 
 Open = Callable[[str], Shop]
 REAL = ("seaweedfs", "moto", "azurite", "gcs", "nginx")
-HEAVY = ("test_round_trip.py", "test_credentials.py", "test_out_of_reach.py")
+HEAVY = (
+    "test_round_trip.py", "test_credentials.py", "test_out_of_reach.py", "test_status_objects.py",
+)  # fmt: skip
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

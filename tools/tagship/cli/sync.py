@@ -1,6 +1,5 @@
 """``tagship sync``. JSON: a list of ``Followed``, each with its ``state``."""
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from tagship.cli.options import (
 from tagship.errors import TagshipError
 
 if TYPE_CHECKING:
-    from tagship.deploy.sync import Followed
+    from tagship.workspace.state import Followed
 
 
 @click.command()
@@ -78,6 +77,8 @@ def command(
 def _sleep(longest: float) -> None:
     """Wait for a while that no other host waits for too."""
     if longest:
+        import random  # most passes begin at once
+
         time.sleep(random.uniform(0, longest))  # noqa: S311 - no secret
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tagship.disk import atomic
 from tagship.errors import Locked, Refused
 from tagship.progress import Tell, nobody
-from tagship.text import json_reader
+from tagship.text import escape, json_reader
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -64,6 +64,25 @@ def locked(
     finally:
         named.unlink(missing_ok=True)
         lock.release()
+
+
+@contextlib.contextmanager
+def at_once(path: Path, owner: dict[str, Any]) -> Iterator[bool]:
+    """Hold a lock as ``locked`` does, if its file is there and nobody holds it; else give False."""
+    import fcntl
+
+    with contextlib.ExitStack() as stack:
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, file)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            stack.callback(card(path).unlink, missing_ok=True)
+            with contextlib.suppress(OSError):
+                atomic.write(card(path), escape.json(owner).encode(), durable=False)
+            yield True
 
 
 def _acquire(path: Path, wait: float, tell: Tell, prepare: Callable[[], None]) -> "BaseFileLock":

@@ -260,6 +260,20 @@ def fetch(
         return _fetch(repository, url, patterns, tell, limit)
 
 
+def look(
+    repository: Repository, url: str, patterns: Sequence[str], tell: Tell = nobody,
+    limit: Limit = FETCH,
+) -> None:  # fmt: skip
+    """Fetch what the server shows, for who sees by the files of the mirror whether that changed it.
+
+    Where it did, ``fetch`` does the rest. The arguments, and what is raised, are as of ``fetch``;
+    a damaged mirror stays as it is.
+    """
+    with _alone(repository.top, limit.silence):
+        _sweep(repository.top)
+        _see(repository, url, patterns, tell, limit)
+
+
 def repair(
     repository: Repository, url: str, patterns: Sequence[str], tell: Tell = nobody,
     limit: Limit = FETCH,

@@ -18,10 +18,11 @@ from tagship.errors import Corrupt, Refused, hint_of
 from tagship.host import link as host_link
 from tagship.host.link import CURRENT, VERSIONS, Link, LinkState
 from tagship.progress import Tell, nobody
+from tagship.registry import project_files
 from tagship.registry.refs import VersionText
 from tagship.text import json_reader
 
-PRIVATE = ".tagship"
+PRIVATE = project_files.PRIVATE
 OLD = "incoming"  # where tagship 0.1 received objects; a killed run may have left some
 
 T = TypeVar("T")
@@ -76,7 +77,8 @@ class Store:
         return self.folder / PRIVATE
 
     @property
-    def _intent(self) -> Path:
+    def intent_file(self) -> Path:
+        """What an act writes down before it begins."""
         return self.private / "intent.json"
 
     @property
@@ -362,15 +364,15 @@ class Store:
     @property
     def has_intent(self) -> bool:
         """Whether an act is under way, or a killed one left its intent."""
-        return self._intent.exists()
+        return self.intent_file.exists()
 
     def open_intent(self, intent: dict[str, Any]) -> None:
         """Write down, durably, what is about to be done."""
-        atomic.write_json(self._intent, intent)
+        atomic.write_json(self.intent_file, intent)
 
     def close_intent(self) -> None:
         """It is done, and the history says so."""
-        self._intent.unlink(missing_ok=True)
+        self.intent_file.unlink(missing_ok=True)
         atomic.sync_directory(self.private)
 
     def intent(self, read: Callable[[Any], T]) -> T | None:
@@ -379,10 +381,9 @@ class Store:
         Raises:
             Corrupt: nobody can carry on with it.
         """
+        hint = f"remove it: rm {shlex.quote(str(self.intent_file))}"
         try:
-            return atomic.read_json(
-                self._intent, read, "intent", f"remove it: rm {shlex.quote(str(self._intent))}"
-            )
+            return atomic.read_json(self.intent_file, read, "intent", hint)
         except FileNotFoundError:
             return None
 

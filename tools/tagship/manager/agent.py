@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from tagship.errors import NotFound
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.project_files import HOST_FILE
-from tagship.registry.refs import Ref, check_model
 
 if TYPE_CHECKING:
-    from tagship.deploy.sync import Followed
+    from tagship.fleet.overview import Overview
+    from tagship.registry.refs import Ref
     from tagship.workspace.host import Host
     from tagship.workspace.mirrored import Mirrored
     from tagship.workspace.new_host import NewHost
+    from tagship.workspace.state import Followed
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,10 @@ class Agent:
 
     def init(
         self, git: str, *, remote: str | None = None, endpoint: str | None = None,
-        follow: Sequence[Ref | str] = (), name: str | None = None,
+        follow: "Sequence[Ref | str]" = (), name: str | None = None,
     ) -> "NewHost":  # fmt: skip
         """Make the folder a host. See ``new_host.make``."""
+        from tagship.registry.refs import Ref
         from tagship.workspace import new_host
 
         refs = [Ref.parse(each) if isinstance(each, str) else each for each in follow]
@@ -80,7 +82,10 @@ class Agent:
         self, models: Iterable[str] | None = None, *, dry_run: bool = False, retry: bool = False,
         smoke_test: bool | None = None, wait: float = 0,
     ) -> "tuple[Followed, ...]":  # fmt: skip
-        """One pass: fetch, decide, deploy, watch the gates. See ``deploy.sync``.
+        """One pass: fetch, decide, deploy, watch the gates, tell.
+
+        One that finds nothing new is quick: see ``workspace.settled``; else ``deploy.sync``. What
+        others are told of it: see ``fleet.publish``.
 
         Args:
             models: those to look after; None for all that are followed.
@@ -93,8 +98,27 @@ class Agent:
             NotFound: a model is not followed.
             Locked: another pass is under way.
         """
+        from tagship.fleet import publish
+        from tagship.workspace import settled
+
+        names = None if models is None else list(models)
+        is_plain = not (dry_run or retry) and smoke_test is None
+        rows = settled.look(self.start, names, self.tell) if is_plain else None
+        if rows is not None:
+            if not publish.is_told(self.start, rows):
+                publish.publish(*self._places, rows, self.tell)
+            return rows
+        return self._full_pass(names, dry_run, retry, smoke_test, wait)
+
+    def _full_pass(
+        self, models: list[str] | None, dry_run: bool, retry: bool, smoke_test: bool | None,
+        wait: float,
+    ) -> "tuple[Followed, ...]":  # fmt: skip
+        """``sync``, where something may be new."""
         from tagship.deploy import sync
         from tagship.deploy.act import Options
+        from tagship.fleet import others, publish, roster
+        from tagship.registry.refs import check_model
         from tagship.workspace.mirrored import not_followed
 
         source, host = self._places
@@ -105,7 +129,47 @@ class Agent:
         options = Options(
             smoke_test=smoke_test, wait=wait, retry=retry, progress=self.progress, tell=self.tell
         )
-        return sync.sync(source, host, names, options, dry_run=dry_run)
+        reports = source.file.reports
+        rows = sync.sync(
+            source, host, names, options, dry_run=dry_run, others=others.of_host(source.file),
+            roster=roster.names(reports.roster, self.tell),
+        )  # fmt: skip
+        if not dry_run:
+            publish.publish(source, host, rows, self.tell)
+        return rows
+
+    def fleet(
+        self, models: Iterable[str] | None = None, *, place: str | None = None,
+        roster: Path | None = None, signers: Path | None = None,
+    ) -> "Overview":  # fmt: skip
+        """Which version is live on which host, by what the hosts say of themselves.
+
+        Args:
+            models: those to tell of; None for all.
+            place: where the status objects are: a folder, or ``s3://``, ``gs://``, ``azure://``;
+                None for the place that tagship.toml names, or this host alone where it names none.
+            roster: a file with the names of all hosts; None for that of tagship.toml.
+            signers: whose keys may sign which host's; None for those of tagship.toml.
+
+        Raises:
+            NotFound: this is no host, and no place is given; or no host tells of a model.
+            Unavailable: the place cannot be read.
+        """
+        from tagship.fleet import survey
+        from tagship.registry.refs import check_model
+
+        names = None if models is None else [check_model(name) for name in models]
+        return survey.of(self.start, names, survey.Asked(place, roster, signers), self.tell)
+
+    def write_fleet(self, view: "Overview", path: Path) -> None:
+        """Write an overview as one HTML page.
+
+        Raises:
+            Refused, NotFound: the file cannot be written, or may not be one.
+        """
+        from tagship.fleet import page
+
+        page.write(view, path)
 
     @cached_property
     def _places(self) -> "tuple[Mirrored, Host]":

@@ -1,6 +1,13 @@
 """The words for how a model is on a host, and the exit codes that go with them."""
 
 import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tagship.errors import TagshipError
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class State(enum.Enum):
@@ -17,7 +24,7 @@ class Why(enum.Enum):
     IN_ORDER = "in_order", 0
     BEHIND = "behind", 3  # another version is desired, and a deploy makes it live
     HELD = "held", 3  # nothing goes live by itself
-    WAITING = "waiting", 3  # for the window to open, or until what could not be done is tried again
+    WAITING = "waiting", 3  # for the window, for its turn, or until something is tried again
     BLOCKED = "blocked", 3  # all that the rule selects was rolled back, or failed
     REFUSED = "refused", 3  # the tag was moved
     DRIFTED = "drifted", 3  # what is live still answers, but is not as it was deployed
@@ -39,3 +46,36 @@ class Why(enum.Enum):
     def state(self) -> State:
         """What it comes to."""
         return {Why.IN_ORDER: State.IN_ORDER, Why.BROKEN: State.BROKEN}.get(self, State.DRIFTED)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One thing that should be known of a model."""
+
+    why: Why
+    what: str
+
+
+def unfetched(error: TagshipError) -> Reason:
+    """What it means that the tags could not be fetched: there may be others by now."""
+    return Reason(Why.UNKNOWN, f"nothing could be fetched: {error.message}")
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What a pass did with one model, and how it is now.
+
+    Attributes:
+        did: what it did, in words; empty where there was nothing to do.
+        live: the version that is live.
+        why: the worst of the reasons.
+        reasons: how it is now.
+        until: when there will be something to do, as far as that is known.
+    """
+
+    model: str
+    did: tuple[str, ...]
+    live: str | None
+    why: Why
+    reasons: tuple[Reason, ...]
+    until: "datetime | None" = None
