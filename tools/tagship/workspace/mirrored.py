@@ -186,7 +186,10 @@ class Mirrored(Source):
         return Artifact(model, "", None, "", ())
 
     def selected(self, rules: Mapping[str, Wanted]) -> list[Release]:
-        """What rules select of the versions that were seen, and the highest ones; pure of hosts."""
+        """The versions that rules select, and the highest available ones, of those that were seen.
+
+        The history of the host does not count: what is blocked or held is selected all the same.
+        """
         releases: dict[Release, None] = {}
         for model, rule in rules.items():
             known = self.versions(model)
