@@ -15,6 +15,7 @@ import pytest
 
 from tagship.git import mirror
 from tagship.git.bounded import Limit
+from tagship.manager.agent import Agent
 from tagship.progress import nobody
 from tests import accounts as other_accounts
 from tests.git import smart_http
@@ -149,6 +150,132 @@ def test_a_tag_that_was_moved_before_it_went_live_does_not_go_live(host: Followi
         "churn@v1.1.0: the server has moved it; the tag that was seen first counts",
         "1.1.0 is not deployed: the tag churn@v1.1.0 is refused",
     ]
+
+
+def move(host: Following, tag: str = "churn@v1.1.0", content: str = "model X\n") -> None:
+    """From now on the server shows another object, of other bytes, under the name of a tag."""
+    host.bench.train(content)
+    host.bench.git("push", "--quiet", "origin", "main")
+    host.object_of(content).parent.mkdir(exist_ok=True)
+    host.object_of(content).write_text(content)
+    host.serve("tag", "--force", "-a", "-m", "again", tag, "main")
+
+
+def test_a_moved_tag_that_a_person_accepts_goes_live_and_the_history_says_who(
+    second: Following,
+) -> None:
+    move(second)
+    first = second.kept()["churn@v1.1.0"]
+    assert second.report()["why"] == "refused"
+    accepted = second.cli("fetch", "--accept", "churn@v1.1.0", "--reason", "built anew")
+    assert accepted == Result(
+        0, "0 new tags\nchurn@v1.1.0 was moved on the server, and was accepted\n", ""
+    )
+    assert second.kept() == tags(second.origin)
+    assert "the tag churn@v1.1.0 was accepted" in second.cli("status").out
+    second.passes(0, "churn: in order, live 1.1.0\n  1.1.0 is live\n")
+    assert second.live() == "model X\n"
+    second.passes(0, "churn: in order, live 1.1.0\n")
+    assert second.cli("status").code == 0
+    event = second.events()[2]
+    assert (event.action, event.version, event.tag) == ("accept", "1.1.0", "churn@v1.1.0")
+    assert event.tag_object == second.kept()["churn@v1.1.0"]
+    assert event.reason == f"it was {first[:10]}: built anew"
+    assert event.actor
+    again = second.cli("fetch", "--accept", "churn@v1.1.0")
+    assert again.err.startswith("error: the server has not moved churn@v1.1.0\n")
+    second.release("model 3\n")
+    assert second.report()["live"] == "1.2.0"
+
+
+def test_an_acceptance_is_of_one_object(second: Following) -> None:
+    move(second)
+    assert second.cli("fetch", "--accept", "churn@v1.1.0").code == 0
+    move(second, content="model Y\n")
+    told = second.report()
+    assert (told["why"], second.live()) == ("refused", "model 2\n")
+
+
+def test_the_assignment_of_a_stage_is_accepted_too(second: Following) -> None:
+    second.follow("#prod")
+    second.publish("churn#prod#1", at="churn@v1.1.0")
+    second.sync()
+    second.serve("tag", "--force", "-a", "-m", "again", "churn#prod#1", "churn@v1.0.0^{commit}")
+    assert second.report()["live"] == "1.1.0"
+    assert second.cli("fetch", "--accept", "churn#prod#1").code == 0
+    second.passes(0, "churn: in order, live 1.0.0\n  1.0.0 is live\n")
+
+
+def test_a_tag_that_moved_before_the_mirror_was_made_anew_is_accepted_too(
+    second: Following,
+) -> None:
+    move(second)
+    shutil.rmtree(second.mirror)
+    told = second.report()
+    assert (told["why"], second.live()) == ("refused", "model 2\n")
+    assert second.cli("fetch").code == 0
+    status = second.cli("status")
+    assert "fix: tagship fetch --accept churn@v1.1.0\n" in status.out
+    assert second.cli("fetch", "--accept", "churn@v1.1.0").code == 0
+    assert (second.report()["why"], second.live()) == ("in_order", "model X\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nonsense", "not the name of a tag: 'nonsense'"),
+        ("other@v1.0.0", "this host does not follow other"),
+        ("churn@v1.0.0", "the server has not moved churn@v1.0.0"),
+        ("churn@v7.0.0", "the server has not moved churn@v7.0.0"),
+        ("churn@v1.1.0", "churn@v1.1.0 is no annotated tag on the server"),
+    ],
+)
+def test_what_cannot_be_accepted_changes_nothing(
+    second: Following, name: str, message: str
+) -> None:
+    second.serve("tag", "--force", "churn@v1.1.0", "main")
+    before, seen = live(second), second.kept()
+    result = second.cli("fetch", "--accept", name)
+    assert (result.code, result.out) == (2 if name == "nonsense" else 1, "")
+    assert result.err.startswith(f"error: {message}\n")
+    assert (live(second), second.kept()) == (before, seen)
+
+
+def test_an_acceptance_that_was_cut_short_is_finished_by_the_next(
+    second: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move(second)
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror, "accept", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            Agent(second.folder).fetch(["churn@v1.1.0"])
+    assert (second.report()["why"], second.live()) == ("refused", "model 2\n")
+    assert second.cli("fetch", "--accept", "churn@v1.1.0").code == 0
+    assert (second.report()["why"], second.live()) == ("in_order", "model X\n")
+
+
+def test_a_lightweight_tag_is_told_and_takes_no_name_from_a_release(second: Following) -> None:
+    second.serve("tag", "churn@v1.2.0", "main")
+    told = "0 new tags\nchurn@v1.2.0 is no annotated tag of a commit, and does not count\n"
+    assert second.cli("fetch") == Result(0, told, "")
+    second.passes(0, "churn: in order, live 1.1.0\n")
+    second.serve("tag", "-d", "churn@v1.2.0")
+    second.release("model 3\n", "1.2.0")
+    second.passes(0, "churn: in order, live 1.2.0\n  1.2.0 is live\n")
+
+
+def test_another_address_of_the_repository_goes_on_with_what_was_seen(second: Following) -> None:
+    before, seen = live(second), second.kept()
+    second.follow(git=str(second.origin))
+    second.passes(0, "churn: in order, live 1.1.0\n")
+    second.origin.rename(second.top / "moved.git")
+    second.follow(git=f"file://{second.top}/moved.git")
+    run(second.top / "moved.git", "git", "tag", "-d", "churn@v1.1.0")
+    second.passes(0, "churn: in order, live 1.1.0\n")
+    assert (live(second), second.kept()) == (before, seen)
+    run(second.top / "moved.git", "git", "tag", "-a", "-m", "x", "churn@v1.1.0", "churn@v1.0.0^{}")
+    assert second.report()["why"] == "refused"
+    assert (live(second), second.kept()) == (before, seen)
 
 
 def test_a_folder_of_refs_where_a_tag_was_takes_no_tag_away(second: Following) -> None:

@@ -22,7 +22,7 @@ from tagship.registry import refs
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import Ref, TagName, Wanted
 from tagship.text import clock
-from tagship.workspace import desired
+from tagship.workspace import desired, mirrored
 from tagship.workspace.desired import PassedOver
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
@@ -288,13 +288,15 @@ def check_tag(policy: "Policy", repository: "Repository", past: Past, release: R
 def check_not_moved(repository: "Repository", past: Past, release: Release) -> None:
     """Refuse a tag that points to another object than at its last deployment here."""
     version = str(release.version)
-    before = history.tag_object_of(past.about(version), version)
-    if before is not None and before != release.tag.object_id:
+    before = history.moved_from(past.about(version), version, release.tag.object_id)
+    if before is not None:
         back = clone.tag_back(repository, str(release.tag.name), before)
         hint = f"release a new version, or set the tag back: {back}"
         if not clone.has(repository, before):  # such as after git filter-repo
             again = f"tagship release {release.tag.name.model} --force"
             hint = f"the old tag is gone; release it as a new version: {again}"
+        if repository.ours:  # of a host: nobody changes its tags by hand
+            hint = f"release a new version; or accept it: {mirrored.accepting(release.tag.name)}"
         raise Refused(
             f"the tag {release.tag.name} was moved since it was deployed here: it was"
             f" {before[:10]}, and is {release.tag.object_id[:10]}",

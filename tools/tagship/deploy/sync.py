@@ -182,7 +182,15 @@ def _facts(one: Pass, model: str) -> Facts:
         decisions.undeployed(past),
         drifted,
         one.options.retry,
+        _accepted(past, wish),
     )
+
+
+def _accepted(past: journal.Past, wish: desired.Desired) -> set[str]:
+    if wish.release is None:
+        return set()
+    version = str(wish.release.version)
+    return history.accepted(past.about(version), version)
 
 
 def _live(

@@ -297,8 +297,8 @@ def _moved_findings(
     if release is None or past is None:
         return
     version = str(release.version)
-    before = history.tag_object_of(past.about(version), version)
-    if before is not None and before != release.tag.object_id:
+    before = history.moved_from(past.about(version), version, release.tag.object_id)
+    if before is not None:
         what = f"the tag {release.tag.name} was moved since it was deployed here"
         yield Finding(Why.REFUSED, what, _back(source, known, release.tag.name, version, before))
 
@@ -359,11 +359,20 @@ def _live_findings(
             continue
         is_of_tag = moved and problem.path == disk_files.METADATA
         why = Why.BROKEN if missing else Why.REFUSED if is_of_tag and release else Why.DRIFTED
+        if why is Why.REFUSED and release and _is_accepted(store, release):
+            yield Finding(Why.BEHIND, f"the tag {release.tag.name} was accepted", "tagship sync")
+            continue
         fix = back if is_of_tag else again
         if problem.mode is not None:
             path = store.path(live.directory) / problem.path
             fix = f"chmod {problem.mode} {shlex.quote(str(path))}"
         yield Finding(why, f"{live.directory}/{problem.path} {problem.what}", fix)
+
+
+def _is_accepted(store: Store, release: Release) -> bool:
+    version = str(release.version)
+    events = journal.events(store).about(version)
+    return release.tag.object_id in history.accepted(events, version)
 
 
 def _back(source: Source, known: Catalog, tag: TagName | str, version: str, tag_object: str) -> str:
@@ -379,6 +388,8 @@ def _back(source: Source, known: Catalog, tag: TagName | str, version: str, tag_
         if isinstance(source, Mirrored):
             return mirrored.FETCH
         return clone.fetch_tags(source.repository) or again
+    if isinstance(source, Mirrored):
+        return mirrored.accepting(tag)
     if clone.has(source.repository, tag_object):
         return clone.tag_back(source.repository, str(tag), tag_object)
     return f"tagship release {known.model} --force && tagship deploy {known.model}"

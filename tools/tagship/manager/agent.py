@@ -27,12 +27,14 @@ class Fetched:
         moved: the server has another object under their name; what was seen first counts.
         vanished: the server does not show them any more; they count all the same.
         impossible: they cannot be kept beside a tag that was seen.
+        lightweight: they are no annotated tags of commits, and never count.
     """
 
     new: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
     vanished: tuple[str, ...] = ()
     impossible: tuple[str, ...] = ()
+    lightweight: tuple[str, ...] = ()
 
 
 class Agent:
@@ -64,14 +66,32 @@ class Agent:
             self.start, git, remote=remote, endpoint=endpoint, follow=refs, name=name
         )
 
-    def fetch(self) -> Fetched:
+    def fetch(
+        self, accept: Iterable[str] = (), *, reason: str | None = None, wait: float = 0
+    ) -> Fetched:
         """Fetch the tags of the followed models, and the small files of what they select.
 
+        Args:
+            accept: tags that the server has moved; what it shows now counts from now on.
+            reason: why, for the history.
+            wait: seconds to wait for another act on a model.
+
         Raises:
+            InvalidName, NotFound: one of ``accept`` is no such tag.
+            Refused: what the server shows of it is no annotated tag.
             Unavailable: the server does not answer, or refuses.
+            Locked: another process works on the model.
         """
         source, host = self._places
         seen = source.fetch(self.tell, signed=host.policy.require_signed)
+        for name in accept:
+            from tagship.deploy import accept as deploy_accept
+            from tagship.deploy.act import Options
+
+            options = Options(reason=reason, wait=wait, tell=self.tell)
+            deploy_accept.accept(source, host, deploy_accept.named(name), options)
+            moved = tuple(tag for tag in seen.moved if str(tag) != name)
+            seen = seen._replace(moved=moved)
         source.complete(source.selected(host.rules), self.tell)
         names = (tuple(map(str, tags)) for tags in seen)
         return Fetched(*names)

@@ -15,12 +15,14 @@ class Seen(NamedTuple):
         moved: they name another object than they did, which does not count.
         vanished: they are not there any more, and count all the same.
         impossible: they cannot be kept beside what was seen before.
+        lightweight: they are no annotated tags of commits, and never count.
     """
 
     new: tuple[TagName, ...] = ()
     moved: tuple[TagName, ...] = ()
     vanished: tuple[TagName, ...] = ()
     impossible: tuple[TagName, ...] = ()
+    lightweight: tuple[TagName, ...] = ()
 
 
 def patterns(models: Iterable[str]) -> list[str]:
@@ -36,6 +38,7 @@ def of(changes: Changes) -> Seen:
         _parsed(changes.moved),
         _parsed(changes.vanished),
         _parsed(changes.impossible),
+        _parsed(changes.lightweight),
     )
 
 

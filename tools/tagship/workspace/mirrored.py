@@ -24,7 +24,7 @@ from tagship.registry import artifacts, seen
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.project_files import HOST_FILE
-from tagship.registry.refs import Ref, Wanted
+from tagship.registry.refs import Ref, TagName, Wanted
 from tagship.registry.seen import Seen
 from tagship.workspace import desired
 from tagship.workspace.host_file import HostFile
@@ -92,6 +92,23 @@ class Mirrored(Source):
                 raise
             changes = mirror.fetch(repository, self.file.git, patterns, tell)
         return seen.of(changes)
+
+    def moved(self, name: TagName) -> tuple[str, str] | None:
+        """As ``mirror.moved``: what a tag was, and what the server shows.
+
+        Raises:
+            Refused, Unavailable: as for that.
+        """
+        return mirror.moved(self.repository, str(name))
+
+    def accept(self, name: TagName, first: str, then: str) -> None:
+        """Have a tag name what the server shows: a person says so.
+
+        Raises:
+            Unavailable, Locked: as for ``mirror.accept``.
+        """
+        mirror.accept(self.repository, str(name), first, then)
+        self._catalogs.clear()
 
     def check_work_tree(self) -> None:
         """Refuse what needs a work tree.
@@ -244,6 +261,11 @@ class Mirrored(Source):
         from tagship.dvc import cache
 
         return cache.none()
+
+
+def accepting(tag: TagName | str) -> str:
+    """The command by which a person lets a moved tag count as what it names now."""
+    return f"{FETCH} --accept {shlex.quote(str(tag))}"
 
 
 def not_followed(model: str, known: Iterable[str]) -> NotFound:

@@ -85,6 +85,7 @@ class Facts:
         undeployed: the undeploy since which nothing is live: see ``host.decisions.undeployed``.
         drifted: in which ways what is live is not as it was deployed, though it answers.
         is_forced: a person said ``--retry``: nothing waits to be tried again.
+        accepted: the ids of tag objects of what is desired that people accepted, though moved.
     """
 
     wish: Desired
@@ -99,6 +100,7 @@ class Facts:
     undeployed: Event | None = None
     drifted: tuple[str, ...] = ()
     is_forced: bool = False
+    accepted: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,8 @@ def _stop(facts: Facts) -> tuple[Reason | None, datetime | None]:
     if refused:
         what = f"{release.version} is not deployed: the tag {refused[0]} is refused"
         return Reason(Why.REFUSED, what), None
-    if live is not None and live.place.version == str(release.version):
+    is_same = live is not None and live.place.version == str(release.version)
+    if is_same and release.tag.object_id not in facts.accepted:
         what = f"the tag {release.tag.name} was moved since it was deployed here"
         return Reason(Why.REFUSED, what), None
     if (retry := _retry(facts, release.tag.object_id)) is not None:
