@@ -296,7 +296,8 @@ def test_the_tag_object_of_another_version_or_model_does_not_count(second: Follo
     told = second.report()
     assert (told["code"], told["live"]) == (3, "1.1.0")
     what = "2.0.0 could not be deployed: the tag churn@v2.0.0 holds the tag object of churn@v1.0.0"
-    assert told["did"] == [what]
+    assert (told["did"], told["why"]) == ([what], "refused")
+    assert (second.report()["did"], second.report()["why"]) == ([], "refused")
     assert live(second) == before
     second.release("model 3\n", "2.1.0")
     assert second.report()["live"] == "2.1.0"
@@ -391,9 +392,48 @@ def test_a_tag_goes_live_only_with_a_signature_that_counts(signed: Following, ho
         signers = signed.top / "home" / "tagship" / "allowed_signers"
         signers.write_text(signers.read_text().replace("namesp", 'valid-before="20200101",namesp'))
     told = signed.report()
-    assert (told["code"], told["why"], told["live"]) == (3, "waiting", "1.1.0")
+    assert (told["code"], told["why"], told["live"]) == (3, "refused", "1.1.0")
     assert "churn@v1.2.0" in told["did"][0]
+    again = signed.report()  # it waits for no time, and is not tried again
+    assert (again["code"], again["why"], again["did"]) == (3, "refused", [])
+    assert again["until"] is None
+    assert "1.2.0 is not deployed: the tag churn@v1.2.0 is not signed" in str(again["reasons"])
     assert live(signed) == before
+
+
+def test_once_its_key_counts_a_tag_that_was_refused_goes_live_at_once(signed: Following) -> None:
+    signed.sync()
+    sign_with(signed, "mallory")
+    signed.release("model 3\n")
+    assert signed.report()["why"] == "refused"
+    folder = signed.top / "home" / "tagship"
+    kind, data, _ = (folder / "mallory.pub").read_text().split()
+    with (folder / "allowed_signers").open("a") as file:
+        file.write(f'mallory@example.com namespaces="git" {kind} {data}\n')
+    signed.passes(0, "churn: in order, live 1.2.0\n  1.2.0 is live\n")
+
+
+def test_after_a_tag_that_was_refused_a_later_one_goes_live(signed: Following) -> None:
+    signed.sync()
+    sign_with(signed, "mallory")
+    signed.release("model 3\n")
+    assert signed.report()["why"] == "refused"
+    sign_with(signed, "ada")
+    signed.release("model 4\n")
+    signed.passes(0, "churn: in order, live 1.3.0\n  1.3.0 is live\n")
+
+
+def test_what_is_live_and_broken_is_not_deployed_again_if_its_key_was_revoked(
+    signed: Following,
+) -> None:
+    signed.sync()
+    policy = signed.top / "home" / "tagship" / "host.toml"
+    policy.write_text(policy.read_text() + 'revoked_keys = "ada.pub"\n')
+    shutil.rmtree(signed.model / "versions")
+    for did in (1, 0):
+        told = signed.report()
+        assert (told["code"], told["why"], len(told["did"])) == (5, "broken", did)
+        assert "1.1.0 is not deployed again: the tag churn@v1.1.0" in str(told["reasons"])
 
 
 def test_bytes_that_the_store_swapped_do_not_go_live_though_md5_is_broken(
@@ -417,8 +457,10 @@ def test_files_that_nobody_signed_do_not_go_live(signed: Following) -> None:
     policy.write_text(text.replace('signing_key = "files"\n', ""))
     signed.release("model 3\n")
     told = signed.report()
-    assert (told["code"], told["live"]) == (3, None)
+    assert (told["code"], told["why"], told["live"]) == (3, "refused", None)
     assert "the files of churn 1.2.0 are not signed" in told["did"][0]
+    events = signed.actions()
+    assert (signed.report()["did"], signed.actions()) == ([], events)
 
 
 # --- a store that misbehaves

@@ -38,6 +38,13 @@ class Refused(TagshipError):
     """The state of the repository or of the models folder does not allow it."""
 
 
+class NotTrusted(Refused):
+    """A tag, or the files of a version, that this host does not accept: no use in another try.
+
+    It was moved, holds the object of another tag, or is not signed as host.toml asks for.
+    """
+
+
 class Held(Refused):
     """A person holds the model: nothing goes live by itself until it is resumed.
 

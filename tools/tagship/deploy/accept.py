@@ -9,7 +9,7 @@ from dataclasses import replace
 from tagship.deploy import act
 from tagship.deploy.act import Options
 from tagship.errors import InvalidName, NotFound
-from tagship.host import actions, history, journal
+from tagship.host import actions, agent, history, journal
 from tagship.host.store import Store
 from tagship.registry.refs import TagName
 from tagship.workspace.host import Host
@@ -56,6 +56,7 @@ def accept(source: Mirrored, host: Host, name: TagName, options: Options) -> Non
         deed.record(replace(event, version=version))
         if source.moved(name) is not None:
             source.accept(name, first, then)
+        agent.write(host.root, agent.read(host.root).done(model))
 
 
 def _moved_since(source: Mirrored, store: Store, name: TagName) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from semver import Version
 
-from tagship.errors import NotFound, Refused, TagshipError, Unavailable
+from tagship.errors import NotFound, NotTrusted, Refused, TagshipError, Unavailable
 from tagship.git import clone, commits
 from tagship.git.run import CommandFailed
 from tagship.host import decisions, history, installed, journal, link
@@ -297,7 +297,7 @@ def check_not_moved(repository: "Repository", past: Past, release: Release) -> N
             hint = f"the old tag is gone; release it as a new version: {again}"
         if repository.ours:  # of a host: nobody changes its tags by hand
             hint = f"release a new version; or accept it: {mirrored.accepting(release.tag.name)}"
-        raise Refused(
+        raise NotTrusted(
             f"the tag {release.tag.name} was moved since it was deployed here: it was"
             f" {before[:10]}, and is {release.tag.object_id[:10]}",
             hint,

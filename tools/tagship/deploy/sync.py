@@ -14,7 +14,7 @@ from tagship.deploy.act import Options
 from tagship.disk import access, lock
 from tagship.errors import Locked, TagshipError, Unavailable
 from tagship.host import agent, decisions, history, installed, journal, metadata, process
-from tagship.host.agent import Agent
+from tagship.host.agent import Agent, Refusal
 from tagship.host.history import Place
 from tagship.host.store import PRIVATE, Store
 from tagship.registry.catalog import Catalog
@@ -183,6 +183,7 @@ def _facts(one: Pass, model: str) -> Facts:
         drifted,
         one.options.retry,
         _accepted(past, wish),
+        _refusal(one, model),
     )
 
 
@@ -191,6 +192,14 @@ def _accepted(past: journal.Past, wish: desired.Desired) -> set[str]:
         return set()
     version = str(wish.release.version)
     return history.accepted(past.about(version), version)
+
+
+def _refusal(one: Pass, model: str) -> Refusal | None:
+    """What the last passes did not accept, unless this host trusts others by now."""
+    refusal = agent.read(one.root).refused.get(model)
+    if refusal is None or refusal.policy != one.host.policy.fingerprint:
+        return None
+    return refusal
 
 
 def _live(

@@ -31,24 +31,47 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """A version that this host does not accept, until what it trusts or the tag changes.
+
+    Attributes:
+        tag_object: of the version.
+        policy: the digest of what the host trusted then.
+        reason: why.
+    """
+
+    tag_object: str
+    policy: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Agent:
     """What a pass leaves to the next one.
 
     Attributes:
         fetched_at: when the repository's server answered last; empty if it never did.
         waiting: by model.
+        refused: the same.
     """
 
     fetched_at: str = ""
     waiting: dict[str, Waiting] = field(default_factory=dict)
+    refused: dict[str, Refusal] = field(default_factory=dict)
 
     def waits(self, model: str, waiting: Waiting) -> "Agent":
         """The same, once something could not be done."""
         return replace(self, waiting={**self.waiting, model: waiting})
 
+    def refuses(self, model: str, refusal: Refusal) -> "Agent":
+        """The same, once a version was refused: it waits for no time."""
+        return replace(self.done(model), refused={**self.refused, model: refusal})
+
     def done(self, model: str) -> "Agent":
         """The same, once it could be done."""
-        return replace(self, waiting={k: v for k, v in self.waiting.items() if k != model})
+        waiting = {name: each for name, each in self.waiting.items() if name != model}
+        refused = {name: each for name, each in self.refused.items() if name != model}
+        return replace(self, waiting=waiting, refused=refused)
 
 
 def _file(root: Path) -> Path:

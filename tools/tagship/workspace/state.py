@@ -19,7 +19,7 @@ class Why(enum.Enum):
     HELD = "held", 3  # nothing goes live by itself
     WAITING = "waiting", 3  # for the window to open, or until what could not be done is tried again
     BLOCKED = "blocked", 3  # all that the rule selects was rolled back, or failed
-    REFUSED = "refused", 3  # the tag was moved
+    REFUSED = "refused", 3  # the tag was moved, or is not signed as this host asks for
     DRIFTED = "drifted", 3  # what is live still answers, but is not as it was deployed
     UNKNOWN = "unknown", 1  # it cannot be told
     FAILED = "failed", 4  # a version was tried and taken back since the last success
