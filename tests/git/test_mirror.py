@@ -431,6 +431,81 @@ def test_a_server_that_sends_without_end_is_cut_off(
     assert packs(origin) == {".idx", ".pack", ".promisor"}
 
 
+def object_without_end(kind: int, size: int) -> Callable[[Callable[[bytes], object]], None]:
+    """A pack with an object of that size, which comes as a few bytes: it is all zeros."""
+
+    def send(write: Callable[[bytes], object]) -> None:
+        bits, header = size >> 4, bytes([kind << 4 | size & 15 | 0x80])
+        while bits:
+            header, bits = header + bytes([bits & 127 | (0x80 if bits >> 7 else 0)]), bits >> 7
+        write(line(b"\x01PACK" + (2).to_bytes(4, "big") + (1).to_bytes(4, "big") + header))
+        squeezed = zlib.compressobj()
+        while piece := squeezed.compress(bytes(1 << 20)) + squeezed.flush(zlib.Z_SYNC_FLUSH):
+            write(line(b"\x01" + piece))
+
+    return send
+
+
+COMMIT, TREE, TAG = 1, 2, 4  # types of objects in a pack: gitformat-pack(5)
+HARD = Limit(silence=60, total=120, file=1 << 20, memory=1 << 29)
+
+
+@pytest.mark.parametrize(
+    ("send", "of"),
+    [
+        (endless_pack, "1,048,576 bytes of a file"),
+        (object_without_end(TAG, 3 << 30), "536,870,912 bytes of memory"),
+        (object_without_end(TREE, 3 << 30), "536,870,912 bytes of memory"),
+        (object_without_end(COMMIT, 1 << 50), "536,870,912 bytes of memory"),
+    ],
+    ids=["a pack", "a tag", "a tree", "a commit"],
+)
+def test_what_has_no_end_is_cut_off_though_nobody_looks(
+    origin: Origin, http: Server, send: Callable[[Callable[[bytes], object]], None], of: str
+) -> None:
+    origin.fetch(url=web(http))
+    before = origin.kept()
+    origin.tag("churn@v1.2.0")
+
+    def misbehave(handler: Handler, answer: bytes) -> bool:
+        if b"packfile" in answer:
+            handler.send_response(200)
+            handler.send_header("Content-Type", "application/x-git-upload-pack-result")
+            handler.end_headers()
+            head = answer.partition(b"\r\n\r\n")[2].partition(b"packfile\n")
+            handler.wfile.write(head[0] + head[1])
+            send(handler.wfile.write)
+        return b"packfile" in answer
+
+    http.misbehave = misbehave
+    with pytest.raises(TooMuch) as caught:
+        origin.fetch(url=web(http), limit=HARD)
+    assert caught.value.message == f"{web(http)} sends too much: Git was ended at {of}"
+    assert origin.kept() == before
+    assert packs(origin) == {".idx", ".pack", ".promisor"}
+    http.misbehave = lambda _handler, _answer: False
+    assert origin.fetch(url=web(http)) == Changes(("churn@v1.2.0",))
+
+
+def test_a_fetch_that_ends_sooner_than_a_look_is_bounded_too(origin: Origin) -> None:
+    origin.fetch()
+    origin.tag("churn@v1.2.0", message=os.urandom(60_000).hex())
+    with pytest.raises(TooMuch, match="16,384 bytes of a file"):
+        origin.fetch(limit=Limit(silence=20, total=60, file=1 << 14))
+    assert origin.fetch().new == ("churn@v1.2.0",)
+
+
+def test_without_git_a_bounded_fetch_says_so(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin.fetch()
+    (origin.folder / "bin").mkdir()
+    (origin.folder / "bin" / "sh").symlink_to("/bin/sh")
+    monkeypatch.setenv("PATH", str(origin.folder / "bin"))
+    with pytest.raises(Unavailable, match="git is not installed"):
+        origin.fetch(limit=HARD)
+
+
 def packs(origin: Origin) -> set[str]:
     """The kinds of files beside the packs."""
     return {path.suffix for path in (origin.place / "objects" / "pack").iterdir()}

@@ -35,10 +35,16 @@ from tagship.git.run import FSYNC, NO_HOOKS, CommandFailed, Repository
 from tagship.progress import Tell, nobody
 
 # A first fetch brings some 800 bytes a tag, and the trees of all its commits.
-FETCH = Limit(silence=30, total=600, traffic=1 << 30)
+FETCH = Limit(silence=30, total=600, traffic=1 << 30, file=1 << 29, memory=1 << 30)
+# What keeps Git's own needs far below that: it maps packs as a whole, and each thread has a heap.
+SMALL = (
+    "core.packedGitWindowSize=16m", "core.packedGitLimit=128m", "core.bigFileThreshold=1m",
+    "core.deltaBaseCacheLimit=16m", "pack.threads=1", "pack.windowMemory=32m",
+)  # fmt: skip
 SEEN, TAGS = "refs/seen/", "refs/tags/"
 BEFORE = "refs/before/"  # by id: what a tag was, until a person accepted another object for it
 LARGEST = 1 << 20  # bytes of a tag object: a message with metrics has some thousand
+ENDING = 1.0  # seconds in which a process that was killed, or whose pipe was closed, is gone
 REMOTE = "tagship"  # its name, on command lines alone
 AT_ONCE = 500  # refs that are created by one process
 MANY_PACKS = 50  # each fetch makes one: from so many on, they are put together
@@ -435,11 +441,14 @@ def _transfer(
     """
     shown = address.shown_as(url)
     check = f"git ls-remote --heads {shlex.quote(shown)}"
-    settings = (
+    settings = [
         f"remote.{REMOTE}.url={url}", f"remote.{REMOTE}.promisor=true",
         f"remote.{REMOTE}.partialCloneFilter=blob:none", "protocol.version=2",
-        "http.followRedirects=false", NO_HOOKS,
-    )  # fmt: skip
+        "http.followRedirects=false", NO_HOOKS, *SMALL,
+    ]  # fmt: skip
+    if address.check(url, plain=True, signed=True) == "file":  # it runs under the same limits
+        upload = " ".join(["git", *(f"-c {setting}" for setting in SMALL), "upload-pack"])
+        settings.append(f"remote.{REMOTE}.uploadpack={upload}")
     words = [word for setting in settings for word in ("-c", setting)]
     more = Question(check, stdin.encode(), _environment(url))
     try:
@@ -448,7 +457,7 @@ def _transfer(
             *words, *FSYNC, *arguments, more=more,
         )  # fmt: skip
     except Unavailable as error:
-        _sweep(repository.top)  # half a pack would fill the disk until the next fetch
+        _sweep(repository.top, ENDING)  # half a pack would fill the disk until the next fetch
         raise _explained(error, check, repository.top) from None
 
 
@@ -543,15 +552,24 @@ def _workers(top: Path) -> bool:
     return False
 
 
-def _sweep(top: Path) -> None:
-    """Remove what a killed Git has left: locks, and halves of files."""
+def _sweep(top: Path, patience: float = 0) -> None:
+    """Remove what a killed Git has left: locks, and halves of files.
+
+    Args:
+        top: the mirror.
+        patience: seconds to wait for processes that have just been ended.
+    """
     packs = (top / "objects" / "pack").glob("*")
     left = [path for path in packs if path.name.startswith("tmp_") or path.suffix == ".keep"]
     left += [path for path in top.glob("*") if path.name == "packed-refs.new"]
     left += [path for path in top.rglob("*.lock") if path.is_file()]  # no ref may end so
-    if left and not _workers(top):
-        for path in left:
-            path.unlink(missing_ok=True)
+    until = time.monotonic() + patience
+    while left and _workers(top):
+        if time.monotonic() > until:
+            return
+        time.sleep(STEP)
+    for path in left:
+        path.unlink(missing_ok=True)
 
 
 def _repair(
