@@ -5,6 +5,7 @@ find nothing to do: what acts, ``deploy.follow``, is imported by one that does.
 """
 
 import contextlib
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -48,6 +49,14 @@ class Followed:
     why: Why
     reasons: tuple[Reason, ...]
     until: datetime | None = None
+
+    @property
+    def trouble(self) -> str:
+        """A digest of what is live and not in order, and why; empty where all is in order."""
+        if self.why.exit_code == 0:
+            return ""
+        reasons = [f"{each.why.value[0]}: {each.what}" for each in self.reasons]
+        return hashlib.sha256("\0".join([self.live or "", *reasons]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -53,11 +53,13 @@ class Agent:
         fetched_at: when the repository's server answered last; empty if it never did.
         waiting: by model.
         refused: the same.
+        told: by model, a digest of what was not in order when it was told last.
     """
 
     fetched_at: str = ""
     waiting: dict[str, Waiting] = field(default_factory=dict)
     refused: dict[str, Refusal] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
 
     def waits(self, model: str, waiting: Waiting) -> "Agent":
         """The same, once something could not be done."""

@@ -1,7 +1,7 @@
 """Agent: all that the command line can do with a host without a work tree, as methods."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,6 +126,22 @@ class Agent:
             smoke_test=smoke_test, wait=wait, retry=retry, progress=self.progress, tell=self.tell
         )
         return sync.sync(source, host, names, options, dry_run=dry_run)
+
+    def news(self, rows: "Sequence[Followed]", *, keep: bool = True) -> "tuple[Followed, ...]":
+        """Those of the models with something that was not told after an earlier pass.
+
+        Args:
+            rows: of a pass.
+            keep: from now on it was told.
+        """
+        from tagship.host import agent
+
+        root = self._places[1].root
+        state = agent.read(root)
+        told = {**state.told, **{row.model: row.trouble for row in rows}}
+        if keep and told != state.told:
+            agent.write(root, replace(state, told=told))
+        return tuple(row for row in rows if row.did or row.trouble != state.told.get(row.model, ""))
 
     @cached_property
     def _places(self) -> "tuple[Mirrored, Host]":
