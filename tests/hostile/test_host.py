@@ -643,6 +643,62 @@ def test_what_others_can_write_to_runs_nothing_and_is_read_all_the_same(
     assert canary.exists()
 
 
+STATE = (
+    ".tagship", ".tagship/mirror.git", ".tagship/mirror.git/packed-refs",
+    ".tagship/mirror.git/refs/tags", ".tagship/mirror.git/objects/pack", "churn",
+    "churn/.tagship", "churn/versions", "churn/deployment_history.json",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("bit", [0o020, 0o002])
+def test_a_host_whose_tags_or_models_others_can_write_to_does_nothing(
+    second: Following, bit: int
+) -> None:
+    (second.mirror / "refs" / "tags").mkdir(exist_ok=True)
+    before, who = live(second), "its group" if bit == 0o020 else "everybody"
+    second.release("model 3\n")
+    for name in STATE:
+        path = second.folder / name
+        mode = path.stat().st_mode
+        path.chmod(mode | bit)
+        for command in ("sync", "deploy churn --yes"):
+            told = f"{who} can write to {path}, and so choose what goes live here"
+            hint = f"chmod -R go-w {path}; or, if it is not yours: ls -ld {path}"
+            assert second.cli(*command.split()) == Result(1, "", f"error: {told}\nhint: {hint}\n")
+        path.chmod(mode)
+    path = second.folder / STATE[0]
+    path.chmod(0o777)
+    assert second.cli("current", "churn").out == "1.1.0\n"
+    assert live(second) == before
+    run(second.folder, "chmod", "-R", "go-w", str(path))
+    assert second.report()["live"] == "1.2.0"
+
+
+def test_a_link_to_a_folder_that_others_can_write_to_is_seen_through(second: Following) -> None:
+    (second.top / "open").mkdir()
+    second.model.rename(second.top / "open" / "churn")
+    second.model.symlink_to(second.top / "open" / "churn")
+    assert second.report()["why"] == "in_order"
+    (second.top / "open").chmod(0o777)
+    result = second.cli("sync")
+    assert result.err.startswith(f"error: everybody can write to {second.top}/open, and so choose")
+
+
+def test_whatever_the_umask_a_host_makes_nothing_that_others_can_write_to(
+    host: Following,
+) -> None:
+    mask = os.umask(0)
+    try:
+        host.passes(0, "churn: in order, live 1.0.0\n  1.0.0 is live\n")
+        host.release("model 2\n")
+        result = host.sync()
+        assert (result.err, host.live()) == ("", "model 2\n")
+    finally:
+        os.umask(mask)
+    left = [path for path in host.folder.rglob("*") if not path.is_symlink()]
+    assert [path for path in left if path.stat().st_mode & 0o022] == []
+
+
 def test_one_in_a_folder_above_or_in_a_repository_does_not_count(host: Following) -> None:
     inside = host.folder / "inside"
     inside.mkdir()

@@ -9,10 +9,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from tagship.deploy.act import Options
-from tagship.disk import access, lock
+from tagship.disk import access, atomic, lock
 from tagship.errors import Locked, TagshipError, Unavailable
 from tagship.host import agent, decisions, history, installed, journal, metadata, process
 from tagship.host.agent import Agent, Refusal
@@ -124,8 +125,9 @@ def _left(now: Step) -> Step:
 
 def _alone(root: Path, options: Options) -> contextlib.AbstractContextManager[None]:
     """One pass at a time on a host."""
-    owner = process.owner("sync")
-    return lock.locked(root / PRIVATE / "sync", owner, options.wait, options.tell)
+    owner, folder = process.owner("sync"), root / PRIVATE
+    make = partial(atomic.make_folder, folder)  # else the umask says who may write to it
+    return lock.locked(folder / "sync", owner, options.wait, options.tell, make)
 
 
 def _fetched(source: Mirrored, host: Host, options: Options) -> Pass:

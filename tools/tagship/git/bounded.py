@@ -100,7 +100,7 @@ def act(
         try:
             process = subprocess.Popen(
                 command, cwd=repository.top, env=environment,
-                stdin=questions, stdout=out, stderr=err,
+                stdin=questions, stdout=out, stderr=err, umask=run.umask(repository),
             )  # fmt: skip
         except FileNotFoundError as error:
             raise run.without_git(error) from None

@@ -149,7 +149,7 @@ def _check_owner(folder: Path) -> None:
 def _lay_out(folder: Path) -> None:
     """Write what every bare repository has, where it is missing or changed: no template counts."""
     for name in FOLDERS:
-        (folder / name).mkdir(parents=True, exist_ok=True)
+        atomic.make_folder(folder / name)
     for name, data in (("HEAD", HEAD), ("config", CONFIGURATION)):
         path = folder / name
         if not path.is_file() or path.read_bytes() != data:

@@ -27,7 +27,7 @@ from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Ref, TagName, Wanted
 from tagship.registry.seen import Seen
 from tagship.workspace import desired
-from tagship.workspace.host_file import HostFile
+from tagship.workspace.host_file import MIRROR, HostFile
 from tagship.workspace.source import Declared, Source
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ ROUNDS = 20  # more than one file names another one, which names another one
 
 def place_in(folder: Path) -> Path:
     """Where the mirror of a host is."""
-    return folder / PRIVATE / "mirror.git"
+    return folder / PRIVATE / MIRROR
 
 
 @dataclass(frozen=True, kw_only=True)
