@@ -4,11 +4,13 @@ The attacks are those of The Update Framework's specification, section 1.5.2, as
 one host. Where nothing helps, the name of the test says so.
 """
 
+import json
 import os
 import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from tagship.git import mirror
 from tagship.git.bounded import Limit
 from tagship.manager.agent import Agent
 from tagship.progress import nobody
+from tagship.text import clock, words
 from tests import accounts as other_accounts
 from tests.git import smart_http
 from tests.hosts import Following, tags
@@ -519,6 +522,73 @@ def test_without_the_server_all_goes_on_but_what_is_new(second: Following, url: 
     second.follow(git=url)
     assert second.report()["why"] == "unknown"
     assert live(second) == before
+
+
+def test_status_tells_since_when_the_server_does_not_answer(second: Following) -> None:
+    def row() -> dict[str, object]:
+        (row,) = json.loads(second.cli("status", "--json").out)
+        return {key: row[key] for key in ("fetched_at", "failing_since", "why")}
+
+    fetched = clock.now()
+    second.at(fetched)
+    second.sync()
+    last = clock.stamp(fetched)
+    assert row() == {"fetched_at": last, "failing_since": None, "why": "in_order"}
+    away = second.origin.with_name("away.git")
+    second.origin.rename(away)
+    began = fetched + timedelta(minutes=5)
+    for minutes in (5, 10):
+        second.at(fetched + timedelta(minutes=minutes))
+        assert second.sync().code == 1
+        since = clock.stamp(began)
+        assert row() == {"fetched_at": last, "failing_since": since, "why": "unknown"}
+    what = (
+        f"nothing could be fetched since {words.moment(since)} UTC; the last fetch that"
+        f" succeeded: {words.moment(last)} UTC"
+    )
+    status = second.cli("status")
+    assert (status.code, f"  {what}\n    fix: tagship fetch\n" in status.out) == (1, True)
+    away.rename(second.origin)
+    assert second.cli("fetch").code == 0
+    assert second.cli("status") == Result(0, "churn: in order, live 1.1.0, latest 1.1.0\n", "")
+
+
+def test_status_tells_that_nothing_was_fetched_for_a_day(second: Following) -> None:
+    fetched = clock.now()
+    second.at(fetched)
+    second.sync()
+    second.at(fetched + timedelta(hours=23))
+    assert second.cli("status").out == "churn: in order, live 1.1.0, latest 1.1.0\n"
+    second.at(fetched + timedelta(hours=25))
+    late = (
+        f"  the tags are as of {words.moment(clock.stamp(fetched))} UTC: nothing was fetched since"
+    )
+    assert late in second.cli("status").out
+    assert second.cli("status").code == 0
+
+
+@pytest.mark.parametrize("time", ["nonsense", "0000-00-00", "9999-12-31T23:59:59-12:00"])
+def test_a_time_that_is_none_counts_as_no_time(second: Following, time: str) -> None:
+    file = second.folder / ".tagship" / "agent.json"
+    for key in ("fetched_at", "failing_since"):
+        file.write_text(json.dumps({key: time}))
+        assert second.cli("status").out == "churn: in order, live 1.1.0, latest 1.1.0\n"
+
+
+def test_a_tag_that_was_moved_stays_refused_while_the_server_does_not_answer(
+    second: Following,
+) -> None:
+    second.serve("tag", "--force", "-a", "-m", "again", "churn@v1.1.0", "churn@v1.0.0^{commit}")
+    assert second.report()["why"] == "refused"
+    away = second.origin.with_name("away.git")
+    second.origin.rename(away)
+    moved = "churn@v1.1.0: the server has moved it; the tag that was seen first counts"
+    told = second.report()
+    assert (told["code"], told["reasons"][0]) == (1, {"why": "refused", "what": moved})
+    status = second.cli("status").out
+    assert f"  {moved}\n    fix: tagship fetch --accept churn@v1.1.0\n" in status
+    shutil.rmtree(second.mirror)
+    assert second.report()["why"] == "unknown"
 
 
 def damage_nothing_left(folder: Path) -> None:

@@ -20,7 +20,7 @@ from tagship.host.agent import Agent, Refusal
 from tagship.host.history import Place
 from tagship.host.store import PRIVATE, Store
 from tagship.registry.catalog import Catalog
-from tagship.registry.refs import TagName, Wanted
+from tagship.registry.refs import Wanted
 from tagship.registry.seen import Seen
 from tagship.text import clock
 from tagship.workspace import desired, step
@@ -135,8 +135,7 @@ def _fetched(source: Mirrored, host: Host, options: Options) -> Pass:
     try:
         seen = source.fetch(options.tell, signed=host.policy.require_signed)
     except (Unavailable, Locked) as error:
-        return Pass(source, host, options, Seen(), error)
-    agent.write(host.root, replace(agent.read(host.root), fetched_at=clock.stamp(clock.now())))
+        return Pass(source, host, options, source.last_seen, error)
     return Pass(source, host, options, seen)
 
 
@@ -185,7 +184,7 @@ def _facts(one: Pass, model: str) -> Facts:
         now,
         live,
         step.chosen_by(known, rule, wish),
-        _refused(one.seen, model),
+        one.seen.refused(model),
         None if window is None or window.is_open(now) else window.opens_at(now),
         retry_of(agent.read(one.root), model),
         step.is_way_back(wish, live.release if live else None, good),
@@ -241,13 +240,6 @@ def _condition(store: Store, place: Place) -> tuple[str, tuple[str, ...]]:
     told = [f"{place.directory}/{problem.path} {problem.what}" for problem in problems]
     missing = [text for text, each in zip(told, problems, strict=True) if each.is_lost]
     return (missing[0], ()) if missing else ("", tuple(told))
-
-
-def _refused(seen: Seen, model: str) -> dict[TagName, str]:
-    """The tags of a model that the server changed, or that cannot be kept."""
-    moved = dict.fromkeys(seen.moved, "the server has moved it; the tag that was seen first counts")
-    impossible = dict.fromkeys(seen.impossible, "it cannot be kept beside a tag that was seen")
-    return {name: what for name, what in (moved | impossible).items() if name.model == model}
 
 
 def retry_of(state: Agent, model: str) -> Retry | None:

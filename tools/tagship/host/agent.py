@@ -6,11 +6,25 @@ Whether a version may go live at all is decided from the history and the tags, n
 import contextlib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 from tagship.disk import atomic
-from tagship.errors import Corrupt, Forbidden
+from tagship.errors import Corrupt, Forbidden, InvalidName
 from tagship.host.store import PRIVATE
-from tagship.text import escape, json_reader
+from tagship.text import clock, escape, json_reader
+from tagship.text.json_reader import Is
+
+
+def _is_time(text: str) -> bool:
+    try:
+        clock.moment(text)
+    except InvalidName:
+        return False
+    return True
+
+
+Time = Annotated[str, Is(_is_time, "a time")]
+TimeOrNone = Annotated[str, Is(lambda text: not text or _is_time(text), "a time, or empty")]
 
 
 @dataclass(frozen=True)
@@ -26,7 +40,7 @@ class Waiting:
 
     tag_object: str
     tries: int
-    at: str
+    at: Time
     reason: str
 
 
@@ -50,16 +64,24 @@ class Agent:
     """What a pass leaves to the next one.
 
     Attributes:
-        fetched_at: when the repository's server answered last; empty if it never did.
+        fetched_at: when a fetch of the tags succeeded last; empty if none ever did.
+        failing_since: when the first one after that failed; empty if none did.
         waiting: by model.
         refused: the same.
         told: by model, a digest of what was not in order when it was told last.
     """
 
-    fetched_at: str = ""
+    fetched_at: TimeOrNone = ""
+    failing_since: TimeOrNone = ""
     waiting: dict[str, Waiting] = field(default_factory=dict)
     refused: dict[str, Refusal] = field(default_factory=dict)
     told: dict[str, str] = field(default_factory=dict)
+
+    def fetched(self, now: str, *, succeeded: bool) -> "Agent":
+        """The same, after a fetch."""
+        if succeeded:
+            return replace(self, fetched_at=now, failing_since="")
+        return replace(self, failing_since=self.failing_since or now)
 
     def waits(self, model: str, waiting: Waiting) -> "Agent":
         """The same, once something could not be done."""

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from semver import Version
 
@@ -11,8 +12,9 @@ from tagship.disk import files as disk_files
 from tagship.disk.access import explain
 from tagship.errors import Corrupt, Forbidden, NotFound
 from tagship.git import clone
-from tagship.host import decisions, history, installed, journal
+from tagship.host import agent, decisions, history, installed, journal
 from tagship.host import link as host_link
+from tagship.host.agent import Agent
 from tagship.host.decisions import Decisions
 from tagship.host.journal import Past
 from tagship.host.link import LinkState
@@ -21,11 +23,11 @@ from tagship.inspect import find
 from tagship.inspect import verify as inspect_verify
 from tagship.inspect.verify import Verification
 from tagship.progress import Tell, nobody
-from tagship.registry import refs
+from tagship.registry import refs, seen
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import TagName, Wanted
-from tagship.text import words
+from tagship.text import clock, words
 from tagship.workspace import desired, ignored, mirrored
 from tagship.workspace.desired import Desired
 from tagship.workspace.host import Host
@@ -33,6 +35,8 @@ from tagship.workspace.ignored import InGit
 from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.source import Source
 from tagship.workspace.state import State, Why
+
+LATE = timedelta(days=1)  # since the last fetch: the timer of a host does not run
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Status:
         live: the version that ``current`` points to.
         latest: the highest version that is released.
         desired: the version that should be live, by the rule that was followed last.
+        fetched_at: when a host fetched its tags last; None in a work tree, or if it never did.
+        failing_since: when the first fetch failed after that; None if none did.
     """
 
     model: str
@@ -64,6 +70,8 @@ class Status:
     latest: str | None
     findings: tuple[Finding, ...]
     desired: str | None = None
+    fetched_at: str | None = None
+    failing_since: str | None = None
 
     @property
     def why(self) -> Why:
@@ -166,12 +174,38 @@ def _of(source: Source, host: Host, known: Catalog, *, is_declared: bool) -> Sta
         status = _status(source, store, known, verify, host.rules.get(model))
         of_clone = _clone_findings(source, known, status.live)
         status = replace(status, findings=(*status.findings, *of_clone))
+        if isinstance(source, Mirrored):
+            status = _of_mirror(source, status)
     except (Corrupt, Forbidden, OSError) as error:
         status = Status(model, None, None, (_of_error(error, Why.BROKEN),))
     if is_declared:
         return status
     undeclared = Finding(Why.DRIFTED, *find.undeclared(model))
     return replace(status, findings=(undeclared, *status.findings))
+
+
+def _of_mirror(source: Mirrored, status: Status) -> Status:
+    """The status, with what the last fetches of a host found."""
+    state = agent.read(source.project)
+    return replace(
+        status, fetched_at=state.fetched_at or None, failing_since=state.failing_since or None,
+        findings=(*status.findings, *_fetch_findings(source, status.model, state)),
+    )  # fmt: skip
+
+
+def _fetch_findings(source: Mirrored, model: str, state: Agent) -> Iterable[Finding]:
+    """Tags that the server changed, and a fetch that is late: what is newer cannot be told."""
+    for name, what in source.last_seen.refused(model).items():
+        fix = mirrored.accepting(name) if what == seen.MOVED else "tagship fetch"
+        yield Finding(Why.REFUSED, f"{name}: {what}", fix)
+    last = f"{words.moment(state.fetched_at)} UTC" if state.fetched_at else "never"
+    if state.failing_since:
+        since = words.moment(state.failing_since)
+        what = f"nothing could be fetched since {since} UTC; the last fetch that succeeded: {last}"
+        yield Finding(Why.UNKNOWN, what, mirrored.FETCH)
+    elif state.fetched_at and clock.now() - clock.moment(state.fetched_at) > LATE:
+        what = f"the tags are as of {last}: nothing was fetched since"
+        yield Finding(Why.IN_ORDER, what, "tagship sync")
 
 
 def _of_error(error: Corrupt | Forbidden | OSError, why: Why) -> Finding:

@@ -6,6 +6,9 @@ from typing import NamedTuple
 from tagship.git.mirror import Changes
 from tagship.registry.refs import TagName
 
+MOVED = "the server has moved it; the tag that was seen first counts"
+IMPOSSIBLE = "it cannot be kept beside a tag that was seen"
+
 
 class Seen(NamedTuple):
     """How the tags of models on their server differ from those that were seen before.
@@ -23,6 +26,14 @@ class Seen(NamedTuple):
     vanished: tuple[TagName, ...] = ()
     impossible: tuple[TagName, ...] = ()
     lightweight: tuple[TagName, ...] = ()
+
+    def refused(self, model: str) -> dict[TagName, str]:
+        """The tags of a model that the server changed, or that cannot be kept, and why."""
+        moved, impossible = (
+            dict.fromkeys(self.moved, MOVED),
+            dict.fromkeys(self.impossible, IMPOSSIBLE),
+        )
+        return {name: what for name, what in (moved | impossible).items() if name.model == model}
 
 
 def patterns(models: Iterable[str]) -> list[str]:
