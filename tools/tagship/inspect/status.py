@@ -196,7 +196,7 @@ def _of_mirror(source: Mirrored, status: Status) -> Status:
 def _fetch_findings(source: Mirrored, model: str, state: Agent) -> Iterable[Finding]:
     """Tags that the server changed, and a fetch that is late: what is newer cannot be told."""
     for name, what in source.last_seen.refused(model).items():
-        fix = mirrored.accepting(name) if what == seen.MOVED else "tagship fetch"
+        fix = mirrored.accepting(name) if what == seen.MOVED else mirrored.FETCH
         yield Finding(Why.REFUSED, f"{name}: {what}", fix)
     last = f"{words.moment(state.fetched_at)} UTC" if state.fetched_at else "never"
     if state.failing_since:
@@ -394,7 +394,7 @@ def _live_findings(
         is_of_tag = moved and problem.path == disk_files.METADATA
         why = Why.BROKEN if missing else Why.REFUSED if is_of_tag and release else Why.DRIFTED
         if why is Why.REFUSED and release and _is_accepted(store, release):
-            yield Finding(Why.BEHIND, f"the tag {release.tag.name} was accepted", "tagship sync")
+            yield Finding(Why.BEHIND, f"the tag {release.tag.name} was accepted", mirrored.SYNC)
             continue
         fix = back if is_of_tag else again
         if problem.mode is not None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tagship.dvc.cache import Cache
     from tagship.dvc.config import DvcConfig
 
-FETCH = "tagship fetch"
+FETCH, SYNC = "tagship fetch", "tagship sync"
 ROUNDS = 20  # more than one file names another one, which names another one
 
 
