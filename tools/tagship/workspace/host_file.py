@@ -160,8 +160,9 @@ def _state(folder: Path) -> Iterator[Path]:
     for path in (*private, *inside, *_all_of(folder / PRIVATE / MIRROR)):
         if path.is_symlink():  # who can change what it leads to matters
             yield from path.resolve().parents
+            path = path.resolve()  # noqa: PLW2901 - that is what is looked at
         if path.exists():
-            yield path.resolve()
+            yield path
 
 
 def _all_of(folder: Path) -> Iterator[Path]:
