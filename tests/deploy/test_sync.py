@@ -181,6 +181,45 @@ def test_a_hold_stops_every_pass_and_never_ends_by_itself(host: Following) -> No
     assert host.live() == "model 3\n"
 
 
+def test_a_quiet_pass_tells_once_what_is_not_in_order_and_that_it_is_again(
+    host: Following,
+) -> None:
+    host.sync()
+    assert host.cli("hold", "churn", "--reason", "odd").code == 0
+    held = host.sync("-q", "--dry-run").out
+    assert held.startswith("churn: held, live 1.0.0\n  held by ")
+    assert host.sync("-q", "--dry-run").out == held  # nothing was told, as nothing was done
+    host.passes(3, held, "-q")
+    for _ in range(2):
+        host.passes(3, "", "-q")
+    host.passes(3, held)
+    host.at(clock.now() + timedelta(days=8))
+    assert "(that is over; a hold does not end by itself): odd" in host.sync("-q").out
+    host.passes(3, "", "-q")
+    assert host.cli("resume", "churn").code == 0
+    host.passes(0, "churn: in order, live 1.0.0\n", "-q")
+    host.passes(0, "", "-q")
+
+
+def test_a_quiet_pass_tells_once_that_the_server_does_not_answer(host: Following) -> None:
+    host.sync()
+    away = host.origin.with_name("away.git")
+    host.origin.rename(away)
+    assert "nothing could be fetched" in host.sync("-q").out
+    host.passes(1, "", "-q")
+    away.rename(host.origin)
+    host.passes(0, "churn: in order, live 1.0.0\n", "-q")
+
+
+def test_a_quiet_pass_tells_of_one_model_and_not_of_the_others(host: Following) -> None:
+    other_model(host)
+    host.sync()
+    assert host.cli("hold", "other").code == 0
+    assert host.sync("-q").out.startswith("other: held, live 1.0.0\n")
+    host.passes(3, "", "-q")
+    host.passes(3, "", "-q", "--json")
+
+
 def test_an_older_version_deployed_by_hand_holds(host: Following) -> None:
     host.sync()
     host.release("model 2\n")

@@ -162,6 +162,7 @@ def test_over_ssh_it_is_the_same(origin: Origin, monkeypatch: pytest.MonkeyPatch
     for address in (f"ssh://git@git.example.com{origin.top}", f"git.example.com:{origin.top}"):
         assert len(origin.fetch(url=address).new) == 3
         assert origin.kept() == origin.here()
+        shutil.rmtree(origin.place)
 
 
 def test_nothing_new_is_one_fetch_and_one_question(
@@ -204,9 +205,10 @@ def test_no_pattern_of_two_models_takes_what_is_of_the_other(origin: Origin) -> 
     ],
 )  # fmt: skip
 def test_a_strange_name_is_a_name(origin: Origin, name: str) -> None:
-    origin.git("update-ref", "--end-of-options", f"refs/tags/{name}", "main")
+    a_tag = origin.git("rev-parse", "churn@v1.1.0")
+    origin.git("update-ref", "--end-of-options", f"refs/tags/{name}", a_tag)
     assert name in origin.fetch().new
-    assert origin.kept()[name] == origin.git("rev-parse", "main")
+    assert origin.kept()[name] == a_tag
     assert origin.fetch() == Changes()
     assert not list(origin.folder.rglob("pwned"))
 
@@ -427,6 +429,81 @@ def test_a_server_that_sends_without_end_is_cut_off(
     http.misbehave = lambda _handler, _answer: False
     assert origin.fetch(url=web(http)) == Changes(("churn@v1.2.0",))
     assert packs(origin) == {".idx", ".pack", ".promisor"}
+
+
+def object_without_end(kind: int, size: int) -> Callable[[Callable[[bytes], object]], None]:
+    """A pack with an object of that size, which comes as a few bytes: it is all zeros."""
+
+    def send(write: Callable[[bytes], object]) -> None:
+        bits, header = size >> 4, bytes([kind << 4 | size & 15 | 0x80])
+        while bits:
+            header, bits = header + bytes([bits & 127 | (0x80 if bits >> 7 else 0)]), bits >> 7
+        write(line(b"\x01PACK" + (2).to_bytes(4, "big") + (1).to_bytes(4, "big") + header))
+        squeezed = zlib.compressobj()
+        while piece := squeezed.compress(bytes(1 << 20)) + squeezed.flush(zlib.Z_SYNC_FLUSH):
+            write(line(b"\x01" + piece))
+
+    return send
+
+
+COMMIT, TREE, TAG = 1, 2, 4  # types of objects in a pack: gitformat-pack(5)
+HARD = Limit(silence=60, total=120, file=1 << 20, memory=1 << 29)
+
+
+@pytest.mark.parametrize(
+    ("send", "of"),
+    [
+        (endless_pack, "1,048,576 bytes of a file"),
+        (object_without_end(TAG, 3 << 30), "536,870,912 bytes of memory"),
+        (object_without_end(TREE, 3 << 30), "536,870,912 bytes of memory"),
+        (object_without_end(COMMIT, 1 << 50), "536,870,912 bytes of memory"),
+    ],
+    ids=["a pack", "a tag", "a tree", "a commit"],
+)
+def test_what_has_no_end_is_cut_off_though_nobody_looks(
+    origin: Origin, http: Server, send: Callable[[Callable[[bytes], object]], None], of: str
+) -> None:
+    origin.fetch(url=web(http))
+    before = origin.kept()
+    origin.tag("churn@v1.2.0")
+
+    def misbehave(handler: Handler, answer: bytes) -> bool:
+        if b"packfile" in answer:
+            handler.send_response(200)
+            handler.send_header("Content-Type", "application/x-git-upload-pack-result")
+            handler.end_headers()
+            head = answer.partition(b"\r\n\r\n")[2].partition(b"packfile\n")
+            handler.wfile.write(head[0] + head[1])
+            send(handler.wfile.write)
+        return b"packfile" in answer
+
+    http.misbehave = misbehave
+    with pytest.raises(TooMuch) as caught:
+        origin.fetch(url=web(http), limit=HARD)
+    assert caught.value.message == f"{web(http)} sends too much: Git was ended at {of}"
+    assert origin.kept() == before
+    assert packs(origin) == {".idx", ".pack", ".promisor"}
+    http.misbehave = lambda _handler, _answer: False
+    assert origin.fetch(url=web(http)) == Changes(("churn@v1.2.0",))
+
+
+def test_a_fetch_that_ends_sooner_than_a_look_is_bounded_too(origin: Origin) -> None:
+    origin.fetch()
+    origin.tag("churn@v1.2.0", message=os.urandom(60_000).hex())
+    with pytest.raises(TooMuch, match="16,384 bytes of a file"):
+        origin.fetch(limit=Limit(silence=20, total=60, file=1 << 14))
+    assert origin.fetch().new == ("churn@v1.2.0",)
+
+
+def test_without_git_a_bounded_fetch_says_so(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin.fetch()
+    (origin.folder / "bin").mkdir()
+    (origin.folder / "bin" / "sh").symlink_to("/bin/sh")
+    monkeypatch.setenv("PATH", str(origin.folder / "bin"))
+    with pytest.raises(Unavailable, match="git is not installed"):
+        origin.fetch(limit=HARD)
 
 
 def packs(origin: Origin) -> set[str]:
@@ -722,13 +799,188 @@ def test_a_server_that_fails_leaves_a_damaged_mirror_as_it_is(origin: Origin) ->
     ]  # fmt: skip
 
 
-def test_a_mirror_of_another_repository_is_made_anew(origin: Origin) -> None:
+# --- another address
+
+
+def at_another_address(origin: Origin) -> Origin:
+    """A copy of the server, by another address, which has forgotten a version."""
+    (origin.folder / "other").mkdir()
+    copy_tree(str(origin.top), str(origin.folder / "other" / "origin.git"))
+    other = Origin(origin.folder / "other")
+    other.git("tag", "--delete", "churn@v1.1.0")
+    return other
+
+
+def test_what_was_seen_at_another_address_stays(origin: Origin) -> None:
     origin.fetch()
-    copy_tree(str(origin.top), str(origin.folder / "other.git"))
-    other = Origin(origin.folder)
-    run(origin.folder / "other.git", "git", "tag", "--delete", "churn@v1.1.0")
-    changes = other.fetch(url=f"file://{origin.folder}/other.git")
-    assert changes == Changes(("churn#prod#1", "churn@v1.0.0"))
+    before = origin.kept()
+    other = at_another_address(origin)
+    other.tag("churn@v1.2.0")
+    for url in (other.url, str(other.top)):
+        changes = origin.fetch(url=url)
+        assert changes.vanished == ("churn@v1.1.0",)
+        assert {name: origin.kept()[name] for name in before} == before
+    assert origin.kept()["churn@v1.2.0"] == other.here()["churn@v1.2.0"]
+    assert origin.fetch() == Changes(vanished=("churn@v1.2.0",))  # and back again
+
+
+def test_tags_of_another_repository_that_contradict_were_moved(origin: Origin) -> None:
+    origin.fetch()
+    before = origin.kept()
+    other = at_another_address(origin)
+    other.tag("churn@v1.0.0", message="another one")
+    assert origin.fetch(url=other.url).moved == ("churn@v1.0.0",)
+    assert origin.kept() == before
+
+
+def test_a_mirror_of_an_older_tagship_that_names_its_address_goes_on(origin: Origin) -> None:
+    origin.fetch()
+    before = origin.kept()
+    config = origin.place / "config"
+    config.write_text(config.read_text() + '[tagship]\n\turl = "/elsewhere"\n')
+    assert origin.fetch() == Changes()
+    assert origin.kept() == before
+    assert "elsewhere" not in config.read_text()
+
+
+def test_a_blob_that_the_new_address_lacks_is_told(origin: Origin) -> None:
+    origin.fetch()
+    blob = origin.git("rev-parse", "main:dvc.yaml")
+    run(origin.folder, "git", "init", "--quiet", "--bare", "empty.git")
+    url = f"file://{origin.folder}/empty.git"
+    assert len(origin.fetch(url=url).vanished) == 3
+    with pytest.raises(Unavailable, match="does not give 1 of 1 blobs"):
+        mirror.bring_blobs(mirror.of(origin.place), url, [blob])
+    mirror.bring_blobs(mirror.of(origin.place), origin.url, [blob])
+    assert Blobs(mirror.of(origin.place)).absent([blob]) == []
+
+
+# --- what is no tag of a commit takes no name
+
+
+LIGHT = {
+    "a commit": ("main",),
+    "a blob": ("main:dvc.yaml",),
+    "a tree": ("main^{tree}",),
+    "a tag of a tree": ("--annotate", "--message", "x", "main^{tree}"),
+    "a tag of a blob": ("--annotate", "--message", "x", "main:dvc.yaml"),
+    "a tag without end": ("--annotate", "--message", "x" * 120_000, "main"),
+}
+
+
+@pytest.mark.parametrize("kind", LIGHT)
+def test_what_never_counts_takes_no_name(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(mirror, "LARGEST", 100_000)
+    *options, target = LIGHT[kind]
+    origin.git("tag", *options, "churn@v1.2.0", origin.git("rev-parse", target))
+    changes = origin.fetch()
+    assert changes.lightweight == ("churn@v1.2.0",)
+    assert len(changes.new) == 3
+    assert origin.fetch() == Changes(lightweight=("churn@v1.2.0",))
+    assert "churn@v1.2.0" not in origin.kept()
+    origin.tag("churn@v1.2.0")
+    assert origin.fetch() == Changes(("churn@v1.2.0",))
+    assert origin.kept() == origin.here()
+
+
+def test_what_never_counts_is_no_folder_in_the_way_of_a_tag(origin: Origin) -> None:
+    origin.git("tag", "churn#a", "main")
+    origin.fetch()
+    origin.git("tag", "--delete", "churn#a")
+    origin.tag("churn#a/b")
+    assert origin.fetch() == Changes(("churn#a/b",))
+
+
+def test_a_tag_that_became_none_was_moved(origin: Origin) -> None:
+    origin.fetch()
+    before = origin.kept()
+    origin.git("tag", "--force", "churn@v1.1.0", "main")
+    assert origin.fetch() == Changes(moved=("churn@v1.1.0",))
+    assert origin.kept() == before
+
+
+def test_what_an_older_tagship_kept_of_them_makes_room(origin: Origin) -> None:
+    origin.git("tag", "churn@v1.2.0", "main")
+    origin.git("tag", "churn#a", "main")
+    origin.fetch()
+    for name in ("churn@v1.2.0", "churn#a"):
+        run(origin.place, "git", "update-ref", f"refs/tags/{name}", origin.git("rev-parse", "main"))
+    origin.git("tag", "--delete", "churn#a")
+    origin.tag("churn@v1.2.0")
+    origin.tag("churn#a/b")
+    origin.fetch()
+    assert origin.fetch() == Changes()
+    assert origin.kept() == origin.here()
+
+
+def test_the_last_changes_are_known_without_the_server(origin: Origin) -> None:
+    origin.fetch()
+    origin.tag("churn@v1.1.0", "main~1", "moved")
+    origin.git("tag", "--delete", "churn@v1.0.0")
+    origin.git("tag", "churn@v1.2.0", "main")
+    changes = origin.fetch()
+    assert changes == Changes((), ("churn@v1.1.0",), ("churn@v1.0.0",), (), ("churn@v1.2.0",))
+    origin.top.rename(origin.folder / "away")
+    assert mirror.changes(mirror.of(origin.place), CHURN) == changes
+
+
+# --- a person accepts a tag that was moved
+
+
+def accept(origin: Origin, name: str = "churn@v1.1.0") -> tuple[str, str]:
+    repository = mirror.open_or_make(origin.place, origin.url)
+    pair = mirror.moved(repository, name)
+    assert pair is not None
+    mirror.accept(repository, name, *pair)
+    return pair
+
+
+def test_a_tag_that_was_accepted_is_moved_no_more_and_the_first_one_is_kept(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "MANY_PACKS", 0)  # repack drops what no ref has
+    origin.fetch()
+    assert mirror.moved(mirror.of(origin.place), "churn@v1.1.0") is None
+    origin.tag("churn@v1.1.0", "main~1", "moved")
+    assert origin.fetch() == Changes(moved=("churn@v1.1.0",))
+    first, then = accept(origin)
+    assert (then, origin.kept()) == (origin.here()["churn@v1.1.0"], origin.here())
+    origin.tag("churn@v1.2.0")
+    assert origin.fetch() == Changes(("churn@v1.2.0",))
+    assert refs(origin.place, "refs/before") == {first: first}
+    spoil_pack(origin.place)
+    assert mirror.repair(mirror.of(origin.place), origin.url, CHURN)
+    assert origin.kept() == origin.here()
+
+
+def test_a_mirror_that_is_made_anew_keeps_what_was_before_an_acceptance(origin: Origin) -> None:
+    origin.fetch()
+    origin.tag("churn@v1.1.0", "main~1", "moved")
+    origin.fetch()
+    first, _ = accept(origin)
+    fill("refs/seen/churn@v1.1.0", b"")(origin.place)
+    assert mirror.repair(mirror.of(origin.place), origin.url, CHURN)
+    assert refs(origin.place, "refs/before") == {first: first}
+
+
+def test_what_is_no_tag_cannot_be_accepted(origin: Origin) -> None:
+    origin.fetch()
+    origin.git("tag", "--force", "churn@v1.1.0", "main")
+    origin.fetch()
+    with pytest.raises(Refused, match="no annotated tag on the server"):
+        mirror.moved(mirror.of(origin.place), "churn@v1.1.0")
+
+
+def test_a_tag_that_moved_on_meanwhile_is_not_accepted(origin: Origin) -> None:
+    origin.fetch()
+    origin.tag("churn@v1.1.0", "main~1", "moved")
+    origin.fetch()
+    first, then = accept(origin)
+    with pytest.raises(Unavailable):
+        mirror.accept(mirror.of(origin.place), "churn@v1.1.0", first, then)
+    assert origin.kept()["churn@v1.1.0"] == then
 
 
 @pytest.mark.parametrize("left", ["mirror.git.old", ".mirror.git.0123456789ab.tmp"])

@@ -3,8 +3,10 @@
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from tagship.host import agent
 from tagship.manager.agent import Agent
 from tagship.workspace import host_file
 from tests.hints.trials import trial
@@ -248,3 +250,64 @@ def a_deploy_by_hand_whose_gate_fails(bench: Workbench) -> None:
     follows(bench, f"[follow.churn]\n{gate}")
     _release(bench, "model 2\n")
     Agent(place(bench)).fetch()
+
+
+def _moved(bench: Workbench) -> None:
+    """1.0.0 was live, and 1.1.0 is; the server has moved the tags of both."""
+    _release(bench)
+    follows(bench)
+    Agent(place(bench)).sync()
+    _release(bench, "model 2\n")
+    Agent(place(bench)).sync()
+    for name in ("churn@v1.0.0", "churn@v1.1.0"):
+        bench.git("tag", "--force", "--annotate", "--message", "again", name, f"{name}^{{}}")
+        bench.git("push", "--quiet", "--force", "origin", name)
+
+
+@trial("workspace.mirrored.accepting", command="status churn", folder=SRV, again="sync",
+       does="tagship fetch --accept churn@v1.1.0")  # fmt: skip
+def a_tag_that_the_server_has_moved(bench: Workbench) -> None:
+    _moved(bench)
+    Agent(place(bench)).fetch(["churn@v1.0.0"])
+
+
+@trial(
+    "deploy.plan.check_not_moved/3",
+    command="deploy churn@1.0.0 --yes",
+    folder=SRV,
+    does="tagship fetch --accept churn@v1.0.0",
+)
+def a_tag_that_moved_before_the_mirror_was_made_anew(bench: Workbench) -> None:
+    _moved(bench)
+    shutil.rmtree(place(bench) / ".tagship" / "mirror.git")
+    Agent(place(bench)).fetch()
+
+
+@trial("deploy.accept.accept", command="fetch --accept churn@v1.0.0", folder=SRV, again="")
+def a_tag_that_was_not_moved(bench: Workbench) -> None:
+    _release(bench)
+    follows(bench)
+
+
+@trial(
+    "deploy.accept.named", command="fetch --accept churn", folder=SRV,
+    does="churn@v1.2.0", by=lambda _: None, again="fetch",
+)  # fmt: skip
+def what_is_no_tag(bench: Workbench) -> None:
+    follows(bench)
+
+
+@trial("inspect.status._fetch_findings", command="status churn", folder=SRV)
+def tags_that_are_late(bench: Workbench) -> None:
+    _release(bench)
+    follows(bench)
+    Agent(place(bench)).sync()
+    state = agent.read(place(bench))
+    agent.write(place(bench), replace(state, fetched_at="2020-01-01T00:00:00Z"))
+
+
+@trial(f"{_PATH}_check_state", command=read, does="chmod -R go-w ...tagship")
+def a_host_whose_mirror_everybody_can_write_to(bench: Workbench) -> None:
+    follows(bench)
+    (place(bench) / ".tagship").mkdir()
+    (place(bench) / ".tagship").chmod(0o777)

@@ -4,19 +4,23 @@ The attacks are those of The Update Framework's specification, section 1.5.2, as
 one host. Where nothing helps, the name of the test says so.
 """
 
+import json
 import os
 import shutil
 import socket
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tagship.git import mirror
 from tagship.git.bounded import Limit
+from tagship.manager.agent import Agent
 from tagship.progress import nobody
+from tagship.text import clock, words
 from tests import accounts as other_accounts
 from tests.git import smart_http
 from tests.hosts import Following, tags
@@ -171,6 +175,130 @@ def test_a_tag_that_was_moved_before_it_went_live_does_not_go_live(host: Followi
     ]
 
 
+def move(host: Following, tag: str = "churn@v1.1.0", content: str = "model X\n") -> None:
+    """From now on the server shows another object, of other bytes, under the name of a tag."""
+    host.bench.train(content)
+    host.bench.git("push", "--quiet", "origin", "main")
+    host.object_of(content).parent.mkdir(exist_ok=True)
+    host.object_of(content).write_text(content)
+    host.serve("tag", "--force", "-a", "-m", "again", tag, "main")
+
+
+def test_a_moved_tag_that_a_person_accepts_goes_live_and_the_history_says_who(
+    second: Following,
+) -> None:
+    move(second)
+    first = second.kept()["churn@v1.1.0"]
+    assert second.report()["why"] == "refused"
+    accepted = second.cli("fetch", "--accept", "churn@v1.1.0", "--reason", "built anew")
+    assert accepted == Result(
+        0, "0 new tags\nchurn@v1.1.0 was moved on the server, and was accepted\n", ""
+    )
+    assert second.kept() == tags(second.origin)
+    assert "the tag churn@v1.1.0 was accepted" in second.cli("status").out
+    second.passes(0, "churn: in order, live 1.1.0\n  1.1.0 is live\n")
+    assert second.live() == "model X\n"
+    second.passes(0, "churn: in order, live 1.1.0\n")
+    assert second.cli("status").code == 0
+    event = second.events()[2]
+    assert (event.action, event.version, event.tag) == ("accept", "1.1.0", "churn@v1.1.0")
+    assert event.tag_object == second.kept()["churn@v1.1.0"]
+    assert event.reason == f"it was {first[:10]}: built anew"
+    assert event.actor
+    again = second.cli("fetch", "--accept", "churn@v1.1.0")
+    assert again.err.startswith("error: the server has not moved churn@v1.1.0\n")
+    second.release("model 3\n")
+    assert second.report()["live"] == "1.2.0"
+
+
+def test_an_acceptance_is_of_one_object(second: Following) -> None:
+    move(second)
+    assert second.cli("fetch", "--accept", "churn@v1.1.0").code == 0
+    move(second, content="model Y\n")
+    told = second.report()
+    assert (told["why"], second.live()) == ("refused", "model 2\n")
+
+
+def test_the_assignment_of_a_stage_is_accepted_too(second: Following) -> None:
+    second.follow("#prod")
+    second.publish("churn#prod#1", at="churn@v1.1.0")
+    second.sync()
+    second.serve("tag", "--force", "-a", "-m", "again", "churn#prod#1", "churn@v1.0.0^{commit}")
+    assert second.report()["live"] == "1.1.0"
+    assert second.cli("fetch", "--accept", "churn#prod#1").code == 0
+    second.passes(0, "churn: in order, live 1.0.0\n  1.0.0 is live\n")
+
+
+def test_a_tag_that_moved_before_the_mirror_was_made_anew_is_accepted_too(
+    second: Following,
+) -> None:
+    move(second)
+    shutil.rmtree(second.mirror)
+    told = second.report()
+    assert (told["why"], second.live()) == ("refused", "model 2\n")
+    assert second.cli("fetch").code == 0
+    status = second.cli("status")
+    assert "fix: tagship fetch --accept churn@v1.1.0\n" in status.out
+    assert second.cli("fetch", "--accept", "churn@v1.1.0").code == 0
+    assert (second.report()["why"], second.live()) == ("in_order", "model X\n")
+
+
+NOT_ACCEPTED = {
+    "nonsense": "not the name of a tag: 'nonsense'",
+    "other@v1.0.0": "this host does not follow other",
+    "churn@v1.0.0": "the server has not moved churn@v1.0.0",
+    "churn@v7.0.0": "the server has not moved churn@v7.0.0",
+    "churn@v1.1.0": "churn@v1.1.0 is no annotated tag on the server",
+}
+
+
+def test_what_cannot_be_accepted_changes_nothing(second: Following) -> None:
+    second.serve("tag", "--force", "churn@v1.1.0", "main")
+    before, seen = live(second), second.kept()
+    for name, message in NOT_ACCEPTED.items():
+        result = second.cli("fetch", "--accept", name)
+        assert (result.code, result.out) == (2 if name == "nonsense" else 1, "")
+        assert result.err.startswith(f"error: {message}\n")
+        assert (live(second), second.kept()) == (before, seen)
+
+
+def test_an_acceptance_that_was_cut_short_is_finished_by_the_next(
+    second: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move(second)
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror, "accept", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            Agent(second.folder).fetch(["churn@v1.1.0"])
+    assert (second.report()["why"], second.live()) == ("refused", "model 2\n")
+    assert second.cli("fetch", "--accept", "churn@v1.1.0").code == 0
+    assert (second.report()["why"], second.live()) == ("in_order", "model X\n")
+
+
+def test_a_lightweight_tag_is_told_and_takes_no_name_from_a_release(second: Following) -> None:
+    second.serve("tag", "churn@v1.2.0", "main")
+    told = "0 new tags\nchurn@v1.2.0 is no annotated tag of a commit, and does not count\n"
+    assert second.cli("fetch") == Result(0, told, "")
+    second.passes(0, "churn: in order, live 1.1.0\n")
+    second.serve("tag", "-d", "churn@v1.2.0")
+    second.release("model 3\n", "1.2.0")
+    second.passes(0, "churn: in order, live 1.2.0\n  1.2.0 is live\n")
+
+
+def test_another_address_of_the_repository_goes_on_with_what_was_seen(second: Following) -> None:
+    before, seen = live(second), second.kept()
+    second.follow(git=str(second.origin))
+    second.passes(0, "churn: in order, live 1.1.0\n")
+    second.origin.rename(second.top / "moved.git")
+    second.follow(git=f"file://{second.top}/moved.git")
+    run(second.top / "moved.git", "git", "tag", "-d", "churn@v1.1.0")
+    second.passes(0, "churn: in order, live 1.1.0\n")
+    assert (live(second), second.kept()) == (before, seen)
+    run(second.top / "moved.git", "git", "tag", "-a", "-m", "x", "churn@v1.1.0", "churn@v1.0.0^{}")
+    assert second.report()["why"] == "refused"
+    assert (live(second), second.kept()) == (before, seen)
+
+
 def test_a_folder_of_refs_where_a_tag_was_takes_no_tag_away(second: Following) -> None:
     before, seen = live(second), second.kept()
     second.serve("tag", "-d", "churn@v1.1.0")
@@ -189,7 +317,8 @@ def test_the_tag_object_of_another_version_or_model_does_not_count(second: Follo
     told = second.report()
     assert (told["code"], told["live"]) == (3, "1.1.0")
     what = "2.0.0 could not be deployed: the tag churn@v2.0.0 holds the tag object of churn@v1.0.0"
-    assert told["did"] == [what]
+    assert (told["did"], told["why"]) == ([what], "refused")
+    assert (second.report()["did"], second.report()["why"]) == ([], "refused")
     assert live(second) == before
     second.release("model 3\n", "2.1.0")
     assert second.report()["live"] == "2.1.0"
@@ -298,9 +427,48 @@ def test_a_tag_goes_live_only_with_a_signature_that_counts(signed: Following, ho
         signers = signed.top / "home" / "tagship" / "allowed_signers"
         signers.write_text(signers.read_text().replace("namesp", 'valid-before="20200101",namesp'))
     told = signed.report()
-    assert (told["code"], told["why"], told["live"]) == (3, "waiting", "1.1.0")
+    assert (told["code"], told["why"], told["live"]) == (3, "refused", "1.1.0")
     assert "churn@v1.2.0" in told["did"][0]
+    again = signed.report()  # it waits for no time, and is not tried again
+    assert (again["code"], again["why"], again["did"]) == (3, "refused", [])
+    assert again["until"] is None
+    assert "1.2.0 is not deployed: the tag churn@v1.2.0 is not signed" in str(again["reasons"])
     assert live(signed) == before
+
+
+def test_once_its_key_counts_a_tag_that_was_refused_goes_live_at_once(signed: Following) -> None:
+    signed.sync()
+    sign_with(signed, "mallory")
+    signed.release("model 3\n")
+    assert signed.report()["why"] == "refused"
+    folder = signed.top / "home" / "tagship"
+    kind, data, _ = (folder / "mallory.pub").read_text().split()
+    with (folder / "allowed_signers").open("a") as file:
+        file.write(f'mallory@example.com namespaces="git" {kind} {data}\n')
+    signed.passes(0, "churn: in order, live 1.2.0\n  1.2.0 is live\n")
+
+
+def test_after_a_tag_that_was_refused_a_later_one_goes_live(signed: Following) -> None:
+    signed.sync()
+    sign_with(signed, "mallory")
+    signed.release("model 3\n")
+    assert signed.report()["why"] == "refused"
+    sign_with(signed, "ada")
+    signed.release("model 4\n")
+    signed.passes(0, "churn: in order, live 1.3.0\n  1.3.0 is live\n")
+
+
+def test_what_is_live_and_broken_is_not_deployed_again_if_its_key_was_revoked(
+    signed: Following,
+) -> None:
+    signed.sync()
+    policy = signed.top / "home" / "tagship" / "host.toml"
+    policy.write_text(policy.read_text() + 'revoked_keys = "ada.pub"\n')
+    shutil.rmtree(signed.model / "versions")
+    for did in (1, 0):
+        told = signed.report()
+        assert (told["code"], told["why"], len(told["did"])) == (5, "broken", did)
+        assert "1.1.0 is not deployed again: the tag churn@v1.1.0" in str(told["reasons"])
 
 
 def test_bytes_that_the_store_swapped_do_not_go_live_though_md5_is_broken(
@@ -324,8 +492,10 @@ def test_files_that_nobody_signed_do_not_go_live(signed: Following) -> None:
     policy.write_text(text.replace('signing_key = "files"\n', ""))
     signed.release("model 3\n")
     told = signed.report()
-    assert (told["code"], told["live"]) == (3, None)
+    assert (told["code"], told["why"], told["live"]) == (3, "refused", None)
     assert "the files of churn 1.2.0 are not signed" in told["did"][0]
+    events = signed.actions()
+    assert (signed.report()["did"], signed.actions()) == ([], events)
 
 
 # --- a store that misbehaves
@@ -384,6 +554,74 @@ def test_without_the_server_all_goes_on_but_what_is_new(second: Following, url: 
     second.follow(git=url)
     assert second.report()["why"] == "unknown"
     assert live(second) == before
+
+
+def test_status_tells_since_when_the_server_does_not_answer(second: Following) -> None:
+    def row() -> dict[str, object]:
+        (row,) = json.loads(second.cli("status", "--json").out)
+        return {key: row[key] for key in ("fetched_at", "failing_since", "why")}
+
+    fetched = clock.now()
+    second.at(fetched)
+    second.sync()
+    last = clock.stamp(fetched)
+    assert row() == {"fetched_at": last, "failing_since": None, "why": "in_order"}
+    away = second.origin.with_name("away.git")
+    second.origin.rename(away)
+    began = fetched + timedelta(minutes=5)
+    for minutes in (5, 10):
+        second.at(fetched + timedelta(minutes=minutes))
+        assert second.sync().code == 1
+        since = clock.stamp(began)
+        assert row() == {"fetched_at": last, "failing_since": since, "why": "unknown"}
+    what = (
+        f"nothing could be fetched since {words.moment(since)} UTC; the last fetch that"
+        f" succeeded: {words.moment(last)} UTC"
+    )
+    status = second.cli("status")
+    assert (status.code, f"  {what}\n    fix: tagship fetch\n" in status.out) == (1, True)
+    away.rename(second.origin)
+    assert second.cli("fetch").code == 0
+    assert second.cli("status") == Result(0, "churn: in order, live 1.1.0, latest 1.1.0\n", "")
+
+
+def test_status_tells_that_nothing_was_fetched_for_a_day(second: Following) -> None:
+    fetched = clock.now()
+    second.at(fetched)
+    second.sync()
+    second.at(fetched + timedelta(hours=23))
+    assert second.cli("status").out == "churn: in order, live 1.1.0, latest 1.1.0\n"
+    second.at(fetched + timedelta(hours=25))
+    late = (
+        f"  the tags are as of {words.moment(clock.stamp(fetched))} UTC: nothing was fetched since"
+    )
+    assert late in second.cli("status").out
+    assert second.cli("status").code == 0
+
+
+def test_a_time_that_is_none_counts_as_no_time(second: Following) -> None:
+    file = second.folder / ".tagship" / "agent.json"
+    for time_of_it in ("nonsense", "0000-00-00", "9999-12-31T23:59:59-12:00"):
+        for key in ("fetched_at", "failing_since"):
+            file.write_text(json.dumps({key: time_of_it}))
+            status = second.cli("status", "--json").out
+            assert json.loads(status)[0][key] is None
+
+
+def test_a_tag_that_was_moved_stays_refused_while_the_server_does_not_answer(
+    second: Following,
+) -> None:
+    second.serve("tag", "--force", "-a", "-m", "again", "churn@v1.1.0", "churn@v1.0.0^{commit}")
+    assert second.report()["why"] == "refused"
+    away = second.origin.with_name("away.git")
+    second.origin.rename(away)
+    moved = "churn@v1.1.0: the server has moved it; the tag that was seen first counts"
+    told = second.report()
+    assert (told["code"], told["reasons"][0]) == (1, {"why": "refused", "what": moved})
+    status = second.cli("status").out
+    assert f"  {moved}\n    fix: tagship fetch --accept churn@v1.1.0\n" in status
+    shutil.rmtree(second.mirror)
+    assert second.report()["why"] == "unknown"
 
 
 def damage_nothing_left(folder: Path) -> None:
@@ -506,6 +744,62 @@ def test_what_others_can_write_to_runs_nothing_and_is_read_all_the_same(
     assert not canary.exists()
     assert second.report()["live"] == "1.2.0"
     assert canary.exists()
+
+
+STATE = (
+    ".tagship", ".tagship/mirror.git", ".tagship/mirror.git/packed-refs",
+    ".tagship/mirror.git/refs/tags", ".tagship/mirror.git/objects/pack", "churn",
+    "churn/.tagship", "churn/versions", "churn/deployment_history.json",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("bit", [0o020, 0o002])
+def test_a_host_whose_tags_or_models_others_can_write_to_does_nothing(
+    second: Following, bit: int
+) -> None:
+    (second.mirror / "refs" / "tags").mkdir(exist_ok=True)
+    before, who = live(second), "its group" if bit == 0o020 else "everybody"
+    second.release("model 3\n")
+    for name in STATE:
+        path = second.folder / name
+        mode = path.stat().st_mode
+        path.chmod(mode | bit)
+        for command in ("sync", "deploy churn --yes"):
+            told = f"{who} can write to {path}, and so choose what goes live here"
+            hint = f"chmod -R go-w {path}; or, if it is not yours: ls -ld {path}"
+            assert second.cli(*command.split()) == Result(1, "", f"error: {told}\nhint: {hint}\n")
+        path.chmod(mode)
+    path = second.folder / STATE[0]
+    path.chmod(0o777)
+    assert second.cli("current", "churn").out == "1.1.0\n"
+    assert live(second) == before
+    run(second.folder, "chmod", "-R", "go-w", str(path))
+    assert second.report()["live"] == "1.2.0"
+
+
+def test_a_link_to_a_folder_that_others_can_write_to_is_seen_through(second: Following) -> None:
+    (second.top / "open").mkdir()
+    second.model.rename(second.top / "open" / "churn")
+    second.model.symlink_to(second.top / "open" / "churn")
+    assert second.report()["why"] == "in_order"
+    (second.top / "open").chmod(0o777)
+    result = second.cli("sync")
+    assert result.err.startswith(f"error: everybody can write to {second.top}/open, and so choose")
+
+
+def test_whatever_the_umask_a_host_makes_nothing_that_others_can_write_to(
+    host: Following,
+) -> None:
+    mask = os.umask(0)
+    try:
+        host.passes(0, "churn: in order, live 1.0.0\n  1.0.0 is live\n")
+        host.release("model 2\n")
+        result = host.sync()
+        assert (result.err, host.live()) == ("", "model 2\n")
+    finally:
+        os.umask(mask)
+    left = [path for path in host.folder.rglob("*") if not path.is_symlink()]
+    assert [path for path in left if path.stat().st_mode & 0o022] == []
 
 
 def test_one_in_a_folder_above_or_in_a_repository_does_not_count(host: Following) -> None:

@@ -59,6 +59,25 @@ def test_an_address_that_may_not_be_is_refused_before_anything_is_made(
     assert not (tmp_path / "srv").exists()
 
 
+@pytest.mark.parametrize("git", ["http://h/x.git", "git://h/x.git"])
+def test_an_address_that_a_fetch_would_refuse_is_refused_at_once(
+    tmp_path: Path, git: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with pytest.raises(Refused, match="is not encrypted") as error:
+        new_host.make(tmp_path / "srv", git)
+    assert error.value.hint == (
+        "use https or ssh; or require signed tags: require_signed in host.toml"
+    )
+    assert not (tmp_path / "srv").exists()
+    (tmp_path / "tagship").mkdir()
+    (tmp_path / "tagship" / "host.toml").write_text(
+        'require_signed = true\nallowed_signers = "keys"\n'
+    )
+    new_host.make(tmp_path / "srv", git)
+    assert host_file.read(tmp_path / "srv").git == git
+
+
 def test_a_model_is_named_once(tmp_path: Path) -> None:
     with pytest.raises(InvalidName, match="churn is named twice"):
         new_host.make(tmp_path / "srv", GIT, follow=[Ref("churn"), Ref.parse("churn#prod")])

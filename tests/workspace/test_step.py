@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tagship.host import decisions, history, journal
+from tagship.host.agent import Refusal
 from tagship.host.history import Event
 from tagship.registry.refs import TagName, Wanted
 from tagship.text import clock
@@ -239,6 +240,22 @@ def later(story: Story, version: str, at: datetime = LATER) -> Retry:
     release = story.known.get(long(version))
     assert release is not None
     return Retry(release.tag.object_id, at, "the store is down")
+
+
+def refusal(story: Story, version: str) -> Refusal:
+    return Refusal(later(story, version).tag_object, "a policy", "the tag is not signed")
+
+
+def test_what_is_not_accepted_is_not_tried_again_and_stops_no_other_tag() -> None:
+    story = Story("t1.0 a t1.1")
+    done = step.next_step(facts_of(story, refusal=refusal(story, "1.1")))
+    assert (done.act, done.why, done.until) == (Act.NOTHING, Why.REFUSED, None)
+    assert done.reasons[-1].what == "1.1.0 is not deployed: the tag is not signed"
+    assert act(story, refusal=refusal(story, "1.0")) == "deploy 1.1"
+    assert act(story, refusal=refusal(story, "1.1"), force=True) == "deploy 1.1"
+    broken = Story("t1.0 a")
+    done = step.next_step(facts_of(broken, broken="it is gone", refusal=refusal(broken, "1.0")))
+    assert (done.act, done.why) == (Act.NOTHING, Why.BROKEN)
 
 
 def act(story: Story, **how: Any) -> str:

@@ -42,6 +42,13 @@ class Unchanged(Refused):
     """There is nothing to release: a version has what HEAD has of the model, here or elsewhere."""
 
 
+class NotTrusted(Refused):
+    """A tag, or the files of a version, that this host does not accept: no use in another try.
+
+    It was moved, holds the object of another tag, or is not signed as host.toml asks for.
+    """
+
+
 class Held(Refused):
     """A person holds the model, or its rollout has not come to this host: nothing goes by itself.
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     "--jitter", type=click.FloatRange(0), metavar="SECONDS",
     help="Wait up to so long before a pass; a tenth of --every by default.",
 )  # fmt: skip
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing if all is in order.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only what is new.")
 @wait_option
 @json_option
 @pass_session
@@ -59,8 +59,10 @@ def command(
         rows = agent.sync(
             models or None, dry_run=dry_run, retry=retry, smoke_test=smoke_test, wait=wait
         )
-        if not (quiet and all(_is_quiet(row) for row in rows)):
-            output.show([_values(row) for row in rows], as_json, looks(rows))
+        news = agent.news(rows, keep=not dry_run)
+        shown = news if quiet else rows
+        if shown or not quiet:
+            output.show([_values(row) for row in shown], as_json, looks(shown))
         worst = max(rows, key=lambda row: row.why.rank, default=None)
         return worst.why.exit_code if worst else 0
 
@@ -94,10 +96,6 @@ def _tolerant(session: Session, one_pass: Callable[[], int]) -> None:
         from tagship.manager import failures
 
         output.complain(f"error: {failures.explain(error)[0]}")
-
-
-def _is_quiet(row: "Followed") -> bool:
-    return not row.did and row.why.exit_code == 0
 
 
 def _values(row: "Followed") -> dict[str, Any]:

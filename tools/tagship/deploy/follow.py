@@ -17,9 +17,9 @@ from tagship.deploy.act import Options, Outcome
 from tagship.deploy.gate import Subject, Verdict
 from tagship.deploy.sync import Pass
 from tagship.disk import access
-from tagship.errors import Held, Locked, SelfTestFailed, TagshipError
+from tagship.errors import Held, Locked, NotTrusted, SelfTestFailed, TagshipError
 from tagship.host import agent, history, installed, journal, metadata
-from tagship.host.agent import Agent, Waiting
+from tagship.host.agent import Agent, Refusal, Waiting
 from tagship.host.history import Place
 from tagship.host.store import Store
 from tagship.registry.catalog import Release
@@ -70,6 +70,8 @@ def _look_after(one: Pass, model: str, now: Step) -> tuple[str, ...]:
         outcome = cleanup.with_room(one.host, model, partial(does, one, now.release))
     except (SelfTestFailed, Held) as error:  # the history has it
         return (error.message,)
+    except NotTrusted as error:
+        return _refuse(one, model, now.release, error)
     except (TagshipError, OSError) as error:
         return _later(one, model, now.release, error)
     _done(one, model)
@@ -101,6 +103,15 @@ def _later(
     if live is not None and live.version == str(release.version):  # what follows it went wrong
         return (reason,)
     return (f"{release.version} could not be deployed: {reason}",)
+
+
+def _refuse(one: Pass, model: str, release: Release, error: NotTrusted) -> tuple[str, ...]:
+    """What this host does not accept is not tried again until the tag or its policy changes."""
+    policy = one.host.policy.fingerprint
+    with _STATE:
+        refusal = Refusal(release.tag.object_id, policy, error.message)
+        _write(one.root, agent.read(one.root).refuses(model, refusal))
+    return (f"{release.version} could not be deployed: {error.message}",)
 
 
 def _wait(one: Pass, model: str, release: Release | None, reason: str) -> None:

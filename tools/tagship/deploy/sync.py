@@ -8,17 +8,18 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from tagship.deploy.act import Options
-from tagship.disk import access, lock
+from tagship.disk import access, atomic, lock
 from tagship.errors import Locked, TagshipError, Unavailable
 from tagship.host import agent, decisions, history, installed, journal, metadata, process
-from tagship.host.agent import Agent
+from tagship.host.agent import Agent, Refusal
 from tagship.host.history import Place
 from tagship.host.store import Store
 from tagship.registry.catalog import Catalog
-from tagship.registry.refs import TagName, Wanted
+from tagship.registry.refs import Wanted
 from tagship.registry.seen import Seen
 from tagship.text import clock
 from tagship.workspace import desired, rollout, step, turns, witness
@@ -106,8 +107,9 @@ def _left(now: Step) -> Step:
 
 def _alone(root: Path, options: Options) -> contextlib.AbstractContextManager[None]:
     """One pass at a time on a host."""
-    owner = process.owner("sync")
-    return lock.locked(agent.lock_in(root), owner, options.wait, options.tell)
+    folder = agent.lock_in(root).parent
+    make = partial(atomic.make_folder, folder)  # else the umask says who may write to it
+    return lock.locked(agent.lock_in(root), process.owner("sync"), options.wait, options.tell, make)
 
 
 def _fetched(source: Mirrored, host: Host, options: Options) -> Pass:
@@ -115,8 +117,7 @@ def _fetched(source: Mirrored, host: Host, options: Options) -> Pass:
     try:
         seen = source.fetch(options.tell, signed=host.policy.require_signed)
     except (Unavailable, Locked) as error:
-        return Pass(source, host, options, Seen(), error)
-    agent.write(host.root, replace(agent.read(host.root), fetched_at=clock.stamp(clock.now())))
+        return Pass(source, host, options, source.last_seen, error)
     return Pass(source, host, options, seen)
 
 
@@ -166,7 +167,7 @@ def _facts(one: Pass, model: str) -> Facts:
         now,
         live,
         step.chosen_by(known, rule, wish),
-        _refused(one.seen, model),
+        one.seen.refused(model),
         None if window is None or window.is_open(now) else window.opens_at(now),
         retry_of(agent.read(one.root), model),
         is_way_back,
@@ -175,6 +176,8 @@ def _facts(one: Pass, model: str) -> Facts:
         drifted,
         one.options.retry,
         _turn(one, known, rule, wish, now) if is_behind and not is_way_back else None,
+        _accepted(past, wish),
+        _refusal(one, model),
     )
 
 
@@ -193,6 +196,21 @@ def _turn(
     if found[1] != before:
         agent.write(one.root, state.stages(known.model, found[1]))
     return found[0]
+
+
+def _accepted(past: journal.Past, wish: desired.Desired) -> set[str]:
+    if wish.release is None:
+        return set()
+    version = str(wish.release.version)
+    return history.accepted(past.about(version), version)
+
+
+def _refusal(one: Pass, model: str) -> Refusal | None:
+    """What the last passes did not accept, unless this host trusts others by now."""
+    refusal = agent.read(one.root).refused.get(model)
+    if refusal is None or refusal.policy != one.host.policy.fingerprint:
+        return None
+    return refusal
 
 
 def _live(
@@ -223,13 +241,6 @@ def _condition(store: Store, place: Place) -> tuple[str, tuple[str, ...]]:
     told = [f"{place.directory}/{problem.path} {problem.what}" for problem in problems]
     missing = [text for text, each in zip(told, problems, strict=True) if each.is_lost]
     return (missing[0], ()) if missing else ("", tuple(told))
-
-
-def _refused(seen: Seen, model: str) -> dict[TagName, str]:
-    """The tags of a model that the server changed, or that cannot be kept."""
-    moved = dict.fromkeys(seen.moved, "the server has moved it; the tag that was seen first counts")
-    impossible = dict.fromkeys(seen.impossible, "it cannot be kept beside a tag that was seen")
-    return {name: what for name, what in (moved | impossible).items() if name.model == model}
 
 
 def retry_of(state: Agent, model: str) -> Retry | None:

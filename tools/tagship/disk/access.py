@@ -3,10 +3,12 @@
 An account that may not read something cannot tell how it is: that is no fault of what it asks for.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
 import pwd
+import re
 import shlex
 import stat
 import struct
@@ -59,6 +61,17 @@ def who_else_writes(path: Path) -> str:
     if is_sticky or not status.st_mode & 0o022:
         return ""
     return "everybody" if status.st_mode & 0o002 else "its group"
+
+
+def umask() -> int:
+    """The umask of this process, which is asked for without a change of it where Linux says it."""
+    with contextlib.suppress(OSError):
+        status = Path("/proc/self/status").read_text()
+        if line := re.search(r"^Umask:\s*([0-7]+)$", status, re.MULTILINE):
+            return int(line[1], 8)
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def is_own(path: Path) -> bool:

@@ -10,6 +10,7 @@ SECURE = ("https", "ssh", "file")
 PLAIN, UNSIGNED = "http", "git"  # anybody on the way can change what comes: asked for by name
 FORMS = "https://HOST/PATH, ssh://USER@HOST/PATH, file:///PATH or /PATH"
 LOG_IN = "use a credential helper or a deploy key, and an address without it"
+SIGN = "use https or ssh; or require signed tags: require_signed in host.toml"
 _HELPER = re.compile(r"[A-Za-z0-9]*::")  # names a program: gitremote-helpers(7)
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)")
 _SCP = re.compile(r"(?:[^\s/:@-][^\s/:@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/:@\[-][^\s/:@]*):(?!:)(.+)")
@@ -36,12 +37,9 @@ def check(address: str, *, plain: bool = False, signed: bool = False) -> str:
         raise Refused(f"not an address of a repository: {shown!r}", f"give it as {FORMS}")
     _check_secret(address, protocol, shown)
     if protocol == PLAIN and not plain:
-        raise Refused(f"http is not encrypted: {shown}", "use https or ssh")
+        raise Refused(f"http is not encrypted: {shown}", SIGN)
     if protocol == UNSIGNED and not signed:
-        raise Refused(
-            f"git:// is not encrypted: {shown}",
-            "use https or ssh; or require signed tags: require_signed in host.toml",
-        )
+        raise Refused(f"git:// is not encrypted: {shown}", SIGN)
     return protocol
 
 

@@ -1,11 +1,15 @@
 """Git where it talks to a remote: bounded in time and size, and ended with all that it started.
 
 A remote that sends or takes bytes is not cut off, however long that takes; one that is silent is,
-and one that sends more than it may.
+and one that sends more than it may. Traffic is measured from outside, a few times a second. What
+must hold at any moment, also where Git ends sooner, the kernel holds: the bytes of a file and the
+memory of each process (setrlimit(2)).
 """
 
 import contextlib
+import errno
 import os
+import re
 import signal
 import subprocess
 import time
@@ -24,6 +28,9 @@ from tagship.text import redact
 STEP = 0.2  # seconds between two looks at a process
 GRACE = 2.0  # seconds that it has to end by itself, when it is told to
 MOST_WORDS = 1 << 16  # bytes of Git's messages that are read: a remote writes some of them
+NOT_FOUND = 127  # the exit code of a shell that finds no program
+TOO_LONG = os.strerror(errno.EFBIG)
+NO_MEMORY = re.compile("[Oo]ut of memory|Cannot allocate memory")
 
 
 @dataclass(frozen=True)
@@ -35,11 +42,15 @@ class Limit:
         total: in all; None for no end.
         traffic: bytes that Git's processes may read and write, all together; None for no end. They
             pass on by pipes and files what comes over the network: it is some ten times as much.
+        file: bytes that each file may have which they write; None for no end.
+        memory: bytes of memory that each of them may have, mapped files included; None for no end.
     """
 
     silence: float
     total: float | None = None
     traffic: int | None = None
+    file: int | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,7 @@ def act(
     """
     name = redact.text(remote)
     more = more or Question(f"git remote get-url {name}")
-    command = ["git", *QUIET, *arguments]
+    command = [*_within(limit), "git", *QUIET, *arguments]
     environment = {
         **os.environ, "LANGUAGE": "C", "LC_ALL": "C", **ENVIRONMENT, **repository.environment,
         **more.environment,
@@ -89,7 +100,7 @@ def act(
         try:
             process = subprocess.Popen(
                 command, cwd=repository.top, env=environment,
-                stdin=questions, stdout=out, stderr=err,
+                stdin=questions, stdout=out, stderr=err, umask=run.umask(repository),
             )  # fmt: skip
         except FileNotFoundError as error:
             raise run.without_git(error) from None
@@ -101,8 +112,34 @@ def act(
             finally:
                 _end(process)
         if status != 0:
-            raise run.failure(CommandFailed(status, _text(err, MOST_WORDS)))
+            words = _text(err, MOST_WORDS)
+            raise _too_much(name, limit, status, words) or run.failure(CommandFailed(status, words))
         return _text(out)
+
+
+def _within(limit: Limit) -> list[str]:
+    """What starts Git under the limits of the kernel: they hold for all that Git starts, too.
+
+    By the shell, before Git begins: prlimit(2) from here would come too late for a process that it
+    has started by then, and code of Python between fork and exec is not safe beside threads. Where
+    a system has no such limit, or has a lower one already, that stays. Without the signal of the
+    first one, Git itself says what went wrong.
+    """
+    limits = [("f", limit.file, 512), ("v", limit.memory, 1024)]  # and their units: ulimit(1p)
+    orders = [f"ulimit -{key} {size // unit} 2>/dev/null" for key, size, unit in limits if size]
+    return ["sh", "-c", "; ".join(["trap '' XFSZ", *orders, 'exec "$@"']), "sh"] if orders else []
+
+
+def _too_much(remote: str, limit: Limit, status: int, words: str) -> TagshipError | None:
+    """The error where a limit of the kernel ended Git; None where it was something else."""
+    if status == NOT_FOUND:
+        return run.not_installed()
+    what = f"{remote} sends too much: Git was ended at"
+    if limit.file and TOO_LONG in words:
+        return TooMuch(f"{what} {limit.file:,} bytes of a file", "")
+    if limit.memory and NO_MEMORY.search(words):
+        return TooMuch(f"{what} {limit.memory:,} bytes of memory", "")
+    return None
 
 
 def _text(file: BinaryIO, most: int = -1) -> str:

@@ -3,7 +3,11 @@
 It has two namespaces of refs. ``refs/seen/`` has what the server shows now: a fetch changes and
 removes refs there. ``refs/tags/`` has what it ever showed: a fetch creates refs there, and never
 changes or removes one. So a server cannot take back what was seen, and how the two differ says
-what it tried.
+what it tried. Nor can another address of the repository: what was seen at the old one stays.
+
+A ref that names no annotated tag of a commit is no version, whatever its name. It gets no ref in
+``refs/tags/``, so it does not take the name from the tag that may come after it. Only a person
+gives a name in ``refs/tags/`` another object (``accept``); ``refs/before/`` keeps the first one.
 
 The blobs are left out; few of them are needed, and ``bring_blobs`` fetches those. The file of the
 mirror's configuration names no remote: what fetches is told it on its command line. So no question
@@ -18,9 +22,10 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from tagship.disk import atomic
 from tagship.errors import Locked, NoAnswer, NotFound, Refused, TagshipError, Unavailable
@@ -30,8 +35,16 @@ from tagship.git.run import FSYNC, NO_HOOKS, CommandFailed, Repository
 from tagship.progress import Tell, nobody
 
 # A first fetch brings some 800 bytes a tag, and the trees of all its commits.
-FETCH = Limit(silence=30, total=600, traffic=1 << 30)
+FETCH = Limit(silence=30, total=600, traffic=1 << 30, file=1 << 29, memory=1 << 30)
+# What keeps Git's own needs far below that: it maps packs as a whole, and each thread has a heap.
+SMALL = (
+    "core.packedGitWindowSize=16m", "core.packedGitLimit=128m", "core.bigFileThreshold=1m",
+    "core.deltaBaseCacheLimit=16m", "pack.threads=1", "pack.windowMemory=32m",
+)  # fmt: skip
 SEEN, TAGS = "refs/seen/", "refs/tags/"
+BEFORE = "refs/before/"  # by id: what a tag was, until a person accepted another object for it
+LARGEST = 1 << 20  # bytes of a tag object: a message with metrics has some thousand
+ENDING = 1.0  # seconds in which a process that was killed, or whose pipe was closed, is gone
 REMOTE = "tagship"  # its name, on command lines alone
 AT_ONCE = 500  # refs that are created by one process
 MANY_PACKS = 50  # each fetch makes one: from so many on, they are put together
@@ -48,6 +61,10 @@ ALLOW = (
 )
 DAMAGED = 2 | 4 | 8  # exit codes of git-fsck(1): an object is missing; a pack, a ref is damaged
 HEAD = b"ref: refs/heads/none\n"
+# The whole file: another one could name programs.
+CONFIGURATION = (
+    b"[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tlogAllRefUpdates = false\n"
+)
 FOLDERS = ("objects/info", "objects/pack", "refs")
 
 
@@ -61,12 +78,14 @@ class Changes:
         vanished: the server does not show them any more.
         impossible: they were not seen before, and cannot be kept: a tag that was has the name of
             a folder of theirs, or theirs is the name of such a folder.
+        lightweight: they name no annotated tag of a commit, or one without end; they never count.
     """
 
     new: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
     vanished: tuple[str, ...] = ()
     impossible: tuple[str, ...] = ()
+    lightweight: tuple[str, ...] = ()
 
 
 def of(folder: Path) -> Repository:
@@ -84,7 +103,9 @@ def of(folder: Path) -> Repository:
 def open_or_make(
     folder: Path, url: str, *, plain: bool = False, signed: bool = False
 ) -> Repository:
-    """The mirror of a repository, to fetch into it; made where there is none, or one of another.
+    """The mirror of a repository, to fetch into it; made where there is none.
+
+    What was seen at another address stays: a server could else forget it under a new name.
 
     Args:
         folder: the mirror. The folder above it must be the host's own.
@@ -102,10 +123,8 @@ def open_or_make(
     with _alone(folder):
         _finish(folder)
         if not folder.is_dir() or folder.is_symlink():
-            _replace(folder, _make(folder, url))
-        if _url_of(folder) not in (None, url):
-            _replace(folder, _make(folder, url))
-        _lay_out(folder, url)
+            _replace(folder, _make(folder))
+        _lay_out(folder)
     return _repository(folder)
 
 
@@ -127,38 +146,22 @@ def _check_owner(folder: Path) -> None:
         )
 
 
-def _configuration(url: str) -> bytes:
-    """The whole file: another one could name programs."""
-    quoted = url.replace("\\", "\\\\").replace('"', '\\"')
-    core = "repositoryformatversion = 0\n\tbare = true\n\tlogAllRefUpdates = false"
-    return f'[core]\n\t{core}\n[tagship]\n\turl = "{quoted}"\n'.encode()
-
-
-def _url_of(folder: Path) -> str | None:
-    """The URL that a mirror was made for; None where its configuration does not say so."""
-    with contextlib.suppress(OSError, ValueError):
-        text = (folder / "config").read_text(encoding="utf-8")
-        if line := re.search(r'^\turl = "(.*)"$', text, re.MULTILINE):
-            return re.sub(r"\\(.)", r"\1", line[1])
-    return None
-
-
-def _lay_out(folder: Path, url: str) -> None:
+def _lay_out(folder: Path) -> None:
     """Write what every bare repository has, where it is missing or changed: no template counts."""
     for name in FOLDERS:
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    for name, data in (("HEAD", HEAD), ("config", _configuration(url))):
+        atomic.make_folder(folder / name)
+    for name, data in (("HEAD", HEAD), ("config", CONFIGURATION)):
         path = folder / name
         if not path.is_file() or path.read_bytes() != data:
             atomic.remove_tree(path)
             atomic.write(path, data)
 
 
-def _make(folder: Path, url: str) -> Path:
+def _make(folder: Path) -> Path:
     """An empty mirror beside a folder."""
     beside = atomic.temporary_name(folder)
     beside.mkdir(mode=0o755)
-    _lay_out(beside, url)
+    _lay_out(beside)
     atomic.sync_tree(beside)
     return beside
 
@@ -292,9 +295,10 @@ def _fetch(
 ) -> Changes:
     _see(repository, url, patterns, tell, limit)
     seen, tags = _refs(repository, patterns)
-    changes = compare(seen, tags)
+    changes, plain = _compared(repository, seen, tags)
+    _delete(repository, plain)  # an older tagship kept them
     if changes.new:
-        _create(repository, {name: seen[name] for name in changes.new})
+        _create(repository, TAGS, {name: seen[name] for name in changes.new})
         _tidy(repository, url, limit)
     return changes
 
@@ -307,16 +311,38 @@ def _see(
     _transfer(repository, url, tell, limit, *FETCHING, "--prune", REMOTE, *refspecs)
 
 
-def compare(seen: dict[str, str], tags: dict[str, str]) -> Changes:
-    """Compare what a server shows with what was ever seen: the ids of objects by names of tags."""
+def _compared(
+    repository: Repository, seen: Mapping[str, str], tags: Mapping[str, str]
+) -> tuple[Changes, dict[str, str]]:
+    """How two lists of ``_refs`` differ; and the tags of the second that are no tag objects."""
+    ids = {identity for _, identity in seen.items() ^ tags.items()}
+    if not ids:
+        return Changes(), {}
+    kinds = _kinds(repository, ids, set(seen.values()))
+    lightweight = {name for name in seen if seen[name] in ids - kinds.annotated}
+    plain = {name: identity for name, identity in tags.items() if identity in kinds.plain}
+    kept = {name: identity for name, identity in tags.items() if name not in plain}
+    return compare(seen, kept, lightweight), plain
+
+
+def compare(
+    seen: Mapping[str, str], tags: Mapping[str, str], lightweight: Collection[str] = ()
+) -> Changes:
+    """Compare what a server shows with what was ever seen.
+
+    Args:
+        seen, tags: the ids of objects by names of tags.
+        lightweight: those of ``seen`` that never count.
+    """
     folders = {folder for name in tags for folder in _folders(name)}
-    added = sorted(seen.keys() - tags.keys())
+    added = sorted(seen.keys() - tags.keys() - set(lightweight))
     impossible = {name for name in added if name in folders or tags.keys() & set(_folders(name))}
     return Changes(
         tuple(name for name in added if name not in impossible),
         tuple(sorted(name for name in seen.keys() & tags.keys() if seen[name] != tags[name])),
         tuple(sorted(tags.keys() - seen.keys())),
         tuple(sorted(impossible)),
+        tuple(sorted(set(lightweight) - tags.keys())),
     )
 
 
@@ -325,25 +351,77 @@ def _folders(name: str) -> list[str]:
     return [name[: slash.start()] for slash in re.finditer("/", name)]
 
 
+class _Kinds(NamedTuple):
+    """Of some objects: those that are annotated tags of commits, and those that are no tags."""
+
+    annotated: set[str]
+    plain: set[str]
+
+
+def _kinds(repository: Repository, ids: set[str], shown: set[str]) -> _Kinds:
+    """What objects are, by their ids.
+
+    Raises:
+        Unavailable: one that the server shows cannot be read: it was fetched.
+    """
+    names = sorted(ids)
+    rows = [line.split(" ") for line in _checked(repository, names)]
+    if missing := {row[0] for row in rows if len(row) != 3} & shown:
+        raise Unavailable(f"git: missing object {min(missing)}", "tagship fetch")
+    sizes = {row[0]: int(row[2]) for row in rows if row[1] == "tag"}
+    small = [name for name in names if sizes.get(name, LARGEST + 1) <= LARGEST]
+    peeled = _checked(repository, [f"{name}^{{commit}}" for name in small])
+    annotated = {name for name, line in zip(small, peeled, strict=True) if " commit " in line}
+    return _Kinds(annotated, {row[0] for row in rows if row[1] in ("commit", "tree", "blob")})
+
+
+def _checked(repository: Repository, names: Sequence[str]) -> list[str]:
+    """A line for each object: its id, type and size; or its name, and that it is missing."""
+    if not names:
+        return []
+    questions = "".join(f"{name}\n" for name in names).encode()
+    return (
+        _answer(repository, "cat-file", "--batch-check", questions=questions)
+        .decode()
+        .split("\n")[:-1]
+    )
+
+
 def _refs(
     repository: Repository, patterns: Sequence[str] = ("*",)
 ) -> tuple[dict[str, str], dict[str, str]]:
     """What the server shows, and what was ever seen: the ids of objects by names of tags."""
-    form = "--format=%(objectname) %(refname)"
-    text = os.fsdecode(_answer(repository, "for-each-ref", form, SEEN, TAGS))
+    refs = _listed(repository, SEEN, TAGS)
     wanted = re.compile("|".join(re.escape(pattern).replace(r"\*", ".*") for pattern in patterns))
-    refs: dict[str, dict[str, str]] = {SEEN: {}, TAGS: {}}
+    seen, tags = (
+        {name: identity for name, identity in refs[space].items() if wanted.fullmatch(name)}
+        for space in (SEEN, TAGS)
+    )
+    return seen, tags
+
+
+def _listed(repository: Repository, *spaces: str) -> dict[str, dict[str, str]]:
+    """The ids of objects by names of refs, without their space; no object is read."""
+    form = "--format=%(objectname) %(refname)"
+    text = os.fsdecode(_answer(repository, "for-each-ref", form, *spaces))
+    refs: dict[str, dict[str, str]] = {space: {} for space in spaces}
     for line in text.split("\n")[:-1]:
         object_id, _, ref = line.partition(" ")
-        name = ref[len(TAGS) :]
-        if wanted.fullmatch(name):
-            refs[ref[: len(TAGS)]][name] = object_id
-    return refs[SEEN], refs[TAGS]
+        space = next(space for space in spaces if ref.startswith(space))
+        refs[space][ref[len(space) :]] = object_id
+    return refs
 
 
-def _create(repository: Repository, tags: dict[str, str]) -> None:
-    """Create refs of tags, durably: a slow disk syncs some hundred in the time of a question."""
-    orders = [f"create {TAGS}{name}\0{identity}\0" for name, identity in tags.items()]
+def _create(repository: Repository, space: str, refs: Mapping[str, str]) -> None:
+    _update(repository, [f"create {space}{name}\0{i}\0" for name, i in refs.items()])
+
+
+def _delete(repository: Repository, tags: Mapping[str, str]) -> None:
+    _update(repository, [f"delete {TAGS}{name}\0{i}\0" for name, i in tags.items()])
+
+
+def _update(repository: Repository, orders: Sequence[str]) -> None:
+    """Change refs, durably: a slow disk syncs some hundred in the time of a question."""
     for start in range(0, len(orders), AT_ONCE):
         questions = os.fsencode("".join(orders[start : start + AT_ONCE]))
         _answer(repository, *FSYNC, "update-ref", "-z", "--stdin", questions=questions)
@@ -377,11 +455,14 @@ def _transfer(
     """
     shown = address.shown_as(url)
     check = f"git ls-remote --heads {shlex.quote(shown)}"
-    settings = (
+    settings = [
         f"remote.{REMOTE}.url={url}", f"remote.{REMOTE}.promisor=true",
         f"remote.{REMOTE}.partialCloneFilter=blob:none", "protocol.version=2",
-        "http.followRedirects=false", NO_HOOKS,
-    )  # fmt: skip
+        "http.followRedirects=false", NO_HOOKS, *SMALL,
+    ]  # fmt: skip
+    if address.check(url, plain=True, signed=True) == "file":  # it runs under the same limits
+        upload = " ".join(["git", *(f"-c {setting}" for setting in SMALL), "upload-pack"])
+        settings.append(f"remote.{REMOTE}.uploadpack={upload}")
     words = [word for setting in settings for word in ("-c", setting)]
     more = Question(check, stdin.encode(), _environment(url))
     try:
@@ -390,7 +471,7 @@ def _transfer(
             *words, *FSYNC, *arguments, more=more,
         )  # fmt: skip
     except Unavailable as error:
-        _sweep(repository.top)  # half a pack would fill the disk until the next fetch
+        _sweep(repository.top, ENDING)  # half a pack would fill the disk until the next fetch
         raise _explained(error, check, repository.top) from None
 
 
@@ -421,6 +502,54 @@ def _explained(error: Unavailable, check: str, top: Path) -> TagshipError:
     return error
 
 
+# --- what was seen, without asking the server
+
+
+def changes(repository: Repository, patterns: Sequence[str]) -> Changes:
+    """What the last fetch found, but for what was new then.
+
+    Args:
+        repository: of ``of``.
+        patterns: as for ``fetch``.
+
+    Raises:
+        Unavailable: the mirror cannot be read.
+    """
+    return replace(_compared(repository, *_refs(repository, patterns))[0], new=())
+
+
+def moved(repository: Repository, name: str) -> tuple[str, str] | None:
+    """The id of a tag that was seen first, and the one that the server shows; None where it is one.
+
+    Raises:
+        Refused: what it shows is no annotated tag of a commit.
+        Unavailable: the mirror cannot be read.
+    """
+    seen, tags = _refs(repository, [name])
+    if name not in seen or name not in tags or seen[name] == tags[name]:
+        return None
+    if not _kinds(repository, {seen[name]}, {seen[name]}).annotated:
+        raise Refused(f"{name} is no annotated tag on the server", "tagship fetch")
+    return tags[name], seen[name]
+
+
+def accept(repository: Repository, name: str, first: str, then: str) -> None:
+    """Have a tag name another object from now on: a person says so. The first one is kept too.
+
+    Args:
+        repository: of ``open_or_make``.
+        name: of the tag.
+        first, then: the ids of ``moved``.
+
+    Raises:
+        Unavailable: it is another one by now; or the mirror cannot be changed.
+        Locked: another process fetches into the mirror.
+    """
+    kept = f"update {BEFORE}{first}\0{first}\0\0"
+    with _alone(repository.top):
+        _update(repository, [kept, f"update {TAGS}{name}\0{then}\0{first}\0"])
+
+
 # --- what a killed process, or a bad disk, has left
 
 
@@ -437,15 +566,24 @@ def _workers(top: Path) -> bool:
     return False
 
 
-def _sweep(top: Path) -> None:
-    """Remove what a killed Git has left: locks, and halves of files."""
+def _sweep(top: Path, patience: float = 0) -> None:
+    """Remove what a killed Git has left: locks, and halves of files.
+
+    Args:
+        top: the mirror.
+        patience: seconds to wait for processes that have just been ended.
+    """
     packs = (top / "objects" / "pack").glob("*")
     left = [path for path in packs if path.name.startswith("tmp_") or path.suffix == ".keep"]
     left += [path for path in top.glob("*") if path.name == "packed-refs.new"]
     left += [path for path in top.rglob("*.lock") if path.is_file()]  # no ref may end so
-    if left and not _workers(top):
-        for path in left:
-            path.unlink(missing_ok=True)
+    until = time.monotonic() + patience
+    while left and _workers(top):
+        if time.monotonic() > until:
+            return
+        time.sleep(STEP)
+    for path in left:
+        path.unlink(missing_ok=True)
 
 
 def _repair(
@@ -455,7 +593,7 @@ def _repair(
     if not _is_damaged(repository):
         return False
     top = repository.top
-    beside = _make(top, url)
+    beside = _make(top)
     try:
         anew = _repository(beside)
         _see(anew, url, patterns, tell, limit)
@@ -485,32 +623,36 @@ def _is_damaged(repository: Repository) -> bool:
 
 
 def _carry(old: Repository, new: Repository, limit: Limit) -> list[str]:
-    """Keep what was ever seen, in another mirror; the names of the tags that cannot be read."""
+    """Keep what was ever seen, in another mirror; the refs that cannot be read."""
     try:
-        _, tags = _refs(old)
+        spaces = _listed(old, TAGS, BEFORE)
     except (Unavailable, OSError):
         return []
-    here = _present(new, tags.values())
-    _create(new, {name: identity for name, identity in tags.items() if identity in here})
-    return _bring_tags(old, new, [name for name in tags if tags[name] not in here], limit)
+    here = _present(new, (identity for refs in spaces.values() for identity in refs.values()))
+    lost: list[str] = []
+    for space, refs in spaces.items():
+        _create(new, space, {name: identity for name, identity in refs.items() if identity in here})
+        away = [f"{space}{name}" for name, identity in refs.items() if identity not in here]
+        lost += _bring_refs(old, new, away, limit)
+    return lost
 
 
-def _bring_tags(old: Repository, new: Repository, names: list[str], limit: Limit) -> list[str]:
-    """Fetch tags out of a damaged mirror: what cannot be read is found by halves."""
-    if not names:
+def _bring_refs(old: Repository, new: Repository, refs: list[str], limit: Limit) -> list[str]:
+    """Fetch refs out of a damaged mirror: what cannot be read is found by halves."""
+    if not refs:
         return []
     upload = "--upload-pack=git -c uploadpack.allowFilter=true upload-pack"
-    refspecs = "".join(f"{TAGS}{name}:{TAGS}{name}\n" for name in names)
+    refspecs = "".join(f"{ref}:{ref}\n" for ref in refs)
     try:
         _transfer(
             new, str(old.top), nobody, limit, *FETCHING, upload, "--stdin", REMOTE, stdin=refspecs
         )
     except Unavailable:
-        half = len(names) // 2
+        half = len(refs) // 2
         if not half:
-            return names
-        parts = (names[:half], names[half:])
-        return [name for part in parts for name in _bring_tags(old, new, part, limit)]
+            return refs
+        parts = (refs[:half], refs[half:])
+        return [ref for part in parts for ref in _bring_refs(old, new, part, limit)]
     return []
 
 
@@ -561,6 +703,8 @@ def bring_blobs(
 def _bring_all(repository: Repository, url: str, tell: Tell, limit: Limit) -> None:
     """Fetch all that the server shows once more, now with its blobs."""
     seen, _ = _refs(repository)
+    if not seen:
+        return
     whole = [word for word in FETCHING if not word.startswith("--filter")]
     names = "".join(f"{TAGS}{name}\n" for name in seen)
     _transfer(

@@ -225,7 +225,7 @@ def answer(place: Path | Repository, *arguments: str, questions: bytes = b"") ->
     try:
         process = subprocess.run(
             command, cwd=folder, env=offline(place), input=questions, capture_output=True,
-            check=False, timeout=SHORT,
+            check=False, timeout=SHORT, umask=umask(place),
         )  # fmt: skip
     except FileNotFoundError as error:
         raise without_git(error) from None
@@ -234,6 +234,12 @@ def answer(place: Path | Repository, *arguments: str, questions: bytes = b"") ->
     if process.returncode != 0:
         raise CommandFailed(process.returncode, as_text(process.stderr), str(folder))
     return process.stdout
+
+
+def umask(place: Path | Repository) -> int:
+    """The umask of Git: nobody else may write to a repository of ours; -1 for that of the user."""
+    is_ours = isinstance(place, Repository) and place.ours
+    return access.umask() | 0o022 if is_ours else -1
 
 
 def offline(place: Path | Repository) -> dict[str, str]:

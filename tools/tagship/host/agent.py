@@ -6,11 +6,25 @@ Whether a version may go live at all is decided from the history and the tags, n
 import contextlib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 from tagship.disk import atomic
-from tagship.errors import Corrupt, Forbidden
+from tagship.errors import Corrupt, Forbidden, InvalidName
 from tagship.registry.project_files import PRIVATE
-from tagship.text import escape, json_reader
+from tagship.text import clock, escape, json_reader
+from tagship.text.json_reader import Is
+
+
+def _is_time(text: str) -> bool:
+    try:
+        clock.moment(text)
+    except InvalidName:
+        return False
+    return True
+
+
+Time = Annotated[str, Is(_is_time, "a time")]
+TimeOrNone = Annotated[str, Is(lambda text: not text or _is_time(text), "a time, or empty")]
 
 MOST_STAGED = 4  # of a model: the newest
 
@@ -28,7 +42,22 @@ class Waiting:
 
     tag_object: str
     tries: int
-    at: str
+    at: Time
+    reason: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A version that this host does not accept, until what it trusts or the tag changes.
+
+    Attributes:
+        tag_object: of the version.
+        policy: the digest of what the host trusted then.
+        reason: why.
+    """
+
+    tag_object: str
+    policy: str
     reason: str
 
 
@@ -115,7 +144,8 @@ class Agent:
     """What a pass leaves to the next one.
 
     Attributes:
-        fetched_at: when the repository's server answered last; empty if it never did.
+        fetched_at: when a fetch of the tags succeeded last; empty if none ever did.
+        failing_since: when the first one after that failed; empty if none did.
         waiting: by model.
         staged: by model, the newest first.
         id: of this folder, at random: tells two hosts of one name apart; empty until it is needed.
@@ -123,9 +153,12 @@ class Agent:
         wishes: a digest of [report] in tagship.toml, as it was then.
         textfile: the folder of the metrics; empty for none.
         settled: the last pass that found all in order, as far as one was kept.
+        refused: the same.
+        told: by model, a digest of what was not in order when it was told last.
     """
 
-    fetched_at: str = ""
+    fetched_at: TimeOrNone = ""
+    failing_since: TimeOrNone = ""
     waiting: dict[str, Waiting] = field(default_factory=dict)
     staged: dict[str, tuple[Staged, ...]] = field(default_factory=dict)
     id: str = ""
@@ -133,14 +166,28 @@ class Agent:
     wishes: str = ""
     textfile: str = ""
     settled: Settled | None = None
+    refused: dict[str, Refusal] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
+
+    def fetched(self, now: str, *, succeeded: bool) -> "Agent":
+        """The same, after a fetch."""
+        if succeeded:
+            return replace(self, fetched_at=now, failing_since="")
+        return replace(self, failing_since=self.failing_since or now)
 
     def waits(self, model: str, waiting: Waiting) -> "Agent":
         """The same, once something could not be done."""
         return replace(self, waiting={**self.waiting, model: waiting})
 
+    def refuses(self, model: str, refusal: Refusal) -> "Agent":
+        """The same, once a version was refused: it waits for no time."""
+        return replace(self.done(model), refused={**self.refused, model: refusal})
+
     def done(self, model: str) -> "Agent":
         """The same, once it could be done."""
-        return replace(self, waiting={k: v for k, v in self.waiting.items() if k != model})
+        waiting = {name: each for name, each in self.waiting.items() if name != model}
+        refused = {name: each for name, each in self.refused.items() if name != model}
+        return replace(self, waiting=waiting, refused=refused)
 
     def staged_by(self, model: str, tag_object: str) -> Staged | None:
         """What is known of a version by the tag that makes it desired; None if it is new."""

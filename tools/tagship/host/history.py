@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self, cast
 
 from tagship.errors import Corrupt, InvalidName
-from tagship.host.actions import GATE, REJECT, ROLLBACK, SWITCHES, UNDEPLOY
+from tagship.host.actions import ACCEPT, GATE, REJECT, ROLLBACK, SWITCHES, UNDEPLOY
 from tagship.registry.refs import VersionText
 from tagship.text import clock, json_reader, redact
 from tagship.text.json_reader import Is
@@ -405,3 +405,22 @@ def tag_object_of(events: Iterable[Event], version: str) -> str | None:
     """The id of the tag object of a version when it was last deployed here."""
     ids = [e.tag_object for e in events if e.version == version and e.switched and e.tag_object]
     return ids[-1] if ids else None
+
+
+def accepted(events: Iterable[Event], version: str) -> set[str]:
+    """The ids of the tag objects that people accepted for a version whose tag was moved."""
+    ids = (e.tag_object for e in events if e.version == version and e.action == ACCEPT)
+    return {identity for identity in ids if identity}
+
+
+def moved_from(events: Sequence[Event], version: str, tag_object: str) -> str | None:
+    """The id of the tag object that a version was last deployed from, where its tag was moved.
+
+    Args:
+        events: at least all that are about the version.
+        version: of the tag.
+        tag_object: the id of what the tag names now; where a person accepted it, it was not moved.
+    """
+    before = tag_object_of(events, version)
+    is_same = before in (None, tag_object) or tag_object in accepted(events, version)
+    return None if is_same else before

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from semver import Version
 
@@ -22,7 +23,7 @@ from tagship.inspect import find
 from tagship.inspect import verify as inspect_verify
 from tagship.inspect.verify import Verification
 from tagship.progress import Tell, nobody
-from tagship.registry import refs
+from tagship.registry import refs, seen
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import TagName, Wanted
@@ -34,6 +35,8 @@ from tagship.workspace.ignored import InGit
 from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.source import Source
 from tagship.workspace.state import State, Why
+
+LATE = timedelta(days=1)  # since the last fetch: the timer of a host does not run
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class Status:
         live: the version that ``current`` points to.
         latest: the highest version that is released.
         desired: the version that should be live, by the rule that was followed last.
+        fetched_at: when a host fetched its tags last; None in a work tree, or if it never did.
+        failing_since: when the first fetch failed after that; None if none did.
     """
 
     model: str
@@ -65,6 +70,8 @@ class Status:
     latest: str | None
     findings: tuple[Finding, ...]
     desired: str | None = None
+    fetched_at: str | None = None
+    failing_since: str | None = None
 
     @property
     def why(self) -> Why:
@@ -168,12 +175,38 @@ def _of(source: Source, host: Host, known: Catalog, *, is_declared: bool) -> Sta
         status = _status(source, store, known, verify, host.rules.get(model), state)
         of_clone = _clone_findings(source, known, status.live)
         status = replace(status, findings=(*status.findings, *of_clone))
+        if isinstance(source, Mirrored):
+            status = _of_mirror(source, status)
     except (Corrupt, Forbidden, OSError) as error:
         status = Status(model, None, None, (_of_error(error, Why.BROKEN),))
     if is_declared:
         return status
     undeclared = Finding(Why.DRIFTED, *find.undeclared(model))
     return replace(status, findings=(undeclared, *status.findings))
+
+
+def _of_mirror(source: Mirrored, status: Status) -> Status:
+    """The status, with what the last fetches of a host found."""
+    state = agent.read(source.project)
+    return replace(
+        status, fetched_at=state.fetched_at or None, failing_since=state.failing_since or None,
+        findings=(*status.findings, *_fetch_findings(source, status.model, state)),
+    )  # fmt: skip
+
+
+def _fetch_findings(source: Mirrored, model: str, state: Agent) -> Iterable[Finding]:
+    """Tags that the server changed, and a fetch that is late: what is newer cannot be told."""
+    for name, what in source.last_seen.refused(model).items():
+        fix = mirrored.accepting(name) if what == seen.MOVED else mirrored.FETCH
+        yield Finding(Why.REFUSED, f"{name}: {what}", fix)
+    last = f"{words.moment(state.fetched_at)} UTC" if state.fetched_at else "never"
+    if state.failing_since:
+        since = words.moment(state.failing_since)
+        what = f"nothing could be fetched since {since} UTC; the last fetch that succeeded: {last}"
+        yield Finding(Why.UNKNOWN, what, mirrored.FETCH)
+    elif state.fetched_at and clock.now() - clock.moment(state.fetched_at) > LATE:
+        what = f"the tags are as of {last}: nothing was fetched since"
+        yield Finding(Why.IN_ORDER, what, "tagship sync")
 
 
 def _of_error(error: Corrupt | Forbidden | OSError, why: Why) -> Finding:
@@ -313,8 +346,8 @@ def _moved_findings(
     if release is None or past is None:
         return
     version = str(release.version)
-    before = history.tag_object_of(past.about(version), version)
-    if before is not None and before != release.tag.object_id:
+    before = history.moved_from(past.about(version), version, release.tag.object_id)
+    if before is not None:
         what = f"the tag {release.tag.name} was moved since it was deployed here"
         yield Finding(Why.REFUSED, what, _back(source, known, release.tag.name, version, before))
 
@@ -375,11 +408,20 @@ def _live_findings(
             continue
         is_of_tag = moved and problem.path == disk_files.METADATA
         why = Why.BROKEN if missing else Why.REFUSED if is_of_tag and release else Why.DRIFTED
+        if why is Why.REFUSED and release and _is_accepted(store, release):
+            yield Finding(Why.BEHIND, f"the tag {release.tag.name} was accepted", mirrored.SYNC)
+            continue
         fix = back if is_of_tag else again
         if problem.mode is not None:
             path = store.path(live.directory) / problem.path
             fix = f"chmod {problem.mode} {shlex.quote(str(path))}"
         yield Finding(why, f"{live.directory}/{problem.path} {problem.what}", fix)
+
+
+def _is_accepted(store: Store, release: Release) -> bool:
+    version = str(release.version)
+    events = journal.events(store).about(version)
+    return release.tag.object_id in history.accepted(events, version)
 
 
 def _back(source: Source, known: Catalog, tag: TagName | str, version: str, tag_object: str) -> str:
@@ -395,6 +437,8 @@ def _back(source: Source, known: Catalog, tag: TagName | str, version: str, tag_
         if isinstance(source, Mirrored):
             return mirrored.FETCH
         return clone.fetch_tags(source.repository) or again
+    if isinstance(source, Mirrored):
+        return mirrored.accepting(tag)
     if clone.has(source.repository, tag_object):
         return clone.tag_back(source.repository, str(tag), tag_object)
     return f"tagship release {known.model} --force && tagship deploy {known.model}"

@@ -1,7 +1,7 @@
 """Agent: all that the command line can do with a host without a work tree, as methods."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,12 +28,14 @@ class Fetched:
         moved: the server has another object under their name; what was seen first counts.
         vanished: the server does not show them any more; they count all the same.
         impossible: they cannot be kept beside a tag that was seen.
+        lightweight: they are no annotated tags of commits, and never count.
     """
 
     new: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
     vanished: tuple[str, ...] = ()
     impossible: tuple[str, ...] = ()
+    lightweight: tuple[str, ...] = ()
 
 
 class Agent:
@@ -66,14 +68,32 @@ class Agent:
             self.start, git, remote=remote, endpoint=endpoint, follow=refs, name=name
         )
 
-    def fetch(self) -> Fetched:
+    def fetch(
+        self, accept: Iterable[str] = (), *, reason: str | None = None, wait: float = 0
+    ) -> Fetched:
         """Fetch the tags of the followed models, and the small files of what they select.
 
+        Args:
+            accept: tags that the server has moved; what it shows now counts from now on.
+            reason: why, for the history.
+            wait: seconds to wait for another act on a model.
+
         Raises:
+            InvalidName, NotFound: one of ``accept`` is no such tag.
+            Refused: what the server shows of it is no annotated tag.
             Unavailable: the server does not answer, or refuses.
+            Locked: another process works on the model.
         """
         source, host = self._places
         seen = source.fetch(self.tell, signed=host.policy.require_signed)
+        for name in accept:
+            from tagship.deploy import accept as deploy_accept
+            from tagship.deploy.act import Options
+
+            options = Options(reason=reason, wait=wait, tell=self.tell)
+            deploy_accept.accept(source, host, deploy_accept.named(name), options)
+            moved = tuple(tag for tag in seen.moved if str(tag) != name)
+            seen = seen._replace(moved=moved)
         source.complete(source.selected(host.rules), self.tell)
         names = (tuple(map(str, tags)) for tags in seen)
         return Fetched(*names)
@@ -170,6 +190,22 @@ class Agent:
         from tagship.fleet import page
 
         page.write(view, path)
+
+    def news(self, rows: "Sequence[Followed]", *, keep: bool = True) -> "tuple[Followed, ...]":
+        """Those of the models with something that was not told after an earlier pass.
+
+        Args:
+            rows: of a pass.
+            keep: from now on it was told.
+        """
+        from tagship.host import agent
+
+        root = self._places[1].root
+        state = agent.read(root)
+        told = {**state.told, **{row.model: row.trouble for row in rows}}
+        if keep and told != state.told:
+            agent.write(root, replace(state, told=told))
+        return tuple(row for row in rows if row.did or row.trouble != state.told.get(row.model, ""))
 
     @cached_property
     def _places(self) -> "tuple[Mirrored, Host]":

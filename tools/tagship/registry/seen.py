@@ -6,6 +6,9 @@ from typing import NamedTuple
 from tagship.git.mirror import Changes
 from tagship.registry.refs import TagName
 
+MOVED = "the server has moved it; the tag that was seen first counts"
+IMPOSSIBLE = "it cannot be kept beside a tag that was seen"
+
 
 class Seen(NamedTuple):
     """How the tags of models on their server differ from those that were seen before.
@@ -15,12 +18,22 @@ class Seen(NamedTuple):
         moved: they name another object than they did, which does not count.
         vanished: they are not there any more, and count all the same.
         impossible: they cannot be kept beside what was seen before.
+        lightweight: they are no annotated tags of commits, and never count.
     """
 
     new: tuple[TagName, ...] = ()
     moved: tuple[TagName, ...] = ()
     vanished: tuple[TagName, ...] = ()
     impossible: tuple[TagName, ...] = ()
+    lightweight: tuple[TagName, ...] = ()
+
+    def refused(self, model: str) -> dict[TagName, str]:
+        """The tags of a model that the server changed, or that cannot be kept, and why."""
+        moved, impossible = (
+            dict.fromkeys(self.moved, MOVED),
+            dict.fromkeys(self.impossible, IMPOSSIBLE),
+        )
+        return {name: what for name, what in (moved | impossible).items() if name.model == model}
 
 
 def patterns(models: Iterable[str]) -> list[str]:
@@ -36,6 +49,7 @@ def of(changes: Changes) -> Seen:
         _parsed(changes.moved),
         _parsed(changes.vanished),
         _parsed(changes.impossible),
+        _parsed(changes.lightweight),
     )
 
 

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from tagship.errors import Refused, Unavailable
+from tagship.errors import NotTrusted, Refused, Unavailable
 from tagship.git import clone, remotes, run
 from tagship.git.bounded import Limit
 from tagship.git.run import FSYNC, NO_HOOKS, QUIET, CommandFailed, Repository
@@ -289,11 +289,11 @@ def check_signed(
         Who signed it: the principal of ``allowed_signers``, and the key's fingerprint.
 
     Raises:
-        Refused: it is not signed by a key that these files allow.
+        NotTrusted: it is not signed by a key that these files allow.
     """
     for path in (allowed_signers, revoked_keys):
         if path is not None and not path.is_file():
-            raise Refused(f"{path} is not a file", "name the file of keys in host.toml")
+            raise NotTrusted(f"{path} is not a file", "name the file of keys in host.toml")
     # the configuration of the repository could name other files, and programs to run
     trust = {
         "gpg.ssh.allowedSignersFile": allowed_signers,
@@ -315,14 +315,14 @@ def check_signed(
     except CommandFailed as error:
         lines = error.stderr.splitlines()  # the last of them is ssh-keygen's reason
         why = run.as_utf8(lines[-1]) if lines else f"exit code {error.status}"
-        raise Refused(
+        raise NotTrusted(
             f"the tag {tag.name} is not signed by a key that counts here: {why}",
             f"who may sign is in {allowed_signers}",
         ) from None
     signer = re.search(r'^Good "git" signature for (.+) with \S+ key (\S+)', result, re.MULTILINE)
     if not signer:
         why = run.as_utf8(result.strip())
-        raise Refused(
+        raise NotTrusted(
             f"the tag {tag.name} is not signed by a key that counts here: {why}",
             f"who may sign is in {allowed_signers}",
         )

@@ -4,6 +4,8 @@ A file of the repository never says whom to trust. host.toml is in the user's co
 (``~/.config/tagship/host.toml``) and in ``/etc/tagship``, whose values take precedence.
 """
 
+import contextlib
+import hashlib
 import tomllib
 from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from tagship.disk import home
-from tagship.errors import Refused, hint_of
+from tagship.errors import NotTrusted, Refused, hint_of
 from tagship.git import run
 from tagship.registry import tags
 from tagship.signing.statement import Signature, Statement
@@ -43,6 +45,17 @@ class Policy:
         """Whether a signature is required."""
         return self.require_signed or self.model_keys is not None
 
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all that the checks depend on besides what is checked, the keys included."""
+        digest = hashlib.sha256(repr(self).encode())
+        for file in (self.allowed_signers, self.revoked_keys, self.model_keys):
+            data = b""
+            with contextlib.suppress(OSError):
+                data = file.read_bytes() if file is not None else b""
+            digest.update(hashlib.sha256(data).digest())
+        return digest.hexdigest()
+
     def check_tag(self, repository: run.Repository, tag: tags.Tag) -> str:
         """Check that a tag may be deployed on this host.
 
@@ -50,11 +63,11 @@ class Policy:
             Who signed it, by the name in ``allowed_signers``; empty if no signature is required.
 
         Raises:
-            Refused: it points to the tag object of another tag; or it must be signed, and is not,
-                or not by an accepted key.
+            NotTrusted: it points to the tag object of another tag; or it must be signed, and is
+                not, or not by an accepted key.
         """
         if tag.own_name != str(tag.name):
-            raise Refused(
+            raise NotTrusted(
                 f"the tag {tag.name} holds the tag object of {tag.own_name}",
                 f"remove it: git tag -d {tag.name}; then: tagship release {tag.name.model}",
             )
@@ -62,7 +75,7 @@ class Policy:
             return ""
         if not tag.signature.startswith(tags.SSH_SIGNATURE):
             how = "is signed, but not by SSH" if tag.signature else "is not signed"
-            raise Refused(
+            raise NotTrusted(
                 f"the tag {tag.name} {how}, and this host asks for it",
                 "release a new version, signed: git config gpg.format ssh && git config"
                 " user.signingKey KEY.pub && git config tag.gpgSign true",
@@ -74,13 +87,13 @@ class Policy:
 
         Raises:
             Corrupt: the signature is of another version, or of other bytes.
-            Refused: they must be signed, and are not, or not by an accepted key.
+            NotTrusted: they must be signed, and are not, or not by an accepted key.
         """
         name = f"{statement.model} {statement.version}"
         if signature is None:
             if self.model_keys is None:
                 return
-            raise Refused(
+            raise NotTrusted(
                 f"the files of {name} are not signed, and this host asks for it",
                 f"release a new version, with signing_key in the {FILE} of who releases",
             )
@@ -88,7 +101,7 @@ class Policy:
 
         keys.check(statement, signature)
         if self.model_keys is not None and signature.key not in keys.trusted(self.model_keys):
-            raise Refused(
+            raise NotTrusted(
                 f"the files of {name} are signed by a key that does not count here:"
                 f" {signature.fingerprint}",
                 f"the keys that do are in {self.model_keys}",

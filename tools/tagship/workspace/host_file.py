@@ -4,6 +4,7 @@ It names programs and the store that this host's credentials may go to. So every
 nobody else can have written it. Whom to trust is in host.toml (``signing.policy``).
 """
 
+import os
 import shlex
 import stat
 import tomllib
@@ -17,8 +18,10 @@ from tagship.dvc import config as dvc_config
 from tagship.dvc.config import DvcConfig
 from tagship.errors import Corrupt, InvalidName, Refused
 from tagship.git import worktree
-from tagship.host import process
+from tagship.host import history, process
 from tagship.host import project as host_project
+from tagship.host.link import VERSIONS
+from tagship.host.store import PRIVATE
 from tagship.registry import refs, settings
 from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Wanted
@@ -30,6 +33,7 @@ from tagship.workspace.gates import Gate
 from tagship.workspace.reports import Reports
 from tagship.workspace.window import Window
 
+MIRROR = "mirror.git"  # in the private folder of a host: what it fetches into
 LONGEST = 1 << 20  # bytes of the file
 MAIN = "source"  # the remote of outputs that name none, as DVC's configuration would call it
 SOURCE = ("git", "remote", "options", "remotes")
@@ -129,6 +133,43 @@ def check_own(folder: Path) -> None:
                 f"chmod go-w {shlex.quote(str(path))}; or, if it is not yours: ls -ld"
                 f" {shlex.quote(str(path))}",
             )
+    _check_state(folder)
+
+
+def _check_state(folder: Path) -> None:
+    """Refuse a host in whose mirror or models another account could put a tag, a link or a file.
+
+    A group may read them. What a version holds is hashed before it goes live.
+
+    Raises:
+        Refused: with the command that helps.
+    """
+    for path in _state(folder):
+        if who := access.who_else_writes(path):
+            where = shlex.quote(str(path))
+            raise Refused(
+                f"{who} can write to {path}, and so choose what goes live here",
+                f"chmod -R go-w {where}; or, if it is not yours: ls -ld {where}",
+            )
+
+
+def _state(folder: Path) -> Iterator[Path]:
+    """What decides what goes live, and what is live: the mirror, and the folders of models."""
+    private = [folder / PRIVATE, *folder.glob(f"*/{PRIVATE}")]
+    models = {path.parent for path in (*private[1:], *folder.glob(f"*/{VERSIONS}"))}
+    inside = [path / name for path in sorted(models) for name in ("", VERSIONS, history.FILE_NAME)]
+    for path in (*private, *inside, *_all_of(folder / PRIVATE / MIRROR)):
+        if path.is_symlink():  # who can change what it leads to matters
+            yield from path.resolve().parents
+            path = path.resolve()  # noqa: PLW2901 - that is what is looked at
+        if path.exists():
+            yield path
+
+
+def _all_of(folder: Path) -> Iterator[Path]:
+    for name, _, files in os.walk(folder):
+        yield Path(name)
+        yield from (Path(name, file) for file in files)
 
 
 def parse(data: bytes, path: Path) -> HostFile:

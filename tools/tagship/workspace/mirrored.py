@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
 from tagship.git import address, mirror
 from tagship.git.clone import Tags
+from tagship.git.mirror import Changes
 from tagship.git.run import CommandFailed, Repository
 from tagship.git.tree import MissingBlobs
+from tagship.host import agent
 from tagship.host.decisions import Decisions
 from tagship.host.store import PRIVATE
 from tagship.progress import Tell, nobody
@@ -24,23 +26,24 @@ from tagship.registry import artifacts, seen
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.project_files import HOST_FILE
-from tagship.registry.refs import Ref, Wanted
+from tagship.registry.refs import Ref, TagName, Wanted
 from tagship.registry.seen import Seen
+from tagship.text import clock
 from tagship.workspace import desired
-from tagship.workspace.host_file import HostFile
+from tagship.workspace.host_file import MIRROR, HostFile
 from tagship.workspace.source import Declared, Source
 
 if TYPE_CHECKING:
     from tagship.dvc.cache import Cache
     from tagship.dvc.config import DvcConfig
 
-FETCH = "tagship fetch"
+FETCH, SYNC = "tagship fetch", "tagship sync"
 ROUNDS = 20  # more than one file names another one, which names another one
 
 
 def place_in(folder: Path) -> Path:
     """Where the mirror of a host is."""
-    return folder / PRIVATE / "mirror.git"
+    return folder / PRIVATE / MIRROR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +83,21 @@ class Mirrored(Source):
         if not self.file.follow:
             where = self.project / HOST_FILE
             raise Refused(f"no model is followed in {where}", "add one: [follow.MODEL]")
+        try:
+            changes = self._fetched(tell, signed=signed)
+        except Unavailable:
+            self._note(succeeded=False)
+            raise
+        self._note(succeeded=True)
+        return seen.of(changes)
+
+    def _note(self, *, succeeded: bool) -> None:
+        """Leave for ``status`` when a fetch succeeded last, and since when none does."""
+        now = clock.stamp(clock.now())
+        state = agent.read(self.project)
+        agent.write(self.project, state.fetched(now, succeeded=succeeded))
+
+    def _fetched(self, tell: Tell, *, signed: bool) -> Changes:
         repository = mirror.open_or_make(self.start, self.file.git, plain=signed, signed=signed)
         patterns = seen.patterns(self.file.follow)
         changes = mirror.fetch(repository, self.file.git, patterns, tell)
@@ -91,7 +109,34 @@ class Mirrored(Source):
             if not mirror.repair(repository, self.file.git, patterns, tell):
                 raise
             changes = mirror.fetch(repository, self.file.git, patterns, tell)
-        return seen.of(changes)
+        return changes
+
+    @cached_property
+    def last_seen(self) -> Seen:
+        """What the last fetch found, but for what was new then; no server is asked."""
+        if not self._is_there:
+            return Seen()
+        try:
+            return seen.of(mirror.changes(self.repository, seen.patterns(self.file.follow)))
+        except (Unavailable, OSError):
+            return Seen()
+
+    def moved(self, name: TagName) -> tuple[str, str] | None:
+        """As ``mirror.moved``: what a tag was, and what the server shows.
+
+        Raises:
+            Refused, Unavailable: as for that.
+        """
+        return mirror.moved(self.repository, str(name))
+
+    def accept(self, name: TagName, first: str, then: str) -> None:
+        """Have a tag name what the server shows: a person says so.
+
+        Raises:
+            Unavailable, Locked: as for ``mirror.accept``.
+        """
+        mirror.accept(self.repository, str(name), first, then)
+        self._catalogs.clear()
 
     def check_work_tree(self) -> None:
         """Refuse what needs a work tree.
@@ -186,7 +231,10 @@ class Mirrored(Source):
         return Artifact(model, "", None, "", ())
 
     def selected(self, rules: Mapping[str, Wanted]) -> list[Release]:
-        """What rules select of the versions that were seen, and the highest ones; pure of hosts."""
+        """The versions that rules select, and the highest available ones, of those that were seen.
+
+        The history of the host does not count: what is blocked or held is selected all the same.
+        """
         releases: dict[Release, None] = {}
         for model, rule in rules.items():
             known = self.versions(model)
@@ -253,6 +301,11 @@ class Mirrored(Source):
         from tagship.dvc import cache
 
         return cache.none()
+
+
+def accepting(tag: TagName | str) -> str:
+    """The command by which a person lets a moved tag count as what it names now."""
+    return f"{FETCH} --accept {shlex.quote(str(tag))}"
 
 
 def not_followed(model: str, known: Iterable[str]) -> NotFound:

@@ -11,6 +11,7 @@ from tagship.git import address
 from tagship.host import project as host_project
 from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Ref
+from tagship.signing import policy
 from tagship.workspace import host_file
 
 HEADING = "# What this host follows, and how. It names programs: nobody else may write to it.\n"
@@ -45,7 +46,8 @@ def make(
 
     Raises:
         Refused: there is one already; the folder is in a repository, or others can write to it; or
-            an address is none that may be used.
+            an address is none that may be used: http and git only where host.toml requires signed
+            tags.
         InvalidName: a model is named twice.
     """
     models = [ref.model for ref in follow]
@@ -54,7 +56,8 @@ def make(
     file = folder.absolute() / HOST_FILE
     text = _text(git, remote, endpoint, follow, name)
     host_file.parse(text.encode(), file)
-    address.check(git, plain=True, signed=True)
+    signed = policy.read(host_project.find_top(file.parent)).require_signed
+    address.check(git, plain=signed, signed=signed)  # as fetch will
     if file.exists():
         raise Refused(f"{file} is there already", f"edit it; then: tagship -C {folder} fetch")
     if host_project.find_project(folder):

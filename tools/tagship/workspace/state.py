@@ -26,7 +26,7 @@ class Why(enum.Enum):
     HELD = "held", 3  # nothing goes live by itself
     WAITING = "waiting", 3  # for the window, for its turn, or until something is tried again
     BLOCKED = "blocked", 3  # all that the rule selects was rolled back, or failed
-    REFUSED = "refused", 3  # the tag was moved
+    REFUSED = "refused", 3  # the tag was moved, or is not signed as this host asks for
     DRIFTED = "drifted", 3  # what is live still answers, but is not as it was deployed
     UNKNOWN = "unknown", 1  # it cannot be told
     FAILED = "failed", 4  # a version was tried and taken back since the last success
@@ -79,3 +79,13 @@ class Followed:
     why: Why
     reasons: tuple[Reason, ...]
     until: "datetime | None" = None
+
+    @property
+    def trouble(self) -> str:
+        """A digest of what is live and not in order, and why; empty where all is in order."""
+        if self.why.exit_code == 0:
+            return ""
+        import hashlib  # a pass that finds nothing new does without
+
+        reasons = [f"{each.why.value[0]}: {each.what}" for each in self.reasons]
+        return hashlib.sha256("\0".join([self.live or "", *reasons]).encode()).hexdigest()

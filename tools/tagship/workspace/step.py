@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
+from tagship.host.agent import Refusal
 from tagship.host.history import FAILED, Event, Place
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import TagName, Wanted
@@ -87,6 +88,8 @@ class Facts:
         drifted: in which ways what is live is not as it was deployed, though it answers.
         is_forced: a person said ``--retry``: nothing waits for its turn, or to be tried again.
         turn: whether it is this host's turn in a staged rollout; None where there is none.
+        accepted: the ids of tag objects of what is desired that people accepted, though moved.
+        refusal: a version that this host does not accept, and why.
     """
 
     wish: Desired
@@ -102,6 +105,8 @@ class Facts:
     drifted: tuple[str, ...] = ()
     is_forced: bool = False
     turn: Turn | None = None
+    accepted: Collection[str] = ()
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True)
@@ -225,9 +230,12 @@ def _stop(facts: Facts) -> tuple[Reason | None, datetime | None]:
     if refused:
         what = f"{release.version} is not deployed: the tag {refused[0]} is refused"
         return Reason(Why.REFUSED, what), None
-    if live is not None and live.place.version == str(release.version):
+    is_same = live is not None and live.place.version == str(release.version)
+    if is_same and release.tag.object_id not in facts.accepted:
         what = f"the tag {release.tag.name} was moved since it was deployed here"
         return Reason(Why.REFUSED, what), None
+    if (refusal := _refusal(facts, release.tag.object_id)) is not None:
+        return Reason(Why.REFUSED, f"{release.version} is not deployed: {refusal.reason}"), None
     if (retry := _retry(facts, release.tag.object_id)) is not None:
         return _waits(str(release.version), retry.at, retry.reason), retry.at
     if facts.opens is not None and not facts.is_way_back:
@@ -260,6 +268,9 @@ def _care(facts: Facts, reasons: tuple[Reason, ...], until: datetime | None) -> 
     live = facts.live
     if live is None or not (_can_repair(facts, live) if live.broken else not live.is_watched):
         return None
+    if live.broken and (refusal := _refusal(facts, live.tag_object)) is not None:
+        text = f"{live.place.version} is not deployed again: {refusal.reason}"
+        return Step(Act.NOTHING, (*reasons, Reason(Why.REFUSED, text)), until=until)
     if (retry := _retry(facts, live.tag_object)) is not None:
         waits = _waits(live.place.version, retry.at, retry.reason)
         soonest = retry.at if until is None else min(until, retry.at)
@@ -276,6 +287,14 @@ def _can_repair(facts: Facts, live: Live) -> bool:
     if release is None or not release.active or release.tag.name in facts.moved:
         return False
     return live.tag_object in (None, release.tag.object_id)
+
+
+def _refusal(facts: Facts, tag_object: str | None) -> Refusal | None:
+    """Why a version is not tried: this host does not accept its tag or its files."""
+    refusal = facts.refusal
+    if refusal is None or facts.is_forced or refusal.tag_object != tag_object:
+        return None
+    return refusal
 
 
 def _retry(facts: Facts, tag_object: str | None) -> Retry | None:
