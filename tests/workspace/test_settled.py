@@ -325,7 +325,9 @@ def test_a_server_that_is_silent_is_waited_for_once(
     (row,) = rows
     what = f"nothing could be fetched: file://{calm.origin} did not answer within 0.3 seconds"
     assert row.reasons == (Reason(Why.IN_ORDER, "1.0.0 is live"), Reason(Why.UNKNOWN, what))
-    assert (row.why, row.live, agent.read(calm.folder)) == (Why.UNKNOWN, "1.0.0", before)
+    now = agent.read(calm.folder)
+    assert (row.why, row.live, now.fetched_at) == (Why.UNKNOWN, "1.0.0", before.fetched_at)
+    assert (now.failing_since, now.settled) != ("", None)
     assert Agent(calm.folder).sync(smoke_test=True) == rows  # a full pass
 
 

@@ -200,7 +200,7 @@ class Agent:
         """
         from tagship.host import agent
 
-        root = self._places[1].root
+        root = self.start.resolve()
         state = agent.read(root)
         told = {**state.told, **{row.model: row.trouble for row in rows}}
         if keep and told != state.told:

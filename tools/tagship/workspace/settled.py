@@ -10,7 +10,6 @@ a stamp does not tell what a bad disk did to a byte.
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -55,9 +54,8 @@ def look(start: Path, models: Iterable[str] | None, tell: Tell) -> tuple[Followe
             return None
         if not _holds(kept, folder):
             return None
-        if not missing:
-            now = clock.stamp(clock.now())
-            agent.write(folder, replace(agent.read(folder), fetched_at=now))
+        now = clock.stamp(clock.now())
+        agent.write(folder, agent.read(folder).fetched(now, succeeded=not missing))
         return tuple(_row(kept, name, missing) for name in names)
 
 

@@ -14,7 +14,7 @@ from tagship.host import agent
 from tagship.host.agent import Settled
 from tagship.host.history import FILE_NAME
 from tagship.registry import seen
-from tagship.registry.project_files import HOST_FILE
+from tagship.registry.project_files import HOST_FILE, PRIVATE
 from tagship.signing import policy
 from tagship.text import clock
 from tagship.workspace import settled
@@ -69,7 +69,7 @@ def stamps(source: Mirrored, host: Host) -> Settled | None:
         source.file.git, str(source.start), seen.patterns(source.file.follow), {}, {},
         {str(path): settled.stamp(path) for path in files},
         {str(path): settled.stamp(path, follow=True) for path in (*_policy(host), *trees)},
-        {str(path): settled.rights(path) for path in above},
+        {str(path): settled.rights(path) for path in (*above, *_private(host))},
     )  # fmt: skip
     return before if _is_old(before) else None
 
@@ -84,6 +84,14 @@ def _files(host: Host, above: Iterable[Path]) -> Iterator[Path]:
     for model in host.rules:
         store = host.store(model)
         yield from (store.current, store.intent_file, store.folder / FILE_NAME)
+
+
+def _private(host: Host) -> Iterator[Path]:
+    """Folders that nobody else may write to, and in which much else changes."""
+    yield host.root / PRIVATE
+    for model in host.rules:
+        store = host.store(model)
+        yield from (store.folder, store.versions, store.folder / PRIVATE)
 
 
 def _live_directories(host: Host) -> list[Path]:
