@@ -148,10 +148,11 @@ def fetched(account: Account, provider: keys.Provider) -> bytes:
     import obstore
     from obstore.store import S3Store
 
-    store = S3Store(
-        BUCKET, prefix=FOLDER, credential_provider=provider, client_options={"allow_http": True},
-        config={"endpoint": account.shop.server.address, "region": "us-east-1"},
-    )  # fmt: skip
+    given: Any = {
+        "credential_provider": provider, "client_options": {"allow_http": True},
+        "config": {"endpoint": account.shop.server.address, "region": "us-east-1"},
+    }  # fmt: skip
+    store = S3Store(BUCKET, prefix=FOLDER, **given)
     first = next(page[0] for page in obstore.list(store) if page)
     return bytes(obstore.get(store, str(first["path"])).bytes())
 
