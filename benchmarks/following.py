@@ -23,7 +23,7 @@ from benchmarks.workspaces import PYTHON, TAGSHIP, Tagged
 from tagship.registry import seen
 from tests.stores import servers
 
-MODELS = 20
+MODELS, NAME = 20, "m{:02}"  # what a server sends grows with the names: here 1.15 MB for all tags
 BYTES = 60 * KB
 BACKEND = "git-http-backend"
 NOTES = "cpu.log"
@@ -210,7 +210,7 @@ def fleet(site: Site, name: str, count: int) -> Iterator[Fleet]:
     each = site.scale.tags // MODELS // 2
     # a host may not be in a DVC repository, and the folder of a benchmark is in tagship's own
     with site.own(name) as folder, tempfile.TemporaryDirectory(prefix="bench-") as outside:
-        tagged = workspaces.tagged(folder, MODELS, each, stages=each)
+        tagged = workspaces.tagged(folder, MODELS, each, stages=each, form=NAME)
         for key in ("allowFilter", "allowAnySHA1InWant"):
             tell(folder / "origin.git", "git", "config", f"uploadpack.{key}", "true")
         (folder / "server").mkdir()

@@ -185,6 +185,7 @@ def tagged(
     kept: str = DVC_FILE,
     pipeline: str | None = None,
     stages: int = 0,
+    form: str = "model-{}",
 ) -> Tagged:
     """A repository with ``models`` times ``versions`` annotated tags, all packed.
 
@@ -199,9 +200,10 @@ def tagged(
         kept: what the commits have of a model, ``DVC_FILE`` or another.
         pipeline: the dvc.yaml, if it is not to declare the models and their metrics.
         stages: how many of the versions of each were assigned to prod, as GTO does.
+        form: of the name of a model, with a place for its number.
     """
     repo = _begin(folder, REMOTE)
-    names = tuple(f"model-{i}" for i in range(models))
+    names = tuple(form.format(i) for i in range(models))
     with (repo / ".gitignore").open("a", encoding="utf-8") as rules:
         rules.write("model.bin\n")
     own = [".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"]
