@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks import (
     fetching,
+    following,
     growth,
     machine,
     pictures,
@@ -36,7 +37,7 @@ from tagship.text import clock
 ROOT = workspaces.ROOT
 BUILD = ROOT / "build"
 SCHEMA = 1
-CASES = suite.CASES | fetching.CASES
+CASES = suite.CASES | fetching.CASES | following.CASES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

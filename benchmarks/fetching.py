@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from benchmarks import processes, proxy, rows, timing, workspaces
 from benchmarks.proxy import Pace
 from benchmarks.rows import Case, Claim, Measure, Target
-from benchmarks.suite import DEPLOY, KB, MB, NOTHING, Site, check_live, megabytes
+from benchmarks.suite import DEPLOY, KB, MB, NOTHING, Site, check_live, megabytes, skipped
 from benchmarks.timing import Command, Failed, Run, Runs, Side
 from benchmarks.workspaces import DVC, PYTHON, TAGSHIP, Trained, Version
 from tests.stores import places
@@ -224,10 +224,6 @@ def _md5(what: str) -> str:
 # cases
 
 
-def _skipped(name: str, claims: Iterable[Claim], why: str) -> Case:
-    return Case(name, lambda _: {}, tuple(replace(claim, skipped=why) for claim in claims))
-
-
 def _case(
     name: str, sides: Sequence[Side], claims: Iterable[Claim], constants: Mapping[str, Run]
 ) -> Case:
@@ -252,7 +248,7 @@ def fetch(site: Site) -> Iterator[Case]:
     size, what = site.scale.large, megabytes(site.scale.large)
     claims = [*_times(what, rows.at_most(1.2)), *_memory(what), _written(what)]
     if why := missing(site):
-        yield _skipped("fetch", claims, why)
+        yield skipped("fetch", claims, why)
         return
     with released(site, "fetch", {"m": Version(size)}) as shop:
         yield _case("fetch", _sides(shop, "m", what), claims, _sizes(what, size))
@@ -271,7 +267,7 @@ def fetch_giant(site: Site) -> Iterator[Case]:
         _written(giant),
     ]
     if why := missing(site):
-        yield _skipped("fetch-giant", claims, why)
+        yield skipped("fetch-giant", claims, why)
         return
     models = {model: Version(size) for model, size in sizes.items()}
     with released(site, "fetch-giant", models) as shop:
@@ -334,7 +330,7 @@ def fetch_files(site: Site) -> Iterator[Case]:
         Claim(_ours(what), _pull(what), measure=Measure.MEMORY),
     ]
     if why := missing(site):
-        yield _skipped("fetch-files", claims, why)
+        yield skipped("fetch-files", claims, why)
         return
     models = {"m": Version(SMALL, site.scale.files, LARGEST)}
     with released(site, "fetch-files", models) as shop:
@@ -353,7 +349,7 @@ def fetch_far(site: Site) -> Iterator[Case]:
         Claim(_ours(what), _past(what)),
     ]
     if why := missing(site):
-        yield _skipped("fetch-far", claims, why)
+        yield skipped("fetch-far", claims, why)
         return
     models = {"m": Version(site.scale.large)}
     with (
@@ -388,7 +384,7 @@ def fetch_start(site: Site) -> Iterator[Case]:
         Claim(_past(what), limit, measure=Measure.CPU),
     ]
     if why := missing(site):
-        yield _skipped("fetch-start", claims, why)
+        yield skipped("fetch-start", claims, why)
         return
     watch = _Watch()
     with (

@@ -17,6 +17,7 @@ class Measure(enum.StrEnum):
     MEMORY = "peak memory"
     CPU = "CPU"
     WRITTEN = "bytes written"
+    RECEIVED = "bytes from the server"
 
     def of(self, run: Run) -> float:
         """The figure of one run."""
@@ -25,6 +26,7 @@ class Measure(enum.StrEnum):
             Measure.MEMORY: run.peak,
             Measure.CPU: run.cpu,
             Measure.WRITTEN: run.written,
+            Measure.RECEIVED: run.received,
         }[self]
 
     def text(self, value: float) -> str:

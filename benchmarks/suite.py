@@ -39,6 +39,7 @@ class Scale:
         loads: of a model, for each run.
         real: whether the number of tags and Keras's model are those that the targets are for.
         runs: of each side, by default.
+        hosts: that poll at once.
     """
 
     models: int
@@ -52,6 +53,7 @@ class Scale:
     real: bool
     runs: int
     giant: int
+    hosts: int
 
     @property
     def tags(self) -> int:
@@ -60,10 +62,13 @@ class Scale:
 
 
 FULL = Scale(
-    10, 1000, 50 * MB, 500 * MB, 2000, 1000 * MB, 10_000, 10, real=True, runs=5, giant=2000 * MB
-)
+    10, 1000, 50 * MB, 500 * MB, 2000, 1000 * MB, 10_000, 10, real=True, runs=5, giant=2000 * MB,
+    hosts=100,
+)  # fmt: skip
 # Whether every row still runs.
-QUICK = Scale(10, 10, 5 * MB, 20 * MB, 100, 50 * MB, 500, 4, real=False, runs=1, giant=80 * MB)
+QUICK = Scale(
+    10, 10, 5 * MB, 20 * MB, 100, 50 * MB, 500, 4, real=False, runs=1, giant=80 * MB, hosts=3
+)
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,11 @@ class Site:
 
 def _case(name: str, sides: Iterable[Side], claims: Iterable[Claim]) -> Case:
     return Case(name, functools.partial(timing.in_turn, tuple(sides)), tuple(claims))
+
+
+def skipped(name: str, claims: Iterable[Claim], why: str) -> Case:
+    """A case that cannot be measured here."""
+    return Case(name, lambda _: {}, tuple(replace(claim, skipped=why) for claim in claims))
 
 
 # start-up
@@ -218,6 +228,30 @@ def release(site: Site) -> Iterator[Case]:
         [ours, rival],
         [Claim(ours.name, rival.name, rows.faster(60) if site.scale.real else None)],
     )
+
+
+@contextlib.contextmanager
+def assign(site: Site) -> Iterator[Case]:
+    """The first version of a model goes to a stage."""
+    workspace, version = site.tagged, f"1.{site.scale.versions - 1}.0"
+    name = f"tagship assign, {site.scale.tags:,} tags"
+
+    def take_back() -> None:
+        tag = f"{workspace.model}#prod#1"
+        if tell(workspace.repo, "git", "tag", "--list", tag).strip() != tag:
+            raise Failed(f"there is no tag {tag}")
+        tell(workspace.repo, "git", "tag", "--delete", tag)
+
+    ours = Side(
+        name,
+        ((TAGSHIP, "assign", f"{workspace.model}@{version}", "prod"),),
+        workspace.repo,
+        check=take_back,
+    )
+    command = (GTO, "assign", workspace.model, "--version", f"v{version}", "--stage", "prod")
+    rival = Side("gto assign", (command,), workspace.repo, check=take_back, warm=False)
+    target = rows.faster(60) if site.scale.real else None
+    yield _case("assign", [ours, rival], [Claim(ours.name, rival.name, target)])
 
 
 # bytes
@@ -472,6 +506,7 @@ CASES: dict[str, Callable[[Site], contextlib.AbstractContextManager[Case]]] = {
     "list-gto": listing_of_gto,
     "models": models,
     "release": release,
+    "assign": assign,
     "deploy-medium": deploy_medium,
     "deploy-large": deploy_large,
     "deploy-files": deploy_files,

@@ -50,6 +50,7 @@ class Run:
         cpu: seconds of all its processes.
         written: the bytes that they sent to the disk.
         begun: in seconds since the epoch.
+        received: bytes that a server sent, where it is one of the benchmark.
     """
 
     seconds: float
@@ -57,6 +58,7 @@ class Run:
     cpu: float = 0.0
     written: int = 0
     begun: float = 0.0
+    received: int = 0
 
 
 Runs = dict[str, list[Run]]
@@ -88,19 +90,24 @@ def run(side: Side) -> Run:
     return measured
 
 
-def in_turn(sides: Sequence[Side], runs: int) -> Runs:
+def in_turn(sides: Sequence[Side], runs: int, measure: Callable[[Side], Run] = run) -> Runs:
     """Run the sides A B A B ..., so that other load on the machine affects all of them.
+
+    Args:
+        sides: what is measured.
+        runs: of each.
+        measure: runs a side once.
 
     Raises:
         Failed: one of them did.
     """
     for side in sides:
         if side.warm:
-            run(side)
+            measure(side)
     measured: Runs = {side.name: [] for side in sides}
     for _ in range(runs):
         for side in sides:
-            measured[side.name].append(run(side))
+            measured[side.name].append(measure(side))
     return measured
 
 

@@ -119,7 +119,7 @@ def declaration(paths: Mapping[str, str]) -> str:
     return f"artifacts:\n{artifacts}metrics:\n{metrics}"
 
 
-def stages(models: Sequence[str]) -> str:
+def declared_stages(models: Sequence[str]) -> str:
     """A dvc.yaml in which every model has a stage that makes it, and one that evaluates it."""
     return json.dumps(
         {
@@ -184,6 +184,8 @@ def tagged(
     by_gto: bool = False,
     kept: str = DVC_FILE,
     pipeline: str | None = None,
+    stages: int = 0,
+    form: str = "model-{}",
 ) -> Tagged:
     """A repository with ``models`` times ``versions`` annotated tags, all packed.
 
@@ -197,17 +199,21 @@ def tagged(
         by_gto: the tags have GTO's message, and not tagship's, which has metrics and size.
         kept: what the commits have of a model, ``DVC_FILE`` or another.
         pipeline: the dvc.yaml, if it is not to declare the models and their metrics.
+        stages: how many of the versions of each were assigned to prod, as GTO does.
+        form: of the name of a model, with a place for its number.
     """
     repo = _begin(folder, REMOTE)
-    names = tuple(f"model-{i}" for i in range(models))
+    names = tuple(form.format(i) for i in range(models))
     with (repo / ".gitignore").open("a", encoding="utf-8") as rules:
         rules.write("model.bin\n")
     own = [".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"]
     paths = {name: _path(name) for name in names}
-    declared = pipeline or (stages(names) if kept == STAGES else declaration(paths))
+    declared = pipeline or (declared_stages(names) if kept == STAGES else declaration(paths))
     (repo / "dvc.yaml").write_text(declared, encoding="utf-8")
     history_of_git = _history(repo, names, versions, [*own, "dvc.yaml"], kept, by_gto=by_gto)
     feed(repo, history_of_git, "git", "fast-import", "--quiet")
+    if stages:
+        feed(repo, _assigned(names, stages), "git", "fast-import", "--quiet")
     tell(repo, "git", "pack-refs", "--all")
     tell(repo, "git", "reset", "--quiet", "--hard", "main")
     for name in names if kept == DVC_FILE else ():
@@ -262,8 +268,19 @@ def _history(
             yield _data(message.encode())
 
 
+def _assigned(names: Sequence[str], stages: int) -> Iterator[bytes]:
+    """The input of git-fast-import(1): each version was in prod once."""
+    for number in range(stages):
+        at = int((EPOCH + timedelta(days=1, minutes=number)).timestamp())
+        for name in names:
+            yield f"tag {name}#prod#{number + 1}\n".encode()
+            yield f"from refs/tags/{name}@v1.{number}.0^{{commit}}\n".encode()
+            yield f"tagger {PERSON} {at} +0000\n".encode()
+            yield _data(f"Assigning stage prod to artifact {name} version v1.{number}.0".encode())
+
+
 def _lock(repo: Path, names: Sequence[str], number: int) -> bytes:
-    """The dvc.lock of ``stages``, whose models are put into the cache and the remote."""
+    """The dvc.lock of ``declared_stages``, whose models are put into the cache and the remote."""
     ran: dict[str, dict[str, object]] = {}
     for name in names:
         data = _content(name, number)

@@ -18,6 +18,7 @@ import pytest
 from benchmarks import (
     fetching,
     figures,
+    following,
     growth,
     machine,
     pictures,
@@ -38,6 +39,7 @@ from benchmarks.timeline import Moment
 from benchmarks.timing import Failed, Run, Side
 from benchmarks.workspaces import DVC, GTO, PYTHON, TAGSHIP, Version
 from tagship.host import journal
+from tests.stores import servers
 
 ROOT = Path(__file__).parents[1]
 
@@ -410,6 +412,52 @@ def test_a_store_that_is_not_there_skips_its_rows_and_tells_why(
         assert {line.skipped for line in lines} == {
             "no S3 server: pip install --editable '.[store-test]'"
         }
+
+
+def test_a_git_server_that_is_not_there_skips_its_rows_and_tells_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(name: str) -> str:
+        raise servers.Lacking(f"{name} is not installed")
+
+    monkeypatch.setattr(servers, "program", nowhere)
+    for name, build in following.CASES.items():
+        with build(Site(tmp_path, suite.QUICK)) as case:
+            lines = rows.lines(case, 1)
+        assert {(line.row, line.skipped) for line in lines} == {(name, "nginx is not installed")}
+
+
+def test_a_git_server_counts_its_bytes_and_the_cpu_of_git(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if why := following.missing():
+        pytest.skip(why)
+    for name in ("root", "server"):
+        (tmp_path / name).mkdir()
+    timing.tell(tmp_path, "git", "init", "--quiet", "--bare", "root/empty.git")
+    with following.served(tmp_path / "root", tmp_path / "server") as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        before, own = server.cpu(), sum(map(processes.cpu, server.programs))
+        assert server.sent() == 0
+        timing.tell(tmp_path, "git", "ls-remote", f"{server.address}/empty.git")
+        sent, cpu = server.sent(), server.cpu()
+        with pytest.raises(Failed):
+            timing.tell(tmp_path, "git", "ls-remote", f"{server.address}/absent.git")
+        assert server.sent() > sent > 100
+    noted = [float(line) for line in (tmp_path / "server" / following.NOTES).read_text().split()]
+    assert noted[0] > 0.0005
+    assert cpu - before >= noted[0]
+    assert before == pytest.approx(own, abs=0.01)
+
+
+def test_each_version_was_in_a_stage_once(tmp_path: Path) -> None:
+    with workspaces.sealed(tmp_path / "seal"):
+        workspace = workspaces.tagged(tmp_path / "made", 2, 3, stages=2)
+        tags = timing.tell(workspace.repo, "git", "tag", "--list", "model-1#*").split()
+        held = json.loads(timing.tell(workspace.repo, TAGSHIP, "list", "model-1", "--json"))
+    assert tags == ["model-1#prod#1", "model-1#prod#2"]
+    assert [row["stages"] for row in held] == [[], ["prod"], []]
 
 
 def test_a_revision_that_a_clone_lacks_has_no_sources(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tagship.dvc.content import Content
 from tagship.dvc.pointers import Blob, Cached, Pointer
 from tagship.errors import Corrupt, NotFound, Unavailable
 from tagship.progress import Advance, Progress
+from tests.cli.test_progress import Watch
 from tests.workbench import PATH, Workbench
 
 MODEL = b"model 1\n"
@@ -173,6 +174,46 @@ def test_a_remote_that_sends_more_than_was_recorded_is_cut_off(
         with pytest.raises(Corrupt) as caught:
             content.bring([promised], tmp_path / str(promised.size))
         assert "sends more" in caught.value.message
+
+
+def folder_in_remote(bench: Workbench, content: Content, sizes: dict[str, int]) -> Cached:
+    """A tracked folder that the remote has and the cache lacks, with the size that DVC records."""
+    files = {path: path.encode() * size for path, size in sizes.items()}
+    entries = [{"md5": md5(data), "relpath": path} for path, data in files.items()]
+    listed = json.dumps(entries).encode()
+    for data, suffix in [(listed, ".dir"), *((data, "") for data in files.values())]:
+        digest = md5(data) + suffix
+        place = bench.repo.with_name("dvc-remote") / "files/md5" / digest[:2] / digest[2:]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+    total = sum(map(len, files.values()))
+    pointer = kept_by_dvc(bench)
+    assert content.lacking([pointer]) == ()
+    return replace(pointer, path="bundle", digest=f"{md5(listed)}.dir", size=total, place="bundle")
+
+
+@pytest.mark.parametrize(
+    ("here", "within", "totals"),
+    [
+        ((), "", [("fetching", 600, 600)]),
+        (("a",), "", [("copying", 100, 100), ("fetching", 500, 500)]),
+        (("a", "c"), "", [("copying", 400, 400), ("fetching", 200, 200)]),
+        (("a", "b", "c"), "", [("copying", 600, 600)]),
+        (("a",), "b", [("fetching", None, 200)]),
+    ],
+    ids=["nothing", "one file", "two files", "all", "a part is wanted"],
+)
+def test_progress_counts_what_is_left_of_a_folder_of_which_a_part_is_here(
+    bench: Workbench, tmp_path: Path, here: tuple[str, ...], within: str,
+    totals: list[tuple[str, int | None, int]],
+) -> None:  # fmt: skip
+    watch = Watch()
+    content = bench.manager.source.content(watch)
+    folder = folder_in_remote(bench, content, {"a": 100, "b": 200, "c": 300})
+    for path in here:
+        put(content, path.encode() * {"a": 100, "c": 300}.get(path, 200), path)
+    content.bring(content.listing(replace(folder, within=within)), tmp_path)
+    assert watch.told == totals
 
 
 def test_an_object_is_pushed_once_and_a_blob_never(bench: Workbench) -> None:

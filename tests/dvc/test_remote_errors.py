@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from tagship.dvc import remote_errors
+from tagship.dvc.remote_errors import Settings
+from tagship.stores.failures import Kind, StoreError
 from tests.workbench import Workbench
 
 MODIFY = "dvc remote modify --local store"
@@ -24,8 +26,12 @@ S3, OWN = {"url": "s3://models/dvc"}, {"url": "s3://models/dvc", "endpointurl": 
 HTTP, SSH = {"url": "https://store.example.com/dvc"}, {"url": "ssh://ada@store.example.com:22/dvc"}
 
 
-def hint(error: BaseException, options: dict[str, str]) -> str | None:
-    return remote_errors.hint(error, "store", options)
+def hint(error: BaseException, options: dict[str, str], **environment: str) -> str | None:
+    return remote_errors.hint(error, Settings("store", options, environment))
+
+
+def hint_of_store(kind: Kind, options: dict[str, str], **environment: str) -> str:
+    return remote_errors.of_store(StoreError(kind), Settings("store", options, environment))
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
@@ -39,11 +45,104 @@ def test_s3_without_credentials_is_told_how_to_give_them() -> None:
         exceptions.NoCredentialsError(),
         exceptions.PartialCredentialsError(provider="env", cred_var="secret"),
         exceptions.ProfileNotFound(profile="models"),
-        exceptions.TokenRetrievalError(provider="sso", error_msg="expired"),
         PermissionError("Access Denied"),  # as s3fs translates it
         exceptions.ClientError({"Error": {"Code": "403"}}, "HeadObject"),
     ):
         assert hint(error, S3) == PROFILE
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "words"),
+    [
+        ({"profile": "models"}, {}, " --profile models"),
+        ({}, {"AWS_PROFILE": "my models"}, " --profile 'my models'"),
+        ({}, {}, ""),
+    ],
+    ids=["of the remote", "of the environment", "the default one"],
+)
+def test_a_profile_of_sso_is_told_to_sign_in(
+    options: dict[str, str], environment: dict[str, str], words: str
+) -> None:
+    exceptions = pytest.importorskip("botocore.exceptions")
+    way = (
+        f"aws sso login{words}; where nobody can sign in, a profile with keys:"
+        f" {MODIFY} profile PROFILE"
+    )
+    for error in (
+        exceptions.TokenRetrievalError(provider="sso", error_msg="expired"),
+        exceptions.SSOTokenLoadError(error_msg="there is none"),
+        exceptions.UnauthorizedSSOTokenError(),
+    ):
+        assert hint(error, S3 | options, **environment) == way
+    assert hint_of_store(Kind.SIGNED_OUT, S3 | options, **environment) == way
+
+
+TEXT = "DefaultEndpointsProtocol=https;AccountName=wine;AccountKey=c2VzYW1l;"
+OF_AZURE = "AZURE_STORAGE_CONNECTION_STRING"
+PARTS = "with an AccountKey or a SharedAccessSignature"
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "address", "change", "key"),
+    [
+        (
+            {"connection_string": TEXT}, {}, "https://wine.blob.core.windows.net",
+            f"{MODIFY} connection_string TEXT", f"{MODIFY} connection_string TEXT, {PARTS}",
+        ),
+        (
+            {"connection_string": f"{TEXT}BlobEndpoint=http://10.0.0.7:10000/wine"}, {},
+            "http://10.0.0.7:10000/wine",
+            f"{MODIFY} connection_string TEXT", f"{MODIFY} connection_string TEXT, {PARTS}",
+        ),
+        (
+            {}, {OF_AZURE: f"{TEXT}EndpointSuffix=core.chinacloudapi.cn"},
+            "https://wine.blob.core.chinacloudapi.cn",
+            f"set {OF_AZURE}", f"set {OF_AZURE}, {PARTS}",
+        ),
+        (
+            {"account_name": "wine", "account_key": "c2VzYW1l"}, {},
+            "https://wine.blob.core.windows.net",
+            f"{MODIFY} account_name NAME", f"{MODIFY} account_key KEY",
+        ),
+        (
+            {"account_name": "wine", "sas_token": "sv=1&sig=c2VzYW1l"}, {},
+            "https://wine.blob.core.windows.net",
+            f"{MODIFY} account_name NAME", f"{MODIFY} sas_token TOKEN",
+        ),
+        (
+            {"client_id": "ada"}, {"AZURE_STORAGE_ACCOUNT_NAME": "wine"},
+            "https://wine.blob.core.windows.net", f"{MODIFY} account_name NAME",
+            f"{MODIFY} client_secret SECRET, and in the same way client_id ID and tenant_id ID",
+        ),
+    ],
+    ids=["connection string", "with an address", "of the environment", "key", "sas", "client"],
+)  # fmt: skip
+def test_azure_is_told_of_the_option_that_it_goes_by(
+    options: dict[str, str], environment: dict[str, str], address: str, change: str, key: str
+) -> None:
+    options = {"url": "azure://models/dvc", **options}
+    reach = f"is {address} reachable from here? To change it: {change}"
+    assert hint(ConnectionResetError(), options, **environment) == reach
+    assert hint_of_store(Kind.UNREACHABLE, options, **environment) == reach
+    assert hint(PermissionError("Forbidden"), options, **environment) == key
+    assert hint_of_store(Kind.DENIED, options, **environment) == key
+    assert "c2VzYW1l" not in reach + key
+
+
+def test_azure_without_an_account_is_told_what_names_one() -> None:
+    class AuthError(Exception):  # as DVC's own of Azure is called
+        pass
+
+    way = f"{MODIFY} connection_string TEXT; or, in the same way, account_name NAME"
+    assert hint(AuthError(), {"url": "azure://models"}) == way
+
+
+@pytest.mark.parametrize("url", ["gs://models", "azure://models"])
+def test_certificates_are_named_where_dvc_has_no_option_for_them(url: str) -> None:
+    way = "set SSL_CERT_FILE to a file with the certificates of who signed it"
+    assert hint_of_store(Kind.CERTIFICATE, {"url": url}) == way
+    own = f"{MODIFY} ssl_verify FILE, the certificates of who signed it"
+    assert hint_of_store(Kind.CERTIFICATE, S3) == hint_of_store(Kind.CERTIFICATE, HTTP) == own
 
 
 def test_an_endpoint_that_cannot_be_reached_is_named() -> None:

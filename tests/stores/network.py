@@ -13,8 +13,6 @@ import threading
 METADATA = "169.254.169.254"
 NEW_NETWORK = 0x40000000  # CLONE_NEWNET, in linux/sched.h
 
-LAST_RESORT = ("PUT /latest/api/token", "GET /latest/meta-data/iam/security-credentials/")
-
 asked: list[str] = []  # what was asked for of the metadata
 _servers: list[http.server.ThreadingHTTPServer] = []
 
@@ -43,14 +41,6 @@ def leave() -> None:
         subprocess.run(["ip", *words.split()], check=True)
     _servers.append(http.server.ThreadingHTTPServer((METADATA, 80), _Noting))
     threading.Thread(target=_servers[0].serve_forever, daemon=True).start()
-
-
-def forgive_last_resort() -> None:
-    """Of somebody without any key of S3 that is what botocore, and so DVC, looks for at last.
-
-    On a machine of AWS its keys are there.
-    """
-    asked[:] = [text for text in asked if not text.endswith(LAST_RESORT)]
 
 
 def is_apart() -> bool:

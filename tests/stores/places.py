@@ -52,6 +52,10 @@ class Place:
         return options | {"endpointurl": address}
 
 
+# Of somebody without any key that is what botocore, and so DVC, asks at last: in no test
+NO_METADATA = {"AWS_EC2_METADATA_DISABLED": "true"}
+
+
 def aws(key: str, secret: str = SECRET) -> dict[str, str]:
     """Credentials of S3 in the environment."""
     return {

@@ -244,6 +244,7 @@ class Proxy:
         pace: bytes a second of each connection, as of a far store; 0 for no limit.
         requests: about objects, in the order in which they came.
         sent: bytes of bodies of objects.
+        asked: how many requests came, whatever they were about.
     """
 
     upstream: str
@@ -256,6 +257,7 @@ class Proxy:
     sent: int = 0
     port: int = 0
     scheme: str = "http"
+    asked: int = 0
     connections: set[socket.socket] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _numbers: int = 0
@@ -274,6 +276,7 @@ class Proxy:
         """Answer as the store, or as told."""
         is_meant = request.is_object if self.every else request.is_data
         with self._lock:
+            self.asked += 1
             if request.is_object:
                 self.requests.append(request)
             number = self._numbers

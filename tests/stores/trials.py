@@ -223,6 +223,21 @@ class Shop:
         return futures
 
 
+@contextlib.contextmanager
+def home(shop: Shop, **files: str) -> Iterator[dict[str, str]]:
+    """An environment without keys, whose ``~/.aws`` has these files."""
+    folder = shop.folder / "home"
+    for name, text in {"config": "", **files}.items():
+        file = folder / ".aws" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    named = {k: v for k, v in shop.environment.items() if not k.startswith("AWS_")}
+    try:
+        yield {**named, "HOME": str(folder)}
+    finally:
+        shutil.rmtree(folder)
+
+
 def _remove(folder: Path) -> None:
     subprocess.run(["chmod", "-R", "u+w", str(folder)], check=False)
     shutil.rmtree(folder, ignore_errors=True)

@@ -94,7 +94,8 @@ class Content:
         firsts = _unique(wanted)
         atomic.make_folders(*dict.fromkeys((folder / each.path).parent for each in wanted))
         files = self._copy_what_is_here(firsts.values(), folder)
-        files |= self._fetch([each for each in firsts.values() if each.path not in files], folder)
+        rest = [each for each in firsts.values() if each.path not in files]
+        files |= self._fetch(rest, folder, _to_come(rest, wanted, files, firsts))
         return tuple(self._finish(each, firsts[_key(each)], files, folder) for each in wanted)
 
     def digest(self, pointer: Pointer) -> File:
@@ -271,15 +272,17 @@ class Content:
         target.unlink(missing_ok=True)
         return None
 
-    def _fetch(self, pointers: Sequence[Pointer], folder: Path) -> dict[str, File]:
-        """Receive the rest from the remote, by path."""
+    def _fetch(
+        self, pointers: Sequence[Pointer], folder: Path, total: int | None
+    ) -> dict[str, File]:
+        """Receive the rest from the remote, by path; ``total`` is its bytes where known."""
         objects = [pointer for pointer in pointers if isinstance(pointer, Cached)]
         if not objects:
             return {}
         bad = [pointer for pointer in objects if self._drop(pointer)]
         wanted = [Wanted(pointer, folder / pointer.path) for pointer in objects]
         try:
-            files = self.remote.fetch(wanted, self.progress, _total(objects))
+            files = self.remote.fetch(wanted, self.progress, total)
         except Unavailable as error:
             raise (_lost(bad[0].path, error) if bad else error) from None
         return {pointer.path: file for pointer, file in zip(objects, files, strict=True)}
@@ -331,12 +334,33 @@ def _unique(pointers: Iterable[Pointer]) -> dict[tuple[str, str | None], Pointer
     return firsts
 
 
-def _total(objects: Sequence[Cached]) -> int | None:
-    """The bytes of objects, where that is known: of files of a folder, at most all of it."""
-    if any(pointer.size is None and pointer.share is None for pointer in objects):
+def _to_come(
+    rest: Iterable[Pointer], wanted: Iterable[Pointer], files: Mapping[str, File],
+    firsts: Mapping[tuple[str, str | None], Pointer],
+) -> int | None:  # fmt: skip
+    """The bytes that are to be fetched; None where nobody recorded them.
+
+    Of files whose folder alone has a size that is the folder's, less its files that are here. If
+    several of those that are fetched have the same bytes, these come once, and it is less.
+
+    Args:
+        rest: what is fetched, each content once.
+        wanted: all that is brought.
+        files: what is here, by the path of the first pointer to it.
+        firsts: the first pointer to each content.
+    """
+    objects = [each for each in rest if isinstance(each, Cached)]
+    unsized = [each for each in objects if each.size is None]
+    if any(each.share is None or each.within for each in unsized):
         return None
-    shares = dict(pointer.share for pointer in objects if pointer.size is None and pointer.share)
-    return sum(pointer.size or 0 for pointer in objects) + sum(shares.values())
+    shares = dict(each.share for each in unsized if each.share)
+    here = sum(
+        files[first.path].size
+        for each in wanted
+        if isinstance(each, Cached) and each.size is None and each.share
+        if each.share[0] in shares and (first := firsts[_key(each)]).path in files
+    )
+    return sum(each.size or 0 for each in objects) + sum(shares.values()) - here
 
 
 def _lost(name: str, error: Unavailable) -> Corrupt:
@@ -389,7 +413,8 @@ def _below(folder: Cached, members: Iterable[Cached]) -> Iterator[Cached]:
             path = f"{folder.path}/{posixpath.relpath(name, folder.within)}"
         else:
             continue
-        yield replace(member, path=check_path(path), place=f"{folder.place}/{name}")
+        place = f"{folder.place}/{name}"
+        yield replace(member, path=check_path(path), place=place, within=folder.within)
 
 
 def _check_names(names: list[str], folder: Cached) -> None:

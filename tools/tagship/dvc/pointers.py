@@ -65,7 +65,8 @@ class Cached:
         executable: whether DVC recorded it so.
         remote: the only remote that has it; None for DVC's default.
         legacy: hashed by DVC 2, which made line ends LF before, and kept elsewhere.
-        within: the part of a tracked folder that is meant; empty for all of it.
+        within: the part of a tracked folder that is meant, also of a file in there; empty for all
+            of it.
         push: whether it may go to a remote; ``push: false`` says not.
         place: from the repository's top; a ``version_aware`` remote has it there.
         version: its version in such a remote, once ``dvc push`` recorded it.

@@ -275,6 +275,7 @@ class _Remotes:
         own = self._config.remote(name)
         address = redact.text(str(own.get("endpointurl") or own.get("url")))
         title = f"the DVC remote {redact.text(name)}, {address}"
+        settings = remote_errors.Settings(name, own, os.environ)
         if name not in self._patience:
             self._patience[name] = Patience(title, patience.silence(own), self._tell)
         try:
@@ -282,12 +283,12 @@ class _Remotes:
         except TagshipError:
             raise
         except StoreError as error:
-            hint = remote_errors.of_store(error, name, own)
+            hint = remote_errors.of_store(error, settings)
             if error.kind is Kind.SILENT:
                 raise NoAnswer(f"{title}: {error}", hint) from None
             raise Unavailable(f"{title}: {error}", hint) from None
         except Exception as error:
-            if known := remote_errors.hint(error, name, own):
+            if known := remote_errors.hint(error, settings):
                 raise _failure(error, known) from None
             raise
 

@@ -14,6 +14,7 @@ class Kind(Enum):
     """What is wrong, for a person who has to do something about it."""
 
     CREDENTIALS = "there are no credentials for it"
+    SIGNED_OUT = "its profile is of AWS SSO, and nobody is signed in here"
     DENIED = "it denies access"
     EXPIRED = "the credentials for it are no longer valid"
     CLOCK = "the clock of this machine is wrong"

@@ -252,10 +252,15 @@ KNOWN = {"AccountName", "AccountKey", "BlobEndpoint", "SharedAccessSignature",
          "FileEndpoint"}  # fmt: skip
 
 
-def _connection(text: str) -> dict[str, str]:
+def connection(text: str) -> dict[str, str]:
     """The values of a connection string of Azure, ``Key=value;...``."""
     pairs = (part.partition("=") for part in text.split(";") if part.strip())
-    values = {key.strip(): value for key, _, value in pairs}
+    return {key.strip(): value for key, _, value in pairs}
+
+
+def _connection(text: str) -> dict[str, str]:
+    """The same, where obstore knows them all."""
+    values = connection(text)
     suffix = values.get("EndpointSuffix", "core.windows.net")
     protocol = values.get("DefaultEndpointsProtocol", "https")
     if not values.keys() <= KNOWN or (
