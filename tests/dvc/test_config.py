@@ -1,5 +1,6 @@
 """DVC's configuration is read once for the same texts, and anew for any other."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The projects whose configuration DVC itself was asked for."""
     asked: list[Path] = []
 
-    def read(project: Path, of_dvc=config._read) -> config.DvcConfig:  # type: ignore[no-untyped-def]
+    def read(
+        project: Path, of_dvc: Callable[[Path], config.DvcConfig] = config._read
+    ) -> config.DvcConfig:
         asked.append(project)
         return of_dvc(project)
 

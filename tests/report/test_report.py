@@ -56,8 +56,8 @@ def rewrite_history(bench: Workbench, change: Callable[[list[dict[str, Any]]], A
 # What a report knows
 
 
+@pytest.mark.live
 def test_it_tells_what_is_live_since_when_by_whom_and_why(bench: Workbench) -> None:
-    bench.ship()
     bench.release("model 2\n")
     bench.manager.deploy(reason="it is better")
     report = churn_report(bench)
@@ -508,8 +508,8 @@ def test_every_chart_is_drawn_and_nothing_is_asked_for(
 
 
 @pytest.mark.parametrize("name", [".git/config", "models/churn/deployment_history.json", "x"])
+@pytest.mark.live
 def test_what_is_no_page_is_not_replaced(bench: Workbench, name: str) -> None:
-    bench.ship()
     before = bench.state()
     with pytest.raises(Refused, match=r"does not end in \.html"):
         page.write(of(bench), bench.repo / name)
