@@ -129,15 +129,13 @@ def of_remote(
 
     Args:
         repository: the clone.
-        remote: Git's name of it.
+        remote: the name of one of its remotes.
         tell: is told whom is waited for.
         limit: how long.
 
     Raises:
-        Refused: Git has no remote of that name.
         Unavailable: the remote does not answer.
     """
-    remotes.check_remote(repository, remote)
     question = ("-c", NO_HOOKS, "ls-remote", "--tags", "--end-of-options", remote)
     answer = remotes.ask(repository, remote, question, tell, limit)
     tags: dict[TagName, RemoteTag] = {}
@@ -319,13 +317,12 @@ def push(
 
     Args:
         repository: has the tag.
-        remote: Git's name of it.
+        remote: the name of one of its remotes.
         name: of the tag.
         branch: a commit, and the branch of the remote that is to have it.
         tell: is told whom is waited for.
 
     Raises:
-        Refused: Git has no remote of that name.
         Unavailable: the remote refuses one of the two, or does not answer.
     """
     refspecs = [f"{branch[0]}:refs/heads/{branch[1]}"] if branch else []
