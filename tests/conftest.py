@@ -1,6 +1,7 @@
 """Every test is sealed off: a home, a configuration of Git and DVC, and dates of its own."""
 
 import contextlib
+import functools
 import os
 import re
 import signal
@@ -31,6 +32,15 @@ os.umask(0o022)  # status tells of folders that a group can write to
 TOGETHER = {
     "demo": ("test_demo.py", "pipeline/test_stages.py", "test_notebooks.py"),
     "TensorFlow": ("test_export.py", "test_loaders.py", "test_safe_loading.py", "test_models.py"),
+}
+
+
+Begun = Callable[[str], Path]  # the template of one of BEGINNINGS
+BEGINNINGS: dict[str, Callable[[Workbench], object]] = {
+    "released": Workbench.release,
+    "live": Workbench.ship,
+    "following": hosts.begin,
+    "following_on": lambda bench: hosts.begin(bench, "model 2\n"),
 }
 
 
@@ -116,8 +126,15 @@ def copied(
 
 
 @pytest.fixture
-def bench(template: Path, copied: Callable[[Path], Workbench]) -> Workbench:
-    return copied(template)
+def bench(
+    request: pytest.FixtureRequest,
+    template: Path,
+    begun: Begun,
+    copied: Callable[[Path], Workbench],
+) -> Workbench:
+    """A workspace without a version; for a test that is marked so, as ``BEGINNINGS`` has it."""
+    marks = [name for name in BEGINNINGS if request.node.get_closest_marker(name)]
+    return copied(begun(marks[0]) if marks else template)
 
 
 @contextlib.contextmanager
@@ -127,6 +144,21 @@ def prepared(template: Path, folder: Path) -> Iterator[Workbench]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         _seal(monkeypatch, folder)
         yield Workbench(folder / "repo", monkeypatch, None)  # type: ignore[arg-type] # it prints nothing
+
+
+@pytest.fixture(scope="session")
+def begun(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Begun:
+    """The same once more for each of ``BEGINNINGS``, when a test first begins so."""
+
+    @functools.cache
+    def build(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        with prepared(template, folder) as bench:
+            BEGINNINGS[name](bench)
+            workbench.slim(folder)
+        return folder
+
+    return build
 
 
 @pytest.fixture(scope="session")
@@ -157,8 +189,16 @@ def released_template(template: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture
-def host(released_template: Path, copied: Callable[[Path], Workbench]) -> Following:
-    """A host that follows a repository with 1.0.0 ("model 1"), and fetched nothing yet."""
+def host(
+    request: pytest.FixtureRequest, released_template: Path, begun: Begun,
+    copied: Callable[[Path], Workbench],
+) -> Following:  # fmt: skip
+    """A host that follows a repository with 1.0.0 ("model 1"), and fetched nothing yet.
+
+    For a test that is marked ``following``, 1.0.0 is live.
+    """
+    if request.node.get_closest_marker("following"):
+        return hosts.moved(copied(begun("following")), begun("following"))
     return hosts.of(copied(released_template))
 
 

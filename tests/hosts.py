@@ -13,6 +13,7 @@ from typing import Any
 from tagship.host import journal
 from tagship.host.history import Event
 from tagship.host.store import Store
+from tagship.manager.agent import Agent
 from tagship.text import clock
 from tests.workbench import MODEL, Result, Workbench, run
 
@@ -163,4 +164,20 @@ def of(bench: Workbench) -> Following:
     for key in ("allowFilter", "allowAnySHA1InWant"):
         host.serve("config", f"uploadpack.{key}", "true")
     host.follow()
+    return host
+
+
+def begin(bench: Workbench, *contents: str) -> None:
+    """A host where 1.0.0 ("model 1") went live by itself, and then a version of each content."""
+    host = of(bench)
+    for content in (None, *contents):
+        host.release(content)
+        Agent(host.folder).sync()
+
+
+def moved(bench: Workbench, source: Path) -> Following:
+    """The host of a workspace that is a copy: it follows the copy."""
+    host = Following(bench)
+    for file in (host.file, host.mirror / "config"):
+        file.write_text(file.read_text().replace(f"{source}/", f"{host.top}/"))
     return host

@@ -84,8 +84,8 @@ def test_a_detached_head_needs_a_branch(bench: Workbench) -> None:
 # --- versions that there are, and versions that there are not
 
 
+@pytest.mark.released
 def test_a_version_that_exists_is_not_released_again(bench: Workbench) -> None:
-    bench.release()
     bench.train("model 2\n")
     for version in ("1.0.0", "v1.0.0", "1"):
         bench.refuses(
@@ -93,8 +93,8 @@ def test_a_version_that_exists_is_not_released_again(bench: Workbench) -> None:
         )
 
 
+@pytest.mark.released
 def test_a_version_that_only_the_remote_has_is_not_released_again(bench: Workbench) -> None:
-    bench.release()
     bench.git("push", "--quiet", "origin", "churn@v1.0.0")
     bench.git("tag", "--delete", "churn@v1.0.0")
     bench.refuses(
@@ -107,8 +107,8 @@ def test_a_version_that_only_the_remote_has_is_not_released_again(bench: Workben
     assert bench.release() == "1.1.0"
 
 
+@pytest.mark.released
 def test_one_commit_carries_one_version(bench: Workbench) -> None:
-    bench.release()
     bench.refuses(
         "release churn",
         "this commit carries churn 1.0.0 already",
@@ -116,8 +116,8 @@ def test_one_commit_carries_one_version(bench: Workbench) -> None:
     )
 
 
+@pytest.mark.released
 def test_the_same_bytes_are_released_again_only_by_force(bench: Workbench) -> None:
-    bench.release()
     bench.commit("Change nothing")
     bench.refuses(
         "release churn",
@@ -466,10 +466,10 @@ def test_a_file_whose_name_begins_with_two_dots_is_read(bench: Workbench) -> Non
 
 
 @pytest.mark.parametrize("name", ["versions", ".tagship", ".tagship/staging"])
+@pytest.mark.released
 def test_a_file_where_a_folder_belongs_is_moved_away_by_the_hint(
     bench: Workbench, name: str
 ) -> None:
-    bench.release()
     file = bench.folder / name
     file.parent.mkdir(exist_ok=True)
     file.write_text("x")

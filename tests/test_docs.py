@@ -528,8 +528,8 @@ def history_of(bench: Workbench) -> list[dict[str, Any]]:
     return value
 
 
+@pytest.mark.live
 def test_a_history_of_everything_fits_its_schema(bench: Workbench) -> None:
-    bench.ship()
     bench.ship("model 2\n")
     bench.manager.rollback_to_version(reason="wrong on snow")
     bench.manager.hold(reason="the audit of March")

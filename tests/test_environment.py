@@ -281,18 +281,18 @@ def test_a_stream_that_is_closed_gets_no_file_that_is_opened_later() -> None:
     assert subprocess.run(command, check=False).returncode == 0
 
 
+@pytest.mark.released
 def test_a_deploy_with_every_stream_closed_is_a_deploy(bench: Workbench) -> None:
-    bench.release()
     shell = f"{sys.executable} -m tagship deploy churn --yes <&- >&- 2>&-"
     assert subprocess.run(shell, shell=True, cwd=bench.repo, check=False).returncode == 0
     assert bench.live() == "model 1\n"
 
 
+@pytest.mark.released
 def test_a_folder_whose_name_is_no_text_is_deployed_in_and_not_released_from(
     bench: Workbench, tmp_path: Path
 ) -> None:
     """DVC itself cannot load the stages there."""
-    bench.release()
     repo = Path(os.fsdecode(os.fsencode(tmp_path) + b"/m\xf6del"))
     bench.repo.rename(repo)
     moved = Workbench(repo, bench.monkeypatch, bench.capture)

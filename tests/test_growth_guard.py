@@ -5,6 +5,7 @@ Counted are the processes that it starts, its questions to the one process of Gi
 repository that it opens, how often it goes through a dvc.lock, and the modules that it imports.
 """
 
+import functools
 import json
 import os
 import subprocess
@@ -36,10 +37,12 @@ HEAVY = {
 # All that they may import, beside tagship's own modules and the standard library.
 LIGHT = {"current": {"click"}, "--help": {"click"}, "Tab": {"click", "semver"}}
 
+# A process forked for each command. Before it forks, it has imported only what each command imports
+# before it looks at its arguments, and what counts. What a prompt waits for begins with nothing.
 SPY = """
 import atexit, json, os, sys
 seen = {"processes": [], "questions": 0, "parses": 0, "parsed": 0, "opens": 0, "stages": 0}
-before, here = set(sys.modules), os.getcwd() + os.sep
+before, here = set(sys.modules), []
 STARTS = ("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system")
 def listen(event, arguments):
     if event == "subprocess.Popen":
@@ -47,14 +50,12 @@ def listen(event, arguments):
     elif event in STARTS:
         seen["processes"].append([event])
     elif event == "open" and not isinstance(arguments[0], int):  # a descriptor has no name
-        if os.path.abspath(os.fsdecode(arguments[0])).startswith(here):
+        if os.path.abspath(os.fsdecode(arguments[0])).startswith(here[0]):
             seen["opens"] += 1
-sys.addaudithook(listen)
-def write(target=sys.argv.pop(1)):
+def write():
     with open(target, "w", encoding="utf-8") as file:
         json.dump({**seen, "modules": sorted(set(sys.modules) - before)}, file)
-atexit.register(write)
-if sys.argv.pop(1) == "questions":
+if len(sys.argv) == 1:
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     from git import Git
     from tagship.git import batch
@@ -75,7 +76,22 @@ if sys.argv.pop(1) == "questions":
     stages._stage = counted("stages", stages._stage)
     stages.holds = counted("stages", stages.holds)
     stages.digest = counted("stages", stages.digest)
-sys.argv[0] = "tagship"
+    from tagship.cli.main import main
+    for line in sys.stdin:
+        folder, errors, *arguments = json.loads(line)
+        if not (child := os.fork()):
+            break
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    else:
+        sys.exit()
+    os.chdir(folder)
+    for path, descriptor in ((os.devnull, 0), (os.devnull, 1), (errors, 2)):
+        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), descriptor)
+    sys.argv[1:] = arguments
+target, sys.argv[0] = sys.argv.pop(1), "tagship"
+here.append(os.getcwd() + os.sep)
+atexit.register(write)
+sys.addaudithook(listen)
 from tagship.cli.main import main
 main()
 """
@@ -97,22 +113,53 @@ class Cost:
 def cost(repo: Path, *arguments: str, environment: dict[str, str] | None = None) -> Cost:
     """Run tagship in a process of its own, and count."""
     target = repo.parent / "seen.json"
-    quick = bool(environment) or arguments[0] in QUICK
-    code = [sys.executable, "-c", SPY, str(target), "none" if quick else "questions"]
-    done = subprocess.run(
-        [*code, *arguments],
-        cwd=repo,
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **(environment or {})},
-    )
-    assert done.returncode in (0, 3 if arguments[:1] == ("status",) else 0), done.stderr
+    if environment or arguments[0] in QUICK:
+        done = subprocess.run(
+            [sys.executable, "-c", SPY, str(target), *arguments],
+            cwd=repo,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **(environment or {})},
+        )
+        code, errors = done.returncode, done.stderr
+    else:
+        told = repo.parent / "errors"
+        told.write_bytes(b"")
+        code = _spy().run([str(repo), str(told), str(target), *arguments])
+        errors = told.read_text()
+    assert code in (0, 3 if arguments[:1] == ("status",) else 0), errors
     seen = json.loads(target.read_bytes())
     kinds = Counter(kind(process) for process in seen["processes"])
     counts = (seen[name] for name in PROPORTIONAL)
     return Cost(kinds, frozenset(seen["modules"]), *counts)
+
+
+class Spy:
+    """The process that forks one for each command; it has the environment of its beginning."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", SPY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def run(self, words: list[str]) -> int:
+        """Run a command to its end; its exit code."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(words) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def end(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+
+@functools.cache
+def _spy() -> Spy:
+    return Spy()
 
 
 def kind(process: list[str]) -> str:
@@ -365,7 +412,10 @@ def costs(
         return known[dimension]
 
     with workspaces.sealed(folder / "seal"):
+        spy = _spy()  # it begins here, with this environment
         yield measured
+        spy.end()
+        _spy.cache_clear()
     atomic.remove_tree(folder)
 
 

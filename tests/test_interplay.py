@@ -20,8 +20,8 @@ def _at(bench: Workbench, minute: int) -> None:
     bench.monkeypatch.setenv("GIT_COMMITTER_DATE", f"{1795176000 + 60 * minute} +0000")
 
 
+@pytest.mark.released
 def test_gto_shows_and_tells_the_history_of_our_releases(bench: Workbench) -> None:
-    bench.release()
     _at(bench, 1)
     bench.release("model 2\n")
     assert json.loads(_gto(bench, "show", "--json"))["churn"]["version"] == "v1.1.0"
@@ -42,8 +42,8 @@ def test_what_gto_registered_is_listed_and_deployed(bench: Workbench) -> None:
     assert bench.release() == "0.4.0"
 
 
+@pytest.mark.released
 def test_the_holder_of_a_stage_of_gto_is_deployed(bench: Workbench) -> None:
-    bench.release()
     _gto(bench, "assign", "churn", "--version", "v1.0.0", "--stage", "prod")
     _at(bench, 1)
     bench.release("model 2\n")
@@ -62,10 +62,10 @@ def test_the_holder_of_a_stage_of_gto_is_deployed(bench: Workbench) -> None:
         bench.manager.plan(Ref.parse("churn#dev"))
 
 
+@pytest.mark.released
 def test_what_gto_deregistered_is_not_offered_and_its_number_not_given_again(
     bench: Workbench,
 ) -> None:
-    bench.release()
     _at(bench, 1)
     bench.release("model 2\n")
     _at(bench, 2)
@@ -81,16 +81,16 @@ def test_what_gto_deregistered_is_not_offered_and_its_number_not_given_again(
     assert bench.release() == "1.2.0"
 
 
+@pytest.mark.released
 def test_a_model_that_gto_deprecated_is_not_offered(bench: Workbench) -> None:
-    bench.release()
     _at(bench, 1)
     _gto(bench, "deprecate", "churn")
     with pytest.raises(Refused, match="churn is deprecated"):
         bench.manager.deploy()
 
 
+@pytest.mark.released
 def test_dvc_gets_what_we_released(bench: Workbench, tmp_path: Path) -> None:
-    bench.release()
     bench.release("model 2\n")
     for version, content in (("v1.0.0", "model 1\n"), ("v1.1.0", "model 2\n")):
         out = tmp_path / version
@@ -98,8 +98,8 @@ def test_dvc_gets_what_we_released(bench: Workbench, tmp_path: Path) -> None:
         assert out.read_text() == content
 
 
+@pytest.mark.released
 def test_dvc_gc_with_all_tags_keeps_what_is_released(bench: Workbench) -> None:
-    bench.release()
     bench.release("model 2\n")
     bench.train("never released\n")
     bench.commit()
@@ -111,15 +111,15 @@ def test_dvc_gc_with_all_tags_keeps_what_is_released(bench: Workbench) -> None:
         assert bench.live() == content
 
 
+@pytest.mark.live
 def test_dvc_does_not_look_into_what_is_deployed(bench: Workbench) -> None:
-    bench.ship()
     bench.ship("model 2\n")
     assert bench.dvc("status") == "Data and pipelines are up to date.\n"
     assert bench.git("status", "--porcelain") == ""
 
 
+@pytest.mark.released
 def test_a_malformed_tag_breaks_nothing(bench: Workbench) -> None:
-    bench.release()
     for name in ("churn@created", "churn@v1.2", "churn@1.0.0", "nightly", "churn@v01.0.0"):
         bench.git("tag", "-m", "odd", name)
     bench.git("tag", "churn@v9.0.0")  # lightweight

@@ -72,8 +72,8 @@ def test_the_first_plan_says_what_would_be_released_and_deployed(bench: Workbenc
     )
 
 
+@pytest.mark.live
 def test_the_plan_of_a_new_version_compares_it_with_the_live_one(bench: Workbench) -> None:
-    bench.ship()
     bench.train("model 2, larger\n", accuracy=0.5)
     assert repr(plan(bench, bump="major", push=True)) == (
         "churn: 1.0.0 -> 2.0.0\n"
@@ -86,15 +86,15 @@ def test_the_plan_of_a_new_version_compares_it_with_the_live_one(bench: Workbenc
     )
 
 
+@pytest.mark.live
 def test_which_way_is_better_is_as_the_user_says(bench: Workbench) -> None:
-    bench.ship()
     (bench.repo / "params.yaml").write_text("tagship: {better: {accuracy: lower}}\n")
     bench.train("model 2\n", accuracy=0.5)
     assert repr(plan(bench)).endswith("accuracy: 0.75 -> 0.5, -0.25, better (lower is better)")
 
 
+@pytest.mark.released
 def test_what_head_has_is_not_released_twice(bench: Workbench) -> None:
-    bench.release()
     released = head(bench)
     line = f"release: is done: churn@v1.0.0 at commit {released}"
     assert line in repr(plan(bench))
@@ -123,8 +123,8 @@ def test_a_tag_that_waits_to_be_pushed_is_pushed(shipped: Workbench) -> None:
     assert "churn@v1.1.0" in shipped.git("ls-remote", "--tags", "origin")
 
 
+@pytest.mark.live
 def test_html_shows_the_same_and_escapes_what_it_shows(bench: Workbench) -> None:
-    bench.ship()
     (bench.repo / "metrics.json").write_text('{"<script>": 1, "a&b": "<i>", "loss": 2}\n')
     bench.train("model 2\n")
     html = plan(bench)._repr_html_()

@@ -103,8 +103,8 @@ def write_notebook(folder: Path, code: str) -> None:
     nbformat.write(book, folder / "deploy.ipynb")
 
 
+@pytest.mark.live
 def test_a_person_is_shown_the_plan_and_clicks_deploy(bench: Workbench, tmp_path: Path) -> None:
-    bench.ship()
     bench.train("model 2\n", accuracy=0.875)
     write_notebook(
         bench.repo,

@@ -118,12 +118,13 @@ def train(repo: Path, data: bytes) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a workspace and its remotes; deployed files are untouched there, as they were here."""
-    for name in ("repo", "origin.git", "dvc-remote"):
+    """Copy a workspace, its remotes and its host; deployed files are untouched, as they were."""
+    for name in ("repo", "origin.git", "dvc-remote", "host"):
         if (source / name).exists():
             copy_tree(str(source / name), str(target / name))
-    for version in (target / "repo" / "models").glob("*/versions/*"):
-        stamp_anew(source / version.relative_to(target), version)
+    for models in (target / "repo" / "models", target / "host"):
+        for version in models.glob("*/versions/*"):
+            stamp_anew(source / version.relative_to(target), version)
 
 
 def copy_tree(source: str, target: str) -> None:

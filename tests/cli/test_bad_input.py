@@ -125,8 +125,8 @@ def test_before_the_first_release_there_is_no_version(bench: Workbench) -> None:
         )
 
 
+@pytest.mark.released
 def test_before_the_first_deploy_there_is_nothing_to_act_on(bench: Workbench) -> None:
-    bench.release()
     for command in ("rollback churn --yes", "cleanup churn --yes", "verify churn",
                     "verify churn@1.0.0"):  # fmt: skip
         bench.refuses(command, "churn was never deployed here", "tagship deploy churn")
@@ -140,8 +140,8 @@ def test_a_version_that_is_not_on_disk_cannot_be_verified(shipped: Workbench) ->
     )
 
 
+@pytest.mark.live
 def test_one_version_is_nothing_to_go_back_to(bench: Workbench) -> None:
-    bench.ship()
     bench.refuses(
         "rollback churn --yes", "churn has no good version to go back to", "tagship list churn"
     )
@@ -220,8 +220,8 @@ def test_outside_a_git_repository_a_command_is_refused(bench: Workbench, command
     )
 
 
+@pytest.mark.live
 def test_current_needs_no_git_at_all(bench: Workbench) -> None:
-    bench.ship()
     atomic.remove_tree(bench.repo / ".git")
     assert bench.process("current", MODEL, environment={"PATH": ""}) == Result(0, "1.0.0\n", "")
 
@@ -315,8 +315,8 @@ def test_a_reader_that_leaves_early_sees_no_traceback(shipped: Workbench) -> Non
 
 
 @pytest.mark.parametrize("command", ["list churn", "show churn --json", "release churn --deploy"])
+@pytest.mark.live
 def test_what_is_begun_is_done_though_nobody_reads_it(bench: Workbench, command: str) -> None:
-    bench.ship()
     bench.train("model 2\n")
     reader, writer = os.pipe()
     os.close(reader)
@@ -391,8 +391,8 @@ def test_credentials_in_the_settings_are_never_shown(bench: Workbench, password:
     _check_no_secret_is_kept(bench)
 
 
+@pytest.mark.live
 def test_credentials_of_a_dvc_remote_are_never_shown(bench: Workbench) -> None:
-    bench.ship()
     bench.dvc("remote", "modify", "store", "url", f"https://user:{SECRET}@127.0.0.1:9/x")
     bench.train("model 2\n")
     refused = bench.cli("-v", "release", MODEL)

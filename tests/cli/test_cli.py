@@ -40,8 +40,8 @@ def _on_a_terminal(bench: Workbench, answer: str, *arguments: str) -> tuple[int,
     return process.wait(), shown.decode().replace("\r\n", "\n")
 
 
+@pytest.mark.live
 def test_a_deploy_shows_its_plan_and_asks(bench: Workbench) -> None:
-    bench.ship()
     bench.train("model 2, larger\n", accuracy=0.875)
     bench.manager.release()
     code, shown = _on_a_terminal(bench, "y\n", "deploy", "churn")
@@ -57,8 +57,8 @@ def test_a_deploy_shows_its_plan_and_asks(bench: Workbench) -> None:
     assert bench.live() == "model 2, larger\n"
 
 
+@pytest.mark.released
 def test_no_is_an_answer(bench: Workbench) -> None:
-    bench.release()
     code, shown = _on_a_terminal(bench, "n\n", "deploy", "churn")
     assert code == 1
     assert shown.endswith("Cancelled.\n")
@@ -78,8 +78,8 @@ def test_a_withdrawal_shows_what_takes_its_place_and_asks(shipped: Workbench) ->
     assert (code, "is withdrawn already" in shown) == (0, True)
 
 
+@pytest.mark.released
 def test_a_table_is_drawn_on_a_terminal_and_is_plain_in_a_pipe(bench: Workbench) -> None:
-    bench.release()
     code, shown = _on_a_terminal(bench, "", "models")
     assert code == 0
     assert "MODEL" in shown
@@ -89,8 +89,8 @@ def test_a_table_is_drawn_on_a_terminal_and_is_plain_in_a_pipe(bench: Workbench)
     )
 
 
+@pytest.mark.live
 def test_the_version_for_a_prompt(bench: Workbench) -> None:
-    bench.ship()
     assert bench.process("current", "churn").out == "1.0.0\n"
     path = bench.process("current", "churn", "--path").out.strip()
     assert Path(path) == bench.current.resolve()
@@ -119,8 +119,8 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.live
 def test_every_report_is_json_for_programs(bench: Workbench, command: tuple[str, ...]) -> None:
-    bench.ship()
     bench.ship("model 2\n")
     result = bench.cli(*command, "--json")
     assert result.code in (0, 3)
@@ -155,8 +155,8 @@ def test_init_leaves_a_dvc_yaml_of_braces_as_it_is(bench: Workbench, text: str) 
     )
 
 
+@pytest.mark.released
 def test_a_quiet_deploy_speaks_only_of_what_it_did(bench: Workbench) -> None:
-    bench.release()
     quiet = ("deploy", "churn", "--yes", "--quiet")
     assert "churn 1.0.0 is live" in bench.cli(*quiet).out
     assert bench.cli(*quiet) == Result(0, "", "")
@@ -168,8 +168,8 @@ def test_a_quiet_deploy_speaks_only_of_what_it_did(bench: Workbench) -> None:
     assert bench.cli("deploy", "churn@9.9", "--yes", "-q").code == 1
 
 
+@pytest.mark.released
 def test_who_ran_sudo_is_in_the_history(bench: Workbench) -> None:
-    bench.release()
     bench.monkeypatch.setenv("LOGNAME", "deploy")
     for caller, actor in (("ada", "ada as deploy"), ("deploy", "deploy")):
         bench.monkeypatch.setenv("SUDO_USER", caller)

@@ -49,8 +49,8 @@ def test_a_release_hashes_and_then_pushes_every_byte(bench: Workbench, watch: Wa
     assert watch.told == [("hashing", BYTES, BYTES), ("pushing", BYTES, BYTES)]
 
 
+@pytest.mark.released
 def test_a_deploy_fetches_every_byte_once_and_copies_none(bench: Workbench, watch: Watch) -> None:
-    bench.release()
     bench.release("y" * BYTES)
     shutil.rmtree(bench.repo / ".dvc" / "cache")
     watched(bench, watch).deploy()
@@ -70,8 +70,8 @@ def test_a_rollback_hashes_what_it_goes_back_to(shipped: Workbench, watch: Watch
     assert watch.told == [("hashing", 8, 8)]
 
 
+@pytest.mark.released
 def test_a_bar_ends_with_a_failure(bench: Workbench, watch: Watch) -> None:
-    bench.release()
     shutil.rmtree(bench.repo / ".dvc" / "cache")
     (remote,) = Path(bench.repo.parent / "dvc-remote").rglob("*[!.]*/*[!.]*/*/*")
     remote.chmod(0o644)

@@ -17,8 +17,8 @@ from tagship.text import words
 from tests.workbench import Workbench
 
 
+@pytest.mark.released
 def test_a_deploy_makes_a_read_only_directory_and_a_relative_link(bench: Workbench) -> None:
-    bench.release()
     outcome = bench.manager.deploy()
     name = outcome.place.directory
     assert bench.current.readlink() == Path(f"versions/{name}")
@@ -30,8 +30,8 @@ def test_a_deploy_makes_a_read_only_directory_and_a_relative_link(bench: Workben
     assert name == f"v1.0.0_{outcome.event.id}"
 
 
+@pytest.mark.released
 def test_modes_do_not_depend_on_the_umask(bench: Workbench) -> None:
-    bench.release()
     old = os.umask(0o077)
     try:
         outcome = bench.manager.deploy()
@@ -42,8 +42,8 @@ def test_modes_do_not_depend_on_the_umask(bench: Workbench) -> None:
     assert stat.S_IMODE(outcome.path.stat().st_mode) == 0o555
 
 
+@pytest.mark.live
 def test_the_history_tells_what_was_done_by_whom_and_why(bench: Workbench) -> None:
-    bench.ship()
     bench.release("model 2\n")
     bench.manager.deploy(reason="better on bare ground")
     first, second = bench.manager.get_deployment_history()
@@ -57,16 +57,16 @@ def test_the_history_tells_what_was_done_by_whom_and_why(bench: Workbench) -> No
     assert second.host
 
 
+@pytest.mark.live
 def test_deploying_what_is_live_and_intact_does_nothing(bench: Workbench) -> None:
-    bench.ship()
     before = bench.state()
     outcome = bench.manager.deploy()
     assert outcome.event is None
     assert bench.state() == before
 
 
+@pytest.mark.live
 def test_deploying_what_is_live_and_edited_deploys_it_again(bench: Workbench) -> None:
-    bench.ship()
     edited = bench.current / "model.bin"
     edited.chmod(0o644)
     edited.write_text("tampered\n")
@@ -75,15 +75,15 @@ def test_deploying_what_is_live_and_edited_deploys_it_again(bench: Workbench) ->
     assert bench.live() == "model 1\n"
 
 
+@pytest.mark.live
 def test_force_deploys_what_is_live_again(bench: Workbench) -> None:
-    bench.ship()
     outcome = bench.manager.deploy(force=True)
     assert outcome.event is not None
     assert len(os.listdir(bench.folder / "versions")) == 2
 
 
+@pytest.mark.live
 def test_two_deploys_in_one_second_get_two_directories(bench: Workbench) -> None:
-    bench.ship()
     names = {bench.manager.deploy(force=True).place.directory for _ in range(5)}
     assert len(names) == 5
     events = bench.manager.get_deployment_history()  # what was live two deploys ago is cleaned up
@@ -92,8 +92,8 @@ def test_two_deploys_in_one_second_get_two_directories(bench: Workbench) -> None
     assert len({event.id for event in events}) == 10
 
 
+@pytest.mark.released
 def test_the_metadata_is_complete_and_read_from_the_tag(bench: Workbench) -> None:
-    bench.release()
     bench.train("model 2\n", accuracy=0.9)
     released = bench.manager.release(message="deeper trees")
     (bench.repo / "metrics.json").write_text('{"accuracy": 0.1}')  # not at the tag
@@ -112,8 +112,8 @@ def test_the_metadata_is_complete_and_read_from_the_tag(bench: Workbench) -> Non
     assert written.deployment.seq == 2 - 1
 
 
+@pytest.mark.released
 def test_a_bad_object_in_the_cache_is_dropped_and_the_remote_is_asked(bench: Workbench) -> None:
-    bench.release()
     cached = _cached(bench)
     cached.chmod(0o644)
     cached.write_text("corrupt\n")
@@ -126,8 +126,8 @@ def test_a_bad_object_in_the_cache_is_dropped_and_the_remote_is_asked(bench: Wor
 @pytest.mark.parametrize(
     "content", [b"", b"model 2\n", b"model 1"], ids=["empty", "other", "short"]
 )
+@pytest.mark.live
 def test_bad_bytes_in_cache_and_remote_never_go_live(bench: Workbench, content: bytes) -> None:
-    bench.ship()
     bench.release("model 3\n")
     cached = _cached(bench, "model 3\n")
     remote = bench.repo.parent / "dvc-remote/files/md5" / cached.parent.name / cached.name
@@ -143,18 +143,18 @@ def test_bad_bytes_in_cache_and_remote_never_go_live(bench: Workbench, content: 
     assert len(os.listdir(bench.folder / "versions")) == 1
 
 
+@pytest.mark.released
 def test_bytes_that_the_cache_lacks_come_from_the_remote_and_fill_no_cache(
     bench: Workbench,
 ) -> None:
-    bench.release()
     _cached(bench).unlink()
     bench.manager.deploy()
     assert bench.live() == "model 1\n"
     assert not _cached(bench).exists()
 
 
+@pytest.mark.released
 def test_the_work_tree_and_the_index_are_left_as_they_are(bench: Workbench) -> None:
-    bench.release()
     bench.release("model 2\n")
     (bench.repo / "README").write_text("being edited\n")
     (bench.repo / "staged").write_text("staged\n")
@@ -165,8 +165,8 @@ def test_the_work_tree_and_the_index_are_left_as_they_are(bench: Workbench) -> N
     assert (bench.repo / "models/churn/model.bin").read_text() == "model 2\n"
 
 
+@pytest.mark.live
 def test_a_plan_tells_what_would_change_and_changes_nothing(bench: Workbench) -> None:
-    bench.ship()
     bench.train("model 2, larger\n", accuracy=0.875)
     bench.commit("Write")
     bench.manager.release()
@@ -193,11 +193,11 @@ def test_a_model_that_does_not_load_never_goes_live(bench: Workbench) -> None:
     assert bench.manager.deploy("1.0.0", smoke_test=False).place.version == "1.0.0"
 
 
+@pytest.mark.live
 def test_a_version_that_fails_once_it_is_live_is_taken_back_for_good(
     bench: Workbench, tmp_path: Path
 ) -> None:
     """A model that loads when it is staged, and never again: what an after-switch test is for."""
-    bench.ship()
     _install_fragile_loader(bench, tmp_path)
     (bench.repo / "models/churn/model.fragile").write_text("x")
     (bench.repo / "params.yaml").write_text("tagship: {after_switch: self_test}\n")
@@ -276,19 +276,19 @@ def test_a_cleanup_that_fails_is_a_warning(shipped: Workbench) -> None:
     assert len(shipped.store.directories()) == 3
 
 
+@pytest.mark.released
 def test_the_bytes_of_the_plan_and_of_the_disk_are_json_for_programs(bench: Workbench) -> None:
-    bench.release()
     plan = bench.cli("deploy", "churn", "--dry-run", "--json")
     assert (plan.code, json.loads(plan.out)["size"]) == (0, 8)
     result = bench.cli("deploy", "churn", "--yes", "--json")
     assert (result.code, json.loads(result.out)["place"]["version"]) == (0, "1.0.0")
 
 
+@pytest.mark.released
 def test_a_deploy_from_a_hook_asks_the_repository_that_it_was_told(
     bench: Workbench, tmp_path: Path
 ) -> None:
     """Git exports GIT_DIR to its hooks."""
-    bench.release()
     bench.monkeypatch.setenv("GIT_DIR", str(tmp_path / "origin.git"))
     assert ModelVersionManager("churn", bench.repo).deploy().place.version == "1.0.0"
 

@@ -129,8 +129,8 @@ def test_each_way_to_roll_back_and_to_hold_says_so(tagged: Workbench) -> None:
     tagged.refuses("resume churn", "churn is not held", "tagship status churn")
 
 
+@pytest.mark.live
 def test_killed_after_the_switch_it_was_deployed(bench: Workbench) -> None:
-    bench.ship()
     bench.release("model 2\n")
     store = bench.store
     (event,) = bench.manager.get_deployment_history()
@@ -146,9 +146,9 @@ def test_killed_after_the_switch_it_was_deployed(bench: Workbench) -> None:
     assert bench.cli("deploy", "churn", "--yes").code == 3
 
 
+@pytest.mark.live
 def test_what_failed_its_check_once_it_was_live_was_deployed(bench: Workbench) -> None:
     """A person may go back to it by its number; without one there is nothing to go back to."""
-    bench.ship()
     (event,) = bench.manager.get_deployment_history()
     bench.store.unlink()
     with bench.store.locked(process.owner("test")):

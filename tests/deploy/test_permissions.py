@@ -114,10 +114,10 @@ FOLDERS = ("..", ".", "versions", ".tagship")
     ],
     ids=["group", "setgid", "world", "sticky"],
 )
+@pytest.mark.live
 def test_a_folder_that_others_can_write_to_is_drift_and_its_chmod_mends_it(
     bench: Workbench, mode: int, who: str, mend: str
 ) -> None:
-    bench.ship()
     for folder in FOLDERS:
         place = Path(os.path.normpath(bench.folder / folder))
         place.chmod(mode)
@@ -148,10 +148,10 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
+@pytest.mark.live
 def test_a_deployed_file_with_another_mode_is_found_and_its_chmod_mends_it(
     bench: Workbench, case: str
 ) -> None:
-    bench.ship()
     name, mode, right = WRONG[case]
     live = bench.current.resolve()
     (live / name).chmod(mode)

@@ -24,10 +24,10 @@ def _intent(bench: Workbench, directory: str, version: str) -> None:
     store.open_intent({"event": event.to_json(), "creates": True})
 
 
+@pytest.mark.live
 def test_killed_before_the_switch_the_old_version_is_live_and_nothing_is_left(
     bench: Workbench,
 ) -> None:
-    bench.ship()
     bench.release("model 2\n")
     live = os.readlink(bench.current)
     _intent(bench, "v1.1.0_20261120_120001", "1.1.0")
@@ -50,8 +50,8 @@ def test_killed_before_the_switch_the_old_version_is_live_and_nothing_is_left(
     _assert_tidy(bench)
 
 
+@pytest.mark.live
 def test_killed_after_the_switch_the_new_version_is_live_and_recorded(bench: Workbench) -> None:
-    bench.ship()
     bench.ship("model 2\n")
     path = bench.folder / history.FILE_NAME
     events = journal.read(path)
@@ -69,8 +69,8 @@ def test_killed_after_the_switch_the_new_version_is_live_and_recorded(bench: Wor
     _assert_tidy(bench)
 
 
+@pytest.mark.live
 def test_killed_after_the_history_only_the_intent_is_closed(bench: Workbench) -> None:
-    bench.ship()
     event = bench.manager.get_deployment_history()[0]
     store = bench.store
     store.open_intent({"event": event.to_json(), "creates": True})
@@ -93,10 +93,10 @@ def test_a_cleanup_killed_before_it_moved_a_version_leaves_it_read_only_again(
     assert (event.action, event.reason) == ("recover", mended)
 
 
+@pytest.mark.live
 def test_a_recovery_is_recorded_in_one_step(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.ship()
     _intent(bench, "v1.1.0_20261120_120001", "1.1.0")
     store = bench.store
     written: list[tuple[str, ...]] = []
@@ -111,24 +111,24 @@ def test_a_recovery_is_recorded_in_one_step(
     assert written == [("deploy", "recover")]
 
 
+@pytest.mark.live
 def test_files_of_others_are_not_swept_away(bench: Workbench) -> None:
-    bench.ship()
     mine = bench.folder / "notes.tmp"
     mine.write_text("mine")
     bench.manager.deploy(force=True)
     assert mine.read_text() == "mine"
 
 
+@pytest.mark.live
 def test_with_nothing_to_mend_recovery_writes_nothing(bench: Workbench) -> None:
-    bench.ship()
     store, before = bench.store, bench.state()
     with store.locked(process.owner("test")):
         assert act.recover(store, "churn") == ()
     assert bench.state() == before
 
 
+@pytest.mark.live
 def test_a_history_that_was_lost_does_not_give_an_id_or_a_name_twice(bench: Workbench) -> None:
-    bench.ship()
     (bench.folder / history.FILE_NAME).unlink()
     outcome = bench.manager.deploy(force=True)
     assert len(os.listdir(bench.folder / "versions")) == 2
@@ -136,8 +136,8 @@ def test_a_history_that_was_lost_does_not_give_an_id_or_a_name_twice(bench: Work
 
 
 @pytest.mark.parametrize("command", ["deploy", "rollback", "cleanup"])
+@pytest.mark.live
 def test_every_command_that_writes_recovers_first(bench: Workbench, command: str) -> None:
-    bench.ship()
     bench.ship("model 2\n")
     (bench.folder / ".tagship/staging/half").mkdir()
     result = bench.cli(command, "churn", "--yes")

@@ -50,8 +50,8 @@ def test_a_version_may_be_named(bench: Workbench, name: str) -> None:
     assert bench.manager.rollback_to_version(name).place.version == "1.0.0"
 
 
+@pytest.mark.released
 def test_a_version_that_was_never_deployed_here_is_checked_out(bench: Workbench) -> None:
-    bench.release()
     _ship(bench, 2)
     outcome = bench.manager.rollback_to_version("1.0.0")
     assert outcome.place.version == "1.0.0"
@@ -134,8 +134,8 @@ def test_a_rollback_below_what_was_live_blocks_although_the_link_is_lost(bench: 
     assert bench.manager.deploy().event is None
 
 
+@pytest.mark.released
 def test_after_the_first_deploy_the_next_lower_version_is_named(bench: Workbench) -> None:
-    bench.release()
     bench.release("model 2\n")
     _ship(bench, 3)
     with pytest.raises(NotFound) as error:

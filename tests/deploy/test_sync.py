@@ -76,8 +76,8 @@ def test_a_release_goes_live_and_a_pass_that_finds_nothing_changes_nothing(
     assert host.actions() == [("deploy", "succeeded", "1.0.0"), ("deploy", "succeeded", "1.1.0")]
 
 
+@pytest.mark.following
 def test_a_pass_that_finds_nothing_imports_neither_dvc_nor_gitpython(host: Following) -> None:
-    host.sync()
     code = (
         "import sys\nfrom tagship.cli.main import main\n"
         f"sys.argv = ['tagship', '-C', {str(host.folder)!r}, 'sync']\n"
@@ -148,8 +148,8 @@ def test_a_stage_is_followed_by_its_assignments(host: Following) -> None:
 # --- what a person does lasts
 
 
+@pytest.mark.following
 def test_a_rollback_by_hand_lasts_and_the_next_release_goes_live(host: Following) -> None:
-    host.sync()
     host.release("model 2\n")
     host.sync()
     assert host.cli("rollback", "churn", "--yes").code == 0
@@ -162,8 +162,8 @@ def test_a_rollback_by_hand_lasts_and_the_next_release_goes_live(host: Following
     host.passes(0, in_order("1.2.0", "1.2.0 is live"))
 
 
+@pytest.mark.following
 def test_a_hold_stops_every_pass_and_never_ends_by_itself(host: Following) -> None:
-    host.sync()
     host.release("model 2\n")
     host.sync()
     assert host.cli("rollback", "churn", "--hold", "--reason", "odd", "--yes").code == 0
@@ -220,8 +220,8 @@ def test_a_quiet_pass_tells_of_one_model_and_not_of_the_others(host: Following) 
     host.passes(3, "", "-q", "--json")
 
 
+@pytest.mark.following
 def test_an_older_version_deployed_by_hand_holds(host: Following) -> None:
-    host.sync()
     host.release("model 2\n")
     host.sync()
     assert host.cli("deploy", "churn@1.0.0", "--yes").code == 0
@@ -231,18 +231,18 @@ def test_an_older_version_deployed_by_hand_holds(host: Following) -> None:
     host.passes(0, in_order("1.1.0"))
 
 
+@pytest.mark.following
 def test_an_undeploy_by_hand_lasts(host: Following) -> None:
-    host.sync()
     assert host.cli("undeploy", "churn", "--yes").code == 0
     host.release("model 2\n")
     told = host.report()
     assert (told["code"], told["why"], told["live"]) == (3, "held", None)
 
 
+@pytest.mark.following
 def test_a_withdrawn_version_is_left_for_the_one_before_in_a_closed_window(
     host: Following,
 ) -> None:
-    host.sync()
     host.release("model 2\n")
     host.sync()
     host.follow(more='[window]\nstart = "00:00"\nlength = "1m"\n')
@@ -266,8 +266,8 @@ def test_a_closed_window_is_waited_for_with_its_time(host: Following) -> None:
     host.passes(0, in_order("1.0.0", "1.0.0 is live"))
 
 
+@pytest.mark.following
 def test_a_clock_that_is_set_back_stops_nothing(host: Following) -> None:
-    host.sync()
     host.release("model 2\n")
     bytes_of_it = host.object_of("model 2\n").read_bytes()
     host.object_of("model 2\n").unlink()
@@ -324,8 +324,8 @@ def test_a_gate_that_cannot_be_measured_is_told_and_measured_later(host: Followi
     assert host.actions() == [("deploy", "succeeded", "1.0.0"), ("gate", "succeeded", "1.0.0")]
 
 
+@pytest.mark.following
 def test_a_verdict_that_cannot_be_written_is_no_verdict(host: Following) -> None:
-    host.sync()
     host.release("model 2\n")
     lock = host.model / ".tagship" / "lock"
     gate(host, f"[ -d {lock} ] || {{ rm {lock}; mkdir {lock}; }}; exit 1")
@@ -338,8 +338,8 @@ def test_a_verdict_that_cannot_be_written_is_no_verdict(host: Following) -> None
     assert (told["code"], told["why"], told["live"]) == (4, "failed", "1.0.0")
 
 
+@pytest.mark.following
 def test_a_rollback_by_hand_ends_the_watch(host: Following) -> None:
-    host.sync()
     host.release("model 2\n")
     rollback = f"{sys.executable} -m tagship -C {host.folder} rollback churn --yes"
     gate(host, f"setsid --wait {rollback}; exit 1", timeout=60)  # a person is in another session
@@ -374,8 +374,8 @@ def test_what_failed_is_tried_again_where_a_person_asks(host: Following) -> None
     assert host.report("--retry")["live"] == "1.0.0"
 
 
+@pytest.mark.following
 def test_a_deploy_by_hand_has_its_gate_too_and_no_gate_leaves_it_out(host: Following) -> None:
-    host.sync()
     host.release("model 2\n")
     gate(host, "exit 1")
     assert host.cli("fetch").code == 0
@@ -395,10 +395,10 @@ def test_without_the_framework_a_host_follows_all_the_same(host: Following) -> N
         host.passes(0, in_order("1.0.0", "1.0.0 is live"))
 
 
+@pytest.mark.following
 def test_what_fails_its_smoke_test_never_goes_live_and_is_not_tried_again(
     host: Following,
 ) -> None:
-    host.sync()
     host.release("model 2\n")
     with cases.found("bad_loader"):
         told = host.report("--smoke-test")
@@ -413,8 +413,8 @@ def test_what_fails_its_smoke_test_never_goes_live_and_is_not_tried_again(
 # --- what could not be done
 
 
+@pytest.mark.following
 def test_bytes_that_the_store_lacks_are_waited_for_and_block_nothing(host: Following) -> None:
-    host.sync()
     host.release("model 2\n")
     place = host.object_of("model 2\n")
     data = place.read_bytes()
@@ -434,8 +434,8 @@ def test_bytes_that_the_store_lacks_are_waited_for_and_block_nothing(host: Follo
     host.passes(0, in_order("1.1.0", "1.1.0 is live"))
 
 
+@pytest.mark.following
 def test_other_bytes_in_the_store_never_go_live_and_block_nothing(host: Following) -> None:
-    host.sync()
     host.release("model 2\n")
     place = host.object_of("model 2\n")
     data = place.read_bytes()
@@ -478,8 +478,8 @@ def test_a_full_disk_is_cleaned_up_and_the_version_tried_once_more(
     assert removed == ["1.1.0", "1.2.0"]  # the second one after the deploy
 
 
+@pytest.mark.following
 def test_a_live_version_that_was_damaged_is_made_whole(host: Following) -> None:
-    host.sync()
     (host.model / "current").unlink()
     host.passes(0, in_order("1.0.0", "1.0.0 is whole again"))
     version = (host.model / "current").resolve()
@@ -521,8 +521,8 @@ def test_a_second_pass_at_once_is_told_who_is_at_work(host: Following) -> None:
     assert [each[0] for each in host.actions()] == ["deploy", "gate"]
 
 
+@pytest.mark.following
 def test_what_another_command_holds_is_tried_later(host: Following) -> None:
-    host.sync()
     host.release("model 2\n")
     with host.store.locked({"what": "a test"}, 0, lambda _: None):
         told = host.report()
@@ -537,8 +537,8 @@ def test_a_model_that_is_not_followed_is_named(host: Following) -> None:
     assert not host.mirror.exists()
 
 
+@pytest.mark.following
 def test_agent_json_may_be_lost_or_damaged(host: Following) -> None:
-    host.sync()
     file = host.folder / ".tagship" / "agent.json"
     file.write_text("[")
     host.passes(0, in_order("1.0.0"))

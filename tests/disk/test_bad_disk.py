@@ -449,8 +449,8 @@ def test_a_folder_that_cannot_be_written_refuses_before_anything_is_done(
     assert behind.cli("deploy", "churn", "--yes").code == 0
 
 
+@pytest.mark.released
 def test_a_first_deploy_into_a_folder_that_cannot_be_written_is_refused(bench: Workbench) -> None:
-    bench.release()
     before = bench.state()
     bench.folder.chmod(0o555)
     result = _unprivileged(bench, "deploy churn --yes")

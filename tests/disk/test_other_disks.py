@@ -31,11 +31,11 @@ def without(
 
 
 @pytest.mark.parametrize("error", ["EPERM", "ENOSYS", "EOPNOTSUPP"])
+@pytest.mark.released
 def test_without_symbolic_links_nothing_is_fetched_and_nothing_left(
     bench: Workbench, error: str
 ) -> None:
     """exFAT, CIFS, drives of Windows."""
-    bench.release()
     for cached in (bench.repo / ".dvc/cache/files/md5").glob("*/*"):
         cached.unlink()
     before, folders = bench.state(), sorted(bench.folder.iterdir())

@@ -30,6 +30,9 @@ def settled(shipped: Workbench) -> Workbench:
     rules = shipped.repo.parent / "home" / ".config" / "tagship"
     rules.mkdir(parents=True)
     (rules / "host.toml").write_text("require_signed = false\n")
+    cache = shipped.repo.parent / "home" / ".cache" / "tagship"
+    cache.mkdir(parents=True)
+    (cache / "vega-1.0-1.js").write_text("// kept by tagship report\n")
     return shipped
 
 
@@ -54,7 +57,7 @@ def test_after_leaving_nothing_is_left_and_git_and_dvc_get_every_version(
     assert left(settled) != []
     removal = commands("Remove it from a host", way)
     if way:  # the program is gone already, and what it had in the home
-        run(settled.repo, "rm", "-rf", "../home/.config/tagship")
+        run(settled.repo, "rm", "-rf", "../home/.config/tagship", "../home/.cache/tagship")
     pages.run(settled.repo, removal)
     pages.run(settled.repo, commands("Remove it from the repository"))
     assert left(settled) == []

@@ -111,10 +111,10 @@ def test_a_part_of_a_tracked_folder_lists_only_that(
     assert caught.value.message == "absent is not in bundle, which DVC tracks"
 
 
+@pytest.mark.released
 def test_what_the_cache_lacks_comes_from_the_remote_once_and_fills_no_cache(
     bench: Workbench, tmp_path: Path
 ) -> None:
-    bench.release()
     pointer = kept_by_dvc(bench)
     twin = replace(pointer, path="twin.bin")
     fetched: list[int] = []
@@ -143,10 +143,10 @@ def test_what_a_version_directory_has_is_not_fetched(bench: Workbench, tmp_path:
 
 
 @pytest.mark.parametrize("act", ["bring", "digest"])
+@pytest.mark.released
 def test_other_bytes_in_the_cache_are_dropped_and_the_remote_is_asked(
     bench: Workbench, tmp_path: Path, act: str
 ) -> None:
-    bench.release()
     pointer, content = kept_by_dvc(bench), bench.manager.source.content()
     path = content.cache.path(pointer)
     path.chmod(0o644)
@@ -161,10 +161,10 @@ def test_other_bytes_in_the_cache_are_dropped_and_the_remote_is_asked(
     assert not path.exists()
 
 
+@pytest.mark.released
 def test_a_remote_that_sends_more_than_was_recorded_is_cut_off(
     bench: Workbench, tmp_path: Path
 ) -> None:
-    bench.release()
     pointer, content = kept_by_dvc(bench), bench.manager.source.content()
     content.cache.drop(pointer)
     (path,) = (path for path in bench.repo.with_name("dvc-remote").rglob("*") if path.is_file())

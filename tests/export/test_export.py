@@ -80,8 +80,8 @@ def target(tmp_path: Path) -> Path:
 # --- texts alone
 
 
+@pytest.mark.released
 def test_without_a_target_the_texts_come_back_and_nothing_is_written(bench: Workbench) -> None:
-    bench.release()
     before = bench.state()
     exported = run(bench, "churn", "huggingface", "cyclonedx", "huggingface")
     assert (exported.model, exported.version, exported.tag) == ("churn", "1.0.0", "churn@v1.0.0")
@@ -102,18 +102,18 @@ def test_the_description_and_the_labels_are_those_of_the_tags_commit(bench: Work
     assert "of now" not in text
 
 
+@pytest.mark.live
 def test_a_deployed_version_is_described_as_it_was_deployed(bench: Workbench) -> None:
-    bench.ship()
     bom = json.loads(run(bench).descriptions["bom.cdx.json"])
     (sha256,) = bom["metadata"]["component"]["hashes"]
     assert sha256["content"] == digest(bench.current / "model.bin").sha256
     assert bom["metadata"]["timestamp"] == "2026-11-20T12:00:00Z"
 
 
+@pytest.mark.released
 def test_a_version_that_was_taken_back_can_still_be_exported(
     bench: Workbench, target: Path
 ) -> None:
-    bench.release()
     bench.git("tag", "-m", "no", "churn@v1.0.0!")
     assert run(bench, "churn@1.0.0", target=target).version == "1.0.0"
 
@@ -171,16 +171,16 @@ def test_the_folder_has_the_versions_files_and_the_descriptions(
     assert bench.changes(before) == {f"out/{name}" for name in tree(target)}
 
 
+@pytest.mark.live
 def test_the_same_version_gives_the_same_bytes(bench: Workbench, tmp_path: Path) -> None:
-    bench.ship()
     formats = ("huggingface", "cyclonedx")
     texts = [run(bench, "churn", *formats, target=tmp_path / str(i)).descriptions for i in range(2)]
     assert texts[0] == texts[1]
     assert texts[0] == run(bench, "churn", *formats).descriptions
 
 
+@pytest.mark.live
 def test_what_is_exported_can_be_changed_and_thrown_away(bench: Workbench, target: Path) -> None:
-    bench.ship()
     run(bench, target=target)
     assert (target.stat().st_mode & 0o700, (target / "model.bin").stat().st_mode & 0o777) == (
         0o700,
@@ -206,32 +206,32 @@ def test_a_folder_and_an_executable_file_are_exported_as_they_are(
     assert not os.access(target / "net/deep/weights", os.X_OK)
 
 
+@pytest.mark.live
 def test_a_deployed_version_needs_neither_cache_nor_remote(bench: Workbench, target: Path) -> None:
-    bench.ship()
     forget(bench)
     remove_tree(bench.repo.parent / "dvc-remote")
     run(bench, target=target)
     assert (target / "model.bin").read_bytes() == b"model 1\n"
 
 
+@pytest.mark.released
 def test_what_the_cache_lacks_is_fetched(bench: Workbench, target: Path) -> None:
-    bench.release()
     forget(bench)
     run(bench, target=target)
     assert (target / "model.bin").read_bytes() == b"model 1\n"
 
 
+@pytest.mark.live
 def test_a_damaged_version_directory_is_passed_over(bench: Workbench, target: Path) -> None:
-    bench.ship()
     damage(bench.current.resolve() / "model.bin")
     run(bench, target=target)
     assert (target / "model.bin").read_bytes() == b"model 1\n"
 
 
+@pytest.mark.live
 def test_metadata_that_were_edited_with_the_file_deceive_nobody(
     bench: Workbench, target: Path
 ) -> None:
-    bench.ship()
     live = bench.current.resolve()
     damage(live / "model.bin")
     hashed = digest(live / "model.bin")
@@ -249,15 +249,15 @@ def cached(bench: Workbench) -> Path:
     return path
 
 
+@pytest.mark.released
 def test_a_damaged_object_of_the_cache_is_fetched_again(bench: Workbench, target: Path) -> None:
-    bench.release()
     damage(cached(bench))
     run(bench, target=target)
     assert (target / "model.bin").read_bytes() == b"model 1\n"
 
 
+@pytest.mark.released
 def test_bytes_that_cannot_be_had_leave_nothing_behind(bench: Workbench, target: Path) -> None:
-    bench.release()
     damage(cached(bench))
     remove_tree(bench.repo.parent / "dvc-remote")
     before = sorted(target.parent.iterdir())
@@ -269,8 +269,8 @@ def test_bytes_that_cannot_be_had_leave_nothing_behind(bench: Workbench, target:
 # --- where it goes
 
 
+@pytest.mark.released
 def test_an_empty_folder_is_filled(bench: Workbench, tmp_path: Path) -> None:
-    bench.release()
     empty = tmp_path / "empty"
     empty.mkdir()
     assert run(bench, target=empty).directory == empty
@@ -278,8 +278,8 @@ def test_an_empty_folder_is_filled(bench: Workbench, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob(".*.tmp"))
 
 
+@pytest.mark.released
 def test_a_folder_in_one_that_is_not_there_is_refused(bench: Workbench, tmp_path: Path) -> None:
-    bench.release()
     with pytest.raises(NotFound) as caught:
         run(bench, target=tmp_path / "a" / "b")
     assert str(caught.value) == f"there is no folder {tmp_path / 'a'}"
@@ -287,10 +287,10 @@ def test_a_folder_in_one_that_is_not_there_is_refused(bench: Workbench, tmp_path
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.released
 def test_a_relative_path_and_a_link_lead_to_the_real_place(
     bench: Workbench, tmp_path: Path
 ) -> None:
-    bench.release()
     bench.monkeypatch.chdir(tmp_path)
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
@@ -300,8 +300,8 @@ def test_a_relative_path_and_a_link_lead_to_the_real_place(
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])
+@pytest.mark.released
 def test_what_is_there_is_never_written_over(bench: Workbench, target: Path, kind: str) -> None:
-    bench.release()
     if kind == "folder":
         target.mkdir()
         (target / "mine").touch()
@@ -334,10 +334,10 @@ def test_what_is_there_is_never_written_over(bench: Workbench, target: Path, kin
         "link/mine",
     ],
 )
+@pytest.mark.live
 def test_it_never_goes_where_versions_and_tools_keep_their_own(
     bench: Workbench, place: str
 ) -> None:
-    bench.ship()
     (bench.repo / "link").symlink_to("models/churn/versions")
     before = bench.state()
     target = bench.repo / place
@@ -351,8 +351,8 @@ def test_it_never_goes_where_versions_and_tools_keep_their_own(
     assert not (bench.repo.parent / "elsewhere").exists()
 
 
+@pytest.mark.released
 def test_nor_in_the_place_of_the_folder_that_one_is_in(bench: Workbench) -> None:
-    bench.release()
     folder = bench.repo.parent / "empty"
     folder.mkdir()
     bench.monkeypatch.chdir(folder)
@@ -362,8 +362,8 @@ def test_nor_in_the_place_of_the_folder_that_one_is_in(bench: Workbench) -> None
     assert folder.samefile(".")
 
 
+@pytest.mark.released
 def test_an_empty_folder_keeps_its_mode(bench: Workbench) -> None:
-    bench.release()
     folder = bench.repo.parent / "empty"
     folder.mkdir(mode=0o700)
     run(bench, target=folder)
@@ -371,8 +371,8 @@ def test_an_empty_folder_keeps_its_mode(bench: Workbench) -> None:
     assert (folder / "model.bin").exists()
 
 
+@pytest.mark.released
 def test_output_is_where_one_stands_and_not_where_the_workspace_is(bench: Workbench) -> None:
-    bench.release()
     place = bench.repo.parent / "elsewhere"
     place.mkdir()
     bench.monkeypatch.chdir(place)
@@ -381,8 +381,8 @@ def test_output_is_where_one_stands_and_not_where_the_workspace_is(bench: Workbe
     assert (place / "mine" / "model.bin").exists()
 
 
+@pytest.mark.live
 def test_nor_into_another_workspaces_versions(bench: Workbench, tmp_path: Path) -> None:
-    bench.ship()
     other = tmp_path / "other" / "models" / "m"
     (other / ".tagship").mkdir(parents=True)
     with pytest.raises(Refused):
@@ -391,8 +391,8 @@ def test_nor_into_another_workspaces_versions(bench: Workbench, tmp_path: Path) 
     run(bench, target=tmp_path / "plain" / "versions" / "v1")  # no model's folder
 
 
+@pytest.mark.released
 def test_a_cache_elsewhere_is_dvcs_own_too(bench: Workbench, tmp_path: Path) -> None:
-    bench.release()
     bench.dvc("cache", "dir", "--local", str(tmp_path / "shared"))
     with pytest.raises(Refused):
         run(bench, target=tmp_path / "shared" / "mine")
@@ -456,8 +456,8 @@ def test_an_interrupted_export_leaves_nothing(
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.live
 def test_a_full_disk_is_told_and_leaves_nothing(bench: Workbench, target: Path) -> None:
-    bench.ship()
     before = bench.state()
     full = OSError(errno.ENOSPC, "No space left on device", "somewhere")
     with pytest.raises(Unavailable) as caught:
@@ -470,16 +470,16 @@ def test_a_full_disk_is_told_and_leaves_nothing(bench: Workbench, target: Path) 
     assert not target.exists()
 
 
+@pytest.mark.released
 def test_a_place_that_cannot_be_made_is_told(bench: Workbench, tmp_path: Path) -> None:
-    bench.release()
     (tmp_path / "file").touch()
     with pytest.raises(NotFound, match=r"there is no folder .*file"):
         run(bench, target=tmp_path / "file" / "out")
     assert (tmp_path / "file").read_bytes() == b""
 
 
+@pytest.mark.released
 def test_somebody_who_takes_the_place_meanwhile_keeps_it(bench: Workbench, target: Path) -> None:
-    bench.release()
 
     @contextlib.contextmanager
     def progress(doing: str, total: int | None) -> Iterator[Advance]:
@@ -502,6 +502,7 @@ def test_somebody_who_takes_the_place_meanwhile_keeps_it(bench: Workbench, targe
         ("churn@1.0.0", ("mlflow",), Refused, "mlflow takes no unknown model, as model.bin is"),
     ],
 )
+@pytest.mark.released
 def test_bad_input_is_refused_before_anything_is_made(
     bench: Workbench,
     target: Path,
@@ -510,7 +511,6 @@ def test_bad_input_is_refused_before_anything_is_made(
     error: type[TagshipError],
     said: str,
 ) -> None:
-    bench.release()
     for place in (None, target):
         with pytest.raises(error) as caught:
             run(bench, ref, *formats, target=place)
@@ -519,8 +519,8 @@ def test_bad_input_is_refused_before_anything_is_made(
     assert not target.exists()
 
 
+@pytest.mark.released
 def test_no_format_at_all_is_refused(bench: Workbench) -> None:
-    bench.release()
     with pytest.raises(NotFound, match="there is no format to export in"):
         export(*find(bench.repo), Ref.parse("churn"), ())
 
@@ -530,8 +530,8 @@ def test_a_name_that_cannot_be_is_refused() -> None:
         Ref.parse("churn@..")
 
 
+@pytest.mark.live
 def test_a_tag_that_was_moved_is_refused(bench: Workbench, target: Path) -> None:
-    bench.ship()
     bench.train("model 2\n")
     bench.git("tag", "--force", "-m", "moved", "churn@v1.0.0")
     for place in (None, target):

@@ -58,8 +58,8 @@ def test_a_question_to_a_process_that_ends_fails_in_gits_words(
             getattr(objects, method)("HEAD:README")
 
 
+@pytest.mark.released
 def test_a_damaged_object_is_told_on_the_command_line(bench: Workbench) -> None:
-    bench.release()
     damaged = object_of(bench, "HEAD:dvc.yaml")
     damaged.chmod(0o644)
     damaged.write_bytes(b"not what Git wrote")
@@ -76,8 +76,8 @@ def test_a_damaged_object_is_told_on_the_command_line(bench: Workbench) -> None:
 @pytest.mark.parametrize(
     "lost", ["HEAD:dvc.yaml", "HEAD:models/churn", "HEAD:models", "HEAD^{tree}"]
 )
+@pytest.mark.released
 def test_an_object_that_is_gone_is_no_missing_file(bench: Workbench, lost: str) -> None:
-    bench.release()
     blobs, commit = blobs_of(bench), head(bench)
     object_of(bench, lost).unlink()
     path = "dvc.yaml" if lost in ("HEAD:dvc.yaml", "HEAD^{tree}") else "models/churn/model.bin.dvc"

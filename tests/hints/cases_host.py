@@ -446,7 +446,7 @@ def a_clone_of_tags_alone(bench: Workbench) -> None:
 
 
 @trial(
-    "git.remotes.check_remote",
+    "git.remotes.to_release_to",
     command="release churn --push",
     does="git remote add NAME URL",
     fill={"NAME": "other", "URL": "../origin.git"},

@@ -18,16 +18,16 @@ def _text(path: Path) -> str:
     return path.read_text()
 
 
+@pytest.mark.live
 def test_load_gives_the_live_model_its_version_and_its_directory(bench: Workbench) -> None:
-    bench.ship()
     active = load("churn", bench.repo, loader=_text)
     assert (active.model, active.version) == ("model 1\n", "1.0.0")
     assert active.directory == bench.current.resolve()
     assert active.upper() == "MODEL 1\n"  # what it lacks, the framework's object gives
 
 
+@pytest.mark.live
 def test_load_finds_the_workspace_from_a_folder_inside_it(bench: Workbench) -> None:
-    bench.ship()
     assert load("churn", bench.folder, loader=_text).version == "1.0.0"
 
 
@@ -40,10 +40,10 @@ def test_where_nothing_is_live_the_pipelines_own_output_is_loaded_with_a_warning
     assert "which has no version: no version of churn is live" in caplog.text
 
 
+@pytest.mark.live
 def test_a_live_version_that_is_broken_falls_back_too(
     bench: Workbench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bench.ship()
     (bench.current / "metadata.json").unlink()
     assert load("churn", bench.repo, loader=_text).version is None
     assert "metadata.json is missing" in caplog.text
@@ -60,16 +60,16 @@ def test_where_neither_can_be_loaded_one_error_names_both_reasons(bench: Workben
     assert caught.value.hint == "tagship deploy churn; or: dvc repro, or dvc pull"
 
 
+@pytest.mark.live
 def test_resolve_names_a_directory_and_never_the_link(bench: Workbench) -> None:
-    bench.ship()
     live = resolve("churn", bench.repo)
     assert live.directory == bench.folder / "versions" / os.readlink(bench.current).split("/")[1]
     assert live.path == live.directory / "model.bin"
 
 
+@pytest.mark.live
 def test_what_is_read_of_a_version_is_never_an_old_answer(bench: Workbench) -> None:
     """Not even where a file was written anew with the same size and time."""
-    bench.ship()
     assert resolve("churn", bench.repo).version == "1.0.0"
     path = bench.current.resolve() / "metadata.json"
     before, good = path.stat(), path.read_bytes()
@@ -108,8 +108,8 @@ def test_a_pickle_is_loaded_only_where_somebody_says_so(bench: Workbench) -> Non
     assert load("churn", bench.repo, allow_pickle=True).model == {"depth": 4}
 
 
+@pytest.mark.live
 def test_a_name_that_no_loader_reads_is_an_error_and_not_a_guess(bench: Workbench) -> None:
-    bench.ship()
     with pytest.raises(TagshipError, match=r"no loader reads model\.bin"):
         load("churn", bench.repo)
 
@@ -144,8 +144,8 @@ def test_under_constant_switching_a_reader_never_sees_a_mixed_or_missing_version
         writer.join()
 
 
+@pytest.mark.live
 def test_loading_imports_neither_git_nor_dvc(bench: Workbench) -> None:
-    bench.ship()
     code = (
         "import sys, json, tagship; tagship.load('churn', loader=str);"
         "print(json.dumps([m for m in ('git', 'dvc', 'rich') if m in sys.modules]))"
@@ -157,8 +157,8 @@ def test_loading_imports_neither_git_nor_dvc(bench: Workbench) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "foreign"])
+@pytest.mark.live
 def test_a_link_that_is_not_ours_is_not_followed(bench: Workbench, kind: str) -> None:
-    bench.ship()
     bench.current.unlink()
     if kind == "folder":
         bench.current.mkdir()

@@ -323,10 +323,10 @@ def test_an_unreadable_history_is_told_and_left_alone(
     assert path.read_bytes() == data
 
 
+@pytest.mark.live
 def test_commands_read_few_events_of_a_long_history(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.ship()
     bench.ship("model 2\n")
     file = bench.folder / history.FILE_NAME
     shipped = list(journal.read(file))

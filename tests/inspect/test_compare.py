@@ -184,8 +184,8 @@ def test_where_the_live_version_is_the_latest_the_one_before_it_is_held_against_
     assert comparison.after.live
 
 
+@pytest.mark.live
 def test_a_first_version_has_nothing_to_be_compared_with(bench: Workbench) -> None:
-    bench.ship()
     bench.refuses(
         "compare churn",
         "churn has no version before 1.0.0 to compare it with",
@@ -193,10 +193,10 @@ def test_a_first_version_has_nothing_to_be_compared_with(bench: Workbench) -> No
     )
 
 
+@pytest.mark.released
 def test_the_only_version_deployed_is_compared_with_the_one_released_before(
     bench: Workbench,
 ) -> None:
-    bench.release()
     bench.ship("model 2\n")
     comparison = bench.manager.compare()
     assert (comparison.before.version, comparison.after.version) == ("1.0.0", "1.1.0")
@@ -262,10 +262,10 @@ def test_a_stage_without_parameters_and_dependencies_has_none_to_compare(bench: 
     assert "data and code: n/a (not recorded: the stages have none)\n" in out
 
 
+@pytest.mark.live
 def test_a_model_that_a_stage_makes_from_now_on_is_compared_with_one_of_dvc_add(
     bench: Workbench,
 ) -> None:
-    bench.ship()
     _train_in_a_stage(bench)
     bench.release()
     comparison = bench.manager.compare()
@@ -402,8 +402,8 @@ def test_bad_input_is_told(two: Workbench) -> None:
     assert "--json and --markdown do not go together" in result.err
 
 
+@pytest.mark.released
 def test_nothing_live_is_told(bench: Workbench) -> None:
-    bench.release()
     bench.refuses(
         "compare churn",
         "no version of churn is live",

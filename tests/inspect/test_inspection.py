@@ -28,14 +28,14 @@ def _edit(path: Path, content: str) -> None:
     path.chmod(0o444)
 
 
+@pytest.mark.live
 def test_in_order_is_exit_0(bench: Workbench) -> None:
-    bench.ship()
     result = bench.cli("status", "churn")
     assert (result.code, result.out) == (0, "churn: in order, live 1.0.0, latest 1.0.0\n")
 
 
+@pytest.mark.live
 def test_behind_is_exit_3_and_names_the_deploy(bench: Workbench) -> None:
-    bench.ship()
     bench.release("model 2\n")
     result = bench.cli("status")
     assert (result.code, result.out) == (
@@ -63,8 +63,8 @@ def _rename(bench: Workbench) -> None:
     bench.commit("Rename the model")
 
 
+@pytest.mark.live
 def test_status_has_a_live_model_that_left_dvc_yaml(bench: Workbench) -> None:
-    bench.ship()
     _rename(bench)
     expected = f"churn: drifted, live 1.0.0, latest 1.0.0\n  {LEFT}\n    fix: {WAY_OUT}\n"
     everything = bench.cli("status")
@@ -75,8 +75,8 @@ def test_status_has_a_live_model_that_left_dvc_yaml(bench: Workbench) -> None:
     assert (alone.code, alone.out) == (3, expected)
 
 
+@pytest.mark.live
 def test_status_has_a_model_that_left_dvc_yaml_and_whose_link_is_lost(bench: Workbench) -> None:
-    bench.ship()
     _rename(bench)
     bench.current.unlink()
     result = bench.cli("status")
@@ -85,8 +85,8 @@ def test_status_has_a_model_that_left_dvc_yaml_and_whose_link_is_lost(bench: Wor
     assert f"{bench.current} is gone" in result.out
 
 
+@pytest.mark.live
 def test_models_has_a_live_model_that_left_dvc_yaml(bench: Workbench) -> None:
-    bench.ship()
     _rename(bench)
     result = bench.cli("models", "--json")
     rows = {row["model"]: row for row in json.loads(result.out)}
@@ -98,8 +98,8 @@ def test_models_has_a_live_model_that_left_dvc_yaml(bench: Workbench) -> None:
     assert "not declared" in table.out
 
 
+@pytest.mark.live
 def test_verify_hashes_a_live_model_that_left_dvc_yaml(bench: Workbench) -> None:
-    bench.ship()
     _rename(bench)
     _edit(bench.current / "model.bin", "other\n")
     result = bench.cli("verify")
@@ -107,17 +107,17 @@ def test_verify_hashes_a_live_model_that_left_dvc_yaml(bench: Workbench) -> None
     assert "churn" in result.out
 
 
+@pytest.mark.released
 def test_a_model_that_left_dvc_yaml_and_is_not_live_is_in_no_list(bench: Workbench) -> None:
-    bench.release()
     _rename(bench)
     assert [row.model for row in Workspace(bench.repo).models()] == ["attrition"]
     assert bench.cli("status", "churn").code == 1
 
 
+@pytest.mark.live
 def test_the_command_that_status_names_for_a_model_that_left_dvc_yaml_ends_it(
     bench: Workbench,
 ) -> None:
-    bench.ship()
     _rename(bench)
     assert bench.cli("undeploy", "churn", "--yes").code == 0
     assert bench.cli("status").out == NEW_NAME
@@ -142,8 +142,8 @@ def test_a_failed_version_is_fixed_by_a_newer_one(shipped: Workbench) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.live
 def test_a_damaged_model_stops_the_status_of_no_other(bench: Workbench) -> None:
-    bench.ship()
     _rename(bench)
     (bench.folder / "deployment_history.json").write_text("[")
     assert bench.cli("status").out.startswith("attrition: in order")
@@ -197,10 +197,10 @@ MENDED = {
 
 
 @pytest.mark.parametrize("damage", MENDED)
+@pytest.mark.live
 def test_every_damage_is_found_and_the_command_that_status_names_mends_it(
     bench: Workbench, damage: str
 ) -> None:
-    bench.ship()
     bench.ship("model 2\n")
     live = bench.current.resolve()
     if damage == "edited":
@@ -247,8 +247,8 @@ def _follow(bench: Workbench, mend: str) -> None:
             subprocess.run(words, check=True)
 
 
+@pytest.mark.live
 def test_verify_names_the_file_and_exits_1(bench: Workbench) -> None:
-    bench.ship()
     assert bench.cli("verify").code == 0
     _edit(bench.current.resolve() / "model.bin", "model X\n")
     result = bench.cli("verify", "churn@1.0.0")
@@ -260,9 +260,9 @@ def test_verify_names_the_file_and_exits_1(bench: Workbench) -> None:
     )
 
 
+@pytest.mark.live
 def test_verify_holds_the_metadata_against_the_tag(bench: Workbench) -> None:
     """Somebody who edits a file and its metadata alike is found all the same."""
-    bench.ship()
     live = bench.current.resolve()
     _edit(live / "model.bin", "model X\n")
     told = json.loads((live / "metadata.json").read_text())
@@ -273,8 +273,8 @@ def test_verify_holds_the_metadata_against_the_tag(bench: Workbench) -> None:
     assert [p.what for p in found.problems] == ["names another md5 for model.bin than churn@v1.0.0"]
 
 
+@pytest.mark.live
 def test_list_tells_each_version_and_its_state(bench: Workbench) -> None:
-    bench.ship()
     bench.ship("model 2\n")
     bench.release("model 3\n")
     bench.manager.pin("1.0.0")
@@ -288,8 +288,8 @@ def test_list_tells_each_version_and_its_state(bench: Workbench) -> None:
     ]
 
 
+@pytest.mark.released
 def test_show_tells_of_a_version_that_was_never_deployed(bench: Workbench) -> None:
-    bench.release()
     before = bench.state()
     value = bench.manager.show("1.0.0")
     assert bench.state() == before
@@ -298,8 +298,8 @@ def test_show_tells_of_a_version_that_was_never_deployed(bench: Workbench) -> No
     assert value.metrics == {"accuracy": 0.75}
 
 
+@pytest.mark.live
 def test_models_tells_what_is_live_and_what_is_the_latest(bench: Workbench) -> None:
-    bench.ship()
     bench.release("model 2\n")
     assert bench.cli("models").out == (
         "MODEL\tLIVE\tLATEST\tSTATE\tSIZE\tPATH\n"
@@ -377,8 +377,8 @@ def test_after_a_lost_history_cleanup_still_keeps_good_versions(bench: Workbench
     ]
 
 
+@pytest.mark.live
 def test_redeploys_of_one_version_take_one_place(bench: Workbench) -> None:
-    bench.ship()
     bench.ship("model 2\n")
     for _ in range(3):
         bench.manager.deploy(force=True)
@@ -392,8 +392,8 @@ def test_redeploys_of_one_version_take_one_place(bench: Workbench) -> None:
     ]
 
 
+@pytest.mark.live
 def test_what_was_gone_back_from_is_not_advised_again(bench: Workbench) -> None:
-    bench.ship()
     bench.ship("model 2\n")
     event = bench.manager.rollback_to_version(reason="wrong on snow").event
     assert event is not None
@@ -407,8 +407,8 @@ def test_what_was_gone_back_from_is_not_advised_again(bench: Workbench) -> None:
     )
 
 
+@pytest.mark.live
 def test_a_link_that_was_removed_is_mended_with_what_was_live(bench: Workbench) -> None:
-    bench.ship()
     bench.release("model 2\n")
     bench.current.unlink()
     result = bench.cli("status", "churn")
@@ -424,8 +424,8 @@ def test_a_link_that_was_removed_is_mended_with_what_was_live(bench: Workbench) 
     assert bench.live() == "model 2\n"
 
 
+@pytest.mark.live
 def test_a_tag_that_this_clone_has_not_is_fetched(bench: Workbench) -> None:
-    bench.ship()
     bench.git("push", "--quiet", "origin", "churn@v1.0.0")
     bench.git("tag", "--delete", "churn@v1.0.0")
     result = bench.cli("status", "churn", "--json")
@@ -435,8 +435,8 @@ def test_a_tag_that_this_clone_has_not_is_fetched(bench: Workbench) -> None:
     assert bench.cli("status", "churn").code == 0
 
 
+@pytest.mark.live
 def test_cleanup_leaves_what_is_not_ours(bench: Workbench) -> None:
-    bench.ship()
     (bench.folder / "versions/backup").mkdir()
     verdicts = bench.manager.cleanup_old_versions(keep=1).verdicts
     assert {v.directory: v.why for v in verdicts}["backup"] == "not made by tagship"

@@ -29,8 +29,8 @@ def test_the_six_methods_tell_one_story(bench: Workbench) -> None:
 
 
 @pytest.mark.parametrize("source", ["1.0.0", "v1.0", "latest", "churn@v1.0.0", None])
+@pytest.mark.released
 def test_a_version_or_a_tag_is_deployed_as_it_is(bench: Workbench, source: str | None) -> None:
-    bench.release()
     head = bench.git("rev-parse", "HEAD")
     assert bench.manager.deploy_model(source).place.version == "1.0.0"
     assert bench.git("rev-parse", "HEAD") == head

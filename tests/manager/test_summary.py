@@ -46,8 +46,8 @@ def test_a_deploy_and_a_rollback_have_one_form(shipped: Workbench) -> None:
     )
 
 
+@pytest.mark.released
 def test_of_the_first_deploy_there_is_no_version_before(bench: Workbench) -> None:
-    bench.release()
     lines = summary.lines(bench.manager.deploy())
     assert lines[0] == "churn 1.0.0 is live"
     assert lines[-3] == "  live version:  1.0.0, 1 version on disk"

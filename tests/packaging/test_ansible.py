@@ -53,10 +53,10 @@ def test_the_example_is_a_playbook(tmp_path: Path) -> None:
 
 
 @needs_ansible
+@pytest.mark.released
 def test_the_role_makes_a_host_that_follows_and_a_second_run_changes_nothing(
     bench: Workbench, tmp_path: Path
 ) -> None:
-    bench.release()
     bench.git("push", "--quiet", "origin", "churn@v1.0.0")
     prefix = tmp_path / "machine"
     playbook = [{

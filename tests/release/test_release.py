@@ -14,8 +14,8 @@ from tests.workbench import Workbench, run
 @pytest.mark.parametrize(
     ("bump", "version"), [("minor", "1.1.0"), ("major", "2.0.0"), ("patch", "1.0.1")]
 )
+@pytest.mark.released
 def test_the_next_version_goes_up_by_the_bump(bench: Workbench, bump: str, version: str) -> None:
-    bench.release()
     bench.train("model 2\n")
     assert str(bench.manager.release(bump=bump).version) == version
 
@@ -93,8 +93,8 @@ def test_a_remote_that_does_not_answer_only_hinders_a_push(bench: Workbench) -> 
     assert bench.git("tag") == "churn@v1.0.0\n"
 
 
+@pytest.mark.released
 def test_a_deregistered_version_is_not_given_again(bench: Workbench) -> None:
-    bench.release()
     bench.git("tag", "-m", "bad", "churn@v1.0.0!")
     bench.train("model 2\n")
     assert bench.release() == "1.1.0"
@@ -126,8 +126,8 @@ def test_the_tag_is_signed_by_git_where_git_is_told_to(bench: Workbench) -> None
     assert bench.manager.list_versions()[0].metrics == {"accuracy": 0.75}
 
 
+@pytest.mark.live
 def test_releasing_a_model_does_not_need_its_folder_to_be_clean(bench: Workbench) -> None:
-    bench.ship()
     bench.ship("model 2\n")
     assert "deployment_history.json" in os.listdir(bench.folder)
     assert bench.git("status", "--porcelain") == ""
@@ -147,8 +147,8 @@ def _remote_object(bench: Workbench, content: str) -> Path:
     return bench.repo.parent / "dvc-remote/files/md5" / digest[:2] / digest[2:]
 
 
+@pytest.mark.released
 def test_a_release_that_was_not_pushed_is_pushed_later(bench: Workbench) -> None:
-    bench.release()
     released = bench.manager.release(push=True)
     assert (released.tag, released.pushed_to) == ("churn@v1.0.0", "origin")
     there = run(bench.repo.parent / "origin.git", "git", "tag")
@@ -189,8 +189,8 @@ def test_a_commit_that_did_not_make_the_model_is_not_released(
     assert bench.release() == "1.0.0"
 
 
+@pytest.mark.released
 def test_a_version_below_the_latest_is_released_with_a_note(bench: Workbench) -> None:
-    bench.release()
     bench.train("model 2\n")
     warnings = bench.manager.release(version="0.9.0").warnings
     assert warnings == ("0.9.0 is lower than 1.0.0, which stays the latest",)

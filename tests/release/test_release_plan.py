@@ -8,8 +8,8 @@ from tagship.release.numbers import AlreadyReleased
 from tests.workbench import PATH, Workbench, run
 
 
+@pytest.mark.released
 def test_a_plan_touches_nothing_and_says_what_is_released_then(bench: Workbench) -> None:
-    bench.release()
     bench.train("model 2, larger\n", accuracy=0.875)
     before = bench.state()
     plan = bench.manager.release_plan(bump="major", push=True)
@@ -43,8 +43,8 @@ def test_a_plan_whose_tag_somebody_made_meanwhile_is_refused(bench: Workbench) -
 
 
 @pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.released
 def test_what_is_released_already_is_named(bench: Workbench, committed: bool) -> None:
-    bench.release()
     if committed:  # another commit, with the same bytes
         bench.commit()
     with pytest.raises(AlreadyReleased) as caught:
@@ -52,14 +52,14 @@ def test_what_is_released_already_is_named(bench: Workbench, committed: bool) ->
     assert str(caught.value.version) == "1.0.0"
 
 
+@pytest.mark.released
 def test_a_release_that_waits_to_be_pushed_is_planned_as_such(bench: Workbench) -> None:
-    bench.release()
     plan = bench.manager.release_plan(push=True)
     assert (plan.tag, plan.waiting, plan.push_to) == ("churn@v1.0.0", True, "origin")
 
 
+@pytest.mark.released
 def test_a_lower_version_is_planned_with_a_note(bench: Workbench) -> None:
-    bench.release()
     bench.train("model 2\n")
     told = ("0.9.0 is lower than 1.0.0, which stays the latest",)
     assert bench.manager.release_plan(version="0.9.0").warnings == told

@@ -80,8 +80,8 @@ def test_of_several_remotes_the_names_are_told(bench: Workbench) -> None:
     )
 
 
+@pytest.mark.released
 def test_a_deploy_tells_remotes_without_a_default(bench: Workbench) -> None:
-    bench.release()
     shutil.rmtree(bench.repo / ".dvc/cache")
     bench.dvc("remote", "default", "--quiet", "--unset")
     with pytest.raises(NotFound, match="no DVC remote is the default; there is store") as caught:

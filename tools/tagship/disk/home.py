@@ -22,21 +22,19 @@ def folder() -> Path | None:
 
 
 def configuration() -> Path | None:
-    """Where programs keep the user's configuration (XDG Base Directory Specification 0.8).
-
-    A relative path in XDG_CONFIG_HOME does not count: it would be one in the repository.
-    """
-    named = os.environ.get("XDG_CONFIG_HOME", "")
-    if os.path.isabs(named):  # noqa: PTH117
-        return Path(named)
-    home = folder()
-    return home / ".config" if home else None
+    """Where programs keep the user's configuration (XDG Base Directory Specification 0.8)."""
+    return _named("XDG_CONFIG_HOME", ".config")
 
 
 def cache() -> Path | None:
-    """Where programs keep what they can do without; as ``configuration``."""
-    named = os.environ.get("XDG_CACHE_HOME", "")
+    """Where programs keep what they can make again, by the same specification."""
+    return _named("XDG_CACHE_HOME", ".cache")
+
+
+def _named(variable: str, usual: str) -> Path | None:
+    """A folder that a variable names; a relative path does not count: it is in the repository."""
+    named = os.environ.get(variable, "")
     if os.path.isabs(named):  # noqa: PTH117
         return Path(named)
     home = folder()
-    return home / ".cache" if home else None
+    return home / usual if home else None

@@ -35,7 +35,7 @@ def read(project: Path) -> CacheDir | None:
     known = texts(project)
     if known is None:
         return None
-    for text, is_host in known:
+    for _, text, is_host in known:
         read_options = options(text)
         if read_options is None:
             return None
@@ -46,12 +46,15 @@ def read(project: Path) -> CacheDir | None:
     return CacheDir(Path(folder) if folder else None, named)
 
 
-def texts(project: Path) -> list[tuple[str, bool]] | None:
-    """The text of each file that there is, as ``_files`` has them; None where one is unreadable."""
+def texts(project: Path) -> list[tuple[Path, str, bool]] | None:
+    """Each file that there is, its text, and whether it is the host's own, as ``_files`` has them.
+
+    None where one is unreadable.
+    """
     found = []
     for path, is_host in _files(project):
         try:
-            found.append((path.read_text(encoding="utf-8"), is_host))
+            found.append((path, path.read_text(encoding="utf-8"), is_host))
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, ValueError):

@@ -69,7 +69,7 @@ def read(project: Path) -> tuple[Sections, Sections] | None:
     texts = cachedir.texts(project)
     if texts is None:
         return None
-    for text, is_host in texts:
+    for _, text, is_host in texts:
         sections = _parse(text)
         if sections is None:
             return None

@@ -106,7 +106,9 @@ def opened(project: Path) -> Iterator[Opened]:
         with dvc_config.quiet(), _repo(project) as repo:
             in_use = Opened(repo)
             repo.stage_collection_error_handler = in_use.keep
+            config = repo.config
             with lock_repo(repo):
+                repo.config = config  # DVC forgets what it read a moment ago
                 yield in_use
     except LockError as error:
         raise _locked(project, str(error)) from None

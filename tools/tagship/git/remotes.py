@@ -16,21 +16,6 @@ ANSWER = Limit(silence=30, total=300)
 PUSH = Limit(silence=120)
 
 
-def check_remote(repository: Repository, remote: str) -> None:
-    """Check that ``remote`` is the name of a remote, and not an address.
-
-    params.yaml, which may name it, comes with the repository: others must not choose the address.
-
-    Raises:
-        Refused: Git has no remote of that name.
-    """
-    if remote not in names(repository):
-        raise Refused(
-            f"Git has no remote {redact.text(remote)}",
-            "give a name that `git remote` shows, or add one: git remote add NAME URL",
-        )
-
-
 def ask(
     repository: Repository,
     remote: str,
@@ -63,22 +48,35 @@ def names(repository: Repository) -> list[str]:
     return run.ask(repository, "remote").splitlines()
 
 
-def default_remote(repository: Repository) -> str | None:
-    """The remote to release to: ``origin``, or else the only one."""
+def to_release_to(repository: Repository, named: str | None) -> str | None:
+    """The remote to release to: the one that is named, or ``origin``, or else the only one.
+
+    params.yaml, which may name it, comes with the repository: others must not choose an address.
+
+    Raises:
+        Refused: Git has no remote of that name.
+    """
     all_names = names(repository)
-    if "origin" in all_names:
-        return "origin"
-    return all_names[0] if len(all_names) == 1 else None
+    if named and named not in all_names:
+        raise Refused(
+            f"Git has no remote {redact.text(named)}",
+            "give a name that `git remote` shows, or add one: git remote add NAME URL",
+        )
+    usual = "origin" if "origin" in all_names else None
+    return named or usual or (all_names[0] if len(all_names) == 1 else None)
 
 
 def branches(repository: Repository, remote: str, tell: Tell) -> dict[str, str]:
     """The branches of a remote as it has them now, each with its commit.
 
+    Args:
+        repository: the clone.
+        remote: the name of one of its remotes.
+        tell: is told whom is waited for.
+
     Raises:
-        Refused: Git has no remote of that name.
         Unavailable: the remote does not answer.
     """
-    check_remote(repository, remote)
     question = ("-c", NO_HOOKS, "ls-remote", "--heads", "--end-of-options", remote)
     answer = ask(repository, remote, question, tell, ANSWER)
     lines = (line.partition("\t") for line in answer.splitlines())
@@ -134,11 +132,15 @@ def push_target(repository: Repository, remote: str, branch: str) -> str:
 def push(repository: Repository, remote: str, refspecs: Sequence[str], tell: Tell = nobody) -> None:
     """Push refs, never by force: all or none of them, where the remote can do that.
 
+    Args:
+        repository: the clone.
+        remote: the name of one of its remotes.
+        refspecs: as Git takes them.
+        tell: is told whom is waited for.
+
     Raises:
-        Refused: Git has no remote of that name.
         Unavailable: the remote refuses one, or does not answer.
     """
-    check_remote(repository, remote)
     command = ("push", "--quiet", "--end-of-options", remote)
     if len(refspecs) > 1:
         try:

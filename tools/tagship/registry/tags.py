@@ -130,16 +130,14 @@ def of_remote(
 
     Args:
         repository: the clone.
-        remote: Git's name of it.
+        remote: the name of one of its remotes.
         tell: is told whom is waited for.
         limit: how long.
         model: read the tags of this model alone; None for all.
 
     Raises:
-        Refused: Git has no remote of that name.
         Unavailable: the remote does not answer.
     """
-    remotes.check_remote(repository, remote)
     of_model = patterns(model)[:2] if model else ()  # here, other than there, * has slashes too
     question = ("-c", NO_HOOKS, "ls-remote", "--tags", "--end-of-options", remote, *of_model)
     answer = remotes.ask(repository, remote, question, tell, limit)
@@ -342,13 +340,12 @@ def push(
 
     Args:
         repository: has the tag.
-        remote: Git's name of it.
+        remote: the name of one of its remotes.
         name: of the tag.
         branch: a commit, and the branch of the remote that is to have it.
         tell: is told whom is waited for.
 
     Raises:
-        Refused: Git has no remote of that name.
         Unavailable: the remote refuses one of the two, or does not answer.
     """
     refspecs = [f"{branch[0]}:refs/heads/{branch[1]}"] if branch else []

@@ -84,7 +84,7 @@ def known(
     """
     here = source.catalog(model)
     ours = tuple(Version.parse(version) for version in deployed)
-    remote = source.git_remote or remotes.default_remote(source.repository)
+    remote = remotes.to_release_to(source.repository, source.git_remote)
     if remote is None and push:
         raise no_remote()
     if remote is None:

@@ -334,7 +334,7 @@ def _sign_files(
 
 
 def _snapshot_of_head(source: Source, head: str, model: str) -> Snapshot:
-    artifact = source.declared(model)
+    artifact = source.declared_at(head, model)
     try:
         return source.snapshot(head, model)
     except NotFound as error:
@@ -475,7 +475,7 @@ def _version(source: Source, known: numbers.Known, options: Options) -> tuple[Ve
 
 
 def _remote(source: Source) -> str | None:
-    return source.git_remote or remotes.default_remote(source.repository)
+    return remotes.to_release_to(source.repository, source.git_remote)
 
 
 def _push_objects(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tagship.disk import atomic
 from tagship.errors import InvalidName, NotFound, Refused
 from tagship.inspect.listing import VersionRow
-from tagship.report import charts
+from tagship.report import charts, vega
 from tagship.report.collect import NEWEST, ModelReport, Report, Series
 from tagship.report.plots import Plot
 from tagship.text import clock, escape, redact, words
@@ -96,13 +96,13 @@ def html(report: Report) -> str:
     """
     views = [_view(f"m{i}", model, report.made_at) for i, model in enumerate(report.models, 1)]
     specs = {chart.id: chart.spec for view in views for chart in view.charts}
-    vega, script = _vega(), (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    libraries, script = _vega(), (TEMPLATES / "report.js").read_text(encoding="utf-8")
     names = [model.model for model in report.models]
     safe = {
         "css": (TEMPLATES / "report.css").read_text(encoding="utf-8"),
         "script": script,
         "specs": in_script(redact.json(specs)),
-        "vega": vega,
+        "vega": libraries,
     }
     return (
         _environment(safe)
@@ -112,7 +112,7 @@ def html(report: Report) -> str:
             views=views,
             title=f"{names[0] if len(names) == 1 else 'Models'} in {report.repository}",
             newest=NEWEST,
-            policy=_policy(vega, script),
+            policy=_policy(libraries, script),
         )
     )
 
@@ -141,12 +141,11 @@ def code_in_script(text: str) -> str:
 
 @functools.cache
 def _vega() -> str:
-    """Vega, Vega-Lite and vega-embed as one script, which sets ``window.vegaEmbed``; 0.9 MB."""
     try:
         import vl_convert
     except ImportError as error:
         raise _lacking(error) from None
-    return code_in_script(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    return code_in_script(vega.script(vl_convert))
 
 
 def _environment(safe: dict[str, str]) -> "jinja2.Environment":

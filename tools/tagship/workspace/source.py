@@ -237,13 +237,21 @@ class Source:
         """The model as HEAD declares it.
 
         Raises:
-            NotFound: it does not, with the nearest name; or the repository has no commit yet.
+            NotFound: as for ``declared_at``; or the repository has no commit yet.
+            Corrupt: its entry is not valid.
+        """
+        return self.declared_at(commits.commit(self.repository, "HEAD").id, model)
+
+    def declared_at(self, commit: str, model: str) -> Artifact:
+        """The model as a commit declares it.
+
+        Raises:
+            NotFound: it does not, with the nearest name.
             Corrupt: its entry is not valid.
         """
         from tagship.dvc import pipeline
 
-        head = commits.commit(self.repository, "HEAD").id
-        read = functools.partial(self.blobs.read, head)
+        read = functools.partial(self.blobs.read, commit)
         known = pipeline.models(read, artifacts.pipeline_of(model)[0])
         if model not in known:
             artifacts.check_not_old(read(OLD_FILE), model)
