@@ -409,6 +409,29 @@ def test_what_is_signed_goes_live(signed: Following) -> None:
     signed.passes(0, "churn: in order, live 1.1.0\n  1.1.0 is live\n")
 
 
+def test_a_withdrawal_and_a_stage_count_only_if_signed(signed: Following) -> None:
+    """Who has the server, and no key, can neither take a version back nor send a host to another."""
+    signed.release("model 3\n")
+    signed.sync()
+    assert signed.live() == "model 3\n"
+    signed.bench.git("config", "tag.gpgSign", "false")
+    signed.publish("churn@v1.2.0!")
+    for _ in range(2):
+        told = signed.report()
+        assert (told["code"], told["why"], told["live"]) == (3, "refused", "1.2.0")
+        assert "the tag churn@v1.2.0! is not signed" in told["reasons"][-1]["what"]
+    sign_with(signed, "ada")
+    signed.publish("churn@v1.2.0!#2")
+    assert signed.report()["live"] == "1.1.0"
+    signed.follow(track="#prod")
+    sign_with(signed, "mallory")
+    signed.publish("churn#prod#1", at="churn@v1.0.0")
+    assert (signed.report()["why"], signed.live()) == ("refused", "model 2\n")
+    sign_with(signed, "ada")
+    signed.publish("churn#prod#2", at="churn@v1.1.0")
+    signed.passes(0, "churn: in order, live 1.1.0\n")
+
+
 @pytest.mark.parametrize(
     "how", ["not signed", "by a stranger", "by a revoked key", "by a key that ran out"]
 )

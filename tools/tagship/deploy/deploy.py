@@ -50,7 +50,7 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
         choice = choose(deed.past)
         release = choice.release
         _check_not_rejected(deed, str(release.version))
-        signer = plan.check_tag(host.policy, source.repository, deed.past, release)
+        signer = plan.check_choice(host.policy, source.repository, deed.past, choice)
         if deed.live and not options.force and plan.is_live(store, release, options.progress):
             if ref.model not in host.rules:
                 _follow(deed, choice)

@@ -107,9 +107,9 @@ def _later(
 
 def _refuse(one: Pass, model: str, release: Release, error: NotTrusted) -> tuple[str, ...]:
     """What this host does not accept is not tried again until the tag or its policy changes."""
-    policy = one.host.policy.fingerprint
+    trust = sync.trust(one, one.source.versions(model), release)
     with _STATE:
-        refusal = Refusal(release.tag.object_id, policy, error.message)
+        refusal = Refusal(release.tag.object_id, trust, error.message)
         _write(one.root, agent.read(one.root).refuses(model, refusal))
     return (f"{release.version} could not be deployed: {error.message}",)
 

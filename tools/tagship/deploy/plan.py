@@ -21,6 +21,7 @@ from tagship.progress import Progress, silent
 from tagship.registry import refs
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import Ref, TagName, Wanted
+from tagship.registry.tags import Tag
 from tagship.text import clock
 from tagship.workspace import desired, mirrored, turns
 from tagship.workspace.desired import PassedOver
@@ -87,6 +88,7 @@ class Choice:
     Attributes:
         rule: what selected it, such as ``#prod``; None for an exact version.
         assignments: the ids of the tag objects that assign it to a stage.
+        deciding: the tags by which the rule selected it, beside its own.
         passed_over: a version that the rule selects, but that is blocked.
         until: the end of the hold that it begins; None if it begins none.
     """
@@ -96,6 +98,7 @@ class Choice:
     assignments: tuple[str, ...] = ()
     passed_over: PassedOver | None = None
     until: datetime | None = None
+    deciding: tuple[Tag, ...] = ()
 
 
 def choose(
@@ -128,17 +131,19 @@ def choose(
     by = selector.text
     wish = desired.desired(known, selector, decided, retry=retry)
     release = desired.choose(ref, wish, lambda: source.clone_tags.fetch)
+    deciding = tuple(known.deciding(selector, release))
     if shown is not None and shown != str(release.version):
         confirmed = source.find(known, Ref(ref.model, Wanted.parse(shown, ref.model)))
         allowed = desired.allows(selector, confirmed, None if retry else decided.blocks)
         if allowed and not _is_overtaken(selector, confirmed, decided):
             # a higher one came since
-            return Choice(confirmed, by, tuple(known.assigned(confirmed)))
+            return Choice(confirmed, by, tuple(known.assigned(confirmed)), deciding=deciding)
         raise Refused(
             f"{release.version} would be deployed by now, and not {shown}, so nothing was done",
             f"see what is new: tagship deploy {ref.model} --dry-run",
         )
-    return Choice(release, by, tuple(known.assigned(release)), wish.passed_over)
+    assignments = tuple(known.assigned(release))
+    return Choice(release, by, assignments, wish.passed_over, deciding=deciding)
 
 
 def _is_overtaken(selector: Wanted, confirmed: Release, decided: Decisions) -> bool:
@@ -248,7 +253,7 @@ def of_deploy(
     choice = choose(source, known, ref, past, retry=retry, rule=rule)
     release = choice.release
     source.complete([release])
-    check_tag(host.policy, source.repository, past, release)
+    check_choice(host.policy, source.repository, past, choice)
     version, tag = str(release.version), str(release.tag.name)
     plan = of_commit(source, store, ref.model, release.commit, version, tag)
     left = history.left_by_rollback(past.about(version), version)
@@ -303,6 +308,17 @@ def of_rollback(
     target = rollback_target(source, model, journal.foreseen(store), live, selector)
     on_disk = not installed.is_broken(store, target.directory, deep=False)
     return RollbackPlan(model, live, target, on_disk)
+
+
+def check_choice(policy: "Policy", repository: "Repository", past: Past, choice: Choice) -> str:
+    """Check that a version may go live as it was chosen: its tag, and those that decided.
+
+    Returns, Raises:
+        As ``check_tag``.
+    """
+    for tag in choice.deciding:
+        policy.check_tag(repository, tag)
+    return check_tag(policy, repository, past, choice.release)
 
 
 def check_tag(policy: "Policy", repository: "Repository", past: Past, release: Release) -> str:

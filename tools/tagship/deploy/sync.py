@@ -5,6 +5,7 @@ find nothing to do: what acts, ``deploy.follow``, is imported by one that does.
 """
 
 import contextlib
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,7 +19,7 @@ from tagship.host import agent, decisions, history, installed, journal, metadata
 from tagship.host.agent import Agent, Refusal
 from tagship.host.history import Place
 from tagship.host.store import Store
-from tagship.registry.catalog import Catalog
+from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import Wanted
 from tagship.registry.seen import Seen
 from tagship.text import clock
@@ -177,7 +178,7 @@ def _facts(one: Pass, model: str) -> Facts:
         one.options.retry,
         _turn(one, known, rule, wish, now) if is_behind and not is_way_back else None,
         _accepted(past, wish),
-        _refusal(one, model),
+        _refusal(one, known, wish.release),
     )
 
 
@@ -205,12 +206,20 @@ def _accepted(past: journal.Past, wish: desired.Desired) -> set[str]:
     return history.accepted(past.about(version), version)
 
 
-def _refusal(one: Pass, model: str) -> Refusal | None:
-    """What the last passes did not accept, unless this host trusts others by now."""
-    refusal = agent.read(one.root).refused.get(model)
-    if refusal is None or refusal.policy != one.host.policy.fingerprint:
+def _refusal(one: Pass, known: Catalog, release: Release | None) -> Refusal | None:
+    """What the last passes did not accept, unless this host trusts others or other tags decide."""
+    refusal = agent.read(one.root).refused.get(known.model)
+    if refusal is None or refusal.policy != trust(one, known, release):
         return None
     return refusal
+
+
+def trust(one: Pass, known: Catalog, release: Release | None) -> str:
+    """A digest of what it depends on whether a version is accepted, beside its own tag."""
+    rule = one.host.rules.get(known.model, Wanted())
+    deciding = known.deciding(rule, release) if release is not None else []
+    ids = [tag.object_id for tag in deciding]
+    return hashlib.sha256(repr((one.host.policy.fingerprint, ids)).encode()).hexdigest()
 
 
 def _live(

@@ -52,7 +52,7 @@ class Refusal:
 
     Attributes:
         tag_object: of the version.
-        policy: the digest of what the host trusted then.
+        policy: the digest of what the host trusted then, and of the tags that decided.
         reason: why.
     """
 

@@ -84,6 +84,28 @@ class Catalog:
         tags = self.assignments.values()
         return [tag.object_id for tag in tags if tag.commit == release.commit]
 
+    def deciding(self, rule: Wanted, release: Release) -> list[registry_tags.Tag]:
+        """The tags by which a rule selects a version, beside the one that carries it.
+
+        That is what withdraws higher versions that the rule would select; of a stage, its
+        assignment, and what took later ones away. Of several for one thing, the last counts.
+        """
+        if rule.exact is not None:
+            return []
+        stage, last = rule.stage, dict[object, registry_tags.Tag]()
+        assignment = self.assignments.get(stage) if stage is not None else None
+        for tag in self.tags:
+            name = tag.name
+            if stage is not None:
+                is_later = assignment is None or tag.at >= assignment.at
+                counts = is_later and (name.action is Action.DEREGISTER or name.stage == stage)
+            else:
+                version = name.version if name.action is Action.DEREGISTER else None
+                counts = version is not None and version > release.version and rule.fits(version)
+            if counts:
+                last[name.action, str(name.version), name.stage] = tag
+        return list(last.values())
+
     def is_ahead_of(self, live: str | None) -> bool:
         """Whether the latest version is higher than the live one, or none is live."""
         if self.latest is None:
