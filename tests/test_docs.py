@@ -22,6 +22,7 @@ from tagship.loaders.selftest import SelfTest
 from tagship.registry import artifacts
 from tagship.registry import settings as tool_settings
 from tagship.text import clock, yaml
+from tagship.workspace import rollout
 from tests.workbench import PATH, Workbench
 
 ROOT = Path(__file__).parents[1]
@@ -339,6 +340,13 @@ def test_the_settings_pages_examples_are_read() -> None:
 
 
 # ---- self_test.md
+
+
+def test_the_rollout_pages_example_and_its_keys_are_those_that_are_read() -> None:
+    params = yaml.parse(blocks(page("rollout.md"), "yaml")[0].encode(), "rollout.md")
+    found = rollout.parse(tool_settings.rollout_in(params, "rollout.md"))
+    assert (len(found.canary), len(found.steps), found.need, found.brake) == (2, 2, 2, 1)
+    assert tuple(code(cells[0])[0] for cells in rows(page("rollout.md"), "key")) == rollout.KEYS
 
 
 def test_the_self_test_page_shows_a_self_test(tmp_path: Path) -> None:

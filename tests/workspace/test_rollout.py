@@ -6,9 +6,12 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tagship.errors import Refused, Unavailable
 from tagship.host.history import Place
@@ -48,6 +51,23 @@ def test_a_rollout_is_read() -> None:
         "need": "2 healthy",
         "brake": "3 failed",
     }
+    assert rollout.parse(rollout.plain(plan)) == plan
+
+
+SHARES_OF_ALL = st.lists(st.integers(1, 99_999_999), max_size=4, unique=True).map(sorted)
+NAMES = st.lists(st.text("ab-1é. ", min_size=1).filter(lambda name: name == name.strip()),
+                 max_size=4, unique=True)  # fmt: skip
+
+
+@given(SHARES_OF_ALL, st.lists(st.integers(0, 10**8), min_size=5), NAMES, NAMES, st.integers(0, 99))
+def test_what_is_shown_of_a_rollout_reads_back(
+    millionths: list[int], seconds: list[int], canary: list[str], more: list[str], number: int
+) -> None:
+    shares = [Fraction(each, 10**8) for each in (*millionths, 10**8)]
+    afters = [timedelta(seconds=each / 4) for each in sorted(seconds)]
+    steps = tuple(map(rollout.Step, shares, afters[: len(shares)]))
+    hosts = tuple(dict.fromkeys([*canary, *more])) if more else ()
+    plan = Rollout(steps, tuple(canary), hosts, number, number)
     assert rollout.parse(rollout.plain(plan)) == plan
 
 
@@ -326,6 +346,9 @@ def test_of_many_hosts_that_are_missing_some_are_named() -> None:
     found = Turn(Kind.HEALTHY, 2, 3, hosts=(*hosts(7), "x" * 500))
     text = rollout.in_words(found, "m", "2.0.0")
     assert "edge-1, edge-2, edge-3, edge-4, edge-5 and 3 more" in text
+    forged = rollout.in_words(Turn(Kind.BRAKED, hosts=("a\x1b[2J\n" + "x" * 9999,)), "m", "2.0.0")
+    assert forged.startswith("2.0.0 is braked by a\\x1b[2J xxx")
+    assert len(forged) < 200
 
 
 def test_a_brake_that_cannot_be_read_delays_by_three_times_the_wait() -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from tagship.errors import Refused, TagshipError
 from tagship.registry.project_files import PARAMS_FILE
-from tagship.text import clock, words
+from tagship.text import clock, escape, words
 from tagship.text.table import Table
 
 KEY = "tagship.rollout"
@@ -380,7 +380,7 @@ def in_words(turn: Turn, model: str, version: str) -> str:
 
 
 def _listed(hosts: Sequence[str]) -> str:
-    shown = ", ".join(name[:64] for name in hosts[:SHOWN])
+    shown = ", ".join(escape.line(name[:64]) for name in hosts[:SHOWN])  # anybody's words
     return f"{shown} and {len(hosts) - SHOWN} more" if len(hosts) > SHOWN else shown
 
 
@@ -390,7 +390,7 @@ def plain(rollout: Rollout) -> dict[str, Any]:
         "canary": list(rollout.canary),
         "hosts": list(rollout.hosts),
         "steps": [
-            {"share": f"{float(step.share * 100):g}%", "after": words.duration(_seconds(step))}
+            {"share": _percent(step.share), "after": words.duration(step.after.total_seconds())}
             for step in rollout.steps
         ],
         "need": f"{rollout.need} healthy" if rollout.need else None,
@@ -399,5 +399,6 @@ def plain(rollout: Rollout) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value}
 
 
-def _seconds(step: Step) -> float:
-    return step.after.total_seconds()
+def _percent(share: Fraction) -> str:
+    """A share as it was written: without zeros at the end."""
+    return f"{float(share * 100):.6f}".rstrip("0").rstrip(".") + "%"
