@@ -410,7 +410,7 @@ def test_what_is_signed_goes_live(signed: Following) -> None:
 
 
 def test_a_withdrawal_and_a_stage_count_only_if_signed(signed: Following) -> None:
-    """Who has the server, and no key, can neither take a version back nor send a host to another."""
+    """Who has the server and no key can neither take a version back nor choose another."""
     signed.release("model 3\n")
     signed.sync()
     assert signed.live() == "model 3\n"

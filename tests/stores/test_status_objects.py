@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tagship.errors import Unavailable
-from tagship.fleet import place, status_object, survey
+from tagship.fleet import at_once, place, status_object, survey
 from tagship.fleet.place import Bucket, Name
 from tagship.text import clock
 from tests.fleet import objects
@@ -47,7 +47,8 @@ def fill(where: Bucket) -> dict[Name, bytes]:
         for model in range(MODELS)
     ]
     written = {name: status_object.to_bytes(objects.status(*name)) for name in names}
-    assert place.put(where, written) == {}
+    done = at_once.ask(lambda name: where.put(name.key, written[name]), written, 300)
+    assert set(done.values()) == {None}
     return written
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tagship.disk import atomic, files
 from tagship.disk.files import File
-from tagship.dvc.pointers import Cached
 from tagship.progress import Advance
 from tagship.stores import options as store_options
 from tagship.stores.failures import Kind, StoreError
@@ -24,6 +23,7 @@ from tagship.text.paths import check_path
 
 if TYPE_CHECKING:
     from tagship.dvc.config import DvcConfig
+    from tagship.dvc.pointers import Cached
     from tagship.stores.store import Store
 
 JOBS = 8  # objects in transfer at a time through DVC's file systems
@@ -45,7 +45,7 @@ class Place(Protocol):
         """Whether it is a folder of this machine, which is never silent."""
 
     def receive(
-        self, pointer: Cached, target: Path | None, allowance: Allowance, advance: Advance
+        self, pointer: "Cached", target: Path | None, allowance: Allowance, advance: Advance
     ) -> File:
         """Write an object to a new file, hashed; with no target only hash it.
 
@@ -54,20 +54,20 @@ class Place(Protocol):
             TooLong: it sends more than is allowed.
         """
 
-    def read(self, pointer: Cached, allowance: Allowance) -> bytes:
+    def read(self, pointer: "Cached", allowance: Allowance) -> bytes:
         """The bytes of a small object; errors as for ``receive``."""
 
-    def has(self, pointer: Cached, size: int | None) -> bool:
+    def has(self, pointer: "Cached", size: int | None) -> bool:
         """Whether it has an object, of this size where that is known."""
 
-    def put(self, pointer: Cached, source: Path, advance: Advance) -> None:
+    def put(self, pointer: "Cached", source: Path, advance: Advance) -> None:
         """Take an object: it appears whole."""
 
     def prepare(self) -> None:
         """Make it ready to take objects."""
 
 
-def key(pointer: Cached) -> str:
+def key(pointer: "Cached") -> str:
     """Where DVC keeps an object below a remote's address (``dvc/data_cloud.py``)."""
     name = f"{pointer.digest[:2]}/{pointer.digest[2:]}"
     return name if pointer.legacy else f"files/md5/{name}"
@@ -89,7 +89,7 @@ class Objects:
     is_folder: bool = False
 
     def receive(
-        self, pointer: Cached, target: Path | None, allowance: Allowance, advance: Advance
+        self, pointer: "Cached", target: Path | None, allowance: Allowance, advance: Advance
     ) -> File:
         """As ``Place``."""
         return self._or_own(
@@ -97,14 +97,14 @@ class Objects:
             lambda own: own.receive(pointer, target, allowance, advance),
         )
 
-    def read(self, pointer: Cached, allowance: Allowance) -> bytes:
+    def read(self, pointer: "Cached", allowance: Allowance) -> bytes:
         """As ``Place``."""
         return self._or_own(
             lambda: b"".join(self.store.blocks(key(pointer), allowance)),
             lambda own: own.read(pointer, allowance),
         )
 
-    def has(self, pointer: Cached, size: int | None) -> bool:
+    def has(self, pointer: "Cached", size: int | None) -> bool:
         """As ``Place``."""
 
         def ask() -> bool:
@@ -115,7 +115,7 @@ class Objects:
             return self.own().has(pointer, size)
         return self._or_own(ask, lambda own: own.has(pointer, size))
 
-    def put(self, pointer: Cached, source: Path, advance: Advance) -> None:
+    def put(self, pointer: "Cached", source: Path, advance: Advance) -> None:
         """As ``Place``."""
         if self.store.plan.read_only:
             self.own().put(pointer, source, advance)
@@ -175,18 +175,18 @@ class Own:
         return isinstance(self.remote.fs, LocalFileSystem)
 
     def receive(
-        self, pointer: Cached, target: Path | None, allowance: Allowance, advance: Advance
+        self, pointer: "Cached", target: Path | None, allowance: Allowance, advance: Advance
     ) -> File:
         """As ``Place``."""
         if self.is_folder:
             return self._copy(Path(self._path(pointer)), target, allowance, advance)
         return files.receive(allowance.limit(self._blocks(pointer)), target, advance)
 
-    def read(self, pointer: Cached, allowance: Allowance) -> bytes:
+    def read(self, pointer: "Cached", allowance: Allowance) -> bytes:
         """As ``Place``."""
         return b"".join(allowance.limit(self._blocks(pointer)))
 
-    def has(self, pointer: Cached, size: int | None) -> bool:
+    def has(self, pointer: "Cached", size: int | None) -> bool:
         """As ``Place``."""
         try:
             there = self.remote.fs.info(self._path(pointer)).get("size")
@@ -194,7 +194,7 @@ class Own:
             return False
         return size is None or there in (None, size)
 
-    def put(self, pointer: Cached, source: Path, advance: Advance) -> None:
+    def put(self, pointer: "Cached", source: Path, advance: Advance) -> None:
         """As ``Place``."""
         from dvc_objects.fs import LocalFileSystem
 
@@ -226,7 +226,7 @@ class Own:
             return files.digest(source, advance)
         return files.copy(source, target, advance)
 
-    def _blocks(self, pointer: Cached) -> Iterator[bytes]:
+    def _blocks(self, pointer: "Cached") -> Iterator[bytes]:
         fs = self.remote.fs
         pieces = {"block_size": PIECE} if fs.protocol in CLOUDS else {}
         if fs.protocol in ("http", "https"):  # one stream; a size, or it asks, and takes any error
@@ -235,11 +235,11 @@ class Own:
             while block := file.read(BLOCK):
                 yield block
 
-    def _odb(self, pointer: Cached) -> Any:
+    def _odb(self, pointer: "Cached") -> Any:
         """The objects of the remote, by their digest."""
         return self.remote.legacy_odb if pointer.legacy else self.remote.odb
 
-    def _path(self, pointer: Cached) -> str:
+    def _path(self, pointer: "Cached") -> str:
         """The path of an object.
 
         A versioned remote has it under its path in the work tree (``dvc_data/index/index.py``).

@@ -33,11 +33,15 @@ def ask(
     for key in keys:
         todo.put(key)
         count += 1
+    over = threading.Event()
     for _ in range(min(threads, count)):
         threading.Thread(
-            target=_work, args=(function, todo, answers), name=WAITING, daemon=True
+            target=_work, args=(function, todo, answers, over), name=WAITING, daemon=True
         ).start()
-    return _collected(answers, count, time.monotonic() + seconds)
+    try:
+        return _collected(answers, count, time.monotonic() + seconds)
+    finally:
+        over.set()
 
 
 def _collected(
@@ -57,8 +61,9 @@ def _work(
     function: Callable[[K], T],
     todo: "queue.SimpleQueue[K]",
     answers: "queue.SimpleQueue[tuple[K, T | Exception]]",
+    over: threading.Event,
 ) -> None:
-    while True:
+    while not over.is_set():
         try:
             key = todo.get_nowait()
         except queue.Empty:

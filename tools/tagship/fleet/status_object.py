@@ -194,7 +194,10 @@ def _clean(status: StatusObject) -> StatusObject:
     hold = status.hold and replace(
         status.hold, by=_shown(status.hold.by) or NOBODY, reason=_shown(status.hold.reason)
     )
-    return replace(status, reason=_shown(status.reason), hold=hold)
+    reason, failed = _shown(status.reason), status.failed[:FAILED]
+    if (reason, hold, failed) == (status.reason, status.hold, status.failed):
+        return status
+    return replace(status, reason=reason, hold=hold, failed=failed)
 
 
 def _shown(text: str) -> str:
@@ -228,7 +231,7 @@ def _canonical(value: Mapping[str, Any]) -> bytes:
 
 
 def parse(data: bytes, model: str, host: str) -> tuple[StatusObject, bytes]:
-    """An object that somebody wrote, and the bytes that its signature is of.
+    """An object that somebody wrote, and the bytes that its signature is of, if it has one.
 
     Args:
         data: the file.
@@ -250,7 +253,7 @@ def parse(data: bytes, model: str, host: str) -> tuple[StatusObject, bytes]:
     if not 0 <= status.seq < 1 << 53:
         raise Damaged("seq is out of range")
     signed = {name: inner for name, inner in value.items() if name != "signature"}
-    return _clean(replace(status, failed=status.failed[:FAILED])), _canonical(signed)
+    return _clean(status), _canonical(signed) if status.signature is not None else b""
 
 
 def _check_schema(value: Any) -> None:

@@ -5,15 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tagship.errors import NotFound
-from tagship.fleet import here, memory, overview, place, reading, roster
+from tagship.fleet import memory, overview, place, reading, roster
 from tagship.fleet.overview import Overview
 from tagship.fleet.place import Contents, Name, Place
 from tagship.fleet.reading import Reading
 from tagship.host import project
 from tagship.progress import Tell
 from tagship.text import choose, clock
-from tagship.workspace import find, host_file, mirrored, reports
-from tagship.workspace.mirrored import Mirrored
+from tagship.workspace import host_file, reports
 from tagship.workspace.reports import Reports
 
 
@@ -110,9 +109,12 @@ def _check_known(models: Iterable[str] | None, names: Iterable[Name], where: Pla
 
 def of_host(start: Path, models: Collection[str] | None, tell: Tell) -> Overview:
     """This host alone, where it does not tell others of itself."""
+    from tagship.fleet import here
+    from tagship.workspace import find, mirrored
+
     now, readings = clock.now(), []
     source, host = find.look(start, tell)
-    assert isinstance(source, Mirrored)
+    assert isinstance(source, mirrored.Mirrored)
     for model in models or host.rules:
         if model not in host.rules:
             raise mirrored.not_followed(model, host.rules)

@@ -1,6 +1,5 @@
 """In which region a bucket of S3 is."""
 
-import http.client
 from urllib.parse import quote, urlsplit
 
 USUAL = "https://s3.amazonaws.com"
@@ -17,6 +16,8 @@ def of_bucket(bucket: str, endpoint: str | None) -> str | None:
         bucket: its name.
         endpoint: the address of the store; None for AWS.
     """
+    import http.client  # rarely needed, and it imports a parser of mail
+
     parts = urlsplit(endpoint or USUAL)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT)
