@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -26,6 +26,7 @@ FOLDER = "/srv/models"
 KEYS = "/etc/tagship/srv-models"
 DROP_INS = ROOT / "packaging" / "systemd" / "keys"
 CLOCKED = str(Path(__file__).with_name("clocked.py"))
+SLOW = re.compile("^note: waiting for .*\n", re.MULTILINE)
 AT_ONCE = os.cpu_count() or 2
 
 
@@ -101,7 +102,7 @@ class Edge:
         result = network.finish(process)
         words = ("tagship", *self.there(arguments))
         self.log.ran(self.node.name, words, result, self.moment)
-        return result
+        return replace(result, err=SLOW.sub("", result.err))  # the machine may be busy
 
     def tagship(self, *arguments: str) -> Result:
         """Run it to its end."""
@@ -221,7 +222,7 @@ class Team:
         return edge
 
     def give_keys(self, edge: Edge, *drop_ins: str) -> None:
-        """Put the keys of a host where docs/hosts.md says, and read the drop-ins as systemd does."""
+        """Put a host's keys where docs/hosts.md says, and read the drop-ins as systemd does."""
         key = self.lab.key.read_text()
         aws = f"[default]\naws_access_key_id = host\naws_secret_access_key = {SECRET}\n"
         ca = f"GIT_SSL_CAINFO={self.lab.ca}\nAWS_CA_BUNDLE={self.lab.ca}\n"
@@ -244,9 +245,8 @@ def _variables(node: Node, drop_in: Path) -> dict[str, str]:
     variables = []
     for kind, words in re.findall(r"^(Environment|EnvironmentFile)=(.*)$", text, re.MULTILINE):
         if kind == "Environment":
-            for name, path in credentials.items():
-                words = words.replace(f"%d/{name}", path)
-            variables += shlex.split(words)
+            copies = re.compile("%d/(" + "|".join(credentials) + ")")
+            variables += shlex.split(copies.sub(lambda of: credentials[of[1]], words))
         else:
             variables += node.path(words.replace("%i", "srv-models")).read_text().split()
     pairs = (text.replace("%i", "srv-models").partition("=") for text in variables)

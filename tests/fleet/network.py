@@ -1,4 +1,4 @@
-"""Machines of namespaces on a bridge: each has a host name, a network, an /etc and a /srv of its own.
+"""Machines of namespaces on a bridge: each has its own host name, network, /etc and /srv.
 
 The bridge is in a network of the tests, so nothing of the machine's own network changes. All of it
 is gone with the processes that hold it.
@@ -113,7 +113,7 @@ def finish(process: "subprocess.Popen[str]") -> Result:
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()
-        raise AssertionError(f"{process.args} does not end: {out}{err}") from None
+        raise AssertionError(f"{process.args!r} does not end: {out}{err}") from None
     return Result(process.returncode, out, err)
 
 

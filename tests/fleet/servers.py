@@ -315,6 +315,6 @@ def proxy_inside(proxy: Node) -> str:
 def laptop(key: str = "writer") -> dict[str, str]:
     """The credentials of the store of who releases."""
     return {
-        "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": "us-east-1",
     }  # fmt: skip
-

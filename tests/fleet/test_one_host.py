@@ -1,4 +1,4 @@
-"""One host, nginx and S3: a release, a bad one, a rollback by hand, a hold, a cable pulled, a year."""
+"""One host, nginx and S3: releases, a rollback by hand, a hold, a cable pulled, a year."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from tests.fleet.edges import Edge, Team
-from tests.workbench import MODEL, run
+from tests.workbench import MODEL
 
 # A program that answers with the model: by the version that it has, and not if that is broken.
 SERVER = """
@@ -33,10 +33,10 @@ http.server.ThreadingHTTPServer(("127.0.0.1", 8080), Handler).serve_forever()
 """
 GATE = """
 [follow.churn.gate]
-http = {url = "http://127.0.0.1:8080/ready", json = {version = "model_version"}}
+http = {{url = "http://127.0.0.1:8080/ready", json = {{version = "model_version"}}}}
 command = ["/etc/tagship/check"]
-pass = "2 of 2"
-watch = "1s"
+pass = "{0} of {0}"
+watch = "{1}"
 """
 CHECK = """#!/bin/sh
 ! grep -q wrong "$TAGSHIP_DIRECTORY/model.bin" || { echo "wrong answers"; exit 1; }
@@ -47,11 +47,12 @@ WEEK = timedelta(weeks=1)
 
 
 @contextlib.contextmanager
-def serving(edge: Edge) -> Iterator[None]:
+def serving(edge: Edge, attempts: int = 2, watch: str = "1s") -> Iterator[None]:
     """The host has a gate, and a program that it asks."""
-    edge.add(GATE)
+    gate = GATE.format(attempts, watch)
+    edge.add(gate)
     edge.node.write("/etc/tagship/check", CHECK, 0o755)
-    edge.log.write(f"{edge.node.name}$ cat >> {edge.folder}/tagship.toml{GATE}")
+    edge.log.write(f"{edge.node.name}$ cat >> {edge.folder}/tagship.toml{gate}")
     server = edge.node.start("setpriv", "--pdeathsig", "KILL", sys.executable, "-c", SERVER)
     try:
         await_(lambda: edge.node.run("curl", "-s", "http://127.0.0.1:8080/").code != 7)
@@ -188,3 +189,46 @@ def _size(folder: "os.PathLike[str]") -> int:
             with contextlib.suppress(FileNotFoundError):
                 sizes += os.stat(f"{top}/{name}").st_size  # noqa: PTH116 - paths as text
     return sizes
+
+
+def test_a_year_on_a_small_disk(team: Team) -> None:
+    """52 releases, 155 MB in all, on 40 MB; bad ones, a rollback, weeks without power."""
+    edge, log = team.host("edge-1", size="40m"), team.log
+    edge.add('[deploy]\nkeep = 3\nmin_free = "1 MB"\n')
+    live, off, released = "", range(33, 36), 0
+    with serving(edge, attempts=1, watch="0s"):
+        for week in range(52):
+            edge.moment = MONDAY + week * WEEK
+            set_clock(team, edge.moment)
+            words = "model" if week % 13 != 12 else "broken model"
+            content = f"{words} {week}\n".encode() + os.urandom((2 + week % 3) * MEGABYTE)
+            released += len(content)
+            team.release(content)
+            if week in off:
+                continue
+            result = edge.tagship("sync", "--quiet")
+            live, code = (f"model {week}", 0) if words == "model" else (live, 4)
+            assert (result.code, result.err, edge.live()) == (code, "", live), result
+            if week == 20:
+                log.heading("a rollback by hand, which lasts until the next release")
+                assert edge.tagship("rollback", MODEL, "--yes").code == 0
+                assert (edge.tagship("sync").code, edge.live()) == (0, "model 19")
+    log.heading("after a year")
+    assert edge.tagship("list", MODEL).code == 0
+    assert edge.tagship("history", MODEL).code == 0
+    assert edge.tagship("verify").code == 0
+    mirror = f"{edge.folder}/.tagship/mirror.git"
+    for command in ("df -h /srv", f"du -sh {mirror}", f"git -C {mirror} count-objects -v"):
+        log.write(f"edge-1$ {command}\n{edge.node.run(*command.split()).out}")
+    log.write(f"# {released / MEGABYTE:.0f} MB were released")
+    assert edge.left() == []
+    on_disk = list((edge.model / "versions").iterdir())
+    assert len(on_disk) == 4  # those kept, and the one that failed last
+    assert _size(edge.node.path(mirror)) < MEGABYTE
+    assert released > 3 * 40 * MEGABYTE
+
+
+def set_clock(team: Team, moment: datetime) -> None:
+    """The laptop's clock."""
+    for role in ("AUTHOR", "COMMITTER"):
+        team.bench.monkeypatch.setenv(f"GIT_{role}_DATE", f"{moment.timestamp():.0f} +0000")
