@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet import edges, network, servers
-from tests.fleet.edges import Team
-from tests.fleet.servers import Lab
+from tests.lab import edges, network, servers
+from tests.lab.edges import Team
+from tests.lab.servers import Lab
 from tests.workbench import Workbench
 
 STORIES = ("test_one_host.py", "test_transports.py", "test_fleet.py", "test_hundred.py")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from tests.fleet.edges import Edge, Team
+from tests.lab.edges import Edge, Team
 from tests.workbench import MODEL
 
 # A program that answers with the model: by the version that it has, and not if that is broken.

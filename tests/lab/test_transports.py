@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.fleet import servers
-from tests.fleet.edges import KEYS, Edge, Team
-from tests.fleet.servers import GIT, OUT, PROXY, PROXY_PASSWORD, TOKEN
+from tests.lab import servers
+from tests.lab.edges import KEYS, Edge, Team
+from tests.lab.servers import GIT, OUT, PROXY, PROXY_PASSWORD, TOKEN
 from tests.stores.servers import SECRET
 from tests.workbench import Result
 

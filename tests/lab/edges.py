@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from tagship.text import clock
-from tests.fleet import network, servers
-from tests.fleet.network import Node
-from tests.fleet.servers import GIT, STORE, Lab
+from tests.lab import network, servers
+from tests.lab.network import Node
+from tests.lab.servers import GIT, STORE, Lab
 from tests.stores import places
 from tests.stores.servers import SECRET
 from tests.workbench import MODEL, Result, Workbench, run

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.certificates import Authority
-from tests.fleet.network import Network, Node
+from tests.lab.network import Network, Node
 from tests.stores import servers
 from tests.stores.servers import SECRET, Server
 
