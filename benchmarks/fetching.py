@@ -162,7 +162,8 @@ def _before(shop: Shop, model: str, what: str) -> list[Side]:
         return []
     side = deployed(shop, model, what)
     environment = {**KEYS, "PYTHONPATH": str(shop.before)}
-    return [replace(side, name=_past(what), environment=environment)]
+    command: Command = (PYTHON, "-m", "tagship", "deploy", model, *DEPLOY)  # its entry moved since
+    return [replace(side, name=_past(what), commands=(command,), environment=environment)]
 
 
 def _pulled(shop: Shop, model: str, what: str) -> Side:
