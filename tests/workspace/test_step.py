@@ -13,6 +13,7 @@ from tagship.host.history import Event
 from tagship.registry.refs import TagName, Wanted
 from tagship.text import clock
 from tagship.workspace import desired, step
+from tagship.workspace.rollout import Kind, Turn
 from tagship.workspace.state import Why
 from tagship.workspace.step import Act, Facts, Live, Retry, Step
 from tests.workspace.test_desired import Story, long, short
@@ -53,6 +54,8 @@ def in_words(done: Step) -> str:
 
 
 CLOSED: dict[str, Any] = {"opens": LATER}
+WAITS: dict[str, Any] = {"turn": Turn(Kind.CLOCK, 2, 3, LATER)}
+BRAKED: dict[str, Any] = {"turn": Turn(Kind.BRAKED, 2, 3, hosts=("edge-1",))}
 BROKEN: dict[str, Any] = {"broken": "it is gone"}
 UNWATCHED: dict[str, Any] = {"is_watched": False}
 
@@ -86,6 +89,22 @@ UNWATCHED: dict[str, Any] = {"is_watched": False}
         ("t1.0 t1.1 #1.1 p #1.0", "#prod", CLOSED, "nothing", Why.WAITING),
         ("t1.0 #1.0 p t1.1 #1.1 p r1.0 #1.1", "#prod", CLOSED, "nothing", Why.WAITING),
         ("t1.0 a t1.1", "latest", {**CLOSED, "force": True}, "nothing", Why.WAITING),
+        # a rollout stops what is new until it is this host's turn, and nothing else
+        ("t1.0", "latest", WAITS, "nothing", Why.WAITING),
+        ("t1.0 a t1.1", "latest", WAITS, "nothing", Why.WAITING),
+        ("t1.0 a t1.1", "latest", BRAKED, "nothing", Why.WAITING),
+        ("t1.0 a t1.1", "latest", {"turn": Turn(Kind.GO)}, "deploy 1.1", Why.BEHIND),
+        ("t1.0 a t1.1", "latest", {"turn": Turn(Kind.WRONG)}, "nothing", Why.WAITING),
+        ("t1.0 a t1.1", "latest", {**BRAKED, "force": True}, "deploy 1.1", Why.BEHIND),
+        ("t1.0 a t1.1", "latest", {**WAITS, **CLOSED, "force": True}, "nothing", Why.WAITING),
+        ("t1.0 a t1.1 a w1.1", "latest", BRAKED, "deploy 1.0", Why.BEHIND),
+        ("t1.0 t1.1 a w1.1", "latest", BRAKED, "deploy 1.0", Why.BEHIND),
+        ("t1.0 #1.0 p t1.1 #1.1 p #1.0", "#prod", BRAKED, "deploy 1.0", Why.BEHIND),
+        ("t1.0 a t1.1 h", "latest", WAITS, "nothing", Why.HELD),
+        ("t1.0 a t1.1 a w1.1 h", "latest", WAITS, "nothing", Why.HELD),
+        ("t1.0 a t1.1", "latest", {**BROKEN, **WAITS}, "repair 1.0", Why.BROKEN),
+        ("t1.0 a t1.1", "latest", {**UNWATCHED, **WAITS}, "watch 1.0", Why.WAITING),
+        ("t1.0 a t1.1 x1.1", "latest", BRAKED, "nothing", Why.FAILED),
         # a hold stops everything
         ("t1.0 a h t1.1", "latest", {}, "nothing", Why.HELD),
         ("t1.0 a H t1.1", "latest", {}, "nothing", Why.HELD),
@@ -131,6 +150,20 @@ UNWATCHED: dict[str, Any] = {"is_watched": False}
 def test_what_is_done_next(story: str, rule: str, how: dict[str, Any], act: str, why: Why) -> None:
     done = step.next_step(facts_of(Story(story), rule, **how))
     assert (in_words(done), done.why) == (act, why)
+
+
+def test_what_waits_for_its_turn_says_until_when_or_why() -> None:
+    story = Story("t1.0 a t1.1")
+    done = step.next_step(facts_of(story, **WAITS))
+    assert (done.until, done.reasons[-1].what) == (
+        LATER, "1.1.0 waits for its turn (step 2 of 3) until 2026-11-27 12:50:00 UTC"
+    )  # fmt: skip
+    done = step.next_step(facts_of(story, **BRAKED))
+    assert (done.until, done.reasons[-1].what) == (
+        None,
+        "1.1.0 is braked by edge-1, which took it back: withdraw it, release the next one, or:"
+        " tagship deploy m@1.1.0",
+    )
 
 
 def test_an_empty_list_of_tags_undeploys_nothing() -> None:
@@ -242,7 +275,7 @@ def test_what_could_not_be_done_is_put_off_twice_as_long_each_time() -> None:
 RULES = ("latest", "latest", "1", "#prod", "#prod", "1.2.0")
 PEOPLE = ("r", "r", "r", "R", "d", "d", "h", "H", "U", *["u"] * 8)
 SOMETHING = ("t", "t", "t", "w", "#", "#", "#!")
-OUTSIDE = ("window", "broken", "moved", *["settled"] * 3)
+OUTSIDE = ("window", "turn", "broken", "moved", *["settled"] * 3)
 
 
 @dataclass
@@ -257,6 +290,7 @@ class Follower:
     rule: str
     story: Story = field(default_factory=Story)
     is_open: bool = True
+    turn: Turn = Turn(Kind.GO)
     is_broken: bool = False
     is_watched: bool = True
     retry: Retry | None = None
@@ -302,6 +336,8 @@ class Follower:
     def _turn(self, kind: str) -> None:
         if kind == "window":
             self.is_open = not self.is_open
+        elif kind == "turn":
+            self.turn = Turn(self.dice.choice((*[Kind.GO] * 9, *Kind)))
         elif kind == "broken":
             self.is_broken = self.live is not None
         elif kind == "settled":
@@ -377,7 +413,7 @@ class Follower:
         return facts_of(
             self.story, self.rule, now=self.story._now, opens=opens, retry=self.retry,
             moved=self.moved, broken="it is gone" if self.is_broken else "",
-            is_watched=self.is_watched,
+            is_watched=self.is_watched, turn=self.turn,
         )  # fmt: skip
 
     def sync(self) -> None:
@@ -422,13 +458,11 @@ class Follower:
                 is_left = assigned.object_id in self.left and is_left
                 self.check(assigned.commit == release.commit, f"{version} has no stage")
             self.check(not is_left, f"{version} is blocked")
-            good = {place.version for place in history.good(story.events)}
-            if not self.is_open:
-                self.check(version in good or is_withdrawn, f"{version} outside of the window")
             if self.rule in ("latest", "1") and live is not None and live.release is not None:
                 goes_up = release.version > live.release.version
                 is_strange = not Wanted.parse(self.rule, "m").fits(live.release.version)
                 self.check(goes_up or is_withdrawn or is_strange, f"down to {version}")
+        self._keeps_its_time(facts, done)
         if done.act is Act.REPAIR:
             is_same = release is not None and str(release.version) == self.live
             self.check(self.is_broken and is_same, "another one is repaired")
@@ -437,6 +471,23 @@ class Follower:
             is_possible = live.release.active and live.release.tag.name not in self.moved
             if is_possible and not waits:
                 self.check(done.act in (Act.REPAIR, Act.DEPLOY), "a broken one stays")
+
+    def _keeps_its_time(self, facts: Facts, done: Step) -> None:
+        """Nothing new outside of the window or before its turn; and what may go, goes."""
+        story, wish, live = self.story, facts.wish.release, facts.live
+        is_wish_live = step.is_live(facts.wish, live)
+        if wish is None or facts.wish.hold or facts.undeployed or is_wish_live:
+            return
+        is_withdrawn = live is not None and live.release is not None and not live.release.active
+        good = {place.version for place in history.good(story.events)}
+        may_go = is_withdrawn or str(wish.version) in good  # going back is never staged
+        for holds, what in ((self.is_open, "outside of the window"),
+                            (self.turn.goes, "before its turn")):  # fmt: skip
+            is_right = holds or may_go or done.act is not Act.DEPLOY
+            self.check(is_right, f"{wish.version} {what}")
+        waits = bool(self.moved) or (self.retry is not None and self.retry.at > story._now)
+        if not waits and (may_go or (self.is_open and self.turn.goes)):
+            self.check(done.act is Act.DEPLOY, f"{wish.version} waits for nothing")
 
     def _went_back_before(self) -> bool:
         return any(event.action == "rollback" for event in self.story.events)

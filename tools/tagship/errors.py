@@ -39,7 +39,7 @@ class Refused(TagshipError):
 
 
 class Held(Refused):
-    """A person holds the model: nothing goes live by itself until it is resumed.
+    """A person holds the model, or its rollout has not come to this host: nothing goes by itself.
 
     ``is_over``: the hold should have ended by now, and nobody resumed the model.
     """

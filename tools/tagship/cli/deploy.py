@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @yes_option
 @click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
 @click.option("--force", is_flag=True, help="Deploy again what is live and intact.")
-@click.option("--retry", is_flag=True, help="Deploy the version even if it is blocked.")
+@click.option("--retry", is_flag=True, help="Deploy what is blocked, or waits for its turn, too.")
 @click.option("--smoke-test/--no-smoke-test", default=None, help="Load the model first.")
 @click.option("--gate/--no-gate", default=True, help="On a host: measure the model's gate.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing if there is nothing to do.")
@@ -48,7 +48,8 @@ def command(
     """Deploy a version; the latest by default.
 
     Checks it out, tests it, and makes it live. Without an exact version, what was rolled back or
-    failed is passed over, and during a hold nothing is done (exit code 3).
+    failed is passed over, and nothing is done during a hold, or on a host whose turn in a staged
+    rollout has not come (exit code 3).
 
     Example: tagship deploy dl_model@1.2 --yes --reason "better on bare ground"
     """
@@ -121,6 +122,8 @@ def plan_looks(plan: "Plan", *, again: bool = False, fetch: str | None = None) -
         lines.append(f"  {summary.passed_over(plan.model, plan.passed_over)}")
     if plan.until is not None:
         lines.append(f"  {summary.holds(plan.model, plan.until)}")
+    if plan.waits:
+        lines.append(f"  {plan.waits}; this deploy does not wait")
     return output.text(lines)
 
 

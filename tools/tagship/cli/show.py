@@ -1,6 +1,6 @@
-"""``tagship show``. JSON: ``Metadata``, as in ``metadata.json``."""
+"""``tagship show``. JSON: ``Metadata``, as in ``metadata.json``; ``rollout`` where it has one."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,12 +22,15 @@ def command(session: Session, ref: "Ref", as_json: bool) -> None:
 
     Example: tagship show ml_model@1.1
     """
-    metadata = session.manager(ref.model).show(ref)
-    output.show(metadata, as_json, looks(metadata))
+    manager = session.manager(ref.model)
+    metadata, rollout = manager.show(ref), manager.rollout(ref)
+    values = output.plain(metadata)
+    shown = values if rollout is None else {**values, "rollout": rollout}
+    output.show(shown, as_json, looks(metadata, rollout))
 
 
-def looks(metadata: "Metadata") -> str:
-    """Tag, commit, deployment, files, architecture, metrics, params, lineage."""
+def looks(metadata: "Metadata", rollout: "dict[str, Any] | None" = None) -> str:
+    """Tag, commit, deployment, rollout, files, architecture, metrics, params, lineage."""
     tag, commit, deployed = metadata.tag, metadata.commit, metadata.deployment
     signature = metadata.signature
     lines = [
@@ -43,6 +46,7 @@ def looks(metadata: "Metadata") -> str:
         f"  smoke test:   {metadata.smoke_test or '-'}",
         f"  size:         {words.size(metadata.size)}",
     ]
+    lines += output.section("rollout", _rollout(rollout or {}))
     files = {file.path: f"{words.size(file.size)}  md5 {file.md5}" for file in metadata.files}
     stages = {stage["stage"]: stage["command"] for stage in metadata.lineage}
     lines += output.section("files", files)
@@ -51,3 +55,15 @@ def looks(metadata: "Metadata") -> str:
     lines += output.section("params", metadata.params)
     lines += output.section("lineage", stages)
     return output.text(lines + output.section("tools", metadata.tools))
+
+
+def _rollout(values: dict[str, Any]) -> dict[str, str]:
+    """A line for each key of a rollout."""
+    steps = [f"{step['share']} after {step['after']}" for step in values.get("steps", [])]
+    lists = {
+        key: ", ".join(value)
+        for key, value in values.items()
+        if isinstance(value, list) and key != "steps"
+    }
+    texts = {key: value for key, value in values.items() if isinstance(value, str)}
+    return {**lists, **({"steps": ", ".join(steps)} if steps else {}), **texts}

@@ -49,6 +49,7 @@ class Options:
         shown: the version that a plan showed, and that was confirmed; None if none was.
         hold: after a rollback nothing goes live by itself until then; None: only what is newer.
         gate: what goes live has to pass its gate, where this host has one for the model.
+        staged: what a rule selects waits for its turn in a rollout, unless ``retry``.
         tell: is told whose lock is waited for, or which remote.
     """
 
@@ -62,6 +63,7 @@ class Options:
     shown: str | None = None
     hold: datetime | None = None
     gate: bool = True
+    staged: bool = True
     tell: Tell = nobody
 
 

@@ -28,7 +28,7 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
 
     Raises:
         NotFound, Refused: there is no such version, it is not available, or its tag was moved.
-        Held: the model is held, and no exact version is named.
+        Held: no exact version is named, and the model is held, or it is not this host's turn.
         Locked: another process works on the model.
         Corrupt, Unavailable: its bytes are not available as they were released.
         SelfTestFailed: its answers differ from the released ones. The live version stays live.
@@ -55,6 +55,8 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
             if ref.model not in host.rules:
                 _follow(deed, choice)
             return replace(deed.nothing_to_do(deed.live), passed_over=choice.passed_over)
+        if options.staged and not options.retry:
+            plan.check_turn(source, host, known, choice, deed.past, retry=False)
         kept = None if options.force else plan.kept(source, store, release, options.progress)
         if kept is not None:
             switch = _chosen(host, deed.switch_to_kept(actions.DEPLOY, *kept), choice)

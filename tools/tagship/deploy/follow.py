@@ -81,7 +81,8 @@ def _look_after(one: Pass, model: str, now: Step) -> tuple[str, ...]:
 
 def _deploy(one: Pass, release: Release) -> Outcome:
     model = release.tag.name.model
-    return deploy.deploy(one.source, one.host, Ref(model), one.options)
+    options = replace(one.options, staged=False)  # the step knows that it is its turn
+    return deploy.deploy(one.source, one.host, Ref(model), options)
 
 
 def _repair(one: Pass, release: Release) -> Outcome:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from semver import Version
 
-from tagship.errors import NotFound, Refused, TagshipError, Unavailable
+from tagship.errors import Held, NotFound, Refused, TagshipError, Unavailable
 from tagship.git import clone, commits
 from tagship.git.run import CommandFailed
 from tagship.host import decisions, history, installed, journal, link
@@ -22,7 +22,7 @@ from tagship.registry import refs
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import Ref, TagName, Wanted
 from tagship.text import clock
-from tagship.workspace import desired
+from tagship.workspace import desired, turns
 from tagship.workspace.desired import PassedOver
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
@@ -50,6 +50,7 @@ class Plan:
         passed_over: a version that the rule selects, but that is blocked.
         on_disk: the target's directory is here, and is used if it is intact.
         until: the end of the hold that this deploy begins, as its version is not what is desired.
+        waits: what the version waits for by its rollout, and this deploy does not.
     """
 
     model: str
@@ -66,6 +67,7 @@ class Plan:
     passed_over: PassedOver | None = None
     on_disk: bool = False
     until: datetime | None = None
+    waits: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,33 @@ def _hold_of(known: Catalog, release: Release, decided: Decisions) -> datetime |
     return clock.now() + HOLD if desired.holds(known, release, decided) else None
 
 
+def check_turn(
+    source: Source, host: Host, known: Catalog, choice: Choice, past: Past, *, retry: bool
+) -> str:
+    """Refuse to deploy by a rule what waits for its turn here; an exact version waits for nothing.
+
+    Args:
+        source, host: where versions come from, and where they go.
+        known: the versions of the model.
+        choice: what would be deployed.
+        past: the history.
+        retry: a person wants it all the same.
+
+    Returns:
+        What it waits for, where it is deployed all the same; empty where it waits for nothing.
+
+    Raises:
+        Held: it is not its turn.
+    """
+    if choice.rule is None:
+        return ""
+    rule, release = Wanted.parse(choice.rule, known.model), choice.release
+    waits = turns.by_hand(source, host, known, rule, release, past)
+    if waits and not retry:
+        raise Held(waits, f"tagship deploy {known.model}@{release.version}")
+    return waits
+
+
 def tag_ids(source: Source, model: str) -> dict[TagName, str] | None:
     """The id of every tag of a model; None where Git cannot be asked: a rollback goes on then."""
     try:
@@ -215,20 +244,24 @@ def of_deploy(
     store = host.store(ref.model)
     past = journal.foreseen(store)
     rule = host.rules.get(ref.model)
-    choice = choose(source, source.catalog(ref.model), ref, past, retry=retry, rule=rule)
+    known = source.catalog(ref.model)
+    choice = choose(source, known, ref, past, retry=retry, rule=rule)
     release = choice.release
     source.complete([release])
     check_tag(host.policy, source.repository, past, release)
     version, tag = str(release.version), str(release.tag.name)
     plan = of_commit(source, store, ref.model, release.commit, version, tag)
     left = history.left_by_rollback(past.about(version), version)
+    live = is_live(store, release, progress)
+    waits = "" if live else check_turn(source, host, known, choice, past, retry=retry)
     return replace(
         plan,
-        live=is_live(store, release, progress),
+        live=live,
         left=left,
         passed_over=choice.passed_over,
         on_disk=any(link.version_of(name) == version for name in store.directories()),
         until=choice.until,
+        waits=waits,
     )
 
 

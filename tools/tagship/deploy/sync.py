@@ -21,11 +21,14 @@ from tagship.registry.catalog import Catalog
 from tagship.registry.refs import TagName, Wanted
 from tagship.registry.seen import Seen
 from tagship.text import clock
-from tagship.workspace import desired, step
+from tagship.workspace import desired, rollout, step, turns
+from tagship.workspace.desired import Desired
 from tagship.workspace.host import Host
 from tagship.workspace.mirrored import Mirrored
+from tagship.workspace.rollout import Others, nobody_said
 from tagship.workspace.state import Why
 from tagship.workspace.step import Act, Facts, Live, Reason, Retry, Step
+from tagship.workspace.turns import Fleet
 
 UNDER_WAY = "another command is under way, or was cut short: the next pass puts that in order"
 
@@ -59,6 +62,7 @@ class Pass:
         options: of the deploys.
         seen: how the server's tags differ from those that were seen.
         unfetched: why the tags could not be fetched; None where they were.
+        fleet: what is known of the other hosts.
     """
 
     source: Mirrored
@@ -66,6 +70,7 @@ class Pass:
     options: Options
     seen: Seen
     unfetched: TagshipError | None = None
+    fleet: Fleet = turns.ALONE
 
     @property
     def root(self) -> Path:
@@ -74,8 +79,9 @@ class Pass:
 
 
 def sync(
-    source: Mirrored, host: Host, models: Sequence[str], options: Options, *, dry_run: bool = False
-) -> tuple[Followed, ...]:
+    source: Mirrored, host: Host, models: Sequence[str], options: Options, *,
+    dry_run: bool = False, others: Others = nobody_said, roster: Sequence[str] = (),
+) -> tuple[Followed, ...]:  # fmt: skip
     """One pass.
 
     Args:
@@ -83,13 +89,15 @@ def sync(
         models: those to look after.
         options: of the deploys; ``retry``: nothing waits, and what is blocked is tried again.
         dry_run: only fetch, and say what would be done.
+        others: what the other hosts say of themselves; only a rollout asks.
+        roster: the names of all hosts, where a file of this host has them.
 
     Raises:
         Locked: another pass is under way on this host.
         Refused: tagship.toml says something that may not be.
     """
     with _alone(host.root, options):
-        one = _fetched(source, host, options)
+        one = replace(_fetched(source, host, options), fleet=Fleet(others, tuple(roster)))
         repaired = {model: () if dry_run else _repaired(one, model) for model in models}
         steps = {model: next_step(one, model) for model in models}
         if dry_run or all(each.act is Act.NOTHING for each in steps.values()):
@@ -168,7 +176,9 @@ def _facts(one: Pass, model: str) -> Facts:
     wish = desired.desired(known, rule, decided, retry=one.options.retry)
     live, drifted = _live(one.host, store, known, past)
     now, window = clock.now(), one.source.file.window
-    good = [place.version for place in history.good(past)] if window else []
+    is_behind = wish.release is not None and not step.is_live(wish, live)
+    good = [place.version for place in history.good(past)] if is_behind else []
+    is_way_back = step.is_way_back(wish, live.release if live else None, good)
     return Facts(
         wish,
         now,
@@ -177,12 +187,30 @@ def _facts(one: Pass, model: str) -> Facts:
         _refused(one.seen, model),
         None if window is None or window.is_open(now) else window.opens_at(now),
         retry_of(agent.read(one.root), model),
-        step.is_way_back(wish, live.release if live else None, good),
+        is_way_back,
         desired.failure(known, decided),
         decisions.undeployed(past),
         drifted,
         one.options.retry,
+        _turn(one, known, rule, wish, now) if is_behind and not is_way_back else None,
     )
+
+
+def _turn(
+    one: Pass, known: Catalog, rule: Wanted, wish: Desired, now: datetime
+) -> rollout.Turn | None:
+    """Whether it is this host's turn, and note it for the next pass; None without a rollout."""
+    if wish.release is None:
+        return None
+    by, state = desired.tag_of(known, rule, wish.release), agent.read(one.root)
+    before = state.staged_by(known.model, by.object_id)
+    fleet = one.fleet if wish.hold is None else turns.ALONE  # during a hold nobody is asked
+    found = turns.of(one.source, wish.release, by, fleet, before, now)
+    if found is None:
+        return None
+    if found[1] != before:
+        agent.write(one.root, state.stages(known.model, found[1]))
+    return found[0]
 
 
 def _live(

@@ -12,6 +12,8 @@ from tagship.errors import Corrupt, Forbidden
 from tagship.host.store import PRIVATE
 from tagship.text import escape, json_reader
 
+MOST_STAGED = 4  # of a model: the newest
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -31,16 +33,39 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Staged:
+    """A version of a staged rollout, and what it waited for when the last pass looked.
+
+    Attributes:
+        tag_object: the id of the tag that makes it desired.
+        first_seen: when a pass saw that first.
+        kind: what it waits for: see ``workspace.rollout.Kind``.
+        since: since when for that.
+        waits: the same in words; empty where it waits for nothing.
+        until: when its turn comes; empty where that is not known.
+    """
+
+    tag_object: str
+    first_seen: str
+    kind: str = ""
+    since: str = ""
+    waits: str = ""
+    until: str = ""
+
+
+@dataclass(frozen=True)
 class Agent:
     """What a pass leaves to the next one.
 
     Attributes:
         fetched_at: when the repository's server answered last; empty if it never did.
         waiting: by model.
+        staged: by model, the newest first.
     """
 
     fetched_at: str = ""
     waiting: dict[str, Waiting] = field(default_factory=dict)
+    staged: dict[str, tuple[Staged, ...]] = field(default_factory=dict)
 
     def waits(self, model: str, waiting: Waiting) -> "Agent":
         """The same, once something could not be done."""
@@ -49,6 +74,17 @@ class Agent:
     def done(self, model: str) -> "Agent":
         """The same, once it could be done."""
         return replace(self, waiting={k: v for k, v in self.waiting.items() if k != model})
+
+    def staged_by(self, model: str, tag_object: str) -> Staged | None:
+        """What is known of a version by the tag that makes it desired; None if it is new."""
+        entries = self.staged.get(model, ())
+        return next((entry for entry in entries if entry.tag_object == tag_object), None)
+
+    def stages(self, model: str, staged: Staged) -> "Agent":
+        """The same, once a pass looked whose turn it is."""
+        before = [e for e in self.staged.get(model, ()) if e.tag_object != staged.tag_object]
+        kept = (staged, *before[: MOST_STAGED - 1])
+        return replace(self, staged={**self.staged, model: kept})
 
 
 def _file(root: Path) -> Path:

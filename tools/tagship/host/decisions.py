@@ -18,7 +18,7 @@ from tagship.registry.refs import Wanted
 _HOLDS = (b'"action": "hold"', b'"action": "resume"', b'"until": "')
 _BACK = (b'"action": "rollback"', b'"action": "reject"')
 _GATE = b'"action": "gate"'
-_BLOCKS = (b'"passed_over": [', *_BACK, (_GATE, b'"status": "failed"'))
+BLOCKS = (b'"passed_over": [', *_BACK, (_GATE, b'"status": "failed"'))
 _SWITCHES = (b'"action": "deploy"', b'"action": "undeploy"', *_BACK, _GATE)
 _RULES = (b'"rule": "',)
 _WENT_LIVE = re.compile(rb'"action": "(?:deploy|rollback)",\s+"status": "succeeded"')
@@ -78,7 +78,7 @@ class Blocks:
         cause = self.event
         if self.past is None:
             return cause
-        for _, event in self.past.last(*_BLOCKS, b'"tag_object": "%b"' % tag_object.encode()):
+        for _, event in self.past.last(*BLOCKS, b'"tag_object": "%b"' % tag_object.encode()):
             if event.tag_object == tag_object and event.switched:
                 break
             if event.passed_over is not None and tag_object in event.passed_over:
@@ -129,7 +129,7 @@ def read(past: Past, follows: Wanted | None = None) -> Decisions:
 
 def blocks(past: Past) -> Blocks | None:
     """What may not go live by itself; None if nothing ever was rolled back or failed."""
-    for index, event in past.last(*_BLOCKS):
+    for index, event in past.last(*BLOCKS):
         is_rollback = event.action == actions.ROLLBACK and event.switched
         if event.passed_over is not None or is_rollback or event.rejects:
             objects = None if event.passed_over is None else frozenset(event.passed_over)
@@ -152,7 +152,7 @@ def _floor(past: Past) -> int:
     return next(
         (
             index
-            for index, event in past.last(*_BLOCKS)
+            for index, event in past.last(*BLOCKS)
             if event.action == actions.ROLLBACK and event.status == history.SUCCEEDED
         ),
         0,

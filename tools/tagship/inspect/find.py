@@ -1,14 +1,16 @@
 """One version: its tag and its metadata."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from tagship.errors import Corrupt, Forbidden, Refused
+from tagship.errors import Corrupt, Forbidden, Refused, TagshipError
 from tagship.host import history, installed, journal
 from tagship.host.link import CURRENT, LinkState
 from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.registry.catalog import Release
 from tagship.registry.refs import Ref
+from tagship.workspace import rollout
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
@@ -43,6 +45,20 @@ def show(source: Source, store: Store, ref: Ref) -> Metadata:
         NotFound, Refused: there is no such version.
     """
     return describe(source, store, find(source, ref))
+
+
+def staging(source: Source, ref: Ref) -> dict[str, Any] | None:
+    """The rollout of a version as JSON values; ``wrong``: why it is none. None where it has none.
+
+    Raises:
+        NotFound, Refused: there is no such version.
+    """
+    release = find(source, ref)
+    try:
+        found = source.rollout(release.commit, ref.model)
+    except TagshipError as error:
+        return {"wrong": error.message}
+    return rollout.plain(found) if found is not None else None
 
 
 def find(source: Source, ref: Ref) -> Release:

@@ -11,8 +11,9 @@ from tagship.disk import files as disk_files
 from tagship.disk.access import explain
 from tagship.errors import Corrupt, Forbidden, NotFound
 from tagship.git import clone
-from tagship.host import decisions, history, installed, journal
+from tagship.host import agent, decisions, history, installed, journal
 from tagship.host import link as host_link
+from tagship.host.agent import Agent
 from tagship.host.decisions import Decisions
 from tagship.host.journal import Past
 from tagship.host.link import LinkState
@@ -25,8 +26,8 @@ from tagship.registry import refs
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import TagName, Wanted
-from tagship.text import words
-from tagship.workspace import desired, ignored, mirrored
+from tagship.text import clock, words
+from tagship.workspace import desired, ignored, mirrored, turns
 from tagship.workspace.desired import Desired
 from tagship.workspace.host import Host
 from tagship.workspace.ignored import InGit
@@ -163,7 +164,8 @@ def _of(source: Source, host: Host, known: Catalog, *, is_declared: bool) -> Sta
         def verify(directory: str) -> Verification:
             return inspect_verify.verify_directory(source, host.policy, store, known, directory)
 
-        status = _status(source, store, known, verify, host.rules.get(model))
+        state = agent.read(host.root)
+        status = _status(source, store, known, verify, host.rules.get(model), state)
         of_clone = _clone_findings(source, known, status.live)
         status = replace(status, findings=(*status.findings, *of_clone))
     except (Corrupt, Forbidden, OSError) as error:
@@ -195,7 +197,7 @@ def _clone_findings(source: Source, known: Catalog, live: str | None) -> Iterabl
 
 def _status(
     source: Source, store: Store, known: Catalog, verify: Callable[[str], Verification],
-    follows: Wanted | None,
+    follows: Wanted | None, state: Agent,
 ) -> Status:  # fmt: skip
     model = known.model
     latest = str(known.latest.version) if known.latest else None
@@ -218,7 +220,8 @@ def _status(
         failed = decided.failed.version if failures and decided.failed else None
         selector = "" if rule == Wanted() else str(rule)
         again = f"tagship sync {model}" if follows else f"tagship deploy {model}{selector}"
-        findings += _desired_findings(known, live, wish, again, failed)
+        waits = _turn(known, rule, wish, state)
+        findings += _desired_findings(known, live, wish, again, failed, waits)
         findings += failures
         findings += _moved_findings(source, known, wish.release, past)
         expected = str(wish.release.version) if wish.release else None
@@ -238,17 +241,30 @@ def _decided(store: Store) -> tuple[Past | None, Decisions]:
         return None, Decisions()
 
 
+def _turn(known: Catalog, rule: Wanted, wish: Desired, state: Agent) -> str:
+    """What the desired version waits for by its rollout, as the last pass of this host found."""
+    if wish.release is None:
+        return ""
+    tag = desired.tag_of(known, rule, wish.release)
+    staged = state.staged_by(known.model, tag.object_id)
+    return staged.waits if staged is not None and turns.is_waiting(staged, clock.now()) else ""
+
+
 def _desired_findings(
-    known: Catalog, live: history.Place | None, wish: Desired, again: str, failed: str | None
-) -> Iterable[Finding]:
+    known: Catalog, live: history.Place | None, wish: Desired, again: str, failed: str | None,
+    waits: str,
+) -> Iterable[Finding]:  # fmt: skip
     """What is live, and what should be by a rule; a wanted rollback is in order.
 
-    What is passed over because it ``failed`` is told as such; ``again`` makes live what is desired.
+    What is passed over because it ``failed`` is told as such; ``again`` makes live what is desired,
+    unless it ``waits`` for its turn.
     """
     model, release, passed = known.model, wish.release, wish.passed_over
     if wish.hold is not None:
         what = desired.in_words(wish.hold)
         yield Finding(Why.HELD, what, f"tagship resume {model}")
+    elif release is not None and waits and (live is None or live.version != str(release.version)):
+        yield Finding(Why.WAITING, waits, "")
     elif live is not None and release is not None and live.version != str(release.version):
         what = f"{release.version} is released, {live.version} is live"
         yield Finding(Why.BEHIND, what, again)

@@ -332,6 +332,12 @@ class ModelVersionManager:
         source, host = self._view
         return find.show(source, host.store(self.model), self._ref(version))
 
+    def rollout(self, version: str | Ref = "latest") -> dict[str, Any] | None:
+        """Which hosts take a version first, as its tag has it; None where it says nothing."""
+        from tagship.inspect import find
+
+        return find.staging(self._view[0], self._ref(version))
+
     def rollback_to_version(
         self, version: str | None = None, *, reason: str | None = None, verify: bool = False,
         hold: "bool | datetime | str" = False, wait: float = 0,

@@ -1,5 +1,6 @@
 """The settings: the ``tagship:`` section of params.yaml, which was ``deploy:`` before."""
 
+import difflib
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -13,6 +14,7 @@ from tagship.text import choose, words, yaml
 from tagship.text.paths import is_path
 
 SECTION, OLD_SECTION = "tagship", "deploy"
+ROLLOUT = "rollout"  # a key of ``tagship:`` that counts at the tag
 INSTALLED = "installed"  # a smoke test only where its framework is
 LONGEST = 365 * 86400  # seconds that anything may take
 
@@ -36,6 +38,8 @@ class Settings:
             trains with: the better one, or the first and the better one.
         better: which way a metric is better, by its name: ``higher``, ``lower``, ``neither``.
         min_free: bytes that stay free on the disk: what would leave less is not fetched.
+        rollout: which hosts take a version first. It counts at the tag of each version, and not in
+            the work tree: see ``workspace.rollout``, which reads it.
     """
 
     root: str = ROOT
@@ -50,6 +54,7 @@ class Settings:
     demo: Mapping[str, Any] = field(default_factory=dict)
     better: Mapping[str, str] = field(default_factory=dict)
     min_free: int | str = 0
+    rollout: Any = None
 
     @property
     def fetch_limit_bytes(self) -> int:
@@ -69,10 +74,34 @@ def sections(params: Mapping[str, Any]) -> tuple[str, ...]:
     has keys, and all of them are ours.
     """
     old = params.get(OLD_SECTION)
-    names = {field.name for field in fields(Settings)}
-    is_ours = isinstance(old, Mapping) and bool(old) and names.issuperset(old)
+    is_ours = isinstance(old, Mapping) and bool(old) and _names(OLD_SECTION).issuperset(old)
     has = {SECTION: bool(params.get(SECTION)), OLD_SECTION: is_ours}
     return tuple(name for name, counts in has.items() if counts)
+
+
+def _names(section: str) -> set[str]:
+    """The keys of a section; one that came after its old name is none of that."""
+    names = {field.name for field in fields(Settings)}
+    return names - {ROLLOUT} if section == OLD_SECTION else names
+
+
+def rollout_in(params: Mapping[str, Any], file: str) -> Any:
+    """What a params.yaml has under ``tagship: rollout:``; None where it has nothing.
+
+    Raises:
+        Refused: ``tagship:`` is no mapping, or has the key in another spelling.
+    """
+    given = params.get(SECTION)
+    if given is None:
+        return None
+    if not isinstance(given, Mapping):
+        raise Refused(f"{SECTION}: in {file} is not a mapping", f"fix {PARAMS_FILE}")
+    for key in given:
+        if key not in _names(SECTION) and difflib.get_close_matches(str(key).lower(), [ROLLOUT], 1):
+            raise Refused(
+                f"{SECTION}: in {file} has an unknown key {key!r}", choose.near(key, [ROLLOUT])
+            )
+    return given.get(ROLLOUT)
 
 
 def section(params: Mapping[str, Any]) -> str:
@@ -123,7 +152,7 @@ def parse(data: bytes, tell: Tell = nobody) -> Settings:
 
 def _others(old: Any) -> list[str]:
     """The keys of ``deploy:`` that are not ours, where some are: somebody expects it to be read."""
-    names = {field.name for field in fields(Settings)}
+    names = _names(OLD_SECTION)
     if not isinstance(old, Mapping) or names.isdisjoint(old):
         return []
     return [str(key) for key in old if key not in names]
@@ -148,7 +177,7 @@ def _root_in(section: Any) -> Any:
 
 def _check_key(section: str, key: Any) -> None:
     """Refuse a key that is none, with the nearest."""
-    names = [field.name for field in fields(Settings)]
+    names = [field.name for field in fields(Settings) if field.name in _names(section)]
     if key not in names:
         what = f"{section}: in {PARAMS_FILE} has an unknown key {key!r}"
         raise Refused(what, choose.near(str(key), names))
@@ -180,6 +209,7 @@ def check(where: str, key: str, value: Any, hint: str = "see docs/settings.md") 
         "min_free": (is_count and value >= 0) or words.bytes_in(value) is not None,
         "demo": isinstance(value, dict),
         "better": isinstance(value, dict) and all(way in DIRECTIONS for way in value.values()),
+        ROLLOUT: True,  # a wrong one stops no rollback: a release refuses it
     }
     if not allowed[key]:
         raise Refused(f"{where} may not be {value!r}", hint)

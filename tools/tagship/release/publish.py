@@ -152,8 +152,8 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
 
     Raises:
         NotFound: there is no such model, or no commit, or neither DVC nor Git tracks the model.
-        Refused: its files are not committed, the commit did not build it, or the version exists,
-            here or on the remote.
+        Refused: its files are not committed, the commit did not build it, its rollout is wrong, or
+            the version exists, here or on the remote.
         Locked: another DVC process works on the stages that make it.
         AlreadyReleased: the commit carries a version already, or the bytes are the last version's.
         Unavailable: with ``push``, the Git remote does not answer.
@@ -195,6 +195,7 @@ def _releasable(
     snapshot = _snapshot_of_head(source, head, model)
     merges.check_markers(source, snapshot)
     _check_committed(source, snapshot)
+    source.rollout(head, model)  # a wrong one would stop the version on each host
     notes = _check_built(source, snapshot, force=options.force)
     content = source.content(offline=True)
     release_remotes.check_bytes(content, snapshot, push=options.push)

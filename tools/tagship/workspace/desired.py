@@ -18,6 +18,7 @@ from tagship.host.history import Event, Place
 from tagship.registry import refs
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import Action, Ref, TagName, Wanted
+from tagship.registry.tags import Tag
 from tagship.text import clock, words
 
 
@@ -85,8 +86,13 @@ def desired(known: Catalog, rule: Wanted, decisions: Decisions, *, retry: bool =
 
 def _blocked_by(known: Catalog, rule: Wanted, wish: Release) -> str:
     """The id of the tag object that is blocked: of the stage's assignment, or of the version."""
+    return tag_of(known, rule, wish).object_id
+
+
+def tag_of(known: Catalog, rule: Wanted, wish: Release) -> Tag:
+    """The tag that makes a version desired: the assignment of the stage, or its own."""
     assignment = known.assignments.get(rule.stage) if rule.stage is not None else None
-    return wish.tag.object_id if assignment is None else assignment.object_id
+    return wish.tag if assignment is None else assignment
 
 
 def _select(known: Catalog, rule: Wanted, blocks: Blocks | None) -> Release | None:

@@ -206,20 +206,32 @@ class Mirrored(Source):
             waiting = [release for release, ids in missing.items() if ids]
             if not waiting:
                 return
-            ids = sorted({each for of_one in missing.values() for each in of_one})
-            mirror.bring_blobs(self.repository, self.file.git, ids, tell)
+            self.bring({each for of_one in missing.values() for each in of_one}, tell)
         version = waiting[0].tag.name
         raise Unavailable(f"the files of {version} name others without end", "tagship fetch")
 
+    def bring(self, ids: Iterable[str], tell: Tell = nobody) -> None:
+        """Bring files by the ids of their blobs.
+
+        Raises:
+            Unavailable: the repository's server does not give them.
+        """
+        mirror.bring_blobs(self.repository, self.file.git, sorted(set(ids)), tell)
+
     def _missing(self, release: Release) -> tuple[str, ...]:
         """The ids of files that the next step of reading a version needs; empty if all are here."""
-        try:
-            self.metrics(self.snapshot(release.commit, release.tag.name.model))
-        except MissingBlobs as error:
-            return error.ids
-        except TagshipError:  # it cannot be deployed: told when somebody wants to
-            pass
-        return ()
+        model, missing = release.tag.name.model, set[str]()
+        for ask in (
+            lambda: self.rollout(release.commit, model),
+            lambda: self.metrics(self.snapshot(release.commit, model)),
+        ):
+            try:
+                ask()
+            except MissingBlobs as error:
+                missing.update(error.ids)
+            except TagshipError:  # it cannot be deployed: told when somebody wants to
+                pass
+        return tuple(missing)
 
     def _dvc_config(self) -> "DvcConfig":
         return self.file.remotes

@@ -3,6 +3,7 @@
 import functools
 import os
 import platform
+import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,14 +18,15 @@ from tagship.host.link import CURRENT, VERSIONS
 from tagship.host.metadata import Metadata
 from tagship.host.store import PRIVATE
 from tagship.progress import Progress, Tell, nobody, silent
-from tagship.registry import artifacts, catalog, refs, tags
+from tagship.registry import artifacts, catalog, refs, settings, tags
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
-from tagship.registry.project_files import OLD_FILE, PIPELINE_FILE
+from tagship.registry.project_files import OLD_FILE, PARAMS_FILE, PIPELINE_FILE
 from tagship.registry.refs import Ref
-from tagship.text import clock
+from tagship.text import clock, yaml
 from tagship.text.conflicts import Conflicted
-from tagship.workspace import absent
+from tagship.workspace import absent, rollout
+from tagship.workspace.rollout import Rollout
 
 if TYPE_CHECKING:
     from tagship.disk.files import File
@@ -141,6 +143,25 @@ class Source:
             for path in declared.paths:
                 self.check_apart(model, self.repository.top / path)
         return snapshot.snapshot(self.blobs, commit, model)
+
+    def rollout(self, commit: str, model: str) -> Rollout | None:
+        """How a model is rolled out, by a commit; None where that says nothing.
+
+        It is in params.yaml beside the model's dvc.yaml, or else of the nearest folder above.
+
+        Raises:
+            Refused, Corrupt: it is not a valid one, so nobody can tell.
+            MissingBlobs: this mirror lacks the file.
+        """
+        folder: str | None = artifacts.pipeline_of(model)[0]
+        while folder is not None:
+            path = posixpath.join(folder, PARAMS_FILE)
+            data = self.blobs.read(commit, path)
+            value = settings.rollout_in(yaml.parse(data, path), path) if data else None
+            if value is not None:
+                return rollout.parse(value, path)
+            folder = posixpath.dirname(folder) if folder else None
+        return None
 
     def check_apart(self, model: str, path: Path) -> None:
         """Refuse an artifact that contains the folder of its deployments, or is inside of it.

@@ -17,7 +17,7 @@ class Why(enum.Enum):
     IN_ORDER = "in_order", 0
     BEHIND = "behind", 3  # another version is desired, and a deploy makes it live
     HELD = "held", 3  # nothing goes live by itself
-    WAITING = "waiting", 3  # for the window to open, or until what could not be done is tried again
+    WAITING = "waiting", 3  # for the window, for its turn, or until something is tried again
     BLOCKED = "blocked", 3  # all that the rule selects was rolled back, or failed
     REFUSED = "refused", 3  # the tag was moved
     DRIFTED = "drifted", 3  # what is live still answers, but is not as it was deployed

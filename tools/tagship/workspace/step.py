@@ -1,9 +1,9 @@
 """What a pass of ``sync`` does for a model: the rules of a host that follows by itself. Pure.
 
 In this order: a hold stops everything, and so does an undeploy; what is desired goes live, unless
-its tag is refused, it waits for the window or until it is tried again; else what is live and broken
-is repaired, and what is live without a verdict of its gate is watched. Nothing is ever undeployed,
-however few tags there are.
+its tag is refused, or it waits for the window, for its turn in a staged rollout, or until it is
+tried again; else what is live and broken is repaired, and what is live without a verdict of its
+gate is watched. Nothing is ever undeployed, however few tags there are.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -15,8 +15,9 @@ from tagship.host.history import FAILED, Event, Place
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import TagName, Wanted
 from tagship.text import clock, words
-from tagship.workspace import desired
+from tagship.workspace import desired, rollout
 from tagship.workspace.desired import Desired
+from tagship.workspace.rollout import Turn
 from tagship.workspace.state import Why
 
 FIRST, LONGEST = timedelta(minutes=1), timedelta(hours=1)  # until something is tried again
@@ -80,11 +81,12 @@ class Facts:
         moved: the names of tags that were moved or cannot be, to what happened to them in words.
         opens: when the window opens; None where it is open, or there is none.
         retry: of the last pass that could not do what it should.
-        is_way_back: it waits for no window: see ``is_way_back``.
+        is_way_back: it waits for no window and no turn: see ``is_way_back``.
         failed: the failure since the last success.
         undeployed: the undeploy since which nothing is live: see ``host.decisions.undeployed``.
         drifted: in which ways what is live is not as it was deployed, though it answers.
-        is_forced: a person said ``--retry``: nothing waits to be tried again.
+        is_forced: a person said ``--retry``: nothing waits for its turn, or to be tried again.
+        turn: whether it is this host's turn in a staged rollout; None where there is none.
     """
 
     wish: Desired
@@ -99,6 +101,7 @@ class Facts:
     undeployed: Event | None = None
     drifted: tuple[str, ...] = ()
     is_forced: bool = False
+    turn: Turn | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ def put_off(
 
 
 def is_way_back(wish: Desired, live: Release | None, good: Collection[str]) -> bool:
-    """Whether a wish only goes back, which waits for no window.
+    """Whether a wish only goes back, which waits for no window and no turn.
 
     Args:
         wish: what should be live.
@@ -185,9 +188,9 @@ def next_step(facts: Facts) -> Step:
         return Step(Act.NOTHING, (*told, held))
     if facts.undeployed is not None and facts.live is None and not facts.is_forced:
         return Step(Act.NOTHING, (*told, _undeployed(facts.undeployed)))
-    release, is_live = facts.wish.release, _is_live(facts)
-    stop, until = (None, None) if is_live else _stop(facts)
-    if release is not None and not is_live and stop is None:
+    release, is_live_now = facts.wish.release, is_live(facts.wish, facts.live)
+    stop, until = (None, None) if is_live_now else _stop(facts)
+    if release is not None and not is_live_now and stop is None:
         return Step(Act.DEPLOY, (*told, _behind(facts, release)), release)
     reasons = told if stop is None else (*told, stop)
     step = _care(facts, reasons, until) if facts.live is not None else None
@@ -196,9 +199,9 @@ def next_step(facts: Facts) -> Step:
     return step or Step(Act.NOTHING, reasons, until=until)
 
 
-def _is_live(facts: Facts) -> bool:
+def is_live(wish: Desired, live: Live | None) -> bool:
     """Whether what is desired is live, from this very tag."""
-    release, live = facts.wish.release, facts.live
+    release = wish.release
     if release is None or live is None or live.place.version != str(release.version):
         return False
     return live.tag_object in (None, release.tag.object_id)
@@ -237,6 +240,10 @@ def _stop(facts: Facts) -> tuple[Reason | None, datetime | None]:
         return _waits(str(release.version), retry.at, retry.reason), retry.at
     if facts.opens is not None and not facts.is_way_back:
         return _waits(str(release.version), facts.opens, "the window is closed"), facts.opens
+    turn = None if facts.is_way_back or facts.is_forced else facts.turn
+    if turn is not None and not turn.goes:
+        what = rollout.in_words(turn, release.tag.name.model, str(release.version))
+        return Reason(Why.WAITING, what), turn.until
     return None, None
 
 
