@@ -31,3 +31,12 @@ def configuration() -> Path | None:
         return Path(named)
     home = folder()
     return home / ".config" if home else None
+
+
+def cache() -> Path | None:
+    """Where programs keep what they can do without; as ``configuration``."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(named):  # noqa: PTH117
+        return Path(named)
+    home = folder()
+    return home / ".cache" if home else None

@@ -261,12 +261,18 @@ def of(config: "DvcConfig", name: str, *, within: PurePosixPath, versioned: bool
     """
     options = config.remote(name)
     own = partial(_own, config, name, options, within=within, versioned=versioned)
-    store = None if versioned else _store(options)
-    return own() if store is None else Objects(store, cache(own), _jobs(options) or MANY)
+    by_obstore = None if versioned else store(options)
+    return own() if by_obstore is None else Objects(by_obstore, cache(own), _jobs(options) or MANY)
 
 
-def _store(options: Mapping[str, Any]) -> "Store | None":
-    """The store by obstore; None where an option has no counterpart, or it is not installed."""
+def store(options: Mapping[str, Any]) -> "Store | None":
+    """The store by obstore that DVC's options of a remote describe; no address is asked yet.
+
+    None where an option has no counterpart, or obstore is not installed.
+
+    Raises:
+        OSError: a file that an option names cannot be read.
+    """
     try:
         plan = store_options.plan(options, os.environ)
         import obstore  # noqa: F401 - comes with the extras

@@ -33,6 +33,28 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Reported:
+    """What was told of a model to others.
+
+    Attributes:
+        key: a digest of what the pass found then: what is the same need not be told again.
+        at: when its status object was written last; empty where it never was.
+        seq: how often it was written.
+        digest: of its bytes.
+        twin: the id of another host that writes under the same name.
+        why, live: of which ``notify`` was told last; empty where it never was.
+    """
+
+    key: str = ""
+    at: str = ""
+    seq: int = 0
+    digest: str = ""
+    twin: str | None = None
+    why: str = ""
+    live: str | None = None
+
+
+@dataclass(frozen=True)
 class Staged:
     """A version of a staged rollout, and what it waited for when the last pass looked.
 
@@ -61,11 +83,15 @@ class Agent:
         fetched_at: when the repository's server answered last; empty if it never did.
         waiting: by model.
         staged: by model, the newest first.
+        id: of this folder, at random: tells two hosts of one name apart; empty until it is needed.
+        reported: by model.
     """
 
     fetched_at: str = ""
     waiting: dict[str, Waiting] = field(default_factory=dict)
     staged: dict[str, tuple[Staged, ...]] = field(default_factory=dict)
+    id: str = ""
+    reported: dict[str, Reported] = field(default_factory=dict)
 
     def waits(self, model: str, waiting: Waiting) -> "Agent":
         """The same, once something could not be done."""

@@ -13,6 +13,7 @@ from tagship.registry.refs import Ref, check_model
 
 if TYPE_CHECKING:
     from tagship.deploy.sync import Followed
+    from tagship.fleet.overview import Overview
     from tagship.workspace.host import Host
     from tagship.workspace.mirrored import Mirrored
     from tagship.workspace.new_host import NewHost
@@ -80,7 +81,7 @@ class Agent:
         self, models: Iterable[str] | None = None, *, dry_run: bool = False, retry: bool = False,
         smoke_test: bool | None = None, wait: float = 0,
     ) -> "tuple[Followed, ...]":  # fmt: skip
-        """One pass: fetch, decide, deploy, watch the gates. See ``deploy.sync``.
+        """One pass: fetch, decide, deploy, watch the gates, tell. See ``deploy.sync``, ``fleet``.
 
         Args:
             models: those to look after; None for all that are followed.
@@ -95,6 +96,7 @@ class Agent:
         """
         from tagship.deploy import sync
         from tagship.deploy.act import Options
+        from tagship.fleet import others, publish, roster
         from tagship.workspace.mirrored import not_followed
 
         source, host = self._places
@@ -105,7 +107,46 @@ class Agent:
         options = Options(
             smoke_test=smoke_test, wait=wait, retry=retry, progress=self.progress, tell=self.tell
         )
-        return sync.sync(source, host, names, options, dry_run=dry_run)
+        reports = source.file.reports
+        rows = sync.sync(
+            source, host, names, options, dry_run=dry_run, others=others.of_host(source.file),
+            roster=roster.names(reports.roster, self.tell),
+        )  # fmt: skip
+        if not dry_run:
+            publish.publish(source, host, rows, self.tell)
+        return rows
+
+    def fleet(
+        self, models: Iterable[str] | None = None, *, place: str | None = None,
+        roster: Path | None = None, signers: Path | None = None,
+    ) -> "Overview":  # fmt: skip
+        """Which version is live on which host, by what the hosts say of themselves.
+
+        Args:
+            models: those to tell of; None for all.
+            place: where the status objects are: a folder, or ``s3://``, ``gs://``, ``azure://``;
+                None for the place that tagship.toml names, or this host alone where it names none.
+            roster: a file with the names of all hosts; None for that of tagship.toml.
+            signers: whose keys may sign which host's; None for those of tagship.toml.
+
+        Raises:
+            NotFound: this is no host, and no place is given; or no host tells of a model.
+            Unavailable: the place cannot be read.
+        """
+        from tagship.fleet import survey
+
+        names = None if models is None else [check_model(name) for name in models]
+        return survey.of(self.start, names, survey.Asked(place, roster, signers), self.tell)
+
+    def write_fleet(self, view: "Overview", path: Path) -> None:
+        """Write an overview as one HTML page.
+
+        Raises:
+            Refused, NotFound: the file cannot be written, or may not be one.
+        """
+        from tagship.fleet import page
+
+        page.write(view, path)
 
     @cached_property
     def _places(self) -> "tuple[Mirrored, Host]":

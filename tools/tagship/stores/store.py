@@ -6,13 +6,14 @@ and hashed by whoever takes them.
 """
 
 import contextlib
+import itertools
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tagship.progress import Advance
 from tagship.stores import failures, keys, regions, stream
@@ -25,8 +26,17 @@ FIRST, MOST, TRIES = timedelta(seconds=1), timedelta(seconds=30), 6
 IN_ALL = timedelta(minutes=5)
 PART = 8 << 20  # bytes of a part of an upload
 PARTS = 4  # in transfer at a time
+PAGE = 1000  # objects that S3 lists at a time
 T = TypeVar("T")
 SILENCE = 20  # seconds: a connection is given up, and the rest asked for on another one
+
+
+class Entry(NamedTuple):
+    """What a store lists of an object: its key, its bytes, and when it was written there."""
+
+    key: str
+    size: int
+    written: datetime
 
 
 @dataclass(frozen=True)
@@ -36,10 +46,13 @@ class Store:
     Attributes:
         plan: how it is reached.
         times: ``connect_timeout`` and ``read_timeout`` in seconds, where the remote has its own.
+        tries, in_all: how often, and for how long, it is asked again where it has too much to do.
     """
 
     plan: Plan
     times: Mapping[str, float]
+    tries: int = TRIES
+    in_all: timedelta = IN_ALL
     # one large object at a time: its ranges fill the memory that there is for this, and the wire
     _large: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
@@ -147,6 +160,31 @@ class Store:
             if not is_large:
                 advance(source.stat().st_size)
 
+    def write(self, key: str, data: bytes) -> None:
+        """Write a small object: it appears whole, or not at all.
+
+        Raises:
+            StoreError: the store does not take it.
+        """
+        import obstore
+
+        with _failures():
+            self._ask(lambda client: obstore.put(client, key, data))
+
+    def entries(self) -> Iterator[Entry]:
+        """All objects, in the pages in which the store lists them.
+
+        Raises:
+            StoreError: the store does not list them.
+        """
+        import obstore
+
+        with _failures():
+            first, rest = self._ask(lambda client: _begun(obstore.list(client, chunk_size=PAGE)))
+            for page in itertools.chain(first, rest):
+                for each in page:
+                    yield Entry(each["path"], int(each["size"]), each["last_modified"])
+
     def _ask(self, question: Callable[[Any], T]) -> T:
         """Ask; a bucket that is in another region is looked for once, and asked there."""
         from obstore.exceptions import BaseError
@@ -177,7 +215,7 @@ class Store:
                 **plan.client,
             },
             "retry_config": {
-                "max_retries": TRIES, "retry_timeout": IN_ALL,
+                "max_retries": self.tries, "retry_timeout": self.in_all,
                 "backoff": {"init_backoff": FIRST, "max_backoff": MOST, "base": 2},
             },
         }  # fmt: skip
@@ -193,6 +231,12 @@ class Store:
                 raise StoreError(Kind.REDIRECT)  # as ``options.plan`` says of keys that it sees
         prefix = plan.prefix or None
         return kinds[plan.scheme](plan.place, prefix=prefix, config=config, **made)
+
+
+def _begun(pages: Iterable[T]) -> tuple[list[T], Iterator[T]]:
+    """The first page, in a list, and those that follow: asking for it is what may fail."""
+    rest = iter(pages)
+    return list(itertools.islice(rest, 1)), rest
 
 
 def _counted(file: Any, advance: Advance) -> Iterator[bytes]:

@@ -14,7 +14,6 @@ from typing import Any
 
 from tagship.disk import access
 from tagship.dvc import config as dvc_config
-from tagship.dvc import credentials
 from tagship.dvc.config import DvcConfig
 from tagship.errors import Corrupt, InvalidName, Refused
 from tagship.git import worktree
@@ -24,11 +23,11 @@ from tagship.registry import refs, settings
 from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Wanted
 from tagship.registry.settings import Settings
-from tagship.text import redact
 from tagship.text.table import Table
-from tagship.workspace import gates
+from tagship.workspace import gates, remotes, reports
 from tagship.workspace import window as windows
 from tagship.workspace.gates import Gate
+from tagship.workspace.reports import Reports
 from tagship.workspace.window import Window
 
 LONGEST = 1 << 20  # bytes of the file
@@ -63,6 +62,7 @@ class HostFile:
         settings: of deploys; they replace those of params.yaml.
         follow: the models, by name.
         window: when something new may go live by itself; None for always.
+        reports: where it tells how its models are.
     """
 
     name: str
@@ -71,6 +71,7 @@ class HostFile:
     settings: Settings = PLAIN
     follow: Mapping[str, Follow] = field(default_factory=dict)
     window: Window | None = None
+    reports: Reports = Reports()
 
 
 def nothing() -> HostFile:
@@ -146,66 +147,39 @@ def parse(data: bytes, path: Path) -> HostFile:
         values = tomllib.loads(data.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise Corrupt(f"{file} is no TOML: {error}", f"fix {shlex.quote(file)}") from None
-    top = Table.of(values, "", file, ("name", "source", "deploy", "follow", "window"))
+    top = Table.of(values, "", file, ("name", "source", "deploy", "follow", "window", "report"))
     source = Table.of(top.values.get("source", {}), "source", file, SOURCE)
     window = top.values.get("window")
+    name, stores = remotes.text(top, "name", process.host_name()), _remotes(source)
     return HostFile(
-        _text(top, "name", process.host_name()),
-        _text(source, "git"),
-        _remotes(source),
+        name,
+        remotes.text(source, "git"),
+        stores,
         _settings(Table.of(top.values.get("deploy", {}), "deploy", file, OF_HOST)),
         dict(_follow(top.values.get("follow", {}), file)),
         None if window is None else windows.parse(window, "window", file),
+        reports.parse(top.values.get("report", {}), file, name, stores),
     )
-
-
-def _text(table: Table, name: str, default: str | None = None) -> str:
-    value = table.values.get(name, default)
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        raise table.wrong(name, "give a text in quotes")
-    return value
 
 
 def _remotes(source: Table) -> DvcConfig:
     """DVC's remotes. A name of ``[source.remotes]`` without options has those of ``[source]``."""
-    options = _options(source, "options")
-    remotes: dict[str, dict[str, Any]] = {}
+    options = remotes.options(source, "options")
+    stores: dict[str, dict[str, Any]] = {}
     if "remote" in source.values:
-        remotes[MAIN] = {"url": _url(source, "remote"), **options}
+        stores[MAIN] = {"url": remotes.url(source, "remote"), **options}
     others = source.values.get("remotes", {})
     named = Table.of(others, "source.remotes", source.file, None)
     for name, value in named.values.items():
         if isinstance(value, str):
-            remotes[name.lower()] = {"url": _url(named, name), **options}
+            stores[name.lower()] = {"url": remotes.url(named, name), **options}
         else:
             own = Table.of(value, f"{named.key}.{name}", source.file, ("url", "options"))
-            remotes[name.lower()] = {"url": _url(own, "url"), **_options(own, "options")}
-    return dvc_config.of_host(remotes, MAIN if MAIN in remotes else None)
-
-
-def _url(table: Table, name: str) -> str:
-    url = _text(table, name)
-    if redact.text(url) != url:
-        raise table.wrong(name, "without a password or a query: keys come from the environment")
-    if "://" not in url and not url.startswith("/"):
-        raise table.wrong(name, 'give an address or an absolute path: "s3://bucket/dvc"')
-    return url
-
-
-def _options(table: Table, name: str) -> dict[str, Any]:
-    """DVC's options of a remote, by DVC's names; none of them is a secret."""
-    value = table.values.get(name, {})
-    options = Table.of(value, f"{table.key}.{name}", table.file, None)
-    for key, each in options.values.items():
-        if key in credentials.PASSWORDS:
-            raise Refused(
-                f"{options.key}.{key} in {table.file} would be a secret, in a file that others may"
-                " read",
-                "give it by the environment or a profile: see docs/hosts.md",
-            )
-        if isinstance(each, dict | list):
-            raise options.wrong(key, "give one value, as DVC has it")
-    return dict(options.values)
+            stores[name.lower()] = {
+                "url": remotes.url(own, "url"),
+                **remotes.options(own, "options"),
+            }
+    return dvc_config.of_host(stores, MAIN if MAIN in stores else None)
 
 
 def _settings(deploy: Table) -> Settings:
@@ -222,7 +196,7 @@ def _follow(value: object, file: str) -> Iterator[tuple[str, Follow]]:
             raise Refused(what, "give one such as [follow.churn]")
         table = Table.of(each, f"follow.{model}", file, ("track", "gate"))
         try:
-            rule = Wanted.parse(_text(table, "track", "latest"), model)
+            rule = Wanted.parse(remotes.text(table, "track", "latest"), model)
         except InvalidName as error:
             hint = f"{error.hint}; or ^1.2, or a stage such as #prod"
             raise table.wrong("track", hint) from None
