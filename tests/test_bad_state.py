@@ -163,7 +163,7 @@ def test_a_deregistered_version_is_not_offered(shipped: Workbench) -> None:
     for command in ("deploy churn@1.1.0 --yes", "deploy churn@1.1.0 --dry-run", "pin churn@1.1.0"):
         shipped.refuses(
             command,
-            "churn 1.1.0 was deregistered",
+            "churn 1.1.0 was withdrawn",
             "choose another version: tagship list churn",
         )
     message = "churn 1.0.0 is live and intact: nothing to do, as far as this clone knows"

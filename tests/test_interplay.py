@@ -71,7 +71,7 @@ def test_what_gto_deregistered_is_not_offered_and_its_number_not_given_again(
     _at(bench, 2)
     _gto(bench, "deprecate", "churn", "v1.1.0")
     assert bench.manager.deploy().place.version == "1.0.0"
-    with pytest.raises(Refused, match=r"churn 1\.1\.0 was deregistered"):
+    with pytest.raises(Refused, match=r"churn 1\.1\.0 was withdrawn"):
         bench.manager.deploy("1.1.0")
     assert [(r.version, r.offered) for r in bench.manager.list_versions()] == [
         ("1.0.0", True),

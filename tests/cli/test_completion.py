@@ -128,7 +128,7 @@ def test_what_cannot_be_known_is_no_name_and_no_error(tmp_path: Path, bench: Wor
 
 
 ASKED = [
-    ("tagship dep", ["deploy"]),
+    ("tagship dep", ["deploy", "deprecate"]),
     ("tagship deploy ", ["churn"]),
     ("tagship deploy churn@1", ["churn@1.1.0", "churn@1.0.0"]),
     ("tagship rollback churn --to ", ["2.0.0-rc.1", "1.1.0", "1.0.0"]),

@@ -89,11 +89,24 @@ def versions(folder: Path, model: str) -> list[str]:
     """The versions of a model that have a tag and are not deregistered, highest first."""
     if not refs.is_model(model):
         return []
-    prefix = model.replace(":", "=")
+    tags = _tags(folder, f"refs/tags/{model.replace(':', '=')}@v*")
+    gone = {str(tag.version) for tag in tags if tag.action is Action.DEREGISTER}
+    existing = {tag.version for tag in tags if tag.version and str(tag.version) not in gone}
+    return [str(version) for version in sorted(existing, reverse=True)]
+
+
+def stages(folder: Path, model: str | None) -> list[str]:
+    """The stages that a model ever had, or any model."""
+    names = _tags(folder, "refs/tags/")
+    return sorted({tag.stage for tag in names if tag.stage and model in (None, tag.model)})
+
+
+def _tags(folder: Path, pattern: str) -> list[TagName]:
+    """The names of tags in the grammar of GTO; empty if Git does not answer soon."""
     command = ["git", "-c", "core.fsmonitor=false", "for-each-ref", "--format=%(refname:strip=2)"]
     try:
         result = subprocess.run(
-            [*command, f"refs/tags/{prefix}@v*"],
+            [*command, pattern],
             cwd=folder,
             capture_output=True,
             text=True,
@@ -103,10 +116,7 @@ def versions(folder: Path, model: str) -> list[str]:
         )
     except (OSError, subprocess.TimeoutExpired):
         return []
-    tags = [tag for tag in map(TagName.parse, result.stdout.splitlines()) if tag]
-    gone = {str(tag.version) for tag in tags if tag.action is Action.DEREGISTER}
-    existing = {tag.version for tag in tags if tag.version and str(tag.version) not in gone}
-    return [str(version) for version in sorted(existing, reverse=True)]
+    return [tag for tag in map(TagName.parse, result.stdout.splitlines()) if tag]
 
 
 def references(folder: Path, text: str) -> list[str]:

@@ -47,7 +47,8 @@ def _marks(row: "VersionRow") -> str:
         "live": row.live,
         "on disk": row.on_disk and not row.live,
         "pinned": row.pinned,
-        "deprecated": not row.offered,
+        "withdrawn": row.withdrawn,
+        "deprecated": not (row.offered or row.withdrawn),
     }
     return ", ".join(
         [mark for mark, holds in marks.items() if holds] + [f"#{stage}" for stage in row.stages]

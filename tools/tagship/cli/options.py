@@ -113,6 +113,13 @@ def exact_reference(text: str) -> "Ref":
     return reference(text)
 
 
+def version_reference(text: str) -> "Ref":
+    """``MODEL@VERSION``, or ``MODEL#STAGE`` for the version that holds a stage."""
+    if "#" not in text:
+        return exact_reference(text)
+    return reference(text)
+
+
 def model_alone(text: str) -> str:
     """``MODEL``, for a command that does not take a version."""
     model = reference(text).model
@@ -203,6 +210,14 @@ def complete_version(ctx: click.Context, _: click.Parameter, text: str) -> list[
     return [version for version in known if version.startswith(text)]
 
 
+def complete_stage(ctx: click.Context, _: click.Parameter, text: str) -> list[str]:
+    """The stages of the model that the line names already; of all models, where a version is."""
+    from tagship.cli import complete
+
+    known = complete.stages(_folder(ctx), ctx.params.get("model"))
+    return [stage for stage in known if stage.startswith(text)]
+
+
 pass_session = click.make_pass_decorator(Session)
 model_argument = click.argument("model", type=model_of_prompt, shell_complete=complete_model)
 optional_model_argument = click.argument(
@@ -218,6 +233,12 @@ optional_ref_argument = click.argument(
 exact_argument = click.argument(
     "ref", type=exact_reference, metavar="MODEL@VERSION", shell_complete=_complete_reference
 )
+version_argument = click.argument(
+    "ref", type=version_reference, metavar="MODEL@VERSION", shell_complete=_complete_reference
+)
+stage_argument = click.argument("stage", metavar="STAGE", shell_complete=complete_stage)
+why_option = click.option("-m", "--message", metavar="TEXT", help="The message of the tag: why.")
+push_option = click.option("--push", is_flag=True, help="Push the tag to the Git remote.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 reason_option = click.option("--reason", metavar="TEXT", help="Why; recorded in the history.")

@@ -154,8 +154,15 @@ def unstage(repository: Repository, names: list[str]) -> None:
 
 def identity(repository: Repository) -> str:
     """``Name <mail>`` of the committer that Git is configured with; empty if there is none."""
+    return committer(repository)[0]
+
+
+def committer(repository: Repository) -> tuple[str, int]:
+    """``identity``, and the date that Git would give a tag now, in seconds since 1970."""
     try:
         line = run.ask(repository, "var", "GIT_COMMITTER_IDENT")
     except Unavailable:
-        return ""
-    return line.rpartition(">")[0] + ">"
+        return "", 0
+    who, end, date = line.rpartition(">")
+    seconds = date.strip().partition(" ")[0]
+    return who + end, int(seconds) if seconds.isdecimal() else 0

@@ -45,7 +45,11 @@ class ModelRow:
 
 @dataclass(frozen=True)
 class VersionRow:
-    """One version: its tag, and its state on this host. ``size`` is in bytes."""
+    """One version: its tag, and its state on this host. ``size`` is in bytes.
+
+    ``withdrawn``: it alone is not available; the others are not either where the model is
+    deprecated.
+    """
 
     version: str
     tag: str
@@ -58,6 +62,7 @@ class VersionRow:
     live: bool
     pinned: bool
     offered: bool
+    withdrawn: bool
 
 
 def models(source: Source, host: Host, tell: Tell = nobody) -> list[ModelRow]:
@@ -145,6 +150,7 @@ def rows(source: Source, store: Store, known: Catalog, tell: Tell = nobody) -> l
             live is not None and live.version == str(release.version),
             str(release.version) in pins,
             release.active,
+            not (release.active or known.deprecated),
         )
         for release in known.releases
     ]

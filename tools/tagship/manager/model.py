@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from tagship.inspect.verify import Verification
     from tagship.inspect.why import Why
     from tagship.loaders.selftest import Report
+    from tagship.release.orders import Order
     from tagship.release.publish import Released, ReleasePlan
+    from tagship.release.stages import StageChange
     from tagship.workspace.host import Host
     from tagship.workspace.source import Source
 
@@ -494,6 +496,79 @@ class ModelVersionManager:
         ref = self._ref(version)
         self.source.catalog(self.model)  # a model that does not exist is told first
         return cleanup.unpin(self._store, ref, options)
+
+    def assign(
+        self, version: str | Ref, stage: str, *, message: str | None = None, push: bool = False,
+        force: bool = False,
+    ) -> "StageChange":  # fmt: skip
+        """Assign a version to a stage, such as ``prod``; who follows it gets that version.
+
+        Args:
+            version: as for ``deploy``.
+            stage: its name.
+            message: why, for the tag.
+            push: push the tag to Git's remote.
+            force: assign it again, where it holds the stage: a host that was rolled back from
+                it follows a new assignment.
+
+        Raises:
+            TagshipError: as for ``stages.plan`` and ``stages.carry_out``.
+        """
+        order = self._order("assign", self._ref(version).wanted, stage, force=force)
+        return self._change(order, message, push=push)
+
+    def unassign(
+        self, stage: str, *, message: str | None = None, push: bool = False,
+        dry_run: bool = False, shown: "StageChange | None" = None,
+    ) -> "StageChange":  # fmt: skip
+        """Take a stage from the version that holds it: the one before it holds it again.
+
+        Args:
+            stage, message, push: as for ``assign``.
+            dry_run: change nothing.
+            shown: what a dry run returned, and somebody has confirmed: nothing else is done.
+        """
+        order = self._order("unassign", stage=stage)
+        return self._change(order, message, push=push, dry_run=dry_run, shown=shown)
+
+    def withdraw(
+        self, version: str | Ref, *, message: str | None = None, push: bool = False,
+        dry_run: bool = False, shown: "StageChange | None" = None,
+    ) -> "StageChange":  # fmt: skip
+        """Withdraw a version: no rule selects it any more. Arguments as for ``unassign``."""
+        order = self._order("withdraw", self._ref(version).wanted)
+        return self._change(order, message, push=push, dry_run=dry_run, shown=shown)
+
+    def deprecate(
+        self, *, message: str | None = None, push: bool = False, dry_run: bool = False,
+        shown: "StageChange | None" = None,
+    ) -> "StageChange":  # fmt: skip
+        """Deprecate the model: none of its versions is available. Arguments as for ``unassign``."""
+        order = self._order("deprecate")
+        return self._change(order, message, push=push, dry_run=dry_run, shown=shown)
+
+    def _order(
+        self, verb: str, wanted: Wanted | None = None, stage: str | None = None, *,
+        force: bool = False,
+    ) -> "Order":  # fmt: skip
+        from tagship.release import orders
+
+        action = next(action for action, name in orders.VERBS.items() if name == verb)
+        return orders.Order(self.model, action, wanted, stage, force)
+
+    def _change(
+        self, order: "Order", message: str | None, *, push: bool, dry_run: bool = False,
+        shown: "StageChange | None" = None,
+    ) -> "StageChange":  # fmt: skip
+        from tagship.release import stages
+
+        source = self._work_tree
+        plan = stages.plan(source, order, push=push, tell=self.tell)
+        if dry_run:
+            return stages.changed(plan, dry_run=True)
+        if shown is not None:
+            stages.check_same(shown, plan)
+        return stages.carry_out(source, plan, message, self.tell)
 
     def get_deployment_history(
         self,

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from semver import Version
@@ -51,7 +52,8 @@ class Catalog:
     """All versions of one model, lowest first.
 
     ``lightweight`` are tags of its versions that do not count, as they are not annotated.
-    ``assignments`` has the tag that assigned each stage to the commit that holds it.
+    ``assignments`` has the tag that assigned each stage to the commit that holds it. ``tags`` are
+    all of the model, in the order in which they count.
     """
 
     model: str
@@ -59,6 +61,7 @@ class Catalog:
     deprecated: bool = False
     lightweight: tuple[TagName, ...] = ()
     assignments: Mapping[str, registry_tags.Tag] = field(default_factory=dict)
+    tags: tuple[registry_tags.Tag, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def taken(self) -> list[Version]:
@@ -112,7 +115,7 @@ class Catalog:
             hint = f"if it counts again: git tag -d {self.model}@deprecated"
             raise Refused(f"{self.model} is deprecated", hint)
         hint = f"choose another version: tagship list {self.model}"
-        raise Refused(f"{self.model} {cancelled} was deregistered", hint)
+        raise Refused(f"{self.model} {cancelled} was withdrawn", hint)
 
     def not_annotated(self, selector: Wanted) -> TagName | None:
         """The lightweight tag that a wish would mean, were it annotated; None if there is none.
@@ -132,7 +135,11 @@ class Catalog:
 
     def get(self, version: str) -> Release | None:
         """The version with exactly this text, withdrawn or not."""
-        return next((r for r in self.releases if str(r.version) == version), None)
+        return self._by_text.get(version)
+
+    @cached_property
+    def _by_text(self) -> dict[str, Release]:
+        return {str(release.version): release for release in self.releases}
 
     def holder(self, stage: str) -> Release | None:
         """The version that a stage is assigned to; None if there is none."""
@@ -194,7 +201,7 @@ def _catalog(
         if tag.name.version is not None
     ]
     releases.sort(key=lambda release: refs.precedence(release.version))
-    return Catalog(model, tuple(releases), deprecated, lightweight, assignments)
+    return Catalog(model, tuple(releases), deprecated, lightweight, assignments, tuple(ordered))
 
 
 def _assignments(

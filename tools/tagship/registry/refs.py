@@ -23,6 +23,7 @@ from tagship.text.json_reader import Is
 
 BUMPS = ("minor", "major", "patch")
 LONGEST = 255  # bytes in the name of a folder
+LONGEST_STAGE = 100  # characters: with the model's name and a counter it is the name of a file
 NAME = r"[a-zA-Z0-9](?:[a-zA-Z0-9/_-]*[a-zA-Z0-9])?"
 FOLDER = r"[a-zA-Z0-9._/-]+"
 OUR_NAME = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?"
@@ -136,6 +137,21 @@ def check_model(text: str) -> str:
         raise InvalidName(
             f"{text!r} is not a model name",
             "a name has letters, digits, '-' and '_', and starts and ends with a letter or a digit",
+        )
+    return text
+
+
+def check_stage(text: str) -> str:
+    """Return ``text`` if GTO accepts it as the name of a stage.
+
+    Raises:
+        InvalidName: it does not.
+    """
+    if len(text) > LONGEST_STAGE or not re.fullmatch(NAME, text):
+        raise InvalidName(
+            f"{text!r} is not the name of a stage",
+            "a name has letters, digits, '-', '_' and '/', and starts and ends with a letter or a"
+            f" digit, such as prod; {LONGEST_STAGE} at most",
         )
     return text
 

@@ -123,8 +123,9 @@ class RemoteTag(NamedTuple):
 
 
 def of_remote(
-    repository: Repository, remote: str, tell: Tell = nobody, limit: Limit = remotes.LOOK
-) -> dict[TagName, RemoteTag]:
+    repository: Repository, remote: str, tell: Tell = nobody, limit: Limit = remotes.LOOK,
+    model: str | None = None,
+) -> dict[TagName, RemoteTag]:  # fmt: skip
     """The tags of a remote.
 
     Args:
@@ -132,19 +133,21 @@ def of_remote(
         remote: Git's name of it.
         tell: is told whom is waited for.
         limit: how long.
+        model: read the tags of this model alone; None for all.
 
     Raises:
         Refused: Git has no remote of that name.
         Unavailable: the remote does not answer.
     """
     remotes.check_remote(repository, remote)
-    question = ("-c", NO_HOOKS, "ls-remote", "--tags", "--end-of-options", remote)
+    of_model = patterns(model)[:2] if model else ()  # here, other than there, * has slashes too
+    question = ("-c", NO_HOOKS, "ls-remote", "--tags", "--end-of-options", remote, *of_model)
     answer = remotes.ask(repository, remote, question, tell, limit)
     tags: dict[TagName, RemoteTag] = {}
     for line in answer.splitlines():
         object_id, _, ref = line.partition("\t")
         name = TagName.parse(ref.removeprefix("refs/tags/").removesuffix("^{}"))
-        if not name:
+        if not name or model not in (None, name.model):
             continue
         if ref.endswith("^{}"):  # the peeled line follows the tag object's own
             tags[name] = RemoteTag(tags[name].object_id, object_id, annotated=True)
@@ -204,8 +207,19 @@ def check_can_tag(repository: Repository, name: TagName) -> None:
         raise Refused("Git does not know who you are", IDENTIFY)
 
 
-def create(repository: Repository, name: TagName, commit_id: str, message: str) -> bool:
+def create(
+    repository: Repository, name: TagName, commit_id: str, message: str,
+    at: int | None = None, hint: str = "release another version",
+) -> bool:  # fmt: skip
     """Create an annotated tag, durably: ``git tag`` alone does not fsync.
+
+    Args:
+        repository: of the commit.
+        name: of the tag.
+        commit_id: what it points at; a tag that points at a tag breaks GTO.
+        message: all of it.
+        at: its date, in seconds since 1970; None for what Git takes.
+        hint: what to do where the tag exists.
 
     Returns:
         Whether it is signed, as Git's ``tag.gpgSign`` or ``tag.forceSignAnnotated`` asks for.
@@ -214,15 +228,24 @@ def create(repository: Repository, name: TagName, commit_id: str, message: str) 
         Refused: the tag exists, Git does not know who you are, or it cannot sign.
     """
     sign = _signs_tags(repository)
+    dated = {} if at is None else {"GIT_COMMITTER_DATE": f"@{at} +0000"}
     try:
         run.execute(
             repository.git,
             ["git", *FSYNC, "tag", "--sign" if sign else "--annotate",
-             "--cleanup=verbatim", f"--message={message}", "--end-of-options", str(name), commit_id]
+             "--cleanup=verbatim", f"--message={message}", "--end-of-options", str(name),
+             commit_id],
+            env=dated,
         )  # fmt: skip
     except CommandFailed as error:
         if "already exists" in error.stderr:
-            raise Refused(f"the tag {name} exists", "release another version") from None
+            raise Refused(f"the tag {name} exists", hint) from None
+        if beside := re.search(r"'refs/tags/([^']+)' exists; cannot create", error.stderr):
+            raise Refused(
+                f"Git cannot keep the tag {name} beside {run.as_utf8(beside[1])}, which would be a"
+                " folder",
+                "choose another name for the stage",
+            ) from None
         if "Please tell me who you are" in error.stderr:
             raise Refused("Git does not know who you are", IDENTIFY) from None
         if "unable to sign the tag" in error.stderr:

@@ -117,8 +117,7 @@ def no_remote() -> Refused:
 def _of_model(
     source: Source, remote: str, model: str, tell: Tell, limit: Limit
 ) -> dict[TagName, RemoteTag]:
-    theirs = tags.of_remote(source.repository, remote, tell, limit)
-    return {name: tag for name, tag in theirs.items() if name.model == model}
+    return tags.of_remote(source.repository, remote, tell, limit, model)
 
 
 def next_version(versions: Known, bump: str) -> tuple[Version, list[str]]:

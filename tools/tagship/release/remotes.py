@@ -146,7 +146,7 @@ def _on_no_branch(remote: str, commit: str, branch: str | None) -> str:
 
 def push(
     repository: Repository, remote: str, name: TagName, branch: tuple[str, str] | None,
-    tell: Tell, *, take_back: bool,
+    tell: Tell, *, take_back: bool, go_on: str = "", retry: str = "release again",
 ) -> None:  # fmt: skip
     """Push the tag, or delete a new one: another clone could give the same version again.
 
@@ -157,6 +157,8 @@ def push(
         branch: a commit, and the branch of the remote that is to have it; None for the tag alone.
         tell: is told whom is waited for.
         take_back: the tag is new, and is deleted here where the remote does not accept it.
+        go_on: the command that pushes it later; by default that of a release.
+        retry: in words, what to do where it was deleted.
 
     Raises:
         Unavailable: the remote does not accept the tag, or the branch.
@@ -165,7 +167,7 @@ def push(
     """
     where = redact.text(remote)
     left = f"the tag {name} is here, and it is not known whether {where} has it"
-    go_on = f"tagship release {name.model} --push{'-branch' if branch else ''}"
+    go_on = go_on or f"tagship release {name.model} --push{'-branch' if branch else ''}"
     try:
         tags.push(repository, remote, name, branch, tell)
     except KeyboardInterrupt:
@@ -184,7 +186,7 @@ def push(
             f"{what}, so the tag was deleted here again: {error.message}"
             if branch
             else f"{what}, so it was deleted here again: {error.message}",
-            f"{fix}, then release again",
+            f"{fix}, then {retry}",
         ) from None
 
 
