@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,3 @@ def lab() -> Iterator[Lab]:
 def team(lab: Lab, bench: Workbench, request: pytest.FixtureRequest) -> Team:
     """Who releases; the transcript has the name of the test."""
     return edges.team(bench, lab, request.node.name.removeprefix("test_").replace("_", "-"))
-
-
-Add = Callable[..., edges.Edge]

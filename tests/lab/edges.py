@@ -1,17 +1,16 @@
 """Hosts that follow, each on a machine of its own; who releases for them; and what was said."""
 
+import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-
-import pytest
 
 from tagship.text import clock
 from tests.lab import network, servers
@@ -120,6 +119,11 @@ class Edge:
         with (self.model / os.readlink(current) / "model.bin").open("rb") as file:
             return file.readline().decode().strip()
 
+    def tried(self, version: str) -> bool:
+        """Whether a version was ever deployed, or tried."""
+        history = self.model / "deployment_history.json"
+        return any(event["version"] == version for event in json.loads(history.read_text()))
+
     def left(self) -> list[str]:
         """What an act that was cut short has left: half a version, half a pack, a lock of Git."""
         private, mirror = self.model / ".tagship", self.node.path(f"{self.folder}/.tagship")
@@ -188,11 +192,17 @@ class Team:
         self.log.write(f"laptop$ tagship release {MODEL} --push\n{MODEL} {version} is released")
         return version
 
-    def publish(self, name: str, version: str) -> None:
-        """Push a tag in GTO's grammar on a version: a stage, or what is withdrawn."""
-        self.bench.git("tag", "-a", "-m", name, name, f"{MODEL}@v{version}^{{commit}}")
-        self.bench.git("push", "--quiet", "origin", f"refs/tags/{name}")
-        self.log.write(f"laptop$ git push origin {name}")
+    def tagship(self, *arguments: str) -> None:
+        """Run tagship on the laptop; it must succeed."""
+        result = self.bench.cli(*arguments)
+        self.log.ran("laptop", ("tagship", *arguments), result, None)
+        assert result.code == 0, result
+
+    def set_clock(self, moment: datetime) -> None:
+        """The laptop's clock."""
+        for role in ("AUTHOR", "COMMITTER"):
+            date = f"{moment.timestamp():.0f} +0000"
+            self.bench.monkeypatch.setenv(f"GIT_{role}_DATE", date)
 
     def host(
         self, name: str, *keys: str, git: str | None = None, size: str = "200m", subnet: int = 0
@@ -271,10 +281,3 @@ def team(bench: Workbench, lab: Lab, title: str) -> Team:
     for variable, value in servers.laptop().items():
         bench.monkeypatch.setenv(variable, value)
     return made
-
-
-def skip_unless(reasons: Mapping[str, object]) -> None:
-    """Skip a test that cannot run here, with the reason."""
-    for reason, is_so in reasons.items():
-        if is_so:
-            pytest.skip(reason)

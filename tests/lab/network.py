@@ -68,7 +68,7 @@ class Node:
         """Start a program on it, as root, with no variable of these tests."""
         variables = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", **(environment or {})}
         return subprocess.Popen(
-            self.enter(*command), env=variables, text=True, errors="replace",
+            self.enter(*command), env=variables, text=True, errors="replace", cwd="/",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
@@ -104,6 +104,21 @@ class Node:
     def unthrottle(self) -> None:
         """From now on it receives what comes."""
         subprocess.run(["tc", "qdisc", "del", "dev", self.port, "root"], check=True)
+
+
+class Here(Node):
+    """This machine, under another host's name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "127.0.0.1", os.getpid(), "lo")
+
+    def enter(self, *command: str) -> list[str]:
+        """The command itself."""
+        return list(command)
+
+    def path(self, place: str) -> Path:
+        """The file itself."""
+        return Path(place)
 
 
 def finish(process: "subprocess.Popen[str]") -> Result:

@@ -199,7 +199,7 @@ def test_a_year_on_a_small_disk(team: Team) -> None:
     with serving(edge, attempts=1, watch="0s"):
         for week in range(52):
             edge.moment = MONDAY + week * WEEK
-            set_clock(team, edge.moment)
+            team.set_clock(edge.moment)
             words = "model" if week % 13 != 12 else "broken model"
             content = f"{words} {week}\n".encode() + os.urandom((2 + week % 3) * MEGABYTE)
             released += len(content)
@@ -226,9 +226,3 @@ def test_a_year_on_a_small_disk(team: Team) -> None:
     assert len(on_disk) == 4  # those kept, and the one that failed last
     assert _size(edge.node.path(mirror)) < MEGABYTE
     assert released > 3 * 40 * MEGABYTE
-
-
-def set_clock(team: Team, moment: datetime) -> None:
-    """The laptop's clock."""
-    for role in ("AUTHOR", "COMMITTER"):
-        team.bench.monkeypatch.setenv(f"GIT_{role}_DATE", f"{moment.timestamp():.0f} +0000")
