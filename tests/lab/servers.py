@@ -143,6 +143,7 @@ UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 AllowUsers git
+AcceptEnv GIT_PROTOCOL
 MaxStartups 100
 """
 

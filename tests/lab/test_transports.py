@@ -42,6 +42,20 @@ def test_way(team: Team, name: str) -> None:
     assert TOKEN not in "".join(_texts(edge))
 
 
+@pytest.mark.parametrize("name", ["ssh", "https"])
+def test_a_server_set_up_by_the_page_lists_no_tags_but_those_asked_for(
+    team: Team, name: str
+) -> None:
+    team.release()
+    team.bench.git("push", "--quiet", "origin", "HEAD:refs/tags/other@v1.0.0")
+    edge = host(team, name)
+    edge.environment["GIT_TRACE_PACKET"] = "/srv/packets"
+    assert edge.tagship("sync") == LIVE
+    packets = edge.node.path("/srv/packets").read_text()
+    assert "version 2" in packets and "refs/tags/churn@v1.0.0" in packets
+    assert "other@v1.0.0" not in packets
+
+
 def test_a_proxy_is_needed_where_there_is_no_other_way(team: Team) -> None:
     edge = host(team, "proxy")
     team.release()
