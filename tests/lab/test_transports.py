@@ -134,7 +134,8 @@ TROUBLES = {
     "https, a CA that this host does not know": Trouble(
         "https", git_at(servers.UNKNOWN), "certificate", CURL),
     "https, expired": Trouble("https", git_at(servers.EXPIRED), "certificate", CURL),
-    "https, another name": Trouble("https", git_at(servers.MISNAMED), "certificate", CURL),
+    "https, another name": Trouble(
+        "https", git_at(servers.MISNAMED), "certificate .* name 'wrong.example.com'$", CURL),
     "https, wrong token": Trouble(
         "https", key("git_token", "username=deploy\npassword=no\n"), "Authentication failed",
         "the token is wrong, has ended, or may not read"),
