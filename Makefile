@@ -10,6 +10,8 @@
 # make container-test: build the image of packaging/container without a network, and have it follow (root; podman, runc and
 #   mmdebstrap; three minutes).
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
+# make fleet-test: hosts on machines of namespaces, with sshd, nginx, a proxy and S3: a year on a small disk, a cable that is
+#   pulled, a staged rollout on 20 and on 100 hosts (root; eight minutes); what was said is in build/fleet.
 # make bench: time and memory beside GTO, DVC, boto3 and the limit of the machine (BENCH=--quick: small, in three minutes;
 #   BENCH=timeline: what happens when in a deploy of 500 MB from S3).
 # make bench-growth: the same over tags, sizes, files and events; draws docs/images/growth-*.svg (BENCH=--quick for less).
@@ -22,7 +24,7 @@ JOBS ?= 2
 # A worker that dies ends the run: pytest-xdist would wait for its tests for ever.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --max-worker-restart 0
 
-.PHONY: demo notebook test crash-test hint-test store-test container-test power-test bench bench-growth lint format constraints clean help
+.PHONY: demo notebook test crash-test hint-test store-test container-test power-test fleet-test bench bench-growth lint format constraints clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -56,6 +58,10 @@ container-test: $(VENV)/.container
 
 power-test: $(VENV)/.dev
 	$(BIN)/python -m tests.power
+
+# Without root, or without one of the servers, the stories that need them are skipped, and the reason printed.
+fleet-test: $(VENV)/.stores
+	$(PYTEST) -q -rs -o faulthandler_timeout=1800 tests/lab --all-fleet
 
 bench: $(VENV)/.stores
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import os
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -24,15 +25,22 @@ class Server(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, folder: Path, ip: str, certificate: Path | None) -> None:
+        super().__init__((ip, 0), Handler)
+        self.scheme = "http"
+        if certificate is not None:
+            self.scheme = "https"
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
         self.folder = folder
         self.sent, self.asked, self.old = 0, list[str](), False
         self.misbehave: Misbehave = lambda _handler, _answer: False
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        ip, port, *_ = self.server_address
+        return f"{self.scheme}://{ip!s}:{port}"
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: some clients are cut off."""
@@ -88,9 +96,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serve(folder: Path) -> Iterator[Server]:
-    """Serve the repositories of a folder until the block ends."""
-    with Server(folder) as server:
+def serve(folder: Path, ip: str = "127.0.0.1", certificate: Path | None = None) -> Iterator[Server]:
+    """Serve the repositories of a folder until the block ends; with a certificate by https."""
+    with Server(folder, ip, certificate) as server:
         thread = threading.Thread(target=server.serve_forever, args=[0.01], daemon=True)
         thread.start()
         yield server

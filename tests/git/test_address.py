@@ -76,3 +76,19 @@ def test_http_and_git_are_asked_for_by_name() -> None:
     assert "require_signed in host.toml" in caught.value.hint
     assert address.check("http://h/x", plain=True) == "http"
     assert address.check("git://h/x", signed=True) == "git"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("git@git.example.com:team/models.git", "git@git.example.com:team/models.git"),
+        ("ssh://git@git.example.com:22/x", "ssh://git@git.example.com:22/x"),
+        ("git.example.com:team/models.git", "git.example.com:team/models.git"),
+        ("git:secret@git.example.com:x", "git.example.com:x"),
+        ("ssh://git:secret@git.example.com/x", "ssh://git.example.com/x"),
+        ("https://secret@git.example.com/x", "https://git.example.com/x"),
+        ("/srv/a@b:c", "/srv/a@b:c"),
+    ],
+)
+def test_the_user_of_ssh_is_shown_and_no_other(text: str, shown: str) -> None:
+    assert address.shown_as(text) == shown

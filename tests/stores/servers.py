@@ -123,8 +123,19 @@ def running(
 
 
 @contextlib.contextmanager
-def seaweedfs(folder: Path) -> Iterator[Server]:
-    """S3 by SeaweedFS, with the bucket and the identities."""
+def seaweedfs(
+    folder: Path, ip: str = "127.0.0.1", enter: Sequence[str] = (),
+    who: Mapping[str, Sequence[str]] = IDENTITIES, buckets: Sequence[str] = (BUCKET,),
+) -> Iterator[Server]:  # fmt: skip
+    """S3 by SeaweedFS, with buckets and identities.
+
+    Args:
+        folder: where it writes.
+        ip: its own address.
+        enter: what starts it elsewhere, such as in another network.
+        who: may do what; ``writer`` makes the buckets.
+        buckets: by their names.
+    """
     names = ("master", "volume", "filer", "s3")
     ports = iter(free_ports(2 * len(names)))
     identities = [
@@ -133,17 +144,17 @@ def seaweedfs(folder: Path) -> Iterator[Server]:
             "credentials": [{"accessKey": name, "secretKey": SECRET}],
             "actions": list(actions),
         }
-        for name, actions in IDENTITIES.items()
+        for name, actions in who.items()
     ]
     rights = folder / "identities.json"
     rights.write_text(json.dumps({"identities": identities}))
     sockets = folder / "sockets"
     sockets.mkdir()
     places = {name: (next(ports), next(ports)) for name in names}
-    address = f"http://127.0.0.1:{places['s3'][0]}"
+    address = f"http://{ip}:{places['s3'][0]}"
     # -volume.max: by default there are eight volumes, fewer than a bucket's first write makes
     command = [
-        program("weed"), "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+        *enter, program("weed"), "server", f"-dir={folder}", f"-ip={ip}", f"-ip.bind={ip}",
         "-filer", "-s3", f"-s3.config={rights}", "-volume.max=50", "-master.telemetry=false",
         "-master.volumeSizeLimitMB=512", "-s3.port.iceberg=0", "-s3.port.lance=0",
         f"-filer.localSocket={sockets}/filer", f"-s3.localSocket={sockets}/s3",
@@ -151,7 +162,8 @@ def seaweedfs(folder: Path) -> Iterator[Server]:
     for name, (port, grpc) in places.items():
         command += [f"-{name}.port={port}", f"-{name}.port.grpc={grpc}"]
     with running(command, folder, lambda: answers(f"{address}/healthz")):
-        _make_bucket(address, "writer", SECRET)
+        for bucket in buckets:
+            _make_bucket(address, "writer", SECRET, bucket)
         yield Server(address, folder)
 
 
@@ -166,14 +178,14 @@ def moto(folder: Path) -> Iterator[Server]:
         yield Server(address, folder)
 
 
-def _make_bucket(address: str, key: str, secret: str) -> None:
+def _make_bucket(address: str, key: str, secret: str, bucket: str = BUCKET) -> None:
     import boto3
 
     client = boto3.client(
         "s3", endpoint_url=address, region_name="us-east-1", aws_access_key_id=key,
         aws_secret_access_key=secret,
     )  # fmt: skip
-    client.create_bucket(Bucket=BUCKET)
+    client.create_bucket(Bucket=bucket)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,5 @@
 """A store that cannot be reached or trusted, and a disk without room for what it gives."""
 
-import contextlib
-import datetime
-import ipaddress
 import os
 import re
 import ssl
@@ -11,18 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests import workbench
+from tests import certificates, workbench
+from tests.certificates import Authority
 from tests.stores import network, places, servers, tamper, trials
 from tests.stores.answers import SIZE, content
 from tests.stores.tamper import Proxy
 from tests.stores.trials import Ran, Shop
 
 KINDS = ("seaweedfs", "azurite", "gcs", "nginx")  # one store of each
-Key = ec.EllipticCurvePrivateKey
 HOW_TO_TRUST = "reachable|ssl_verify FILE|set SSL_CERT_FILE to a file"
 
 
@@ -85,35 +79,14 @@ class Certificate:
 
 def certificate(folder: Path, name: str, *, signs_itself: bool = False) -> Certificate:
     """A certificate of an authority of its own, or one that signs itself, as OpenSSL makes it."""
-    top = ec.generate_private_key(ec.SECP256R1())
-    authority = _certify("an authority", top, "an authority", top, is_authority=True)
-    key, signer, issuer = ec.generate_private_key(ec.SECP256R1()), top, "an authority"
-    if signs_itself:
-        signer, issuer = key, name
-    leaf = _certify(name, key, issuer, signer, is_authority=signs_itself)
-    pem = serialization.Encoding.PEM
-    kind, secret = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     files = Certificate(folder / "server.pem", folder / "trusted.pem")
-    files.server.write_bytes(key.private_bytes(pem, kind, secret) + leaf.public_bytes(pem))
-    files.trusted.write_bytes((leaf if signs_itself else authority).public_bytes(pem))
+    if signs_itself:
+        certificates.self_signed(name, files.server, files.trusted)
+    else:
+        authority = Authority()
+        authority.vouch(name, files.server)
+        authority.write(files.trusted)
     return files
-
-
-def _certify(
-    name: str, key: Key, issuer: str, signer: Key, *, is_authority: bool
-) -> x509.Certificate:
-    with contextlib.suppress(ValueError):
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(name))])
-    if not name[0].isdigit():
-        names = x509.SubjectAlternativeName([x509.DNSName(name.replace(" ", "-"))])
-    subject, by = (
-        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)]) for text in (name, issuer)
-    )
-    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
-    made = x509.CertificateBuilder(by, subject, key.public_key(), 1, now - day, now + day)
-    made = made.add_extension(names, critical=False)
-    limits = x509.BasicConstraints(ca=is_authority, path_length=None)
-    return made.add_extension(limits, critical=True).sign(signer, hashes.SHA256())
 
 
 def secured(

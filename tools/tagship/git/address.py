@@ -15,6 +15,7 @@ _HELPER = re.compile(r"[A-Za-z0-9]*::")  # names a program: gitremote-helpers(7)
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)")
 _SCP = re.compile(r"(?:[^\s/:@-][^\s/:@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/:@\[-][^\s/:@]*):(?!:)(.+)")
 _USER = re.compile(r"(?:[^/]*://)?[^/]*:[^/]*@")
+_SSH_USER = re.compile(r"(?:ssh://)?[\w.-]+@(?=[^@/]+[:/])")  # without a password
 
 
 def check(address: str, *, plain: bool = False, signed: bool = False) -> str:
@@ -76,5 +77,11 @@ def _check_secret(address: str, protocol: str, shown: str) -> None:
 
 
 def shown_as(address: str) -> str:
-    """An address as it may be shown: without user, password and query."""
-    return redact.text(address) if "://" in address else re.sub(r"^[^/]*@", "", address)
+    """An address as it may be shown: without password and query, and with a user of ssh alone.
+
+    That one is no secret, and without it the address leads nowhere.
+    """
+    user = _SSH_USER.match(address) if _protocol(address) == "ssh" else None
+    if "://" not in address:
+        return (user[0] if user else "") + re.sub(r"^[^/]*@", "", address)
+    return redact.text(address).replace("ssh://", user[0] if user else "ssh://", 1)

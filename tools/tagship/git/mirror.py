@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 from tagship.disk import atomic
 from tagship.errors import Locked, NoAnswer, NotFound, Refused, TagshipError, Unavailable
-from tagship.git import address, bounded, run
+from tagship.git import address, advice, bounded, run
 from tagship.git.bounded import STEP, Limit, Question, TooMuch
 from tagship.git.run import FSYNC, NO_HOOKS, CommandFailed, Repository
 from tagship.progress import Tell, nobody
@@ -472,7 +472,7 @@ def _transfer(
         )  # fmt: skip
     except Unavailable as error:
         _sweep(repository.top, ENDING)  # half a pack would fill the disk until the next fetch
-        raise _explained(error, check, repository.top) from None
+        raise _explained(error, shown, check, repository.top) from None
 
 
 def _environment(url: str) -> dict[str, str]:
@@ -486,7 +486,7 @@ def _environment(url: str) -> dict[str, str]:
     return {"GIT_ALLOW_PROTOCOL": ":".join(sorted(allowed)) or "none", "GIT_NO_LAZY_FETCH": "1"}
 
 
-def _explained(error: Unavailable, check: str, top: Path) -> TagshipError:
+def _explained(error: Unavailable, shown: str, check: str, top: Path) -> TagshipError:
     """The error with a hint that helps here, where Git knows the remote by no name."""
     if isinstance(error, NoAnswer | TooMuch):
         return error
@@ -497,6 +497,8 @@ def _explained(error: Unavailable, check: str, top: Path) -> TagshipError:
     if "terminal prompts disabled" in error.message:
         log_in = "git config --global credential.helper store"
         return Unavailable(error.message, f"log in with a credential helper: {log_in} && {check}")
+    if known := advice.of(error.message, shown, check):
+        return Unavailable(error.message, known)
     if not error.hint or "git remote -v" in error.hint:
         return Unavailable(error.message, f"check its address, and what it asks for: {check}")
     return error

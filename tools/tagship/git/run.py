@@ -180,8 +180,10 @@ class CommandFailed(Exception):
     def __init__(self, status: object, stderr: str, folder: str = "") -> None:
         super().__init__(stderr)
         self.status, self.folder = status, folder
-        # without the frame that GitPython puts around it
-        self.stderr = stderr.strip().removeprefix("stderr:").strip(" '\n")
+        text = stderr.strip()
+        if text.startswith("stderr:"):  # the frame that GitPython puts around it
+            text = text.removeprefix("stderr:").strip(" '\n")
+        self.stderr = text
 
 
 def ask(repository: Repository, *arguments: str) -> str:
@@ -400,7 +402,8 @@ def failure(error: CommandFailed) -> TagshipError:
         hint = f"if no git command is running, remove its stale lock: rm {shlex.quote(lock[1])}"
     if "Could not read from remote repository" in message:  # ssh says why, in the lines before
         said = [redact.text(line.strip()) for line in lines[: lines.index(errors[0])]]
-        reason = "; ".join([*(line for line in said if not line.startswith("remote:")), reason])
+        said = [line for line in said if not line.startswith(("remote:", "@"))]
+        reason = "; ".join([*said[-2:], reason])  # before them it explains at length, and warns
         hint = "check its address, and the key that ssh uses: git remote -v"
     if "Permission denied" in message or "insufficient permission" in message:
         git_dir = Path(error.folder, ".git")

@@ -1,0 +1,1 @@
+"""Hosts in network namespaces with real servers: sshd, nginx, a proxy, SeaweedFS."""
