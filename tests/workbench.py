@@ -124,7 +124,7 @@ def copy(source: Path, target: Path) -> None:
             copy_tree(str(source / name), str(target / name))
     for models in (target / "repo" / "models", target / "host"):
         for version in models.glob("*/versions/*"):
-            stamp_anew(source / version.relative_to(target), version)
+            _stamp_anew(source / version.relative_to(target), version)
 
 
 def copy_tree(source: str, target: str) -> None:
@@ -152,7 +152,7 @@ def _resemble(status: os.stat_result, place: str) -> None:
     os.utime(place, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def stamp_anew(source: Path, target: Path) -> None:
+def _stamp_anew(source: Path, target: Path) -> None:
     """Have metadata.json name the copies' inode numbers and times, as if deployed here."""
     told = target / "metadata.json"
     text = told.read_text()

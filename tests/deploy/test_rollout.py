@@ -16,7 +16,7 @@ from tagship.manager.agent import Agent
 from tagship.registry.refs import Wanted
 from tagship.workspace import turns
 from tagship.workspace.rollout import Others, Said
-from tests import hosts, workbench
+from tests import hosts
 from tests.conftest import prepared
 from tests.hosts import Following
 from tests.workbench import Result, Workbench
@@ -60,14 +60,7 @@ def staged_template(
 @pytest.fixture
 def staged(staged_template: Path, copied: Callable[[Path], Workbench]) -> Following:
     """The same at noon; nobody has seen 1.1.0 yet."""
-    bench = copied(staged_template)
-    source, target = staged_template / "host", bench.repo.parent / "host"
-    workbench.copy_tree(str(source), str(target))
-    for version in target.glob("*/versions/*"):
-        workbench.stamp_anew(source / version.relative_to(target), version)
-    host = hosts.of(bench)
-    config = host.mirror / "config"  # a mirror of another address would be made anew
-    config.write_text(config.read_text().replace(str(staged_template), str(host.top)))
+    host = hosts.of(copied(staged_template))
     host.at(NOON)
     return host
 
