@@ -21,7 +21,7 @@ from tests.hosts import Following
 from tests.workbench import Result
 
 IN_ORDER = "churn: in order, live {}\n"
-EMPTY = "churn: in order, live -\n"
+EMPTY = "churn: in order, live -\n  no version is there to follow\n"
 MEGABYTE = 1 << 20
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)  # a Monday
 
@@ -570,3 +570,20 @@ def test_passes_go_on_until_they_are_stopped_though_one_fails(host: Following) -
         killer.cancel()
     assert process.returncode == 130
     assert host.live() == "model 2\n"
+
+
+def test_a_host_that_goes_back_after_a_withdrawal_keeps_why(host: Following) -> None:
+    host.release("model 2\n")
+    host.sync()
+    manager = host.bench.manager
+    manager.withdraw("1.1.0", message="trained on wrong labels\n\nmore", push=True)
+    host.passes(0, "churn: in order, live 1.0.0\n  1.0.0 is live\n")
+    assert host.events()[-1].reason == "1.1.0 was withdrawn: trained on wrong labels"
+
+
+def test_a_hint_for_a_remote_names_the_file_of_the_host(host: Following) -> None:
+    host.remote.rename(host.remote.with_name("elsewhere"))
+    assert host.cli("fetch").code == 0
+    result = host.cli("deploy", "churn@1.0.0", "--yes")
+    assert (result.code, "set source.remote in tagship.toml to URL" in result.err) == (1, True)
+    assert "dvc" not in result.err.split("hint:")[1]

@@ -195,3 +195,15 @@ def test_what_is_odd_in_the_place_is_to_be_looked_at(contents: Contents) -> None
 
 def test_a_place_without_any_host_is_to_be_looked_at() -> None:
     assert view().exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("live", "reason"),
+    [(True, "1.3.0 is passed over: rolled back to 1.2.0 by ada"), (False, "no version is there")],
+)
+def test_a_host_in_order_says_why_it_is_not_on_the_newest(live: bool, reason: str) -> None:
+    status = objects.status(reason=reason)
+    shown = view(read(status if live else replace(status, live=None)))
+    assert marks(shown) == [("said", reason)]
+    assert (shown.rows[0].word, shown.exit_code) == ("in order", 0)
+    assert marks(view(read(objects.status(reason="1.2.0 is live")))) == []

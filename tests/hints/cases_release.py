@@ -284,6 +284,26 @@ def the_same_bytes(bench: Workbench) -> None:
 
 
 @trial(
+    "release.numbers._check_not_withdrawn",
+    command="release churn",
+    base="shipped",
+    does="train it again",
+    by=train_again,
+)
+@trial(
+    "release.numbers._check_not_withdrawn",
+    command="release churn",
+    base="shipped",
+    does="with --force",
+    by=lambda _: None,
+    again="release churn --force",
+)
+def the_bytes_of_a_withdrawn_version(bench: Workbench) -> None:
+    bench.manager.withdraw("1.1.0")
+    the_same_bytes(bench)
+
+
+@trial(
     "release.numbers._push_it",
     command="release churn --push",
     base="shipped",

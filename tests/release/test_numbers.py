@@ -233,3 +233,22 @@ def test_a_job_may_say_that_a_release_of_nothing_is_no_error(
     assert bench.cli("release", "churn", "--push").code == 1
     bench.train("model 2\n")
     assert "churn 1.1.0 is released" in bench.cli("release", "churn", "--if-changed").out
+
+
+@pytest.mark.parametrize("what", ["the last", "one before"])
+def test_the_bytes_of_a_withdrawn_version_are_not_released_again_by_themselves(
+    bench: Workbench, what: str
+) -> None:
+    bench.release()
+    bench.release("model 2\n")
+    if what == "one before":
+        bench.release("model 3\n")
+        bench.manager.withdraw("1.2.0")
+        bench.train("model 2\n")
+    bench.manager.withdraw("1.1.0")
+    (bench.repo / "notes.txt").write_text("x\n")
+    bench.commit()
+    told = "the bytes of churn are those of 1.1.0, which was withdrawn"
+    bench.refuses("release churn", told, "train it again, or release them again with --force")
+    assert bench.cli("release", "churn", "--if-changed").out == f"nothing to release: {told}\n"
+    assert bench.cli("release", "churn", "--force").code == 0

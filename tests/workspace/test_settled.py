@@ -386,7 +386,7 @@ def test_a_pass_over_some_of_the_models_keeps_nothing_and_one_over_all_is_for_ea
     before = kept(calm)
     assert calm.sync("churn").code == 0
     assert kept(calm) == before
-    assert calm.sync().out == f"{LIVE}other: in order, live -\n"
+    assert calm.sync().out == f"{LIVE}other: in order, live -\n  no version is there to follow\n"
     assert [row.model for row in look(calm, "other") or ()] == ["other"]
     assert [row.model for row in look(calm) or ()] == ["churn", "other"]
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tagship.registry.refs import Ref
 
 # Commands in a hint that take paths or stages
+HOST_FILE = "tagship.toml"
+_OF_REMOTE = re.compile(r"dvc remote modify --local (\S+) (\S+) (\S+)")
 FROM_TOP = re.compile(
     r"\bdvc (add|checkout|commit|pull|push|repro|unfreeze)\b|\bgit (add|checkout --ours)\b"
 )
@@ -75,12 +77,24 @@ def steps_to(folder: Path, name: str) -> str:
     return "" if top in (start, Path.cwd()) else shlex.quote(os.path.relpath(top))
 
 
+def _in_host_file(match: re.Match[str]) -> str:
+    """What sets an option of a remote where no DVC repository is: tagship.toml does."""
+    name, option, value = match.groups()
+    if name == "source":
+        key = "source.remote" if option == "url" else f"source.options.{option}"
+    else:
+        key = f"source.remotes.{name}" + ("" if option == "url" else f".options.{option}")
+    return f"set {key} in {HOST_FILE} to {value}"
+
+
 def there(folder: Path, hint: str) -> str:
     """A hint whose commands work where this one did: with the ``-C DIR`` that it was given.
 
     Some of Git and DVC take paths from the top of the repository: for a folder below it, these
     commands stay as they are.
     """
+    if (folder / HOST_FILE).is_file():
+        hint = _OF_REMOTE.sub(_in_host_file, hint)
     if folder == Path() or not str(folder).isprintable():  # nobody can copy such a name
         return hint
     start, name = folder.absolute(), shlex.quote(str(folder))

@@ -31,6 +31,7 @@ from tagship.workspace.host import Host
 from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.step import Act, Step
 
+LONGEST = 200  # letters of why a version was withdrawn, in the history
 AT_ONCE = 32  # gates that are measured at a time
 _STATE = threading.Lock()  # each of them reads and writes what is waited for
 
@@ -83,8 +84,19 @@ def _look_after(one: Pass, model: str, now: Step) -> tuple[str, ...]:
 
 def _deploy(one: Pass, release: Release) -> Outcome:
     model = release.tag.name.model
-    options = replace(one.options, staged=False)  # the step knows that it is its turn
+    # the step knows that it is its turn
+    options = replace(one.options, staged=False, reason=_withdrawn(one, model))
     return deploy.deploy(one.source, one.host, Ref(model), options)
+
+
+def _withdrawn(one: Pass, model: str) -> str | None:
+    """That what is live was taken back for all hosts, and why; None if it was not."""
+    live, known = installed.told_live(one.host.store(model)), one.source.versions(model)
+    tag = known.withdrawal(live.version) if live is not None else None
+    if live is None or tag is None:
+        return None
+    why = tag.message.strip().partition("\n\n")[2].partition("\n")[0]  # below the subject
+    return f"{live.version} was withdrawn" + (f": {why[:LONGEST]}" if why else "")
 
 
 def _repair(one: Pass, release: Release) -> Outcome:

@@ -37,8 +37,10 @@ class Mark(enum.Enum):
     UNSIGNED = "unsigned"  # although signatures are asked for
     DAMAGED = "damaged"  # it cannot be read
     UNTESTED = "not tested"  # the smoke test was skipped: to be known, and in order
+    SAID = "said"  # why what is live is not the newest, or nothing is: likewise
 
 
+_FINE = (Mark.UNTESTED, Mark.SAID)
 _OVERRIDES = (
     Mark.FORGED, Mark.TWIN, Mark.REPLAYED, Mark.DAMAGED, Mark.SILENT, Mark.MISSING,
 )  # fmt: skip
@@ -82,12 +84,12 @@ class Row:
     @property
     def is_well(self) -> bool:
         """Whether there is nothing to look at."""
-        return all(note.mark is Mark.UNTESTED for note in self.notes)
+        return all(note.mark in _FINE for note in self.notes)
 
     @property
     def word(self) -> str:
         """How it is, in a word: what speaks against what the host says comes first."""
-        marks = [note.mark for note in self.notes if note.mark not in (Mark.STATE, Mark.UNTESTED)]
+        marks = [note.mark for note in self.notes if note.mark not in (Mark.STATE, *_FINE)]
         first = [mark for mark in marks if mark in _OVERRIDES]
         if self.why is None or first or (marks and self.why is Why.IN_ORDER):
             return str((first or marks)[0].value)
@@ -225,6 +227,9 @@ def _state(status: StatusObject, now: datetime) -> Iterator[Note]:
         yield Note(Mark.STATE, what)
     if status.state.exit_code and (hold is None or status.state is not Why.HELD):
         yield Note(Mark.STATE, status.reason or status.why.replace("_", " "))
+    usual = f"{status.live.version} is live" if status.live else ""
+    if status.state is Why.IN_ORDER and hold is None and status.reason not in ("", usual):
+        yield Note(Mark.SAID, status.reason)
 
 
 def _untested(status: StatusObject) -> Iterator[Note]:

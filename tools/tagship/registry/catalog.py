@@ -84,6 +84,14 @@ class Catalog:
         tags = self.assignments.values()
         return [tag.object_id for tag in tags if tag.commit == release.commit]
 
+    def withdrawal(self, version: str) -> registry_tags.Tag | None:
+        """The tag that withdrew a version; None if it is available, or unknown."""
+        release = self.get(version)
+        if release is None or release.active:
+            return None
+        named = [tag for tag in self.tags if str(tag.name.version) == version]
+        return next((t for t in reversed(named) if t.name.action is Action.DEREGISTER), None)
+
     def deciding(self, rule: Wanted, release: Release) -> list[registry_tags.Tag]:
         """The tags by which a rule selects a version, beside the one that carries it.
 

@@ -222,6 +222,22 @@ def check_new(
             or "train it again, or release them again with --force",
             last.version,
         )
+    _check_not_withdrawn(source, here, snapshot, last)
+
+
+def _check_not_withdrawn(
+    source: Source, here: Catalog, snapshot: Snapshot, last: Release | None
+) -> None:
+    """Check that the bytes are not those of a version above the last one that was taken back."""
+    for release in reversed(here.releases):
+        is_above = last is None or release.version > last.version
+        if release.active or here.deprecated or not is_above:
+            continue
+        if _identity(source, release, here.model) == snapshot.identity:
+            raise Unchanged(
+                f"the bytes of {here.model} are those of {release.version}, which was withdrawn",
+                "train it again, or release them again with --force",
+            )
 
 
 def _push_it(versions: Known, release: Release) -> str:
