@@ -14,9 +14,9 @@ from time import monotonic
 BLOCK = 1 << 20  # bytes of a block of a large object at least, but for the last one
 SMALL = 1 << 18  # and of a small one: many of those are in transfer at a time
 LARGE = 64 << 20  # bytes from which on an object may be fetched in ranges
-RANGE = 1 << 20  # bytes of a range: CONNECTIONS and SPARE of them are in memory, twice
-CONNECTIONS = 12  # a far store gives each connection a share of what the wire can carry
-SPARE = 4  # ranges that are ready or asked for, so that no connection waits for whoever hashes
+RANGE = 2 << 20  # bytes of a range: CONNECTIONS and SPARE of them are in memory, twice
+CONNECTIONS = 10  # a far store gives each connection a share of what the wire can carry
+SPARE = 2  # ranges that are ready or asked for, so that no connection waits for whoever hashes
 FAST = 100e6  # bytes in a second: a connection that gives so many needs no others
 SLACK = 0.1  # seconds that it may be late by in each WINDOW bytes: this machine may be busy
 WINDOW = 16 << 20
