@@ -587,3 +587,12 @@ def test_a_hint_for_a_remote_names_the_file_of_the_host(host: Following) -> None
     result = host.cli("deploy", "churn@1.0.0", "--yes")
     assert (result.code, "set source.remote in tagship.toml to URL" in result.err) == (1, True)
     assert "dvc" not in result.err.split("hint:")[1]
+
+
+@pytest.mark.parametrize(("track", "shown"), [("#prd", "#prd"), ("^3", "^3"), ("2.0.0", "2.0.0")])
+def test_status_says_that_a_rule_selects_nothing(host: Following, track: str, shown: str) -> None:
+    host.follow(track)
+    host.passes(0, EMPTY)
+    result = host.cli("status")
+    what = f"no version is there to follow by {shown}\n    fix: tagship list churn\n"
+    assert (result.code, what in result.out) == (0, True)

@@ -181,6 +181,19 @@ def a_version_that_the_host_has_not_yet(bench: Workbench) -> None:
     Agent(place(bench)).fetch()
 
 
+@trial(
+    "inspect.status._nothing_selected",
+    command="status churn",
+    does="tagship list churn",
+    again="list churn",
+    folder=SRV,
+)
+def a_rule_that_no_version_fits(bench: Workbench) -> None:
+    _release(bench)
+    follows(bench, '[follow.churn]\ntrack = "#prd"\n')
+    Agent(place(bench)).sync()
+
+
 def _names_spam(bench: Workbench) -> None:
     follows(bench, "[follow.churn]\n[follow.spam]\n")
 

@@ -239,7 +239,11 @@ def _status(
     past, decided = _decided(store)
     # after a rejection that no rollback could follow, nothing should be live
     good = history.last_good(past) if past is not None and decided.switch else None
-    findings = list(_link_findings(store, model, latest, good))
+    rule = follows or Wanted()
+    is_selected = latest is not None if follows is None else known.selected(rule) is not None
+    findings = list(_link_findings(store, model, is_selected, good))
+    if latest is not None and not is_selected and live is None:
+        findings.append(_nothing_selected(model, rule))
     if live and link.state is LinkState.OK:
         findings += _live_findings(source, store, known, live, verify(live.directory))
     findings += _history_findings(store, model, live)
@@ -281,6 +285,12 @@ def _turn(known: Catalog, rule: Wanted, wish: Desired, state: Agent) -> str:
     tag = desired.tag_of(known, rule, wish.release)
     staged = state.staged_by(known.model, tag.object_id)
     return staged.waits if staged is not None and turns.is_waiting(staged, clock.now()) else ""
+
+
+def _nothing_selected(model: str, rule: Wanted) -> Finding:
+    """A rule that no version fits: what has a typing error waits for ever."""
+    what = f"no version is there to follow by {rule.text}"
+    return Finding(Why.IN_ORDER, what, f"tagship list {model}")
 
 
 def _desired_findings(
@@ -353,7 +363,7 @@ def _moved_findings(
 
 
 def _link_findings(
-    store: Store, model: str, latest: str | None, good: history.Place | None
+    store: Store, model: str, is_selected: bool, good: history.Place | None
 ) -> Iterable[Finding]:
     link, again = store.link(), f"tagship deploy {model}"
     path = shlex.quote(str(store.current))
@@ -361,7 +371,7 @@ def _link_findings(
         again = f"tagship rollback {model} --to {good.version}"
     if link.state is LinkState.NONE and good is not None:
         yield Finding(Why.BROKEN, f"{store.current} is gone", again)
-    elif link.state is LinkState.NONE and latest is not None:
+    elif link.state is LinkState.NONE and is_selected:
         yield Finding(Why.BEHIND, "nothing is deployed", again)
     elif link.state is LinkState.FOLDER:
         what = f"{store.current} is not a link"

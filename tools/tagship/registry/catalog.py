@@ -84,6 +84,13 @@ class Catalog:
         tags = self.assignments.values()
         return [tag.object_id for tag in tags if tag.commit == release.commit]
 
+    def selected(self, rule: Wanted) -> Release | None:
+        """The available version that a rule selects, whatever was decided on a host."""
+        if rule.stage is not None:
+            return self.holder(rule.stage)
+        version = rule.select(release.version for release in self.offered)
+        return self.get(str(version)) if version is not None else None
+
     def withdrawal(self, version: str) -> registry_tags.Tag | None:
         """The tag that withdrew a version; None if it is available, or unknown."""
         release = self.get(version)
