@@ -221,9 +221,10 @@ CASES = (
          site="one_thread", host=True),
     Case("sync whose gate fails", "sync", "1.0.0", "1.0.0", _gated, site="one_thread",
          fails="1.1.0", code=4, host=True),
-    Case("release", "release churn", "1.0.0", "1.1.0", _trained, gits=("tag",)),
+    Case("release", "release churn", "1.0.0", "1.1.0", _trained, gits=("tag",),
+         site="one_thread"),
     Case("release --push", "release churn --push", "1.0.0", "1.1.0", _trained,
-         gits=("tag", "push")),
+         gits=("tag", "push"), site="one_thread"),
 )  # fmt: skip
 
 

@@ -46,6 +46,8 @@ HARMLESS = (
      "the lock holds, and does not name its holder; what is waited for is tried sooner"),
     (r".*sync.*: \w+ host/churn( |/\.?deployment_history|/\.tagship/\.?intent|/\.tagship ).*ENOSPC",
      "the disk is cleaned up, which puts that in order in the same pass"),
+    (r".*sync.*: flock host/\.tagship/sync .*", "no quick look then; the full pass takes the lock"),
+    (r".*sync.*: openat .*objects/pack/tmp_(pack|idx)_TMP \w+", "Git makes it once more"),
     (r".*sync.*: (unlink .*/lock\.json|flock .*/lock) \w+", "the lock goes with its process"),
     (r"recovery of an undeploy: \w+ .*/(trash|versions)(/.*| \w+)",
      "what cannot be removed stops no other command: a note and the history tell it"),
