@@ -21,7 +21,7 @@ from tests.crash import cases, tracing
 from tests.crash.cases import MEND, Case
 from tests.workbench import MODEL, Result
 
-TRIES = 12  # a store's threads wake each other by writes that strace counts too
+TRIES = 60  # a store's threads wake each other by writes that strace counts too
 # A slow machine is told whom it waits for first; and a check that was cut short comes first.
 PLAIN_ERROR = (
     r"(note: (waiting for|the check of|churn \S+ failed its check) .*\n)*error: (?!this should not)"
