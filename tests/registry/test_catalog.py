@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -438,3 +438,56 @@ def test_a_lightweight_tag_is_named_where_it_would_be_meant(
     known = catalog.of(tags, "m", [parsed for parsed in names if parsed])
     chosen = known.not_annotated(Wanted.parse(asked, "m"))
     assert (str(chosen) if chosen else None) == name
+
+
+# --- which tags decide, beside that of the version: a host may ask for their signatures
+
+START = datetime(2026, 11, 20, 13, tzinfo=UTC)
+COMMITS = {"1.0.0": "a", "1.1.0": "b", "1.2.0": "c", "1.3.0-rc.1": "d"}
+
+
+def decided_by(track: str, *tags: str) -> list[str]:
+    """The tags that decide after some more; each is ``name commit minute``, made at that minute."""
+    made = [*(f"m@v{version} {commit} 0" for version, commit in COMMITS.items()), *tags]
+    known = catalog.of([_made(*text.split()) for text in made], "m")
+    rule = Wanted.parse(track, "m")
+    release = known.selected(rule)
+    return [] if release is None else sorted(str(t.name) for t in known.deciding(rule, release))
+
+
+def _made(name: str, commit: str, minute: str) -> Tag:
+    parsed = TagName.parse(name)
+    assert parsed is not None
+    at = START + timedelta(minutes=int(minute))
+    return Tag(parsed, f"id of {name}", commit, "Ada", at, "", name)
+
+
+@pytest.mark.parametrize(
+    ("track", "tags", "deciding"),
+    [
+        ("latest", [], []),
+        ("latest", ["m@v1.2.0! c 1"], ["m@v1.2.0!"]),
+        ("latest", ["m@v1.2.0! c 1", "m@v1.1.0! b 1"], ["m@v1.1.0!", "m@v1.2.0!"]),
+        ("latest", ["m@v1.2.0! c 1", "m@v1.2.0!#2 c 2"], ["m@v1.2.0!#2"]),  # the last counts
+        ("latest", ["m@v1.0.0! a 1"], []),  # a lower one changes nothing
+        ("latest", ["m@v1.3.0-rc.1! d 1"], []),  # no rule selects it
+        ("1.1", ["m@v1.2.0! c 1"], []),
+        ("1.2.0", [], []),  # an exact version
+        ("#prod", ["m#prod#1 a 1"], ["m#prod#1"]),
+        ("#prod", ["m#prod#1 a 1", "m#prod#2 b 2"], ["m#prod#2"]),
+        ("#prod", ["m#prod#1 a 1", "m#prod#2 b 2", "m@v1.1.0! b 3"], ["m#prod#1", "m@v1.1.0!"]),
+        # dated before the assignment that counts then
+        ("#prod", ["m#prod#1 a 5", "m#prod#2 b 6", "m@v1.1.0! b 3"], ["m#prod#1", "m@v1.1.0!"]),
+        ("#prod", ["m#prod#1 a 1", "m#prod#2 b 2", "m#prod!#3 b 3"], ["m#prod!#3", "m#prod#1"]),
+        (
+            "#prod",
+            ["m#prod#1 a 1", "m#prod#2 b 2", "m#prod#3 c 3", "m#prod!#4 b 4", "m#prod!#5 c 5"],
+            ["m#prod!#4", "m#prod!#5", "m#prod#1"],
+        ),
+        ("#prod", ["m#prod#1 a 1", "m@v1.2.0! c 2"], ["m#prod#1"]),  # it never held the stage
+        ("#prod", ["m#prod#1 b 1", "m#prod!#2 b 2", "m#prod#3 a 3"], ["m#prod#3"]),
+        ("#prod", ["m#dev#1 b 1", "m#prod#1 a 1", "m#dev!#2 b 2"], ["m#prod#1"]),
+    ],
+)
+def test_the_tags_that_decide(track: str, tags: list[str], deciding: list[str]) -> None:
+    assert decided_by(track, *tags) == deciding

@@ -252,3 +252,18 @@ def test_the_bytes_of_a_withdrawn_version_are_not_released_again_by_themselves(
     bench.refuses("release churn", told, "train it again, or release them again with --force")
     assert bench.cli("release", "churn", "--if-changed").out == f"nothing to release: {told}\n"
     assert bench.cli("release", "churn", "--force").code == 0
+
+
+def test_nor_are_those_of_one_that_only_the_remote_has(bench: Workbench) -> None:
+    manager = bench.manager
+    manager.release(push=True)
+    bench.train("model 2\n")
+    manager.release(push=True)
+    manager.withdraw("1.1.0", push=True)
+    bench.git("tag", "--delete", "churn@v1.1.0", "churn@v1.1.0!")
+    told = "the bytes of churn are those of 1.1.0, which was withdrawn"
+    (bench.repo / "notes.txt").write_text("x\n")
+    bench.commit()
+    assert bench.cli("release", "churn", "--if-changed").out == f"nothing to release: {told}\n"
+    bench.train("model 3\n")
+    assert bench.release() == "1.2.0"

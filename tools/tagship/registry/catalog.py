@@ -102,24 +102,36 @@ class Catalog:
     def deciding(self, rule: Wanted, release: Release) -> list[registry_tags.Tag]:
         """The tags by which a rule selects a version, beside the one that carries it.
 
-        That is what withdraws higher versions that the rule would select; of a stage, its
-        assignment, and what took later ones away. Of several for one thing, the last counts.
+        That is what withdraws the higher versions that the rule would select; of a stage, its
+        assignment, and what takes the later ones away. Of several for one thing, the last counts.
         """
         if rule.exact is not None:
             return []
-        stage, last = rule.stage, dict[object, registry_tags.Tag]()
-        assignment = self.assignments.get(stage) if stage is not None else None
-        for tag in self.tags:
-            name = tag.name
-            if stage is not None:
-                is_later = assignment is None or tag.at >= assignment.at
-                counts = is_later and (name.action is Action.DEREGISTER or name.stage == stage)
-            else:
-                version = name.version if name.action is Action.DEREGISTER else None
-                counts = version is not None and version > release.version and rule.fits(version)
-            if counts:
-                last[name.action, str(name.version), name.stage] = tag
-        return list(last.values())
+        if rule.stage is not None:
+            return self._deciding_of(rule.stage)
+        floor = refs.precedence(release.version)
+        return self._withdrawals(
+            each for each in self.releases
+            if refs.precedence(each.version) > floor and not each.version.prerelease
+            and rule.fits(each.version)
+        )  # fmt: skip
+
+    def _deciding_of(self, stage: str) -> list[registry_tags.Tag]:
+        assignment = self.assignments.get(stage)
+        if assignment is None:
+            return []
+        later = [tag for tag in self.tags[self.tags.index(assignment) + 1 :]
+                 if tag.name.stage == stage]  # fmt: skip
+        passed = {tag.commit for tag in later if tag.name.action is Action.ASSIGN}
+        taken = {tag.commit: tag for tag in later if tag.name.action is Action.UNASSIGN}
+        away = [tag for commit, tag in taken.items() if commit in passed]
+        withdrawn = self._withdrawals(r for r in self.releases if r.commit in passed)
+        return [assignment, *away, *withdrawn]
+
+    def _withdrawals(self, releases: Iterable[Release]) -> list[registry_tags.Tag]:
+        """The tags that withdrew those of some versions that are withdrawn."""
+        found = (self.withdrawal(str(release.version)) for release in releases)
+        return [tag for tag in found if tag is not None]
 
     def is_ahead_of(self, live: str | None) -> bool:
         """Whether the latest version is higher than the live one, or none is live."""

@@ -1,9 +1,11 @@
 """The number of a new version, and whether there is anything new: what tags, remotes and this host
 know of a model."""
 
+import contextlib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from semver import Version
 
@@ -50,13 +52,27 @@ class Known:
     @property
     def elsewhere(self) -> dict[Version, TagName]:
         """The versions that the remote has as annotated tags, not withdrawn, and not here."""
-        names = self.theirs
-        gone = {str(name.version) for name in names if name.action is Action.DEREGISTER}
+        gone = self._withdrawn_there
+        return {version: name for version, name in self._away.items() if str(version) not in gone}
+
+    @property
+    def withdrawn_elsewhere(self) -> dict[Version, TagName]:
+        """The same of those that were withdrawn there."""
+        gone = self._withdrawn_there
+        return {version: name for version, name in self._away.items() if str(version) in gone}
+
+    @property
+    def _withdrawn_there(self) -> set[str]:
+        return {str(name.version) for name in self.theirs if name.action is Action.DEREGISTER}
+
+    @property
+    def _away(self) -> dict[Version, TagName]:
+        """The versions that the remote has as annotated tags, and that are not here."""
         return {
             name.version: name
-            for name, tag in names.items()
+            for name, tag in self.theirs.items()
             if name.action is Action.REGISTER and name.version is not None and tag.annotated
-            if str(name.version) not in gone and not self.here.get(str(name.version))
+            if not self.here.get(str(name.version))
         }
 
     @property
@@ -222,22 +238,35 @@ def check_new(
             or "train it again, or release them again with --force",
             last.version,
         )
-    _check_not_withdrawn(source, here, snapshot, last)
+    known = [version for version in (last and last.version, highest) if version is not None]
+    _check_not_withdrawn(source, versions, snapshot, max(known, default=None), tell)
 
 
 def _check_not_withdrawn(
-    source: Source, here: Catalog, snapshot: Snapshot, last: Release | None
+    source: Source, versions: Known, snapshot: Snapshot, last: Version | None, tell: Tell
 ) -> None:
-    """Check that the bytes are not those of a version above the last one that was taken back."""
-    for release in reversed(here.releases):
-        is_above = last is None or release.version > last.version
-        if release.active or here.deprecated or not is_above:
-            continue
-        if _identity(source, release, here.model) == snapshot.identity:
-            raise Unchanged(
-                f"the bytes of {here.model} are those of {release.version}, which was withdrawn",
-                "train it again, or release them again with --force",
-            )
+    """Check that the bytes are not those of a version that was withdrawn, above the last one.
+
+    One that only the remote has, and that cannot be read, stops no release.
+    """
+    here = versions.here
+    if here.deprecated:
+        return
+    identities: Mapping[Version, Callable[[], str | None]] = {
+        release.version: partial(_identity, source, release, here.model)
+        for release in here.releases
+        if not release.active
+    } | {
+        version: partial(_identity_elsewhere, source, versions, name, tell)
+        for version, name in versions.withdrawn_elsewhere.items()
+    }
+    for version, identity in sorted(identities.items(), reverse=True):
+        with contextlib.suppress(Unavailable):
+            if (last is None or version > last) and identity() == snapshot.identity:
+                raise Unchanged(
+                    f"the bytes of {here.model} are those of {version}, which was withdrawn",
+                    "train it again, or release them again with --force",
+                )
 
 
 def _push_it(versions: Known, release: Release) -> str:
@@ -284,16 +313,9 @@ def _check_bytes_elsewhere(
     source: Source, versions: Known, name: TagName, snapshot: Snapshot, tell: Tell
 ) -> None:
     """Compare with a version that only the remote has: by its commit, or else by its tag."""
-    where, tag = redact.text(versions.remote or ""), versions.theirs[name]
-    model = versions.here.model
+    where, model = redact.text(versions.remote or ""), versions.here.model
     try:
-        if clone.has(source.repository, tag.commit):
-            identity = _identity_at(source, tag.commit, model)
-        else:
-            trailers = tags.fetch_trailers(
-                source.repository, versions.remote or "", name, tag.object_id, tell
-            )
-            identity = trailers.get("Digest", "")
+        identity = _identity_elsewhere(source, versions, name, tell)
     except Unavailable as error:
         raise Refused(
             f"{name} of {where} is not in this clone, and could not be read: {error.message}",
@@ -310,6 +332,16 @@ def _check_bytes_elsewhere(
             "train it again; or deploy it: git fetch --tags &&"
             f" tagship deploy {model}@{name.version}",
         )
+
+
+def _identity_elsewhere(source: Source, versions: Known, name: TagName, tell: Tell) -> str | None:
+    """As ``_identity``, of a version that only the remote has; empty where its tag does not say."""
+    tag = versions.theirs[name]
+    if clone.has(source.repository, tag.commit):
+        return _identity_at(source, tag.commit, versions.here.model)
+    remote = versions.remote or ""
+    trailers = tags.fetch_trailers(source.repository, remote, name, tag.object_id, tell)
+    return trailers.get("Digest", "")
 
 
 def _identity(source: Source, release: Release, model: str) -> str | None:
