@@ -267,3 +267,14 @@ def test_nor_are_those_of_one_that_only_the_remote_has(bench: Workbench) -> None
     assert bench.cli("release", "churn", "--if-changed").out == f"nothing to release: {told}\n"
     bench.train("model 3\n")
     assert bench.release() == "1.2.0"
+
+
+def test_a_job_that_pushes_fails_where_the_last_version_was_never_pushed(bench: Workbench) -> None:
+    bench.release()
+    (bench.repo / "notes.txt").write_text("x\n")
+    bench.commit()
+    told = bench.cli("release", "churn", "--push", "--if-changed")
+    assert (told.code, "git push origin churn@v1.0.0" in told.err) == (1, True)
+    assert bench.cli("release", "churn", "--if-changed").code == 0
+    bench.git("push", "--quiet", "origin", "churn@v1.0.0")
+    assert bench.cli("release", "churn", "--push", "--if-changed").code == 0

@@ -39,7 +39,12 @@ class Refused(TagshipError):
 
 
 class Unchanged(Refused):
-    """There is nothing to release: a version has what HEAD has of the model, here or elsewhere."""
+    """There is nothing to release: a version has what HEAD has of the model, here or elsewhere.
+
+    ``unpushed``: that one was to be pushed too, and the remote does not have its tag.
+    """
+
+    unpushed = False
 
 
 class NotTrusted(Refused):

@@ -72,6 +72,8 @@ def _tolerant(as_json: bool) -> Iterator[None]:
     try:
         yield
     except Unchanged as nothing:
+        if nothing.unpushed:
+            raise
         output.show(None, as_json, output.text([f"nothing to release: {nothing.message}"]))
 
 

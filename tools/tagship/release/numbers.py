@@ -26,9 +26,11 @@ from tagship.workspace.source import Source
 class AlreadyReleased(Unchanged):
     """A version that is here has it: ``version``."""
 
-    def __init__(self, message: str, hint: str, version: Version) -> None:
+    def __init__(
+        self, message: str, hint: str, version: Version, *, unpushed: bool = False
+    ) -> None:
         super().__init__(message, hint)
-        self.version = version
+        self.version, self.unpushed = version, unpushed
 
 
 @dataclass(frozen=True)
@@ -232,11 +234,12 @@ def check_new(
     if highest is not None and (last is None or last.version < highest):
         _check_bytes_elsewhere(source, versions, elsewhere[highest], snapshot, tell)
     elif last is not None and _identity(source, last, here.model) == snapshot.identity:
+        push_last = _push_it(versions, last) if push else ""
         raise AlreadyReleased(
             f"the bytes of {here.model} are those of {last.version}",
-            (_push_it(versions, last) if push else "")
-            or "train it again, or release them again with --force",
+            push_last or "train it again, or release them again with --force",
             last.version,
+            unpushed=bool(push_last),
         )
     known = [version for version in (last and last.version, highest) if version is not None]
     _check_not_withdrawn(source, versions, snapshot, max(known, default=None), tell)
