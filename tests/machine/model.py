@@ -86,6 +86,7 @@ class Model:
         back_at: when the last rollback took effect, in seconds as those of tags.
         rule: the one that was followed last.
         objects: by version, the tag object that it was last deployed from here.
+        tried: each version and tag object that was live here, or failed.
         pins: versions.
         damaged: directories in which a byte was changed.
     """
@@ -103,6 +104,7 @@ class Model:
     back_at: float = 0
     rule: str = "latest"
     objects: dict[str, str] = field(default_factory=dict)
+    tried: set[tuple[str, str]] = field(default_factory=set)
     pins: set[str] = field(default_factory=set)
     damaged: set[str] = field(default_factory=set)
 
@@ -295,6 +297,7 @@ class Model:
         self.blocked -= self._unblocked(place)
         self.places = [other for other in self.places if other != place] + [place]
         self.objects[place.version] = place.identity
+        self.tried.add((place.version, place.identity))
         self.live, self.failed = place, None
 
     def rolled_back(self, place: Place, *, hold: bool = False, by_hand: bool = True) -> None:
@@ -305,6 +308,7 @@ class Model:
         self._goes_live(place)
         self.back = True
         self.known = {tag.identity for tag in self.tags.values()}
+        self.known |= {identity for _, identity in self.tried}
         if by_hand:
             self.implied = False
             self.asked |= hold
@@ -322,11 +326,14 @@ class Model:
             above = tag.kind == VERSION and tag.version and key(tag.version) > key(version)
             if above or tag.kind == ASSIGN:
                 self.blocked.add(tag.identity)
+        # their tags may have moved since, and be set back
+        self.blocked |= {i for tried, i in self.tried if key(tried) > key(version)}
 
     def failed_test(self, version: str, wish: str) -> None:
         """The smoke test failed: what was live is live."""
         tag = self.release(version)
         assert tag is not None
+        self.tried.add((version, tag.identity))
         self.blocked |= self._tried(Place(version, "", tag.identity), wish)
         self.failed = version
         if not is_exact(wish) and wish != "rollback":
@@ -339,6 +346,7 @@ class Model:
         if not is_exact(wish) and wish != "rollback":
             self.rule = wish
         self.objects[tried.version] = tried.identity
+        self.tried.add((tried.version, tried.identity))
         if wish == "rollback":  # its event cut the line
             self._cut(tried)
         if before is None:

@@ -121,6 +121,18 @@ def test_another_rule_is_followed_by_a_run_that_is_killed_then(
     told.in_order()
 
 
+def test_a_tag_is_set_back_to_what_a_rollback_left(story: Callable[..., Machine]) -> None:
+    """It had moved before the rollback, so no tag named the object that was live."""
+    told = story()
+    told.deploy()
+    told.move_tag(pick=1, same=False)
+    told.rollback(to="exact", pick=0, hold=False, fails="")
+    told.set_tags_back()
+    told.in_order()
+    told.deploy()
+    told.in_order()
+
+
 def _released(*versions: str) -> Model:
     model = Model()
     for at, version in enumerate(versions):
