@@ -2,7 +2,7 @@
 
 Linux locks the file for each write(2), so with O_APPEND one call a line keeps lines whole. After a
 disk that was full, or a process that was killed, a line can lack its end; the next line that this
-process writes begins anew.
+process writes begins anew. So an empty line is possible: readers pass over it.
 """
 
 import errno
@@ -66,9 +66,11 @@ class Appended:
         self._is_stale = True
 
     def close(self) -> None:
-        """Close the file; nothing is written after that."""
+        """Close the file; nothing is written after that. Again does nothing."""
         with self._lock:
-            os.close(self._descriptor)
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            self._descriptor = -1
 
     def _follow(self) -> None:
         now = time.monotonic()

@@ -119,7 +119,7 @@ def find(file: BinaryIO, wanted: Wanted) -> Iterator[Answer | Damaged]:
     texts = wanted.texts()
     since, until = ((text or "").encode() for text in (wanted.since, wanted.until))
     for number, line in enumerate(_lines(file), 1):
-        begin = 0 if line.startswith(START) else line.rfind(START)
+        begin = line.rfind(START)
         if begin != 0 and line.strip():
             yield Damaged(number)
         if begin < 0 or not all(text in line for text in texts):
