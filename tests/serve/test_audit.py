@@ -57,7 +57,8 @@ def test_a_line_says_which_version_answered_what(path: Path) -> None:
     assert value == {
         "schema": 1, "id": "r-1", "model": "churn", "version": "1.0.0", "seq": 1, "generation": 1,
         "sha256": "cd" * 32, "rows": 2, "ms": 4.0, "outputs": [
-            {"name": "output-0", "datatype": "FP64", "shape": [2, 2], "data": [0.25, 0.75, 0.5, 0.5]},
+            {"name": "output-0", "datatype": "FP64", "shape": [2, 2],
+             "data": [0.25, 0.75, 0.5, 0.5]},
         ],
     }  # fmt: skip
 
