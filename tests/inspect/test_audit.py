@@ -27,10 +27,9 @@ def answer(at: str, **changed: Any) -> bytes:
 
 
 @pytest.fixture
-def file(bench: Workbench) -> Path:
+def file(shipped: Workbench) -> Path:
     """The audit of a server: 1.0.0 answered, then 1.1.0; both were deployed before."""
-    bench.ship("model 2\n")
-    path = bench.repo.parent / "audit.jsonl"
+    path = shipped.repo.parent / "audit.jsonl"
     now = clock.fine(clock.now())
     path.write_bytes(
         answer("2026-11-20T12:00:00.500Z") + answer(now, id="r-2", seq=2, version="1.1.0")
@@ -47,9 +46,10 @@ def only(bench: Workbench, file: Path, **asked: Any) -> Decision:
     return decision
 
 
-@pytest.mark.live
-def test_an_answer_leads_to_the_event_the_tag_and_the_commit(bench: Workbench, file: Path) -> None:
-    decision = only(bench, file, identity="r-2")
+def test_an_answer_leads_to_the_event_the_tag_and_the_commit(
+    shipped: Workbench, file: Path
+) -> None:
+    decision = only(shipped, file, identity="r-2")
     assert (decision.answer.version, decision.answer.seq) == ("1.1.0", 2)
     origin = decision.origin
     assert origin.event is not None
@@ -59,15 +59,14 @@ def test_an_answer_leads_to_the_event_the_tag_and_the_commit(bench: Workbench, f
     assert origin.tag.name == "churn@v1.1.0"
     assert origin.commit.message == "Train another model"
     assert origin.commit.author == "Ada <ada@example.com>"
-    assert origin.directory == bench.current.resolve().name
+    assert origin.directory == shipped.current.resolve().name
     assert origin.notes == ()
 
 
-@pytest.mark.live
-def test_it_reads_as_a_chain(bench: Workbench, file: Path) -> None:
-    event = bench.manager.get_deployment_history()[-1]
-    result = bench.cli("audit", str(file), "--id", "r-2")
-    at = only(bench, file, identity="r-2").answer.at
+def test_it_reads_as_a_chain(shipped: Workbench, file: Path) -> None:
+    event = shipped.manager.get_deployment_history()[-1]
+    result = shipped.cli("audit", str(file), "--id", "r-2")
+    at = only(shipped, file, identity="r-2").answer.at
     said = result.out.splitlines()
     assert said[:5] == [
         f"churn 1.1.0 answered request r-2 at {at[:10]} {at[11:-1]} UTC",
@@ -82,49 +81,45 @@ def test_it_reads_as_a_chain(bench: Workbench, file: Path) -> None:
     assert (result.code, result.err, len(said)) == (0, "", 9)
 
 
-@pytest.mark.live
-def test_another_version_live_at_that_time_is_noted(bench: Workbench, file: Path) -> None:
+def test_another_version_live_at_that_time_is_noted(shipped: Workbench, file: Path) -> None:
     with file.open("ab") as more:  # a challenger, asked for by name
         more.write(answer(clock.fine(clock.now()), id="r-3"))
-    (note,) = only(bench, file, identity="r-3").origin.notes
+    (note,) = only(shipped, file, identity="r-3").origin.notes
     assert note.startswith("1.1.0 was live then, by the history: the request asked for 1.0.0")
 
 
-@pytest.mark.live
-def test_a_version_that_is_gone_is_known_by_its_tag(bench: Workbench, file: Path) -> None:
-    bench.manager.cleanup_old_versions(keep=1)
-    assert [name for name in bench.store.directories() if "1.0.0" in name]  # the rollback target
-    shutil.rmtree(bench.folder / "versions", ignore_errors=True)
-    origin = only(bench, file, identity="r-2").origin
+def test_a_version_that_is_gone_is_known_by_its_tag(shipped: Workbench, file: Path) -> None:
+    shipped.manager.cleanup_old_versions(keep=1)
+    assert [name for name in shipped.store.directories() if "1.0.0" in name]  # the rollback target
+    shutil.rmtree(shipped.folder / "versions", ignore_errors=True)
+    origin = only(shipped, file, identity="r-2").origin
     assert origin.event is not None
     assert origin.tag is not None
     assert origin.commit is not None
     assert (origin.directory, origin.tag.name, origin.notes) == (None, "churn@v1.1.0", ())
     assert origin.commit.author == "Ada <ada@example.com>"
-    bench.git("tag", "--delete", "churn@v1.1.0")
-    origin = only(bench, file, identity="r-2").origin
+    shipped.git("tag", "--delete", "churn@v1.1.0")
+    origin = only(shipped, file, identity="r-2").origin
     assert origin.event is not None
     assert (origin.tag, origin.commit) == (None, None)
     assert origin.notes == ("churn has no tag of 1.1.0 here",)
 
 
-@pytest.mark.live
-def test_a_tag_that_was_moved_since_is_noted(bench: Workbench, file: Path) -> None:
-    before = bench.git("rev-parse", "churn@v1.1.0").strip()
-    shutil.rmtree(bench.current.resolve(), ignore_errors=True)
-    bench.git("tag", "--force", "--annotate", "-m", "another", "churn@v1.1.0", "HEAD~1")
-    origin = only(bench, file, identity="r-2").origin
+def test_a_tag_that_was_moved_since_is_noted(shipped: Workbench, file: Path) -> None:
+    before = shipped.git("rev-parse", "churn@v1.1.0").strip()
+    shutil.rmtree(shipped.current.resolve(), ignore_errors=True)
+    shipped.git("tag", "--force", "--annotate", "-m", "another", "churn@v1.1.0", "HEAD~1")
+    origin = only(shipped, file, identity="r-2").origin
     assert origin.notes == (f"churn@v1.1.0 was moved since: it was {before}",)
 
 
-@pytest.mark.live
 @pytest.mark.parametrize("left", ["[]", "nothing", '[{"seq": 2}]'])
-def test_without_the_event_the_version_is_known(bench: Workbench, file: Path, left: str) -> None:
-    path = bench.folder / history.FILE_NAME
+def test_without_the_event_the_version_is_known(shipped: Workbench, file: Path, left: str) -> None:
+    path = shipped.folder / history.FILE_NAME
     path.unlink()
     if left != "nothing":
         path.write_text(left)
-    origin = only(bench, file, identity="r-2").origin
+    origin = only(shipped, file, identity="r-2").origin
     assert origin.event is None
     assert origin.tag is not None
     assert origin.tag.name == "churn@v1.1.0"
@@ -132,12 +127,11 @@ def test_without_the_event_the_version_is_known(bench: Workbench, file: Path, le
     assert note == "event 2 of 1.1.0 is not in the history here" or "is not a valid history" in note
 
 
-@pytest.mark.live
 def test_an_event_of_its_number_and_of_another_version_is_not_taken(
-    bench: Workbench, file: Path
+    shipped: Workbench, file: Path
 ) -> None:
     file.write_bytes(answer("2026-11-20T12:00:00.500Z", seq=2))
-    origin = only(bench, file, identity="r-1").origin
+    origin = only(shipped, file, identity="r-1").origin
     assert origin.event is None
     assert origin.notes == ("event 2 of 1.0.0 is not in the history here",)
 

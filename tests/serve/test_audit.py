@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagship.errors import Refused
@@ -95,6 +95,7 @@ def test_any_tensor_is_recorded(
     ]
 
 
+@settings(max_examples=30)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_an_answer_is_read_back_whatever_its_id(identity: str) -> None:
     import io
