@@ -234,7 +234,7 @@ def _has_data(channel: socket.socket) -> bool:
 
 
 def _error_in(header: dict[str, Any]) -> TagshipError:
-    kind = KINDS.get(header["kind"]) or getattr(errors, header["kind"], TagshipError)
+    kind = KINDS.get(header["kind"], getattr(errors, header["kind"], TagshipError))
     error: TagshipError = kind(header["error"], header["hint"])
     return error
 

@@ -9,12 +9,16 @@ import socket
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tagship.disk import program
 from tagship.errors import TagshipError
 from tagship.host import live as host_live
 from tagship.serve import here, wire
 from tagship.serve.here import Here
+
+if TYPE_CHECKING:
+    from tagship.serve.generation import Arrays
 
 
 def main(channel: socket.socket, root: Path, model: str, directory: str) -> None:
@@ -33,7 +37,7 @@ def main(channel: socket.socket, root: Path, model: str, directory: str) -> None
             return
 
 
-def _answer(channel: socket.socket, loaded: Here, inputs: "here.Arrays") -> None:
+def _answer(channel: socket.socket, loaded: Here, inputs: "Arrays") -> None:
     try:
         outputs = loaded.answer(inputs)
     except TagshipError as error:

@@ -51,7 +51,7 @@ class Here:
             logger.exception("%s does not answer", self._what)
             raise ModelFailed(f"{self._what} does not answer to these inputs") from None
         if isinstance(outputs, dict):
-            return cast("Arrays", outputs)
+            return outputs
         return {cast("str", self._output): outputs}
 
     def close(self) -> None:

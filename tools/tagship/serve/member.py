@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tagship import loaders
 from tagship.errors import TagshipError, explain
 from tagship.host import live as host_live
 from tagship.host.live import Live
@@ -123,7 +124,7 @@ class Member:
             return Failed(order.name, order.number, "it does not load")
         facts = Facts(
             live.model, live.version, order.seq, live.digest, order.directory, order.since,
-            live.metadata.framework or "", order.number,
+            loaders.need(live.path).framework, order.number,
         )  # fmt: skip
         slot.add(facts, runner, order.name.challenger)
         if load.is_dropped.is_set():  # since: whoever dropped it did not find it in the slot

@@ -38,14 +38,15 @@ def send(channel: socket.socket, header: dict[str, Any], arrays: "Arrays | None"
     """
     import numpy as np
 
-    tensors, parts = [], []
+    tensors: list[dict[str, Any]] = []
+    parts: list[memoryview] = []
     for name, array in (arrays or {}).items():
         tensor: dict[str, Any] = {"name": name, "shape": list(array.shape)}
         if array.dtype == object:
             tensor["texts"] = array.ravel().tolist()
         else:
             tensor["type"] = array.dtype.str
-            parts.append(memoryview(np.ascontiguousarray(array).reshape(-1).view("u1")))
+            parts.append(np.ascontiguousarray(array).reshape(-1).view("u1").data)
         tensors.append(tensor)
     text = json.dumps({**header, "tensors": tensors}).encode()
     parts = [memoryview(len(text).to_bytes(LENGTH, "big") + text), *parts]
