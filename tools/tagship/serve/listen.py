@@ -260,7 +260,10 @@ class Server(uvicorn.Server):
 
 
 def run(
-    app: "App", listener: socket.socket, settings: Settings, started: Callable[[], None] = lambda: None
+    app: "App",
+    listener: socket.socket,
+    settings: Settings,
+    started: Callable[[], None] = lambda: None,
 ) -> None:
     """Answer on a socket until SIGTERM or SIGINT, then end the requests that are being answered.
 
