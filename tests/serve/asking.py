@@ -99,7 +99,14 @@ def served(shelf: Shelf, *, is_ready: bool = True, **options: Any) -> Iterator[S
     """
     models = options.pop("models", (shelf.model,))
     settings = Settings(
-        **{"models": models, "root": shelf.root, "port": 0, "poll": 0.01, **options}
+        **{
+            "models": models,
+            "root": shelf.root,
+            "port": 0,
+            "poll": 0.01,
+            "stop_timeout": 1.0,
+            **options,
+        }
     )
     app = web.standalone(settings)
     listener = listen.bind(settings.host, settings.port)
@@ -115,7 +122,7 @@ def served(shelf: Shelf, *, is_ready: bool = True, **options: Any) -> Iterator[S
             until(lambda: all(slot.is_ready for slot in slots.values()))
         yield Served(address, slots)
     finally:
-        server.should_exit = server.force_exit = True
+        server.should_exit = True
         thread.join(SECONDS)
     assert not thread.is_alive()
 
