@@ -260,7 +260,7 @@ def test_a_version_that_was_gone_back_from_while_it_loaded_never_answers(
 def test_a_challenger_answers_beside_the_live_version(shelf: Shelf, serve: Serve) -> None:
     shelf.keep("1.0.0", factor=3)
     shelf.ship("1.1.0", factor=5)
-    slot, notes = serve(challengers=((MODEL, "1.0"),))
+    slot, _ = serve(challengers=((MODEL, "1.0"),))
     until(lambda: slot.is_ready and slot.state().others)
     assert answers(slot, "1.0.0") == ("1.0.0", 3.0)
     assert answers(slot) == ("1.1.0", 5.0)

@@ -204,13 +204,17 @@ def test_an_array_arrives_as_it_was_sent(array: "np.ndarray") -> None:
         np.testing.assert_array_equal(each, array)
 
 
+def framed(header: bytes) -> bytes:
+    return len(header).to_bytes(8, "big") + header
+
+
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"\0\0\0", (2**40).to_bytes(8, "big"), (3).to_bytes(8, "big") + b"{x}",
-        (2).to_bytes(8, "big") + b"{}",
-        (57).to_bytes(8, "big") + b'{"tensors": [{"name": "x", "shape": [2], "type": "|O"}]}   ',
-        (57).to_bytes(8, "big") + b'{"tensors": [{"name": "x", "shape": [2], "type": "<f8"}]} ' + b"1",
+        b"", b"\0\0\0", (2**40).to_bytes(8, "big"), framed(b"{x}"),
+        framed(b"{}"),
+        framed(b'{"tensors": [{"name": "x", "shape": [2], "type": "|O"}]}'),
+        framed(b'{"tensors": [{"name": "x", "shape": [2], "type": "<f8"}]}') + b"1",
     ],
 )  # fmt: skip
 def test_what_is_not_of_the_form_is_an_error_and_no_object(data: bytes) -> None:

@@ -12,8 +12,17 @@ from tagship.serve import follow, room
 from tagship.serve.epoch import Cell, Epochs
 from tagship.serve.follow import Follow, Kept, LiveLink
 from tagship.serve.orders import (
-    Accept, Amend, Drop, Failed, Name, Note, Order, Prepare, Ready, Switched,
-)  # fmt: skip
+    Accept,
+    Amend,
+    Drop,
+    Failed,
+    Name,
+    Note,
+    Order,
+    Prepare,
+    Ready,
+    Switched,
+)
 from tagship.serve.proposer import Proposer
 from tagship.serve.slot import Refusal
 from tests.serve.shelf import MODEL, Shelf

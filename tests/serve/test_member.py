@@ -98,8 +98,13 @@ def test_whatever_a_loader_raises_the_proposer_hears_of_it(
 
 @pytest.mark.parametrize(
     ("isolate", "returns_memory", "is_apart"),
-    [("auto", True, False), ("auto", False, True), ("process", True, True), ("thread", False, False)],
-)  # fmt: skip
+    [
+        ("auto", True, False),
+        ("auto", False, True),
+        ("process", True, True),
+        ("thread", False, False),
+    ],
+)
 def test_a_framework_that_keeps_memory_has_a_process_for_each_version(
     shelf: Shelf,
     monkeypatch: pytest.MonkeyPatch,
