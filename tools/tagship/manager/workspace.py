@@ -1,13 +1,13 @@
 """Workspace: all that the command line can do with all models, as methods."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from tagship.errors import InvalidName
+from tagship.errors import InvalidName, NotFound
 from tagship.manager.model import ModelVersionManager
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref
@@ -15,6 +15,8 @@ from tagship.registry.refs import Ref
 if TYPE_CHECKING:
     from tagship.host.history import Event
     from tagship.host.journal import Past
+    from tagship.host.store import Store
+    from tagship.inspect.audit import Decisions
     from tagship.inspect.events import LiveThen
     from tagship.inspect.listing import ModelRow
     from tagship.inspect.status import Status
@@ -150,6 +152,45 @@ class Workspace:
 
         then = clock.moment(moment) if isinstance(moment, str) else moment
         return [events.live_at(past, name, then) for name, past in self._pasts(models).items()]
+
+    def audit(
+        self, file: "BinaryIO | Path | str", *, identity: str | None = None, at: str | None = None,
+        model: str | None = None, limit: int = 20, root: Path | str | None = None,
+    ) -> "Decisions":  # fmt: skip
+        """Who decided what a server answered, by which version, and why that was live.
+
+        Where ``start`` is in no workspace, only what ``root`` has is known of the version.
+
+        Args:
+            file: what ``tagship serve --audit`` wrote. It is read a line at a time.
+            identity: the id of the request.
+            at: a day, an hour, a minute or a second, in ISO 8601.
+            model: its name.
+            limit: the first so many answers.
+            root: a plain folder of models, where ``start`` is in no workspace.
+
+        Raises:
+            NotFound: there is no such answer.
+            InvalidName: ``at`` is not a date, or ``limit`` not a number of answers.
+        """
+        from tagship.inspect import audit
+
+        asked = audit.wanted(identity, at, model)
+        stores, source = self._histories(root)
+        if isinstance(file, Path | str):
+            with open(file, "rb") as opened:
+                return audit.decisions(opened, asked, limit, stores, source)
+        return audit.decisions(file, asked, limit, stores, source)
+
+    def _histories(self, root: Path | str | None) -> "tuple[Callable[[str], Store], Source | None]":
+        """Where the histories are, and the tags: in a workspace, or in a plain folder of models."""
+        from tagship.host import live
+
+        try:
+            source, host = self._view
+        except NotFound:
+            return lambda name: live.store(name, self.start, root), None
+        return host.store, source
 
     def report(self, path: Path | str = "report.html", models: Iterable[str] | None = None) -> Page:
         """Write an HTML report: one file that loads nothing from the network.
