@@ -166,10 +166,26 @@ def tensor(rows: Sequence[Sequence[float]]) -> dict[str, Any]:
     return {"name": "input-0", "shape": shape, "datatype": "FP64", "data": data}
 
 
+def binary(
+    address: tuple[str, int], model: str, shape: Sequence[int], data: Iterable[bytes], **how: Any
+) -> Plan:
+    """A plan of requests whose FP32 tensor is in the binary extension, one body a tensor."""
+    tensors = list(data)
+    parameters = {"binary_data_size": len(tensors[0])}
+    facts = {"name": "input-0", "shape": shape, "datatype": "FP32", "parameters": parameters}
+    head = json.dumps({"inputs": [facts]}).encode()
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Inference-Header-Content-Length": str(len(head)),
+    }
+    bodies = tuple(head + tensor for tensor in tensors)
+    return Plan(*address, f"/v2/models/{model}/infer", bodies, headers, **how)
+
+
 def _read(report: Path) -> list[Answer]:
     value = json.loads(report.read_bytes())
     outputs = [tuple(each) for each in value["outputs"]]
-    return [Answer(*row[:7], outputs[row[7]], row[8]) for row in value["answers"]]
+    return [Answer(*[*facts, outputs[index], error]) for *facts, index, error in value["answers"]]
 
 
 # the program that asks
@@ -195,7 +211,8 @@ class _Notes:
         if answer.connection not in self.heard:
             self.heard.add(answer.connection)
             if len(self.heard) == min(self.plan.connections, self.plan.most):
-                print("begun", flush=True)
+                sys.stdout.write("begun\n")
+                sys.stdout.flush()
         if len(self.answers) >= self.plan.most:
             self.stop.set()
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tagship
 from tagship import ModelVersionManager, loaders
 from tests.serve.judge import Expected
 from tests.stores import servers
@@ -20,7 +21,7 @@ from tests.workbench import commit
 
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
 START = 120  # seconds, until a server must be ready on a busy machine
-Rows = Sequence[Sequence[float]]
+Rows = Any  # of shape (N, ...)
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,17 @@ class Shipped:
         """Of the model."""
         return self.repo / "models" / self.model
 
+    def live(self) -> str:
+        """The live version."""
+        return tagship.resolve(self.model, self.repo).version
+
     def swaps(self, count: int) -> Iterator[str]:
         """Make another version live so many times, by deploys and rollbacks in turn.
 
-        Gives each version as soon as it is live. The first is 1.0.0.
+        Gives each version as soon as it is live.
         """
-        for number in range(count):
+        begin = VERSIONS.index(self.live()) + 1
+        for number in range(begin, begin + count):
             version = VERSIONS[number % len(VERSIONS)]
             manager = ModelVersionManager(self.model, self.repo)
             if number % 2:
@@ -120,6 +126,20 @@ def keras_models() -> tuple[list[Any], list[Rows]]:
     return models, [rng.normal(size=(6, 8)).tolist() for _ in range(4)]
 
 
+def vision_models(side: int) -> tuple[list[Any], list[Rows]]:
+    """Three networks (EfficientNetB0) of random weights; one picture of ``side`` pixels each."""
+    import keras
+    import numpy as np
+
+    models = []
+    for number in range(len(VERSIONS)):
+        keras.utils.set_random_seed(number)
+        shape = (side, side, 3)
+        models.append(keras.applications.EfficientNetB0(weights=None, input_shape=shape, classes=5))
+    rng = np.random.default_rng(1)
+    return models, [rng.uniform(0, 255, (1, *shape)).astype("float32") for _ in range(2)]
+
+
 # the server
 
 
@@ -144,6 +164,10 @@ class Server:
         """The version that it names as the one that answers."""
         status, value = self.get(f"/v2/models/{model}")
         return value["versions"][0] if status == 200 else None
+
+    def await_version(self, model: str, version: str) -> None:
+        """Until a version answers."""
+        wait_for(lambda: self.version(model) == version, log=self.log)
 
 
 @contextlib.contextmanager

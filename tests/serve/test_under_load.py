@@ -1,16 +1,8 @@
 """Swaps under load: no answer fails, none is mixed, none goes back, none stalls (I1 to I4)."""
 
-import contextlib
-import shutil
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
 
-from tagship.disk import atomic
 from tests.serve import judge, load, swapping
-from tests.serve.load import Plan
 from tests.serve.swapping import Server, Shipped
 from tests.workbench import Workbench
 
@@ -35,7 +27,7 @@ def network(bench: Workbench) -> Shipped:
 def swap(server: Server, shipped: Shipped, count: int) -> None:
     """Swap versions, each when the server names the one before."""
     for version in shipped.swaps(count):
-        swapping.wait_for(lambda: server.version(shipped.model) == version, 60, log=server.log)
+        server.await_version(shipped.model, version)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
