@@ -165,6 +165,12 @@ class Server:
         status, value = self.get(f"/v2/models/{model}")
         return value["versions"][0] if status == 200 else None
 
+    def refused(self, model: str) -> str | None:
+        """The version that was to answer, and does not."""
+        _, value = self.get(f"/v2/models/{model}")
+        version: str | None = value["properties"].get("refused_version")
+        return version
+
     def await_version(self, model: str, version: str) -> None:
         """Until a version answers."""
         wait_for(lambda: self.version(model) == version, log=self.log)

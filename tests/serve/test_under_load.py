@@ -1,9 +1,14 @@
 """Swaps under load: no answer fails, none is mixed, none goes back, none stalls (I1 to I4)."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
+from tagship.disk import atomic
 from tests.serve import judge, load, swapping
-from tests.serve.swapping import Server, Shipped
+from tests.serve.load import Plan
+from tests.serve.swapping import VERSIONS, Server, Shipped
 from tests.workbench import Workbench
 
 pytestmark = pytest.mark.heavy
@@ -59,3 +64,58 @@ def test_ten_swaps_of_keras_are_without_fault(network: Shipped) -> None:
     verdict = judge.judge(kept.answers + new.answers, network.expected, tolerance=1e-5)
     assert verdict.faults == {}, verdict
     assert verdict.generations == FEW + 1
+
+
+# Ways in which a version directory, or the link, can be bad.
+
+
+def flipped(directory: Path) -> None:
+    """Two bytes of the model are others: it loads, and may even answer."""
+    with open(_writable(directory), "r+b") as file:
+        file.seek(-2000, 2)
+        two = file.read(2)
+        file.seek(-2000, 2)
+        file.write(bytes(byte ^ 0x10 for byte in two))
+
+
+def truncated(directory: Path) -> None:
+    place = _writable(directory)
+    place.write_bytes(place.read_bytes()[:-1000])
+
+
+def gone(directory: Path) -> None:
+    """The link dangles."""
+    shutil.rmtree(directory)
+
+
+def _writable(directory: Path) -> Path:
+    place = directory / "model.cbm"
+    for each in (directory, place):
+        each.chmod(0o755)
+    return place
+
+
+def test_ready_stays_ready_while_bad_and_good_versions_come(trees: Shipped) -> None:
+    """The bad ones never answer, and the next good one is taken (I4, I5)."""
+    good = sorted((trees.folder / "versions").iterdir())
+    copies = {}
+    for number, spoil in enumerate((flipped, truncated, gone)):
+        copy = good[0].with_name(f"v1.3.{number}_20200101_000000")
+        shutil.copytree(good[0], copy)
+        spoil(copy)
+        copies[f"1.3.{number}"] = copy
+    with swapping.serving(trees.repo, "m") as server:
+        ready = Plan(*server.address, "/v2/health/ready", method="GET", connections=2, pause=0.005)
+        asking = load.infer(server.address, "m", trees.batches, connections=2)
+        with load.under(ready) as polled, load.under(asking) as asked:
+            for number in range(10):
+                version, directory = list(copies.items())[number % len(copies)]
+                atomic.swap_link(trees.folder / "current", f"versions/{directory.name}")
+                swapping.wait_for(lambda: server.refused("m") == version, log=server.log)
+                directory = good[number % len(good)]
+                atomic.swap_link(trees.folder / "current", f"versions/{directory.name}")
+                server.await_version("m", VERSIONS[number % len(good)])
+    assert judge.judge(polled.answers, {}).failed == ()
+    verdict = judge.judge(asked.answers, trees.expected)
+    assert verdict.faults == {}, verdict
+    assert {answer.version for answer in asked.answers} == set(VERSIONS)
