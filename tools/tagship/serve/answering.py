@@ -1,4 +1,4 @@
-"""A request for inference, from its body to the answer, in one thread. Errors become answers too."""
+"""A request for inference, from its body to the answer, in one thread; errors are answers too."""
 
 import hashlib
 import logging
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tagship.errors import TagshipError, Unavailable
 from tagship.serve import protocol, tensors
 from tagship.serve.generation import Facts, Generation
-from tagship.serve.protocol import Array, BadInput
+from tagship.serve.protocol import Array
 from tagship.serve.settings import Settings
 from tagship.serve.slot import NoVersion, Slot
 

@@ -127,7 +127,9 @@ READY = _operation(
 )
 METRICS = _operation("metrics", "Metrics for Prometheus", _TEXT)
 METRICS["responses"][200]["content"] = {"text/plain": {"schema": _TEXT}}
-METADATA = _operation("model", "What a model takes and gives, and its versions", _MODEL, 400, 404, 503)
+METADATA = _operation(
+    "model", "What a model takes and gives, and its versions", _MODEL, 400, 404, 503
+)
 MODEL_READY = _operation(
     "model_ready",
     "Whether a model can answer",

@@ -52,7 +52,9 @@ class Rules:
     max_bodies: int
 
 
-def check(method: str, path: str, headers: Iterable[tuple[bytes, bytes]], rules: Rules) -> Denied | None:
+def check(
+    method: str, path: str, headers: Iterable[tuple[bytes, bytes]], rules: Rules
+) -> Denied | None:
     """Why a request is denied by its head; None if it is not.
 
     Args:
@@ -100,9 +102,7 @@ def _check_token(
     return Denied(401, "a token is missing, or it is another one", (b"www-authenticate", b"Bearer"))
 
 
-def _check_body(
-    method: str, path: str, headers: dict[bytes, bytes], rules: Rules
-) -> Denied | None:
+def _check_body(method: str, path: str, headers: dict[bytes, bytes], rules: Rules) -> Denied | None:
     length = headers.get(b"content-length", b"0")
     if not (length.isdigit() and len(length) < 20):
         return Denied(400, "Content-Length is not a number")
@@ -152,9 +152,7 @@ class Guard:
             return await _deny(denied, receive, send)
         return await self._pass_on(scope, receive, send)
 
-    async def _pass_on(
-        self, scope: MutableMapping[str, Any], receive: Receive, send: Send
-    ) -> None:
+    async def _pass_on(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         size, is_started = 0, False
 
         async def counted() -> Message:

@@ -11,9 +11,8 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -158,7 +157,7 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
         self.is_blocked, self.deadline = False, None
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - of uvicorn
         """Say that what was sent is not HTTP."""
         if self._is_idle:
             self._refuse(400, "the request is not valid HTTP")
@@ -253,14 +252,17 @@ class Server(uvicorn.Server):
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - of uvicorn
         """Begin to end."""
         self.force_exit = self.should_exit
         self.should_exit = True
 
 
 def run(
-    app: "App", listener: socket.socket, settings: Settings, started: Callable[[], None] = lambda: None
+    app: "App",
+    listener: socket.socket,
+    settings: Settings,
+    started: Callable[[], None] = lambda: None,
 ) -> None:
     """Answer on a socket until SIGTERM or SIGINT, then end the requests that are being answered.
 

@@ -266,13 +266,13 @@ def _numbers(data: list[Any], kind: str, name: str) -> Array:
     except ValueError:
         raise _ragged(name) from None
     if array.dtype.kind == "O":  # null, or whole numbers beyond 64 bits
-        array = _with_missing(data, array, kind, name)
+        array = _with_missing(array, kind, name)
     if array.size == 0:
         return array.astype(KINDS[kind])
     return _narrow(array, kind, name)
 
 
-def _with_missing(data: list[Any], array: Array, kind: str, name: str) -> Array:
+def _with_missing(array: Array, kind: str, name: str) -> Array:
     """The same with NaN for each null."""
     if kind.startswith("FP"):
         values = array.ravel()
@@ -368,7 +368,8 @@ def _from_binary(item: dict[str, Any], name: str, data: memoryview) -> Array:
         )
     if kind == "BOOL":
         return (np.frombuffer(data, "uint8") != 0).reshape(shape)
-    return np.frombuffer(data, target.newbyteorder("<")).astype(target, copy=False).reshape(shape)
+    array: Array = np.frombuffer(data, target.newbyteorder("<")).astype(target, copy=False)
+    return array.reshape(shape)
 
 
 def _texts_of_binary(data: memoryview, shape: tuple[int, ...], name: str) -> Array:
@@ -420,9 +421,8 @@ def check_outputs(request: Request, names: Iterable[str]) -> None:
     known = list(names)
     for output in request.outputs:
         if output.name not in known:
-            raise BadInput(
-                f"there is no output {shown(output.name)}; there are: {', '.join(map(shown, known))}"
-            )
+            names_shown = ", ".join(map(shown, known))
+            raise BadInput(f"there is no output {shown(output.name)}; there are: {names_shown}")
 
 
 def render(

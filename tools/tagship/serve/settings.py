@@ -9,6 +9,7 @@ from tagship.errors import NotFound, Refused
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")  # names that a server on this machine answers to
 ANY = "*"
+EVERY = ("0.0.0.0", "::")  # noqa: S104 - addresses of all networks, which name no machine
 SHORTEST_TOKEN = 16  # characters
 
 
@@ -27,6 +28,7 @@ class Settings:
         challengers: versions that answer beside the live one, as (model, version).
         allow_hosts: more names that requests may have in their header ``Host``; ``*`` is any.
         token_file: has the tokens, one a line; None asks for none.
+        access_log: the file of a line for each request; ``-`` is standard output.
         audit: the file to which each answer is written; None writes none.
         audit_inputs: whether it has the inputs and outputs too.
         max_body: bytes of a request.
@@ -52,6 +54,7 @@ class Settings:
     challengers: tuple[tuple[str, str], ...] = ()
     allow_hosts: tuple[str, ...] = ()
     token_file: Path | None = None
+    access_log: str | None = None
     audit: Path | None = None
     audit_inputs: bool = False
     max_body: int = 16 << 20
@@ -81,6 +84,17 @@ class Settings:
         """The names that a request may have in its header ``Host``, in lower case."""
         names = (*LOOPBACK, self.host, *self.allow_hosts)
         return frozenset(name.strip("[]").rstrip(".").lower() for name in names)
+
+    def notes(self) -> list[str]:
+        """What whoever starts the server should know."""
+        notes = []
+        if not self.is_local and self.token_file is None:
+            notes.append(
+                "anybody who reaches this address is answered: --token-file asks for a token"
+            )
+        if not self.is_local and self.host in EVERY and not self.allow_hosts:
+            notes.append("requests must name this machine as localhost: --allow-host adds a name")
+        return notes
 
 
 def tokens(path: Path) -> tuple[bytes, ...]:

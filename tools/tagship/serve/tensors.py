@@ -55,7 +55,9 @@ def _paired(
     """Each tensor of the model with the input that is for it, and what that is called."""
     if len(inputs) != len(tensors):
         ours = ", ".join(map(shown, names(tensors, "input")))
-        raise BadInput(f"the model takes {len(tensors)} inputs ({ours}), and there are {len(inputs)}")
+        raise BadInput(
+            f"the model takes {len(tensors)} inputs ({ours}), and there are {len(inputs)}"
+        )
     if len(tensors) == 1:
         return [(tensors[0], *item) for item in inputs.items()]
     pairs = []

@@ -1,11 +1,12 @@
-"""The server as an app of FastAPI: the paths of the protocol, metrics, and a page that describes them.
+"""The server as an app of FastAPI: the paths of the protocol, metrics, and a page about them.
 
 The bodies of inference requests are read by hand: see ``answering``.
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version as installed_version
@@ -21,7 +22,9 @@ from tagship.serve import answering, described, page, protocol, settings, tensor
 from tagship.serve.answering import Asked, Reply
 from tagship.serve.generation import Facts, Generation
 from tagship.serve.guard import Guard, Rules
+from tagship.serve.monitor import Monitor
 from tagship.serve.observer import Answered, Observer
+from tagship.serve.serving import Alone, Plan
 from tagship.serve.settings import Settings
 from tagship.serve.slot import NotReady, Slot, State
 
@@ -176,7 +179,8 @@ class _Models:
         except TagshipError as error:
             reply = Reply()
             answering.fail(reply, error)
-        self._tell(name, reply, time.perf_counter() - began)
+        client = request.client.host if request.client else None
+        self._tell(name, client, reply, time.perf_counter() - began)
         return Response(reply.body, reply.status, reply.headers)
 
     async def _answered(self, slot: Slot, asked: Asked) -> Reply:
@@ -200,7 +204,7 @@ class _Models:
             raise HTTPException(404, f"there is no model {protocol.shown(name)} here")
         return self._slots[name]
 
-    def _tell(self, name: str, reply: Reply, seconds: float) -> None:
+    def _tell(self, name: str, client: str | None, reply: Reply, seconds: float) -> None:
         facts, watcher = reply.facts, self._watcher
         watcher.answered(
             Answered(
@@ -215,6 +219,7 @@ class _Models:
                 reply.sha256,
                 reply.inputs if watcher.wants_inputs else None,
                 reply.outputs if watcher.wants_outputs else None,
+                client,
             )
         )
 
@@ -273,3 +278,29 @@ def _add_models(app: FastAPI, models: _Models) -> None:
         app.add_api_route(f"{prefix}/ready", models.ready, **form(described.MODEL_READY))
     app.add_api_route(of_version, models.metadata, **described.of_version(described.METADATA))
     app.add_api_route(of_model, models.metadata, **described.of_live(described.METADATA))
+
+
+def standalone(options: Settings) -> FastAPI:
+    """The app of a server with one process: while it runs, it follows what is live.
+
+    Raises:
+        TagshipError: there is no folder of models, or a file of the settings cannot be used.
+    """
+    plan = Plan.of(options)
+    monitor = Monitor(
+        plan.stores, plan.root, access_log=options.access_log,
+        audit=options.audit, audit_inputs=options.audit_inputs,
+    )  # fmt: skip
+    alone = Alone(options, monitor)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            with alone:
+                yield
+        finally:
+            monitor.close()
+
+    app = build(options, alone.slots, monitor, lifespan)
+    app.state.monitor = monitor
+    return app
