@@ -165,15 +165,18 @@ class Server:
         status, value = self.get(f"/v2/models/{model}")
         return value["versions"][0] if status == 200 else None
 
-    def refused(self, model: str) -> str | None:
-        """The version that was to answer, and does not."""
-        _, value = self.get(f"/v2/models/{model}")
-        version: str | None = value["properties"].get("refused_version")
-        return version
-
     def await_version(self, model: str, version: str) -> None:
         """Until a version answers."""
         wait_for(lambda: self.version(model) == version, log=self.log)
+
+    def await_refusal(self, model: str, version: str | None) -> None:
+        """Until it says that a version was to answer, and does not; or that there is none."""
+        wait_for(lambda: self._refused(model) == version, log=self.log)
+
+    def _refused(self, model: str) -> str | None:
+        _, value = self.get(f"/v2/models/{model}")
+        version: str | None = value["properties"].get("refused_version")
+        return version
 
 
 @contextlib.contextmanager
