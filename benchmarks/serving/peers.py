@@ -3,6 +3,7 @@
 Each is installed as its ``.txt`` says, which uv wrote from its ``.in`` (``make constraints``).
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -42,7 +43,11 @@ def version_of(name: str) -> str:
 
 
 def install(name: str) -> None:
-    """Make the environment of a peer, if this Python can, and it is not there yet."""
+    """Make the environment of a peer, if this Python can, and it is not there yet.
+
+    Raises:
+        CalledProcessError: it cannot be had here; pip has said why.
+    """
     python = python_of(name)
     if not missing(name) or sys.version_info >= TOO_NEW.get(name, (4,)):
         return
@@ -55,4 +60,5 @@ def install(name: str) -> None:
 
 if __name__ == "__main__":
     for each in NAMES:
-        install(each)
+        with contextlib.suppress(subprocess.CalledProcessError):  # its rows are skipped
+            install(each)
