@@ -228,14 +228,14 @@ def a_self_test_of_another_schema(bench: Workbench) -> None:
 
 
 @trial(
-    "loaders.selftest.check/3", command=DEPLOY, does="train and release it again", by=another_test
+    "loaders.selftest.answered", command=DEPLOY, does="train and release it again", by=another_test
 )
 def a_model_that_does_not_answer(bench: Workbench) -> None:
     tested(bench, GOOD.replace("[[1.0, 1.0]]", '[["a", []]]'))
 
 
 @trial(
-    "loaders.selftest.check/4",
+    "loaders.selftest.compare",
     command=DEPLOY,
     does="compare the framework's version",
     by=another_test,
@@ -295,7 +295,7 @@ def nothing_live_and_nothing_pulled(bench: Workbench) -> None:
 
 
 @trial(
-    "host.active._load",
+    "host.active._loaded",
     command=serve,
     does='pip install "tagship[catboost]"',
     by=lambda b: b.monkeypatch.delitem(sys.modules, "catboost"),
@@ -309,12 +309,12 @@ def an_extra_that_is_missing_to_load(bench: Workbench) -> None:
 
 
 @trial(
-    "host.active._load/2",
+    "host.active._loaded/2",
     command=serve,
     does="train and release it again",
     by=lambda b: (train_catboost(b), b.manager.deploy()),
 )
-@trial("host.active._load/2", command=serve, does="tagship verify churn", again="")
+@trial("host.active._loaded/2", command=serve, does="tagship verify churn", again="")
 def a_live_model_that_does_not_load(bench: Workbench) -> None:
     live(bench, "model.cbm", b"CBM1\x04\x00\x00\x00abcdef")
 

@@ -9,6 +9,7 @@ _ADDRESS = "tests/git/test_address.py has each kind of address, and sees this hi
 _INSIDE = "whoever asks catches it: nobody is shown it"
 _REFUSED = "it needs a server that refuses: tests/dvc/test_remote_errors.py has one on loopback"
 _RACE = "another process must act between two calls"
+_ANSWERS = "tests/loaders/test_answers.py asks each kind of model, and sees this hint there"
 _FRAMEWORK = "it needs another version, or a failure, of a framework"
 
 _STORE = "tests/stores has each answer of a store, and what is said of it"
@@ -126,6 +127,11 @@ UNTRIED: dict[str, str] = {
     "git.run.refetch/2": "it needs a Git older than 2.36",
     "host.settings.require_project": _CLONE,
     "host.store.Store.path": "reading the history or the intent refuses such a name before",
+    "host.active.ActiveModel.example": _ANSWERS,
+    "loaders._array": _ANSWERS,
+    "loaders.alone": _ANSWERS,
+    "loaders.named": _ANSWERS,
+    "loaders.signature": _ANSWERS,
     "loaders.keras.KerasLoader.flavor": _FRAMEWORK,
     "loaders.keras.KerasLoader.load": _FRAMEWORK,
     "loaders.selftest.run": _FRAMEWORK,
