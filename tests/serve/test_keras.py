@@ -1,4 +1,4 @@
-"""Keras, for real: memory comes back with its process, and the first answer after a swap is warm."""
+"""Keras, for real: memory comes back with a process, and the first answer after a swap is warm."""
 
 import statistics
 import time
