@@ -97,7 +97,7 @@ def test_the_readiness_of_a_model_needs_no_token_but_a_known_host() -> None:
         {},
     ],
 )
-def test_what_a_program_sends_is_taken(headers: dict[str, str]) -> None:
+def test_what_a_program_sends_is_taken(headers: dict[str, Any]) -> None:
     assert denied("POST", INFER, **headers) is None
 
 
@@ -112,7 +112,7 @@ def test_what_a_program_sends_is_taken(headers: dict[str, str]) -> None:
         {"origin": "null"},
     ],
 )
-def test_what_a_page_can_send_without_asking_is_not(headers: dict[str, str]) -> None:
+def test_what_a_page_can_send_without_asking_is_not(headers: dict[str, Any]) -> None:
     assert denied("POST", INFER, **headers) == (415, "Content-Type is not application/json")
 
 
@@ -126,7 +126,7 @@ def test_what_a_page_can_send_without_asking_is_not(headers: dict[str, str]) -> 
     ],
 )
 def test_a_body_that_cannot_be_taken_is_refused_by_its_head(
-    headers: dict[str, str], expected: tuple[int, str]
+    headers: dict[str, Any], expected: tuple[int, str]
 ) -> None:
     assert denied("POST", INFER, content_type="application/json", **headers) == expected
 
