@@ -15,7 +15,8 @@
 # make fleet-test: hosts on machines of namespaces, with sshd, nginx, a proxy and S3: a year on a small disk, a cable that is
 #   pulled, a staged rollout on 20 and on 100 hosts (root; eight minutes); what was said is in build/fleet.
 # make bench: time and memory beside GTO, DVC, boto3 and the limit of the machine (BENCH=--quick: small, in three minutes;
-#   BENCH=timeline: what happens when in a deploy of 500 MB from S3).
+#   BENCH=timeline: what happens when in a deploy of 500 MB from S3;
+#   BENCH=swaps: answers while versions are swapped under load, beside MLServer and the API of before).
 # make bench-growth: the same over tags, sizes, files and events; draws docs/images/growth-*.svg (BENCH=--quick for less).
 # All set up what they need first, in .venv, from a new clone.
 
@@ -69,7 +70,8 @@ serve-test: $(VENV)/.clients
 fleet-test: $(VENV)/.stores
 	$(PYTEST) -q -rs -o faulthandler_timeout=1800 tests/lab --all-fleet
 
-bench: $(VENV)/.stores
+# A peer that cannot be installed is skipped, and the reason printed.
+bench: $(VENV)/.stores $(VENV)/.peers
 	$(BIN)/python -m benchmarks $(BENCH)
 
 bench-growth: $(VENV)/.dev
@@ -89,6 +91,10 @@ format: $(VENV)/.dev
 constraints:
 	uv pip compile pyproject.toml --extra dev --extra store-test --universal --python-version 3.11 --upgrade \
 		--no-header --no-annotate --quiet --output-file constraints.txt
+	for peer in mlserver litserve; do \
+		uv pip compile benchmarks/serving/$$peer.in --universal --python-version 3.11 --upgrade \
+			--no-header --no-annotate --quiet --output-file benchmarks/serving/$$peer.txt || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
@@ -137,4 +143,9 @@ $(VENV)/.stores: $(VENV)/.dev
 	@echo "Setting up in $(VENV) (servers of S3 and Google's storage: almost 300 MB) ..."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[store-test]'
 	$(BIN)/python -m tests.stores.servers
+	@touch $@
+
+$(VENV)/.peers: $(VENV)/.dev $(wildcard benchmarks/serving/*.txt)
+	@echo "Setting up in build/peers (MLServer and LitServe, for the benchmark alone: 2 GB) ..."
+	$(BIN)/python -m benchmarks.serving.peers
 	@touch $@
