@@ -1,6 +1,7 @@
 """Who may ask: the header Host, tokens, the size and the type of a body."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ TOKEN = b"0123456789abcdef"
 
 def denied(
     method: str = "GET", path: str = "/v2", host: str | None = "localhost:8080",
-    options: Settings | None = None, tokens: tuple[bytes, ...] = (), **headers: str,
+    options: Settings | None = None, tokens: tuple[bytes, ...] = (), **headers: Any,
 ) -> tuple[int, str] | None:  # fmt: skip
     options = options or Settings(("churn",))
     given = [(name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()]
