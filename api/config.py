@@ -9,6 +9,6 @@ MODELS_BASE_DIR = BASE_DIR / "models"
 CATBOOST_MODEL_PATH = MODELS_BASE_DIR / "ml_model" / "current"
 VISION_MODEL_PATH = MODELS_BASE_DIR / "dl_model" / "current"
 
-# the output of the pipeline: the fallback of tagship.load if nothing is live
+# the output of the pipeline: it answers, without a version, while nothing is deployed at all
 CATBOOST_MODEL_FALLBACK = MODELS_BASE_DIR / "ml_model" / "model.cbm"
 VISION_MODEL_FALLBACK = MODELS_BASE_DIR / "dl_model" / "model.keras"
