@@ -51,8 +51,12 @@ def patches(data: bytes, side: int) -> NDArray[np.float32]:
     return surfaces.as_input(surfaces.cut((square,), 0, square.shape[1], side).pixels)
 
 
-def grey(data: bytes, side: int) -> Pixels:
-    """The middle square of a picture, the right way up, in 256 levels of grey."""
+def check(data: bytes) -> Image.Image:
+    """Read the header of a picture, and decode nothing.
+
+    Raises:
+        BadPicture: it is neither a JPEG nor a PNG, or too large.
+    """
     image = _open(data)
     width, height = image.size
     if width * height > PIXELS:
@@ -60,6 +64,13 @@ def grey(data: bytes, side: int) -> Pixels:
             413,
             f"the picture has {width} x {height} pixels; {PIXELS // 1_000_000} million are allowed",
         )
+    return image
+
+
+def grey(data: bytes, side: int) -> Pixels:
+    """The middle square of a picture, the right way up, in 256 levels of grey."""
+    image = check(data)
+    width, height = image.size
     if min(width, height) < side:
         raise BadPicture(
             422, f"the picture has {width} x {height} pixels; at least {side} x {side} are needed"
@@ -73,7 +84,6 @@ def grey(data: bytes, side: int) -> Pixels:
 
 
 def _open(data: bytes) -> Image.Image:
-    """Read the header alone."""
     if len(data) > BYTES:
         raise BadPicture(413, f"the picture is larger than {BYTES >> 20} MiB")
     if data.count(_START_OF_SCAN) > SCANS and data.startswith(b"\xff\xd8"):

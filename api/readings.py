@@ -74,8 +74,6 @@ class Days(BaseModel):
     days: Annotated[
         tuple[Day, ...],
         Field(
-            min_length=1,
-            max_length=1000,
             strict=False,
             description="one a day without gaps, the oldest first; the last is the one asked for",
         ),

@@ -1,0 +1,105 @@
+"""Questions and answers: bytes that somebody sent, and the probabilities of classes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from api import pictures, readings
+from api.models import Answering, Array, Model
+from pipeline import surfaces, weather
+from pipeline.settings import WeatherSplit
+from tagship.errors import Unavailable
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said.
+
+    Attributes:
+        version: None for the output of the pipeline.
+        probabilities: of each class.
+        count: of the samples that they are the mean of.
+    """
+
+    model: str
+    version: str | None
+    probabilities: dict[str, float]
+    count: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """With the class that is most probable."""
+        return {
+            "model": self.model,
+            "version": self.version,
+            "answer": max(self.probabilities, key=self.probabilities.__getitem__),
+            "probabilities": self.probabilities,
+            "samples": self.count,
+        }
+
+
+def of_weather(body: bytes, model: Model) -> Answer:
+    """The weather of a day.
+
+    Args:
+        body: JSON, as ``readings.Days`` has it.
+        model: the weather model.
+
+    Raises:
+        BadReadings: of the body.
+        Unavailable: nothing answers, or what is live takes other features.
+    """
+    asked = readings.parse(body)
+    with model.answering() as answering:
+        rows = readings.features(asked, split_of(answering.recipe.params))
+        names = tuple(rows.columns)
+        if answering.recipe.features not in ((), names):
+            raise Unavailable(f"{_name(model, answering)} takes other features than this API makes")
+        return _answer(model, answering, readings.array(rows), weather.CLASSES)
+
+
+def of_picture(data: bytes, model: Model) -> Answer:
+    """The land surface in a picture: the mean over its patches.
+
+    Args:
+        data: a JPEG or PNG.
+        model: the model of land surfaces.
+
+    Raises:
+        BadPicture: of the data.
+        Unavailable: nothing answers, or what is live takes no patches.
+    """
+    pictures.check(data)
+    with model.answering() as answering:
+        _, side, *_ = (*answering.shape, None, None)
+        if side is None or answering.shape[1:] != (side, side, 3):
+            raise Unavailable(f"{_name(model, answering)} takes no square patches of colour")
+        return _answer(model, answering, pictures.patches(data, side), surfaces.CLASSES)
+
+
+def split_of(params: Any) -> WeatherSplit:
+    """The parameters of the weather's features that a version was made with.
+
+    Raises:
+        Unavailable: they are not those that this API knows.
+    """
+    try:
+        return WeatherSplit(**params["ml.prepare"])
+    except (KeyError, TypeError):
+        raise Unavailable("how the features of this version are made is not recorded") from None
+
+
+def _answer(
+    model: Model, answering: Answering, inputs: Array, classes: tuple[str, ...]
+) -> Answer:
+    names = answering.recipe.classes or classes
+    means = answering.ask(inputs).mean(axis=0).tolist()
+    if len(means) != len(names):
+        raise Unavailable(
+            f"{_name(model, answering)} tells {len(means)} classes apart; {len(names)} are known"
+        )
+    return Answer(
+        model.slot.name, answering.version, dict(zip(names, means, strict=True)), len(inputs)
+    )
+
+
+def _name(model: Model, answering: Answering) -> str:
+    return f"{model.slot.name} {answering.version or '(not released)'}"
