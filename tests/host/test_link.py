@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tagship.host import active, project
+from tagship.host import live, project
 from tests.workbench import MODEL, Workbench
 
 
 def test_a_glance_is_what_a_closer_look_is(shipped: Workbench) -> None:
-    assert project.glance(MODEL, shipped.repo) == active.current(MODEL, shipped.repo)
+    assert project.glance(MODEL, shipped.repo) == live.current(MODEL, shipped.repo)
     below = shipped.folder / "versions"
-    assert project.glance(MODEL, below) == active.current(MODEL, below)
+    assert project.glance(MODEL, below) == live.current(MODEL, below)
     assert project.glance(MODEL, shipped.repo) == ("1.1.0", shipped.current.resolve())
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tagship.errors import Refused
-from tagship.host import active, project
+from tagship.host import live, project
 from tagship.manager.workspace import Workspace
 from tagship.registry import settings
 from tagship.registry.settings import Settings
@@ -93,10 +93,10 @@ def test_current_and_load_read_the_root_by_the_same_rule(
     (shipped.repo / "params.yaml").write_text(text)
     if root != "models":
         (shipped.repo / "models").rename(shipped.repo / root)
-    assert active.store(MODEL, shipped.repo).folder == shipped.repo / root / MODEL
+    assert live.store(MODEL, shipped.repo).folder == shipped.repo / root / MODEL
     assert shipped.cli("current", MODEL) == Result(0, "1.1.0\n", "")
     glance = project.glance(MODEL, shipped.repo)
-    assert glance is None or glance == active.current(MODEL, shipped.repo)
+    assert glance is None or glance == live.current(MODEL, shipped.repo)
 
 
 def test_two_roots_are_an_error_for_current_too(shipped: Workbench) -> None:
@@ -201,4 +201,4 @@ def test_a_sub_folder_has_no_settings_of_its_own(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     (tmp_path / ".dvc").mkdir()
     (tmp_path / "params.yaml").write_text("tagship: {root: served}\n")
-    assert active.store(MODEL, tmp_path / "sub").folder == tmp_path / "sub" / "models" / MODEL
+    assert live.store(MODEL, tmp_path / "sub").folder == tmp_path / "sub" / "models" / MODEL

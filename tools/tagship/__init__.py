@@ -20,15 +20,23 @@ if TYPE_CHECKING:
         Unavailable,
         Unchanged,
     )
-    from tagship.host.active import ActiveModel, Live, load, resolve
+    from tagship.host.active import ActiveModel, check_answers, load
+    from tagship.host.live import Live, at, resolve
+    from tagship.host.watch import Watch, watch
+    from tagship.loaders import Signature
     from tagship.manager.model import ModelVersionManager
     from tagship.manager.workspace import Workspace
 
 _HOMES = {
     "ActiveModel": "host.active",
-    "Live": "host.active",
+    "Live": "host.live",
+    "Signature": "loaders",
+    "Watch": "host.watch",
+    "at": "host.live",
+    "check_answers": "host.active",
     "load": "host.active",
-    "resolve": "host.active",
+    "resolve": "host.live",
+    "watch": "host.watch",
     "Corrupt": "errors",
     "InvalidName": "errors",
     "Held": "errors",
@@ -53,12 +61,17 @@ __all__ = [
     "NotFound",
     "Refused",
     "SelfTestFailed",
+    "Signature",
     "TagshipError",
     "Unavailable",
     "Unchanged",
+    "Watch",
     "Workspace",
+    "at",
+    "check_answers",
     "load",
     "resolve",
+    "watch",
 ]
 
 

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from tagship.cli import options, output
 from tagship.cli.options import Session, pass_session
@@ -56,6 +57,7 @@ class Commands(Mapping[str, click.Command]):
 )
 @click.option(
     "-C", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".",
+    envvar="TAGSHIP_ROOT", show_envvar=True,
     metavar="DIR", help="Work in DIR instead of the working directory.",
 )  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Show a traceback with an error.")
@@ -63,7 +65,9 @@ class Commands(Mapping[str, click.Command]):
 @pass_session
 def cli(session: Session, folder: Path, verbose: bool) -> None:
     """Release, deploy and roll back machine-learning models with Git tags and DVC."""
+    source = click.get_current_context().get_parameter_source("folder")
     session.folder, session.verbose = folder, verbose
+    session.root = folder if source is ParameterSource.ENVIRONMENT else None
 
 
 def program() -> None:

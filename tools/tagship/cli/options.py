@@ -36,6 +36,7 @@ class Session:
 
     def __init__(self) -> None:
         self.folder = Path()
+        self.root: Path | None = None  # the same, where TAGSHIP_ROOT names it
         self.verbose = False
         self._notes: set[str] = set()
 

@@ -197,6 +197,20 @@ def _split(data: bytes) -> list[bytes]:
     return inner.split(_NEXT) if len(inner) < len(data) else []
 
 
+def end_of(path: Path, data: bytes, *, is_whole: bool) -> Past:
+    """The events in the last bytes of a history; none where they are not as ``append`` writes it.
+
+    Args:
+        path: of the history.
+        data: the bytes; the first event is left out, unless they are all of the file.
+        is_whole: whether they are.
+    """
+    if not data.endswith(_LAST) or (is_whole and not data.startswith(_FIRST)):
+        return Past(path, ())
+    texts = data.removeprefix(_FIRST).removesuffix(_LAST).split(_NEXT)
+    return Past(path, texts if is_whole else texts[1:])
+
+
 def _is_marked(path: Path, data: bytes) -> bool:
     try:
         checksum = _mark(path).read_bytes()

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypedDict, TypeVar
 from urllib.parse import unquote
 
 from tagship.disk import access, atomic, files
@@ -172,11 +172,30 @@ def read(directory: Path) -> Metadata:
     Raises:
         Corrupt: it is missing, or not valid.
     """
-    return _read(directory, _of_bytes)
+    return _read(directory, of_bytes)
 
 
-def read_main(directory: Path) -> tuple[str, str]:
-    """The version of a version directory, and the model's path in it.
+class Main(NamedTuple):
+    """What is asked of a version each time it is resolved.
+
+    Attributes:
+        version: of the directory.
+        path: of the model's file or folder, below the directory.
+        digest: of all its files: the subject of ``model.sig``, see ``Statement.digest``.
+        seq, at: of the deploy that made the directory; 0 and empty where it was never deployed.
+        text: the bytes of metadata.json.
+    """
+
+    version: str
+    path: str
+    digest: str
+    seq: int
+    at: str
+    text: bytes
+
+
+def read_main(directory: Path) -> Main:
+    """The parts of a version directory's metadata that a program asks for each time.
 
     The whole file is read each time, and checked; the same bytes are checked once in a process.
 
@@ -196,14 +215,20 @@ def _read(directory: Path, read_bytes: Callable[[bytes], T]) -> T:
         raise Corrupt(f"{path} is missing", again) from None
 
 
-def _of_bytes(data: bytes) -> Metadata:
+def of_bytes(data: bytes) -> Metadata:
+    """The metadata in the bytes of a file.
+
+    Raises:
+        ValueError: they are not valid.
+    """
     return Metadata.from_json(json_reader.parse(data, shallow=False))
 
 
 @functools.lru_cache(8)  # files; a program serves few models at a time
-def _main(data: bytes) -> tuple[str, str]:
-    metadata = _of_bytes(data)
-    return metadata.version, metadata.path
+def _main(data: bytes) -> Main:
+    value = of_bytes(data)
+    seq, at = (value.deployment.seq, value.deployment.at) if value.deployment else (0, "")
+    return Main(value.version, value.path, value.statement.digest, seq, at, data)
 
 
 def write(directory: Path, value: Metadata) -> None:

@@ -3,12 +3,25 @@
 A shell prompt that shows the live version waits for this at each line.
 """
 
+import os
 from itertools import chain
 from pathlib import Path
 
 from tagship.host import link as host_link
 from tagship.host.link import VERSIONS, LinkState
 from tagship.registry.project_files import HOST_FILE, PARAMS_FILE, ROOT
+
+VARIABLE = "TAGSHIP_ROOT"
+
+
+def named_root(start: Path, root: Path | str | None = None) -> Path | None:
+    """The folder of the models that somebody names: ``root``; else the variable TAGSHIP_ROOT.
+
+    That counts where ``start`` is the working directory, and not another folder that was given.
+    """
+    if root is None and start == Path():
+        root = os.environ.get(VARIABLE) or None
+    return None if root is None else Path(os.path.abspath(root))  # noqa: PTH100 - links stay
 
 
 def find_project(start: Path) -> Path | None:
@@ -54,15 +67,19 @@ def usual_root(project: Path) -> Path | None:
     return project / ROOT if is_usual else None
 
 
-def glance(model: str, start: Path) -> tuple[str, Path] | None:
+def glance(model: str, start: Path, named: Path | None = None) -> tuple[str, Path] | None:
     """The live version and its directory; None if anything is unusual.
 
     Then ``active.current`` looks closer.
+
+    Args:
+        model: its name.
+        start: as for ``active.store``.
+        named: the folder of the models, if it is named: from ``named_root``.
     """
     if not model.replace("_", "").replace("-", "").isalnum():
         return None
-    project = find_project(start)
-    root = usual_root(project) if project is not None else find_host(start)
+    root = _usual(start) if named is None else named
     if root is None:
         return None
     folder = root / model
@@ -70,3 +87,8 @@ def glance(model: str, start: Path) -> tuple[str, Path] | None:
     if link.state is not LinkState.OK or link.directory is None:
         return None
     return host_link.version_of(link.directory), (folder / VERSIONS / link.directory).resolve()
+
+
+def _usual(start: Path) -> Path | None:
+    project = find_project(start)
+    return usual_root(project) if project is not None else find_host(start)

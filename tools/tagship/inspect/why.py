@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tagship.disk.files import File, Problem
-from tagship.host import active, history, journal, metadata
+from tagship.host import history, journal, metadata
+from tagship.host import live as host_live
 from tagship.host.history import Event
 from tagship.host.metadata import CommitInfo, Metadata, TagInfo
 
@@ -72,9 +73,9 @@ def why(model: str, start: Path | str = ".") -> Why:
         Refused: ``current`` is not a link that tagship made.
         Corrupt: it dangles, or its metadata or the history cannot be read.
     """
-    live = active.resolve(model, start)
-    described = metadata.read(live.directory)
-    events = journal.read(active.store(model, start).folder / history.FILE_NAME)
+    live = host_live.resolve(model, start)
+    described = live.metadata
+    events = journal.read(host_live.store(model, start).folder / history.FILE_NAME)
     steps = _steps(described)
     return Why(
         model,

@@ -1,8 +1,8 @@
 """Frameworks: how a model file is recognised, loaded, described, asked and saved.
 
-One file a framework: a class that is a ``Loader``, and may be a ``Checker`` and a ``Describer``
-too. The loaders are found through the entry points of the group ``tagship.loaders``, so another
-package can add one; see docs/loaders.md.
+One file a framework: a class that is a ``Loader``, and may be a ``Checker``, a ``Describer`` and an
+``Answerer`` too. The loaders are found through the entry points of the group ``tagship.loaders``,
+so another package can add one; see docs/loaders.md.
 """
 
 import difflib
@@ -12,11 +12,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 GROUP = "tagship.loaders"
+
+Array: TypeAlias = "NDArray[Any]"
+Inputs: TypeAlias = "Array | Sequence[Any] | Mapping[str, Array]"
+"""A batch: an array of shape (N, ...), N samples, or arrays of shape (N, ...) by input."""
+Outputs: TypeAlias = "Array | dict[str, Array]"
+"""An array of shape (N, ...); arrays by output where there are several."""
 
 
 class Loader(Protocol):
@@ -41,7 +50,7 @@ class Loader(Protocol):
         """The architecture: JSON values that distinguish it from another one."""
 
     def predict(self, model: Any, inputs: Sequence[Any]) -> Any:
-        """Answers for a batch: inputs of shape (N, ...), an array of shape (N, ...)."""
+        """Answers for N samples, as a self-test has them: an array of shape (N, ...)."""
 
     def accepts(self, model: object) -> bool:
         """Whether a trained model is of this framework; must not import the framework."""
@@ -94,6 +103,34 @@ class Tensor:
     name: str | None
     type: str
     shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The tensors that a model takes and gives; the first axis of each, open, is the sample.
+
+    The tensor of a model that has one is ``input-0``, or ``output-0``. A text is NumPy's
+    ``object``.
+    """
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
+class Answerer(Protocol):
+    """Optional, for a loader: how a program that serves asks. Without it ``predict`` has to do.
+
+    A loader can have some of these and not the others.
+    """
+
+    def answer(self, model: Any, inputs: Inputs) -> Outputs:
+        """Answers for a batch, in the form that ``signature`` says; also for N samples."""
+
+    def example(self, model: Any) -> "Inputs | None":
+        """A batch of one sample that the model takes; None where that cannot be known."""
+
+    def signature(self, model: Any) -> Signature:
+        """What the model takes and gives."""
 
 
 @dataclass(frozen=True)
@@ -218,6 +255,127 @@ def load(loader: Loader, path: Path) -> Any:
     return loader.load(path)
 
 
+def answer(loader: Loader, model: Any, inputs: Inputs) -> Outputs:
+    """Ask a model.
+
+    Raises:
+        Refused: the inputs are named otherwise; or NumPy is not installed.
+        Exception: the framework's own.
+    """
+    ask = getattr(loader, "answer", None)
+    outputs = loader.predict(model, _samples(alone(inputs))) if ask is None else ask(model, inputs)
+    if isinstance(outputs, Mapping):
+        return {name: _array(output) for name, output in outputs.items()}
+    return _array(outputs)
+
+
+def example(loader: Loader, model: Any) -> "Inputs | None":
+    """A batch of one sample that a model takes; None where its loader knows none."""
+    make = getattr(loader, "example", None)
+    batch: Inputs | None = None if make is None else make(model)
+    return batch
+
+
+def signature(loader: Loader, model: Any, batch: "Inputs | None" = None) -> Signature:
+    """What a model takes and gives: its loader says it; else an example, which is answered once.
+
+    Args:
+        loader: of the model.
+        model: the framework's own object.
+        batch: an example, for a loader that knows none.
+
+    Raises:
+        Refused: there is no example.
+    """
+    own = getattr(loader, "signature", None)
+    if own is not None:
+        told: Signature = own(model)
+        return told
+    batch = batch if batch is not None else example(loader, model)
+    if batch is None:
+        raise Refused(
+            f"the loader {loader.framework} does not say what its models take",
+            "give it a method signature or example: docs/loaders.md",
+        )
+    outputs = answer(loader, model, batch)
+    return Signature(_tensors("input", batch), _tensors("output", outputs))
+
+
+def alone(inputs: Inputs) -> "Array | Sequence[Any]":
+    """The only input of a model that has one, whatever its name is.
+
+    Raises:
+        Refused: there are several.
+    """
+    if not isinstance(inputs, Mapping):
+        return inputs
+    if len(inputs) != 1:
+        names = ", ".join(sorted(inputs)) or "none"
+        raise Refused(f"the model takes one input, and not: {names}", "give it alone")
+    return next(iter(inputs.values()))
+
+
+def named(inputs: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
+    """The inputs of a model that has several, in the order of their names.
+
+    Raises:
+        Refused: one is missing, or is another one.
+    """
+    if inputs.keys() != set(names):
+        missing = [name for name in names if name not in inputs]
+        other = [name for name in inputs if name not in names]
+        what = f"no input {missing[0]}" if missing else f"no input of the model is {other[0]}"
+        raise Refused(what, "the model takes: " + ", ".join(names))
+    return [inputs[name] for name in names]
+
+
+def stacked(samples: "Array | Sequence[Any]") -> Inputs:
+    """N samples as a batch: an array; or arrays by name, where each sample has its values by name.
+
+    Values of several types, such as numbers and texts, are an array of objects.
+    """
+    if len(samples) and isinstance(samples[0], Mapping):
+        return {name: _array([each[name] for each in samples]) for name in samples[0]}
+    return _array(samples)
+
+
+def _samples(inputs: Any) -> Sequence[Any]:
+    """N samples as Python's own values, as ``predict`` gets them from a self-test."""
+    samples: Sequence[Any] = inputs.tolist() if hasattr(inputs, "tolist") else inputs
+    return samples
+
+
+def _array(values: Any) -> Array:
+    try:
+        import numpy as np
+    except ImportError:
+        raise Refused(
+            "answers are NumPy's arrays, which is not installed", "pip install numpy"
+        ) from None
+    if isinstance(values, np.ndarray):
+        return values
+    return np.asarray(values, dtype=object if _has_text(values) else None)
+
+
+def _has_text(values: Any) -> bool:
+    """Whether a text is somewhere in nested lists: NumPy would make a text of each number too."""
+    if isinstance(values, list | tuple):
+        return any(map(_has_text, values))
+    return isinstance(values, str)
+
+
+def _tensors(side: str, batch: Any) -> tuple[Tensor, ...]:
+    """The tensors of a batch: its samples are the first axis, which is open."""
+    if not isinstance(batch, Mapping):
+        return (_tensor(f"{side}-0", batch),)
+    return tuple(_tensor(name, values) for name, values in batch.items())
+
+
+def _tensor(name: str, values: Any) -> Tensor:
+    array = _array(values)
+    return Tensor(name, array.dtype.name, (None, *array.shape[1:]))
+
+
 def unlike(path: Path, head: bytes, kind: str, save: str) -> TagshipError:
     """The error for a file that is not a ``kind`` by its first bytes; ``save`` would write one."""
     hint = f"save the model in that format: {save}"
@@ -240,15 +398,20 @@ def _looks_like(head: bytes) -> str | None:
     return max(matches)[1] if matches else None
 
 
+def that_accepts(model: object) -> Loader | None:
+    """The loader that can save a trained model; None if there is none."""
+    return next((loader for loader in known() if loader.accepts(model)), None)
+
+
 def of_model(model: object) -> Loader:
-    """The loader that can save a trained model.
+    """The same.
 
     Raises:
         NotFound: no loader accepts it.
     """
-    for loader in known():
-        if loader.accepts(model):
-            return loader
+    loader = that_accepts(model)
+    if loader is not None:
+        return loader
     kind = f"{type(model).__module__}.{type(model).__qualname__}"
     raise NotFound(f"no loader can save a {kind}", "save it yourself and give the file's path")
 

@@ -6,8 +6,21 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
+from tagship import loaders
 from tagship.errors import Corrupt
-from tagship.loaders import Architecture, Column, Description, Flavor, Tensor, counts, is_of, unlike
+from tagship.loaders import (
+    Architecture,
+    Column,
+    Description,
+    Flavor,
+    Inputs,
+    Outputs,
+    Signature,
+    Tensor,
+    counts,
+    is_of,
+    unlike,
+)
 
 MAGIC = b"CBM1"
 CLASSES = b"class_params"  # the metadata that a classifier has
@@ -67,6 +80,46 @@ class CatBoostLoader:
         predict = getattr(model, "predict_proba", model.predict)
         return predict(list(inputs))
 
+    def answer(self, model: Any, inputs: Inputs) -> Outputs:
+        """As ``predict``: for rows, or for one array of shape (N,) for each feature by its name.
+
+        A categorical feature has texts or whole numbers, as in training.
+        """
+        rows: Any
+        if isinstance(inputs, Mapping) and _special_features(model):
+            rows = _rows(loaders.named(inputs, model.feature_names_))
+        else:
+            rows = loaders.alone(inputs)
+        answers: Outputs = getattr(model, "predict_proba", model.predict)(rows)
+        return answers
+
+    def example(self, model: Any) -> "Inputs | None":
+        """Zeros; a categorical feature has the category 0, a text none. No embedding is known."""
+        import numpy as np
+
+        special = _special_features(model)
+        if "embedding" in special:
+            return None
+        if not special:
+            return np.zeros((1, len(model.feature_names_)))
+        texts = {*special.get("categorical", ()), *special.get("text", ())}
+        return {
+            name: np.array(["0"], dtype=object) if name in texts else np.zeros(1)
+            for name in model.feature_names_
+        }
+
+    def signature(self, model: Any) -> Signature:
+        """One table of numbers; where a feature is none, a column for each by its name."""
+        import numpy as np
+
+        names, special = list(model.feature_names_), _special_features(model)
+        table = Tensor("input-0", "float64", (None, len(names)))
+        inputs = tuple(_feature(name, special) for name in names) if special else (table,)
+        classes = len(getattr(model, "classes_", ()))
+        values = classes or int(np.size(model.get_scale_and_bias()[1]))
+        shape = (None,) if values == 1 else (None, values)
+        return Signature(inputs, (Tensor("output-0", "float64", shape),))
+
     def accepts(self, model: object) -> bool:
         return is_of(model, "catboost")
 
@@ -97,6 +150,23 @@ class CatBoostLoader:
         options = {"data": path, "model_type": kind, "save_format": "cbm"}
         columns, labels = _columns(architecture), _labels(architecture)
         return Flavor("catboost", options, path, columns, labels, ("catboost",))
+
+
+def _rows(columns: Sequence[Any]) -> list[list[Any]]:
+    """The samples of columns: CatBoost takes rows of mixed types as Python's own values."""
+    return [list(row) for row in zip(*map(_plain_column, columns), strict=True)]
+
+
+def _plain_column(column: Any) -> Sequence[Any]:
+    values: Sequence[Any] = column.tolist() if hasattr(column, "tolist") else column
+    return values
+
+
+def _feature(name: str, special: Mapping[str, Sequence[str]]) -> Tensor:
+    if name in special.get("embedding", ()):
+        return Tensor(name, "float64", (None, None))
+    is_text = name in special.get("categorical", ()) or name in special.get("text", ())
+    return Tensor(name, "object" if is_text else "float64", (None,))
 
 
 def _class(architecture: Architecture) -> str:

@@ -13,7 +13,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +23,7 @@ from tagship.disk import program, scratch
 from tagship.errors import Corrupt, FailedHere, Refused, SelfTestFailed, TagshipError
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
+Ask = Callable[[Any], Any]
 PASSED, SKIPPED = "passed", "skipped"
 KINDS = {
     "SelfTestFailed": SelfTestFailed, "FailedHere": FailedHere, "Corrupt": SelfTestFailed,
@@ -106,6 +107,8 @@ class SelfTest:
 
     def differences(self, answers: Any) -> list[str]:
         """How the answers differ from the released ones; empty if they do not."""
+        if isinstance(answers, Mapping) and isinstance(self.outputs[0], Mapping):
+            answers = by_sample(answers)
         got, expected = list(_numbers(answers)), list(_numbers(self.outputs))
         if len(got) != len(expected):
             return [f"{len(got)} numbers instead of {len(expected)}"]
@@ -116,14 +119,24 @@ class SelfTest:
         ]
 
 
-def _shape(value: Any) -> list[int]:
-    """The lengths of nested lists, by their first elements."""
+def _shape(value: Any) -> list[int] | dict[str, Any]:
+    """The lengths of nested lists, by their first elements; by name where there are several."""
+    if isinstance(value, Mapping):
+        return {name: _shape(inner) for name, inner in value.items()}
     if not isinstance(value, list):
         return []
     return [len(value), *(_shape(value[0]) if value else [])]
 
 
+def by_sample(answers: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Answers of several outputs as a self-test has them: for each sample, its values by output."""
+    count = min(map(len, answers.values()))
+    return [{name: values[at] for name, values in answers.items()} for at in range(count)]
+
+
 def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, Mapping):
+        value = [value[name] for name in sorted(value)]
     if isinstance(value, Iterable) and not isinstance(value, str):
         for inner in value:
             yield from _numbers(inner)
@@ -159,19 +172,42 @@ def check(model: Path, self_test: Path | None, *, allow_pickle: bool = False) ->
             PASSED, "loads; it has no self-test", loader.framework, architecture, versions
         )
     test = SelfTest.read(self_test)
-    try:
-        wrong = test.differences(loader.predict(loaded, test.inputs))
-    except Exception as error:  # noqa: BLE001 - each framework has its own errors
-        raise SelfTestFailed(
-            f"{model.name} does not answer: {_first_line(error)}", "train and release it again"
-        ) from None
-    if wrong:
-        raise FailedHere(
-            f"{model.name} does not answer as it was released: {'; '.join(wrong[:3])}",
-            "compare the framework's version here with the one it was trained with",
-        )
+    compare(test, lambda inputs: loader.predict(loaded, inputs), model.name)
     detail = f"{len(test.inputs)} answers as released"
     return Report(PASSED, detail, loader.framework, architecture, versions)
+
+
+def compare(test: SelfTest, ask: Ask, name: str) -> None:
+    """Compare the answers of a loaded model with the released ones.
+
+    Args:
+        test: its self-test.
+        ask: gives the answers for the inputs.
+        name: of the model, for the error.
+
+    Raises:
+        SelfTestFailed: it does not answer, or not as it was released.
+    """
+    wrong = test.differences(answered(ask, test.inputs, name))
+    if wrong:
+        raise FailedHere(
+            f"{name} does not answer as it was released: {'; '.join(wrong[:3])}",
+            "compare the framework's version here with the one it was trained with",
+        )
+
+
+def answered(ask: Ask, inputs: Any, name: str) -> Any:
+    """The answers of a loaded model.
+
+    Raises:
+        SelfTestFailed: it does not answer.
+    """
+    try:
+        return ask(inputs)
+    except Exception as error:  # noqa: BLE001 - each framework has its own errors
+        raise SelfTestFailed(
+            f"{name} does not answer: {_first_line(error)}", "train and release it again"
+        ) from None
 
 
 def run(model: Path, self_test: Path | None, timeout: float) -> Report:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tagship.deploy.plan import Plan, RollbackPlan
     from tagship.deploy.undeploy import Undeployed
     from tagship.export.export import Exported
-    from tagship.host.active import Live
     from tagship.host.history import Event
+    from tagship.host.live import Live
     from tagship.host.metadata import Metadata
     from tagship.host.store import Store
     from tagship.inspect.compare import Comparison
@@ -312,10 +312,10 @@ class ModelVersionManager:
         Raises:
             Refused, Corrupt: ``current`` is not a link of ours, or dangles.
         """
-        from tagship.host.active import resolve
+        from tagship.host.live import resolve
 
         try:
-            with resolve(self.model, self.start) as live:
+            with resolve(self.model, self.start.absolute()) as live:
                 return live
         except NotFound:
             return None
@@ -625,7 +625,7 @@ class ModelVersionManager:
         """The origin of the live version: tag, commit, author, data, parameters."""
         from tagship.inspect import why as inspect_why
 
-        return inspect_why.why(self.model, self.start)
+        return inspect_why.why(self.model, self.start.absolute())
 
     def verify(self, version: str | Ref | None = None) -> "list[Verification]":
         """Check deployed files against the checksums in the tag; all on disk by default."""
@@ -651,11 +651,11 @@ class ModelVersionManager:
             NotFound: nothing is live, or that version is not on disk here.
             SelfTestFailed: it does not load, or does not answer as it was released.
         """
-        from tagship.host.active import resolve
+        from tagship.host.live import resolve
         from tagship.inspect import verify as inspect_verify
 
         if version is None:
-            directory = resolve(self.model, self.start).directory
+            directory = resolve(self.model, self.start.absolute()).directory
         else:
             ref = self._ref(version)
             directory = inspect_verify.directory_of(self.source, self._store, ref)

@@ -48,7 +48,7 @@ class State:
             return cls(None, versions, link.target, readable=False)
         path, points_to = store.path(link.directory), link.target
         with contextlib.suppress(Corrupt):  # without its metadata: the directory itself
-            _, name = metadata.read_main(path)
+            name = metadata.read_main(path).path
             path, points_to = path / name, f"{points_to}/{name}"
         readable = path.exists() and os.access(path, os.R_OK)
         return cls(version_of(link.directory), versions, points_to, readable)

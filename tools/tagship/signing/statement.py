@@ -32,13 +32,18 @@ class Statement:
     commit: str
     files: tuple[File, ...]
 
+    @property
+    def digest(self) -> str:
+        """The hex SHA-256 of the SHA-256 digests of all files, in the order of their paths."""
+        files = sorted(self.files, key=lambda file: file.path)
+        return hashlib.sha256(b"".join(bytes.fromhex(file.sha256) for file in files)).hexdigest()
+
     def payload(self) -> bytes:
         """The in-toto statement; the same bytes for the same statement, on any machine.
 
         ``release`` is our addition: verifiers of Model Signing 1.0 ignore unknown fields.
         """
         files = sorted(self.files, key=lambda file: file.path)
-        whole = hashlib.sha256(b"".join(bytes.fromhex(file.sha256) for file in files))
         resources = [
             {"name": file.path, "algorithm": "sha256", "digest": file.sha256} for file in files
         ]
@@ -54,7 +59,7 @@ class Statement:
             "subject": [
                 {
                     "name": f"{self.model}@{self.version}",
-                    "digest": {"sha256": whole.hexdigest()},
+                    "digest": {"sha256": self.digest},
                 }
             ],
             "predicateType": "https://model_signing/signature/v1.0",
