@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from tagship import ActiveModel, loaders
 from tagship.errors import Unavailable
-from tagship.serve import Slot
+from tagship.serve.slot import Slot
 
 logger = logging.getLogger("gaia")
 
@@ -149,7 +149,9 @@ def _load(name: str, path: Path) -> ActiveModel:
         return ActiveModel(loaders.load(loader, path), name, None, path.parent, loader=loader)
     except Exception:  # each framework has its own for a file that is not whole
         logger.exception("%s cannot be loaded", path)
-        raise Unavailable(f"no version of {name} is deployed, and {path.name} cannot be loaded")
+        raise Unavailable(
+            f"no version of {name} is deployed, and {path.name} cannot be loaded"
+        ) from None
 
 
 @lru_cache(maxsize=16)

@@ -14,8 +14,9 @@ from pipeline.settings import WeatherSplit
 from tagship import TagshipError
 
 
-def _reading(unit: str, what: str, low: float, high: float) -> Any:
+def _reading(title: str, unit: str, what: str, low: float, high: float) -> Any:
     return Field(
+        title=title,
         ge=low,
         le=high,
         allow_inf_nan=False,
@@ -33,10 +34,10 @@ class Day(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    precipitation: Annotated[float, _reading("mm", "rain and melted snow", 0, 2000)]
-    temp_max: Annotated[float, _reading("°C", "highest temperature", -90, 60)]
-    temp_min: Annotated[float, _reading("°C", "lowest temperature", -90, 60)]
-    wind: Annotated[float, _reading("m/s", "mean wind speed", 0, 120)]
+    precipitation: Annotated[float, _reading("Rain", "mm", "rain and melted snow", 0, 2000)]
+    temp_max: Annotated[float, _reading("Highest", "°C", "highest temperature", -90, 60)]
+    temp_min: Annotated[float, _reading("Lowest", "°C", "lowest temperature", -90, 60)]
+    wind: Annotated[float, _reading("Wind", "m/s", "mean wind speed", 0, 120)]
 
 
 # From the end of 2015 in the record; of the days that the model did not learn from.
@@ -125,17 +126,16 @@ def array(rows: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def described() -> dict[str, dict[str, Any]]:
-    """Of each reading: its unit, what it is, and its bounds."""
-    properties = Day.model_json_schema()["properties"]
-    return {
-        name: {
-            "unit": properties[name]["unit"],
-            "description": properties[name]["description"],
-            "minimum": properties[name]["minimum"],
-            "maximum": properties[name]["maximum"],
-        }
-        for name in weather.READINGS
-    }
+    """Each reading as JSON Schema: title, unit, description, bounds."""
+    properties: dict[str, dict[str, Any]] = Day.model_json_schema()["properties"]
+    return {name: properties[name] for name in weather.READINGS}
+
+
+def schema() -> dict[str, Any]:
+    """``Days`` as JSON Schema, without references."""
+    whole = Days.model_json_schema()
+    whole["properties"]["days"]["items"] = whole.pop("$defs")["Day"]
+    return whole
 
 
 def _words(error: ValidationError) -> str:

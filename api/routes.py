@@ -52,7 +52,7 @@ def router(ml: Model, dl: Model) -> APIRouter:
     @routes.post(
         "/weather",
         summary="The weather of a day, from its readings and those of the days before it",
-        **_documented({"application/json": readings.Days.model_json_schema()}),
+        **_documented({"application/json": readings.schema()}),
     )
     async def weather_of(request: Request) -> Response:
         body = bodies.whole(request, ("application/json",), LARGEST_JSON)
