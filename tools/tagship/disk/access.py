@@ -49,12 +49,16 @@ def explain(error: TagshipError | OSError) -> tuple[str, str]:
     return errors.explain(error)
 
 
-def who_else_writes(path: Path) -> str:
+def who_else_writes(path: Path, status: os.stat_result | None = None) -> str:
     """Who besides root and this account may change something that is there; empty if nobody.
 
     In a folder with the sticky bit, such as /tmp, everybody has only what is their own.
+
+    Args:
+        path: what is there.
+        status: of it, where it is open.
     """
-    status = path.lstat()
+    status = status or path.lstat()
     if status.st_uid not in (0, os.geteuid()):
         return account(status.st_uid)
     is_sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX

@@ -5,11 +5,13 @@ that nobody gave, in a session of its own, and with an environment that holds no
 """
 
 import contextlib
+import ctypes
 import os
 import re
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 KEPT = 4096  # bytes of the end of what a program prints
 LONGEST = 300  # characters of the line that is shown
 GRACE = 1.0  # seconds to end by itself, once it is told to
+PR_SET_PDEATHSIG = 1  # prctl(2)
 STEP = 0.02  # seconds between two looks at whether it has ended
 
 # What a framework and the interpreter need to start as they do for the user. It names no token and
@@ -213,3 +216,15 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
+
+
+def die_with_parent(parent: int | None = None) -> None:
+    """Have Linux kill this process when the thread that started it ends: it is in another session.
+
+    Args:
+        parent: the process that started this one, which may have ended by now.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if parent is not None and os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)

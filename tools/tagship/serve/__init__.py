@@ -1,0 +1,79 @@
+"""An HTTP server for what is live, in the Open Inference Protocol: ``app``, and ``tagship serve``.
+
+It needs the extra ``tagship[serve]``, and neither Git nor DVC.
+"""
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from tagship.errors import NotFound, Refused
+from tagship.host import project
+from tagship.host import settings as host_settings
+from tagship.registry import refs
+from tagship.serve.settings import Settings
+from tagship.serve.slot import Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fastapi import FastAPI
+
+__all__ = ["Settings", "Slot", "app"]
+
+_NEEDED = ("fastapi", "httptools", "numpy", "orjson", "prometheus_client", "uvicorn", "uvloop")
+
+
+def app(models: "Iterable[str]", *, root: Path | str | None = None, **options: Any) -> "FastAPI":
+    """An app that answers with the live versions of models, and follows them while it runs.
+
+    Routes can be added to it; ``app.state.slots`` has a ``Slot`` for each model.
+
+    Args:
+        models: their names.
+        root: a plain folder of models; without it the working directory's workspace or host.
+        options: of ``Settings``, such as ``start``, ``allow_hosts``, ``token_file``, ``audit``.
+
+    Raises:
+        Refused: the extra is not installed.
+        NotFound: there is no folder of models.
+    """
+    check_installed()
+    from tagship.serve import web
+
+    folder = None if root is None else Path(root)
+    return web.standalone(Settings(tuple(models), root=folder, **options))
+
+
+def check_installed() -> None:
+    """Check that the extra is installed.
+
+    Raises:
+        Refused: something of it is missing.
+    """
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Refused(
+            f"tagship serve needs {', '.join(missing)}, which is not installed",
+            'pip install "tagship[serve]"',
+        )
+
+
+def deployed(start: Path, root: Path | None = None) -> tuple[str, ...]:
+    """The models that have a version on this host.
+
+    Args:
+        start: a folder in the workspace, or of the host.
+        root: a plain folder of models instead.
+
+    Raises:
+        NotFound: there is none.
+    """
+    named = project.named_root(start, root)
+    folder = host_settings.root_of(start) if named is None else named
+    names = (unquote(path.parent.name) for path in folder.glob("*/versions"))
+    models = tuple(sorted(name for name in names if refs.is_model(name)))
+    if not models:
+        raise NotFound("no model has a version here", "tagship deploy MODEL, or name the models")
+    return models

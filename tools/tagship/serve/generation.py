@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
-from tagship.errors import Unavailable
+from tagship.errors import TagshipError, Unavailable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 class Gone(Unavailable):
     """The process of a model has ended. The same version comes again by itself: a retry helps."""
+
+
+class ModelFailed(TagshipError):
+    """The framework raised an error for a request: the log has it, the client does not."""
 
 
 @dataclass(frozen=True)

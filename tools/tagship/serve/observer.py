@@ -24,6 +24,7 @@ class Answered:
         seconds: from the last byte of the request to the first of the answer.
         sha256: of the body of the request, in hex digits; None where nobody asks for it.
         inputs, outputs: None where nobody asks for them, or there are none.
+        client: the address that the request came from, without its port.
     """
 
     model: str
@@ -37,6 +38,7 @@ class Answered:
     sha256: str | None = None
     inputs: "Mapping[str, np.ndarray] | None" = field(default=None, repr=False)
     outputs: "Mapping[str, np.ndarray] | None" = field(default=None, repr=False)
+    client: str | None = None
 
 
 class Observer(Protocol):

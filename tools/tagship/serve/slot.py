@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tagship.errors import NotFound, Unavailable
 from tagship.serve.epoch import Cell
@@ -183,6 +183,16 @@ class Slot:
         if challenger is None:
             self._observer.swapped(self.name, old, generation.facts, seconds)
         self._free(idle)
+
+    def amend(self, number: int, seq: int, since: str, challenger: str | None = None) -> None:
+        """The same directory was made live once more, by another event."""
+        track = self._track(challenger)
+        with self._lock:
+            generation = track.generations.get(number)
+            if generation is not None:
+                generation.facts = replace(generation.facts, seq=seq, since=since)
+                if number == track.settled:
+                    track.facts = generation.facts
 
     def drop(self, number: int, challenger: str | None = None) -> None:
         """Free a generation that will not be live."""

@@ -1,0 +1,290 @@
+"""uvicorn on a socket: with limits of time for who sends slowly, and of connections.
+
+uvicorn itself waits for ever for the end of a request, and takes any number of connections.
+"""
+
+import asyncio
+import contextlib
+import errno
+import resource
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from tagship.errors import NotFound, Refused, Unavailable
+from tagship.serve import protocol
+from tagship.serve.settings import Settings
+
+if TYPE_CHECKING:
+    from tagship.serve.guard import App
+
+BACKLOG = 2048  # connections that wait to be accepted
+MAX_HEAD = 64 << 10  # bytes of the first line and the headers of a request
+SWEEP = 0.5  # seconds between two looks at which connections are late
+LINGER = 5.0  # seconds for the last bytes of a connection that is being closed
+SPARE = 256  # descriptors besides those of connections
+KIND = b"content-type: application/json\r\n"
+
+
+# ---- the socket
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens; a child process can inherit it.
+
+    Args:
+        host: a name or an address.
+        port: 0 for any free one.
+
+    Raises:
+        NotFound: there is no such name.
+        Refused: the port is in use, or this account may not have it.
+        Unavailable: anything else.
+    """
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError:
+        raise NotFound(f"{host} is no name or address of this machine", "ip address") from None
+    listener = socket.socket(family, kind, proto)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _bind_error(error, host, port) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _bind_error(error: OSError, host: str, port: int) -> Refused | NotFound | Unavailable:
+    if error.errno == errno.EADDRINUSE:
+        return Refused(
+            f"port {port} of {host} is in use",
+            f"another one: --port {port + 1 if port < 65535 else 0}; who has it: ss -ltnp",
+        )
+    if error.errno == errno.EACCES:
+        return Refused(f"this account may not listen on port {port}", "a port from 1024 on: --port")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return NotFound(f"{host} is no address of this machine", "ip address")
+    return Unavailable(f"cannot listen on {host}, port {port}: {error.strerror}", "ip address")
+
+
+def address_of(listener: socket.socket, host: str) -> str:
+    """Where a socket listens, for a person: ``http://127.0.0.1:8080``."""
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listener.getsockname()[1]}"
+
+
+def allow_connections(count: int) -> None:
+    """Allow this process so many connections, as far as its limit of open files can be raised."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + SPARE
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+
+
+# ---- a connection
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's, with limits. ``settings`` are those of the server, see ``run``.
+
+    ``deadline`` is when what the client sends now has to be complete: the head of a request, then
+    its body. None while it waits for an answer, or its connection is idle (uvicorn's own timer).
+    """
+
+    settings: Settings
+    deadline: float | None = None
+    closing: float | None = None  # when it has to be gone
+    is_blocked = False  # the client does not read its answer
+    head = 0  # bytes of a head that is not complete yet
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, or refuse it if there are too many."""
+        super().connection_made(transport)
+        self._expect(self.settings.header_timeout)
+        if len(self.connections) > self.settings.max_connections:
+            self._refuse(503, "too many connections", b"retry-after: 1\r\n")
+
+    def data_received(self, data: bytes) -> None:
+        """Take what was sent."""
+        if self.transport.is_closing():
+            return
+        if self._is_idle and self.deadline is None:
+            self._expect(self.settings.header_timeout)
+        self.head += len(data)
+        super().data_received(data)
+        if self.head > MAX_HEAD and self.deadline is not None and self._is_idle:
+            self._refuse(431, f"the head of the request is larger than {MAX_HEAD} bytes")
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request has arrived."""
+        super().on_message_begin()
+        if self._is_idle:
+            self._expect(self.settings.header_timeout)
+
+    def on_headers_complete(self) -> None:
+        """The head is complete: the body has its own time."""
+        self.head = 0
+        self._expect(self.settings.body_timeout)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """All of the request has arrived."""
+        self.head = 0
+        self.deadline = None
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as it is answered."""
+        super().pause_writing()
+        self.is_blocked = True
+        self._expect(self.settings.body_timeout)
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        super().resume_writing()
+        self.is_blocked, self.deadline = False, None
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - of uvicorn
+        """Say that what was sent is not HTTP."""
+        if self._is_idle:
+            self._refuse(400, "the request is not valid HTTP")
+        else:  # in the middle of an answer
+            self.transport.close()
+
+    def sweep(self, now: float) -> None:
+        """End the connection if it is late."""
+        if self.transport.is_closing():
+            self.closing = self.closing or now + LINGER
+            if now > self.closing:
+                self.transport.abort()
+        elif self.deadline is not None and now > self.deadline:
+            self._end_late()
+
+    def _end_late(self) -> None:
+        cycle = self.cycle
+        if self.is_blocked:
+            self.transport.abort()
+        elif self._is_idle and not self.head:  # nothing was sent
+            self.transport.close()
+        elif self._is_idle or (cycle.more_body and not cycle.response_started):
+            self._refuse(408, "the request took too long to arrive")
+        elif cycle.more_body:  # it was answered, and goes on sending
+            self.transport.abort()
+        else:  # the next request waits for this one's answer
+            self.deadline = None
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _expect(self, seconds: float) -> None:
+        self.deadline = self.loop.time() + seconds
+
+    def _refuse(self, status: int, text: str, header: bytes = b"") -> None:
+        """Answer without asking the application, and close."""
+        body = protocol.error(text)
+        length = b"content-length: %d\r\n" % len(body)
+        end = b"connection: close\r\n\r\n"
+        self.transport.write(b"".join([STATUS_LINE[status], KIND, length, header, end, body]))
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # its task must not answer too
+            self.cycle.message_event.set()
+        self.transport.close()
+
+
+# ---- the server
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which ends on SIGTERM and SIGINT without raising them again.
+
+    Args:
+        config: of uvicorn.
+        started: is called once, when connections are accepted.
+    """
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._tell = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections."""
+        await super().startup(sockets)
+        self._sweeper = asyncio.create_task(self._sweep())
+        self._tell()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End: no new connections, then no idle ones, then none."""
+        await super().shutdown(sockets)
+        self._sweeper.cancel()
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP)
+            now = loop.time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Connection):
+                    connection.sweep(now)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End in order on these signals, at once on the second."""
+        signals = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in signals}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - of uvicorn
+        """Begin to end."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def run(
+    app: "App",
+    listener: socket.socket,
+    settings: Settings,
+    started: Callable[[], None] = lambda: None,
+) -> None:
+    """Answer on a socket until SIGTERM or SIGINT, then end the requests that are being answered.
+
+    Args:
+        app: answers.
+        listener: see ``bind``.
+        settings: the limits.
+        started: is called once, when connections are accepted.
+    """
+    allow_connections(settings.max_connections)
+    config = uvicorn.Config(
+        app,
+        http=type("Connection", (Connection,), {"settings": settings}),
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=settings.idle_timeout,  # type: ignore[arg-type] # call_later takes parts
+        timeout_graceful_shutdown=settings.stop_timeout,  # type: ignore[arg-type] # of a second
+    )
+    Server(config, started).run([listener])
