@@ -91,8 +91,11 @@ class ActiveModel(Using):
             Refused: as for ``example``.
         """
         known = self._known
-        has_own = hasattr(known, "signature")
-        return loaders.signature(known, self.model, None if has_own else self.example())
+        batch = None if hasattr(known, "signature") else self.example()
+        try:
+            return loaders.signature(known, self.model, batch)
+        except AttributeError as error:  # Python would ask the framework's object for a signature
+            raise Refused(f"{self.name}: the loader {known.framework} fails: {error}") from error
 
     @cached_property
     def self_test(self) -> "SelfTest | None":
@@ -181,10 +184,11 @@ def check_answers(active: ActiveModel) -> None:
     from tagship.loaders import selftest
 
     test = active.self_test
+    name = f"{active.name} {active.version}" if active.version else active.name
     if test is not None:
-        selftest.compare(test, active.answer, active.name)
+        selftest.compare(test, active.answer, name)
     else:
-        selftest.answered(active.answer, active.example(), active.name)
+        selftest.answered(active.answer, active.example(), name)
 
 
 def _load_live(model: str, start: Path, root: Path | str | None, how: _How) -> ActiveModel:

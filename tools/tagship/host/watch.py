@@ -95,7 +95,7 @@ class Watch:
             return
         try:
             function(*arguments)
-        except Exception:
+        except (Exception, SystemExit):
             logger.exception("the callback of the watch of %s failed", self._model)
 
 

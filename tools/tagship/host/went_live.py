@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tagship.errors import Corrupt, TagshipError
-from tagship.host import history, journal
+from tagship.host import actions, history, journal
 from tagship.host.history import Event
 from tagship.host.journal import Intent, Past
 from tagship.host.store import Store
@@ -22,10 +22,14 @@ _MORE = 16  # times as many at each further look
 
 @dataclass(frozen=True)
 class Moment:
-    """When a directory went live: the number of the event in the history, and the time in UTC."""
+    """When a directory went live: the number of the event in the history, and the time in UTC.
+
+    ``id``: of the event; empty where it is not known.
+    """
 
     seq: int
     since: str
+    id: str = ""
 
 
 def moment(store: Store, directory: str, at_deploy: Moment) -> Moment:
@@ -40,36 +44,37 @@ def moment(store: Store, directory: str, at_deploy: Moment) -> Moment:
         directory: a name below versions/.
         at_deploy: of the deploy that made the directory.
     """
-    try:
-        intent = journal.intent(store)  # before the history: a run writes them the other way round
-    except (TagshipError, OSError):
-        intent = None
-    try:
-        event = _open(store, intent, directory) if intent is not None else None
-        event = event or last_switch(store.folder / history.FILE_NAME, directory)
-    except (TagshipError, OSError):
-        event = None
-    return at_deploy if event is None else _moment_of(event)
+    with contextlib.suppress(TagshipError, OSError):
+        # the intent before the history: a run writes them the other way round
+        intent = _intent(store, directory) if store.has_intent else None
+        recorded = of_history(store.folder / history.FILE_NAME, directory)
+        if intent is not None and (recorded is None or recorded.id != intent.event.id):
+            recorded = _foreseen(store, intent)
+        return recorded or at_deploy
+    return at_deploy
 
 
-def _open(store: Store, intent: Intent, directory: str) -> Event | None:
-    """The event of an open intent that made a directory live and is not in the history yet."""
-    event = intent.event
-    before = event.previous.directory if event.previous else None
-    if not intent.awaits_verdict and intent.rejected is None:
+def _intent(store: Store, directory: str) -> Intent | None:
+    """The open intent, where it is that of the switch to a directory which is live now."""
+    intent = None
+    with contextlib.suppress(TagshipError, OSError):
+        intent = journal.intent(store)
+    if intent is None or intent.event.action not in actions.SWITCHES:
         return None
-    if event.directory != directory or before == directory:  # then the link does not tell
-        return None
-    past = journal.events(store)
-    if past.has(event.id):
-        return None
-    rejected = intent.rejected
+    before = intent.event.previous
+    was_live = before is not None and before.directory == directory  # then the link does not tell
+    return intent if intent.event.directory == directory and not was_live else None
+
+
+def _foreseen(store: Store, intent: Intent) -> Moment:
+    """The event of an intent, with the number that it is going to have in the history."""
+    past, rejected = journal.events(store), intent.rejected
     rank = 2 if rejected is not None and not past.has(rejected.id) else 1
-    return replace(event, seq=past.last_seq + rank, status=history.SUCCEEDED)
+    return _moment_of(replace(intent.event, seq=past.last_seq + rank))
 
 
-def last_switch(path: Path, directory: str) -> Event | None:
-    """The last event in a history that made a directory live; None if there is none.
+def of_history(path: Path, directory: str) -> Moment | None:
+    """When a directory went live last, by a history; None where that does not say it.
 
     Raises:
         Corrupt: it cannot be read.
@@ -77,9 +82,9 @@ def last_switch(path: Path, directory: str) -> Event | None:
     length = _FIRST_LOOK
     while True:
         data, is_whole = _end(path, length)
-        event = _in(path, data, is_whole, directory)
-        if event is not None:
-            return event
+        moment = _in(path, data, is_whole, directory)
+        if moment is not None:
+            return moment
         if is_whole:  # none; or it is not as tagship writes it
             return _last(journal.read(path), directory)
         length *= _MORE
@@ -99,22 +104,22 @@ def _end(path: Path, length: int) -> tuple[bytes, bool]:
 
 
 @functools.lru_cache(8)  # of the models that a program serves
-def _in(path: Path, data: bytes, is_whole: bool, directory: str) -> Event | None:
-    """The same in the end of a history, as far as that is written as tagship writes it."""
+def _in(path: Path, data: bytes, is_whole: bool, directory: str) -> Moment | None:
+    """The same by the end of a history, as far as that is written as tagship writes it."""
     with contextlib.suppress(Corrupt):
         return _last(journal.end_of(path, data, is_whole=is_whole), directory)
     return None
 
 
-def _last(past: Past, directory: str) -> Event | None:
+def _last(past: Past, directory: str) -> Moment | None:
     key = b'"directory": %b' % escape.json(directory).encode()
     for _, event in past.last(key):
         if event.switched and event.directory == directory:
-            return event
+            return _moment_of(event)
     return None
 
 
 def _moment_of(event: Event) -> Moment:
     with contextlib.suppress(Corrupt):
-        return Moment(event.seq, clock.stamp(history.moment_of(event)))
-    return Moment(event.seq, event.at)
+        return Moment(event.seq, clock.stamp(history.moment_of(event)), event.id)
+    return Moment(event.seq, event.at, event.id)

@@ -214,13 +214,13 @@ def _packed(model: Any, arrays: Sequence[Any]) -> Any:
     """Arrays in the structure that the model takes: one, a list, or by name."""
     from keras import tree
 
-    structure = _structure(model, "inputs")
-    return arrays[0] if len(arrays) == 1 else tree.pack_sequence_as(structure, arrays)
+    return tree.pack_sequence_as(_structure(model, "inputs"), arrays)
 
 
 def _structure(model: Any, side: str) -> Any:
     """Of the tensors that go in or come out; Keras keeps it of functional models (3.15.1)."""
-    return getattr(model, f"_{side}_struct", None) or list(getattr(model, side))
+    tensors = getattr(model, side)
+    return getattr(model, f"_{side}_struct", tensors[0] if len(tensors) == 1 else tensors)
 
 
 def _by_name(model: Any, outputs: Any) -> dict[str, Any]:
