@@ -1,6 +1,6 @@
 """Questions and answers: bytes that somebody sent, and the probabilities of classes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from api import pictures, readings
@@ -8,6 +8,7 @@ from api.models import Answering, Array, Model
 from pipeline import surfaces, weather
 from pipeline.settings import WeatherSplit
 from tagship.errors import Unavailable
+from tagship.serve.generation import Facts
 
 
 @dataclass(frozen=True)
@@ -15,15 +16,21 @@ class Answer:
     """What a model said.
 
     Attributes:
-        version: None for the output of the pipeline.
-        probabilities: of each class.
-        count: of the samples that they are the mean of.
+        facts: of the version; None for the output of the pipeline.
+        probabilities: of each class: the mean of all samples.
+        inputs, outputs: of the model, by sample.
     """
 
     model: str
-    version: str | None
+    facts: Facts | None
     probabilities: dict[str, float]
-    count: int = 1
+    inputs: Array = field(repr=False)
+    outputs: Array = field(repr=False)
+
+    @property
+    def version(self) -> str | None:
+        """None for the output of the pipeline."""
+        return self.facts.version if self.facts else None
 
     def to_json(self) -> dict[str, Any]:
         """With the class that is most probable."""
@@ -32,7 +39,7 @@ class Answer:
             "version": self.version,
             "answer": max(self.probabilities, key=self.probabilities.__getitem__),
             "probabilities": self.probabilities,
-            "samples": self.count,
+            "samples": len(self.inputs),
         }
 
 
@@ -87,19 +94,18 @@ def split_of(params: Any) -> WeatherSplit:
         raise Unavailable("how the features of this version are made is not recorded") from None
 
 
-def _answer(
-    model: Model, answering: Answering, inputs: Array, classes: tuple[str, ...]
-) -> Answer:
+def _answer(model: Model, answering: Answering, inputs: Array, classes: tuple[str, ...]) -> Answer:
     names = answering.recipe.classes or classes
-    means = answering.ask(inputs).mean(axis=0).tolist()
+    outputs = answering.ask(inputs)
+    means = outputs.mean(axis=0).tolist()
     if len(means) != len(names):
         raise Unavailable(
             f"{_name(model, answering)} tells {len(means)} classes apart; {len(names)} are known"
         )
-    return Answer(
-        model.slot.name, answering.version, dict(zip(names, means, strict=True)), len(inputs)
-    )
+    shares = dict(zip(names, means, strict=True))
+    return Answer(model.slot.name, answering.facts, shares, inputs, outputs)
 
 
 def _name(model: Model, answering: Answering) -> str:
-    return f"{model.slot.name} {answering.version or '(not released)'}"
+    version = answering.facts.version if answering.facts else "(not released)"
+    return f"{model.slot.name} {version}"

@@ -1,6 +1,6 @@
 """The body of a request, read within limits: JSON, a picture, or a form with a picture."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -74,7 +74,7 @@ def _kind(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def _within(request: Request, limit: int) -> AsyncIterator[bytes]:
+async def _within(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
     """The pieces of the body, until there are too many bytes."""
     length = request.headers.get("content-length", "")
     size = int(length) if length.isdecimal() else 0

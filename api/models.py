@@ -16,7 +16,8 @@ from ruamel.yaml import YAML
 
 from tagship import ActiveModel, loaders
 from tagship.errors import Unavailable
-from tagship.serve.slot import Slot
+from tagship.serve import Slot
+from tagship.serve.generation import Facts
 
 logger = logging.getLogger("gaia")
 
@@ -43,12 +44,12 @@ class Answering:
     """What answers a request.
 
     Attributes:
-        version: None for the output of the pipeline.
+        facts: of the version; None for the output of the pipeline, which has none.
         shape: of an input; None where it is open.
         ask: inputs of shape (N, ...) to probabilities of shape (N, classes).
     """
 
-    version: str | None
+    facts: Facts | None
     recipe: Recipe
     shape: tuple[int | None, ...]
     ask: Callable[[Array], Array]
@@ -69,8 +70,8 @@ class Model:
     current: Path
     fallback: Path
     params: Path
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _loaded: tuple[tuple[int, ...], ActiveModel] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _loaded: tuple[tuple[int, ...], ActiveModel] | None = field(default=None, init=False)
 
     @contextmanager
     def answering(self) -> Iterator[Answering]:
@@ -90,7 +91,7 @@ class Model:
         with generation:
             names = generation.signature.inputs[0].name, generation.signature.outputs[0].name
             yield Answering(
-                generation.facts.version,
+                generation.facts,
                 self._recipe(generation.facts.directory),
                 generation.signature.inputs[0].shape,
                 lambda inputs: generation.answer({str(names[0]): inputs})[str(names[1])],
@@ -135,7 +136,13 @@ class Model:
                 self._loaded = key, _load(self.slot.name, self.fallback)
             active = self._loaded[1]
             shape = active.signature.inputs[0].shape
-        return Answering(None, self._recipe_of_pipeline(), shape, active.answer)
+        return Answering(None, self._recipe_of_pipeline(), shape, self._ask(active))
+
+    def _ask(self, active: ActiveModel) -> Callable[[Array], Array]:
+        def ask(inputs: Array) -> Array:
+            return np.asarray(active.answer(inputs))
+
+        return ask
 
 
 def _load(name: str, path: Path) -> ActiveModel:

@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline import surfaces
 from pipeline.surfaces import Pixels
@@ -78,7 +78,7 @@ def grey(data: bytes, side: int) -> Pixels:
     try:
         image.draft("L", (SIDE, SIDE))  # a large JPEG is decoded at a fraction of its size
         image.load()
-    except Exception as error:  # noqa: BLE001 - whatever a format's decoder raises at bad bytes
+    except Exception as error:  # whatever a format's decoder raises at bad bytes
         raise BadPicture(400, "the picture is damaged: it cannot be decoded") from error
     return np.asarray(_square(_upright(_one_channel(image)), max(side, SIDE)))
 
@@ -90,13 +90,13 @@ def _open(data: bytes) -> Image.Image:
         raise BadPicture(413, f"the picture has more than {SCANS} scans")
     try:
         return Image.open(io.BytesIO(data), formats=tuple(TYPES.values()))
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise BadPicture(415, "this is neither a JPEG nor a PNG picture") from None
     except Image.DecompressionBombError:
         raise BadPicture(
             413, f"the picture has too many pixels; {PIXELS // 1_000_000} million are allowed"
         ) from None
-    except Exception as error:  # noqa: BLE001 - whatever a format's reader raises at bad bytes
+    except Exception as error:  # whatever a format's reader raises at bad bytes
         raise BadPicture(400, "the picture is damaged: its header cannot be read") from error
 
 

@@ -51,7 +51,7 @@ _LAST_WEEK = (
     (0.0, 7.2, 0.6, 2.6),
     (0.0, 5.6, -1.0, 3.4),
 )
-EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
     "date": "2015-12-30",
     "days": [dict(zip(weather.READINGS, day, strict=True)) for day in _LAST_WEEK],
 }
@@ -122,7 +122,7 @@ def features(asked: Days, split: WeatherSplit) -> pd.DataFrame:
 
 def array(rows: pd.DataFrame) -> NDArray[np.float64]:
     """The numbers of a table."""
-    return rows.to_numpy(dtype=np.float64)
+    return np.asarray(rows, dtype=np.float64)
 
 
 def described() -> dict[str, dict[str, Any]]:

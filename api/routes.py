@@ -1,5 +1,7 @@
 """Gaia Vision's own routes: ``/weather``, ``/surface``, ``/models``, and the page."""
 
+import hashlib
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from api.readings import BadReadings
 from pipeline import surfaces, weather
 from tagship import TagshipError
 from tagship.errors import Unavailable
+from tagship.serve.monitor import Monitor
+from tagship.serve.observer import Answered
 
 PAGE = Path(__file__).with_name("page")
 FILES = {"": "index.html", "page.css": "page.css", "page.js": "page.js", "icon.svg": "icon.svg"}
@@ -35,9 +39,9 @@ HEADERS = {
 }
 
 
-def router(ml: Model, dl: Model) -> APIRouter:
+def router(ml: Model, dl: Model, monitor: Monitor) -> APIRouter:
     """The routes of both models, and the page that uses them."""
-    routes = APIRouter(tags=["Gaia Vision"])
+    routes, desk = APIRouter(tags=["Gaia Vision"]), _Desk(monitor)
 
     @routes.get("/weather", summary="What a question about the weather consists of")
     def weather_form() -> dict[str, Any]:
@@ -56,7 +60,7 @@ def router(ml: Model, dl: Model) -> APIRouter:
     )
     async def weather_of(request: Request) -> Response:
         body = bodies.whole(request, ("application/json",), LARGEST_JSON)
-        return await _answered(body, answers.of_weather, ml)
+        return await desk.answer(request, body, answers.of_weather, ml)
 
     @routes.get("/surface", summary="What a picture may be")
     def surface_form() -> dict[str, Any]:
@@ -77,7 +81,7 @@ def router(ml: Model, dl: Model) -> APIRouter:
     )
     async def surface_of(request: Request) -> Response:
         body = bodies.whole_or_form(request, tuple(pictures.TYPES), pictures.BYTES)
-        return await _answered(body, answers.of_picture, dl)
+        return await desk.answer(request, body, answers.of_picture, dl)
 
     @routes.get("/models", summary="What answers now")
     def models() -> dict[str, Any]:
@@ -95,25 +99,82 @@ def _file(path: Path) -> Callable[[], Awaitable[Response]]:
     return send
 
 
-async def _answered(
-    body: Awaitable[bytes], answer: Callable[[bytes, Model], Answer], model: Model
-) -> Response:
-    """Read the body, ask the model in a thread, and say what came of it."""
-    try:
-        value = await run_in_threadpool(answer, await body, model)
-    except (BadBody, BadPicture) as error:
-        return _error(error.status, error.message)
-    except BadReadings as error:
-        return _error(400, error.message)
-    except Unavailable as error:
-        return _error(503, error.message, {"Retry-After": "1"})
-    except TagshipError as error:
-        return _error(500, error.message)
-    headers = {"x-model-version": value.version} if value.version else {}
-    return JSONResponse(value.to_json(), headers={**headers, "Cache-Control": "no-store"})
+class _Desk:
+    """Answers questions, and tells the monitor of each: metrics, the access log, the audit."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+
+    async def answer(
+        self,
+        request: Request,
+        body: Awaitable[bytes],
+        ask: Callable[[bytes, Model], Answer],
+        model: Model,
+    ) -> Response:
+        """Read the body, ask the model in a thread, and say what came of it."""
+        began, data, answer = time.perf_counter(), b"", None
+        try:
+            data = await body
+            began = time.perf_counter()
+            answer = await run_in_threadpool(ask, data, model)
+        except BadBody as error:
+            response = _error(error.status, error.message)
+        except TagshipError as error:
+            response = _error(_status(error), error.message)
+        else:
+            headers = {"Cache-Control": "no-store", **_version_headers(answer)}
+            response = JSONResponse(answer.to_json(), headers=headers)
+        client = request.client.host if request.client else None
+        seconds = time.perf_counter() - began
+        self._tell(model, response.status_code, seconds, data, answer, client)
+        return response
+
+    def _tell(
+        self, model: Model, code: int, seconds: float, data: bytes, answer: Answer | None,
+        client: str | None,
+    ) -> None:  # fmt: skip
+        facts = answer.facts if answer else None
+        # What no version answered cannot be traced: it is counted, and not in the audit.
+        is_recorded = facts is not None and self._monitor.wants_outputs
+        has_inputs = is_recorded and self._monitor.wants_inputs
+        self._monitor.answered(
+            Answered(
+                model.slot.name,
+                facts.version if facts else None,
+                facts.seq if facts else None,
+                facts.number if facts else None,
+                None,
+                code,
+                len(answer.inputs) if answer else 0,
+                seconds,
+                hashlib.sha256(data).hexdigest() if is_recorded else None,
+                {"input-0": answer.inputs} if answer and has_inputs else None,
+                {"output-0": answer.outputs} if answer and is_recorded else None,
+                client,
+            )
+        )
 
 
-def _error(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+def _status(error: TagshipError) -> int:
+    if isinstance(error, BadPicture):
+        return error.status
+    if isinstance(error, BadReadings):
+        return 400
+    return 503 if isinstance(error, Unavailable) else 500
+
+
+def _version_headers(answer: Answer) -> dict[str, str]:
+    if answer.facts is None:
+        return {}
+    return {
+        "x-model-version": answer.facts.version,
+        "x-tagship-generation": str(answer.facts.number),
+    }
+
+
+def _error(status: int, message: str) -> Response:
+    headers = {"Retry-After": "1"} if status == 503 else {}
     return JSONResponse({"error": message}, status, headers)
 
 
