@@ -1,5 +1,6 @@
 """Questions and answers: bytes that somebody sent, and the probabilities of classes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,14 +83,18 @@ def of_picture(data: bytes, model: Model) -> Answer:
         return _answer(model, answering, pictures.patches(data, side), surfaces.CLASSES)
 
 
-def split_of(params: Any) -> WeatherSplit:
+def split_of(params: Mapping[str, Any]) -> WeatherSplit:
     """The parameters of the weather's features that a version was made with.
+
+    Args:
+        params: of a ``Recipe``.
 
     Raises:
         Unavailable: they are not those that this API knows.
     """
     try:
-        return WeatherSplit(**params["ml.prepare"])
+        section = params["ml.prepare"] if "ml.prepare" in params else params["ml"]["prepare"]
+        return WeatherSplit(**section)
     except (KeyError, TypeError):
         raise Unavailable("how the features of this version are made is not recorded") from None
 

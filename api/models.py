@@ -29,7 +29,7 @@ class Recipe:
     """How a version was made, as far as its inputs and outputs depend on it.
 
     Attributes:
-        params: of the stages, by section: ``ml.prepare``, ...
+        params: as params.yaml has them, or the sections that dvc.lock has (``ml.prepare``).
         features: the columns of a table, in order; empty if that is not known.
         classes: in the order of the probabilities; empty if that is not known.
     """
@@ -120,8 +120,7 @@ class Model:
         return _recorded(self.current.parent / "versions" / directory / "metadata.json")
 
     def _recipe_of_pipeline(self) -> Recipe:
-        whole = YAML(typ="safe").load(self.params)
-        return Recipe({f"{a}.{b}": whole[a][b] for a in ("ml", "dl") for b in whole.get(a, ())})
+        return Recipe(YAML(typ="safe").load(self.params))
 
     def _pipeline(self) -> Answering:
         """The fallback; loaded again only when the file is another one."""

@@ -186,6 +186,7 @@ def _state(model: Model) -> dict[str, Any]:
         "version": state.live.version if state.live else None,
         "since": state.live.since if state.live else None,
         "seq": state.live.seq if state.live else None,
+        "deployed": model.is_deployed,
         "fallback": model.falls_back,
         "refused": {"version": refused.version, "reason": refused.reason} if refused else None,
     }

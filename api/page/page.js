@@ -8,7 +8,13 @@ const words = (name) => name.replaceAll("_", " ");
 
 // ---- asking
 
-class Refused extends Error {}
+class Refused extends Error {
+  // status: of HTTP; 599 where there was no answer; 400 where there was no request
+  constructor(message, status = 400) {
+    super(message);
+    this.status = status;
+  }
+}
 
 async function ask(path, options = {}) {
   let response;
@@ -16,7 +22,7 @@ async function ask(path, options = {}) {
     response = await fetch(path, { cache: "no-store", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refused("The server cannot be reached.");
+    throw new Refused("The server cannot be reached.", 599);
   }
   let value = {};
   try {
@@ -24,7 +30,7 @@ async function ask(path, options = {}) {
   } catch {
     // not from the API itself; the status says enough
   }
-  if (!response.ok) throw new Refused(value.error ?? `The server answered ${response.status}.`);
+  if (!response.ok) throw new Refused(value.error ?? `The server answered ${response.status}.`, response.status);
   return value;
 }
 
@@ -60,13 +66,15 @@ class Card {
   }
 
   sentence() {
-    const { version, since, fallback, refused } = this.live;
-    let text = `${this.model}: nothing can answer now.`;
+    const { version, since, deployed, fallback, refused } = this.live;
+    let text = `${this.model}: nothing is deployed, so nothing can answer.`;
     if (version) {
       const when = since ? `, live since ${new Date(since).toLocaleString()}` : "";
       text = `${this.model} ${version}${when}.`;
     } else if (fallback) {
       text = `${this.model}: no version is deployed; the pipeline's own output answers, which is not released.`;
+    } else if (deployed) {
+      text = `${this.model}: ${refused ? "nothing can answer now." : "the live version is being loaded."}`;
     }
     if (!refused) return text;
     return `${text} ${refused.version ?? "Another version"} was not taken: ${refused.reason}.`;
@@ -89,6 +97,7 @@ class Card {
   // Ask a question; of several, only the last one's answer is shown.
   async question(path, options) {
     const number = ++this.number;
+    this.news.hidden = true;
     this.abort?.abort();
     this.abort = new AbortController();
     this.repeat = () => this.question(path, options);
@@ -99,7 +108,10 @@ class Card {
     } catch (error) {
       if (number === this.number) this.fail(error);
     } finally {
-      if (number === this.number) this.outcome.setAttribute("aria-busy", "false");
+      if (number === this.number) {
+        this.outcome.setAttribute("aria-busy", "false");
+        this.outcome.scrollIntoView({ block: "nearest" });
+      }
     }
   }
 
@@ -121,13 +133,22 @@ class Card {
     poll.soon();
   }
 
+  retry() {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Try again";
+    button.addEventListener("click", () => this.repeat());
+    return button;
+  }
+
   fail(error) {
     if (!(error instanceof Refused)) throw error;
     this.answered = undefined;
     this.news.hidden = true;
     const notice = document.createElement("p");
     notice.className = "notice error";
-    notice.textContent = error.message.charAt(0).toUpperCase() + error.message.slice(1);
+    notice.textContent = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)} `;
+    if (error.status >= 500) notice.append(this.retry());
     this.outcome.replaceChildren(notice);
   }
 }
@@ -182,10 +203,10 @@ const zone = find(".drop");
 function choose(file) {
   if (!file) return;
   if (limits && !limits.types.includes(file.type)) {
-    return surface.fail(new Refused(`${file.name} is neither a JPEG nor a PNG picture.`));
+    return surface.fail(new Refused(`This is neither a JPEG nor a PNG picture: ${file.name}`));
   }
   if (limits && file.size > limits.bytes) {
-    return surface.fail(new Refused(`${file.name} is larger than ${megabytes(limits.bytes)}.`));
+    return surface.fail(new Refused(`This is larger than ${megabytes(limits.bytes)}: ${file.name}`));
   }
   if (preview) URL.revokeObjectURL(preview);
   preview = URL.createObjectURL(file);
@@ -200,6 +221,7 @@ function choose(file) {
 
 const megabytes = (bytes) => `${Math.floor(bytes / 2 ** 20)} MiB`;
 
+find(".camera", zone).hidden = navigator.maxTouchPoints === 0; // elsewhere it would open files too
 for (const input of zone.querySelectorAll("input")) {
   input.addEventListener("change", () => {
     choose(input.files[0]);
