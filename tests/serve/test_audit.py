@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagship.errors import Refused
@@ -57,7 +57,8 @@ def test_a_line_says_which_version_answered_what(path: Path) -> None:
     assert value == {
         "schema": 1, "id": "r-1", "model": "churn", "version": "1.0.0", "seq": 1, "generation": 1,
         "sha256": "cd" * 32, "rows": 2, "ms": 4.0, "outputs": [
-            {"name": "output-0", "datatype": "FP64", "shape": [2, 2], "data": [0.25, 0.75, 0.5, 0.5]},
+            {"name": "output-0", "datatype": "FP64", "shape": [2, 2],
+             "data": [0.25, 0.75, 0.5, 0.5]},
         ],
     }  # fmt: skip
 
@@ -94,6 +95,7 @@ def test_any_tensor_is_recorded(
     ]
 
 
+@settings(max_examples=30)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_an_answer_is_read_back_whatever_its_id(identity: str) -> None:
     import io

@@ -18,6 +18,7 @@ from tagship.text import escape, words
 
 if TYPE_CHECKING:
     from tagship.host.history import Event
+    from tagship.host.metadata import CommitInfo, TagInfo
     from tagship.progress import Progress
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # heading and rows
@@ -94,6 +95,22 @@ def subject(message: str) -> str:
 def because(event: "Event") -> str:
     """The reason of an event, to end a line with."""
     return f": {event.reason}" if event.reason else ""
+
+
+def made_live(event: "Event") -> str:
+    """When an event was, who made it, and why."""
+    by = f"{words.moment(event.at)} UTC by {event.actor} on {event.host}"
+    return f"{by}, {event.action} {event.id}{because(event)}"
+
+
+def origin(tag: "TagInfo", commit: "CommitInfo") -> list[str]:
+    """The tag and the commit of a version, and who made them."""
+    return [
+        f"  tag:        {tag.name} ({tag.object[:10]})",
+        f"              {words.moment(tag.at)} UTC by {tag.tagger}",
+        f"  commit:     {commit.id[:10]} {short(subject(commit.message))}",
+        f"              {words.moment(commit.at)} UTC by {commit.author}",
+    ]
 
 
 # ---- printing

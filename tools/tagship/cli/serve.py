@@ -73,7 +73,7 @@ def command(
     serve.check_installed()
     if audit_inputs and audit is None:
         raise click.UsageError("--audit-inputs needs --audit FILE")
-    from tagship.serve import single
+    from tagship.serve import supervisor
 
     settings = serve.Settings(
         models or serve.deployed(session.folder, session.root),
@@ -84,7 +84,7 @@ def command(
     )  # fmt: skip
     for note in settings.notes():
         output.warn([note])
-    single.serve(settings, lambda address: click.echo(looks(settings, address)))
+    supervisor.serve(settings, lambda address: click.echo(looks(settings, address)))
 
 
 def looks(settings: "Settings", address: str) -> str:

@@ -27,20 +27,16 @@ def command(session: Session, model: str, as_json: bool) -> None:
 
 def looks(why: "Why") -> str:
     """The origin, step by step, from the live version back to the data."""
-    event, tag, commit = why.event, why.tag, why.commit
+    event = why.event
     live = "current was changed by hand: no event made it live"
     if event is not None:
-        live = f"{words.moment(event.at)} UTC by {event.actor} on {event.host}"
-        live += f", {event.action} {event.id}{output.because(event)}"
+        live = output.made_live(event)
     lines = [
         f"{why.model} {why.version} is live: {why.path}",
         *(f"  {problem.path} {problem.what}" for problem in why.problems),
         f"  made live:  {live}",
         f"  smoke test: {why.smoke_test or '-'}",
-        f"  tag:        {tag.name} ({tag.object[:10]})",
-        f"              {words.moment(tag.at)} UTC by {tag.tagger}",
-        f"  commit:     {commit.id[:10]} {output.short(output.subject(commit.message))}",
-        f"              {words.moment(commit.at)} UTC by {commit.author}",
+        *output.origin(why.tag, why.commit),
     ]
     files = {file.path: f"{words.size(file.size)}  md5 {file.md5}" for file in why.files}
     lines += output.section("files", files)

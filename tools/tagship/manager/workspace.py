@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from tagship.errors import InvalidName
+from tagship.errors import InvalidName, NotFound
 from tagship.manager.model import ModelVersionManager
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref
@@ -15,6 +15,7 @@ from tagship.registry.refs import Ref
 if TYPE_CHECKING:
     from tagship.host.history import Event
     from tagship.host.journal import Past
+    from tagship.inspect.audit import Decisions
     from tagship.inspect.events import LiveThen
     from tagship.inspect.listing import ModelRow
     from tagship.inspect.status import Status
@@ -150,6 +151,40 @@ class Workspace:
 
         then = clock.moment(moment) if isinstance(moment, str) else moment
         return [events.live_at(past, name, then) for name, past in self._pasts(models).items()]
+
+    def audit(
+        self, file: "BinaryIO | Path | str", *, identity: str | None = None, at: str | None = None,
+        model: str | None = None, limit: int = 20,
+    ) -> "Decisions":  # fmt: skip
+        """Who decided what a server answered, by which version, and why that was live.
+
+        It also works where ``start`` is in no workspace: then without the origin of the version.
+
+        Args:
+            file: what ``tagship serve --audit`` wrote. It is read a line at a time.
+            identity: the id of the request.
+            at: a day, an hour, a minute or a second, in ISO 8601.
+            model: its name.
+            limit: the first so many answers.
+
+        Raises:
+            NotFound: there is no such answer.
+            InvalidName: ``at`` is not a date, or ``limit`` not a number of answers.
+        """
+        from tagship.inspect import audit
+
+        asked = audit.wanted(identity, at, model)
+        if isinstance(file, Path | str):
+            with open(file, "rb") as opened:
+                return audit.decisions(opened, asked, limit, self._view_or_none())
+        return audit.decisions(file, asked, limit, self._view_or_none())
+
+    def _view_or_none(self) -> "tuple[Source, Host] | None":
+        try:
+            return self._view
+        except NotFound as error:
+            self.tell(f"{error.message}: no event, tag or commit of an answer is known")
+            return None
 
     def report(self, path: Path | str = "report.html", models: Iterable[str] | None = None) -> Page:
         """Write an HTML report: one file that loads nothing from the network.

@@ -153,11 +153,12 @@ class Guard:
         return await self._pass_on(scope, receive, send)
 
     async def _pass_on(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        size, is_started = 0, False
+        size, is_started, is_whole = 0, False, False
 
         async def counted() -> Message:
-            nonlocal size
+            nonlocal size, is_whole
             message = await receive()
+            is_whole = not message.get("more_body")
             length = len(message.get("body", b""))
             size += length
             self._held += length
@@ -177,12 +178,13 @@ class Guard:
                 raise
             busy = Denied(503, "too many requests at once", (b"retry-after", b"1"))
             large = size > self._rules.max_body
-            await _deny(_too_large(self._rules) if large else busy, receive, send)
+            denied = _too_large(self._rules) if large else busy
+            await _deny(denied, receive, send, is_whole=is_whole)
         finally:
             self._held -= size
 
 
-async def _deny(denied: Denied, receive: Receive, send: Send) -> None:
+async def _deny(denied: Denied, receive: Receive, send: Send, *, is_whole: bool = False) -> None:
     """Answer, then read what the client still sends for a while: else it may not see the answer."""
     body = protocol.error(denied.text)
     headers = [
@@ -196,6 +198,6 @@ async def _deny(denied: Denied, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": True})
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_DRAIN):
-            while (await receive()).get("more_body"):
-                pass
+            while not is_whole:
+                is_whole = not (await receive()).get("more_body")
     await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -9,6 +9,7 @@ import errno
 import resource
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -244,6 +245,9 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """End in order on these signals, at once on the second."""
+        if threading.current_thread() is not threading.main_thread():  # only that can have them
+            yield
+            return
         signals = (signal.SIGINT, signal.SIGTERM)
         before = {number: signal.signal(number, self.handle_exit) for number in signals}
         try:
@@ -273,6 +277,11 @@ def run(
         started: is called once, when connections are accepted.
     """
     allow_connections(settings.max_connections)
+    server(app, settings, started).run([listener])
+
+
+def server(app: "App", settings: Settings, started: Callable[[], None]) -> Server:
+    """The server of ``run``, which also ends once its ``should_exit`` is true."""
     config = uvicorn.Config(
         app,
         http=type("Connection", (Connection,), {"settings": settings}),
@@ -287,4 +296,4 @@ def run(
         timeout_keep_alive=settings.idle_timeout,  # type: ignore[arg-type] # call_later takes parts
         timeout_graceful_shutdown=settings.stop_timeout,  # type: ignore[arg-type] # of a second
     )
-    Server(config, started).run([listener])
+    return Server(config, started)

@@ -102,6 +102,11 @@ class Ready:
 
 
 @dataclass(frozen=True)
+class Started:
+    """A worker takes connections."""
+
+
+@dataclass(frozen=True)
 class Failed:
     """A generation cannot be loaded, or does not answer as it should."""
 
@@ -112,18 +117,19 @@ class Failed:
 
 Order = Prepare | Switched | Drop | Amend | Note | Accept | Reopen
 Reply = Ready | Failed
+Message = Order | Reply | Started
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Prepare, Switched, Drop, Amend, Note, Accept, Reopen, Ready, Failed)
+    for kind in (Prepare, Switched, Drop, Amend, Note, Accept, Reopen, Ready, Failed, Started)
 }
 
 
-def to_line(message: Order | Reply) -> bytes:
+def to_line(message: Message) -> bytes:
     """A message as one line."""
     return json.dumps([type(message).__name__, asdict(message)]).encode() + b"\n"
 
 
-def of_line(line: bytes) -> Order | Reply:
+def of_line(line: bytes) -> Message:
     """The message of a line that ``to_line`` gave."""
     kind, values = json.loads(line)
     if "name" in values:
@@ -132,5 +138,5 @@ def of_line(line: bytes) -> Order | Reply:
         values["refusal"] = Refusal(**values["refusal"])
     if "processes" in values:
         values["processes"] = tuple(values["processes"])
-    message: Order | Reply = _KINDS[kind](**values)
+    message: Message = _KINDS[kind](**values)
     return message

@@ -267,9 +267,19 @@ def _numbers(data: list[Any], kind: str, name: str) -> Array:
         raise _ragged(name) from None
     if array.dtype.kind == "O":  # null, or whole numbers beyond 64 bits
         array = _with_missing(array, kind, name)
+    elif kind == "UINT64" and array.dtype.kind == "f":  # NumPy's choice above 2**63
+        array = _whole(data, array)
     if array.size == 0:
         return array.astype(KINDS[kind])
     return _narrow(array, kind, name)
+
+
+def _whole(data: list[Any], array: Array) -> Array:
+    """Whole numbers of up to 64 bits, exactly; the same array if it has others."""
+    values = np.asarray(data, dtype=object)
+    if not all(is_whole(value) for value in values.ravel()):
+        return array
+    return values.astype("uint64")
 
 
 def _with_missing(array: Array, kind: str, name: str) -> Array:

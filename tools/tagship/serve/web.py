@@ -201,6 +201,8 @@ class _Models:
     def _slot(self, request: Request) -> Slot:
         name = request.path_params["model"]
         if name not in self._slots:
+            if request.method == "GET" and name.endswith("/infer"):  # a name may have a slash
+                raise HTTPException(405, "Method Not Allowed", {"allow": "POST"})
             raise HTTPException(404, f"there is no model {protocol.shown(name)} here")
         return self._slots[name]
 

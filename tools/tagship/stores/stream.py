@@ -18,8 +18,8 @@ RANGE = 2 << 20  # bytes of a range: CONNECTIONS and SPARE of them are in memory
 CONNECTIONS = 10  # a far store gives each connection a share of what the wire can carry
 SPARE = 2  # ranges that are ready or asked for, so that no connection waits for whoever hashes
 FAST = 100e6  # bytes in a second: a connection that gives so many needs no others
-SLACK = 0.1  # seconds that it may be late by in each WINDOW bytes: this machine may be busy
-WINDOW = 16 << 20
+SLACK = 0.5  # seconds that it may be late by in each WINDOW bytes: either side may be busy
+WINDOW = 64 << 20
 
 
 class TooLong(Exception):

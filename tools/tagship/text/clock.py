@@ -1,6 +1,7 @@
 """Times as text: ISO 8601 in UTC."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 
 from tagship.errors import InvalidName
 
@@ -22,9 +23,27 @@ def moment(text: str) -> datetime:
         raise InvalidName(f"{text!r} is not a date in UTC", "give a year of our time") from None
 
 
+def span(text: str) -> tuple[datetime, datetime]:
+    """The day, the hour, the minute or the second that a text means: its begin, and its end.
+
+    Raises:
+        InvalidName: as for ``moment``.
+    """
+    begin, (_, *rest) = moment(text), re.split(r"[T ]", text, maxsplit=1)
+    digits = len(re.sub(r"[Z+-].*|\D", "", rest[0])) if rest else 0
+    lengths = {0: timedelta(days=1), 2: timedelta(hours=1), 4: timedelta(minutes=1)}
+    return begin, begin + lengths.get(digits, timedelta(seconds=1))
+
+
 def now() -> datetime:
     """The time in UTC. All of tagship uses this clock."""
     return datetime.now(UTC)
+
+
+def fine(moment: datetime) -> str:
+    """As ``stamp``, to the millisecond: ``2026-11-23T05:31:22.000Z``."""
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.removesuffix("+00:00") + "Z"
 
 
 def stamp(moment: datetime) -> str:

@@ -15,7 +15,7 @@ from tagship.git import clone, commits, tree
 from tagship.git import run as git_run
 from tagship.host import metadata
 from tagship.host.link import CURRENT, VERSIONS
-from tagship.host.metadata import Metadata
+from tagship.host.metadata import CommitInfo, Metadata, TagInfo
 from tagship.host.store import PRIVATE
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry import artifacts, catalog, refs, settings, tags
@@ -274,23 +274,28 @@ class Source:
         """Commits that were read, by id: an id stands for the same commit forever."""
         return {}
 
+    def origin(self, release: Release) -> tuple[TagInfo, CommitInfo]:
+        """The tag of a version, and its commit."""
+        tag, commit = release.tag, self._commit(release.commit)
+        return (
+            TagInfo(
+                str(tag.name), tag.object_id, tag.tagger, clock.stamp(tag.at), tag.message.strip()
+            ),
+            CommitInfo(commit.id, commit.author, clock.stamp(commit.at), commit.message),
+        )
+
     def describe(
         self, release: Release, at_commit: "Snapshot", files: "tuple[File, ...]"
     ) -> Metadata:
         """What a tag and its commit say of a version, deployed or not."""
-        tag, artifact = release.tag, at_commit.artifact
-        commit = self._commit(release.commit)
+        artifact, (tag, commit) = at_commit.artifact, self.origin(release)
         return Metadata(
             model=artifact.model,
             version=str(release.version),
             path=Path(artifact.path).name,
             self_test=Path(artifact.self_test).name if artifact.self_test else None,
-            tag=metadata.TagInfo(
-                str(tag.name), tag.object_id, tag.tagger, clock.stamp(tag.at), tag.message.strip()
-            ),
-            commit=metadata.CommitInfo(
-                commit.id, commit.author, clock.stamp(commit.at), commit.message
-            ),
+            tag=tag,
+            commit=commit,
             files=files,
             size=sum(file.size for file in files),
             metrics=self.metrics(at_commit),

@@ -1,0 +1,169 @@
+"""Who may ask: the header Host, tokens, the size and the type of a body."""
+
+from pathlib import Path
+
+import pytest
+
+from tagship.errors import TagshipError
+from tagship.serve import guard, settings
+from tagship.serve.guard import Rules
+from tagship.serve.settings import Settings
+
+INFER = "/v2/models/churn/infer"
+TOKEN = b"0123456789abcdef"
+
+
+def denied(
+    method: str = "GET", path: str = "/v2", host: str | None = "localhost:8080",
+    options: Settings | None = None, tokens: tuple[bytes, ...] = (), **headers: str,
+) -> tuple[int, str] | None:  # fmt: skip
+    options = options or Settings(("churn",))
+    given = [(name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()]
+    if host is not None:
+        given.append((b"host", host.encode()))
+    rules = Rules(options.hosts, tokens, 1000, 5000)
+    answer = guard.check(method, path, given, rules)
+    return None if answer is None else (answer.status, answer.text)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:80", "127.0.0.1:8080", "[::1]:8080", "[::1]", "localhost."]
+)
+def test_a_server_on_this_machine_answers_to_its_names(host: str) -> None:
+    assert denied(host=host) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [None, "", "evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil",
+     "[::2]", "localhost@evil.example", "127.0.0.2"],
+)  # fmt: skip
+def test_no_other_name_is_answered(host: str | None) -> None:
+    assert denied(host=host) == (
+        421, "this server does not answer to that Host: it is given by --allow-host",
+    )  # fmt: skip
+
+
+def test_a_name_that_is_allowed_is_answered_and_a_star_is_any() -> None:
+    named = Settings(("churn",), host="10.0.0.5", allow_hosts=("Models.example",))
+    assert denied(host="models.example:443", options=named) is None
+    assert denied(host="10.0.0.5", options=named) is None
+    assert denied(host="other.example", options=named) is not None
+    assert denied(host="other.example", options=Settings((), allow_hosts=("*",))) is None
+
+
+@pytest.mark.parametrize("path", ["/v2/health/live", "/v2/health/ready"])
+def test_health_is_open_to_probes_that_know_an_address_alone(path: str) -> None:
+    assert denied(path=path, host="10.0.0.7", tokens=(TOKEN,)) is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", "Bearer", "Bearer ", "Bearer 0123456789abcde", "Bearer 0123456789abcdef0",
+     "Basic 0123456789abcdef", "0123456789abcdef"],
+)  # fmt: skip
+def test_without_a_token_nothing_is_answered(given: str) -> None:
+    for path in ("/v2", "/metrics", "/docs", "/openapi.json", "/v2/models/churn", INFER):
+        answer = denied(path=path, tokens=(TOKEN,), authorization=given)
+        assert answer == (401, "a token is missing, or it is another one")
+
+
+def test_each_of_the_tokens_is_taken() -> None:
+    both = (TOKEN, b"another-token-of-late")
+    assert denied(tokens=both, authorization="Bearer another-token-of-late") is None
+    assert denied(tokens=both, authorization=f"bearer  {TOKEN.decode()}") is None
+
+
+def test_the_readiness_of_a_model_needs_no_token_but_a_known_host() -> None:
+    path = "/v2/models/churn/ready"
+    assert denied(path=path, tokens=(TOKEN,)) is None
+    assert denied("POST", path=path, tokens=(TOKEN,)) == (
+        401, "a token is missing, or it is another one",
+    )  # fmt: skip
+    answer = denied(path=path, tokens=(TOKEN,), host="evil.example")
+    assert answer is not None
+    assert answer[0] == 421
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content_type": "application/json"},
+        {"content_type": "Application/JSON; charset=utf-8"},
+        {"content_type": "application/octet-stream", "inference_header_content_length": "5"},
+        {"inference_header_content_length": "5"},
+        {},
+    ],
+)
+def test_what_a_program_sends_is_taken(headers: dict[str, str]) -> None:
+    assert denied("POST", INFER, **headers) is None
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content_type": "text/plain"},
+        {"content_type": "text/plain; application/json"},
+        {"content_type": "application/x-www-form-urlencoded"},
+        {"content_type": "multipart/form-data; boundary=application/json"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+    ],
+)
+def test_what_a_page_can_send_without_asking_is_not(headers: dict[str, str]) -> None:
+    assert denied("POST", INFER, **headers) == (415, "Content-Type is not application/json")
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"content_length": "1001"}, (413, "the request is larger than 1000 bytes")),
+        ({"content_length": "9" * 5000}, (400, "Content-Length is not a number")),
+        ({"content_length": "-1"}, (400, "Content-Length is not a number")),
+        ({"content_encoding": "gzip"}, (415, "Content-Encoding is not offered")),
+    ],
+)
+def test_a_body_that_cannot_be_taken_is_refused_by_its_head(
+    headers: dict[str, str], expected: tuple[int, str]
+) -> None:
+    assert denied("POST", INFER, content_type="application/json", **headers) == expected
+
+
+# ---- the file of tokens, and what is told at the start
+
+
+def test_a_file_has_a_token_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"\n  {TOKEN.decode()}  \nanother-token-of-late\n")
+    assert settings.tokens(path) == (TOKEN, b"another-token-of-late")
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "short\n", f"{TOKEN.decode()}\nshort\n"])
+def test_a_token_that_is_easily_guessed_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(text)
+    with pytest.raises(TagshipError, match="has to have at least 16 characters"):
+        settings.tokens(path)
+
+
+def test_a_file_of_tokens_that_is_missing_or_a_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TagshipError, match="no such file"):
+        settings.tokens(tmp_path / "none")
+    with pytest.raises(TagshipError, match="Is a directory"):
+        settings.tokens(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("host", "options", "count"),
+    [
+        ("127.0.0.1", {}, 0), ("localhost", {}, 0), ("::1", {}, 0), ("127.9.9.9", {}, 0),
+        ("10.0.0.5", {}, 1), ("models.example", {}, 1), ("0.0.0.0", {}, 2), ("::", {}, 2),
+        ("0.0.0.0", {"allow_hosts": ("models.example",)}, 1),
+        ("10.0.0.5", {"token_file": Path("tokens")}, 0),
+    ],
+)  # fmt: skip
+def test_what_reaches_further_than_this_machine_is_told(
+    host: str, options: dict[str, object], count: int
+) -> None:
+    notes = Settings(("churn",), host=host, **options).notes()  # type: ignore[arg-type] # any of it
+    assert len(notes) == count, notes
