@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tagship.serve import listen, web
+from tagship.serve import listen, sockets, web
 from tagship.serve.settings import Settings
 from tagship.serve.slot import Slot
 from tests.serve.shelf import Shelf
@@ -109,7 +109,7 @@ def served(shelf: Shelf, *, is_ready: bool = True, **options: Any) -> Iterator[S
         }
     )
     app = web.standalone(settings)
-    listener = listen.bind(settings.host, settings.port)
+    listener = sockets.bind(settings.host, settings.port)
     started = threading.Event()
     server = listen.server(app, settings, started.set)
     thread = threading.Thread(target=server.run, args=([listener],))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tagship import TagshipError
-from tagship.serve import Settings, listen, web
+from tagship.serve import Settings, sockets, web
 from tests.serve.asking import JSON, Served, all_of, batch, until
 from tests.serve.shelf import Shelf
 
@@ -365,7 +365,7 @@ def test_requests_that_arrive_at_once_are_answered_in_their_order(server: Served
 def test_a_port_that_is_in_use_is_told(server: Served) -> None:
     port = server.address[1]
     with pytest.raises(TagshipError) as caught:
-        listen.bind("127.0.0.1", port)
+        sockets.bind("127.0.0.1", port)
     assert caught.value.message == f"port {port} of 127.0.0.1 is in use"
     assert caught.value.hint == f"another one: --port {port + 1}; who has it: ss -ltnp"
 
@@ -379,15 +379,15 @@ def test_a_port_that_is_in_use_is_told(server: Served) -> None:
 )
 def test_an_address_that_is_not_of_this_machine_is_told(host: str, words: str) -> None:
     with pytest.raises(TagshipError) as caught:
-        listen.bind(host, 0)
+        sockets.bind(host, 0)
     assert caught.value.message == words
 
 
 def test_an_address_is_told_as_a_browser_takes_it() -> None:
-    with listen.bind("127.0.0.1", 0) as listener:
+    with sockets.bind("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
-        assert listen.address_of(listener, "127.0.0.1") == f"http://127.0.0.1:{port}"
-        assert listen.address_of(listener, "::1") == f"http://[::1]:{port}"
+        assert sockets.address_of(listener, "127.0.0.1") == f"http://127.0.0.1:{port}"
+        assert sockets.address_of(listener, "::1") == f"http://[::1]:{port}"
 
 
 def test_two_servers_of_one_folder_both_answer(server: Served, serve: Start) -> None:
@@ -404,4 +404,4 @@ def test_a_socket_is_closed_if_it_cannot_listen() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         with pytest.raises(TagshipError):
-            listen.bind("127.0.0.1", other.getsockname()[1])
+            sockets.bind("127.0.0.1", other.getsockname()[1])

@@ -22,7 +22,7 @@ def _pass(gate: str | None) -> None:
         return
     with open(f"{gate}.waiting", "a") as file:
         file.write(f"{os.getpid()}\n")
-    while not os.path.exists(gate):
+    while not Path(gate).exists():
         time.sleep(0.005)
 
 

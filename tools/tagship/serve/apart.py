@@ -52,6 +52,8 @@ class _Process:
 
     def wait(self) -> int:
         """Wait for its end, and end what it started; its exit code."""
+        if self.process.returncode is not None:
+            return self.process.returncode
         if hasattr(os, "waitid"):  # macOS has it from Python 3.13 on
             os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
             self.kill()

@@ -112,21 +112,28 @@ class Member:
         self._reply(reply)
 
     def _load(self, load: _Load, began: float) -> Reply:
-        order, slot = load.order, self._slots[load.order.name.model]
+        order = load.order
         try:
-            live = host_live.at(order.name.model, order.directory, root=self._root)
-            runner = self._open(live, lambda: not load.is_dropped.is_set())
+            runner = self._opened(load)
         except (TagshipError, OSError) as error:
             logger.warning("%s: %s", order.name, "; hint: ".join(filter(None, explain(error))))
             return Failed(order.name, order.number, reasons.of(error, self._root))
         except Exception:  # a loader's own; the proposer must hear of it
             logger.exception("%s: %s does not load", order.name, order.directory)
             return Failed(order.name, order.number, "it does not load")
+        return Ready(order.name, order.number, time.monotonic() - began, runner.processes)
+
+    def _opened(self, load: _Load) -> Runner:
+        """Load a version, and put it into its slot."""
+        order, slot = load.order, self._slots[load.order.name.model]
+        live = host_live.at(order.name.model, order.directory, root=self._root)
+        framework = loaders.need(live.path).framework
+        runner = self._open(live, lambda: not load.is_dropped.is_set())
         facts = Facts(
             live.model, live.version, order.seq, live.digest, order.directory, order.since,
-            loaders.need(live.path).framework, order.number,
+            framework, order.number,
         )  # fmt: skip
         slot.add(facts, runner, order.name.challenger)
         if load.is_dropped.is_set():  # since: whoever dropped it did not find it in the slot
             slot.drop(order.number, order.name.challenger)
-        return Ready(order.name, order.number, time.monotonic() - began, runner.processes)
+        return runner

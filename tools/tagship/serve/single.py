@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable
 
-from tagship.serve import listen, web
+from tagship.serve import listen, sockets, web
 from tagship.serve.settings import Settings
 
 
@@ -19,6 +19,6 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """
     app = web.standalone(settings)
     signal.signal(signal.SIGHUP, lambda *_: app.state.monitor.reopen())
-    with listen.bind(settings.host, settings.port) as listener:
-        address = listen.address_of(listener, settings.host)
+    with sockets.bind(settings.host, settings.port) as listener:
+        address = sockets.address_of(listener, settings.host)
         listen.run(app, listener, settings, lambda: announce(address))

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import cast
 
 from tagship.errors import TagshipError
-from tagship.serve import orders
+from tagship.serve import orders, sockets
 from tagship.serve.epoch import Epochs
 from tagship.serve.orders import Message, Order, Reopen, Started
 from tagship.serve.proposer import Proposer
@@ -50,11 +50,9 @@ def serve(settings: Settings, tell: Callable[[str], None]) -> None:
 
         single.serve(settings, tell)
         return
-    from tagship.serve import listen
-
     plan = Plan.of(settings)
-    with listen.bind(settings.host, settings.port) as listener:
-        address = listen.address_of(listener, settings.host)
+    with sockets.bind(settings.host, settings.port) as listener:
+        address = sockets.address_of(listener, settings.host)
         here = replace(settings, root=plan.root)  # the same folder for all, whatever is changed
         Supervisor(here, plan, listener).run(lambda: tell(address))
 
