@@ -11,8 +11,7 @@ from fastapi import FastAPI
 
 from api import config, routes
 from api.models import Model
-from tagship import serve
-from tagship.serve import Settings, listen
+from tagship import TagshipError, serve
 
 
 def create(base: Path = config.BASE_DIR, allow_hosts: tuple[str, ...] = ()) -> FastAPI:
@@ -41,13 +40,11 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="0 is any free one")
     options = parser.parse_args()
-    settings = Settings(config.MODELS, host=options.host, port=options.port)
-    with listen.bind(settings.host, settings.port) as listener:
-        address = listener.getsockname()
-        listen.run(
-            create(allow_hosts=(options.host,)), listener, settings,
-            lambda: print(f"http://{options.host}:{address[1]}/", flush=True),  # noqa: T201
-        )  # fmt: skip
+    try:
+        own = create(allow_hosts=(options.host,))
+        serve.run(own, lambda url: print(url, flush=True), host=options.host, port=options.port)  # noqa: T201
+    except TagshipError as error:
+        raise SystemExit(f"error: {error.message}") from None
 
 
 if __name__ == "__main__":

@@ -221,7 +221,10 @@ function choose(file) {
 
 const megabytes = (bytes) => `${Math.floor(bytes / 2 ** 20)} MiB`;
 
-find(".camera", zone).hidden = navigator.maxTouchPoints === 0; // elsewhere it would open files too
+find("[data-opens=camera]", zone).hidden = navigator.maxTouchPoints === 0; // elsewhere it would open files too
+for (const button of zone.querySelectorAll("[data-opens]")) {
+  button.addEventListener("click", () => find(`#${button.dataset.opens}`).click());
+}
 for (const input of zone.querySelectorAll("input")) {
   input.addEventListener("change", () => {
     choose(input.files[0]);
