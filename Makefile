@@ -11,10 +11,13 @@
 # make container-test: build the image of packaging/container without a network, and have it follow (root; podman, runc and
 #   mmdebstrap; three minutes).
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
+# make serve-test: tagship serve to real clients (Triton's, KServe's, schemathesis), under load, with 10,000 connections,
+#   50 swaps, killed processes and bad files (six minutes; 600 MB of clients).
 # make fleet-test: hosts on machines of namespaces, with sshd, nginx, a proxy and S3: a year on a small disk, a cable that is
 #   pulled, a staged rollout on 20 and on 100 hosts (root; eight minutes); what was said is in build/fleet.
 # make bench: time and memory beside GTO, DVC, boto3 and the limit of the machine (BENCH=--quick: small, in three minutes;
-#   BENCH=timeline: what happens when in a deploy of 500 MB from S3).
+#   BENCH=timeline: what happens when in a deploy of 500 MB from S3;
+#   BENCH=swaps: answers while versions are swapped under load, beside MLServer and the API of before).
 # make bench-growth: the same over tags, sizes, files and events; draws docs/images/growth-*.svg (BENCH=--quick for less).
 # All set up what they need first, in .venv, from a new clone.
 
@@ -25,7 +28,7 @@ JOBS ?= 2
 # A worker that dies ends the run: pytest-xdist would wait for its tests for ever.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --max-worker-restart 0
 
-.PHONY: demo notebook api test crash-test hint-test store-test container-test power-test fleet-test bench bench-growth lint format constraints clean help
+.PHONY: demo notebook api test crash-test hint-test store-test container-test power-test serve-test fleet-test bench bench-growth lint format constraints clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -63,11 +66,16 @@ container-test: $(VENV)/.container
 power-test: $(VENV)/.dev
 	$(BIN)/python -m tests.power
 
+# OPEN_INFERENCE_YAML names the protocol's own description, open_inference_rest.yaml; without it one test is skipped.
+serve-test: $(VENV)/.clients
+	$(PYTEST) -n 0 -q -rs tests/serve --all-serve
+
 # Without root, or without one of the servers, the stories that need them are skipped, and the reason printed.
 fleet-test: $(VENV)/.stores
 	$(PYTEST) -q -rs -o faulthandler_timeout=1800 tests/lab --all-fleet
 
-bench: $(VENV)/.stores
+# A peer that cannot be installed is skipped, and the reason printed.
+bench: $(VENV)/.stores $(VENV)/.peers
 	$(BIN)/python -m benchmarks $(BENCH)
 
 bench-growth: $(VENV)/.dev
@@ -87,6 +95,10 @@ format: $(VENV)/.dev
 constraints:
 	uv pip compile pyproject.toml --extra dev --extra store-test --universal --python-version 3.11 --upgrade \
 		--no-header --no-annotate --quiet --output-file constraints.txt
+	for peer in mlserver litserve; do \
+		uv pip compile benchmarks/serving/$$peer.in --universal --python-version 3.11 --upgrade \
+			--no-header --no-annotate --quiet --output-file benchmarks/serving/$$peer.txt || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
@@ -131,8 +143,18 @@ $(VENV)/.container: $(VENV)/.dev constraints.txt
 	$(BIN)/python -m tests.packaging.container
 	@touch $@
 
+$(VENV)/.clients: $(VENV)/.dev $(wildcard tests/serve/clients/*.txt)
+	@echo "Setting up in build/clients (clients of servers: 600 MB) ..."
+	$(BIN)/python -m tests.serve.clients
+	@touch $@
+
 $(VENV)/.stores: $(VENV)/.dev
 	@echo "Setting up in $(VENV) (servers of S3 and Google's storage: almost 300 MB) ..."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[store-test]'
 	$(BIN)/python -m tests.stores.servers
+	@touch $@
+
+$(VENV)/.peers: $(VENV)/.dev $(wildcard benchmarks/serving/*.txt)
+	@echo "Setting up in build/peers (MLServer and LitServe, for the benchmark alone: 2 GB) ..."
+	$(BIN)/python -m benchmarks.serving.peers
 	@touch $@

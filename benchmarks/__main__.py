@@ -30,6 +30,7 @@ from benchmarks import (
 )
 from benchmarks.machine import Machine
 from benchmarks.rows import Line
+from benchmarks.serving import cases, swaps
 from benchmarks.suite import Site
 from benchmarks.timing import Failed
 from tagship.text import clock
@@ -37,7 +38,7 @@ from tagship.text import clock
 ROOT = workspaces.ROOT
 BUILD = ROOT / "build"
 SCHEMA = 1
-CASES = suite.CASES | fetching.CASES | following.CASES
+CASES = suite.CASES | fetching.CASES | following.CASES | cases.CASES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _working_folder(chosen.folder) as folder, workspaces.sealed(folder):
             host = machine.describe(folder)
             print(_opening(chosen, host), flush=True)
-            act = {"bench": _bench, "growth": _growth, "timeline": _timeline}[chosen.act]
+            act = {"bench": _bench, "growth": _growth, "timeline": _timeline, "swaps": _swaps}[
+                chosen.act
+            ]
             act(chosen, host, folder)
     except Failed as error:
         print(f"error: {error}", file=sys.stderr)
@@ -66,9 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "act", nargs="?", choices=["bench", "growth", "timeline", "report"], default="bench",
+        "act", nargs="?", choices=["bench", "growth", "timeline", "swaps", "report"],
+        default="bench",
         help="bench: the table; growth: over tags, sizes, files and events;"
         " timeline: what happens when in a deploy from a store;"
+        " swaps: versions that are swapped under load, in several servers;"
         " report: both as Markdown, from the last runs",
     )  # fmt: skip
     parser.add_argument(
@@ -80,6 +85,10 @@ def _parser() -> argparse.ArgumentParser:
         "--only", action="append", metavar="NAME", choices=[*CASES, *growth.AXES],
         help=f"one row, may be given again: {', '.join(CASES)}; of growth: "
         + ", ".join(growth.AXES),
+    )  # fmt: skip
+    parser.add_argument(
+        "--server", action="append", metavar="NAME", choices=[*swaps.SERVERS],
+        help=f"of swaps, may be given again: {', '.join(swaps.SERVERS)}",
     )  # fmt: skip
     parser.add_argument(
         "--runs", type=_runs, metavar="N", help="of each side (5; with --quick 1; of growth 3)"
@@ -161,6 +170,18 @@ def _timeline(chosen: argparse.Namespace, _: Machine, folder: Path) -> None:
         print(timeline.measure(site))
 
 
+def _swaps(chosen: argparse.Namespace, host: Machine, folder: Path) -> None:
+    site = Site(folder, suite.QUICK if chosen.quick else suite.FULL)
+    measured = []
+    with site.stack:
+        for row in swaps.measure(site, chosen.server):
+            _progress(f"{row.server}, {row.connections}")
+            measured.append(row.cells())
+            value = {"swaps": measured}
+            _write(chosen.output or BUILD / "swaps.json", chosen, host, 1, value)
+    print(tables.plain((swaps.HEADING, measured)))
+
+
 def _progress(text: str) -> None:
     print(f"{text} ...", file=sys.stderr, flush=True)
 
@@ -181,7 +202,8 @@ def _write(
 
 def _report() -> int:
     """Print the tables of the last runs in Markdown, to copy into the documentation."""
-    there = [path for path in (BUILD / "bench.json", BUILD / "growth.json") if path.exists()]
+    names = ("bench.json", "growth.json", "swaps.json")
+    there = [path for path in (BUILD / name for name in names) if path.exists()]
     for path in there:
         value = json.loads(path.read_bytes())
         quick = " QUICK: small sizes." if value["quick"] else ""
@@ -189,6 +211,8 @@ def _report() -> int:
         print(tables.machine(Machine(**value["machine"])).replace("\n", "; ") + "\n")
         if "axes" in value:
             print(tables.markdown(tables.growth(value)) + "\n")
+        elif "swaps" in value:
+            print(tables.markdown((swaps.HEADING, value["swaps"])) + "\n")
         else:
             lines = [Line.from_json(line) for line in value["lines"]]
             print(tables.markdown(tables.bench(lines)) + "\n")

@@ -18,6 +18,7 @@ class Measure(enum.StrEnum):
     CPU = "CPU"
     WRITTEN = "bytes written"
     RECEIVED = "bytes from the server"
+    HELD = "memory held"
 
     def of(self, run: Run) -> float:
         """The figure of one run."""
@@ -27,6 +28,7 @@ class Measure(enum.StrEnum):
             Measure.CPU: run.cpu,
             Measure.WRITTEN: run.written,
             Measure.RECEIVED: run.received,
+            Measure.HELD: run.held,
         }[self]
 
     def text(self, value: float) -> str:

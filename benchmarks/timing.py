@@ -51,6 +51,7 @@ class Run:
         written: the bytes that they sent to the disk.
         begun: in seconds since the epoch.
         received: bytes that a server sent, where it is one of the benchmark.
+        held: bytes of memory that a server's processes hold (PSS).
     """
 
     seconds: float
@@ -59,6 +60,7 @@ class Run:
     written: int = 0
     begun: float = 0.0
     received: int = 0
+    held: int = 0
 
 
 Runs = dict[str, list[Run]]

@@ -414,14 +414,17 @@ def forget(workspace: Trained, model: str) -> None:
     fresh(workspace.repo, model)
 
 
-def sources_of(revision: str, folder: Path) -> Path:
+def sources_of(revision: str, folder: Path, *more: str) -> Path:
     """tagship's sources of another revision, below ``folder``: what PYTHONPATH has to name.
+
+    Args:
+        more: folders of the revision besides tagship's.
 
     Raises:
         Failed: this is no clone that has the revision.
     """
     archive = folder / "sources.tar"
-    tell(ROOT, "git", "archive", f"--output={archive}", revision, "tools/tagship")
+    tell(ROOT, "git", "archive", f"--output={archive}", revision, "tools/tagship", *more)
     tell(folder, "tar", "--extract", f"--file={archive}")
     return folder / "tools"
 

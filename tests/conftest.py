@@ -31,7 +31,13 @@ os.umask(0o022)  # status tells of folders that a group can write to
 # Files that one process of xdist runs: they share what takes long to make, or to import.
 TOGETHER = {
     "demo": ("test_demo.py", "pipeline/test_stages.py", "test_notebooks.py"),
-    "TensorFlow": ("test_export.py", "test_loaders.py", "test_safe_loading.py", "test_models.py"),
+    "TensorFlow": (
+        "test_export.py",
+        "test_loaders.py",
+        "test_safe_loading.py",
+        "test_models.py",
+        "test_answers.py",
+    ),
 }
 
 

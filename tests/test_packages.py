@@ -15,7 +15,7 @@ PACKAGE = ROOT / "tools" / "tagship"
 FILES = {
     path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in PACKAGE.rglob("*.py")
 }
-PUBLIC = ("__init__", "loaders/__init__")  # an __init__.py of a private package is empty
+PUBLIC = ("__init__", "loaders/__init__", "serve/__init__")  # an __init__.py of a private package is empty
 HEAVY = {"git", "dvc", "tensorflow", "catboost", "keras", "numpy"}
 
 

@@ -84,14 +84,14 @@ def a_link_to_elsewhere_at_a_deploy(bench: Workbench) -> None:
 
 
 @trial("inspect.status._link_findings/5", command=STATUS, base="shipped")
-@trial("host.active._live_directory/2", command="current churn", base="shipped")
+@trial("host.live._live_directory/2", command="current churn", base="shipped")
 def the_live_directory_is_gone(bench: Workbench) -> None:
     folder = live(bench)
     versions(bench).chmod(0o755)
     remove_tree(folder)
 
 
-@trial("host.active._live_directory", command="current churn")
+@trial("host.live._live_directory", command="current churn")
 def nothing_live(bench: Workbench) -> None:
     bench.release()
 

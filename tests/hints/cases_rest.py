@@ -269,7 +269,7 @@ def no_repository_for_who_only_reads(bench: Workbench) -> None:
 
 
 @trial(
-    "host.active.load",
+    "host.active._of_pipeline",
     "host.active._fallback",
     command=lambda b: active.load("churn", b.repo),
     does="tagship deploy churn",

@@ -9,11 +9,14 @@ _ADDRESS = "tests/git/test_address.py has each kind of address, and sees this hi
 _INSIDE = "whoever asks catches it: nobody is shown it"
 _REFUSED = "it needs a server that refuses: tests/dvc/test_remote_errors.py has one on loopback"
 _RACE = "another process must act between two calls"
+_ANSWERS = "tests/loaders/test_answers.py asks each kind of model, and sees this hint there"
 _FRAMEWORK = "it needs another version, or a failure, of a framework"
 
 _STORE = "tests/stores has each answer of a store, and what is said of it"
 
 _NOTED = "a pass goes on, and its note has the message alone: tests/fleet sees each"
+
+_SERVER = "a server would start: tests/disk/test_appended.py sees each"
 
 UNTRIED: dict[str, str] = {
     "deploy.act.Switch._able": _DISK,
@@ -24,6 +27,13 @@ UNTRIED: dict[str, str] = {
     "deploy.undeploy._clear": _DISK,
     "deploy.undeploy._remove": _DISK,
     "disk.access._give_back": "it needs a read-only mount: tests/inspect/test_readers.py has one",
+    "disk.appended.Appended._check_folders": _SERVER,
+    "disk.appended.Appended._check_folders/2": _SERVER,
+    "disk.appended.Appended._check_folders/3": _SERVER,
+    "disk.appended.Appended._check_own": _SERVER,
+    "disk.appended.Appended._check_own/2": _SERVER,
+    "disk.appended.Appended._no_file": _SERVER,
+    "disk.appended.Appended._refuse": _SERVER,
     "dvc.content.Content._write_blob": _DISK,
     "dvc.content.Content._finish": _RACE,
     "dvc.content.Content._listed": _INSIDE,
@@ -117,6 +127,11 @@ UNTRIED: dict[str, str] = {
     "git.run.refetch/2": "it needs a Git older than 2.36",
     "host.settings.require_project": _CLONE,
     "host.store.Store.path": "reading the history or the intent refuses such a name before",
+    "host.active.ActiveModel.example": _ANSWERS,
+    "loaders._array": _ANSWERS,
+    "loaders.alone": _ANSWERS,
+    "loaders.named": _ANSWERS,
+    "loaders.signature": _ANSWERS,
     "loaders.keras.KerasLoader.flavor": _FRAMEWORK,
     "loaders.keras.KerasLoader.load": _FRAMEWORK,
     "loaders.selftest.run": _FRAMEWORK,

@@ -40,6 +40,29 @@ def test_where_nothing_is_live_the_pipelines_own_output_is_loaded_with_a_warning
     assert "which has no version: no version of churn is live" in caplog.text
 
 
+def test_the_fallback_is_told_as_an_error_with_the_way_to_refuse_it(
+    bench: Workbench, caplog: pytest.LogCaptureFixture
+) -> None:
+    load("churn", bench.repo, loader=_text)
+    assert [(r.levelname, r.message) for r in caplog.records] == [
+        (
+            "ERROR",
+            f"churn is loaded from {bench.repo}/models/churn/model.bin, which has no version:"
+            " no version of churn is live. It was never released or tested here;"
+            " load(..., fallback=False) refuses it",
+        )
+    ]
+
+
+def test_the_fallback_can_be_refused(bench: Workbench) -> None:
+    for fallback, verify in ((False, False), (True, True)):  # nothing is known of its bytes
+        with pytest.raises(NotFound) as caught:
+            load("churn", bench.repo, loader=_text, fallback=fallback, verify=verify)
+        assert (caught.value.message, caught.value.hint) == (
+            "no version of churn is live", "tagship deploy churn",
+        )  # fmt: skip
+
+
 @pytest.mark.live
 def test_a_live_version_that_is_broken_falls_back_too(
     bench: Workbench, caplog: pytest.LogCaptureFixture
@@ -58,6 +81,97 @@ def test_where_neither_can_be_loaded_one_error_names_both_reasons(bench: Workben
         f" {bench.repo}/models/churn/model.bin does not exist"
     )
     assert caught.value.hint == "tagship deploy churn; or: dvc repro, or dvc pull"
+
+
+def _edit(path: Path, data: bytes) -> None:
+    """Change a file of a version in place, with the times that it had."""
+    status = path.stat()
+    path.chmod(0o644)
+    path.write_bytes(data)
+    path.chmod(0o444)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _damage(directory: Path, kind: str) -> None:
+    model = directory / "model.bin"
+    directory.chmod(0o755)
+    if kind == "bits":
+        _edit(model, b"model 3\n")
+    elif kind == "short":
+        _edit(model, b"model")
+    elif kind == "missing":
+        model.unlink()
+    elif kind == "link":
+        model.rename(directory.parent / "model.bin")
+        model.symlink_to("../model.bin")
+    else:
+        (directory / "more.bin").write_bytes(b"more")
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        ("bits", "model.bin has other bytes than it was deployed with"),
+        ("short", "model.bin is cut short: has 5 bytes instead of 8"),
+        ("missing", "model.bin is missing"),
+        ("link", "model.bin is not a regular file"),
+        ("more", "more.bin is not of this version"),
+    ],
+)
+@pytest.mark.live
+def test_with_verify_nothing_is_loaded_that_was_not_deployed(
+    bench: Workbench, kind: str, what: str
+) -> None:
+    _damage(bench.current.resolve(), kind)
+    loaded: list[Path] = []
+    for model in ("churn", resolve("churn", bench.repo)):
+        with pytest.raises(Corrupt) as caught:
+            load(model, bench.repo, loader=loaded.append, verify=True)
+        assert caught.value.message == f"churn 1.0.0: {what}"
+        assert caught.value.hint == "tagship deploy churn@1.0.0 --force"
+    assert loaded == []
+
+
+@pytest.mark.parametrize("way", ["written", "replaced", "changed and changed back"])
+@pytest.mark.live
+def test_with_verify_what_is_changed_while_it_is_loaded_is_not_used(
+    bench: Workbench, way: str
+) -> None:
+    path = bench.current.resolve() / "model.bin"
+    path.parent.chmod(0o755)
+
+    def change(loaded: Path) -> str:
+        if way == "replaced":
+            path.with_name("new").write_bytes(b"model 1\n")
+            path.with_name("new").rename(path)
+        else:
+            _edit(path, b"model 3\n")
+        text = loaded.read_text()
+        if way == "changed and changed back":
+            _edit(path, b"model 1\n")
+        return text
+
+    with pytest.raises(Corrupt, match=r"^churn 1\.0\.0 was changed while it was being loaded"):
+        load("churn", bench.repo, loader=change, verify=True)
+
+
+@pytest.mark.live
+def test_what_is_loaded_knows_what_was_resolved(bench: Workbench) -> None:
+    live = resolve("churn", bench.repo)
+    for active in (load("churn", bench.repo, loader=_text), load(live, loader=_text)):
+        assert active.live == live
+        assert active.live is not None
+        assert active.live.lock is active.lock
+        assert active.lock is not live.lock
+
+
+@pytest.mark.live
+def test_what_no_loader_knows_cannot_be_asked(bench: Workbench) -> None:
+    active = load("churn", bench.repo, loader=_text)
+    for ask in (lambda: active.answer([1]), active.example, lambda: active.signature):
+        with pytest.raises(Refused) as caught:
+            ask()
+        assert caught.value.message == "churn: no loader knows how to ask a builtins.str"
 
 
 @pytest.mark.live
@@ -148,7 +262,7 @@ def test_under_constant_switching_a_reader_never_sees_a_mixed_or_missing_version
 def test_loading_imports_neither_git_nor_dvc(bench: Workbench) -> None:
     code = (
         "import sys, json, tagship; tagship.load('churn', loader=str);"
-        "print(json.dumps([m for m in ('git', 'dvc', 'rich') if m in sys.modules]))"
+        "print(json.dumps([m for m in ('git', 'dvc', 'rich', 'numpy') if m in sys.modules]))"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=bench.repo, capture_output=True, text=True, check=True

@@ -258,7 +258,8 @@ def _of_pipeline(model: str, start: Path, how: _How, why: TagshipError) -> Activ
             f" {error.message}",
             "; or: ".join(dict.fromkeys(hint for hint in (why.hint, error.hint) if hint)),
         ) from None
-    logger.error(
+    logger.log(
+        logging.ERROR,
         "%s is loaded from %s, which has no version: %s. It was never released or tested here;"
         " load(..., fallback=False) refuses it",
         model, path, why.message,

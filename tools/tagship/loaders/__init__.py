@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 GROUP = "tagship.loaders"
 
 Array: TypeAlias = "NDArray[Any]"
-Inputs: TypeAlias = "Array | Sequence[Any] | Mapping[str, Array]"
+Inputs: TypeAlias = "Array | Sequence[Any] | Mapping[str, Any]"
 """A batch: an array of shape (N, ...), N samples, or arrays of shape (N, ...) by input."""
 Outputs: TypeAlias = "Array | dict[str, Array]"
 """An array of shape (N, ...); arrays by output where there are several."""
@@ -312,7 +312,9 @@ def alone(inputs: Inputs) -> "Array | Sequence[Any]":
     if len(inputs) != 1:
         names = ", ".join(sorted(inputs)) or "none"
         raise Refused(f"the model takes one input, and not: {names}", "give it alone")
-    return next(iter(inputs.values()))
+    (only,) = inputs.values()
+    array: Array = only
+    return array
 
 
 def named(inputs: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
@@ -350,7 +352,7 @@ def _array(values: Any) -> Array:
         import numpy as np
     except ImportError:
         raise Refused(
-            "answers are NumPy's arrays, which is not installed", "pip install numpy"
+            "answers are arrays of NumPy, which is not installed", "pip install numpy"
         ) from None
     if isinstance(values, np.ndarray):
         return values

@@ -152,9 +152,19 @@ class CatBoostLoader:
         return Flavor("catboost", options, path, columns, labels, ("catboost",))
 
 
-def _rows(columns: Sequence[Any]) -> list[list[Any]]:
-    """The samples of columns: CatBoost takes rows of mixed types as Python's own values."""
-    return [list(row) for row in zip(*map(_plain_column, columns), strict=True)]
+def _rows(columns: Sequence[Any]) -> Any:
+    """A table of columns of mixed types, as CatBoost takes it: an array of Python's own values.
+
+    Raises:
+        ValueError: they differ in length.
+    """
+    import numpy as np
+
+    rows = [list(row) for row in zip(*map(_plain_column, columns), strict=True)]
+    table = np.empty((len(rows), len(columns)), dtype=object)
+    for index, row in enumerate(rows):
+        table[index] = row
+    return table
 
 
 def _plain_column(column: Any) -> Sequence[Any]:

@@ -116,22 +116,27 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             self.closing = self.closing or now + LINGER
             if now > self.closing:
-                self.transport.abort()
+                self._drop()
         elif self.deadline is not None and now > self.deadline:
             self._end_late()
 
     def _end_late(self) -> None:
         cycle = self.cycle
         if self.is_blocked:
-            self.transport.abort()
+            self._drop()
         elif self._is_idle and not self.head:  # nothing was sent
             self.transport.close()
         elif self._is_idle or (cycle.more_body and not cycle.response_started):
             self._refuse(408, "the request took too long to arrive")
         elif cycle.more_body:  # it was answered, and goes on sending
-            self.transport.abort()
+            self._drop()
         else:  # the next request waits for this one's answer
             self.deadline = None
+
+    def _drop(self) -> None:
+        """Close at once: what was not sent yet is lost."""
+        drop = self.transport.abort
+        drop()
 
     @property
     def _is_idle(self) -> bool:

@@ -1,0 +1,150 @@
+"""Trials of the hints for a program that serves: ``load``, ``resolve`` and ``at``."""
+# mypy: disable-error-code="func-returns-value"
+# a lambda that does two things is a pair of what they return
+
+import os
+from pathlib import Path
+from typing import Any
+
+from tagship import at, load
+from tests.hints.cases_surfaces import nothing
+from tests.hints.trials import trial
+from tests.workbench import MODEL, Workbench, copy_tree
+
+
+def _text(path: Path) -> str:
+    return path.read_text()
+
+
+def _plain(bench: Workbench) -> Path:
+    """A copy of the folder of the models, with no repository around it."""
+    return bench.repo.parent / "plain"
+
+
+def _copy(bench: Workbench, *, link: bool = True) -> None:
+    _plain(bench).mkdir(exist_ok=True)
+    copy_tree(str(bench.folder), str(_plain(bench) / MODEL))
+    if not link:
+        (_plain(bench) / MODEL / "current").unlink()
+
+
+def _copy_again(bench: Workbench) -> None:
+    (_plain(bench) / MODEL / "current").symlink_to(os.readlink(bench.current))
+
+
+def _served(bench: Workbench, **options: Any) -> Any:
+    return load(MODEL, bench.repo, loader=_text, verify=True, **options)
+
+
+def _serve_plain(bench: Workbench) -> Any:
+    return load(MODEL, root=_plain(bench), loader=_text)
+
+
+# --- where the models are
+
+
+@trial(
+    "host.live._not_live", command=_serve_plain, base="shipped",
+    does="name the folder of the models: root=", by=_copy,
+)  # fmt: skip
+def no_such_folder(_: Workbench) -> None: ...
+
+
+@trial(
+    "host.live._not_live/2", command=lambda b: load("chrun", root=_plain(b), loader=_text),
+    base="shipped", does="there are: churn", by=nothing, again=_serve_plain,
+)  # fmt: skip
+def a_folder_without_the_model(bench: Workbench) -> None:
+    _copy(bench)
+
+
+@trial(
+    "host.live._not_live/3", command=lambda b: load(MODEL, root=b.repo, loader=_text),
+    base="shipped", does="name the folder of the models: ...", by=nothing,
+    again=lambda b: load(MODEL, root=b.repo / "models", loader=_text),
+)  # fmt: skip
+def the_folder_of_the_workspace(_: Workbench) -> None: ...
+
+
+@trial(
+    "host.live._not_live/4", command=_serve_plain, base="shipped", does="cp -a", by=_copy_again,
+)  # fmt: skip
+def a_copy_without_its_link(bench: Workbench) -> None:
+    _copy(bench, link=False)
+
+
+@trial(
+    "host.live._not_live/5", command="current churn --root models", does="tagship -C ... deploy churn",
+    by=lambda b: b.manager.deploy(),
+)  # fmt: skip
+def nothing_live_in_the_folder_of_a_workspace(bench: Workbench) -> None:
+    bench.release()
+    bench.monkeypatch.chdir(bench.repo)
+
+
+# --- a version that is kept
+
+
+@trial(
+    "host.live._kept", command=lambda b: at(MODEL, "#prod", b.repo), base="shipped",
+    does="give 1.2.0", by=nothing, again=lambda b: at(MODEL, "1.1.0", b.repo),
+)  # fmt: skip
+def a_stage_instead_of_a_version(_: Workbench) -> None: ...
+
+
+@trial(
+    "host.live._kept/2", command=lambda b: at(MODEL, "2.0.0", b.repo), base="shipped",
+    does="on disk: 1.0.0, 1.1.0", by=nothing, again=lambda b: at(MODEL, "1.0.0", b.repo),
+)  # fmt: skip
+def a_version_that_is_not_kept(_: Workbench) -> None: ...
+
+
+@trial("host.live._kept/3", command=lambda b: at(MODEL, "1.0.0", b.repo))
+def no_version_is_kept(bench: Workbench) -> None:
+    bench.release()
+
+
+@trial(
+    "host.live.held_again", base="shipped", again=lambda b: at(MODEL, "1.0.0", b.repo)
+)  # fmt: skip
+def a_version_cleaned_up_after_it_was_resolved(bench: Workbench) -> Any:
+    old = at(MODEL, "1.0.0", bench.repo)
+    old.lock.close()
+    bench.store.remove([old.directory.name])
+    return lambda _: load(old, loader=_text)
+
+
+# --- its bytes
+
+
+def _write(path: Path, text: str) -> None:
+    path.chmod(0o644)
+    path.write_text(text)
+
+
+@trial("host.active._check_bytes", command=_served, base="shipped")
+def bytes_that_were_not_deployed(bench: Workbench) -> None:
+    _write(bench.current.resolve() / "model.bin", "model 3\n")
+
+
+@trial(
+    "host.active._of_version", base="shipped", does="tagship verify churn@1.1.0",
+    by=lambda b: b.cli("verify", "churn@1.1.0"), again="",
+)  # fmt: skip
+def bytes_that_change_while_they_are_loaded(bench: Workbench) -> Any:
+    def change(path: Path) -> str:
+        _write(path, "model 3\n")
+        return path.read_text()
+
+    return lambda b: load(MODEL, b.repo, loader=change, verify=True)
+
+
+# --- how it is asked
+
+
+@trial(
+    "host.active.ActiveModel._known", base="shipped", does="use the framework's own: .model",
+    command=lambda b: load(MODEL, b.repo, loader=_text).answer([1]), by=nothing,
+    again=lambda b: load(MODEL, b.repo, loader=_text).model.upper(),
+)  # fmt: skip
+def a_model_of_no_framework(_: Workbench) -> None: ...
