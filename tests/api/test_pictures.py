@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from pipeline.surfaces import Pixels
 ORIENTATION = 0x0112
 BRICK = surfaces.photographs()[0]
 # What an EXIF reader has to do, by orientation, to have the picture upright again: its inverse.
-TURNS = {
+TURNS: dict[int, Callable[[Any], Any]] = {
     1: lambda a: a,
     2: np.fliplr,
     3: lambda a: np.rot90(a, 2),
