@@ -43,11 +43,17 @@ def router(ml: Model, dl: Model, monitor: Monitor) -> APIRouter:
     """The routes of both models, and the page that uses them."""
     routes, desk = APIRouter(tags=["Gaia Vision"]), _Desk(monitor)
 
-    @routes.get("/weather", summary="What a question about the weather consists of")
-    def weather_form() -> dict[str, Any]:
+    @routes.get(
+        "/weather", summary="What a question about the weather consists of", response_model=None
+    )
+    def weather_form() -> Any:
         recipe = ml.recipe
+        try:
+            split = answers.split_of(recipe.params)
+        except Unavailable as error:
+            return _error(503, error.message)
         return {
-            "days": weather.past(answers.split_of(recipe.params)) + 1,
+            "days": weather.past(split) + 1,
             "readings": readings.described(),
             "classes": recipe.classes or weather.CLASSES,
             "example": readings.EXAMPLE,

@@ -240,6 +240,16 @@ def test_the_forms_of_the_page_come_from_the_repository(client: Client) -> None:
     assert limits["types"] == ["image/jpeg", "image/png"]
 
 
+def test_a_version_whose_features_are_not_recorded_does_not_answer(
+    gaia: Workbench, client: Client
+) -> None:
+    (gaia.repo / "params.yaml").write_text("ml: {prepare: {window: 7}}\n")
+    asked = client.ask("/weather")
+    assert (asked.code, asked.value) == (
+        503, {"error": "how the features of this version are made is not recorded"},
+    )  # fmt: skip
+
+
 def test_the_page_is_whole_and_loads_nothing_from_elsewhere(client: Client) -> None:
     policy = "default-src 'none'"
     for path in routes.FILES:
