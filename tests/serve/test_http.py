@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tagship import TagshipError
-from tagship.serve import Settings, web
+from tagship.serve import Settings, sockets, web
 from tests.serve.asking import JSON, Served, all_of, batch, until
 from tests.serve.shelf import Shelf
 
