@@ -10,6 +10,8 @@
 # make container-test: build the image of packaging/container without a network, and have it follow (root; podman, runc and
 #   mmdebstrap; three minutes).
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
+# make serve-test: tagship serve to real clients (Triton's, KServe's, schemathesis), under load, with 10,000 connections,
+#   50 swaps, killed processes and bad files (six minutes; 600 MB of clients).
 # make fleet-test: hosts on machines of namespaces, with sshd, nginx, a proxy and S3: a year on a small disk, a cable that is
 #   pulled, a staged rollout on 20 and on 100 hosts (root; eight minutes); what was said is in build/fleet.
 # make bench: time and memory beside GTO, DVC, boto3 and the limit of the machine (BENCH=--quick: small, in three minutes;
@@ -25,7 +27,7 @@ JOBS ?= 2
 # A worker that dies ends the run: pytest-xdist would wait for its tests for ever.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --max-worker-restart 0
 
-.PHONY: demo notebook test crash-test hint-test store-test container-test power-test fleet-test bench bench-growth lint format constraints clean help
+.PHONY: demo notebook test crash-test hint-test store-test container-test power-test serve-test fleet-test bench bench-growth lint format constraints clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -59,6 +61,10 @@ container-test: $(VENV)/.container
 
 power-test: $(VENV)/.dev
 	$(BIN)/python -m tests.power
+
+# OPEN_INFERENCE_YAML names the protocol's own description, open_inference_rest.yaml; without it one test is skipped.
+serve-test: $(VENV)/.clients
+	$(PYTEST) -n 0 -q -rs tests/serve --all-serve
 
 # Without root, or without one of the servers, the stories that need them are skipped, and the reason printed.
 fleet-test: $(VENV)/.stores
@@ -126,6 +132,11 @@ $(VENV)/.linters: $(VENV)/.dev
 $(VENV)/.container: $(VENV)/.dev constraints.txt
 	@echo "Making a base image and wheels (250 MB) ..."
 	$(BIN)/python -m tests.packaging.container
+	@touch $@
+
+$(VENV)/.clients: $(VENV)/.dev $(wildcard tests/serve/clients/*.txt)
+	@echo "Setting up in build/clients (clients of servers: 600 MB) ..."
+	$(BIN)/python -m tests.serve.clients
 	@touch $@
 
 $(VENV)/.stores: $(VENV)/.dev

@@ -37,6 +37,11 @@ SCHEMAS = {
     "metadata": DOCS / "schemas" / "metadata.schema.json",
     "history": DOCS / "schemas" / "history.schema.json",
 }
+AUDITED = (
+    '{"schema":1,"at":"2026-11-20T12:00:00.500Z","id":"r-1","model":"churn","version":"1.1.0",'
+    '"seq":2,"generation":1,"sha256":null,"rows":1,"ms":0.7,"outputs":'
+    '[{"name":"output-0","datatype":"FP64","shape":[1],"data":[0.5]}]}\n'
+)
 
 
 def page(name: str) -> str:
@@ -259,6 +264,9 @@ def printed_json(bench: Workbench) -> dict[str, list[Any]]:
     say("cleanup", "cleanup", "churn", "--keep", "1", "--yes")
     say("rollback", "rollback", "churn", "--to", "1.1", "--yes")  # gone: checked out again
     say("why", "why", "churn")
+    audited = bench.repo.parent / "audit.jsonl"
+    audited.write_text(AUDITED)
+    say("audit", "audit", str(audited), "--id", "r-1")
     say("compare", "compare", "churn", "1.0")
     say("compare", "compare", "churn", "1.0", "1.1")
     say("report", "report", "-o", str(bench.repo.parent / "report.html"))

@@ -32,8 +32,8 @@ tagship:
 """
 WAITS = "1.1.0 waits for its turn (step 2 of 2) until 2026-11-30 13:00:00 UTC"
 BRAKED = (
-    "1.1.0 is braked by edge-7, which took it back, since 2026-11-30 14:00:00 UTC: withdraw it,"
-    " release the next one, or: tagship deploy churn@1.1.0"
+    "1.1.0 is braked by edge-7, which took it back, seen here since 2026-11-30 14:00:00 UTC:"
+    " withdraw it, release the next one, or on this host: tagship deploy churn@1.1.0"
 )
 
 
@@ -260,7 +260,8 @@ def test_a_version_whose_rollout_is_wrong_waits_and_what_is_live_stays(
         result = host.sync()
         since = "since 2026-11-30 12:00:00 UTC"
         assert result.out == waits(
-            f"1.1.0 waits, {since}: {what}; release the next one, or: tagship deploy churn@1.1.0"
+            f"1.1.0 waits, {since}: {what}; release the next one, or on this host:"
+            " tagship deploy churn@1.1.0"
         )
         assert (result.code, result.err) == (3, "")
     assert host.live() == "model 1\n"
@@ -293,7 +294,7 @@ def test_where_the_server_does_not_give_the_rollout_the_version_waits(staged: Fo
             3,
             waits(
                 "1.1.0 waits, since 2026-11-30 12:00:00 UTC: its rollout cannot be read: the server"
-                " hung up; release the next one, or: tagship deploy churn@1.1.0"
+                " hung up; release the next one, or on this host: tagship deploy churn@1.1.0"
             ),
         )
     staged.passes(3, waits(WAITS))

@@ -2,6 +2,7 @@
 # mypy: disable-error-code="func-returns-value"
 # a lambda that does two things is a pair of what they return
 
+import gzip
 import shutil
 import sys
 from pathlib import Path
@@ -673,3 +674,48 @@ def cell(bench: Workbench, confirm: bool | None = None) -> object:
 )
 def a_cell_that_nobody_can_answer(bench: Workbench) -> None:
     bench.release()
+
+
+# --- inspect.audit
+
+
+def _audited(bench: Workbench, name: str, identity: str) -> Path:
+    line = (
+        f'{{"schema":1,"at":"2026-11-20T12:00:00.500Z","id":"{identity}","model":"churn",'
+        '"version":"1.0.0","seq":1,"generation":1,"sha256":null,"rows":1,"ms":1,"outputs":[]}\n'
+    )
+    path = bench.repo.parent / name
+    path.write_text(line)
+    return path
+
+
+def _rotated(bench: Workbench) -> None:
+    path = _audited(bench, "audit.jsonl.2.gz", "r-1")
+    path.write_bytes(gzip.compress(path.read_bytes()))
+
+
+@trial(
+    "inspect.audit.decisions/2",
+    command="audit ../audit.jsonl --id r-1",
+    does="zcat FILE.2.gz | tagship audit - --id r-1",
+    fill={"FILE": "../audit.jsonl"},
+    again="",
+)
+def an_answer_that_is_in_an_older_file(bench: Workbench) -> None:
+    _audited(bench, "audit.jsonl", "r-2")
+    _rotated(bench)
+
+
+@trial(
+    "inspect.audit.decisions",
+    command=lambda bench: Workspace(bench.repo).audit(
+        _audited(bench, "audit.jsonl", "r-1"), identity="r-1", limit=0
+    ),
+    does="give 1 or more",
+    by=nothing,
+    again=lambda bench: Workspace(bench.repo).audit(
+        _audited(bench, "audit.jsonl", "r-1"), identity="r-1", limit=1
+    ),
+)
+def no_answers_at_all(bench: Workbench) -> None:
+    pass

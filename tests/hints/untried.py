@@ -16,6 +16,8 @@ _STORE = "tests/stores has each answer of a store, and what is said of it"
 
 _NOTED = "a pass goes on, and its note has the message alone: tests/fleet sees each"
 
+_SERVER = "a server would start: tests/disk/test_appended.py sees each"
+
 UNTRIED: dict[str, str] = {
     "deploy.act.Switch._able": _DISK,
     "deploy.act.Switch.go_live": _DISK,
@@ -25,6 +27,13 @@ UNTRIED: dict[str, str] = {
     "deploy.undeploy._clear": _DISK,
     "deploy.undeploy._remove": _DISK,
     "disk.access._give_back": "it needs a read-only mount: tests/inspect/test_readers.py has one",
+    "disk.appended.Appended._check_folders": _SERVER,
+    "disk.appended.Appended._check_folders/2": _SERVER,
+    "disk.appended.Appended._check_folders/3": _SERVER,
+    "disk.appended.Appended._check_own": _SERVER,
+    "disk.appended.Appended._check_own/2": _SERVER,
+    "disk.appended.Appended._no_file": _SERVER,
+    "disk.appended.Appended._refuse": _SERVER,
     "dvc.content.Content._write_blob": _DISK,
     "dvc.content.Content._finish": _RACE,
     "dvc.content.Content._listed": _INSIDE,

@@ -199,7 +199,7 @@ def test_an_answer_that_is_not_there_is_an_error(bench: Workbench) -> None:
     assert (result.code, result.out) == (1, "")
     assert result.err == (
         "error: the file has no such answer; these lines are damaged: 2\n"
-        "hint: look in older files too: zcat FILE.1.gz | tagship audit -\n"
+        "hint: look in older files too: zcat FILE.2.gz | tagship audit - --id other\n"
     )
     result = bench.cli("audit", str(path), "--id", "r-1")
     assert result.code == 0

@@ -92,6 +92,7 @@ def test_the_readiness_of_a_model_needs_no_token_but_a_known_host() -> None:
         {"content_type": "Application/JSON; charset=utf-8"},
         {"content_type": "application/octet-stream", "inference_header_content_length": "5"},
         {"inference_header_content_length": "5"},
+        {"content_type": "application/octet-stream"},
         {},
     ],
 )

@@ -298,8 +298,8 @@ def test_who_took_it_back_stops_the_rest() -> None:
         found = turn(PLAN, host, 99, FAILED)
         assert (found.kind, found.hosts) == (Kind.BRAKED, ("edge-1",))
     assert rollout.in_words(replace(found, since="2026-11-27T13:00:00Z"), "m", "2.0.0") == (
-        "2.0.0 is braked by edge-1, which took it back, since 2026-11-27 13:00:00 UTC: withdraw it,"
-        " release the next one, or: tagship deploy m@2.0.0"
+        "2.0.0 is braked by edge-1, which took it back, seen here since 2026-11-27 13:00:00 UTC:"
+        " withdraw it, release the next one, or on this host: tagship deploy m@2.0.0"
     )
     assert turn(replace(PLAN, brake=2), LAST, 4, FAILED).goes
     two = [*FAILED, Said("stranger", None, failed=frozenset({V2}))]
@@ -327,7 +327,7 @@ def test_where_healthy_hosts_are_needed_those_that_are_missing_are_named() -> No
     assert (found.kind, found.until, found.hosts) == (Kind.HEALTHY, None, ("edge-1",))
     assert rollout.in_words(found, "m", "2.0.0") == (
         "2.0.0 waits for its turn (step 2 of 3): not live and healthy yet on edge-1;"
-        " release the next one, or: tagship deploy m@2.0.0"
+        " release the next one, or on this host: tagship deploy m@2.0.0"
     )
     assert turn(plan, SECOND, 1, GOOD).goes
     assert turn(plan, LAST, 4, GOOD).hosts == (SECOND,)

@@ -162,8 +162,8 @@ def test_what_waits_for_its_turn_says_until_when_or_why() -> None:
     done = step.next_step(facts_of(story, **BRAKED))
     assert (done.until, done.reasons[-1].what) == (
         None,
-        "1.1.0 is braked by edge-1, which took it back: withdraw it, release the next one, or:"
-        " tagship deploy m@1.1.0",
+        "1.1.0 is braked by edge-1, which took it back: withdraw it, release the next one, or"
+        " on this host: tagship deploy m@1.1.0",
     )
 
 

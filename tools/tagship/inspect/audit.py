@@ -1,5 +1,6 @@
 """Who decided what a server answered: its line in the audit, and why that version was live."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -105,9 +106,14 @@ def decisions(file: BinaryIO, asked: Wanted, limit: int, places: Places | None) 
         raise NotFound(
             "the file has no such answer"
             + (f"; these lines are damaged: {lines}" if lines else ""),
-            "look in older files too: zcat FILE.1.gz | tagship audit -",
+            f"look in older files too: zcat FILE.2.gz | tagship audit -{_asking(asked)}",
         )
     return Decisions(tuple(_with_origins(found, places)), tuple(damaged), False)
+
+
+def _asking(asked: Wanted) -> str:
+    """The option of a question by an id, which is the usual one."""
+    return f" --id {shlex.quote(asked.id)}" if asked.id is not None else " ..."
 
 
 def _with_origins(answers: list[Answer], places: Places | None) -> Iterator[Decision]:

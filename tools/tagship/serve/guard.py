@@ -21,6 +21,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
+_KINDS = (b"application/json", b"application/octet-stream")
 HEALTH = ("/v2/health/live", "/v2/health/ready")
 _DRAIN = 2.0  # seconds in which the rest of a body that is too large is read, so that the client
 # comes to read the answer
@@ -113,9 +114,10 @@ def _check_body(method: str, path: str, headers: dict[bytes, bytes], rules: Rule
     if headers.get(b"content-encoding", b"identity") != b"identity":
         return Denied(415, "Content-Encoding is not offered")
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    # A page sends these after asking with OPTIONS alone, and is not allowed to. Triton's client
-    # sends JSON without a type; a browser could too, but with the header Origin.
-    is_asked = kind == b"application/json" or protocol.LENGTH_HEADER.encode() in headers
+    # A page sends these after asking with OPTIONS alone, and is not allowed to. One of Triton's
+    # clients sends JSON without a type; a browser could too, but with the header Origin. The other
+    # says application/octet-stream of any body.
+    is_asked = kind in _KINDS or protocol.LENGTH_HEADER.encode() in headers
     if is_asked or (not kind and b"origin" not in headers):
         return None
     return Denied(415, "Content-Type is not application/json")
