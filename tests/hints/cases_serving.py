@@ -74,7 +74,8 @@ def a_copy_without_its_link(bench: Workbench) -> None:
 
 
 @trial(
-    "host.live._not_live/5", command="current churn --root models", does="tagship -C ... deploy churn",
+    "host.live._not_live/5", command="current churn --root models",
+    does="tagship -C ... deploy churn",
     by=lambda b: b.manager.deploy(),
 )  # fmt: skip
 def nothing_live_in_the_folder_of_a_workspace(bench: Workbench) -> None:

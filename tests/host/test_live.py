@@ -101,6 +101,9 @@ def test_an_intent_that_has_not_switched_yet_counts_for_nothing(shipped: Workben
     ):
         journal.open_intent(store, Intent(event))
         assert resolve(MODEL, shipped.repo) == before
+    other = at(MODEL, "1.0.0", shipped.repo)
+    journal.open_intent(store, Intent(replace(first, id="d", previous=second.place)))
+    assert at(MODEL, "1.0.0", shipped.repo) == other  # not live yet
     store.intent_file.write_text("no intent")
     assert resolve(MODEL, shipped.repo) == before
 

@@ -179,6 +179,21 @@ def test_a_callback_can_close_the_watch(shipped: Workbench, calls: Calls) -> Non
     assert not watched._thread.is_alive()
 
 
+@pytest.mark.parametrize("variable", ["", "models"])
+def test_the_working_directory_can_change_meanwhile(
+    shipped: Workbench, calls: Calls, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    monkeypatch.chdir(shipped.repo)
+    monkeypatch.setenv("TAGSHIP_ROOT", variable)
+    with watch(MODEL, every=0.001, changed=calls.changed, failed=calls.failed):
+        calls.next()
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("TAGSHIP_ROOT")
+        shipped.manager.rollback_to_version()
+        assert calls.next() == ("1.1.0", "1.0.0")
+    assert calls.queue.empty()
+
+
 def test_what_can_never_be_watched_is_said_at_once(bench: Workbench, tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         watch(MODEL, tmp_path, changed=print)

@@ -11,6 +11,7 @@ from typing import Self
 
 from tagship.errors import TagshipError
 from tagship.host import live as host_live
+from tagship.host import project
 from tagship.host.live import Live
 
 logger = logging.getLogger("tagship")
@@ -29,7 +30,7 @@ class Watch:
     """
 
     def __init__(
-        self, model: str, start: Path, root: Path | str | None, every: float,
+        self, model: str, start: Path, root: Path | None, every: float,
         changed: Changed, failed: Failed,
     ) -> None:  # fmt: skip
         self.live: Live | None = None
@@ -133,7 +134,9 @@ def watch(
         words = error.message if isinstance(error, TagshipError) else str(error)
         logger.warning("%s is not watched right now: %s", model, words)
 
-    return Watch(model, Path(start), root, every, changed, failed or warn)
+    named = project.named_root(Path(start), root)
+    # absolute: the working directory can change meanwhile
+    return Watch(model, Path(start).absolute(), named, every, changed, failed or warn)
 
 
 def _look_at(link: Path) -> tuple[object, ...]:

@@ -63,7 +63,8 @@ def _intent(store: Store, directory: str) -> Intent | None:
         return None
     before = intent.event.previous
     was_live = before is not None and before.directory == directory  # then the link does not tell
-    return intent if intent.event.directory == directory and not was_live else None
+    is_of_it = intent.event.directory == directory and not was_live and intent.is_live(store)
+    return intent if is_of_it else None
 
 
 def _foreseen(store: Store, intent: Intent) -> Moment:
