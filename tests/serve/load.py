@@ -55,8 +55,8 @@ class Plan:
     method: str = "POST"
     keep_alive: bool = True
     connections: int = 8
-    seconds: float = 120.0
-    most: int = 400_000
+    seconds: float = 1800.0
+    most: int = 1_000_000
     patience: float = 30.0
     pause: float = 0.0
 
@@ -109,9 +109,11 @@ class Load:
 
     process: "subprocess.Popen[str]"
     answers: list[Answer] = field(default_factory=list)
+    is_bounded: bool = False
 
     def wait(self) -> None:
         """Until the bounds of the plan are reached."""
+        self.is_bounded = True
         self.process.wait()
 
 
@@ -120,7 +122,7 @@ def under(plan: Plan) -> Iterator[Load]:
     """Ask until the block ends; it begins when each connection has had an answer.
 
     Raises:
-        Broken: the program that asks failed.
+        Broken: the program that asks failed, or reached a bound of the plan before the block ended.
     """
     with tempfile.TemporaryDirectory() as name:
         plan_file, report = Path(name, "plan.json"), Path(name, "report.json")
@@ -134,12 +136,13 @@ def under(plan: Plan) -> Iterator[Load]:
             if process.stdout is None or process.stdout.readline() != "begun\n":
                 raise Broken(process.communicate()[1])
             yield load
+            is_early = process.poll() == 0 and not load.is_bounded
             _, errors = process.communicate(timeout=plan.patience + 60)
         finally:
             process.kill()  # nothing, where it has ended
             process.communicate()
-        if process.returncode:
-            raise Broken(errors)
+        if process.returncode or is_early:
+            raise Broken(errors or "a bound of the plan was reached before the end")
         load.answers += _read(report)
 
 

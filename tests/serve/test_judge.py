@@ -174,6 +174,14 @@ def test_load_ends_with_its_block_and_with_its_time() -> None:
     assert 0.1 < max(each.end for each in answers) - min(each.begin for each in answers) < 10
 
 
+def test_load_that_reaches_a_bound_before_its_block_ends_is_told() -> None:
+    with faulty.serving() as address:
+        plan = load.infer(address, "m", ROWS, connections=1, most=5)
+        reached = pytest.raises(load.Broken, match="a bound of the plan was reached")
+        with reached, load.under(plan) as running:
+            running.process.wait()
+
+
 def test_only_this_machine_is_asked() -> None:
     with pytest.raises(ValueError, match=r"192\.0\.2\.1 is not a loopback address"):
         Plan("192.0.2.1", 80, "/")

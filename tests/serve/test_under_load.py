@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from tagship.disk import atomic
+from tests import workbench
+from tests.crash import cases
 from tests.serve import judge, load, swapping
 from tests.serve.load import Plan
 from tests.serve.swapping import VERSIONS, Server, Shipped
@@ -15,11 +17,15 @@ pytestmark = pytest.mark.heavy
 SWAPS, FEW = 50, 10
 
 
-@pytest.fixture
-def trees(bench: Workbench) -> Shipped:
-    """Three versions of a CatBoost model."""
+@pytest.fixture(scope="module")
+def trees(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Shipped:
+    """Three versions of a CatBoost model; each test goes on with what the one before left live."""
     pytest.importorskip("catboost")
-    return swapping.ship(bench.repo, "m", "models/m/model.cbm", *swapping.catboost_models())
+    folder = tmp_path_factory.mktemp("trees")
+    workbench.copy(template, folder)
+    with cases.sealed(tmp_path_factory.mktemp("home")):
+        made = swapping.catboost_models()
+        return swapping.ship(folder / "repo", "m", "models/m/model.cbm", *made)
 
 
 @pytest.fixture
