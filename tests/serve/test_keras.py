@@ -61,6 +61,11 @@ def ask(slot: Slot) -> tuple[float, Any]:
     return time.perf_counter() - began, answer
 
 
+def await_live(slot: Slot, directory: str) -> None:
+    """Wait until a version answers."""
+    until(lambda: (live := slot.state().live) is not None and live.directory == directory)
+
+
 def memory(slot: Slot) -> int:
     """The bytes of this process and of those that have a model."""
     with slot.acquire() as generation:
@@ -78,7 +83,7 @@ def test_ten_swaps_leave_the_memory_as_it_was_and_each_first_answer_is_warm(
     for number in range(SWAPS):
         directory = networks[(number + 1) % 2]
         shelf.point(directory)
-        until(lambda name=directory: (live := slot.state().live) and live.directory == name)
+        await_live(slot, directory)
         seconds, answer = ask(slot)
         firsts.append(seconds)
         assert answer["output-0"].shape == (1, 3)
