@@ -172,12 +172,13 @@ def _timeline(chosen: argparse.Namespace, _: Machine, folder: Path) -> None:
 
 def _swaps(chosen: argparse.Namespace, host: Machine, folder: Path) -> None:
     site = Site(folder, suite.QUICK if chosen.quick else suite.FULL)
-    measured = []
+    measured, lags = [], []
     with site.stack:
         for row in swaps.measure(site, chosen.server):
             _progress(f"{row.server}, {row.connections}")
             measured.append(row.cells())
-            value = {"swaps": measured}
+            lags.append(row.lags)
+            value = {"swaps": measured, "lags": lags}
             _write(chosen.output or BUILD / "swaps.json", chosen, host, 1, value)
     print(tables.plain((swaps.HEADING, measured)))
 

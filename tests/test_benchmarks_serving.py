@@ -86,13 +86,14 @@ def test_a_row_of_swaps_has_the_faults_and_the_lags() -> None:
     assert silent.cells()[5:] == ("not compared", "not told", "1", "-")
 
 
-def test_a_lag_is_from_the_swap_to_the_first_answer_of_its_version_before_the_next() -> None:
+def test_a_lag_is_from_the_swap_to_the_first_answer_of_its_version() -> None:
     live = [(0.0, "1.0.0"), (1.0, "1.1.0"), (2.0, "1.0.0")]
     answers = [
         answer(0.5, 0.6, "1.1.0"),  # of an earlier time
         answer(1.1, 1.2, "1.1.0"),
         answer(1.3, 1.4, "1.1.0"),
         answer(1.5, 1.6, "1.0.0"),
+        answer(2.05, 2.06, "1.1.0"),
         answer(2.4, 2.5, "1.0.0"),
     ]
     assert swaps._lags(answers, live) == pytest.approx((0.2, 0.5))

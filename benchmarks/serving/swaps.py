@@ -162,6 +162,7 @@ def _row(
             (tell or server.follows or _nothing)(version)
             time.sleep(max(0.0, begun + EVERY - time.monotonic()))
             begun = time.monotonic()
+        time.sleep(EVERY)  # for answers of the last one
     answers = running.answers
     ours = any(answer.generation is not None for answer in answers)
     numbered = answers if ours else judge.numbered(answers, live)
@@ -177,8 +178,7 @@ def _row(
 def _lags(answers: Sequence[Answer], live: Sequence[tuple[float, str]]) -> tuple[float, ...]:
     """From each swap to the first answer of its version."""
     lags = []
-    for number, (at, version) in enumerate(live[1:], 1):
-        until = live[number + 1][0] if number + 1 < len(live) else float("inf")
-        ends = [a.end for a in answers if a.version == version and at <= a.end < until]
+    for at, version in live[1:]:  # a version comes again only when the two others have answered
+        ends = [a.end for a in answers if a.version == version and a.end >= at]
         lags += [min(ends) - at] if ends else []
     return tuple(lags)
