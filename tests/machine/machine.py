@@ -402,14 +402,14 @@ class Machine(RuleBasedStateMachine):
                     model.deployed(place, wish)
             elif event.get("rule"):
                 model.rule = event["rule"]
-        elif own:
-            model.asked = own[-1]["action"] == "hold"
-            model.implied = model.implied and model.asked
         elif kind == "undeploy" and world.live() is None:
             gone = flag and not (world.place / "deployment_history.json").exists()
             begun = [event["action"] for event in (*recorded, *([intent] if intent else []))]
             if gone or "undeploy" in begun:
                 model.undeployed(history=gone)
+        elif own and own[-1]["action"] in ("hold", "resume"):  # not what a killed run had begun
+            model.asked = own[-1]["action"] == "hold"
+            model.implied = model.implied and model.asked
         model.pins = world.pins()
 
     # --- what always holds

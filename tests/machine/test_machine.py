@@ -132,6 +132,17 @@ def test_an_undeploy_is_ended_before_a_rollback(story: Callable[..., Machine]) -
     told.in_order()
 
 
+def test_a_deploy_is_killed_and_then_the_undeploy_too(story: Callable[..., Machine]) -> None:
+    """The undeploy first records the deploy that was killed."""
+    told = story()
+    told.kill(kind="exact", at=36, wish="latest", pick=1, flag=False)
+    told.kill(kind="undeploy", at=18, wish="latest", pick=0, flag=False)
+    assert (told.pending, told.world.live(), told.model.live) == (True, None, None)
+    told.in_order()
+    told.deploy()
+    told.in_order()
+
+
 def test_a_tag_is_set_back_to_what_a_rollback_left(story: Callable[..., Machine]) -> None:
     """It had moved before the rollback, so no tag named the object that was live."""
     told = story()
