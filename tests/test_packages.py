@@ -15,7 +15,11 @@ PACKAGE = ROOT / "tools" / "tagship"
 FILES = {
     path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in PACKAGE.rglob("*.py")
 }
-PUBLIC = ("__init__", "loaders/__init__")  # an __init__.py of a private package is empty
+PUBLIC = (
+    "__init__",
+    "loaders/__init__",
+    "serve/__init__",
+)  # an __init__.py of a private package is empty
 HEAVY = {"git", "dvc", "tensorflow", "catboost", "keras", "numpy"}
 
 
@@ -140,6 +144,22 @@ def test_every_module_of_the_host_imports_neither_git_nor_dvc(tmp_path: Path) ->
     _, modules = imported_by(lines, tmp_path)
     assert modules & HEAVY == set()
     assert not {"tagship.git", "tagship.dvc"} & modules
+
+
+def test_every_module_of_the_server_imports_neither_git_nor_dvc(tmp_path: Path) -> None:
+    names = [name.replace("/", ".") for name in FILES if name.startswith("serve/")]
+    assert len(names) > 20
+    lines = "".join(f"import tagship.{name.removesuffix('.__init__')}\n" for name in names)
+    _, modules = imported_by(lines, tmp_path)
+    assert modules & {"git", "dvc", "tensorflow", "catboost", "keras"} == set()
+    assert not {"tagship.git", "tagship.dvc", "tagship.workspace", "tagship.cli"} & modules
+
+
+def test_the_supervisor_of_a_server_imports_nothing_heavy(tmp_path: Path) -> None:
+    _, modules = imported_by("import tagship.serve.supervisor\n", tmp_path)
+    assert (
+        modules & {*HEAVY, "asyncio", "fastapi", "orjson", "prometheus_client", "uvicorn"} == set()
+    )
 
 
 def test_load_imports_neither_git_nor_dvc(deployed: Path) -> None:

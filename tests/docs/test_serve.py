@@ -20,7 +20,7 @@ from tests.test_docs import DOCS, blocks, code, page, rows, section
 
 TEXT = page("serve.md")
 CONFIG, RULES = blocks(section(TEXT, "## Metrics"), "yaml")
-(LOGROTATE,) = blocks(section(TEXT, "## Audit"), "")
+(LOGROTATE,) = blocks(section(TEXT, "## Audit"), "conf")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ _STORE = "tests/stores has each answer of a store, and what is said of it"
 
 _NOTED = "a pass goes on, and its note has the message alone: tests/fleet sees each"
 
+_SERVING = "a server would start: tests/serve sees each"
 _SERVER = "a server would start: tests/disk/test_appended.py sees each"
 
 UNTRIED: dict[str, str] = {
@@ -143,4 +144,17 @@ UNTRIED: dict[str, str] = {
     "report.plots._commit/2": _INSIDE,
     "report.plots._data": "pointers.find_out says before that nobody tracks the file",
     "workspace.mirrored.Mirrored.complete": "no repository names files without end: a bound",
+    "serve.check_installed": _SERVING,
+    "serve.deployed": _SERVING,
+    "serve.settings._check": _SERVING,
+    "serve.settings.tokens": _SERVING,
+    "serve.settings.tokens/2": _SERVING,
+    "serve.sockets._bind_error": _SERVING,
+    "serve.sockets._bind_error/2": _SERVING,
+    "serve.sockets._bind_error/3": _SERVING,
+    "serve.sockets._bind_error/4": _SERVING,
+    "serve.sockets.bind": _SERVING,
+    "serve.apart.Apart._wait_until_ready": _SERVING,
+    "serve.room.check": _SERVING,
+    "serve.supervisor.Supervisor._gone": _SERVING,
 }

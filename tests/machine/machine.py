@@ -206,7 +206,7 @@ class Machine(RuleBasedStateMachine):
     ) -> None:
         model, world, before = self.model, self.world, self.model.live
         expected = model.of_deploy(wish, force=force, retry=retry)
-        on_disk = world.directories()
+        on_disk = self._directories()
         result = self._run(self._deploy_command(wish, force, retry), expected, fails)
         if not expected.changes:
             if result.code == 0 and not is_exact(wish):
@@ -250,7 +250,7 @@ class Machine(RuleBasedStateMachine):
 
     def _rollback(self, target: str | None, *, hold: bool = False, fails: str = "") -> None:
         model, world = self.model, self.world
-        on_disk = world.directories()
+        on_disk = self._directories()
         expected = model.of_rollback(target, on_disk)
         if expected.kept and fails:  # it has no smoke test
             fails = "kept"
@@ -271,6 +271,13 @@ class Machine(RuleBasedStateMachine):
             model.rolled_back(Place(expected.version, directory, identity), hold=hold)
         world.fails = ""
 
+    def _directories(self) -> set[str]:
+        """Those that the next command finds: it first ends an undeploy that was killed."""
+        world = self.world
+        intent = world.intent() if self.pending and world.live() is None else None
+        is_going = intent is not None and intent["action"] == "undeploy"
+        return set() if is_going else world.directories()
+
     @rule(action=st.sampled_from(["hold", "resume", "resume"]))
     def hold_or_resume(self, action: str) -> None:
         """Somebody holds, or ends every hold."""
@@ -287,7 +294,7 @@ class Machine(RuleBasedStateMachine):
     @rule(keep=st.integers(0, 3))
     def cleanup(self, keep: int) -> None:
         """Old versions are removed."""
-        on_disk = self.world.directories()
+        on_disk = self._directories()
         codes = (0,) if self.model.live else (0, 1)
         self._run(f"cleanup {MODEL} --keep {keep} --yes", Expected(codes))
         self._check_kept(on_disk, keep)
@@ -316,10 +323,18 @@ class Machine(RuleBasedStateMachine):
             return
         here, model = self.world.live() is not None, self.model
         codes = (1,) if model.pins and not force else (0,) if here else (0, 1)
+        count = len(self.world.history())
         result = self._run(self._undeploy_command(history, force), Expected(codes))
-        if result.code == 0:
+        if result.code != 0:
+            return
+        self.check(not self.world.directories(), "versions are left")
+        events = self.world.history()[count:]
+        is_recorded = any(event["action"] == "undeploy" for event in events)
+        self.check(is_recorded or history or not here, "no event says that nothing is live now")
+        if is_recorded or history:
             model.undeployed(history=history)
-            self.check(not self.world.directories(), "versions are left")
+        else:  # nothing was live: what failed last still has failed
+            model.pins, model.damaged = set(), set()
 
     @precondition(lambda self: self.world.directories())
     @rule(pick=PICK)

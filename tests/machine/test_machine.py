@@ -121,6 +121,17 @@ def test_another_rule_is_followed_by_a_run_that_is_killed_then(
     told.in_order()
 
 
+def test_an_undeploy_is_ended_before_a_rollback(story: Callable[..., Machine]) -> None:
+    """The directory that is still there goes away first; the version is checked out again."""
+    told = story()
+    told.deploy()
+    told.kill(kind="undeploy", at=10, wish="latest", pick=0, flag=False)
+    assert (told.pending, told.world.live(), len(told.world.directories())) == (True, None, 1)
+    told.set_clock_back(days=1)
+    told.rollback(to="", pick=0, hold=False, fails="")
+    told.in_order()
+
+
 def test_a_tag_is_set_back_to_what_a_rollback_left(story: Callable[..., Machine]) -> None:
     """It had moved before the rollback, so no tag named the object that was live."""
     told = story()

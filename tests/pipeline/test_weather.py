@@ -54,3 +54,15 @@ def test_every_class_is_trained_on_and_held_out(
     held_out = weather.held_out(table, weather_split)
     assert tuple(sorted(table[held_out][weather.LABEL].unique())) == weather.CLASSES
     assert tuple(sorted(table[~held_out][weather.LABEL].unique())) == weather.CLASSES
+
+
+def test_a_week_asked_for_has_the_features_that_its_last_day_was_trained_with(
+    days: pd.DataFrame, weather_split: WeatherSplit
+) -> None:
+    whole = weather.features(days, weather_split)
+    week = days.iloc[999 - weather.past(weather_split) : 1000].drop(columns=[weather.LABEL])
+    asked = weather.features(week, weather_split)
+    expected = whole[whole[weather.DATE] == days[weather.DATE].iloc[999]]
+    assert asked.to_dict("records") == weather.inputs(expected).assign(
+        date=expected[weather.DATE]
+    ).to_dict("records")

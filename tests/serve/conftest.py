@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def serve(shelf: Shelf) -> Iterator[Callable[..., Served]]:
     """Start a server of the shelf in a thread: with settings, and once what is live is loaded."""
     with ExitStack() as stack:
 
-        def start(**options: object) -> Served:
+        def start(**options: Any) -> Served:
             return stack.enter_context(asking.served(shelf, **options))
 
         yield start

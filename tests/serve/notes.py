@@ -1,5 +1,6 @@
 """An observer that notes what it is told; and waiting for what other threads do."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from tagship.serve.generation import Facts
 from tagship.serve.observer import Nobody
 
-PATIENCE = 60  # seconds, on a busy machine
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "60"))  # seconds, on a busy machine
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Who may ask: the header Host, tokens, the size and the type of a body."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ TOKEN = b"0123456789abcdef"
 
 def denied(
     method: str = "GET", path: str = "/v2", host: str | None = "localhost:8080",
-    options: Settings | None = None, tokens: tuple[bytes, ...] = (), **headers: str,
+    options: Settings | None = None, tokens: tuple[bytes, ...] = (), **headers: Any,
 ) -> tuple[int, str] | None:  # fmt: skip
     options = options or Settings(("churn",))
     given = [(name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()]
@@ -96,7 +97,7 @@ def test_the_readiness_of_a_model_needs_no_token_but_a_known_host() -> None:
         {},
     ],
 )
-def test_what_a_program_sends_is_taken(headers: dict[str, str]) -> None:
+def test_what_a_program_sends_is_taken(headers: dict[str, Any]) -> None:
     assert denied("POST", INFER, **headers) is None
 
 
@@ -111,7 +112,7 @@ def test_what_a_program_sends_is_taken(headers: dict[str, str]) -> None:
         {"origin": "null"},
     ],
 )
-def test_what_a_page_can_send_without_asking_is_not(headers: dict[str, str]) -> None:
+def test_what_a_page_can_send_without_asking_is_not(headers: dict[str, Any]) -> None:
     assert denied("POST", INFER, **headers) == (415, "Content-Type is not application/json")
 
 
@@ -125,7 +126,7 @@ def test_what_a_page_can_send_without_asking_is_not(headers: dict[str, str]) -> 
     ],
 )
 def test_a_body_that_cannot_be_taken_is_refused_by_its_head(
-    headers: dict[str, str], expected: tuple[int, str]
+    headers: dict[str, Any], expected: tuple[int, str]
 ) -> None:
     assert denied("POST", INFER, content_type="application/json", **headers) == expected
 

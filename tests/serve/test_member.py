@@ -129,3 +129,19 @@ def test_keras_keeps_memory_and_catboost_does_not() -> None:
     assert getattr(CatBoostLoader, "returns_memory", True)
     assert {runners.AUTO, runners.PROCESS, runners.THREAD} == {"auto", "process", "thread"}
     assert Settings((MODEL,)).isolate == runners.AUTO
+
+
+def test_the_first_answer_is_not_the_first_question(
+    shelf: Shelf, stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I6: a model without a self-test is asked its example; ``test_keras.py`` measures the time."""
+    asked: list[object] = []
+
+    def answer(self: Toy, model: Any, inputs: Any) -> Any:
+        asked.append(inputs)
+        return inputs
+
+    monkeypatch.setattr("toy_loader.Toy.answer", answer)
+    shelf.count += 1
+    stand.prepare(1, shelf.write("1.0.0", {"model.toy": b'{"factor": 2}'}, None))
+    assert len(asked) == 1

@@ -37,6 +37,10 @@ def metrics(served: Served) -> Samples:
     return found
 
 
+def live_seq(served: Served) -> int:
+    return int(served.get("/v2/models/churn").json["properties"]["seq"])
+
+
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
@@ -66,9 +70,8 @@ def check(replies: list[Reply], found: Samples, audit: Path, access: Path, shelf
     counted = {version: n for (_, _, version), n in found["tagship_requests_total"].items()}
     assert counted == Counter(version for _, version, _, _ in answers.elements())
     assert found["tagship_rows_total"] == found["tagship_request_seconds_count"]
-    assert len({(line["generation"], line["version"], line["seq"]) for line in audited}) == len(
-        {line["generation"] for line in audited}
-    )
+    generations = {(line["generation"], line["version"]) for line in audited}
+    assert len(generations) == len({number for number, _ in generations})
 
 
 def test_header_body_metrics_access_log_and_audit_agree_over_swaps(
@@ -81,9 +84,7 @@ def test_header_body_metrics_access_log_and_audit_agree_over_swaps(
     for number, directory in enumerate([first, shelf.keep("1.1.0", 5.0), first], 1):
         if number > 1:
             shelf.point(directory)
-            until(
-                lambda: served.get("/v2/models/churn").json["properties"]["seq"] == str(shelf.seq)
-            )
+            until(lambda: live_seq(served) == shelf.seq)
         for count in range(3):
             replies.append(served.infer(batch([1.0, 2.0], id=f"{number}.{count}")))
     until(lambda: access.exists() and len(access.read_bytes().splitlines()) == 9)
@@ -93,8 +94,12 @@ def test_header_body_metrics_access_log_and_audit_agree_over_swaps(
     assert found["tagship_swaps_total"] == {("churn", "taken"): 3}
     assert found["tagship_generations"] == {("churn",): 1}
     assert lines(access)[0]["client"] == "127.0.0.1"
-    (decision,) = Workspace(tmp_path).audit(audit, identity="3.1").found  # a plain folder
-    assert (decision.answer.version, decision.answer.seq) == ("1.0.0", 3)
+    (decision,) = Workspace(tmp_path).audit(audit, identity="3.1", root=shelf.root).found
+    origin = decision.origin
+    assert (decision.answer.version, decision.answer.seq, origin.directory) == ("1.0.0", 3, first)
+    assert origin.event is not None
+    assert origin.tag is not None
+    assert (origin.event.seq, origin.tag.name, origin.notes) == (3, "churn@v1.0.0", ())
 
 
 def test_a_refused_version_is_seen_until_another_one_is_taken(shelf: Shelf, serve: Start) -> None:
@@ -158,8 +163,8 @@ def test_inputs_are_in_the_audit_only_where_they_are_asked_for(
 @contextmanager
 def process(shelf: Shelf, *options: str) -> Iterator[tuple[Served, subprocess.Popen[str]]]:
     """``tagship serve`` as a process of its own."""
-    command = [sys.executable, "-m", "tagship", "serve", "churn", "--root", str(shelf.root)]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "tagship", "serve", "churn"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TAGSHIP_ROOT": str(shelf.root)}
     path = os.pathsep.join([str(ROOT / "tools"), environment.get("PYTHONPATH", "")])
     with subprocess.Popen(
         [*command, "--port", "0", *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -198,14 +203,17 @@ def test_workers_agree_over_swaps_a_rotation_and_the_death_of_one(
         for swap in range(1, 6):
             shelf.point(directories[swap % 2])
             ask(swap)
+            until(lambda: live_seq(served) == shelf.seq)
         audit.rename(tmp_path / "audit.1")
         server.send_signal(signal.SIGHUP)
         until(lambda: _asked_until(served, audit, replies))
         ask(6)
+        until(lambda: len(lines(access)) == len(replies))  # what waits dies with its worker
         worker = _children(server.pid)[0]
         os.kill(worker, signal.SIGKILL)
         until(lambda: len(_children(server.pid)) == 2 and worker not in _children(server.pid))
         ask(7)
+        until(lambda: len(lines(access)) == len(replies))
         found = metrics(served)
     assert all(reply.status == 200 for reply in replies)
     whole = tmp_path / "audit.all"
@@ -241,10 +249,10 @@ def test_the_access_log_on_standard_output_is_whole_lines(shelf: Shelf) -> None:
 def test_a_server_with_an_audit_that_it_may_not_write_does_not_start(shelf: Shelf) -> None:
     shelf.ship("1.0.0", 3.0)
     result = subprocess.run(
-        [sys.executable, "-m", "tagship", "serve", "churn", "--root", str(shelf.root), "--port",
+        [sys.executable, "-m", "tagship", "serve", "churn", "--port",
          "0", "--audit", str(shelf.root / "audit.jsonl")],
         capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "tools")},
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tools"), "TAGSHIP_ROOT": str(shelf.root)},
     )  # fmt: skip
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == (

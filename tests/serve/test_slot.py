@@ -140,7 +140,8 @@ def test_a_challenger_answers_who_names_it_and_nobody_else() -> None:
         stand.slot.acquire("1.0")  # it was asked for, and is not loaded yet
     stand.add(1, "1.0.3", "1.0")
     stand.switch(1, "1.0")
-    for version, expected in ((None, "1.1.0"), ("1.1.0", "1.1.0"), ("1.0.3", "1.0.3")):
+    answering = (None, "1.1.0"), ("1.1.0", "1.1.0"), ("1.0.3", "1.0.3"), ("1.0", "1.0.3")
+    for version, expected in answering:
         with stand.slot.acquire(version) as generation:
             assert said(generation) == expected
     with pytest.raises(NoVersion, match=r"version 9\.0\.0 of churn is not loaded"):

@@ -10,12 +10,14 @@ LABEL = "weather"
 DATE = "date"
 # Alphabetical, as CatBoost orders the columns of its probabilities.
 CLASSES = ("drizzle", "fog", "rain", "snow", "sun")
+BEGIN = pd.Timestamp(2012, 1, 1)  # of the record
 
 
 def features(days: pd.DataFrame, split: WeatherSplit) -> pd.DataFrame:
     """One row per day: date, features (°C, mm, m/s), label; the first days lack a past and go.
 
-    Only readings of the day and of days before it are used, and no label, of whatever day.
+    Only readings of the day and of days before it are used, and no label, of whatever day. Days
+    whose weather is asked for have no label; neither have their rows.
     """
     date = days[DATE]
     angle = 2 * np.pi * (date.dt.day_of_year - 1) / 365.25
@@ -23,7 +25,7 @@ def features(days: pd.DataFrame, split: WeatherSplit) -> pd.DataFrame:
     columns["temp_range"] = days["temp_max"] - days["temp_min"]
     columns["season_sin"], columns["season_cos"] = np.sin(angle), np.cos(angle)
     # The observers' coding drifts: 191 days of rain in 2012, 5 in 2015, fog the other way round.
-    columns["years"] = (date - date.iloc[0]).dt.days / 365.25
+    columns["years"] = (date - BEGIN).dt.days / 365.25
     for lag in range(1, split.lags + 1):
         columns |= {f"{name}_lag{lag}": days[name].shift(lag) for name in READINGS}
     past_rain = days["precipitation"].shift(1)
@@ -31,8 +33,14 @@ def features(days: pd.DataFrame, split: WeatherSplit) -> pd.DataFrame:
     # Six digits survive CSV and JSON, and are more than the instruments have.
     table = pd.DataFrame(columns).round(6)
     table.insert(0, DATE, date)
-    table[LABEL] = days[LABEL]
+    if LABEL in days:
+        table[LABEL] = days[LABEL]
     return table.dropna().reset_index(drop=True)
+
+
+def past(split: WeatherSplit) -> int:
+    """How many days before a day its features need."""
+    return max(split.lags, split.window)
 
 
 def held_out(table: pd.DataFrame, split: WeatherSplit) -> pd.Series:
@@ -46,4 +54,4 @@ def held_out(table: pd.DataFrame, split: WeatherSplit) -> pd.Series:
 
 def inputs(table: pd.DataFrame) -> pd.DataFrame:
     """The model's input: what is neither date nor label."""
-    return table.drop(columns=[DATE, LABEL])
+    return table.drop(columns=[DATE, LABEL], errors="ignore")

@@ -34,8 +34,7 @@ async def calls(address: str) -> dict[str, Any]:
             name = f"infer {'binary' if send else 'JSON'}, {'binary' if receive else 'JSON'}"
             answer = await client.infer(base, request(send=send, receive=receive), "churn")
             found[name] = {
-                "version": answer.model_version,
-                "id": answer.id,
+                "id": answer.id,  # it does not read model_version
                 "data": answer.outputs[0].as_numpy().tolist(),
             }
     return found

@@ -36,7 +36,9 @@ def command(
     if identity is None and at is None:
         raise click.UsageError("say which answers: --id ID or --at TIME")
     workspace = session.workspace()
-    result = workspace.audit(file, identity=identity, at=at, model=model, limit=limit)
+    result = workspace.audit(
+        file, identity=identity, at=at, model=model, limit=limit, root=session.root
+    )
     output.show(result, as_json, "\n\n".join(map(looks, result.found)))
     if result.damaged:
         output.warn([f"damaged, or not whole: line {', '.join(map(str, result.damaged))}"])

@@ -1,7 +1,7 @@
 """Who decided what a server answered: its line in the audit, and why that version was live."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -14,10 +14,9 @@ from tagship.host.journal import Past
 from tagship.host.metadata import CommitInfo, TagInfo
 from tagship.host.store import Store
 from tagship.text import clock
-from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
-Places = tuple[Source, Host]
+Stores = Callable[[str], Store]  # the folder of a model; raises NotFound
 
 
 @dataclass(frozen=True)
@@ -77,14 +76,17 @@ def wanted(identity: str | None, at: str | None, model: str | None) -> Wanted:
     return Wanted(identity, model, clock.fine(since), clock.fine(until))
 
 
-def decisions(file: BinaryIO, asked: Wanted, limit: int, places: Places | None) -> Decisions:
+def decisions(
+    file: BinaryIO, asked: Wanted, limit: int, stores: Stores, source: Source | None
+) -> Decisions:
     """The answers that are asked for, with the origin of their versions.
 
     Args:
         file: an audit file, opened for bytes. It is read a line at a time.
         asked: which answers.
         limit: the first so many.
-        places: where versions come from and where they go; None where there is no workspace.
+        stores: where the histories and the versions are.
+        source: where the tags are; None where there is no repository.
 
     Raises:
         NotFound: there is none.
@@ -98,7 +100,7 @@ def decisions(file: BinaryIO, asked: Wanted, limit: int, places: Places | None) 
         if isinstance(part, Damaged):
             damaged[part.line] = None
         elif len(found) == limit:
-            return Decisions(tuple(_with_origins(found, places)), tuple(damaged), True)
+            return Decisions(tuple(_with_origins(found, stores, source)), tuple(damaged), True)
         else:
             found.append(part)
     if not found:
@@ -108,7 +110,7 @@ def decisions(file: BinaryIO, asked: Wanted, limit: int, places: Places | None) 
             + (f"; these lines are damaged: {lines}" if lines else ""),
             f"look in older files too: zcat FILE.2.gz | tagship audit -{_asking(asked)}",
         )
-    return Decisions(tuple(_with_origins(found, places)), tuple(damaged), False)
+    return Decisions(tuple(_with_origins(found, stores, source)), tuple(damaged), False)
 
 
 def _asking(asked: Wanted) -> str:
@@ -116,21 +118,20 @@ def _asking(asked: Wanted) -> str:
     return f" --id {shlex.quote(asked.id)}" if asked.id is not None else " ..."
 
 
-def _with_origins(answers: list[Answer], places: Places | None) -> Iterator[Decision]:
+def _with_origins(
+    answers: list[Answer], stores: Stores, source: Source | None
+) -> Iterator[Decision]:
     known: dict[str, Model] = {}
     for answer in answers:
-        if places is None:
-            yield Decision(answer, Origin())
-            continue
         if answer.model not in known:
-            known[answer.model] = Model(*places, answer.model)
+            known[answer.model] = Model(stores, source, answer.model)
         yield Decision(answer, known[answer.model].origin(answer))
 
 
 class Model:
     """What this host knows of a model; read once for all of its answers."""
 
-    def __init__(self, source: Source, host: Host, model: str) -> None:
+    def __init__(self, stores: Stores, source: Source | None, model: str) -> None:
         self._source, self._model = source, model
         self._notes: tuple[str, ...] = ()
         self._store: Store | None = None
@@ -138,7 +139,7 @@ class Model:
         self._periods: tuple[Period, ...] = ()
         self._known: dict[tuple[int, str], Origin] = {}
         try:
-            self._store = host.store(model)
+            self._store = stores(model)
             self._past = journal.events(self._store)
             self._periods = history.periods(self._past)
         except (TagshipError, OSError) as error:
@@ -188,8 +189,9 @@ class Model:
         return there[-1] if there else None
 
     def _tagged(self, version: str) -> tuple[TagInfo, CommitInfo]:
-        release = self._source.versions(self._model).get(version)
-        if release is None:
+        known = self._source.versions(self._model) if self._source is not None else None
+        release = known.get(version) if known is not None else None
+        if self._source is None or release is None:
             raise NotFound(f"{self._model} has no tag of {version} here")
         return self._source.origin(release)
 
@@ -201,6 +203,8 @@ class Model:
         live = begun[-1].event if begun else None
         if live is None or live.seq == event.seq:
             return ()
+        if live.version == answer.version:  # the server read the history before it was recorded
+            return (f"event {live.seq} had made it live again: {live.action} by {live.actor}",)
         return (
             f"{live.version} was live then, by the history: the request asked for"
             f" {answer.version}, or the server had not switched yet",

@@ -1,6 +1,6 @@
 """Workspace: all that the command line can do with all models, as methods."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -15,6 +15,7 @@ from tagship.registry.refs import Ref
 if TYPE_CHECKING:
     from tagship.host.history import Event
     from tagship.host.journal import Past
+    from tagship.host.store import Store
     from tagship.inspect.audit import Decisions
     from tagship.inspect.events import LiveThen
     from tagship.inspect.listing import ModelRow
@@ -154,11 +155,11 @@ class Workspace:
 
     def audit(
         self, file: "BinaryIO | Path | str", *, identity: str | None = None, at: str | None = None,
-        model: str | None = None, limit: int = 20,
+        model: str | None = None, limit: int = 20, root: Path | str | None = None,
     ) -> "Decisions":  # fmt: skip
         """Who decided what a server answered, by which version, and why that was live.
 
-        It also works where ``start`` is in no workspace: then without the origin of the version.
+        Where ``start`` is in no workspace, only what ``root`` has is known of the version.
 
         Args:
             file: what ``tagship serve --audit`` wrote. It is read a line at a time.
@@ -166,6 +167,7 @@ class Workspace:
             at: a day, an hour, a minute or a second, in ISO 8601.
             model: its name.
             limit: the first so many answers.
+            root: a plain folder of models, where ``start`` is in no workspace.
 
         Raises:
             NotFound: there is no such answer.
@@ -174,17 +176,21 @@ class Workspace:
         from tagship.inspect import audit
 
         asked = audit.wanted(identity, at, model)
+        stores, source = self._histories(root)
         if isinstance(file, Path | str):
             with open(file, "rb") as opened:
-                return audit.decisions(opened, asked, limit, self._view_or_none())
-        return audit.decisions(file, asked, limit, self._view_or_none())
+                return audit.decisions(opened, asked, limit, stores, source)
+        return audit.decisions(file, asked, limit, stores, source)
 
-    def _view_or_none(self) -> "tuple[Source, Host] | None":
+    def _histories(self, root: Path | str | None) -> "tuple[Callable[[str], Store], Source | None]":
+        """Where the histories are, and the tags: in a workspace, or in a plain folder of models."""
+        from tagship.host import live
+
         try:
-            return self._view
-        except NotFound as error:
-            self.tell(f"{error.message}: no event, tag or commit of an answer is known")
-            return None
+            source, host = self._view
+        except NotFound:
+            return lambda name: live.store(name, self.start, root), None
+        return host.store, source
 
     def report(self, path: Path | str = "report.html", models: Iterable[str] | None = None) -> Page:
         """Write an HTML report: one file that loads nothing from the network.

@@ -16,11 +16,11 @@ from tagship.serve.settings import Settings
 from tagship.serve.slot import Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from fastapi import FastAPI
 
-__all__ = ["Settings", "Slot", "app"]
+__all__ = ["Settings", "Slot", "app", "run"]
 
 _NEEDED = ("fastapi", "httptools", "numpy", "orjson", "prometheus_client", "uvicorn", "uvloop")
 
@@ -44,6 +44,36 @@ def app(models: "Iterable[str]", *, root: Path | str | None = None, **options: A
 
     folder = None if root is None else Path(root)
     return web.standalone(Settings(tuple(models), root=folder, **options))
+
+
+def run(
+    app: "FastAPI",
+    started: "Callable[[str], None]",
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+) -> None:
+    """Answer with an app until SIGTERM or SIGINT, in one process, as ``tagship serve`` does.
+
+    That is: within its limits of time and of connections, and with the logs reopened by SIGHUP.
+
+    Args:
+        app: from ``app``; its guard answers to a ``host`` of a network if ``allow_hosts`` names it.
+        started: is called with the address, once connections are accepted.
+        host, port: where it listens; port 0 is any free one.
+
+    Raises:
+        TagshipError: it cannot listen there.
+    """
+    import signal
+
+    from tagship.serve import listen, sockets
+
+    signal.signal(signal.SIGHUP, lambda *_: app.state.monitor.reopen())
+    with sockets.bind(host, port) as listener:
+        address = sockets.address_of(listener, host)
+        limits = Settings(tuple(app.state.slots), host=host, port=port)
+        listen.run(app, listener, limits, lambda: started(address))
 
 
 def check_installed() -> None:

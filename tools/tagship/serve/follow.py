@@ -237,7 +237,7 @@ class Follow:
             self._check_room(live)
         except (TagshipError, OSError) as error:
             logger.warning("%s: %s", self.name, "; hint: ".join(filter(None, explain(error))))
-            self._refuse(look, self._version(look), reasons.of(error, self._root), now)
+            self._reject(look, self._version(look), reasons.of(error, self._root), now)
             return
         self._number += 1
         here = replace(look, directory=live.directory.name)  # the link may have moved since
@@ -282,9 +282,9 @@ class Follow:
 
     def _give_up(self, pending: _Pending, reason: str, now: float) -> None:
         self._abandon(pending)
-        self._refuse(pending.look, pending.live.version, reason, now)
+        self._reject(pending.look, pending.live.version, reason, now)
 
-    def _refuse(self, look: Look, version: str, reason: str, now: float) -> None:
+    def _reject(self, look: Look, version: str, reason: str, now: float) -> None:
         """Remember that a version failed, and let it rest."""
         before = self._bad.pop(look.directory, None)
         tries = before.tries + 1 if before else 1

@@ -62,7 +62,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self._expect(self.settings.header_timeout)
         if len(self.connections) > self.settings.max_connections:
-            self._refuse(503, "too many connections", b"retry-after: 1\r\n")
+            self._turn_away(503, "too many connections", b"retry-after: 1\r\n")
 
     def data_received(self, data: bytes) -> None:
         """Take what was sent."""
@@ -73,7 +73,7 @@ class Connection(HttpToolsProtocol):
         self.head += len(data)
         super().data_received(data)
         if self.head > MAX_HEAD and self.deadline is not None and self._is_idle:
-            self._refuse(431, f"the head of the request is larger than {MAX_HEAD} bytes")
+            self._turn_away(431, f"the head of the request is larger than {MAX_HEAD} bytes")
 
     def on_message_begin(self) -> None:
         """The first byte of a request has arrived."""
@@ -107,7 +107,7 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - of uvicorn
         """Say that what was sent is not HTTP."""
         if self._is_idle:
-            self._refuse(400, "the request is not valid HTTP")
+            self._turn_away(400, "the request is not valid HTTP")
         else:  # in the middle of an answer
             self.transport.close()
 
@@ -116,22 +116,27 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             self.closing = self.closing or now + LINGER
             if now > self.closing:
-                self.transport.abort()
+                self._drop()
         elif self.deadline is not None and now > self.deadline:
             self._end_late()
 
     def _end_late(self) -> None:
         cycle = self.cycle
         if self.is_blocked:
-            self.transport.abort()
+            self._drop()
         elif self._is_idle and not self.head:  # nothing was sent
             self.transport.close()
         elif self._is_idle or (cycle.more_body and not cycle.response_started):
-            self._refuse(408, "the request took too long to arrive")
+            self._turn_away(408, "the request took too long to arrive")
         elif cycle.more_body:  # it was answered, and goes on sending
-            self.transport.abort()
+            self._drop()
         else:  # the next request waits for this one's answer
             self.deadline = None
+
+    def _drop(self) -> None:
+        """Close at once: what was not sent yet is lost."""
+        drop = self.transport.abort
+        drop()
 
     @property
     def _is_idle(self) -> bool:
@@ -141,7 +146,7 @@ class Connection(HttpToolsProtocol):
     def _expect(self, seconds: float) -> None:
         self.deadline = self.loop.time() + seconds
 
-    def _refuse(self, status: int, text: str, header: bytes = b"") -> None:
+    def _turn_away(self, status: int, text: str, header: bytes = b"") -> None:
         """Answer without asking the application, and close."""
         body = protocol.error(text)
         length = b"content-length: %d\r\n" % len(body)

@@ -377,9 +377,9 @@ def _from_binary(item: dict[str, Any], name: str, data: memoryview) -> Array:
             f" {math.prod(shape) * target.itemsize}"
         )
     if kind == "BOOL":
-        return (np.frombuffer(data, "uint8") != 0).reshape(shape)
-    array: Array = np.frombuffer(data, target.newbyteorder("<")).astype(target, copy=False)
-    return array.reshape(shape)
+        return np.frombuffer(data, "uint8").reshape(shape).astype("bool")
+    array: Array = np.frombuffer(data, target.newbyteorder("<")).reshape(shape)
+    return array.astype(target, copy=False)
 
 
 def _texts_of_binary(data: memoryview, shape: tuple[int, ...], name: str) -> Array:

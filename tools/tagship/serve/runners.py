@@ -33,6 +33,6 @@ class Runners:
         is_apart = self.isolate == PROCESS or (
             self.isolate == AUTO and not getattr(loader, "returns_memory", True)
         )
-        return (
-            apart.Apart(live, self.root, self.seconds, is_needed) if is_apart else here.load(live)
-        )
+        if is_apart:
+            return apart.Apart(live, self.root, self.seconds, is_needed)
+        return here.load(live)

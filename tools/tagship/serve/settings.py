@@ -30,7 +30,7 @@ class Settings:
         token_file: has the tokens, one a line; None asks for none.
         access_log: the file of a line for each request; ``-`` is standard output.
         audit: the file to which each answer is written; None writes none.
-        audit_inputs: whether it has the inputs and outputs too.
+        audit_inputs: whether it has the inputs too; it always has the outputs.
         max_body: bytes of a request.
         max_bodies: bytes of all requests that are being received or answered.
         max_rows: samples of a request.

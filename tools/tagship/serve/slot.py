@@ -120,13 +120,13 @@ class Slot:
             return generation
 
     def _challenger(self, version: str) -> Generation | None:
-        """A challenger; None if it is not loaded yet."""
+        """A challenger, by its version or as it was asked for; None if it is not loaded yet."""
         for track in self._challengers.values():
             generation = track.answering
             if generation is not None and generation.facts.version == version:
                 return generation
         if version in self._challengers:
-            return None
+            return self._challengers[version].answering
         raise NoVersion(f"version {version} of {self.name} is not loaded")
 
     def _release(self, generation: Generation) -> None:

@@ -68,10 +68,14 @@ class _Worker:
     heard: bytearray = field(default_factory=bytearray)  # the beginning of a line
 
     def tell(self, order: Order) -> None:
-        """Send an order. One that does not read is as good as dead."""
+        """Send an order."""
+        self.send(orders.to_line(order))
+
+    def send(self, line: bytes) -> None:
+        """Send a line. A worker that does not read is as good as dead."""
         try:
-            self.control.sendall(orders.to_line(order))
-        except OSError:
+            self.control.sendall(line)
+        except OSError:  # it has ended, perhaps before it began; read() will say so
             self.process.kill()
 
     def read(self) -> list[Message] | None:
@@ -165,9 +169,9 @@ class Supervisor:
                 pass_fds=descriptors, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         ours.setblocking(False)
-        ours.sendall(settings_line(self._settings))
         self._members += 1
         place.worker = _Worker(self._members, process, ours, now)
+        place.worker.send(settings_line(self._settings))
         self._selector.register(ours, selectors.EVENT_READ, place)
         self._proposer.join(self._members, place.worker)
 
