@@ -23,7 +23,7 @@ from tests.serve.swapping import Shipped
 
 SWAPS, FEW = 50, 10
 TOLERANCE = 1e-5  # of one number: single precision
-PAUSE = 0.005  # seconds between two requests of a connection to Keras
+PAUSE = 0.02  # seconds between two requests of a connection to Keras
 EVERY = 0.3  # seconds from one swap to the next, at least
 HEADING = (
     "server", "connections", "swaps", "answers", "failed", "mixed", "backwards",

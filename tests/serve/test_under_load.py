@@ -61,7 +61,7 @@ def test_ten_swaps_of_keras_are_without_fault(network: Shipped) -> None:
     with swapping.serving(network.repo, "m") as server:
         plans = [
             load.infer(
-                server.address, "m", network.batches, keep_alive=kept, connections=2, pause=0.005
+                server.address, "m", network.batches, keep_alive=kept, connections=2, pause=0.05
             )
             for kept in (True, False)
         ]
