@@ -143,6 +143,17 @@ def test_a_deploy_is_killed_and_then_the_undeploy_too(story: Callable[..., Machi
     told.in_order()
 
 
+def test_a_deploy_is_killed_before_its_check_and_the_next_version_fails_its_test(
+    story: Callable[..., Machine],
+) -> None:
+    told = story(released=3)
+    told.deploy()
+    told.kill(kind="exact", at=27, wish="latest", pick=1, flag=False)
+    assert told.pending
+    told.rollback(to="exact", pick=0, hold=False, fails="smoke")
+    told.in_order()
+
+
 def test_a_tag_is_set_back_to_what_a_rollback_left(story: Callable[..., Machine]) -> None:
     """It had moved before the rollback, so no tag named the object that was live."""
     told = story()
