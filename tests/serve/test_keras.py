@@ -90,5 +90,6 @@ def test_ten_swaps_leave_the_memory_as_it_was_and_each_first_answer_is_warm(
         until(lambda: slot.state().generations == 1)
     after = memory(slot)
     assert after <= 1.1 * before, (before, after)
-    assert statistics.median(firsts) <= 3 * warm, (warm, firsts)
+    # a small network answers in a millisecond, and its first answer without a warm-up takes 300
+    assert statistics.median(firsts) <= 3 * warm + 0.02, (warm, firsts)
     assert Store(shelf.root / MODEL).live() == networks[0]

@@ -167,8 +167,8 @@ def process(shelf: Shelf, *options: str) -> Iterator[tuple[Served, subprocess.Po
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TAGSHIP_ROOT": str(shelf.root)}
     path = os.pathsep.join([str(ROOT / "tools"), environment.get("PYTHONPATH", "")])
     with subprocess.Popen(
-        [*command, "--port", "0", *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, env={**environment, "PYTHONPATH": path},
+        [*command, "--port", "0", *options], stdout=subprocess.PIPE, text=True,
+        env={**environment, "PYTHONPATH": path},
     ) as server:  # fmt: skip
         try:
             assert server.stdout is not None
