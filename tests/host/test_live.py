@@ -188,6 +188,7 @@ def test_of_several_directories_it_is_the_live_one_and_else_the_newest(shipped: 
         ("2.0.0", NotFound, "churn 2.0.0 is not on this host", "on disk: 1.0.0, 1.1.0"),
         ("../v1.0.0_20261120_120000", InvalidName, "is not a version of churn", "give 1.2.0"),
         ("#prod", InvalidName, "'#prod' is a stage, and not a version of churn", "give 1.2.0"),
+        (1.1, InvalidName, "the version 1.1 is a number, not text", "put it in quotes"),
     ],
 )
 def test_a_version_that_is_not_here_is_an_error(

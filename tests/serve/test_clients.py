@@ -64,7 +64,8 @@ def test_every_call_of_tritons_client(server: Served) -> None:
         "async": [live] * 8, "asyncio": [live] * 8,
         "unknown version": ["404", "version 9.9.9 of churn is not loaded"],
         "unknown model": ["404", "there is no model 'wine' here"],
-        "repository index": ["404", "Not Found"], "statistics": ["404", told["statistics"][1]],
+        "repository index": ["404", "there is no such path: GET /docs has all"],
+        "statistics": ["404", told["statistics"][1]],
         "compressed": ["415", "Content-Encoding is not offered"],
     }  # fmt: skip
 

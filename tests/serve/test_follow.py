@@ -125,6 +125,33 @@ def test_what_goes_live_is_prepared_and_switched_to_once_all_members_are_ready(
     assert stand.step() == []
 
 
+def test_the_log_says_once_that_nothing_is_live(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    stand.step()
+    stand.step()
+    stand.live("1.0.0")
+    stand.shelf.store.current.unlink()
+    stand.step()
+    stand.step()
+    assert caplog.messages == [
+        f"{MODEL}: no version is live; it is ready once one is",
+        f"{MODEL}: no version is live; 1.0.0 goes on answering",
+    ]
+
+
+def test_the_log_says_in_one_line_what_is_not_taken_and_what_helps(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = stand.shelf.ship("1.1.0")
+    shutil.rmtree(stand.shelf.store.versions / directory)
+    stand.step()
+    (line,) = caplog.messages
+    assert line.startswith(f"{MODEL}: 1.1.0 is not taken: ")
+    assert "; hint: tagship " in line
+    assert line.endswith("; tried again in 2 s")
+
+
 def test_one_refusal_is_enough_and_the_version_rests_longer_each_time(stand: Stand) -> None:
     stand.crowd.voting = {1, 2}
     stand.live("1.0.0")

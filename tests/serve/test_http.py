@@ -189,10 +189,10 @@ def test_null_is_a_missing_value_in_requests_and_answers(server: Served) -> None
         ("GET", "/v2", {"Host": "evil.example"}, 421, "this server does not answer to that Host"),
         ("POST", INFER, {**JSON, "Inference-Header-Content-Length": "9999"}, 400,
          "Inference-Header-Content-Length says 9999"),
-        ("GET", "/nothing", {}, 404, "Not Found"),
+        ("GET", "/nothing", {}, 404, "there is no such path: GET /docs"),
         ("GET", INFER, {}, 405, "Method Not Allowed"),
         ("OPTIONS", INFER, {"Origin": "https://evil.example"}, 405, "Method Not Allowed"),
-        ("POST", "/v2/repository/index", JSON, 404, "Not Found"),
+        ("POST", "/v2/repository/index", JSON, 404, "there is no such path: GET /docs"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_is_refused_in_words(

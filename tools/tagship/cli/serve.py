@@ -1,7 +1,5 @@
 """``tagship serve``."""
 
-import logging
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,7 +73,7 @@ def command(
     serve.check_installed()
     if audit_inputs and audit is None:
         raise click.UsageError("--audit-inputs needs --audit FILE")
-    from tagship.serve import supervisor
+    from tagship.serve import log, supervisor
 
     settings = serve.Settings(
         models or serve.deployed(session.folder, session.root),
@@ -84,7 +82,7 @@ def command(
         audit=audit, audit_inputs=audit_inputs,
         challengers=tuple((ref.model, str(ref.wanted).lstrip("@")) for ref in challengers),
     )  # fmt: skip
-    _show_swaps()
+    log.show()
     for note in settings.notes():
         output.warn([note])
     supervisor.serve(settings, lambda address: click.echo(looks(settings, address)))
@@ -93,14 +91,3 @@ def command(
 def looks(settings: "Settings", address: str) -> str:
     """Where the server is, and what it answers for."""
     return f"{address} answers for {', '.join(settings.models)}; Ctrl+C ends it"
-
-
-def _show_swaps() -> None:
-    """Say on standard error which version answers from now on, and which is not taken."""
-    form = logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S UTC")
-    form.converter = time.gmtime
-    shown = logging.StreamHandler()
-    shown.setFormatter(form)
-    logger = logging.getLogger("tagship.serve")
-    logger.addHandler(shown)
-    logger.setLevel(logging.INFO)

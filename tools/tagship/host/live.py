@@ -129,6 +129,7 @@ def at(
         InvalidName: it is not a version.
         Corrupt: its directory has no readable metadata.
     """
+    refs.check_text(version)
     folder = store(model, start, root)
     while True:
         live = _held(folder, model, folder.path(_kept(folder, model, version)).resolve())

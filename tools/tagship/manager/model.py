@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagship.errors import Corrupt, Forbidden, InvalidName, NotFound, TagshipError
+from tagship.errors import Corrupt, Forbidden, NotFound, TagshipError
 from tagship.progress import Progress, Tell, nobody, silent
-from tagship.registry.refs import Ref, TagName, Wanted, check_model
+from tagship.registry.refs import Ref, TagName, Wanted, check_model, check_text
 
 if TYPE_CHECKING:
     from tagship.deploy.act import Options, Outcome
@@ -134,7 +134,7 @@ class ModelVersionManager:
         """
         from tagship.release import publish
 
-        _check_text(version)
+        check_text(version)
         options = publish.Options(
             bump,
             version,
@@ -168,7 +168,7 @@ class ModelVersionManager:
         """
         from tagship.release import publish
 
-        _check_text(version)
+        check_text(version)
         options = publish.Options(
             bump,
             version,
@@ -674,7 +674,7 @@ class ModelVersionManager:
     def _ref(self, version: str | Ref) -> Ref:
         if isinstance(version, Ref):
             return version
-        _check_text(version)
+        check_text(version)
         return Ref(self.model, Wanted.parse(version, self.model))
 
     def _is_version(self, text: str) -> bool:
@@ -710,10 +710,3 @@ def _moment(when: datetime | str | None) -> datetime | None:
     from tagship.text import clock
 
     return clock.moment(when) if isinstance(when, str) else when
-
-
-def _check_text(version: str | None) -> None:
-    """Refuse a number: ``version=1.10`` is 1.1 before anybody sees it."""
-    if isinstance(version, int | float):
-        hint = 'put it in quotes, as in "1.10", which without quotes is 1.1'
-        raise InvalidName(f"the version {version} is a number, not text", hint)

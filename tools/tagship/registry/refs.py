@@ -106,6 +106,17 @@ def trailers(message: str) -> dict[str, str]:
     return dict(_TRAILER.findall(last))
 
 
+def check_text(version: str | None) -> None:
+    """Refuse a number: ``version=1.10`` is 1.1 before anybody sees it.
+
+    Raises:
+        InvalidName: it is one.
+    """
+    if isinstance(version, int | float):
+        hint = 'put it in quotes, as in "1.10", which without quotes is 1.1'
+        raise InvalidName(f"the version {version} is a number, not text", hint)
+
+
 @functools.lru_cache(1 << 14)  # a history has each version more than once
 def is_version(text: str) -> bool:
     """Whether a text is a complete SemVer 2.0.0 version, as in a tag."""

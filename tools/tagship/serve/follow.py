@@ -193,6 +193,7 @@ class Follow:
         self._refusal: Refusal | None = None
         self._longest = 0.0  # seconds that a load took
         self._retries: dict[int, tuple[int, float]] = {}  # members that lack what is live
+        self._has_link = True  # when it was looked at last
 
     def step(self, now: float) -> None:
         """Look, and begin what is to be done.
@@ -202,6 +203,7 @@ class Follow:
         """
         self._retry(now)
         look = self._target.look()
+        self._say(look)
         if self._pending is not None:
             self._go_on(self._pending, look, now)
         elif self._live is not None and look.directory == self._live.look.directory:
@@ -227,6 +229,16 @@ class Follow:
             before.lock.close()
             self._crowd.tell(Amend(self.name, live.number, again.seq, again.since))
 
+    def _say(self, look: Look) -> None:
+        """Say it once in the log where there is no link."""
+        had_link, self._has_link = self._has_link, bool(look.directory)
+        if self._has_link or not had_link:
+            return
+        then = "it is ready once one is"
+        if self._live is not None:
+            then = f"{self._live.live.version} goes on answering"
+        logger.warning("%s: no version is live; %s", self.name, then)
+
     def _propose(self, look: Look, now: float) -> None:
         """Have all members load a version, unless it rests after a failure."""
         bad = self._bad.get(look.directory)
@@ -236,8 +248,8 @@ class Follow:
             live = self._target.resolve()
             self._check_room(live)
         except (TagshipError, OSError) as error:
-            logger.warning("%s: %s", self.name, "; hint: ".join(filter(None, explain(error))))
-            self._reject(look, self._version(look), reasons.of(error, self._root), now)
+            said = "; hint: ".join(filter(None, explain(error)))
+            self._reject(look, self._version(look), reasons.of(error, self._root), now, said)
             return
         self._number += 1
         here = replace(look, directory=live.directory.name)  # the link may have moved since
@@ -284,8 +296,10 @@ class Follow:
         self._abandon(pending)
         self._reject(pending.look, pending.live.version, reason, now)
 
-    def _reject(self, look: Look, version: str, reason: str, now: float) -> None:
-        """Remember that a version failed, and let it rest."""
+    def _reject(
+        self, look: Look, version: str, reason: str, now: float, said: str | None = None
+    ) -> None:
+        """Remember that a version failed, and let it rest. ``said``: more, for the log alone."""
         before = self._bad.pop(look.directory, None)
         tries = before.tries + 1 if before else 1
         wait = back_off(tries)
@@ -295,7 +309,7 @@ class Follow:
         directory = look.directory if history.is_directory(look.directory) else ""
         logger.warning(
             "%s: %s is not taken: %s; tried again in %g s",
-            self.name, version or look.directory, reason, wait,
+            self.name, version or look.directory, said or reason, wait,
         )  # fmt: skip
         self._note(Refusal(version, directory, reason, tries))
 

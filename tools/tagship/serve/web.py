@@ -79,7 +79,9 @@ def build(
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     headers = {**(error.headers or {}), "content-type": protocol.JSON}
-    return Response(protocol.error(str(error.detail)), error.status_code, headers)
+    is_unknown = error.status_code == 404 and error.detail == "Not Found"  # no such route
+    text = "there is no such path: GET /docs has all" if is_unknown else str(error.detail)
+    return Response(protocol.error(text), error.status_code, headers)
 
 
 async def _failed(_request: Request, _error: Exception) -> Response:

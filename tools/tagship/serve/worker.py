@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 
-from tagship.serve import listen, orders, supervisor, web
+from tagship.serve import listen, log, orders, supervisor, web
 from tagship.serve.epoch import Epochs
 from tagship.serve.member import Member
 from tagship.serve.monitor import Monitor
@@ -94,6 +94,7 @@ def _obey(
 
 if __name__ == "__main__":
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's orders say the same
+    log.show()
     _index, *_descriptors = map(int, sys.argv[1:])
     _listener, _control = (socket.socket(fileno=each) for each in _descriptors[:2])
     main(_index, _listener, Control(_control), *_descriptors[2:])
