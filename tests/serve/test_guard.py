@@ -37,12 +37,21 @@ def test_a_server_on_this_machine_answers_to_its_names(host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     [None, "", "evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil",
-     "[::2]", "localhost@evil.example", "127.0.0.2"],
+     "[::2]", "localhost@evil.example", "127.0.0.2", "[::1].evil.example", "localhost:80@evil",
+     "[localhost", "localhost:evil"],
 )  # fmt: skip
 def test_no_other_name_is_answered(host: str | None) -> None:
     assert denied(host=host) == (
         421, "this server does not answer to that Host: it is given by --allow-host",
     )  # fmt: skip
+
+
+def test_two_hosts_are_none() -> None:
+    rules = Rules(Settings(()).hosts, (), 1000, 5000)
+    given = [(b"host", b"evil.example"), (b"accept", b"*/*"), (b"host", b"localhost")]
+    answer = guard.check("GET", "/v2", given, rules)
+    assert answer is not None
+    assert (answer.status, answer.text) == (400, "there are two headers Host")
 
 
 def test_a_name_that_is_allowed_is_answered_and_a_star_is_any() -> None:
