@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from tagship.cli.serve import command
 from tagship.errors import TagshipError
 from tagship.serve import guard, settings
 from tagship.serve.guard import Rules
@@ -178,3 +180,16 @@ def test_what_reaches_further_than_this_machine_is_told(
 ) -> None:
     notes = Settings(("churn",), host=host, **options).notes()  # type: ignore[arg-type] # any of it
     assert len(notes) == count, notes
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_a_token(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_bytes(b"\xef\xbb\xbf" + TOKEN + b"\r\n")
+    assert settings.tokens(path) == (TOKEN,)
+
+
+@pytest.mark.parametrize("name", ["models.example:443", "https://models.example"])
+def test_a_name_to_allow_that_never_matches_is_refused(name: str) -> None:
+    done = CliRunner().invoke(command, ["churn", "--allow-host", name])
+    assert done.exit_code == 2
+    assert f"{name!r} is a URL or has a port: give the name alone" in done.output
