@@ -1,5 +1,6 @@
 """A server as its clients see it: each path, each refusal with its status and words."""
 
+import gc
 import json
 import os
 import socket
@@ -12,6 +13,7 @@ import pytest
 
 from tagship import TagshipError
 from tagship.serve import Settings, sockets, web
+from tagship.serve.answering import Asked
 from tests.serve.asking import JSON, Served, all_of, batch, until
 from tests.serve.shelf import Shelf
 
@@ -256,6 +258,22 @@ def test_a_model_that_takes_too_long_is_given_up_and_holds_nobody_else(
     assert server.get("/v2/health/live").status == 200
     assert server.infer(BODY).status == 200
     gate.touch()
+
+
+def test_a_request_that_is_given_up_before_it_began_leaves_no_body(
+    shelf: Shelf, serve: Start
+) -> None:
+    gate = shelf.gate()
+    shelf.ship("1.0.0", 3.0, slow=7.0, answer_gate=str(gate))
+    server = serve(request_timeout=0.2, threads=1)
+    assert server.infer(batch([7.0, 2.0])).status == 503
+    mark = b'{"a mark": 1}'
+    assert server.infer(mark + b" " * 100_000).status == 503
+    gc.collect()
+    kept = [o.body for o in gc.get_objects() if isinstance(o, Asked) and o.body.startswith(mark)]
+    assert kept == []
+    gate.touch()
+    until(lambda: server.infer(BODY).status == 200)
 
 
 # ---- connections

@@ -129,6 +129,7 @@ def test_a_tensor_that_is_wrong_is_told_in_words(changed: dict[str, Any], words:
         (body(tensor(), parameters=5), "parameters of the request is not an object"),
         (body(tensor(), outputs=None), "outputs is not a list of objects"),
         (body(tensor(), outputs=[{}]), "an output has no name"),
+        (body(tensor(), outputs=[{"name": "y"}] * 2), "there are two outputs 'y'"),
         (
             body(tensor(), parameters={"binary_data_output": "yes"}),
             "the parameter binary_data_output is not true or false",

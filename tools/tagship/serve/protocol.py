@@ -185,9 +185,11 @@ def _name(tensor: dict[str, Any], kind: str) -> str:
 
 
 def _outputs(items: Sequence[dict[str, Any]], default: bool) -> tuple[Output, ...]:
-    outputs = []
+    outputs: list[Output] = []
     for item in items:
         name = _name(item, "output")
+        if any(output.name == name for output in outputs):
+            raise BadInput(f"there are two outputs {shown(name)}")
         parameters = _parameters(item, shown(name))
         outputs.append(Output(name, _flag(parameters, "binary_data", default=default)))
     return tuple(outputs)

@@ -192,13 +192,15 @@ class _Models:
     async def _answered(self, slot: Slot, asked: Asked) -> Reply:
         options, hashed = self._options, self._watcher.wants_outputs
         loop = asyncio.get_running_loop()
+        waiting = [asked]  # what is given up before it began is kept by its pool, without a body
         try:
             async with asyncio.timeout(options.request_timeout):
                 return await loop.run_in_executor(
                     self.pools[slot.name],
-                    lambda: answering.answer(slot, asked, options, hashed=hashed),
+                    lambda: answering.answer(slot, waiting.pop(), options, hashed=hashed),
                 )
         except TimeoutError:
+            waiting.clear()
             text = f"{slot.name} did not answer within {options.request_timeout:g} s"
             reply = Reply(503, protocol.error(text))
             reply.headers |= answering.RETRY
