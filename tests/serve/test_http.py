@@ -371,6 +371,32 @@ def test_a_request_that_waits_for_another_one_is_not_late(shelf: Shelf, serve: S
     assert other.startswith(b" 408")  # it had its time, once it was its turn
 
 
+@pytest.mark.parametrize("size", [300_000, 2_000_000])
+def test_a_body_that_nobody_wanted_is_no_head_of_the_next_request(
+    server: Served, size: int
+) -> None:
+    """A client that keeps the connection would take a second answer for that of its next one."""
+    with server.connect() as connection:
+        connection.sendall(head(f"Content-Length: {size}", path="/v2/nothing") + b" " * size)
+        connection.sendall(head("Connection: close", method="GET", path="/v2"))
+        answer = all_of(connection)
+    assert answer.startswith(b"HTTP/1.1 404")
+    assert answer.count(b"HTTP/1.1 200") == 1
+
+
+def test_who_was_answered_and_sends_on_without_end_is_cut_off(shelf: Shelf, serve: Start) -> None:
+    shelf.ship("1.0.0", 3.0)
+    server = serve(body_timeout=0.3, idle_timeout=0.3)
+    with server.connect() as endless, server.connect() as silent:
+        endless.sendall(head("Transfer-Encoding: chunked", path="/v2/nothing") + b"1\r\nx\r\n")
+        silent.sendall(head("Content-Length: 9", path="/v2/nothing") + b"x")
+        for connection in (endless, silent):
+            assert b"404" in connection.recv(65536)
+        silent.sendall(b"x" * 8)
+        for connection in (endless, silent):
+            assert all_of(connection) == b""
+
+
 def test_a_client_that_leaves_in_the_middle_of_a_body_leaves_no_error_in_the_log(
     server: Served, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -100,6 +100,7 @@ class Connection(HttpToolsProtocol):
     closing: float | None = None  # when it has to be gone
     is_blocked = False  # the client does not read its answer
     head = 0  # bytes of a head that is not complete yet
+    is_in_body = False  # of a request, which may have its answer already
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -134,7 +135,8 @@ class Connection(HttpToolsProtocol):
             return
         if self._is_idle and self.deadline is None:
             self._expect(self.settings.header_timeout)
-        self.head += len(data)
+        if not self.is_in_body:
+            self.head += len(data)
         super().data_received(data)
         if self.head > MAX_HEAD and self.deadline is not None and self._is_idle:
             self._turn_away(431, f"the head of the request is larger than {MAX_HEAD} bytes")
@@ -149,7 +151,7 @@ class Connection(HttpToolsProtocol):
         """The head is complete: the body has its own time."""
         if self._is_to_be_read_again:
             return
-        self.head = 0
+        self.head, self.is_in_body = 0, True
         self._expect(self.settings.body_timeout)
         super().on_headers_complete()
 
@@ -157,8 +159,10 @@ class Connection(HttpToolsProtocol):
         """All of the request has arrived."""
         if self._is_to_be_read_again:
             return
-        self.head = 0
+        self.head, self.is_in_body = 0, False
         self.deadline = None
+        if self._is_idle:  # it has its answer, and uvicorn waits for nothing
+            self._expect(self.settings.idle_timeout)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -202,6 +206,8 @@ class Connection(HttpToolsProtocol):
             self._drop()
         elif self.pipeline:  # it is not read before others are answered
             self.deadline = None
+        elif self._is_idle and self.is_in_body:  # it was answered, and goes on sending
+            self._drop()
         elif self._is_idle and not self.head:  # nothing was sent
             self.transport.close()
         elif self._is_idle or (cycle.more_body and not cycle.response_started):
