@@ -163,6 +163,11 @@ def test_a_server_does_not_start_with_an_audit_that_it_may_not_write(path: Path)
         Monitor(["churn"], path.parent, audit=path)
 
 
+def test_the_audit_and_the_access_log_are_two_files(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="is the audit and the access log"):
+        Monitor(["churn"], tmp_path / "models", audit=path, access_log=str(path))
+
+
 # ---- what is read
 
 

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from tagship.cli.serve import command
 from tagship.errors import TagshipError
 from tagship.serve import guard, settings
 from tagship.serve.guard import Rules
@@ -37,12 +39,21 @@ def test_a_server_on_this_machine_answers_to_its_names(host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     [None, "", "evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil",
-     "[::2]", "localhost@evil.example", "127.0.0.2"],
+     "[::2]", "localhost@evil.example", "127.0.0.2", "[::1].evil.example", "localhost:80@evil",
+     "[localhost", "localhost:evil"],
 )  # fmt: skip
 def test_no_other_name_is_answered(host: str | None) -> None:
     assert denied(host=host) == (
         421, "this server does not answer to that Host: it is given by --allow-host",
     )  # fmt: skip
+
+
+def test_two_hosts_are_none() -> None:
+    rules = Rules(Settings(()).hosts, (), 1000, 5000)
+    given = [(b"host", b"evil.example"), (b"accept", b"*/*"), (b"host", b"localhost")]
+    answer = guard.check("GET", "/v2", given, rules)
+    assert answer is not None
+    assert (answer.status, answer.text) == (400, "there are two headers Host")
 
 
 def test_a_name_that_is_allowed_is_answered_and_a_star_is_any() -> None:
@@ -169,3 +180,16 @@ def test_what_reaches_further_than_this_machine_is_told(
 ) -> None:
     notes = Settings(("churn",), host=host, **options).notes()  # type: ignore[arg-type] # any of it
     assert len(notes) == count, notes
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_a_token(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_bytes(b"\xef\xbb\xbf" + TOKEN + b"\r\n")
+    assert settings.tokens(path) == (TOKEN,)
+
+
+@pytest.mark.parametrize("name", ["models.example:443", "https://models.example"])
+def test_a_name_to_allow_that_never_matches_is_refused(name: str) -> None:
+    done = CliRunner().invoke(command, ["churn", "--allow-host", name])
+    assert done.exit_code == 2
+    assert f"{name!r} is a URL or has a port: give the name alone" in done.output

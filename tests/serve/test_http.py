@@ -1,9 +1,11 @@
 """A server as its clients see it: each path, each refusal with its status and words."""
 
+import gc
 import json
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from tagship import TagshipError
 from tagship.serve import Settings, sockets, web
+from tagship.serve.answering import Asked
 from tests.serve.asking import JSON, Served, all_of, batch, until
 from tests.serve.shelf import Shelf
 
@@ -116,6 +119,21 @@ def test_metrics_count_what_was_answered(server: Served) -> None:
         assert line in text
 
 
+def test_metrics_are_given_whatever_is_accepted(server: Served) -> None:
+    for version in ("x", "1.0.x", "", "1.0.0"):
+        accepted = f"application/openmetrics-text; version={version}; escaping=zz"
+        assert server.get("/metrics", Accept=accepted).status == 200
+
+
+def test_a_link_of_any_bytes_is_told(server: Served, shelf: Shelf) -> None:
+    link = os.fsencode(shelf.store.current)
+    os.symlink(b"versions/\xff", link + b".new")  # noqa: PTH211 - of bytes
+    os.replace(link + b".new", link)
+    slot = server.slots["churn"]
+    until(lambda: slot.state().refused)
+    assert "\\udcff" in server.get("/v2/models/churn").json["properties"]["refused"]
+
+
 def test_the_audit_and_the_access_log_have_what_was_answered(
     shelf: Shelf, serve: Start, tmp_path: Path
 ) -> None:
@@ -183,6 +201,8 @@ def test_null_is_a_missing_value_in_requests_and_answers(server: Served) -> None
          "version 9.0.0 of churn is not loaded"),
         ("GET", "/v2/models/churn/versions/9.0.0", {}, 404, "version 9.0.0 of churn is not loaded"),
         ("POST", INFER, {**JSON, "x-model-version": "9"}, 404, "version 9 of churn is not loaded"),
+        ("POST", INFER, {**JSON, "x-model-version": "9" * 9000}, 404,
+         f"version {'9' * 100} of churn is not loaded"),
         ("POST", "/v2/models/churn/versions/1.0.0/infer", {**JSON, "x-model-version": "1.1.0"}, 400,
          "the path and the header x-model-version name different versions"),
         ("POST", INFER, {"Content-Type": "text/plain"}, 415, "Content-Type is not application/js"),
@@ -240,6 +260,22 @@ def test_a_model_that_takes_too_long_is_given_up_and_holds_nobody_else(
     gate.touch()
 
 
+def test_a_request_that_is_given_up_before_it_began_leaves_no_body(
+    shelf: Shelf, serve: Start
+) -> None:
+    gate = shelf.gate()
+    shelf.ship("1.0.0", 3.0, slow=7.0, answer_gate=str(gate))
+    server = serve(request_timeout=0.2, threads=1)
+    assert server.infer(batch([7.0, 2.0])).status == 503
+    mark = b'{"a mark": 1}'
+    assert server.infer(mark + b" " * 100_000).status == 503
+    gc.collect()
+    kept = [o.body for o in gc.get_objects() if isinstance(o, Asked) and o.body.startswith(mark)]
+    assert kept == []
+    gate.touch()
+    until(lambda: server.infer(BODY).status == 200)
+
+
 # ---- connections
 
 
@@ -264,8 +300,19 @@ def error_of(answer: bytes) -> tuple[int, str]:
         (b"nothing like HTTP\r\n\r\n", (400, "the request is not valid HTTP")),
         (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 70_000, (431, "the head of the request is")),
         (head("Content-Length: 5", "Content-Length: 6"), (400, "the request is not valid HTTP")),
+        (head("Transfer-Encoding: gzip"), (400, "the request is not valid HTTP")),
+        (head("Transfer-Encoding: chunked") + b"no size\r\n", (400, "the request is not valid")),
     ],
-    ids=["head", "body", "chunks", "no HTTP", "long head", "two lengths"],
+    ids=[
+        "head",
+        "body",
+        "chunks",
+        "no HTTP",
+        "long head",
+        "two lengths",
+        "no chunks",
+        "bad chunks",
+    ],
 )
 def test_who_sends_slowly_or_wrongly_is_told_and_cut_off(
     shelf: Shelf, serve: Start, sent: bytes, expected: tuple[int, str]
@@ -277,6 +324,87 @@ def test_who_sends_slowly_or_wrongly_is_told_and_cut_off(
         status, words = error_of(all_of(connection))
     assert (status, words[: len(expected[1])]) == expected
     assert server.infer(BODY).status == 200
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "websocket"])
+@pytest.mark.parametrize("size", [1, 60, 1000])
+def test_a_wish_for_another_protocol_is_passed_over_and_no_body_is_lost(
+    shelf: Shelf, serve: Start, protocol: str, size: int
+) -> None:
+    """Java's client asks for HTTP/2 with its first request."""
+    shelf.ship("1.0.0", 3.0)
+    server = serve()
+    wish = (f"Upgrade: {protocol}", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMA")
+    whole = head(*wish, f"Content-Length: {len(BODY)}") + BODY
+    last = head("Connection: close", method="GET", path="/v2")
+    sent = whole + whole + last
+    with server.connect() as connection:
+        for at in range(0, len(sent), size):
+            connection.sendall(sent[at : at + size])
+        answer = all_of(connection)
+    assert (answer.count(b"HTTP/1.1 200"), answer.count(b"HTTP/1.1")) == (3, 3)
+    assert answer.count(b'"data":[3.0,6.0]') == 2
+
+
+def test_a_head_is_answered_without_a_body(server: Served) -> None:
+    for path in ("/v2/health/live", "/v2/models/churn/ready"):
+        reply = server.ask("HEAD", path)
+        assert (reply.status, reply.body) == (200, b"")
+        assert reply.headers["content-length"] == str(len(server.get(path).body))
+
+
+def test_a_request_that_waits_for_another_one_is_not_late(shelf: Shelf, serve: Start) -> None:
+    """The server does not read it meanwhile; the first one must not get its error."""
+    gate = shelf.gate()
+    shelf.ship("1.0.0", 3.0, slow=7.0, answer_gate=str(gate))
+    server = serve(body_timeout=0.2)
+    slow = batch([7.0, 2.0])
+    with server.connect() as connection:
+        first = head(f"Content-Length: {len(slow)}") + slow
+        connection.sendall(first + head(f"Content-Length: {len(BODY)}") + BODY[:-5])
+        time.sleep(1.2)  # the limit, and two looks at it
+        gate.touch()
+        answer = all_of(connection)
+    one, _, other = answer.partition(b"\n")[2].partition(b"HTTP/1.1")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b'"data":[21.0,6.0]' in one
+    assert other.startswith(b" 408")  # it had its time, once it was its turn
+
+
+@pytest.mark.parametrize("size", [300_000, 2_000_000])
+def test_a_body_that_nobody_wanted_is_no_head_of_the_next_request(
+    server: Served, size: int
+) -> None:
+    """A client that keeps the connection would take a second answer for that of its next one."""
+    with server.connect() as connection:
+        connection.sendall(head(f"Content-Length: {size}", path="/v2/nothing") + b" " * size)
+        connection.sendall(head("Connection: close", method="GET", path="/v2"))
+        answer = all_of(connection)
+    assert answer.startswith(b"HTTP/1.1 404")
+    assert answer.count(b"HTTP/1.1 200") == 1
+
+
+def test_who_was_answered_and_sends_on_without_end_is_cut_off(shelf: Shelf, serve: Start) -> None:
+    shelf.ship("1.0.0", 3.0)
+    server = serve(body_timeout=0.3, idle_timeout=0.3)
+    with server.connect() as endless, server.connect() as silent:
+        endless.sendall(head("Transfer-Encoding: chunked", path="/v2/nothing") + b"1\r\nx\r\n")
+        silent.sendall(head("Content-Length: 9", path="/v2/nothing") + b"x")
+        for connection in (endless, silent):
+            assert b"404" in connection.recv(65536)
+        silent.sendall(b"x" * 8)
+        for connection in (endless, silent):
+            assert all_of(connection) == b""
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_body_leaves_no_error_in_the_log(
+    server: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    with server.connect() as connection:
+        connection.sendall(head("Content-Length: 50") + b"{")
+        time.sleep(0.1)
+    assert server.infer(BODY).status == 200
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_who_sends_nothing_is_cut_off(shelf: Shelf, serve: Start) -> None:

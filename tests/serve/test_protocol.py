@@ -2,6 +2,7 @@
 
 import json
 import struct
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,8 @@ def test_each_datatype_holds_what_it_says(kind: str, data: list[Any], expected: 
         ({"shape": [-1, 2]}, "shape of 'x' is not a list of lengths"),
         ({"shape": [1, 2.0]}, "shape of 'x' is not a list of lengths"),
         ({"shape": [True, 2]}, "shape of 'x' is not a list of lengths"),
+        ({"shape": [2**63, 0], "data": []}, "shape [9223372036854775808, 0] of 'x' is too large"),
+        ({"shape": [2**62] * 2 + [0], "data": [], "datatype": "BYTES"}, "] of 'x' is too large"),
         ({"shape": [1] * 17}, "'x' has 17 axes; at most 16"),
         ({"shape": [1, 3]}, "'x' has 2 elements, and its shape [1, 3] wants 3"),
         ({"shape": [2**40, 2**40]}, "and its shape [1099511627776, 1099511627776] wants"),
@@ -126,6 +129,7 @@ def test_a_tensor_that_is_wrong_is_told_in_words(changed: dict[str, Any], words:
         (body(tensor(), parameters=5), "parameters of the request is not an object"),
         (body(tensor(), outputs=None), "outputs is not a list of objects"),
         (body(tensor(), outputs=[{}]), "an output has no name"),
+        (body(tensor(), outputs=[{"name": "y"}] * 2), "there are two outputs 'y'"),
         (
             body(tensor(), parameters={"binary_data_output": "yes"}),
             "the parameter binary_data_output is not true or false",
@@ -175,6 +179,9 @@ def test_binary_tensors_follow_the_json_in_their_order() -> None:
 @pytest.mark.parametrize(
     ("case", "words"),
     [
+        (binary(sized(0, shape=[2**63, 0]), data=b""), "shape [9223372036854775808, 0] of 'x' is"),
+        (binary(sized(0, shape=[2**63, 0], datatype="BOOL"), data=b""), "] of 'x' is too large"),
+        (binary(sized(0, shape=[2**63, 0], datatype="BYTES"), data=b""), "] of 'x' is too large"),
         (binary(sized(15), data=b"x" * 15), "has 15 bytes, and FP64 of shape [1, 2] wants 16"),
         (binary(sized(17), data=b"x" * 16), "binary_data_size of 'x' is not the size of what"),
         (binary(sized(16), data=b"x" * 17), "1 bytes follow the JSON that no input has"),
@@ -301,3 +308,19 @@ def test_no_body_is_answered_with_anything_but_words(text: bytes, length: str | 
         protocol.parse(text, length)
     except BadInput as error:
         assert error.message
+
+
+@pytest.mark.parametrize("depth", [0, 1, 900])
+def test_a_text_among_numbers_costs_no_memory(depth: int) -> None:
+    """As an array of texts each number would have the room of the longest one: 400 MB here."""
+    data: Any = ["x" * 100_000, *[1] * 1000]
+    for _ in range(depth):
+        data = [data]
+    tracemalloc.start()
+    try:
+        message = wrong(body(tensor(data=data)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert message == "data of 'x' holds something that is no FP64"
+    assert peak < 10_000_000

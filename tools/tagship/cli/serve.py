@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from tagship.serve import Settings
 
 
+def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that they can match a header Host: its scheme and port are never compared."""
+    for value in values:
+        if "/" in value or value.count(":") == 1:
+            raise click.BadParameter(f"{value!r} is a URL or has a port: give the name alone")
+    return values
+
+
 @click.command()
 @click.argument("models", nargs=-1, metavar="[MODEL...]", shell_complete=complete_model)
 @click.option(
@@ -36,7 +44,7 @@ if TYPE_CHECKING:
     help="Serve this version too, beside the live one.",
 )  # fmt: skip
 @click.option(
-    "--allow-host", "allow_hosts", multiple=True, metavar="NAME",
+    "--allow-host", "allow_hosts", multiple=True, metavar="NAME", callback=_names,
     help="Answer to this name in the header Host too; * is any.",
 )  # fmt: skip
 @click.option(

@@ -9,6 +9,7 @@ can send without asking first. No answer has a header of CORS.
 import asyncio
 import contextlib
 import hmac
+import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 _KINDS = (b"application/json", b"application/octet-stream")
 HEALTH = ("/v2/health/live", "/v2/health/ready")
+_HOST = re.compile(r"(?:\[([^]]*)\]|([^]:[]*))(?::[0-9]*)?")
 _DRAIN = 2.0  # seconds in which the rest of a body that is too large is read, so that the client
 # comes to read the answer
 
@@ -64,7 +66,10 @@ def check(
         headers: their names in lower case.
         rules: what is asked of it.
     """
-    known = dict(headers)
+    given = list(headers)
+    known = dict(given)
+    if len(known) < len(given) and sum(name == b"host" for name, _ in given) > 1:
+        return Denied(400, "there are two headers Host")
     if path not in HEALTH:  # probes ask by address
         denied = _check_host(known, rules) or _check_token(method, path, known, rules)
         if denied is not None:
@@ -75,9 +80,8 @@ def check(
 def host_name(value: bytes) -> str:
     """The name in a header ``Host``, in lower case, without the port and brackets."""
     text = value.decode("latin-1").strip().lower()
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
-    return text.partition(":")[0].rstrip(".")
+    match = _HOST.fullmatch(text)
+    return (match[1] or match[2] or "").rstrip(".") if match else text
 
 
 def _check_host(headers: dict[bytes, bytes], rules: Rules) -> Denied | None:
@@ -152,6 +156,8 @@ class Guard:
         denied = check(scope["method"], scope["path"], scope["headers"], self._rules)
         if denied is not None:
             return await _deny(denied, receive, send)
+        if scope["method"] == "HEAD":  # answered as GET, and uvicorn leaves the body out
+            scope = {**scope, "method": "GET"}
         return await self._pass_on(scope, receive, send)
 
     async def _pass_on(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

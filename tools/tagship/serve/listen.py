@@ -5,14 +5,19 @@ uvicorn itself waits for ever for the end of a request, and takes any number of 
 
 import asyncio
 import contextlib
+import logging
+import os
 import resource
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -21,13 +26,19 @@ from tagship.serve.settings import Settings
 from tagship.serve.sockets import BACKLOG
 
 if TYPE_CHECKING:
+    from array import array
+
     from tagship.serve.guard import App
 
 MAX_HEAD = 64 << 10  # bytes of the first line and the headers of a request
 SWEEP = 0.5  # seconds between two looks at which connections are late
 LINGER = 5.0  # seconds for the last bytes of a connection that is being closed
 SPARE = 256  # descriptors besides those of connections
+ANSWER = "answer "  # how the names of threads that answer begin
+LEAVE = 1.0  # seconds for threads that answer, once all connections are closed
 KIND = b"content-type: application/json\r\n"
+
+logger = logging.getLogger("tagship.serve")
 
 
 def allow_connections(count: int) -> None:
@@ -44,6 +55,39 @@ def allow_connections(count: int) -> None:
 # ---- a connection
 
 
+class Parser(httptools.HttpRequestParser):
+    """httptools', for which a request to change the protocol is like any other.
+
+    Else the body of such a request would be lost, or taken for the next request. Java's client
+    asks for HTTP/2 so, with its first request.
+
+    Args:
+        connection: is told of what is parsed.
+    """
+
+    def __init__(self, connection: "Connection") -> None:
+        super().__init__(connection)
+        self._connection = connection
+        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+
+    def feed_data(self, data: "bytes | bytearray | memoryview | array[int]") -> None:
+        """Parse what was sent."""
+        parser = self
+        while True:
+            try:
+                super(Parser, parser).feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                if self._connection.has_tunnel:
+                    raise
+                rest = memoryview(data)[upgrade.args[0] :]
+                head = self._connection.plain_head()
+                parser = self._connection.parser = Parser(self._connection)
+                super(Parser, parser).feed_data(head)
+                data = rest
+            else:
+                return
+
+
 class Connection(HttpToolsProtocol):
     """uvicorn's, with limits. ``settings`` are those of the server, see ``run``.
 
@@ -56,6 +100,27 @@ class Connection(HttpToolsProtocol):
     closing: float | None = None  # when it has to be gone
     is_blocked = False  # the client does not read its answer
     head = 0  # bytes of a head that is not complete yet
+    is_in_body = False  # of a request, which may have its answer already
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.parser = Parser(self)
+
+    @property
+    def has_tunnel(self) -> bool:
+        """Whether the client asks for a tunnel, which has no body."""
+        return bool(self.parser.get_method() == b"CONNECT")
+
+    def plain_head(self) -> bytes:
+        """The head of the request that was parsed last, without its wish for another protocol."""
+        version = self.parser.get_http_version().encode()
+        first = b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)
+        lines = [b"%s: %s" % (name, value) for name, value in self.headers if name != b"upgrade"]
+        return b"\r\n".join([first, *lines, b"", b""])
+
+    @property
+    def _is_to_be_read_again(self) -> bool:
+        return self.parser.should_upgrade() and not self.has_tunnel
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it if there are too many."""
@@ -70,7 +135,8 @@ class Connection(HttpToolsProtocol):
             return
         if self._is_idle and self.deadline is None:
             self._expect(self.settings.header_timeout)
-        self.head += len(data)
+        if not self.is_in_body:
+            self.head += len(data)
         super().data_received(data)
         if self.head > MAX_HEAD and self.deadline is not None and self._is_idle:
             self._turn_away(431, f"the head of the request is larger than {MAX_HEAD} bytes")
@@ -83,15 +149,27 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is complete: the body has its own time."""
-        self.head = 0
+        if self._is_to_be_read_again:
+            return
+        self.head, self.is_in_body = 0, True
         self._expect(self.settings.body_timeout)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """All of the request has arrived."""
-        self.head = 0
+        if self._is_to_be_read_again:
+            return
+        self.head, self.is_in_body = 0, False
         self.deadline = None
+        if self._is_idle:  # it has its answer, and uvicorn waits for nothing
+            self._expect(self.settings.idle_timeout)
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The next request may be answered, and has its time from now on if it is not whole."""
+        super().on_response_complete()
+        if not self._is_idle and self.cycle.more_body and not self.pipeline:
+            self._expect(self.settings.body_timeout)
 
     def pause_writing(self) -> None:
         """The client does not read as fast as it is answered."""
@@ -106,7 +184,9 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - of uvicorn
         """Say that what was sent is not HTTP."""
-        if self._is_idle:
+        cycle = self.cycle
+        is_body = not self._is_idle and cycle.more_body and not cycle.response_started
+        if self._is_idle or (is_body and not self.pipeline):
             self._turn_away(400, "the request is not valid HTTP")
         else:  # in the middle of an answer
             self.transport.close()
@@ -123,6 +203,10 @@ class Connection(HttpToolsProtocol):
     def _end_late(self) -> None:
         cycle = self.cycle
         if self.is_blocked:
+            self._drop()
+        elif self.pipeline:  # it is not read before others are answered
+            self.deadline = None
+        elif self._is_idle and self.is_in_body:  # it was answered, and goes on sending
             self._drop()
         elif self._is_idle and not self.head:  # nothing was sent
             self.transport.close()
@@ -229,6 +313,23 @@ def run(
     """
     allow_connections(settings.max_connections)
     server(app, settings, started).run([listener])
+
+
+def leave(pools: Iterable[ThreadPoolExecutor]) -> None:
+    """End this process, if a model still works on a request: else Python would wait for it.
+
+    Args:
+        pools: in which models answer; they are shut down.
+    """
+    for pool in pools:
+        pool.shutdown(wait=False, cancel_futures=True)
+    end = time.monotonic() + LEAVE
+    for thread in threading.enumerate():
+        if thread.name.startswith(ANSWER):
+            thread.join(max(0.0, end - time.monotonic()))
+            if thread.is_alive():
+                logger.warning("a request that has not ended is cut off")
+                os._exit(0)
 
 
 def server(app: "App", settings: Settings, started: Callable[[], None]) -> Server:

@@ -142,7 +142,10 @@ class Metrics:
         """
         registry = CollectorRegistry()
         registry.register(_Families(lambda: self._families(states)))
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # it asks for a version that is no number
+            encode, content_type = choose_encoder("")
         return encode(registry), content_type
 
     def _families(self, states: "States") -> Iterator[Metric]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tagship.errors import Refused
 from tagship.serve.access import AccessLog
 from tagship.serve.audit import Audit
 from tagship.serve.metrics import ACCESS_DROPPED, AUDIT_FAILURES, Metrics
@@ -38,6 +39,8 @@ class Monitor:
         audit: Path | None = None, audit_inputs: bool = False, memory: Memory | None = None,
         worker: int = 0,
     ) -> None:  # fmt: skip
+        if audit and access_log and audit.resolve() == Path(access_log).resolve():
+            raise Refused(f"{audit} is the audit and the access log", "give each its own file")
         self._metrics = Metrics(models, memory, worker)
         self._audit = None if audit is None else Audit(audit, root, with_inputs=audit_inputs)
         self._access = None if access_log is None else AccessLog(access_log, root, self._dropped)

@@ -185,9 +185,11 @@ def _name(tensor: dict[str, Any], kind: str) -> str:
 
 
 def _outputs(items: Sequence[dict[str, Any]], default: bool) -> tuple[Output, ...]:
-    outputs = []
+    outputs: list[Output] = []
     for item in items:
         name = _name(item, "output")
+        if any(output.name == name for output in outputs):
+            raise BadInput(f"there are two outputs {shown(name)}")
         parameters = _parameters(item, shown(name))
         outputs.append(Output(name, _flag(parameters, "binary_data", default=default)))
     return tuple(outputs)
@@ -256,11 +258,21 @@ def _from_json(item: dict[str, Any], name: str) -> Array:
             f"data of {shown(name)} is nested as {list(array.shape)}, and its shape is"
             f" {list(shape)}"
         )
-    return array.reshape(shape)
+    return _shaped(array, shape, name)
+
+
+def _shaped(array: Array, shape: tuple[int, ...], name: str) -> Array:
+    """The same elements in another shape: one without any may still be too long for NumPy."""
+    try:
+        return array.reshape(shape)
+    except ValueError:
+        raise BadInput(f"shape {list(shape)} of {shown(name)} is too large") from None
 
 
 def _numbers(data: list[Any], kind: str, name: str) -> Array:
     """An array of a numeric type, in the shape in which the lists are nested."""
+    if _has_text(data):  # NumPy would give each number the room of the longest text
+        raise BadInput(f"data of {shown(name)} holds something that is no {kind}")
     try:
         array = np.asarray(data)
     except ValueError:
@@ -272,6 +284,21 @@ def _numbers(data: list[Any], kind: str, name: str) -> Array:
     if array.size == 0:
         return array.astype(KINDS[kind])
     return _narrow(array, kind, name)
+
+
+def _has_text(data: list[Any]) -> bool:
+    """Whether there is a text in nested lists, however deep they are."""
+    level: list[list[Any]] = [data]
+    while level:
+        inner: list[list[Any]] = []
+        for items in level:
+            kinds = set(map(type, items))
+            if str in kinds:
+                return True
+            if list in kinds:
+                inner += [item for item in items if isinstance(item, list)]
+        level = inner
+    return False
 
 
 def _whole(data: list[Any], array: Array) -> Array:
@@ -377,8 +404,8 @@ def _from_binary(item: dict[str, Any], name: str, data: memoryview) -> Array:
             f" {math.prod(shape) * target.itemsize}"
         )
     if kind == "BOOL":
-        return np.frombuffer(data, "uint8").reshape(shape).astype("bool")
-    array: Array = np.frombuffer(data, target.newbyteorder("<")).reshape(shape)
+        return _shaped(np.frombuffer(data, "uint8"), shape, name).astype("bool")
+    array = _shaped(np.frombuffer(data, target.newbyteorder("<")), shape, name)
     return array.astype(target, copy=False)
 
 
@@ -399,7 +426,7 @@ def _texts_of_binary(data: memoryview, shape: tuple[int, ...], name: str) -> Arr
         )
     array = np.empty(len(texts), dtype=object)
     array[:] = texts
-    return array.reshape(shape)
+    return _shaped(array, shape, name)
 
 
 def _decode(data: memoryview, name: str) -> str:

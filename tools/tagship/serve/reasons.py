@@ -20,4 +20,4 @@ def of(error: TagshipError | OSError, folder: Path) -> str:
     message = _INTERNAL.sub(r"\1", error.message)
     for place in dict.fromkeys((folder, folder.resolve())):
         message = message.replace(f"{place}/", "").replace(str(place), "the models folder")
-    return message
+    return message.encode(errors="backslashreplace").decode()  # a link may lead to any bytes

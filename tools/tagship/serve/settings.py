@@ -1,5 +1,6 @@
 """What a server serves, where, and within which limits."""
 
+import codecs
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -105,7 +106,7 @@ def tokens(path: Path) -> tuple[bytes, ...]:
         Refused: it cannot be read, has no token, or one that is easily guessed.
     """
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
     except FileNotFoundError:
         raise NotFound(f"no such file: {path}", f"openssl rand -hex 32 > {path}") from None
     except OSError as error:

@@ -22,3 +22,4 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     with sockets.bind(settings.host, settings.port) as listener:
         address = sockets.address_of(listener, settings.host)
         listen.run(app, listener, settings, lambda: announce(address))
+    listen.leave(app.state.pools)

@@ -9,6 +9,8 @@ from tagship.serve.epoch import Cell
 from tagship.serve.generation import Facts, Generation, Runner
 from tagship.serve.observer import Nobody, Observer
 
+LONGEST = 100  # characters of a version that a client chose, in an error
+
 
 class NotReady(Unavailable):
     """No version of the model is loaded."""
@@ -127,7 +129,7 @@ class Slot:
                 return generation
         if version in self._challengers:
             return self._challengers[version].answering
-        raise NoVersion(f"version {version} of {self.name} is not loaded")
+        raise NoVersion(f"version {version[:LONGEST]} of {self.name} is not loaded")
 
     def _release(self, generation: Generation) -> None:
         """A request has ended: the last one of a version that was replaced frees it."""

@@ -16,9 +16,10 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 
 from tagship.errors import TagshipError
-from tagship.serve import answering, described, page, protocol, settings, tensors
+from tagship.serve import answering, described, listen, page, protocol, settings, tensors
 from tagship.serve.answering import Asked, Reply
 from tagship.serve.generation import Facts, Generation
 from tagship.serve.guard import Guard, Rules
@@ -72,7 +73,9 @@ def build(
     app.add_exception_handler(Exception, _failed)
     app.state.slots = slots
     _add_server(app, slots, watcher)
-    _add_models(app, _Models(options, slots, watcher))
+    models = _Models(options, slots, watcher)
+    app.state.pools = tuple(models.pools.values())
+    _add_models(app, models)
     return app
 
 
@@ -143,8 +146,8 @@ class _Models:
     def __init__(self, options: Settings, slots: Mapping[str, Slot], watcher: Watcher) -> None:
         self._options, self._slots, self._watcher = options, slots, watcher
         # One pool a model: a slow one keeps nobody waiting but those who ask for it.
-        self._pools = {
-            name: ThreadPoolExecutor(options.threads, f"answer {name}") for name in slots
+        self.pools = {
+            name: ThreadPoolExecutor(options.threads, f"{listen.ANSWER}{name}") for name in slots
         }
 
     async def metadata(self, request: Request) -> Response:
@@ -168,7 +171,10 @@ class _Models:
 
     async def infer(self, request: Request) -> Response:
         """Answer a request for inference."""
-        body = await request.body()
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            return Response()  # nobody reads it
         began = time.perf_counter()
         name = ""
         try:
@@ -188,13 +194,15 @@ class _Models:
     async def _answered(self, slot: Slot, asked: Asked) -> Reply:
         options, hashed = self._options, self._watcher.wants_outputs
         loop = asyncio.get_running_loop()
+        waiting = [asked]  # what is given up before it began is kept by its pool, without a body
         try:
             async with asyncio.timeout(options.request_timeout):
                 return await loop.run_in_executor(
-                    self._pools[slot.name],
-                    lambda: answering.answer(slot, asked, options, hashed=hashed),
+                    self.pools[slot.name],
+                    lambda: answering.answer(slot, waiting.pop(), options, hashed=hashed),
                 )
         except TimeoutError:
+            waiting.clear()
             text = f"{slot.name} did not answer within {options.request_timeout:g} s"
             reply = Reply(503, protocol.error(text))
             reply.headers |= answering.RETRY

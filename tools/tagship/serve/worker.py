@@ -71,6 +71,7 @@ def main(index: int, listener: socket.socket, control: Control, epochs: int, tal
         for slot in slots.values():
             slot.close()
         monitor.close()
+    listen.leave(app.state.pools)
 
 
 def _obey(
