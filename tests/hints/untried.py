@@ -146,6 +146,7 @@ UNTRIED: dict[str, str] = {
     "workspace.mirrored.Mirrored.complete": "no repository names files without end: a bound",
     "serve.check_installed": _SERVING,
     "serve.deployed": _SERVING,
+    "serve.monitor.Monitor.__init__": _SERVING,
     "serve.settings._check": _SERVING,
     "serve.settings.tokens": _SERVING,
     "serve.settings.tokens/2": _SERVING,
