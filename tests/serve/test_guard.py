@@ -44,7 +44,7 @@ def test_a_server_on_this_machine_answers_to_its_names(host: str) -> None:
 )  # fmt: skip
 def test_no_other_name_is_answered(host: str | None) -> None:
     assert denied(host=host) == (
-        421, "this server does not answer to that Host: it is given by --allow-host",
+        421, "this server does not answer to that Host: --allow-host adds a name",
     )  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def host_name(value: bytes) -> str:
 def _check_host(headers: dict[bytes, bytes], rules: Rules) -> Denied | None:
     if ANY in rules.hosts or host_name(headers.get(b"host", b"")) in rules.hosts:
         return None
-    return Denied(421, "this server does not answer to that Host: it is given by --allow-host")
+    return Denied(421, "this server does not answer to that Host: --allow-host adds a name")
 
 
 def _is_probe(method: str, path: str) -> bool:

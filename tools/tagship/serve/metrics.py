@@ -223,6 +223,8 @@ def _swaps(numbers: dict[Key, float]) -> float:
 
 def families(numbers: dict[Key, float]) -> Iterator[Metric]:
     """Counters and histograms from their numbers. Pure."""
+    # without a sample of 0, Prometheus would not see the first of these as an increase
+    numbers = {(AUDIT_FAILURES,): 0.0, (ACCESS_DROPPED,): 0.0, **numbers}
     for name in (REQUESTS, ROWS, SWAPS, AUDIT_FAILURES, ACCESS_DROPPED):
         counter = CounterMetricFamily(name, HELP[name], labels=_LABELS[name])
         for key in sorted(key for key in numbers if key[0] == name):
