@@ -7,11 +7,9 @@ A self-test is JSON, written by the training and tracked with the model (docs/se
 A separate process, because a broken model can crash the interpreter, or never answer.
 """
 
-import ctypes
 import json
 import math
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -22,7 +20,6 @@ from tagship import loaders
 from tagship.disk import program, scratch
 from tagship.errors import Corrupt, FailedHere, Refused, SelfTestFailed, TagshipError
 
-PR_SET_PDEATHSIG = 1  # prctl(2)
 Ask = Callable[[Any], Any]
 PASSED, SKIPPED = "passed", "skipped"
 KINDS = {
@@ -274,12 +271,6 @@ def _main(answer: int, model: Path, self_test: Path | None) -> None:
         json.dump(value, file)
 
 
-def _die_with_parent() -> None:
-    """Have Linux kill this process if the deploy is killed: it is in another session."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 if __name__ == "__main__":
-    _die_with_parent()
+    program.die_with_parent()  # if the deploy is killed
     _main(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)
