@@ -347,8 +347,9 @@ class Model:
             self.rule = wish
         self.objects[tried.version] = tried.identity
         self.tried.add((tried.version, tried.identity))
-        if wish == "rollback":  # its event cut the line
+        if wish == "rollback":  # its event cut the line, and passed over what is above
             self._cut(tried)
+            self._block_above(tried.version)
         if before is None:
             self.line = [place for place in self.line if place != tried]
             self.live, self.back, self.known, self.implied = None, False, None, False

@@ -154,6 +154,20 @@ def test_a_deploy_is_killed_before_its_check_and_the_next_version_fails_its_test
     told.in_order()
 
 
+def test_what_a_rollback_passed_over_stays_blocked_although_its_check_fails(
+    story: Callable[..., Machine],
+) -> None:
+    """Somebody passed over 1.1.0 by hand: it does not take the place of 1.2.0 by itself."""
+    told = story(released=3)
+    told.deploy()
+    told.rollback(to="exact", pick=0, hold=False, fails="check")
+    told.in_order()
+    told.withdraw_what_is_live()
+    told.in_order()
+    told.deploy()
+    told.in_order()
+
+
 def test_a_tag_is_set_back_to_what_a_rollback_left(story: Callable[..., Machine]) -> None:
     """It had moved before the rollback, so no tag named the object that was live."""
     told = story()
