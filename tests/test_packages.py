@@ -77,7 +77,9 @@ def test_only_the_command_line_prints_and_exits() -> None:
         for module in FILES
         if not module.startswith("cli/")
     }
-    assert {module: what for module, what in by_module.items() if what} == {}
+    # a server that was told to end, and whose model hangs: Python would wait for its thread
+    ends = {"serve/listen": {"os._exit"}}
+    assert {module: what for module, what in by_module.items() if what} == ends
 
 
 def imported_by(code: str, folder: Path) -> tuple[str, set[str]]:
