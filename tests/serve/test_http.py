@@ -125,13 +125,17 @@ def test_metrics_are_given_whatever_is_accepted(server: Served) -> None:
         assert server.get("/metrics", Accept=accepted).status == 200
 
 
-def test_a_link_of_any_bytes_is_told(server: Served, shelf: Shelf) -> None:
+def test_a_link_of_any_bytes_is_told(
+    server: Served, shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
     link = os.fsencode(shelf.store.current)
     os.symlink(b"versions/\xff", link + b".new")  # noqa: PTH211 - of bytes
     os.replace(link + b".new", link)
     slot = server.slots["churn"]
     until(lambda: slot.state().refused)
     assert "\\udcff" in server.get("/v2/models/churn").json["properties"]["refused"]
+    assert "\\udcff is not taken" in caplog.text
+    caplog.text.encode()  # it can be written anywhere
 
 
 def test_the_audit_and_the_access_log_have_what_was_answered(

@@ -32,7 +32,7 @@ from tagship.serve.orders import (
     Switched,
 )
 from tagship.serve.slot import Refusal
-from tagship.text import words
+from tagship.text import escape, words
 
 logger = logging.getLogger("tagship.serve")
 FIRST, LONGEST = 2.0, 60.0  # seconds until a version that failed is tried again: 2, 4, ... 60
@@ -309,7 +309,7 @@ class Follow:
         directory = look.directory if history.is_directory(look.directory) else ""
         logger.warning(
             "%s: %s is not taken: %s; tried again in %g s",
-            self.name, version or look.directory, said or reason, wait,
+            self.name, escape.line(version or look.directory), escape.line(said or reason), wait,
         )  # fmt: skip
         self._note(Refusal(version, directory, reason, tries))
 
