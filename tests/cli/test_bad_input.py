@@ -204,7 +204,8 @@ def test_wrong_options_are_wrong_usage(bench: Workbench, command: str, error: st
 def test_a_folder_that_is_missing_is_wrong_usage(bench: Workbench) -> None:
     for name, what in (("nowhere", "does not exist"), ("README", "is a file")):
         folder = bench.repo / name
-        error = f"Invalid value for '-C': Directory '{folder}' {what}."
+        option = "'-C' (env var: 'TAGSHIP_ROOT')"
+        error = f"Invalid value for {option}: Directory '{folder}' {what}."
         assert bench.cli("-C", str(folder), "status") == Result(
             2, "", usage("", "[OPTIONS] COMMAND [ARGS]...", error)
         )
