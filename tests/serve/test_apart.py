@@ -30,7 +30,7 @@ def is_running(process: int) -> bool:
     """Whether a process is there; one that nobody waited for yet is not."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # also if it ends between open and read
         return False
 
 
