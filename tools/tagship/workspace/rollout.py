@@ -364,13 +364,13 @@ class _Heard:
 def in_words(turn: Turn, model: str, version: str) -> str:
     """What a version waits for, and how it goes on."""
     which = f"{version} waits for its turn (step {turn.step} of {turn.steps})"
-    from_then = f", since {words.moment(turn.since)} UTC" if turn.since else ""
+    since = f"since {words.moment(turn.since)} UTC" if turn.since else ""
+    from_then, seen_here = (f", {since}", f", seen here {since}") if since else ("", "")
     anyway = f"release the next one, or on this host: tagship deploy {model}@{version}"
     if turn.kind is Kind.CLOCK and turn.until is not None:
         return f"{which} until {words.moment(clock.stamp(turn.until))} UTC"
     if turn.kind is Kind.BRAKED:
-        seen = from_then.replace("since", "seen here since", 1)
-        by = f"braked by {_listed(turn.hosts)}, which took it back{seen}"
+        by = f"braked by {_listed(turn.hosts)}, which took it back{seen_here}"
         return f"{version} is {by}: withdraw it, {anyway}"
     if turn.kind is Kind.WRONG:
         return f"{version} waits{from_then}: {turn.what}; {anyway}"
