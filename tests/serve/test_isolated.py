@@ -16,8 +16,8 @@ import pytest
 from tagship.errors import Corrupt, SelfTestFailed
 from tagship.host import live as host_live
 from tagship.serve import wire
-from tagship.serve.apart import Apart
 from tagship.serve.generation import Gone, ModelFailed
+from tagship.serve.isolated import Isolated
 from tests.serve.notes import until
 from tests.serve.shelf import MODEL, Shelf
 from tests.serve.test_alone import Serve, answers, is_live, serve
@@ -35,14 +35,14 @@ def is_running(process: int) -> bool:
 
 
 @contextlib.contextmanager
-def apart(shelf: Shelf, directory: str, seconds: float = 30) -> Iterator[Apart]:
+def isolated(shelf: Shelf, directory: str, seconds: float = 30) -> Iterator[Isolated]:
     """A version in a process of its own."""
     live = host_live.at(MODEL, directory, root=shelf.root)
-    with contextlib.closing(Apart(live, shelf.root, seconds, lambda: True)) as model:
+    with contextlib.closing(Isolated(live, shelf.root, seconds, lambda: True)) as model:
         yield model
 
 
-def factor(model: Apart) -> float:
+def factor(model: Isolated) -> float:
     (output,) = model.answer(ROWS).values()
     return float(output[0][0])
 
@@ -55,7 +55,7 @@ def test_a_killed_process_is_gone_for_those_in_flight_and_the_same_version_comes
     directory = shelf.keep(
         "1.0.0", factor=3, slow=77.0, answer_gate=str(gate), deadly=66.0, wrong=55.0
     )
-    with apart(shelf, directory, seconds=2) as model:
+    with isolated(shelf, directory, seconds=2) as model:
         assert factor(model) == 3.0
         assert model.signature.inputs[0].shape == (None, 2)
         (first,) = model.processes
@@ -102,7 +102,7 @@ def test_its_environment_has_no_credentials_and_it_ends_with_the_version(
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    with apart(shelf, shelf.keep("1.0.0")) as model:
+    with isolated(shelf, shelf.keep("1.0.0")) as model:
         (process,) = model.processes
         names = {
             line.partition(b"=")[0]
@@ -121,9 +121,9 @@ def test_a_process_dies_with_the_one_that_started_it_even_in_the_middle_of_a_loa
     directory = shelf.keep("1.0.0", load_gate=str(gate))
     code = (
         "import sys\nfrom pathlib import Path\nfrom tagship.host import live\n"
-        "from tagship.serve.apart import Apart\n"
+        "from tagship.serve.isolated import Isolated\n"
         "root = Path(sys.argv[1])\n"
-        "Apart(live.at('churn', sys.argv[2], root=root), root, 30, lambda: True)\n"
+        "Isolated(live.at('churn', sys.argv[2], root=root), root, 30, lambda: True)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(shelf.root), directory]) as parent:
         waiting = Path(f"{gate}.waiting")
@@ -144,10 +144,10 @@ def test_a_version_that_does_not_load_says_why_and_one_that_ends_its_process_how
     spoiled = shelf.keep("1.0.0")
     shelf.path(spoiled).write_bytes(b"{}")
     with pytest.raises(Corrupt, match=r"churn 1\.0\.0: model\.toy is cut short"):
-        apart(shelf, spoiled).__enter__()
+        isolated(shelf, spoiled).__enter__()
     deadly = shelf.keep("1.1.0", load_kills=True)
     with pytest.raises(SelfTestFailed, match=r"loading churn 1\.1\.0 ended its process by SIGKILL"):
-        apart(shelf, deadly).__enter__()
+        isolated(shelf, deadly).__enter__()
 
 
 def test_a_swap_ends_the_process_of_the_old_version_and_one_that_is_not_wanted_is_given_up(

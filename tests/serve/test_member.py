@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tagship.host import live as host_live
-from tagship.serve import apart, here, runners
+from tagship.serve import in_process, isolated, runners
 from tagship.serve.epoch import Epochs
 from tagship.serve.member import Member
 from tagship.serve.orders import Drop, Failed, Name, Prepare, Ready, Reply, Switched
@@ -97,7 +97,7 @@ def test_whatever_a_loader_raises_the_proposer_hears_of_it(
 
 
 @pytest.mark.parametrize(
-    ("isolate", "returns_memory", "is_apart"),
+    ("isolate", "returns_memory", "is_isolated"),
     [
         ("auto", True, False),
         ("auto", False, True),
@@ -110,15 +110,15 @@ def test_a_framework_that_keeps_memory_has_a_process_for_each_version(
     monkeypatch: pytest.MonkeyPatch,
     isolate: str,
     returns_memory: bool,
-    is_apart: bool,
+    is_isolated: bool,
 ) -> None:
     """I7. Only where it is loaded is looked at; ``test_keras.py`` measures the memory."""
     monkeypatch.setattr("toy_loader.Toy.returns_memory", returns_memory, raising=False)
-    monkeypatch.setattr(apart, "Apart", lambda *_: "apart")
-    monkeypatch.setattr(here, "load", lambda _: "here")
+    monkeypatch.setattr(isolated, "Isolated", lambda *_: "isolated")
+    monkeypatch.setattr(in_process, "load", lambda _: "in process")
     live = host_live.at(MODEL, shelf.keep("1.0.0"), root=shelf.root)
     loaded: object = Runners(shelf.root, isolate)(live, lambda: True)
-    assert loaded == ("apart" if is_apart else "here")
+    assert loaded == ("isolated" if is_isolated else "in process")
 
 
 def test_keras_keeps_memory_and_catboost_does_not() -> None:
