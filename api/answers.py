@@ -9,7 +9,7 @@ from api.models import Answering, Array, Model
 from pipeline import surfaces, weather
 from pipeline.settings import WeatherSplit
 from tagship.errors import Unavailable
-from tagship.serve.generation import Facts
+from tagship.serve import Facts
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,7 @@ from ruamel.yaml import YAML
 
 from tagship import ActiveModel, loaders
 from tagship.errors import Unavailable
-from tagship.serve import Slot
-from tagship.serve.generation import Facts
+from tagship.serve import Facts, Slot
 
 logger = logging.getLogger("gaia")
 

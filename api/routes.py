@@ -19,8 +19,7 @@ from api.readings import BadReadings
 from pipeline import surfaces, weather
 from tagship import TagshipError
 from tagship.errors import Unavailable
-from tagship.serve.monitor import Monitor
-from tagship.serve.observer import Answered
+from tagship.serve import Answered, Watcher
 
 PAGE = Path(__file__).with_name("page")
 FILES = {"": "index.html", "page.css": "page.css", "page.js": "page.js", "icon.svg": "icon.svg"}
@@ -39,7 +38,7 @@ HEADERS = {
 }
 
 
-def router(ml: Model, dl: Model, monitor: Monitor) -> APIRouter:
+def router(ml: Model, dl: Model, monitor: Watcher) -> APIRouter:
     """The routes of both models, and the page that uses them."""
     routes, desk = APIRouter(tags=["Gaia Vision"]), _Desk(monitor)
 
@@ -108,7 +107,7 @@ def _file(path: Path) -> Callable[[], Awaitable[Response]]:
 class _Desk:
     """Answers questions, and tells the monitor of each: metrics, the access log, the audit."""
 
-    def __init__(self, monitor: Monitor) -> None:
+    def __init__(self, monitor: Watcher) -> None:
         self._monitor = monitor
 
     async def answer(

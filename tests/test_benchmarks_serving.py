@@ -21,14 +21,17 @@ def answer(begin: float, end: float, version: str, generation: int | None = None
     return Answer(begin, end, 0, 0, 200, version, generation)
 
 
-@pytest.mark.parametrize("wrk", [True, False])
-def test_all_requests_that_were_answered_are_counted(
-    wrk: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not wrk:
+@pytest.fixture(params=[True, False], ids=["wrk", "ours"])
+def generator(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What puts the load on a server: wrk, and where that is missing our own."""
+    if not request.param:
         monkeypatch.setattr(asking, "_wrk", lambda: None)
     elif asking.program() != "wrk":
         pytest.skip("wrk is not installed")
+
+
+@pytest.mark.usefixtures("generator")
+def test_all_requests_that_were_answered_are_counted() -> None:
     with faulty.serving() as address:
         plan = load.infer(address, "m", faulty.ROWS, connections=2, seconds=1.0)
         asked = asking.ask(plan)
@@ -37,14 +40,8 @@ def test_all_requests_that_were_answered_are_counted(
     assert 0 < asked.p50 <= asked.p99 < 1
 
 
-@pytest.mark.parametrize("wrk", [True, False])
-def test_a_server_that_refuses_some_is_not_measured(
-    wrk: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not wrk:
-        monkeypatch.setattr(asking, "_wrk", lambda: None)
-    elif asking.program() != "wrk":
-        pytest.skip("wrk is not installed")
+@pytest.mark.usefixtures("generator")
+def test_a_server_that_refuses_some_is_not_measured() -> None:
     with faulty.serving(faulty.REFUSES) as address:
         plan = load.infer(address, "m", faulty.ROWS, connections=2, seconds=1.0)
         with pytest.raises(Failed, match=r"\d+ of \d+ requests"):

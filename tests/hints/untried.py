@@ -155,7 +155,7 @@ UNTRIED: dict[str, str] = {
     "serve.sockets._bind_error/3": _SERVING,
     "serve.sockets._bind_error/4": _SERVING,
     "serve.sockets.bind": _SERVING,
-    "serve.apart.Apart._wait_until_ready": _SERVING,
+    "serve.isolated.Isolated._wait_until_ready": _SERVING,
     "serve.room.check": _SERVING,
     "serve.supervisor.Supervisor._gone": _SERVING,
 }

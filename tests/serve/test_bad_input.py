@@ -302,50 +302,41 @@ def test_slow_clients_hold_up_nobody_else(shelf: Shelf) -> None:
 # ---- the end
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_it_ends_in_order_after_the_requests_that_it_is_answering(
-    shelf: Shelf, workers: str
-) -> None:
+@contextlib.contextmanager
+def told_to_end(shelf: Shelf, workers: str) -> Iterator[tuple[Program, socket.socket, Path]]:
+    """A server that was told to end in the middle of a request; its model waits for the gate."""
     gate = shelf.gate()
     shelf.ship("1.0.0", 3.0, slow=7.0, answer_gate=str(gate))
     body = batch([7.0, 0.0])
+    head = f"POST {INFER} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
     with running(shelf, "--workers", workers) as server:
         until(lambda: version(server) == "1.0.0")
         with server.connect() as connection:
-            head = (
-                f"POST {INFER} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
-            )
             connection.sendall(head.encode() + body)
             until(lambda: Path(f"{gate}.waiting").exists())
             os.kill(server.pid, signal.SIGTERM)
             until(lambda: not _connects(server))
-            gate.touch()
-            assert all_of(connection).startswith(b"HTTP/1.1 200")
+            yield server, connection, gate
         _, status = os.waitpid(server.pid, 0)
         assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_it_ends_in_order_after_the_requests_that_it_is_answering(
+    shelf: Shelf, workers: str
+) -> None:
+    with told_to_end(shelf, workers) as (_, connection, gate):
+        gate.touch()
+        assert all_of(connection).startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_model_that_never_answers_does_not_keep_it_from_ending(
     shelf: Shelf, workers: str
 ) -> None:
-    gate = shelf.gate()
-    shelf.ship("1.0.0", 3.0, slow=7.0, answer_gate=str(gate))
-    body = batch([7.0, 0.0])
-    with running(shelf, "--workers", workers) as server:
-        until(lambda: version(server) == "1.0.0")
-        with server.connect() as connection:
-            head = (
-                f"POST {INFER} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
-            )
-            connection.sendall(head.encode() + body)
-            until(lambda: Path(f"{gate}.waiting").exists())
-            os.kill(server.pid, signal.SIGTERM)
-            until(lambda: not _connects(server))
-            os.kill(server.pid, signal.SIGTERM)  # at once
-            until(lambda: os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
-        _, status = os.waitpid(server.pid, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
+    with told_to_end(shelf, workers) as (server, _, _):
+        os.kill(server.pid, signal.SIGTERM)  # at once
+        until(lambda: os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
 
 
 def _connects(server: Served) -> bool:

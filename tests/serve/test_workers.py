@@ -19,7 +19,7 @@ from tagship.serve.settings import Settings
 from tests.serve.asking import Reply, Served, batch
 from tests.serve.notes import until
 from tests.serve.shelf import MODEL, Shelf
-from tests.serve.test_apart import is_running
+from tests.serve.test_isolated import is_running
 
 SECONDS = 60  # for a process to end
 

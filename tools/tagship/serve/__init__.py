@@ -4,6 +4,7 @@ It needs the extra ``tagship[serve]``, and neither Git nor DVC.
 """
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -12,6 +13,8 @@ from tagship.errors import NotFound, Refused
 from tagship.host import project
 from tagship.host import settings as host_settings
 from tagship.registry import refs
+from tagship.serve.generation import Facts
+from tagship.serve.observer import Answered, Watcher
 from tagship.serve.settings import Settings
 from tagship.serve.slot import Slot
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-__all__ = ["Settings", "Slot", "app", "run"]
+__all__ = ["Answered", "Facts", "Settings", "Slot", "Watcher", "app", "run"]
 
 _NEEDED = ("fastapi", "httptools", "numpy", "orjson", "prometheus_client", "uvicorn", "uvloop")
 
@@ -28,7 +31,8 @@ _NEEDED = ("fastapi", "httptools", "numpy", "orjson", "prometheus_client", "uvic
 def app(models: "Iterable[str]", *, root: Path | str | None = None, **options: Any) -> "FastAPI":
     """An app that answers with the live versions of models, and follows them while it runs.
 
-    Routes can be added to it; ``app.state.slots`` has a ``Slot`` for each model.
+    Routes can be added to it; ``app.state.slots`` has a ``Slot`` for each model, and
+    ``app.state.monitor`` (a ``Watcher``) is to be told of the answers of such routes.
 
     Args:
         models: their names.
@@ -55,7 +59,8 @@ def run(
 ) -> None:
     """Answer with an app until SIGTERM or SIGINT, in one process, as ``tagship serve`` does.
 
-    That is: within its limits of time and of connections, and with the logs reopened by SIGHUP.
+    That is: within the limits of time and of connections that ``app`` was given, and with the logs
+    reopened by SIGHUP.
 
     Args:
         app: from ``app``; its guard answers to a ``host`` of a network if ``allow_hosts`` names it.
@@ -65,15 +70,9 @@ def run(
     Raises:
         TagshipError: it cannot listen there.
     """
-    import signal
+    from tagship.serve import single
 
-    from tagship.serve import listen, sockets
-
-    signal.signal(signal.SIGHUP, lambda *_: app.state.monitor.reopen())
-    with sockets.bind(host, port) as listener:
-        address = sockets.address_of(listener, host)
-        limits = Settings(tuple(app.state.slots), host=host, port=port)
-        listen.run(app, listener, limits, lambda: started(address))
+    single.answer(app, replace(app.state.settings, host=host, port=port), started)
 
 
 def check_installed() -> None:

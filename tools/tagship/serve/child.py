@@ -1,6 +1,7 @@
 """The process of one generation: loads a version, says that it is ready, and answers.
 
-``python -m tagship.serve.child DESCRIPTOR ROOT MODEL DIRECTORY``; the descriptor is of a socket.
+``python -m tagship.serve.child DESCRIPTOR ROOT MODEL DIRECTORY PARENT``; the descriptor is of a
+socket, PARENT the id of the process that started it.
 It ends with the process that started it, whatever ends that one.
 """
 
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING
 from tagship.disk import program
 from tagship.errors import TagshipError
 from tagship.host import live as host_live
-from tagship.serve import here, wire
-from tagship.serve.here import Here
+from tagship.serve import in_process, wire
+from tagship.serve.in_process import InProcess
 
 if TYPE_CHECKING:
     from tagship.serve.generation import Arrays
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def main(channel: socket.socket, root: Path, model: str, directory: str) -> None:
     """Load, and answer until nobody asks any more."""
     try:
-        loaded = here.load(host_live.at(model, directory, root=root))
+        loaded = in_process.load(host_live.at(model, directory, root=root))
     except TagshipError as error:
         wire.send(channel, wire.error_of(error))
         return
@@ -37,7 +38,7 @@ def main(channel: socket.socket, root: Path, model: str, directory: str) -> None
             return
 
 
-def _answer(channel: socket.socket, loaded: Here, inputs: "Arrays") -> None:
+def _answer(channel: socket.socket, loaded: InProcess, inputs: "Arrays") -> None:
     try:
         outputs = loaded.answer(inputs)
     except TagshipError as error:

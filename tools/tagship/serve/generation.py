@@ -46,7 +46,7 @@ class Facts:
 
 
 class Runner(Protocol):
-    """Where a loaded model answers: this process (``Here``), or one of its own (``Apart``)."""
+    """Where a loaded model answers: in this process (``InProcess``), or its own (``Isolated``)."""
 
     @property
     def signature(self) -> "Signature":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tagship.serve")
 
 
-class Here:
+class InProcess:
     """A loaded model, warm and checked.
 
     Args:
@@ -61,7 +61,7 @@ class Here:
             active.lock.close()
 
 
-def load(live: Live) -> Here:
+def load(live: Live) -> InProcess:
     """Load a version into this process: its bytes are hashed, and its answers compared.
 
     Raises:
@@ -70,7 +70,7 @@ def load(live: Live) -> Here:
     active = host_active.load(live, verify=True)
     try:
         host_active.check_answers(active)
-        return Here(active)
+        return InProcess(active)
     except BaseException:
         active.lock.close()
         raise

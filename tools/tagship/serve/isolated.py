@@ -64,7 +64,7 @@ class _Process:
         return code
 
 
-class Apart:
+class Isolated:
     """A version in a process of its own, which is started again when it ends.
 
     A thread of its own keeps it: Linux ends a child with the thread that started it.

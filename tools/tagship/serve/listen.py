@@ -219,8 +219,7 @@ class Connection(HttpToolsProtocol):
 
     def _drop(self) -> None:
         """Close at once: what was not sent yet is lost."""
-        drop = self.transport.abort
-        drop()
+        self.transport.abort()
 
     @property
     def _is_idle(self) -> bool:

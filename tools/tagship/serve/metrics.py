@@ -7,7 +7,7 @@ reached: all workers switch at the same moment.
 import threading
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tagship.serve.observer import Answered
     from tagship.serve.slot import State
 
-    States = dict[str, State]  # by the model's name
+    States = Mapping[str, State]  # by the model's name
 
 KEPT = 3  # versions of a model that were freed, and still have their numbers
 REQUEST_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

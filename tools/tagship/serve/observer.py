@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tagship.serve.generation import Facts
+    from tagship.serve.slot import State
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,21 @@ class Observer(Protocol):
 
     def answered(self, answered: Answered) -> None:
         """A request has its answer."""
+
+
+class Watcher(Observer, Protocol):
+    """Is told of each answer, and has the metrics: ``monitor.Monitor``."""
+
+    @property
+    def wants_outputs(self) -> bool:
+        """Whether answers should come with their outputs and the digest of the request."""
+
+    @property
+    def wants_inputs(self) -> bool:
+        """Whether they should come with their inputs too."""
+
+    def exposition(self, states: "Mapping[str, State]", accept: str = "") -> tuple[bytes, str]:
+        """The metrics, and their content type."""
 
 
 class Nobody:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tagship import loaders
 from tagship.host.live import Live
-from tagship.serve import apart, here
+from tagship.serve import in_process, isolated
 from tagship.serve.generation import Runner
 
 AUTO, PROCESS, THREAD = "auto", "process", "thread"
@@ -30,9 +30,9 @@ class Runners:
     def __call__(self, live: Live, is_needed: Callable[[], bool]) -> Runner:
         """Load a version, and check it: see ``member.Open``."""
         loader = loaders.need(live.path)
-        is_apart = self.isolate == PROCESS or (
+        is_isolated = self.isolate == PROCESS or (
             self.isolate == AUTO and not getattr(loader, "returns_memory", True)
         )
-        if is_apart:
-            return apart.Apart(live, self.root, self.seconds, is_needed)
-        return here.load(live)
+        if is_isolated:
+            return isolated.Isolated(live, self.root, self.seconds, is_needed)
+        return in_process.load(live)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version as installed_version
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -24,28 +24,13 @@ from tagship.serve.answering import Asked, Reply
 from tagship.serve.generation import Facts, Generation
 from tagship.serve.guard import Guard, Rules
 from tagship.serve.monitor import Monitor
-from tagship.serve.observer import Answered, Observer
+from tagship.serve.observer import Answered, Watcher
 from tagship.serve.serving import Alone, Plan
 from tagship.serve.settings import Settings
 from tagship.serve.slot import NotReady, Slot, State
 
 VERSION = "x-model-version"
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-
-
-class Watcher(Observer, Protocol):
-    """Is told of each answer, and has the metrics: ``monitor.Monitor``."""
-
-    @property
-    def wants_outputs(self) -> bool:
-        """Whether answers should come with their outputs and the digest of the request."""
-
-    @property
-    def wants_inputs(self) -> bool:
-        """Whether they should come with their inputs too."""
-
-    def exposition(self, states: dict[str, State], accept: str = "") -> tuple[bytes, str]:
-        """The metrics, and their content type."""
 
 
 def build(
@@ -71,7 +56,7 @@ def build(
     )  # fmt: skip
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _failed)
-    app.state.slots = slots
+    app.state.slots, app.state.settings = slots, options
     _add_server(app, slots, watcher)
     models = _Models(options, slots, watcher)
     app.state.pools = tuple(models.pools.values())
