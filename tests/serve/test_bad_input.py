@@ -345,3 +345,27 @@ def _connects(server: Served) -> bool:
     except OSError:
         return False
     return True
+
+
+# ---- an app of one's own
+
+
+def test_an_app_is_served_within_the_limits_that_it_was_given(shelf: Shelf) -> None:
+    shelf.ship("1.0.0")
+    code = (
+        "import sys\nfrom tagship import serve\n"
+        f"app = serve.app(['{shelf.model}'], root=sys.argv[1], max_connections=1)\n"
+        "serve.run(app, lambda url: print(url, flush=True), port=0)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(shelf.root)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            port = int(process.stdout.readline().rpartition(":")[2])
+            address = "127.0.0.1", port
+            with socket.create_connection(address), socket.create_connection(address) as second:
+                assert all_of(second).startswith(b"HTTP/1.1 503")
+        finally:
+            process.terminate()
+    assert process.returncode == 0
