@@ -102,6 +102,14 @@ def test_nothing_is_released_yet(host: Following) -> None:
     assert not (host.model / "versions").exists()
 
 
+def test_a_host_that_never_reached_the_server_says_that_alone(host: Following) -> None:
+    host.origin.rename(host.origin.with_name("away.git"))
+    result = host.sync()
+    head, line = result.out.splitlines()
+    assert (result.code, head) == (1, "churn: unknown, live -")
+    assert line.startswith("  nothing could be fetched: ")
+
+
 @pytest.mark.parametrize(
     ("track", "versions"),
     [

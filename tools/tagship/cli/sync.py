@@ -112,6 +112,7 @@ def looks(rows: "Sequence[Followed]") -> str:
         why = row.why.value[0].replace("_", " ")
         lines.append(f"{row.model}: {why}, live {row.live or '-'}")
         lines += [f"  {each}" for each in row.did]
-        is_told = row.live is None
-        lines += [f"  {each.what}" for each in row.reasons if each.why.exit_code or is_told]
+        troubles = [each for each in row.reasons if each.why.exit_code]
+        told = troubles if troubles or row.live else row.reasons  # nothing is live: why
+        lines += [f"  {each.what}" for each in told]
     return output.text(lines) or "no model is followed: add [follow.MODEL] to tagship.toml"
