@@ -43,8 +43,8 @@ class Crowd:
     def voters(self) -> Collection[int]:
         return self.voting
 
-    def count(self) -> int:
-        return len(self.voting)
+    def members(self) -> Collection[int]:
+        return self.voting
 
     def take(self) -> list[Order]:
         """What was said since it was asked last."""
@@ -74,6 +74,13 @@ class Stand:
         (order,) = self.step(seconds)
         assert isinstance(order, Prepare)
         return order
+
+    def asked(self) -> list[tuple[int | None, Order]]:
+        """It looks, and has a version loaded; by whom."""
+        self.rule.step(self.now)
+        orders = [each for each in self.crowd.orders if isinstance(each[1], Prepare)]
+        self.crowd.take()
+        return orders
 
     def ready(self, number: int, *members: int, seconds: float = 0.5) -> list[Order]:
         """Members say that a generation is ready."""
@@ -297,6 +304,35 @@ def test_the_last_member_that_was_not_ready_ends_and_that_counts_as_a_refusal(
     assert note.refusal is not None
     assert note.refusal.reason == "a worker ended while it loaded it"
     assert stand.cell.read() == 0
+
+
+def test_one_loads_a_version_before_the_others_as_it_may_end_it(stand: Stand) -> None:
+    """A version that kills its process costs one worker, and not all at once."""
+    stand.crowd.voting = {1, 2, 3}
+    stand.live("1.0.0")
+    stand.shelf.ship("1.1.0")
+    assert [member for member, _ in stand.asked()] == [1]
+    assert stand.left(1)[0] == Drop(NAME, 2)
+    stand.shelf.ship("1.2.0")
+    assert [member for member, _ in stand.asked()] == [2]
+    stand.crowd.voting.add(4)  # started meanwhile
+    stand.rule.ready(2, Ready(NAME, 3, 0.5), stand.now)
+    assert {member for member, _ in stand.crowd.orders} == {3, 4}
+    assert stand.cell.read() == 1
+    stand.crowd.take()
+    assert stand.ready(3, 3, 4)[0] == Switched(NAME, 3, 0)
+
+
+def test_all_load_a_version_at_once_where_it_cannot_end_them(stand: Stand) -> None:
+    """It is loaded into processes of its own, as the one before."""
+    stand.crowd.voting = {1, 2}
+    stand.shelf.ship("1.0.0")
+    stand.prepared()
+    for member in (1, 2):
+        stand.rule.ready(member, Ready(NAME, 1, 0.5, (4000 + member,)), stand.now)
+    stand.crowd.take()
+    stand.shelf.ship("1.1.0")
+    assert [member for member, _ in stand.asked()] == [None]
 
 
 def test_one_that_is_starting_has_no_vote_and_loads_what_is_live(stand: Stand) -> None:

@@ -140,12 +140,13 @@ class _Bad:
 
 @dataclass
 class _Pending:
-    """A generation that members are loading."""
+    """A generation that members are loading: all of them, or first one, as it may kill it."""
 
     number: int
     look: Look
     live: Live
     began: float
+    first: int | None = None  # the others are asked once this one is ready; None asks all at once
     ready: dict[int, tuple[int, ...]] = field(default_factory=dict)  # processes, by member
 
 
@@ -168,8 +169,8 @@ class Crowd(Protocol):
     def voters(self) -> Collection[int]:
         """Those that answer requests: all of them must be ready before anything changes."""
 
-    def count(self) -> int:
-        """How many there are, with those that are starting."""
+    def members(self) -> Collection[int]:
+        """All of them, with those that are starting."""
 
 
 class Follow:
@@ -253,8 +254,21 @@ class Follow:
             return
         self._number += 1
         here = replace(look, directory=live.directory.name)  # the link may have moved since
-        self._pending = _Pending(self._number, here, live, now)
-        self._crowd.tell(self._prepare(self._number, live))
+        self._pending = _Pending(self._number, here, live, now, self._first())
+        self._crowd.tell(self._prepare(self._number, live), self._pending.first)
+
+    def _first(self) -> int | None:
+        """The member that loads a version before the others; None where all may load it at once.
+
+        A version that is loaded into the members themselves can end them: one, and not all.
+        """
+        voters = self._crowd.voters()
+        is_alone = self._live is None or len(voters) < 2
+        return None if is_alone or self._in_own_processes() else min(voters)
+
+    def _in_own_processes(self) -> bool:
+        """Whether what is live is in processes that members started for it."""
+        return self._live is not None and any(self._live.processes.values())
 
     def _prepare(self, number: int, live: Live) -> Prepare:
         return Prepare(self.name, number, live.directory.name, live.seq, live.since)
@@ -271,9 +285,9 @@ class Follow:
         now = sum(room.used(p) for each in self._live.processes.values() for p in each)
         size = live.metadata.size
         if now:  # in processes of their own: the new one needs about as much as the old one
-            more = max(0, size - self._live.live.metadata.size) * self._crowd.count()
+            more = max(0, size - self._live.live.metadata.size) * len(self._crowd.members())
         else:
-            more = size * self._crowd.count()
+            more = size * len(self._crowd.members())
         room.check(f"{live.model} {live.version}", now + more)
 
     def _go_on(self, pending: _Pending, look: Look, now: float) -> None:
@@ -325,11 +339,20 @@ class Follow:
         self._longest = max(self._longest, reply.seconds)
         if self._pending is not None and reply.number == self._pending.number:
             self._pending.ready[member] = reply.processes
+            self._ask_others(self._pending, member)
             self._commit_if_all(self._pending, now)
         elif self._live is not None and reply.number == self._live.number:
             self._live.processes[member] = reply.processes
             self._retries.pop(member, None)
             self._crowd.tell(Switched(self.name, reply.number, reply.seconds), member)
+
+    def _ask_others(self, pending: _Pending, member: int) -> None:
+        """Have the others load a version that the first one could load."""
+        if member != pending.first:
+            return
+        pending.first = None
+        for other in set(self._crowd.members()) - {member}:
+            self._crowd.tell(self._prepare(pending.number, pending.live), other)
 
     def failed(self, member: int, reply: Failed, now: float) -> None:
         """A member cannot take a generation: one is enough, where it is not live yet."""
@@ -343,7 +366,7 @@ class Follow:
         """A member has come: it loads what is live, and what is about to be."""
         if self._live is not None:
             self._crowd.tell(self._prepare(self._live.number, self._live.live), member)
-        if self._pending is not None:
+        if self._pending is not None and self._pending.first is None:
             self._crowd.tell(self._prepare(self._pending.number, self._pending.live), member)
         self._crowd.tell(Note(self.name, self._refusal), member)
 

@@ -49,9 +49,9 @@ class Proposer:
         """The members that answer requests."""
         return self._voters
 
-    def count(self) -> int:
-        """How many members there are."""
-        return len(self._members)
+    def members(self) -> Collection[int]:
+        """All of them, with those that are starting."""
+        return self._members.keys()
 
     def step(self, now: float) -> None:
         """Look at everything that is followed."""
