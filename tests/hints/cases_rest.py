@@ -265,6 +265,20 @@ def no_repository_for_who_only_reads(bench: Workbench) -> None:
     (bench.repo.parent / "new").mkdir()
 
 
+@trial(
+    "host.settings._elsewhere",
+    command="status churn",
+    base="shipped",
+    folder="../copied",
+    does="TAGSHIP_ROOT=... tagship current MODEL",
+    fill={"MODEL": "churn"},
+    shell=True,
+    again="",
+)
+def a_copied_folder_of_models(bench: Workbench) -> None:
+    shutil.copytree(bench.repo / "models", bench.repo.parent / "copied", symlinks=True)
+
+
 # --- the rest
 
 

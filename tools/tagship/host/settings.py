@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tagship.errors import Corrupt, NotFound
 from tagship.host import project as host_project
+from tagship.host.link import VERSIONS
 from tagship.progress import Tell, nobody
 from tagship.registry import settings
 from tagship.registry.project_files import PARAMS_FILE, ROOT
@@ -24,11 +25,25 @@ def require_project(start: Path) -> Path:
     """
     project = host_project.find_project(start)
     if project is None:
-        hint = _init(start)
+        hint = _elsewhere(start) if _is_folder_of_models(start) else _init(start)
         if host_project.is_sparse(start):
             hint = "git sparse-checkout add .dvc; or, where DVC is new: dvc init && tagship init"
         raise NotFound(f"not a DVC repository: {start}", hint)
     return project
+
+
+def _is_folder_of_models(start: Path) -> bool:
+    """Whether it is a plain folder of models, as a copy of a host's is."""
+    return next(start.glob(f"*/{VERSIONS}"), None) is not None
+
+
+def _elsewhere(start: Path) -> str:
+    """Where commands work that ask more than what is live, and what works here."""
+    folder = shlex.quote(str(start.absolute()))
+    return (
+        "this folder of models has neither a DVC repository nor tagship.toml: name one that has,"
+        f" with -C DIR; what works here: TAGSHIP_ROOT={folder} tagship current MODEL"
+    )
 
 
 def _init(start: Path) -> str:
