@@ -325,7 +325,7 @@ OUT = "export churn --format cyclonedx -o"
 
 
 @trial(
-    "export.export._check_target",
+    "export.target.check",
     command=f"{OUT} .git/out",
     base="shipped",
     does="-o ../export",
@@ -335,12 +335,12 @@ OUT = "export churn --format cyclonedx -o"
 def an_export_into_git(_: Workbench) -> None: ...
 
 
-@trial("export.export._check_target/2", command=f"{OUT} a/b/c", base="shipped")
+@trial("export.target.check/2", command=f"{OUT} a/b/c", base="shipped")
 def an_export_into_no_folder(_: Workbench) -> None: ...
 
 
 @trial(
-    "export.export._check_target/3",
+    "export.target.check/3",
     command=f"{OUT} .",
     base="shipped",
     folder="new",
@@ -353,7 +353,7 @@ def an_export_into_this_folder(bench: Workbench) -> None:
 
 
 @trial(
-    "export.export._check_target/4",
+    "export.target.check/4",
     command=f"{OUT} new",
     base="shipped",
     does="give a folder that does not exist",

@@ -74,6 +74,8 @@ UNTRIED: dict[str, str] = {
     "errors.hint_of/9": "it needs a system without room for open files",
     "export.export._copy": _RACE,
     "export.export.export": _DISK,
+    "export.oci._Layers._put": _RACE,
+    "export.oci.export": _DISK,
     "fleet.page.write/3": _DISK,
     "fleet.place": _STORE,
     "fleet.place.Folder.put": _NOTED,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tagship.deploy.plan import Plan, RollbackPlan
     from tagship.deploy.undeploy import Undeployed
     from tagship.export.export import Exported
+    from tagship.export.oci import Exported as ExportedImage
     from tagship.host.history import Event
     from tagship.host.live import Live
     from tagship.host.metadata import Metadata
@@ -447,6 +448,31 @@ class ModelVersionManager:
             self.source, self.host, self._ref(version), list(formats), folder, self.progress,
             self.tell,
         )  # fmt: skip
+
+    def export_image(self, target: Path | str, version: str | Ref = "latest") -> "ExportedImage":
+        """Write the OCI image of a version as a layout, into a new folder.
+
+        Args:
+            target: a folder that does not exist, or is empty.
+            version: as for ``deploy``.
+
+        Raises:
+            TagshipError: as for ``oci.export``.
+        """
+        from tagship.export import oci
+
+        ref = self._ref(version)
+        return oci.export(self.source, self.host, ref, Path(target), self.progress, self.tell)
+
+    def image_digest(self, version: str | Ref = "latest") -> str:
+        """The digest of the OCI image of a version, ``sha256:HEX``; all its bytes are read.
+
+        Raises:
+            TagshipError: as for ``oci.digest``.
+        """
+        from tagship.export import oci
+
+        return oci.digest(self.source, self.host, self._ref(version), self.progress, self.tell)
 
     def report(self, path: Path | str = "report.html") -> Path:
         """Write a page that shows the model to others: one HTML file, which loads nothing.
