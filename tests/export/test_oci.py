@@ -13,7 +13,6 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -30,6 +29,7 @@ from tagship.registry.refs import Ref
 from tagship.text.paths import is_path
 from tagship.workspace.find import find
 from tests import workbench
+from tests.export.images import Layout
 from tests.hosts import Following
 from tests.workbench import PATH, Result, Workbench
 
@@ -39,42 +39,6 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def layout(tmp_path: Path) -> Path:
     return tmp_path / "image"
-
-
-def blob(layout: Path, digest: str) -> bytes:
-    """A blob, whose name must be its digest."""
-    data = (layout / "blobs" / "sha256" / digest.removeprefix("sha256:")).read_bytes()
-    assert f"sha256:{hashlib.sha256(data).hexdigest()}" == digest
-    return data
-
-
-def manifest(layout: Path) -> dict[str, Any]:
-    (entry,) = json.loads((layout / "index.json").read_bytes())["manifests"]
-    value: dict[str, Any] = json.loads(blob(layout, entry["digest"]))
-    return value
-
-
-def config(layout: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(blob(layout, manifest(layout)["config"]["digest"]))
-    return value
-
-
-def members(layout: Path) -> list[list[tarfile.TarInfo]]:
-    """The entries of each layer."""
-    layers = [blob(layout, layer["digest"]) for layer in manifest(layout)["layers"]]
-    return [tarfile.open(fileobj=io.BytesIO(data)).getmembers() for data in layers]
-
-
-def contents(layout: Path) -> dict[str, bytes]:
-    """All files of an image, by path, as a program that reads tars finds them."""
-    found = {}
-    for layer in manifest(layout)["layers"]:
-        with tarfile.open(fileobj=io.BytesIO(blob(layout, layer["digest"]))) as archive:
-            for entry in archive:
-                file = archive.extractfile(entry)
-                assert file is not None
-                found[entry.name] = file.read()
-    return found
 
 
 def shown(result: Result) -> str:
@@ -109,10 +73,10 @@ def test_a_version_is_a_layout_whose_blobs_are_named_by_their_digests(
         "",
     )
     assert json.loads((layout / "oci-layout").read_bytes()) == {"imageLayoutVersion": "1.0.0"}
-    named = manifest(layout)
+    named, diffs = Layout(layout).manifest, Layout(layout).config["rootfs"]["diff_ids"]
     assert [layer["mediaType"] for layer in named["layers"]] == [image.LAYER] * 2
-    assert config(layout)["rootfs"]["diff_ids"] == [layer["digest"] for layer in named["layers"]]
-    digests = {entry["digest"], named["config"]["digest"], *config(layout)["rootfs"]["diff_ids"]}
+    assert diffs == [layer["digest"] for layer in named["layers"]]
+    digests = {entry["digest"], named["config"]["digest"], *diffs}
     assert {f"sha256:{path.name}" for path in (layout / "blobs" / "sha256").iterdir()} == digests
     shutil.rmtree(layout)
     assert bench.changes(before) == set()
@@ -121,7 +85,7 @@ def test_a_version_is_a_layout_whose_blobs_are_named_by_their_digests(
 @pytest.mark.released
 def test_each_file_is_a_layer_of_user_0_at_time_0(bench: Workbench, layout: Path) -> None:
     bench.manager.export_image(layout)
-    layers = members(layout)
+    layers = Layout(layout).members
     assert [[entry.name for entry in layer] for layer in layers] == [
         ["models/model.bin"],
         ["models/metadata.json"],
@@ -130,7 +94,7 @@ def test_each_file_is_a_layer_of_user_0_at_time_0(bench: Workbench, layout: Path
         assert entry.isfile()
         assert (entry.mode, entry.mtime, entry.uid, entry.gid) == (0o444, 0, 0, 0)
         assert (entry.uname, entry.gname) == ("", "")
-    assert contents(layout)["models/model.bin"] == b"model 1\n"
+    assert Layout(layout).contents["models/model.bin"] == b"model 1\n"
 
 
 @pytest.mark.released
@@ -139,7 +103,7 @@ def test_metadata_are_those_of_a_version_that_is_not_deployed(
 ) -> None:
     bench.manager.deploy()
     bench.manager.export_image(layout)
-    described = metadata.of_bytes(contents(layout)["models/metadata.json"])
+    described = metadata.of_bytes(Layout(layout).contents["models/metadata.json"])
     assert described.deployment is None
     assert (described.framework, described.architecture) == (None, None)
     assert (described.smoke_test, described.tools) == ("", {})
@@ -153,7 +117,7 @@ def test_the_files_of_a_folder_are_sorted_and_keep_their_bits(
 ) -> None:
     folder_of(bench, "b/z", "b.txt", "a", "größe")
     bench.manager.export_image(layout)
-    names = [entry.name for layer in members(layout) for entry in layer]
+    names = [entry.name for layer in Layout(layout).members for entry in layer]
     assert names == [
         "models/model.bin/a",
         "models/model.bin/b.txt",
@@ -161,7 +125,7 @@ def test_the_files_of_a_folder_are_sorted_and_keep_their_bits(
         "models/model.bin/größe",
         "models/metadata.json",
     ]
-    assert contents(layout)["models/model.bin/b/z"] == b"x of b/z\n"
+    assert Layout(layout).contents["models/model.bin/b/z"] == b"x of b/z\n"
 
 
 def test_an_executable_is_one_in_the_image(bench: Workbench, layout: Path) -> None:
@@ -170,13 +134,13 @@ def test_an_executable_is_one_in_the_image(bench: Workbench, layout: Path) -> No
     bench.commit()
     bench.release()
     bench.manager.export_image(layout)
-    assert members(layout)[0][0].mode == 0o555
+    assert Layout(layout).members[0][0].mode == 0o555
 
 
 def test_many_files_share_a_hundred_layers(bench: Workbench, layout: Path) -> None:
     folder_of(bench, *(f"{number:03}" for number in range(250)))
     bench.manager.export_image(layout)
-    layers = members(layout)
+    layers = Layout(layout).members
     assert [len(layer) for layer in layers] == [*[3] * 83, 1, 1]
     names = [entry.name for layer in layers[:-1] for entry in layer]
     assert names == [f"models/model.bin/{number:03}" for number in range(250)]
@@ -271,7 +235,7 @@ def test_bad_bytes_in_the_cache_are_replaced_from_the_remote(
     cached.chmod(0o644)
     cached.write_bytes(b"model !\n")
     assert bench.manager.export_image(layout).digest == digest
-    assert contents(layout)["models/model.bin"] == b"model 1\n"
+    assert Layout(layout).contents["models/model.bin"] == b"model 1\n"
     assert {path.name for path in layout.iterdir()} == {"blobs", "index.json", "oci-layout"}
 
 
@@ -292,7 +256,7 @@ def test_a_large_file_goes_through_in_blocks(bench: Workbench, layout: Path) -> 
     bench.train(data + b"end")
     bench.release()
     exported = bench.manager.export_image(layout)
-    assert contents(layout)["models/model.bin"] == data + b"end"
+    assert Layout(layout).contents["models/model.bin"] == data + b"end"
     assert exported.files[0].size == len(data) + 3
     assert bench.manager.image_digest() == exported.digest
 
@@ -373,6 +337,21 @@ def test_a_version_becomes_a_tag_of_a_registry() -> None:
     assert image.tag("1.0.0-rc.1+cu12.4") == "1.0.0-rc.1_cu12.4"
     assert image.is_tag(image.tag("1.0.0+" + "x" * 200))
     assert not image.is_tag("a/b")
+
+
+def test_the_digest_of_a_version_is_that_of_the_last_release() -> None:
+    """What was pushed is found again: whoever changes this says so in CHANGELOG.md."""
+    described = metadata.Metadata(
+        model="churn", version="1.0.0", path="model.bin", self_test=None,
+        tag=metadata.TagInfo("churn@v1.0.0", "a" * 40, "Ada <a@b.c>", "2026-11-20T12:00:00Z", "1"),
+        commit=metadata.CommitInfo("b" * 40, "Ada <a@b.c>", "2026-11-20T12:00:00Z", "Train"),
+        files=(files.File("model.bin", 0, "d41d8cd98f00b204e9800998ecf8427e", "e3" * 32),), size=0,
+    )  # fmt: skip
+    empty = tar.head("models/model.bin", 0) + tar.END
+    layers = [empty, *(image.own_layer(*own) for own in image.own_files(described).items())]
+    blobs = [image.Blob.of(image.LAYER, layer) for layer in layers]
+    made = image.image(described, Artifact("churn", PATH), "md5:0", blobs)
+    assert made.digest == "sha256:28fb74d2d5f48580195aec6a42bf8fc2828f77254ff21d1d77c794c38ccdcb3f"
 
 
 # --- the tar

@@ -109,6 +109,21 @@ def read(path: Path) -> bytes:
         return _reading(source.readall)
 
 
+def opened(path: Path) -> FileIO:
+    """Open a regular file to read it; a link is not followed.
+
+    Raises:
+        Unreadable: the file cannot be read, or is a link.
+        FileNotFoundError: there is none.
+    """
+    try:
+        return _open(path)
+    except Unreadable as error:
+        if error.errno == errno.ENOENT:
+            raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
+        raise
+
+
 def create(path: Path) -> BinaryIO:
     """Create a file that only its owner can write, under any umask.
 
@@ -139,13 +154,16 @@ def copy(source: Path, target: Path, advance: Advance | None = None) -> File:
             return _digest(reader, target.name, write, advance)
 
 
-def receive(blocks: Iterable[bytes], target: Path | None, advance: Advance | None = None) -> File:
+def receive(
+    blocks: Iterable[bytes], target: Path | None, advance: Advance | None = None, *beside: Write
+) -> File:
     """Write what arrives to a new file, hashed on its way.
 
     Args:
         blocks: the bytes in order; a file of more than one block is synced while it arrives.
         target: the new file; None to hash alone.
         advance: is called with the bytes that arrived.
+        beside: are called with each block; of several blocks, on threads of their own.
 
     Returns:
         As ``digest`` of the target.
@@ -159,7 +177,8 @@ def receive(blocks: Iterable[bytes], target: Path | None, advance: Advance | Non
         if target is not None:
             writer = stack.enter_context(create(target))
             write = stack.enter_context(through(writer)) if large else writer.write
-        return _hash(arriving, target.name if target else "", write, advance, threaded=large)
+        name = target.name if target else ""
+        return _hash(arriving, name, write, advance, beside, threaded=large)
 
 
 @contextlib.contextmanager

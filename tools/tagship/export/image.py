@@ -28,6 +28,7 @@ TAG = "tagship.tag"  # the label with the Git tag
 MOST = 100  # layers of files: overlayfs and Docker refuse images with some more than 120
 LONGEST = 1000  # characters of a label
 LARGEST = 4 << 20  # bytes of a manifest, of a configuration: what registries take
+AGAIN = "write a new one: tagship export MODEL@VERSION --format oci -o DIR"
 T = TypeVar("T", File, Pointer)
 _OF_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")  # distribution-spec
 

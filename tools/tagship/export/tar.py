@@ -56,7 +56,7 @@ def _header(name: bytes, size: int, mode: int, kind: bytes) -> bytes:
     fields = (
         name.ljust(_NAME, b"\0"), b"%07o\0" % mode, b"%07o\0" % 0, b"%07o\0" % 0,
         b"%011o\0" % size, b"%011o\0" % 0, b" " * 8, kind, bytes(100), b"ustar\00000",
-        bytes(32), bytes(32), b"%07o\0" % 0, b"%07o\0" % 0, bytes(155 + 12),
+        bytes(32 + 32 + 8 + 8 + 155 + 12),
     )  # fmt: skip
     header = b"".join(fields)
     return header[:148] + b"%06o\0 " % sum(header) + header[156:]
