@@ -290,7 +290,7 @@ def test_a_folder_in_use_is_refused(bench: Workbench, layout: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "error"),
     [
-        ((), "an image needs a folder: -o DIR"),
+        ((), "an image needs a folder or a registry: -o DIR, --push HOST/NAME"),
         (("--format", "mlflow", "-o", "out"), "an image has no other description"),
     ],
 )

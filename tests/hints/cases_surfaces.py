@@ -391,7 +391,15 @@ def verify_first_image(bench: Workbench) -> Any:
 
 
 trial(
-    "export.image_places.parse",
+    "manager.model.ModelVersionManager.export_image",
+    command=lambda bench: bench.manager.export_image(),
+    base="shipped",
+    does="give target",
+    by=nothing,
+    again=lambda bench: bench.manager.export_image(bench.repo / "image"),
+)(nothing)
+trial(
+    "export.image_places.parse/2",
     command="verify oci:./image@sha256:12",
     base="shipped",
     does="give oci:DIR",

@@ -23,11 +23,15 @@ if TYPE_CHECKING:
               required=True, help="The format; can be repeated.")  # fmt: skip
 @click.option("-o", "--output", "target", type=click.Path(path_type=Path), metavar="DIR",
               help="Create DIR with the files of the version and the description.")  # fmt: skip
+@click.option("--push", metavar="HOST/NAME[:TAG]",
+              help="Push the image to a registry; the tag is the version by default.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Push over a tag that names another image.")
 @json_option
 @pass_session
 def command(
-    session: Session, ref: "Ref", formats: tuple[str, ...], target: Path | None, as_json: bool
-) -> None:
+    session: Session, ref: "Ref", formats: tuple[str, ...], target: Path | None,
+    push: str | None, force: bool, as_json: bool,
+) -> None:  # fmt: skip
     """Describe a version for MLflow, Hugging Face, ...
 
     Without -o the description is printed; with it, the version is copied too. `oci` is an image
@@ -36,7 +40,11 @@ def command(
     Example: tagship export ml_model@1.1 --format mlflow -o ml_model-1.1
     """
     if choices.OCI in formats:
-        return _image(session, ref, formats, target, as_json=as_json)
+        _check_image(formats, target, push)
+        made = session.manager(ref.model).export_image(target, ref, push=push, force=force)
+        return output.show(made, as_json, looks_as_image(made))
+    if push or force:
+        raise click.UsageError("only an image is pushed: --format oci")
     if target is None and not as_json and len(formats) > 1:
         raise click.UsageError("several formats need a folder: -o DIR")
     exported = session.manager(ref.model).export(formats, ref, target=target)
@@ -45,21 +53,20 @@ def command(
     return output.echo(next(iter(exported.descriptions.values())).rstrip("\n"))
 
 
-def _image(
-    session: Session, ref: "Ref", formats: tuple[str, ...], target: Path | None, *, as_json: bool
-) -> None:
+def _check_image(formats: tuple[str, ...], target: Path | None, push: str | None) -> None:
     if len(formats) > 1:
         raise click.UsageError("an image has no other description: --format oci alone")
-    if target is None:
-        raise click.UsageError("an image needs a folder: -o DIR")
-    exported = session.manager(ref.model).export_image(target, ref)
-    output.show(exported, as_json, looks_as_image(exported))
+    if target is None and push is None:
+        raise click.UsageError("an image needs a folder or a registry: -o DIR, --push HOST/NAME")
 
 
 def looks_as_image(exported: "ExportedImage") -> str:
     """The digest, where it is, and the files of the version."""
-    lines = [f"{exported.model} {exported.version} is in {exported.directory}"]
+    places = [str(place) for place in (exported.directory, exported.pushed) if place]
+    lines = [f"{exported.model} {exported.version} is in {' and '.join(places)}"]
     lines += [f"  {exported.digest} ({exported.name})"]
+    if exported.pushed:
+        lines += [f"  pushed: {words.size(exported.sent)} that the registry did not have"]
     return output.text([*lines, *(f"  {_sized(file)}" for file in exported.files)])
 
 

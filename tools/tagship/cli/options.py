@@ -122,7 +122,7 @@ def reference(text: str) -> "Ref":
 
 
 def reference_or_image(text: str) -> "Ref | str":
-    """``MODEL``, ``MODEL@VERSION``, or an image: ``oci:DIR``.
+    """``MODEL``, ``MODEL@VERSION``, or an image: ``oci:DIR``, ``docker://...``.
 
     ``oci:churn`` is the model ``churn`` of a folder ``oci``, unless there is a file of that name.
     """
@@ -135,6 +135,8 @@ def is_image(text: str) -> bool:
     """Whether a text names an image."""
     kind, colon, path = text.partition(":")
     place = path.partition("@sha256:")[0]
+    if kind == "docker" and path.startswith("//"):
+        return True
     return kind == "oci" and bool(colon) and ("/" in place or Path(place or "/-").exists())
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def command(session: Session, ref: "Ref | str | None", as_json: bool) -> None:
     """Check deployed files against the checksums in the tag.
 
-    IMAGE is an OCI image, oci:DIR. It is held to the tag that it names.
+    IMAGE is an OCI image, oci:DIR or docker://HOST/NAME@sha256:... It is held to its tag.
 
     Exit code 1 if they differ.
 

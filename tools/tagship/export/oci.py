@@ -47,8 +47,10 @@ class Exported:
     Attributes:
         digest: of its manifest, ``sha256:HEX``: its name anywhere.
         name: in the layout.
-        directory: the layout.
+        directory: the layout; None where none was asked for.
         files: of the version, with sizes in bytes and digests.
+        pushed: ``HOST/NAME:TAG``; None where it was not pushed.
+        sent: bytes of it that the registry did not have.
     """
 
     model: str
@@ -57,8 +59,10 @@ class Exported:
     commit: str
     digest: str
     name: str
-    directory: Path
+    directory: Path | None
     files: tuple[File, ...]
+    pushed: str | None = None
+    sent: int = 0
 
     @classmethod
     def of(cls, made: Image, directory: Path) -> Self:

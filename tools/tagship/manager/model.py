@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagship.errors import Corrupt, Forbidden, NotFound, TagshipError
+from tagship.errors import Corrupt, Forbidden, InvalidName, NotFound, TagshipError
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref, TagName, Wanted, check_model, check_text
 
@@ -449,20 +449,31 @@ class ModelVersionManager:
             self.tell,
         )  # fmt: skip
 
-    def export_image(self, target: Path | str, version: str | Ref = "latest") -> "ExportedImage":
-        """Write the OCI image of a version as a layout, into a new folder.
+    def export_image(
+        self, target: Path | str | None = None, version: str | Ref = "latest", *,
+        push: str | None = None, force: bool = False,
+    ) -> "ExportedImage":  # fmt: skip
+        """Write the OCI image of a version as a layout, push it to a registry, or both.
 
         Args:
             target: a folder that does not exist, or is empty.
             version: as for ``deploy``.
+            push: ``HOST/NAME:TAG``; without a tag it is the version.
+            force: the tag may name another image by now.
 
         Raises:
-            TagshipError: as for ``oci.export``.
+            TagshipError: as for ``oci.export`` and ``push.push``.
         """
         from tagship.export import oci
+        from tagship.export import push as pushes
 
-        ref = self._ref(version)
-        return oci.export(self.source, self.host, ref, Path(target), self.progress, self.tell)
+        ref, folder = self._ref(version), None if target is None else Path(target)
+        if push is not None:
+            options = pushes.Options(folder, force, self.progress, self.tell)
+            return pushes.push(self.source, self.host, ref, push, options)
+        if folder is None:
+            raise InvalidName("an image needs a place", "give target, push, or both")
+        return oci.export(self.source, self.host, ref, folder, self.progress, self.tell)
 
     def image_digest(self, version: str | Ref = "latest") -> str:
         """The digest of the OCI image of a version, ``sha256:HEX``; all its bytes are read.

@@ -132,7 +132,7 @@ class Workspace:
         """Check an OCI image against the tag that it names.
 
         Args:
-            place: ``oci:DIR`` or ``oci:DIR@sha256:HEX``.
+            place: ``oci:DIR``, ``oci:DIR@sha256:HEX`` or ``docker://HOST/NAME@sha256:HEX``.
 
         Raises:
             InvalidName: it is no such text.
@@ -140,7 +140,7 @@ class Workspace:
         """
         from tagship.export import image_check, image_places
 
-        where = image_places.parse(place)
+        where = image_places.parse(place, self.tell)
         return image_check.verify(*self._view, where, self.progress, self.tell)
 
     def history(
