@@ -33,7 +33,7 @@ def test_each_command_of_the_page_prints_what_stands_there(
                 for pair in COMMAND.findall(block)]  # fmt: skip
     assert [command.split()[1] for command, _ in commands] == ["export", "show", "export", "verify"]
     for command, expected in commands:
-        printed = pages.run(bench.repo, command.replace(PLACE, there))
+        printed = pages.run(bench.repo, f"exec 2>&1; {command.replace(PLACE, there)}")
         shown = printed.replace(str(bench.repo), "/srv/churn").replace(there, PLACE)
         assert plain(shown) == plain(expected), command
 

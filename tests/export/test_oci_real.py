@@ -1,4 +1,4 @@
-"""Images for registries and engines as they are: docker-registry, skopeo, podman.
+"""Images for registries and engines as they are: docker-registry, skopeo, podman, KServe.
 
 ``make oci-test``.
 """
@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from tagship import Workspace
+from tagship.host import metadata
 from tests.export.images import Layout
+from tests.serve import clients
 from tests.workbench import Workbench, run
 
 NAME = "models/churn"
@@ -132,6 +134,27 @@ def test_one_flipped_bit_in_the_registry_is_found(
     layer.write_bytes(data)
     problems = verify(bench, f"docker://{registry}/{NAME}@{pushed.digest}")
     assert problems == ["model.bin the layer has other bytes than its digest says"]
+
+
+KSERVE = "import sys; from kserve_storage import Storage; Storage.download(*sys.argv[1:])"
+
+
+@pytest.mark.released
+def test_kserve_pulls_the_files_of_the_version(
+    bench: Workbench, registry: str, tmp_path: Path
+) -> None:
+    pushed = bench.manager.export_image(push=f"{registry}/{NAME}")
+    uri, target = f"oci://{registry}/{NAME}@{pushed.digest}", tmp_path / "mnt" / "models"
+    done = subprocess.run(
+        [str(clients.python_of("storage")), "-c", KSERVE, uri, str(target)],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "KSERVE_OCI_INSECURE_REGISTRY": "true"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in target.iterdir()) == ["metadata.json", "model.bin"]
+    assert (target / "model.bin").read_bytes() == b"model 1\n"
+    described = metadata.of_bytes((target / "metadata.json").read_bytes())
+    assert (described.version, described.deployment) == ("1.0.0", None)
 
 
 @pytest.mark.released

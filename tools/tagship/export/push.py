@@ -61,6 +61,7 @@ def push(source: Source, host: Host, ref: Ref, place: str, options: Options) -> 
         address = replace(address, tag=address.tag or image.tag(made.version))
         registry = Registry.at(address, options.tell)
         sent = _Sending(folder, registry, address, made.digest).run(options)
+    options.tell(f"name it by its digest: {replace(address, tag='', digest=made.digest)}")
     directory = made.directory if options.target else None
     return replace(made, directory=directory, pushed=str(address), sent=sent)
 
