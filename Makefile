@@ -12,9 +12,11 @@
 #   mmdebstrap; three minutes).
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
 # make serve-test: tagship serve to real clients (Triton's, KServe's, schemathesis), under load, with 10,000 connections,
-#   50 swaps, killed processes and bad files (six minutes; 600 MB of clients).
+#   50 swaps, killed processes and bad files (six minutes; 800 MB of clients).
 # make fleet-test: hosts on machines of namespaces, with sshd, nginx, a proxy and S3: a year on a small disk, a cable that is
 #   pulled, a staged rollout on 20 and on 100 hosts (root; eight minutes); what was said is in build/fleet.
+# make oci-test: images of versions pushed to docker-registry, copied by skopeo, mounted by podman,
+#   pulled by KServe's storage package (root; a minute).
 # make bench: time and memory beside GTO, DVC, boto3 and the limit of the machine (BENCH=--quick: small, in three minutes;
 #   BENCH=timeline: what happens when in a deploy of 500 MB from S3;
 #   BENCH=swaps: answers while versions are swapped under load, beside MLServer and the API of before).
@@ -28,7 +30,7 @@ JOBS ?= 2
 # A worker that dies ends the run: pytest-xdist would wait for its tests for ever.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --max-worker-restart 0
 
-.PHONY: demo notebook api test crash-test hint-test store-test container-test power-test serve-test fleet-test bench bench-growth lint format constraints clean help
+.PHONY: demo notebook api test crash-test hint-test store-test container-test power-test serve-test fleet-test oci-test bench bench-growth lint format constraints clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -73,6 +75,9 @@ serve-test: $(VENV)/.clients
 # Without root, or without one of the servers, the stories that need them are skipped, and the reason printed.
 fleet-test: $(VENV)/.stores
 	$(PYTEST) -q -rs -o faulthandler_timeout=1800 tests/lab --all-fleet
+
+oci-test: $(VENV)/.clients
+	$(PYTEST) -n 0 -q -rs tests/export/test_oci_real.py --all-oci
 
 # A peer that cannot be installed is skipped, and the reason printed.
 bench: $(VENV)/.stores $(VENV)/.peers
@@ -144,7 +149,7 @@ $(VENV)/.container: $(VENV)/.dev constraints.txt
 	@touch $@
 
 $(VENV)/.clients: $(VENV)/.dev $(wildcard tests/serve/clients/*.txt)
-	@echo "Setting up in build/clients (clients of servers: 600 MB) ..."
+	@echo "Setting up in build/clients (clients of servers: 800 MB) ..."
 	$(BIN)/python -m tests.serve.clients
 	@touch $@
 

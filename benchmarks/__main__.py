@@ -20,6 +20,7 @@ from benchmarks import (
     fetching,
     following,
     growth,
+    images,
     machine,
     pictures,
     rows,
@@ -38,7 +39,7 @@ from tagship.text import clock
 ROOT = workspaces.ROOT
 BUILD = ROOT / "build"
 SCHEMA = 1
-CASES = suite.CASES | fetching.CASES | following.CASES | cases.CASES
+CASES = suite.CASES | images.CASES | fetching.CASES | following.CASES | cases.CASES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -311,7 +311,7 @@ def deploy_large(site: Site) -> Iterator[Case]:
     """A large model, its time and its peak memory; where blocks can be shared, that too."""
     with site.own("deploy-large") as folder:
         workspace = workspaces.trained(folder, {"m": [Version(site.scale.large)]})
-        source = _object(workspace)
+        source = cached_object(workspace)
         ours, rival = deployed(workspace, "m", megabytes(site.scale.large)), dvc_get(workspace, "m")
         copied = Side(
             "cp, sync of the file",
@@ -348,7 +348,7 @@ def megabytes(count: int) -> str:
     return f"{count // MB:,} MB"
 
 
-def _object(workspace: Trained) -> Path:
+def cached_object(workspace: Trained) -> Path:
     """The largest object of the cache."""
     paths = (workspace.repo / ".dvc" / "cache" / "files" / "md5").rglob("*")
     return max((path for path in paths if path.is_file()), key=lambda path: path.stat().st_size)

@@ -20,6 +20,7 @@ from benchmarks import (
     figures,
     following,
     growth,
+    images,
     machine,
     pictures,
     processes,
@@ -414,6 +415,27 @@ def test_a_store_that_is_not_there_skips_its_rows_and_tells_why(
         assert {line.skipped for line in lines} == {
             "no S3 server: pip install --editable '.[store-test]'"
         }
+
+
+def test_a_registry_that_is_not_there_skips_its_row_and_tells_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with images.verify(Site(tmp_path, suite.QUICK)) as case:
+        (line,) = rows.lines(case, 1)
+    assert (line.row, line.skipped) == (
+        "verify-image",
+        "no docker-registry and no skopeo: apt install it",
+    )
+
+
+def test_an_image_is_written_beside_the_bytes_alone(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    site = Site(tmp_path / "site", suite.QUICK)
+    with workspaces.sealed(tmp_path / "site"), images.export(site) as case:
+        time_, memory = rows.lines(case, 1)
+    assert time_.ours.startswith("export --format oci")
+    assert memory.measure is Measure.MEMORY
 
 
 def test_a_git_server_that_is_not_there_skips_its_rows_and_tells_why(

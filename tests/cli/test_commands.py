@@ -10,6 +10,7 @@ from tagship.cli import main
 from tagship.cli.completion import SHELLS
 from tagship.export.formats import FORMATS
 from tagship.host.actions import ACTIONS
+from tagship.manager import choices
 from tagship.registry.refs import BUMPS
 
 FOLDER = Path(main.__file__).parent
@@ -33,7 +34,7 @@ def test_help_lists_every_command_in_alphabetical_order() -> None:
     [
         ("release", "bump", BUMPS),
         ("history", "actions", ACTIONS),
-        ("export", "formats", tuple(FORMATS)),
+        ("export", "formats", (*FORMATS, choices.OCI)),
         ("completion", "shell", SHELLS),
     ],
 )

@@ -3,6 +3,8 @@
 # a lambda that does two things is a pair of what they return
 
 import gzip
+import hashlib
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -325,7 +327,7 @@ OUT = "export churn --format cyclonedx -o"
 
 
 @trial(
-    "export.export._check_target",
+    "export.target.check",
     command=f"{OUT} .git/out",
     base="shipped",
     does="-o ../export",
@@ -335,12 +337,12 @@ OUT = "export churn --format cyclonedx -o"
 def an_export_into_git(_: Workbench) -> None: ...
 
 
-@trial("export.export._check_target/2", command=f"{OUT} a/b/c", base="shipped")
+@trial("export.target.check/2", command=f"{OUT} a/b/c", base="shipped")
 def an_export_into_no_folder(_: Workbench) -> None: ...
 
 
 @trial(
-    "export.export._check_target/3",
+    "export.target.check/3",
     command=f"{OUT} .",
     base="shipped",
     folder="new",
@@ -353,7 +355,7 @@ def an_export_into_this_folder(bench: Workbench) -> None:
 
 
 @trial(
-    "export.export._check_target/4",
+    "export.target.check/4",
     command=f"{OUT} new",
     base="shipped",
     does="give a folder that does not exist",
@@ -362,6 +364,62 @@ def an_export_into_this_folder(bench: Workbench) -> None:
 )
 def an_export_into_a_folder_in_use(bench: Workbench) -> None:
     write(bench, "new/file", "x\n")
+
+
+def an_image(bench: Workbench) -> None:
+    bench.manager.export_image(bench.repo / "image")
+
+
+def two_images(bench: Workbench) -> None:
+    """The layout has the image of 1.0.0 as well, under another name."""
+    an_image(bench)
+    index = json.loads((bench.repo / "image/index.json").read_bytes())
+    manifest = bench.repo / "image/blobs/sha256" / index["manifests"][0]["digest"][7:]
+    data = manifest.read_bytes() + b"\n"
+    other = {**index["manifests"][0], "size": len(data)}
+    other["digest"] = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    (manifest.parent / other["digest"][7:]).write_bytes(data)
+    write(
+        bench, "image/index.json", json.dumps({**index, "manifests": [*index["manifests"], other]})
+    )
+
+
+def verify_first_image(bench: Workbench) -> Any:
+    index = json.loads((bench.repo / "image/index.json").read_bytes())
+    name = index["manifests"][0]["digest"]
+    return Workspace(bench.repo).verify_image(f"oci:{bench.repo}/image@{name}")
+
+
+trial(
+    "manager.model.ModelVersionManager.export_image",
+    command=lambda bench: bench.manager.export_image(),
+    base="shipped",
+    does="give target",
+    by=nothing,
+    again=lambda bench: bench.manager.export_image(bench.repo / "image"),
+)(nothing)
+trial(
+    "export.image_places.parse/2",
+    command="verify oci:./image@sha256:12",
+    base="shipped",
+    does="give oci:DIR",
+    by=nothing,
+    again="verify oci:./image",
+)(an_image)
+trial(
+    "export.layout.Layout._manifest",
+    command=f"verify oci:./image@sha256:{'0' * 64}",
+    base="shipped",
+    again="verify oci:./image",
+)(an_image)
+trial(
+    "export.layout.Layout._manifest/2",
+    command="verify oci:./image",
+    base="shipped",
+    does="name one by @DIGEST",
+    by=nothing,
+    again=verify_first_image,
+)(two_images)
 
 
 @trial(

@@ -16,6 +16,10 @@ _STORE = "tests/stores has each answer of a store, and what is said of it"
 
 _NOTED = "a pass goes on, and its note has the message alone: tests/fleet sees each"
 
+_REGISTRY = (
+    "tests/export/test_oci_push.py has a registry, each of its answers, and what is said of it"
+)
+
 _SERVING = "a server would start: tests/serve sees each"
 _SERVER = "a server would start: tests/disk/test_appended.py sees each"
 
@@ -74,6 +78,13 @@ UNTRIED: dict[str, str] = {
     "errors.hint_of/9": "it needs a system without room for open files",
     "export.export._copy": _RACE,
     "export.export.export": _DISK,
+    "export.oci._Layers._put": _RACE,
+    "export.oci.export": _DISK,
+    "export.image_places.parse": _REGISTRY,
+    "export.push.push": _REGISTRY,
+    "export.push._Sending.run": _REGISTRY,
+    "export.push": _REGISTRY,
+    "export.push.Remote.manifest": _REGISTRY,
     "fleet.page.write/3": _DISK,
     "fleet.place": _STORE,
     "fleet.place.Folder.put": _NOTED,
@@ -158,4 +169,20 @@ UNTRIED: dict[str, str] = {
     "serve.isolated.Isolated._wait_until_ready": _SERVING,
     "serve.room.check": _SERVING,
     "serve.supervisor.Supervisor._gone": _SERVING,
+    "stores.registry.Registry._check_digest": _REGISTRY,
+    "stores.registry.Registry._fail": _REGISTRY,
+    "stores.registry.Registry._fail/2": _REGISTRY,
+    "stores.registry.Registry._fail/3": _REGISTRY,
+    "stores.registry.Registry._fail/4": _REGISTRY,
+    "stores.registry.Registry._failures": _REGISTRY,
+    "stores.registry.Registry._failures/2": _REGISTRY,
+    "stores.registry.Registry._failures/3": _REGISTRY,
+    "stores.registry.Registry._follow": _REGISTRY,
+    "stores.registry.Registry._token": _REGISTRY,
+    "stores.registry.Registry.manifest": _REGISTRY,
+    "stores.registry._check_scheme": _REGISTRY,
+    "stores.registry_address.Address.parse": _REGISTRY,
+    "stores.registry_login._ask": _REGISTRY,
+    "stores.registry_login._login": _REGISTRY,
+    "stores.registry_login._read": _REGISTRY,
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 TARGET = Path(__file__).parents[3] / "build" / "clients"
-NAMES = ("triton", "kserve", "schemathesis")
+NAMES = ("triton", "kserve", "schemathesis", "storage")
 
 
 def python_of(name: str) -> Path:

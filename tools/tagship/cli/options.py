@@ -121,6 +121,25 @@ def reference(text: str) -> "Ref":
     return Ref.parse(text)
 
 
+def reference_or_image(text: str) -> "Ref | str":
+    """``MODEL``, ``MODEL@VERSION``, or an image: ``oci:DIR``, ``docker://...``.
+
+    ``oci:churn`` is the model ``churn`` of a folder ``oci``, unless there is a file of that name.
+    """
+    if is_image(text):
+        return text
+    return reference(text)
+
+
+def is_image(text: str) -> bool:
+    """Whether a text names an image."""
+    kind, colon, path = text.partition(":")
+    place = path.partition("@sha256:")[0]
+    if kind == "docker" and path.startswith("//"):
+        return True
+    return kind == "oci" and bool(colon) and ("/" in place or Path(place or "/-").exists())
+
+
 def exact_reference(text: str) -> "Ref":
     """``MODEL@VERSION``: a version must be named."""
     if "@" not in text:
@@ -243,6 +262,10 @@ ref_argument = click.argument(
 )
 optional_ref_argument = click.argument(
     "ref", type=reference, metavar="[MODEL[@VERSION]]", required=False,
+    shell_complete=_complete_reference,
+)  # fmt: skip
+ref_or_image_argument = click.argument(
+    "ref", type=reference_or_image, metavar="[MODEL[@VERSION]|IMAGE]", required=False,
     shell_complete=_complete_reference,
 )  # fmt: skip
 exact_argument = click.argument(

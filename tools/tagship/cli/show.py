@@ -1,4 +1,4 @@
-"""``tagship show``. JSON: ``Metadata``, as in ``metadata.json``; ``rollout`` where it has one."""
+"""``tagship show``. JSON: ``Metadata``, as in ``metadata.json``; and ``rollout``, ``oci``."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @ref_argument
+@click.option(
+    "--oci",
+    "as_image",
+    is_flag=True,
+    help="Show the digest of its OCI image, too; reads every byte.",
+)
 @json_option
 @pass_session
-def command(session: Session, ref: "Ref", as_json: bool) -> None:
+def command(session: Session, ref: "Ref", as_image: bool, as_json: bool) -> None:
     """Show the metadata of a version.
 
     Example: tagship show ml_model@1.1
@@ -25,11 +31,16 @@ def command(session: Session, ref: "Ref", as_json: bool) -> None:
     manager = session.manager(ref.model)
     metadata, rollout = manager.show(ref), manager.rollout(ref)
     values = output.plain(metadata)
-    shown = values if rollout is None else {**values, "rollout": rollout}
-    output.show(shown, as_json, looks(metadata, rollout))
+    if rollout is not None:
+        values = {**values, "rollout": rollout}
+    if as_image:
+        values = {**values, "oci": manager.image_digest(ref)}
+    output.show(values, as_json, looks(metadata, rollout, values.get("oci")))
 
 
-def looks(metadata: "Metadata", rollout: "dict[str, Any] | None" = None) -> str:
+def looks(
+    metadata: "Metadata", rollout: "dict[str, Any] | None" = None, image: str | None = None
+) -> str:
     """Tag, commit, deployment, rollout, files, architecture, metrics, params, lineage."""
     tag, commit, deployed = metadata.tag, metadata.commit, metadata.deployment
     signature = metadata.signature
@@ -45,6 +56,7 @@ def looks(metadata: "Metadata", rollout: "dict[str, Any] | None" = None) -> str:
         f"  framework:    {metadata.framework or 'not known until it is deployed'}",
         f"  smoke test:   {metadata.smoke_test or '-'}",
         f"  size:         {words.size(metadata.size)}",
+        *([f"  OCI image:    {image}"] if image else ()),
     ]
     lines += output.section("rollout", _rollout(rollout or {}))
     files = {file.path: f"{words.size(file.size)}  md5 {file.md5}" for file in metadata.files}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tagship.cli import output
-from tagship.cli.options import Session, json_option, optional_ref_argument, pass_session
+from tagship.cli.options import Session, json_option, pass_session, ref_or_image_argument
 from tagship.text import words
 
 if TYPE_CHECKING:
@@ -15,17 +15,20 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@optional_ref_argument
+@ref_or_image_argument
 @json_option
 @pass_session
-def command(session: Session, ref: "Ref | None", as_json: bool) -> None:
+def command(session: Session, ref: "Ref | str | None", as_json: bool) -> None:
     """Check deployed files against the checksums in the tag.
+
+    IMAGE is an OCI image, oci:DIR or docker://HOST/NAME@sha256:... It is held to its tag.
 
     Exit code 1 if they differ.
 
     Example: tagship verify dl_model
     """
-    verifications = session.workspace().verify(ref)
+    workspace = session.workspace()
+    verifications = [workspace.verify_image(ref)] if isinstance(ref, str) else workspace.verify(ref)
     output.show(verifications, as_json, looks(verifications))
     if any(verification.problems for verification in verifications):
         raise SystemExit(1)

@@ -109,6 +109,21 @@ def read(path: Path) -> bytes:
         return _reading(source.readall)
 
 
+def opened(path: Path) -> FileIO:
+    """Open a regular file to read it; a link is not followed.
+
+    Raises:
+        Unreadable: the file cannot be read, or is a link.
+        FileNotFoundError: there is none.
+    """
+    try:
+        return _open(path)
+    except Unreadable as error:
+        if error.errno == errno.ENOENT:
+            raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
+        raise
+
+
 def create(path: Path) -> BinaryIO:
     """Create a file that only its owner can write, under any umask.
 
@@ -135,17 +150,20 @@ def copy(source: Path, target: Path, advance: Advance | None = None) -> File:
             fcntl.ioctl(writer.fileno(), FICLONE, reader.fileno())
             return digest(target, advance)
         large = os.fstat(reader.fileno()).st_size > BLOCK
-        with _through(writer) if large else contextlib.nullcontext(writer.write) as write:
+        with through(writer) if large else contextlib.nullcontext(writer.write) as write:
             return _digest(reader, target.name, write, advance)
 
 
-def receive(blocks: Iterable[bytes], target: Path | None, advance: Advance | None = None) -> File:
+def receive(
+    blocks: Iterable[bytes], target: Path | None, advance: Advance | None = None, *beside: Write
+) -> File:
     """Write what arrives to a new file, hashed on its way.
 
     Args:
         blocks: the bytes in order; a file of more than one block is synced while it arrives.
         target: the new file; None to hash alone.
         advance: is called with the bytes that arrived.
+        beside: are called with each block; of several blocks, on threads of their own.
 
     Returns:
         As ``digest`` of the target.
@@ -158,12 +176,13 @@ def receive(blocks: Iterable[bytes], target: Path | None, advance: Advance | Non
         write: Write | None = None
         if target is not None:
             writer = stack.enter_context(create(target))
-            write = stack.enter_context(_through(writer)) if large else writer.write
-        return _hash(arriving, target.name if target else "", write, advance, threaded=large)
+            write = stack.enter_context(through(writer)) if large else writer.write
+        name = target.name if target else ""
+        return _hash(arriving, name, write, advance, beside, threaded=large)
 
 
 @contextlib.contextmanager
-def _through(target: BinaryIO) -> Iterator[Write]:
+def through(target: BinaryIO) -> Iterator[Write]:
     """Write blocks, and sync them meanwhile: a sync at the end would take as long as the copy.
 
     One sync at a time, of all that is written by then.
@@ -182,17 +201,39 @@ def _through(target: BinaryIO) -> Iterator[Write]:
     _raise_of(synced)
 
 
+def pour(source: Path, write: Write | None, beside: Write, advance: Advance | None = None) -> File:
+    """Read a regular file once: hash it, and pass its blocks on.
+
+    Args:
+        source: the file; a link is not followed.
+        write: is called with each block; None to hash alone.
+        beside: the same, of a large file on a thread of its own: another hash.
+        advance: is called with the bytes that were read.
+
+    Returns:
+        As ``digest`` of the source.
+
+    Raises:
+        Unreadable: the source cannot be read, or is a link.
+    """
+    with _open(source) as reader:
+        return _digest(reader, source.name, write, advance, (beside,))
+
+
 def _raise_of(synced: Future[None] | None) -> None:
     """Raise the error of a sync: the kernel reports a failed write only once."""
     if synced is not None:
         synced.result()
 
 
-def _digest(source: FileIO, name: str, write: Write | None, advance: Advance | None) -> File:
+def _digest(
+    source: FileIO, name: str, write: Write | None, advance: Advance | None,
+    beside: tuple[Write, ...] = (),
+) -> File:  # fmt: skip
     """Hash, and copy, in one pass."""
     expected = os.fstat(source.fileno()).st_size
     blocks = _blocks(source, min(expected + 1, BLOCK))
-    return _hash(blocks, name, write, advance, threaded=expected > BLOCK)
+    return _hash(blocks, name, write, advance, beside, threaded=expected > BLOCK)
 
 
 def _blocks(source: FileIO, size: int) -> Iterator[memoryview]:
@@ -209,19 +250,25 @@ def _hash(
     name: str,
     write: Write | None,
     advance: Advance | None,
+    beside: tuple[Write, ...] = (),
     *,
     threaded: bool,
 ) -> File:
-    """Hash blocks, and write them; of several, MD5 is on a thread of its own."""
+    """Hash blocks, and write them; of several, all but SHA-256 is on threads of its own."""
     md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
-    behind: deque[Future[None]] = deque()
-    # a single thread: MD5 needs the blocks in order
-    with ThreadPoolExecutor(1) if threaded else contextlib.nullcontext() as pool:
+    others = (md5.update, *beside)
+    behind: deque[list[Future[object]]] = deque()
+    with contextlib.ExitStack() as stack:
+        # a single thread for each: a hash needs the blocks in order
+        count = len(others) if threaded else 0
+        pools = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(count)]
         for block in blocks:
-            if pool is None:
-                md5.update(block)
+            if threaded:
+                pairs = zip(pools, others, strict=True)
+                behind.append([pool.submit(other, block) for pool, other in pairs])
             else:
-                behind.append(pool.submit(md5.update, block))
+                for other in others:
+                    other(block)
             sha256.update(block)
             size += len(block)
             if write is not None:
@@ -229,7 +276,8 @@ def _hash(
             if advance is not None:
                 advance(len(block))
             if len(behind) == AHEAD:  # the buffer of the next block is still in use
-                behind.popleft().result()
+                for done in behind.popleft():
+                    done.result()
     return File(name, size, md5.hexdigest(), sha256.hexdigest())
 
 

@@ -104,7 +104,7 @@ class Content:
         Raises:
             Corrupt, Unavailable: as for ``bring``.
         """
-        if isinstance(pointer, Cached) and (source := self._place(pointer)):
+        if isinstance(pointer, Cached) and (source := self.place(pointer)):
             with contextlib.suppress(disk_files.Unreadable):
                 file = disk_files.digest(source)
                 if pointer.matches(source, file.md5):
@@ -128,6 +128,17 @@ class Content:
             return None
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
         return data if pointer.matches(path, md5) else None
+
+    def place(self, pointer: Pointer) -> Path | None:
+        """Where an object is on this machine; whoever reads it hashes it.
+
+        None for what Git keeps, and for what is not here.
+        """
+        if isinstance(pointer, Blob):
+            return None
+        if self.cache.holds(pointer):
+            return self.cache.path(pointer)
+        return None if pointer.legacy else self.kept().get(pointer.digest)
 
     def size(self, pointer: Pointer) -> int | None:
         """The bytes of a file in the cache; else as recorded, None where nobody did."""
@@ -233,7 +244,7 @@ class Content:
 
     def _copy_what_is_here(self, pointers: Iterable[Pointer], folder: Path) -> dict[str, File]:
         """Copy what Git, the cache or a version directory has, by path; what is bad is left out."""
-        here = {pointer: self._place(pointer) for pointer in pointers}
+        here = {pointer: self.place(pointer) for pointer in pointers}
         sizes = [
             place.stat().st_size if place else pointer.size or 0
             for pointer, place in here.items()
@@ -250,14 +261,6 @@ class Content:
                 elif place and (file := self._copy(pointer, place, target, advance)):
                     files[pointer.path] = file
         return files
-
-    def _place(self, pointer: Pointer) -> Path | None:
-        """Where an object is on this machine."""
-        if isinstance(pointer, Blob):
-            return None
-        if self.cache.holds(pointer):
-            return self.cache.path(pointer)
-        return None if pointer.legacy else self.kept().get(pointer.digest)
 
     def _copy(self, pointer: Cached, place: Path, target: Path, advance: Advance) -> File | None:
         """Copy what is here; None where it has other bytes, or cannot be read."""

@@ -4,25 +4,21 @@ The folder is built beside its place under a random name, every byte hashed, and
 Nothing of the model's folder here is changed, and no lock is taken.
 """
 
-import contextlib
-import os
-import shlex
-import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tagship.deploy import plan
-from tagship.disk import atomic, files, shared_lock
+from tagship.disk import files, shared_lock
 from tagship.disk.files import File
 from tagship.dvc.content import Content
 from tagship.dvc.snapshot import Snapshot
 from tagship.errors import Corrupt, NotFound, Refused, SelfTestFailed, TagshipError, Unavailable
 from tagship.export import formats as export_formats
+from tagship.export import target as target_folder
 from tagship.host import installed, journal
-from tagship.host.link import CURRENT, VERSIONS
 from tagship.host.metadata import Metadata
-from tagship.host.store import PRIVATE, Store
+from tagship.host.store import Store
 from tagship.inspect import find, verify
 from tagship.loaders import selftest
 from tagship.progress import Advance, Progress, Tell, nobody, silent
@@ -93,10 +89,10 @@ def export(
         return _exported(release, names, texts)
     _check_names(snapshot, names)
     content = source.content(progress, tell=tell)
-    place = _check_target(target, host.root, *content.folders)
+    place = target_folder.check(target, host.root, *content.folders)
     try:
         intact = _intact(source, host, release, progress)
-        with _new_folder(place) as folder:
+        with target_folder.new(place) as folder:
             described = _copy_kept(store, intact, folder, progress) or source.describe(
                 release, snapshot, _copy_tracked(content, snapshot, folder)
             )
@@ -130,61 +126,6 @@ def _check_names(snapshot: Snapshot, formats: tuple[str, ...]) -> None:
                 f" {own[name.casefold()]} of the export goes",
                 "choose another format, or rename the model's file and release it again",
             )
-
-
-def _check_target(target: Path, *reserved: Path) -> Path:
-    """The real path of a folder that may be created.
-
-    Raises:
-        NotFound: its parent folder does not exist.
-        Refused: it is not empty, it is the working directory, or it is where versions or the
-            files of Git or DVC are.
-    """
-    place, *others = (Path(os.path.realpath(path)) for path in (target, *reserved))
-    if any(folder in others or _is_reserved(folder) for folder in (place, *place.parents)):
-        raise Refused(
-            f"{target} lies where models are deployed, or where Git or DVC keep their own",
-            "give a folder elsewhere: -o ../export",
-        )
-    if not place.parent.is_dir():
-        raise NotFound(
-            f"there is no folder {target.parent}", f"mkdir -p {shlex.quote(str(target.parent))}"
-        )
-    if place == Path.cwd().resolve():  # the rename would replace it
-        raise Refused(f"{target} is the folder that you are in", "give a new one: -o ./export")
-    if place.exists() and not _is_empty(place):
-        raise Refused(
-            f"{target} exists and is not an empty folder", "give a folder that does not exist"
-        )
-    return place
-
-
-def _is_reserved(folder: Path) -> bool:
-    """Whether a folder is Git's, DVC's, or tagship's in a model's folder, of any workspace."""
-    if folder.name.lower() in (".git", ".dvc"):
-        return True
-    return folder.name in (VERSIONS, CURRENT, PRIVATE) and (folder.parent / PRIVATE).is_dir()
-
-
-def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and not any(folder.iterdir())
-
-
-@contextlib.contextmanager
-def _new_folder(place: Path) -> Iterator[Path]:
-    """A temporary folder, renamed to ``place`` when it is complete; removed after an error."""
-    temporary = atomic.temporary_name(place)
-    try:
-        temporary.mkdir()
-        yield temporary
-        if place.exists():
-            temporary.chmod(stat.S_IMODE(place.stat().st_mode))
-        atomic.sync_tree(temporary)
-        os.rename(temporary, place)  # over an empty folder, never over one that is not
-    except BaseException:
-        atomic.remove_tree(temporary)
-        raise
-    atomic.sync_directory(place.parent)
 
 
 def _copy_kept(

@@ -3,6 +3,8 @@
 Each function imports what it reads: the command line asks only for the words that it needs.
 """
 
+OCI = "oci"  # an image: ``ModelVersionManager.export_image`` makes it
+
 
 def bumps() -> tuple[str, ...]:
     """Parts of a version that a release can increment."""
@@ -15,7 +17,7 @@ def formats() -> tuple[str, ...]:
     """Formats that a version can be exported in."""
     from tagship.export import formats as export_formats
 
-    return tuple(export_formats.FORMATS)
+    return (*export_formats.FORMATS, OCI)
 
 
 def actions() -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagship.errors import Corrupt, Forbidden, NotFound, TagshipError
+from tagship.errors import Corrupt, Forbidden, InvalidName, NotFound, TagshipError
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref, TagName, Wanted, check_model, check_text
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tagship.deploy.plan import Plan, RollbackPlan
     from tagship.deploy.undeploy import Undeployed
     from tagship.export.export import Exported
+    from tagship.export.oci import Exported as ExportedImage
     from tagship.host.history import Event
     from tagship.host.live import Live
     from tagship.host.metadata import Metadata
@@ -447,6 +448,42 @@ class ModelVersionManager:
             self.source, self.host, self._ref(version), list(formats), folder, self.progress,
             self.tell,
         )  # fmt: skip
+
+    def export_image(
+        self, target: Path | str | None = None, version: str | Ref = "latest", *,
+        push: str | None = None, force: bool = False,
+    ) -> "ExportedImage":  # fmt: skip
+        """Write the OCI image of a version as a layout, push it to a registry, or both.
+
+        Args:
+            target: a folder that does not exist, or is empty.
+            version: as for ``deploy``.
+            push: ``HOST/NAME:TAG``; without a tag it is the version.
+            force: the tag may name another image by now.
+
+        Raises:
+            TagshipError: as for ``oci.export`` and ``push.push``.
+        """
+        from tagship.export import oci
+        from tagship.export import push as pushes
+
+        ref, folder = self._ref(version), None if target is None else Path(target)
+        if push is not None:
+            options = pushes.Options(folder, force, self.progress, self.tell)
+            return pushes.push(self.source, self.host, ref, push, options)
+        if folder is None:
+            raise InvalidName("an image needs a place", "give target, push, or both")
+        return oci.export(self.source, self.host, ref, folder, self.progress, self.tell)
+
+    def image_digest(self, version: str | Ref = "latest") -> str:
+        """The digest of the OCI image of a version, ``sha256:HEX``; all its bytes are read.
+
+        Raises:
+            TagshipError: as for ``oci.digest``.
+        """
+        from tagship.export import oci
+
+        return oci.digest(self.source, self.host, self._ref(version), self.progress, self.tell)
 
     def report(self, path: Path | str = "report.html") -> Path:
         """Write a page that shows the model to others: one HTML file, which loads nothing.

@@ -128,6 +128,21 @@ class Workspace:
         selected = Ref.parse(ref) if isinstance(ref, str) else ref
         return verify.verify(*self._view, selected, self.progress)
 
+    def verify_image(self, place: str) -> "Verification":
+        """Check an OCI image against the tag that it names.
+
+        Args:
+            place: ``oci:DIR``, ``oci:DIR@sha256:HEX`` or ``docker://HOST/NAME@sha256:HEX``.
+
+        Raises:
+            InvalidName: it is no such text.
+            TagshipError: as for ``image_check.verify``.
+        """
+        from tagship.export import image_check, image_places
+
+        where = image_places.parse(place, self.tell)
+        return image_check.verify(*self._view, where, self.progress, self.tell)
+
     def history(
         self, models: Iterable[str] | None = None, *, limit: int | None = None,
         since: datetime | str | None = None, actions: Iterable[str] = (),

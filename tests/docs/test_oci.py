@@ -1,0 +1,42 @@
+"""docs/oci.md: each command prints what the page says."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.docs import pages
+from tests.export import registry
+from tests.export.registry import FakeRegistry
+from tests.workbench import Workbench
+
+COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+PLACE = "localhost:5000"
+
+
+@pytest.fixture
+def place() -> Iterator[FakeRegistry]:
+    with registry.running() as running:
+        yield running
+
+
+def plain(text: str) -> str:
+    return re.sub(r"[0-9a-f]{64}", "HEX", text)
+
+
+@pytest.mark.released
+def test_each_command_of_the_page_prints_what_stands_there(
+    bench: Workbench, place: FakeRegistry
+) -> None:
+    there = place.host.replace("127.0.0.1", "localhost")
+    commands = [pair for block in pages.blocks(pages.page("oci.md"), "console")
+                for pair in COMMAND.findall(block)]  # fmt: skip
+    assert [command.split()[1] for command, _ in commands] == ["export", "show", "export", "verify"]
+    for command, expected in commands:
+        printed = pages.run(bench.repo, f"exec 2>&1; {command.replace(PLACE, there)}")
+        shown = printed.replace(str(bench.repo), "/srv/churn").replace(there, PLACE)
+        assert plain(shown) == plain(expected), command
+
+
+def test_the_digests_of_the_page_are_one() -> None:
+    assert len(set(re.findall(r"[0-9a-f]{64}", pages.page("oci.md")))) == 1

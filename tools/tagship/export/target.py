@@ -1,0 +1,68 @@
+"""The folder that an export makes: where it may be, and how it appears whole or not at all."""
+
+import contextlib
+import os
+import shlex
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from tagship.disk import atomic
+from tagship.errors import NotFound, Refused
+from tagship.host.link import CURRENT, VERSIONS
+from tagship.host.store import PRIVATE
+
+
+def check(target: Path, *reserved: Path) -> Path:
+    """The real path of a folder that may be created.
+
+    Raises:
+        NotFound: its parent folder does not exist.
+        Refused: it is not empty, it is the working directory, or it is where versions or the
+            files of Git or DVC are.
+    """
+    place, *others = (Path(os.path.realpath(path)) for path in (target, *reserved))
+    if any(folder in others or _is_reserved(folder) for folder in (place, *place.parents)):
+        raise Refused(
+            f"{target} lies where models are deployed, or where Git or DVC keep their own",
+            "give a folder elsewhere: -o ../export",
+        )
+    if not place.parent.is_dir():
+        raise NotFound(
+            f"there is no folder {target.parent}", f"mkdir -p {shlex.quote(str(target.parent))}"
+        )
+    if place == Path.cwd().resolve():  # the rename would replace it
+        raise Refused(f"{target} is the folder that you are in", "give a new one: -o ./export")
+    if place.exists() and not _is_empty(place):
+        raise Refused(
+            f"{target} exists and is not an empty folder", "give a folder that does not exist"
+        )
+    return place
+
+
+def _is_reserved(folder: Path) -> bool:
+    """Whether a folder is Git's, DVC's, or tagship's in a model's folder, of any workspace."""
+    if folder.name.lower() in (".git", ".dvc"):
+        return True
+    return folder.name in (VERSIONS, CURRENT, PRIVATE) and (folder.parent / PRIVATE).is_dir()
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
+
+
+@contextlib.contextmanager
+def new(place: Path) -> Iterator[Path]:
+    """A temporary folder, renamed to ``place`` when it is complete; removed after an error."""
+    temporary = atomic.temporary_name(place)
+    try:
+        temporary.mkdir()
+        yield temporary
+        if place.exists():
+            temporary.chmod(stat.S_IMODE(place.stat().st_mode))
+        atomic.sync_tree(temporary)
+        os.rename(temporary, place)  # over an empty folder, never over one that is not
+    except BaseException:
+        atomic.remove_tree(temporary)
+        raise
+    atomic.sync_directory(place.parent)
