@@ -13,6 +13,7 @@
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
 # make serve-test: tagship serve to real clients (Triton's, KServe's, schemathesis), under load, with 10,000 connections,
 #   50 swaps, killed processes and bad files (six minutes; 600 MB of clients).
+# make ray-test: versions swapped under load in MLServer (two minutes; 2 GB of packages of its own).
 # make fleet-test: hosts on machines of namespaces, with sshd, nginx, a proxy and S3: a year on a small disk, a cable that is
 #   pulled, a staged rollout on 20 and on 100 hosts (root; eight minutes); what was said is in build/fleet.
 # make bench: time and memory beside GTO, DVC, boto3 and the limit of the machine (BENCH=--quick: small, in three minutes;
@@ -28,7 +29,7 @@ JOBS ?= 2
 # A worker that dies ends the run: pytest-xdist would wait for its tests for ever.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --max-worker-restart 0
 
-.PHONY: demo notebook api test crash-test hint-test store-test container-test power-test serve-test fleet-test bench bench-growth lint format constraints clean help
+.PHONY: demo notebook api test crash-test hint-test store-test container-test power-test serve-test ray-test fleet-test bench bench-growth lint format constraints clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -70,6 +71,10 @@ power-test: $(VENV)/.dev
 serve-test: $(VENV)/.clients
 	$(PYTEST) -n 0 -q -rs tests/serve --all-serve
 
+# An engine that cannot be installed is skipped, and the reason printed.
+ray-test: $(VENV)/.engines
+	$(PYTEST) -n 0 -q -rs tests/serve --engines
+
 # Without root, or without one of the servers, the stories that need them are skipped, and the reason printed.
 fleet-test: $(VENV)/.stores
 	$(PYTEST) -q -rs -o faulthandler_timeout=1800 tests/lab --all-fleet
@@ -98,6 +103,10 @@ constraints:
 	for peer in mlserver litserve; do \
 		uv pip compile benchmarks/serving/$$peer.in --universal --python-version 3.11 --upgrade \
 			--no-header --no-annotate --quiet --output-file benchmarks/serving/$$peer.txt || exit 1; \
+	done
+	for engine in mlserver; do \
+		uv pip compile tests/serve/engines/$$engine.in --universal --python-version 3.11 --upgrade \
+			--no-header --no-annotate --quiet --output-file tests/serve/engines/$$engine.txt || exit 1; \
 	done
 
 clean:
@@ -146,6 +155,11 @@ $(VENV)/.container: $(VENV)/.dev constraints.txt
 $(VENV)/.clients: $(VENV)/.dev $(wildcard tests/serve/clients/*.txt)
 	@echo "Setting up in build/clients (clients of servers: 600 MB) ..."
 	$(BIN)/python -m tests.serve.clients
+	@touch $@
+
+$(VENV)/.engines: $(VENV)/.dev $(wildcard tests/serve/engines/*.txt)
+	@echo "Setting up in build/engines (MLServer: 1 GB) ..."
+	$(BIN)/python -m tests.serve.engines
 	@touch $@
 
 $(VENV)/.stores: $(VENV)/.dev

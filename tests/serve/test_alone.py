@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tagship.errors import NotFound, Unavailable
 from tagship.serve.generation import ModelFailed
 from tagship.serve.serving import Alone
 from tagship.serve.settings import Settings
@@ -308,3 +309,21 @@ def test_a_folder_that_may_only_be_read_is_served(shelf: Shelf, serve: Serve) ->
     until(lambda: slot.is_ready)
     assert answers(slot) == ("1.0.0", 3.0)
     assert sorted(path for path in shelf.root.rglob("*")) == before
+
+
+def test_whoever_waits_is_told_what_answers_or_why_nothing_does(shelf: Shelf) -> None:
+    with Alone(Settings((MODEL,), root=shelf.root, poll=0.005), Notes()) as alone:
+        with pytest.raises(NotFound, match="no folder of the model churn"):
+            alone.catch_up()
+        shelf.ship("1.0.0", 3.0)
+        alone.catch_up()
+        assert answers(alone.slots[MODEL]) == ("1.0.0", 3.0)
+        bad = shelf.keep("1.1.0", 5.0)
+        flipped(shelf, bad)
+        shelf.point(bad)
+        with pytest.raises(Unavailable, match=r"churn 1\.1\.0 is not taken: .* other bytes"):
+            alone.catch_up()
+        refused = alone.slots[MODEL].state().refused
+        shelf.ship("1.2.0", 7.0)
+        alone.catch_up({MODEL: refused})
+        assert answers(alone.slots[MODEL]) == ("1.2.0", 7.0)
