@@ -13,7 +13,8 @@
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
 # make serve-test: tagship serve to real clients (Triton's, KServe's, schemathesis), under load, with 10,000 connections,
 #   50 swaps, killed processes and bad files (six minutes; 600 MB of clients).
-# make ray-test: versions swapped under load in MLServer (two minutes; 2 GB of packages of its own).
+# make ray-test: versions swapped under load in Ray Serve, as two nodes of which one is killed, and in MLServer (four minutes;
+#   2 GB of packages of their own).
 # make fleet-test: hosts on machines of namespaces, with sshd, nginx, a proxy and S3: a year on a small disk, a cable that is
 #   pulled, a staged rollout on 20 and on 100 hosts (root; eight minutes); what was said is in build/fleet.
 # make bench: time and memory beside GTO, DVC, boto3 and the limit of the machine (BENCH=--quick: small, in three minutes;
@@ -104,7 +105,7 @@ constraints:
 		uv pip compile benchmarks/serving/$$peer.in --universal --python-version 3.11 --upgrade \
 			--no-header --no-annotate --quiet --output-file benchmarks/serving/$$peer.txt || exit 1; \
 	done
-	for engine in mlserver; do \
+	for engine in mlserver ray; do \
 		uv pip compile tests/serve/engines/$$engine.in --universal --python-version 3.11 --upgrade \
 			--no-header --no-annotate --quiet --output-file tests/serve/engines/$$engine.txt || exit 1; \
 	done
@@ -158,7 +159,7 @@ $(VENV)/.clients: $(VENV)/.dev $(wildcard tests/serve/clients/*.txt)
 	@touch $@
 
 $(VENV)/.engines: $(VENV)/.dev $(wildcard tests/serve/engines/*.txt)
-	@echo "Setting up in build/engines (MLServer: 1 GB) ..."
+	@echo "Setting up in build/engines (MLServer and Ray: 2 GB) ..."
 	$(BIN)/python -m tests.serve.engines
 	@touch $@
 

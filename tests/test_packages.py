@@ -148,7 +148,10 @@ def test_every_module_of_the_host_imports_neither_git_nor_dvc(tmp_path: Path) ->
     assert not {"tagship.git", "tagship.dvc"} & modules
 
 
-ENGINES = {"serve/mlserver": "mlserver"}  # modules that run inside of another server
+ENGINES = {
+    "serve/mlserver": "mlserver",
+    "serve/ray": "ray",
+}  # modules that run inside of another server
 
 
 def test_another_server_is_imported_by_the_module_that_runs_in_it_alone() -> None:

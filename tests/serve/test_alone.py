@@ -11,9 +11,11 @@ import pytest
 
 from tagship.errors import NotFound, Unavailable
 from tagship.serve.generation import ModelFailed
+from tagship.serve.orders import Name
 from tagship.serve.serving import Alone
 from tagship.serve.settings import Settings
 from tagship.serve.slot import NoVersion, Slot
+from tagship.serve.steered import Steered
 from tests.serve.notes import Notes, until
 from tests.serve.shelf import MODEL, Shelf
 
@@ -327,3 +329,41 @@ def test_whoever_waits_is_told_what_answers_or_why_nothing_does(shelf: Shelf) ->
         shelf.ship("1.2.0", 7.0)
         alone.catch_up({MODEL: refused})
         assert answers(alone.slots[MODEL]) == ("1.2.0", 7.0)
+
+
+def test_a_version_can_be_chosen_whatever_the_link_says_and_again_the_link(shelf: Shelf) -> None:
+    shelf.ship("1.0.0", 3.0)
+    shelf.ship("1.1.0", 5.0)
+    steered = Steered(shelf.store, MODEL)
+    settings = Settings((MODEL,), root=shelf.root, poll=0.005)
+    with Alone(settings, Notes(), {Name(MODEL): steered}) as alone:
+        slot = alone.slots[MODEL]
+        alone.catch_up()
+        assert answers(slot) == ("1.1.0", 5.0)
+        steered.choose("1.0.0")
+        alone.catch_up()
+        assert answers(slot) == ("1.0.0", 3.0)
+        shelf.ship("1.2.0", 7.0)
+        steered.choose("1.0.0")  # again
+        alone.catch_up()
+        assert answers(slot) == ("1.0.0", 3.0)
+        steered.choose(None)
+        alone.catch_up()
+        assert answers(slot) == ("1.2.0", 7.0)
+
+
+def test_a_chosen_version_that_is_not_here_changes_nothing_until_it_comes(shelf: Shelf) -> None:
+    shelf.ship("1.0.0", 3.0)
+    steered = Steered(shelf.store, MODEL)
+    settings = Settings((MODEL,), root=shelf.root, poll=0.005)
+    with Alone(settings, Notes(), {Name(MODEL): steered}) as alone:
+        slot = alone.slots[MODEL]
+        alone.catch_up()
+        steered.choose("1.1.0")
+        with pytest.raises(Unavailable, match=r"churn 1\.1\.0 is not on this host"):
+            alone.catch_up()
+        assert answers(slot) == ("1.0.0", 3.0)
+        shelf.keep("1.1.0", 5.0)
+        alone.catch_up({MODEL: slot.state().refused})
+        assert answers(slot) == ("1.1.0", 5.0)
+        assert slot.state().refused is None

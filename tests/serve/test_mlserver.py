@@ -4,7 +4,7 @@ import contextlib
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -39,14 +39,19 @@ def trees(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Shipped:
 
 @contextlib.contextmanager
 def mlserver(
-    shipped: Shipped, folder: Path, *, model: str = "m", **settings: object
+    shipped: Shipped,
+    folder: Path,
+    *,
+    model: str = "m",
+    extra: Mapping[str, object] | None = None,
+    **settings: object,
 ) -> Iterator[Plan]:
     """MLServer as it installs, but for its ports and ``settings``."""
     http, grpc, metrics = servers.free_ports(3)
     ports = {"http_port": http, "grpc_port": grpc, "metrics_port": metrics}
     write(folder / "settings.json", {"host": "127.0.0.1", **ports, **settings})
     of_model = json.loads(OF_MODEL) | {"name": model}
-    of_model["parameters"]["uri"] = str(shipped.repo / "models")
+    of_model["parameters"] |= {"uri": str(shipped.repo / "models"), "extra": extra}
     write(folder / "model-settings.json", of_model)
     plan = load.infer(("127.0.0.1", http), "m", shipped.batches)
     program = str(engines.python_of("mlserver").with_name("mlserver"))
@@ -92,7 +97,7 @@ def test_a_larger_pool_fails_and_mixes_nothing_and_its_workers_switch_one_by_one
         print(f"\nMLServer, 3 workers: {swapped}, {running.late(swapped):.3f} s")  # noqa: T201
     assert not swapped.verdict.failed, swapped.verdict
     assert not swapped.verdict.mixed, swapped.verdict
-    assert running.late(swapped) < 1.0  # second
+    assert running.late(swapped) < 2.0  # seconds
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -123,6 +128,18 @@ def test_a_model_of_which_no_version_is_live_is_not_loaded(
     why = pytest.raises(AssertionError, match="no version of other is live")  # MLServer ended
     with why, mlserver(trees, tmp_path, model="other", parallel_workers=workers):
         pass
+
+
+def test_a_model_in_a_process_of_its_own_is_swapped_too(trees: Shipped, tmp_path: Path) -> None:
+    """As one of Keras is, whose framework does not give its memory back."""
+    extra = {"isolate": "process", "poll": 0.02, "max_rows": 6}
+    with mlserver(trees, tmp_path, extra=extra) as plan:
+        swapped = running.swap(trees, plan, 4)
+        tensor = load.tensor([[0.0] * 17] * 7)
+        long = running.ask(plan, plan.path, json.dumps({"inputs": [tensor]}).encode())
+    assert swapped.verdict.faults == {}, swapped.verdict
+    assert long.status == 400
+    assert "there are 7 rows; at most 6 in one request" in long.value["error"]
 
 
 def test_a_damaged_version_never_answers_and_the_one_before_goes_on(

@@ -1,4 +1,4 @@
-"""MLServer, with tagship in an environment of its own: see ``tests.serve.environments``.
+"""MLServer and Ray, each with tagship in an environment of its own: ``tests.serve.environments``.
 
 A test that needs one is skipped where it cannot be installed.
 """
@@ -12,7 +12,7 @@ from tests.serve import environments
 
 HERE = Path(__file__).parent
 TARGET = environments.ROOT / "build" / "engines"
-NAMES = ("mlserver",)
+NAMES = ("mlserver", "ray")
 TOO_NEW = {"mlserver": (3, 13)}  # the first Python that it does not install on
 
 

@@ -104,8 +104,9 @@ class Alone:
             self._member.obey(order)
 
     def start(self) -> None:
-        """Begin to follow."""
-        self._thread.start()
+        """Begin to follow; again does nothing."""
+        if not self._thread.is_alive():
+            self._thread.start()
 
     def catch_up(self, before: Mapping[str, Refusal | None] | None = None) -> None:
         """Wait until each model answers with the version that it should.
