@@ -13,6 +13,8 @@
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
 # make serve-test: tagship serve to real clients (Triton's, KServe's, schemathesis), under load, with 10,000 connections,
 #   50 swaps, killed processes and bad files (six minutes; 800 MB of clients).
+# make ray-test: versions swapped under load in Ray Serve, as two nodes of which one is killed, and in MLServer (four minutes;
+#   2 GB of packages of their own).
 # make fleet-test: hosts on machines of namespaces, with sshd, nginx, a proxy and S3: a year on a small disk, a cable that is
 #   pulled, a staged rollout on 20 and on 100 hosts (root; eight minutes); what was said is in build/fleet.
 # make oci-test: images of versions pushed to docker-registry, copied by skopeo, mounted by podman,
@@ -30,7 +32,8 @@ JOBS ?= 2
 # A worker that dies ends the run: pytest-xdist would wait for its tests for ever.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --max-worker-restart 0
 
-.PHONY: demo notebook api test crash-test hint-test store-test container-test power-test serve-test fleet-test oci-test bench bench-growth lint format constraints clean help
+.PHONY: demo notebook api test crash-test hint-test store-test container-test power-test serve-test ray-test fleet-test \
+	oci-test bench bench-growth lint format constraints clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -72,6 +75,10 @@ power-test: $(VENV)/.dev
 serve-test: $(VENV)/.clients
 	$(PYTEST) -n 0 -q -rs tests/serve --all-serve
 
+# An engine that cannot be installed is skipped, and the reason printed.
+ray-test: $(VENV)/.engines
+	$(PYTEST) -n 0 -q -rs tests/serve --engines
+
 # Without root, or without one of the servers, the stories that need them are skipped, and the reason printed.
 fleet-test: $(VENV)/.stores
 	$(PYTEST) -q -rs -o faulthandler_timeout=1800 tests/lab --all-fleet
@@ -103,6 +110,10 @@ constraints:
 	for peer in mlserver litserve; do \
 		uv pip compile benchmarks/serving/$$peer.in --universal --python-version 3.11 --upgrade \
 			--no-header --no-annotate --quiet --output-file benchmarks/serving/$$peer.txt || exit 1; \
+	done
+	for engine in mlserver ray; do \
+		uv pip compile tests/serve/engines/$$engine.in --universal --python-version 3.11 --upgrade \
+			--no-header --no-annotate --quiet --output-file tests/serve/engines/$$engine.txt || exit 1; \
 	done
 
 clean:
@@ -151,6 +162,11 @@ $(VENV)/.container: $(VENV)/.dev constraints.txt
 $(VENV)/.clients: $(VENV)/.dev $(wildcard tests/serve/clients/*.txt)
 	@echo "Setting up in build/clients (clients of servers: 800 MB) ..."
 	$(BIN)/python -m tests.serve.clients
+	@touch $@
+
+$(VENV)/.engines: $(VENV)/.dev $(wildcard tests/serve/engines/*.txt)
+	@echo "Setting up in build/engines (MLServer and Ray: 2 GB) ..."
+	$(BIN)/python -m tests.serve.engines
 	@touch $@
 
 $(VENV)/.stores: $(VENV)/.dev

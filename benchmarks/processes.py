@@ -10,17 +10,17 @@ _SCHEDULED = 2  # CPUCLOCK_SCHED of Linux: the time that all threads of a proces
 
 def cpu(pid: int) -> float:
     """Seconds that a process and all below it have computed so far, in user and system mode."""
-    members = _family(pid)
+    members = family(pid)
     ticks = sum(members.values())
     return sum(map(_own, members)) + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def memory(pid: int) -> int:
     """Bytes that a process and all below it hold, their share of what several map (PSS)."""
-    return sum(map(_held, _family(pid)))
+    return sum(map(_held, family(pid)))
 
 
-def _family(pid: int) -> dict[int, int]:
+def family(pid: int) -> dict[int, int]:
     """A process and all below it; with each the ticks of those that it has waited for."""
     children: dict[int, list[int]] = {}
     waited_for: dict[int, int] = {}

@@ -57,6 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-stores", action="store_true", help="start every store, try each answer")
     parser.addoption("--all-serve", action="store_true", help="serve under load, to real clients")
     parser.addoption("--all-oci", action="store_true", help="push to a real registry")
+    parser.addoption("--engines", action="store_true", help="serve with MLServer and Ray")
     parser.addoption("--all-fleet", action="store_true", help="start the servers of a fleet")
 
 

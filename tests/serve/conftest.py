@@ -1,4 +1,4 @@
-"""A server in a thread of the tests; what takes long is run with ``--all-serve`` alone."""
+"""A server in a thread of the tests; what takes long is run if it is asked for alone."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,21 +11,22 @@ from tests.serve.asking import Served
 from tests.serve.shelf import Shelf, shelf
 
 __all__ = ["shelf"]
+OPTIONS = {"heavy": "--all-serve", "engine": "--engines"}  # by mark
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the mark."""
-    config.addinivalue_line("markers", "heavy: run with --all-serve alone")
+    """Name the marks."""
+    for mark, option in OPTIONS.items():
+        config.addinivalue_line("markers", f"{mark}: run with {option} alone")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is heavy, unless it is asked for."""
-    if config.getoption("all_serve"):
-        return
-    heavy = [item for item in items if item.get_closest_marker("heavy")]
-    items[:] = [item for item in items if item not in heavy]
-    if heavy:
-        config.hook.pytest_deselected(items=heavy)
+    """Leave out what takes long, unless it is asked for."""
+    marks = [mark for mark, option in OPTIONS.items() if not config.getoption(option)]
+    left_out = [item for item in items if any(map(item.get_closest_marker, marks))]
+    items[:] = [item for item in items if item not in left_out]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tagship.errors import NotFound, Unavailable
 from tagship.serve.generation import ModelFailed
+from tagship.serve.orders import Name
 from tagship.serve.serving import Alone
 from tagship.serve.settings import Settings
 from tagship.serve.slot import NoVersion, Slot
+from tagship.serve.steered import Steered
 from tests.serve.notes import Notes, until
 from tests.serve.shelf import MODEL, Shelf
 
@@ -308,3 +311,59 @@ def test_a_folder_that_may_only_be_read_is_served(shelf: Shelf, serve: Serve) ->
     until(lambda: slot.is_ready)
     assert answers(slot) == ("1.0.0", 3.0)
     assert sorted(path for path in shelf.root.rglob("*")) == before
+
+
+def test_whoever_waits_is_told_what_answers_or_why_nothing_does(shelf: Shelf) -> None:
+    with Alone(Settings((MODEL,), root=shelf.root, poll=0.005), Notes()) as alone:
+        with pytest.raises(NotFound, match="no folder of the model churn"):
+            alone.catch_up()
+        shelf.ship("1.0.0", 3.0)
+        alone.catch_up()
+        assert answers(alone.slots[MODEL]) == ("1.0.0", 3.0)
+        bad = shelf.keep("1.1.0", 5.0)
+        flipped(shelf, bad)
+        shelf.point(bad)
+        with pytest.raises(Unavailable, match=r"churn 1\.1\.0 is not taken: .* other bytes"):
+            alone.catch_up()
+        refused = alone.slots[MODEL].state().refused
+        shelf.ship("1.2.0", 7.0)
+        alone.catch_up({MODEL: refused})
+        assert answers(alone.slots[MODEL]) == ("1.2.0", 7.0)
+
+
+def test_a_version_can_be_chosen_whatever_the_link_says_and_again_the_link(shelf: Shelf) -> None:
+    shelf.ship("1.0.0", 3.0)
+    shelf.ship("1.1.0", 5.0)
+    steered = Steered(shelf.store, MODEL)
+    settings = Settings((MODEL,), root=shelf.root, poll=0.005)
+    with Alone(settings, Notes(), {Name(MODEL): steered}) as alone:
+        slot = alone.slots[MODEL]
+        alone.catch_up()
+        assert answers(slot) == ("1.1.0", 5.0)
+        steered.choose("1.0.0")
+        alone.catch_up()
+        assert answers(slot) == ("1.0.0", 3.0)
+        shelf.ship("1.2.0", 7.0)
+        steered.choose("1.0.0")  # again
+        alone.catch_up()
+        assert answers(slot) == ("1.0.0", 3.0)
+        steered.choose(None)
+        alone.catch_up()
+        assert answers(slot) == ("1.2.0", 7.0)
+
+
+def test_a_chosen_version_that_is_not_here_changes_nothing_until_it_comes(shelf: Shelf) -> None:
+    shelf.ship("1.0.0", 3.0)
+    steered = Steered(shelf.store, MODEL)
+    settings = Settings((MODEL,), root=shelf.root, poll=0.005)
+    with Alone(settings, Notes(), {Name(MODEL): steered}) as alone:
+        slot = alone.slots[MODEL]
+        alone.catch_up()
+        steered.choose("1.1.0")
+        with pytest.raises(Unavailable, match=r"churn 1\.1\.0 is not on this host"):
+            alone.catch_up()
+        assert answers(slot) == ("1.0.0", 3.0)
+        shelf.keep("1.1.0", 5.0)
+        alone.catch_up({MODEL: slot.state().refused})
+        assert answers(slot) == ("1.1.0", 5.0)
+        assert slot.state().refused is None

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tagship.host.store import Store
 from tagship.serve.epoch import Cell, Epochs
-from tagship.serve.follow import Follow, Kept, LiveLink
+from tagship.serve.follow import Follow, Kept, LiveLink, Target
 from tagship.serve.orders import Accept, Name, Order, Ready, Reply
 
 
@@ -26,15 +26,20 @@ class Proposer:
         stores: the folders of the models.
         names: what is followed, in the order of the cells.
         epochs: the cells.
+        targets: where it is looked at, if not at the link, or at the version that the name has.
     """
 
     def __init__(
-        self, stores: Mapping[str, Store], names: Collection[Name], epochs: Epochs
+        self,
+        stores: Mapping[str, Store],
+        names: Collection[Name],
+        epochs: Epochs,
+        targets: Mapping[Name, Target] | None = None,
     ) -> None:
         self._members: dict[int, Link] = {}
         self._voters: set[int] = set()
         self._follows = {
-            name: _follow(name, stores[name.model], epochs.cells[index], self)
+            name: _follow(name, stores[name.model], epochs.cells[index], self, targets or {})
             for index, name in enumerate(names)
         }
 
@@ -97,10 +102,12 @@ class Proposer:
         return any(follow.lacks(member) for follow in self._follows.values())
 
 
-def _follow(name: Name, store: Store, cell: Cell, crowd: Proposer) -> Follow:
-    target = (
+def _follow(
+    name: Name, store: Store, cell: Cell, crowd: Proposer, targets: Mapping[Name, Target]
+) -> Follow:
+    usual = (
         LiveLink(store, name.model)
         if name.challenger is None
         else Kept(store, name.model, name.challenger)
     )
-    return Follow(name, target, cell, crowd, store.folder.parent)
+    return Follow(name, targets.get(name, usual), cell, crowd, store.folder.parent)

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tagship.errors import Unavailable
 from tagship.host import live as host_live
 from tagship.host.store import Store
 from tagship.serve.epoch import Epochs
+from tagship.serve.follow import LiveLink, Target
 from tagship.serve.member import Member
 from tagship.serve.observer import Observer
 from tagship.serve.orders import Accept, Name, Order, Reply
 from tagship.serve.proposer import Proposer
-from tagship.serve.slot import Slot
+from tagship.serve.slot import Refusal, Slot
 
 if TYPE_CHECKING:
     from tagship.serve.settings import Settings
@@ -73,9 +75,15 @@ class Alone:
     Args:
         settings: what is served.
         observer: is told what happens.
+        targets: what is followed instead of the link of a model.
     """
 
-    def __init__(self, settings: "Settings", observer: Observer) -> None:
+    def __init__(
+        self,
+        settings: "Settings",
+        observer: Observer,
+        targets: Mapping[Name, Target] | None = None,
+    ) -> None:
         from tagship.serve.runners import Runners
 
         plan = Plan.of(settings)
@@ -85,7 +93,9 @@ class Alone:
         self._replies: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
         runners = Runners(plan.root, settings.isolate, settings.request_timeout)
         self._member = Member(self.slots, plan.root, runners, self._replies.put)
-        self._proposer = Proposer(plan.stores, plan.names, epochs)
+        links = {Name(model): LiveLink(store, model) for model, store in plan.stores.items()}
+        self._targets: Mapping[Name, Target] = {**links, **(targets or {})}
+        self._proposer = Proposer(plan.stores, plan.names, epochs, self._targets)
         self._thread = threading.Thread(target=self._follow, name="follow", daemon=True)
 
     def tell(self, order: Order) -> None:
@@ -94,8 +104,23 @@ class Alone:
             self._member.obey(order)
 
     def start(self) -> None:
-        """Begin to follow."""
-        self._thread.start()
+        """Begin to follow; again does nothing."""
+        if not self._thread.is_alive():
+            self._thread.start()
+
+    def catch_up(self, before: Mapping[str, Refusal | None] | None = None) -> None:
+        """Wait until each model answers with the version that it should.
+
+        Args:
+            before: what was refused already, by model, and does not count.
+
+        Raises:
+            TagshipError: there is no such version, or it was refused; the words say why.
+        """
+        for name, target in self._targets.items():
+            slot = self.slots[name.model]
+            while not _is_current(slot, target, (before or {}).get(name.model)):
+                time.sleep(self._poll)
 
     def close(self) -> None:
         """Stop following, and free the models."""
@@ -124,3 +149,16 @@ class Alone:
                 if reply is None:
                     return
                 self._proposer.hear(1, reply, time.monotonic())
+
+
+def _is_current(slot: Slot, target: Target, before: Refusal | None) -> bool:
+    look, state = target.look(), slot.state()
+    if state.live is not None and state.live.directory == look.directory:
+        return True
+    refused = None if state.refused is before else state.refused
+    if refused is not None and refused.directory in ("", look.directory):
+        what = f"{slot.name} {refused.version}".rstrip()
+        raise Unavailable(f"{what} is not taken: {refused.reason}")
+    if not look.directory:
+        target.resolve().lock.close()  # raises: it says what is missing
+    return False

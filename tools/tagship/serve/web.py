@@ -21,10 +21,12 @@ from starlette.requests import ClientDisconnect
 from tagship.errors import TagshipError
 from tagship.serve import answering, described, listen, page, protocol, settings, tensors
 from tagship.serve.answering import Asked, Reply
+from tagship.serve.follow import Target
 from tagship.serve.generation import Facts, Generation
 from tagship.serve.guard import Guard, Rules
 from tagship.serve.monitor import Monitor
 from tagship.serve.observer import Answered, Watcher
+from tagship.serve.orders import Name
 from tagship.serve.serving import Alone, Plan
 from tagship.serve.settings import Settings
 from tagship.serve.slot import NotReady, Slot, State
@@ -277,8 +279,15 @@ def _add_models(app: FastAPI, models: _Models) -> None:
     app.add_api_route(of_model, models.metadata, **described.of_live(described.METADATA))
 
 
-def standalone(options: Settings) -> FastAPI:
+def standalone(
+    options: Settings, targets: Mapping[Name, Target] | None = None, *, starts: bool = True
+) -> FastAPI:
     """The app of a server with one process: while it runs, it follows what is live.
+
+    Args:
+        options: what is served.
+        targets: what is followed instead of the link of a model.
+        starts: whether it follows from its start; else once ``app.state.alone`` is started.
 
     Raises:
         TagshipError: there is no folder of models, or a file of the settings cannot be used.
@@ -288,16 +297,18 @@ def standalone(options: Settings) -> FastAPI:
         plan.stores, plan.root, access_log=options.access_log,
         audit=options.audit, audit_inputs=options.audit_inputs,
     )  # fmt: skip
-    alone = Alone(options, monitor)
+    alone = Alone(options, monitor, targets)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            with alone:
-                yield
+            if starts:
+                alone.start()
+            yield
         finally:
+            alone.close()
             monitor.close()
 
     app = build(options, alone.slots, monitor, lifespan)
-    app.state.monitor = monitor
+    app.state.alone, app.state.monitor = alone, monitor
     return app
