@@ -73,11 +73,11 @@ power-test: $(VENV)/.dev
 
 # OPEN_INFERENCE_YAML names the protocol's own description, open_inference_rest.yaml; without it one test is skipped.
 serve-test: $(VENV)/.clients
-	$(PYTEST) -n 0 -q -rs tests/serve --all-serve
+	$(PYTEST) -n 0 -q -rs tests/serve --all-serve -m heavy
 
 # An engine that cannot be installed is skipped, and the reason printed.
 ray-test: $(VENV)/.engines
-	$(PYTEST) -n 0 -q -rs tests/serve --engines
+	$(PYTEST) -n 0 -q -rs tests/serve --engines -m engine
 
 # Without root, or without one of the servers, the stories that need them are skipped, and the reason printed.
 fleet-test: $(VENV)/.stores
