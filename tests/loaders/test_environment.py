@@ -14,7 +14,7 @@ from tagship.loaders import selftest
 from tests.disk.test_program import gone
 
 LOADER = """
-import json, os, signal, subprocess, sys
+import gc, json, os, signal, subprocess, sys
 from pathlib import Path
 
 class Told:
@@ -31,7 +31,8 @@ class Told:
             print("chatter", flush=True)
             os.kill(os.getpid(), signal.SIGSEGV)
         else:
-            told.write_text(json.dumps({"env": dict(os.environ), "cwd": os.getcwd()}))
+            seen = {"env": dict(os.environ), "cwd": os.getcwd(), "every": gc.get_threshold()[0]}
+            told.write_text(json.dumps(seen))
         return path
 
     def describe(self, model): return {}
@@ -75,6 +76,10 @@ def test_a_model_is_loaded_without_credentials_and_elsewhere(
     assert seen["cwd"] == "/"
     assert "secret" not in seen["env"].values()
     assert [seen["env"][name] for name in ("OMP_NUM_THREADS", "TAGSHIP_TOLD")] == ["1", "1"]
+
+
+def test_what_a_framework_imports_is_not_looked_through_for_garbage(told: Told) -> None:
+    assert json.loads(told("tells").read_text())["every"] == selftest.MANY
 
 
 def test_a_process_that_a_model_leaves_behind_is_ended_and_not_waited_for(told: Told) -> None:

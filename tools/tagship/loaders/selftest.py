@@ -7,6 +7,8 @@ A self-test is JSON, written by the training and tracked with the model (docs/se
 A separate process, because a broken model can crash the interpreter, or never answer.
 """
 
+import atexit
+import gc
 import json
 import math
 import os
@@ -22,6 +24,7 @@ from tagship.errors import Corrupt, FailedHere, Refused, SelfTestFailed, Tagship
 
 Ask = Callable[[Any], Any]
 PASSED, SKIPPED = "passed", "skipped"
+MANY = 100_000  # objects made between two looks for garbage: frameworks make those to stay
 KINDS = {
     "SelfTestFailed": SelfTestFailed, "FailedHere": FailedHere, "Corrupt": SelfTestFailed,
     "Refused": Refused,
@@ -273,4 +276,6 @@ def _main(answer: int, model: Path, self_test: Path | None) -> None:
 
 if __name__ == "__main__":
     program.die_with_parent()  # if the deploy is killed
+    gc.set_threshold(MANY)  # a quarter of the time that an import of Keras takes
+    atexit.register(gc.freeze)  # nor is it looked for at the exit, which frees all the memory
     _main(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)
