@@ -147,8 +147,8 @@ def test_a_lightweight_tag_is_no_version(bench: Workbench) -> None:
         bench.refuses(
             command,
             "the tag churn@v1.0.0 is here, but not as an annotated tag",
-            "git fetch --tags --force; if it is not annotated there either:"
-            " git tag -f -a -m \"...\" churn@v1.0.0 'churn@v1.0.0^{}'",
+            "git fetch --tags --force; if it was made by mistake: git tag -d churn@v1.0.0;"
+            " if it is to be a version: git tag -f -a -m \"...\" churn@v1.0.0 'churn@v1.0.0^{}'",
         )
     bench.refuses(
         "release churn",

@@ -19,7 +19,7 @@ from click.core import ParameterSource
 
 from tagship.cli import options, output
 from tagship.cli.options import Session, pass_session
-from tagship.errors import Interrupted, TagshipError
+from tagship.errors import Interrupted, NoProject, TagshipError
 from tagship.text import escape
 
 # The modules here that are no command.
@@ -128,7 +128,7 @@ def _run(session: Session) -> int:
         return error.exit_code
     except TagshipError as error:
         output.warn(error.repaired)
-        _report(session, error, error.message, error.hint)
+        _report(session, error, *_explained(error))
         return error.exit_code
     except OSError as error:
         from tagship.manager import failures
@@ -139,6 +139,15 @@ def _run(session: Session) -> int:
         text = f"this should not have happened: {type(error).__name__}: {error}"
         _report(session, error, text, "tagship -v shows where; please report it")
         return 1
+
+
+def _explained(error: TagshipError) -> tuple[str, str]:
+    """The message and the hint: what reads a host's folder alone knows nothing of clones."""
+    if isinstance(error, NoProject):
+        from tagship.manager import failures
+
+        error = failures.of_clone(error)
+    return error.message, error.hint
 
 
 def _report(session: Session, error: Exception, message: str, hint: str) -> None:
