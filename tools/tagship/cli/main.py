@@ -17,13 +17,13 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from tagship.cli import options, output
+from tagship.cli import meant, options, output
 from tagship.cli.options import Session, pass_session
-from tagship.errors import Interrupted, NoProject, TagshipError
+from tagship.errors import Interrupted, InvalidName, NoProject, NotFound, TagshipError
 from tagship.text import escape
 
 # The modules here that are no command.
-PARTS = ("__init__", "complete", "main", "options", "output", "terminal")
+PARTS = ("__init__", "complete", "main", "meant", "options", "output", "terminal")
 MANY = 100_000  # objects made between two looks for garbage: a command ends before there is any
 
 
@@ -125,10 +125,12 @@ def _run(session: Session) -> int:
         words = io.StringIO()
         error.show(words)
         click.echo(escape.shown(words.getvalue()), err=True, nl=False)
+        if isinstance(error, click.UsageError) and (hint := meant.of_usage(error, sys.argv[1:])):
+            output.complain(f"hint: {options.there(session.folder, hint)}")
         return error.exit_code
     except TagshipError as error:
         output.warn(error.repaired)
-        _report(session, error, *_explained(error))
+        _report(session, error, *_explained(error, session.folder))
         return error.exit_code
     except OSError as error:
         from tagship.manager import failures
@@ -141,12 +143,15 @@ def _run(session: Session) -> int:
         return 1
 
 
-def _explained(error: TagshipError) -> tuple[str, str]:
+def _explained(error: TagshipError, folder: Path) -> tuple[str, str]:
     """The message and the hint: what reads a host's folder alone knows nothing of clones."""
     if isinstance(error, NoProject):
         from tagship.manager import failures
 
         error = failures.of_clone(error)
+    elif isinstance(error, InvalidName | NotFound):
+        hint = meant.of_name(error.message, sys.argv[1:], folder)
+        return error.message, hint or error.hint
     return error.message, error.hint
 
 
