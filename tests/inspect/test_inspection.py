@@ -256,8 +256,28 @@ def test_verify_names_the_file_and_exits_1(bench: Workbench) -> None:
     assert (result.code, result.out) == (
         1,
         f"churn {directory} is NOT as it was released (1 file, 8 B)\n"
-        "  model.bin has other bytes than it was deployed with\n",
+        "  model.bin has other bytes than it was deployed with\n"
+        "  fix what is live: tagship status churn; another version that is damaged is brought anew"
+        " when it is deployed or rolled back to\n",
     )
+
+
+def test_a_damaged_version_is_brought_anew_by_a_rollback(shipped: Workbench) -> None:
+    [old] = shipped.folder.glob("versions/v1.0.0_*/model.bin")
+    old.chmod(0o644)
+    old.write_bytes(b"damaged\n")
+    assert "rolled back to\n" in shipped.cli("verify").out
+    assert shipped.cli("rollback", "churn", "--yes").code == 0
+    assert (shipped.current / "model.bin").read_bytes() == b"model 1\n"
+
+
+def test_a_fix_of_several_findings_is_printed_once(shipped: Workbench) -> None:
+    shipped.git("tag", "--force", "--annotate", "--message=moved", "churn@v1.1.0", "HEAD")
+    shipped.git("remote", "remove", "origin")
+    lines = shipped.cli("status").out.splitlines()
+    assert [line.strip().partition(" ")[0] for line in lines[2:]] == ["the", "fix:"]
+    shipped.git(*lines[-1].strip().removeprefix("fix: git ").split())
+    assert shipped.cli("status").code == 0
 
 
 @pytest.mark.live

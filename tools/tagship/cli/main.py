@@ -5,6 +5,7 @@ A command is a module beside this one, with its options and how its result looks
 """
 
 import atexit
+import errno
 import gc
 import importlib
 import io
@@ -56,7 +57,8 @@ class Commands(Mapping[str, click.Command]):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(
-    "-C", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".",
+    "-C", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False, readable=False),
+    default=".",
     envvar="TAGSHIP_ROOT", show_envvar=True,
     metavar="DIR", help="Work in DIR instead of the working directory.",
 )  # fmt: skip
@@ -68,6 +70,8 @@ def cli(session: Session, folder: Path, verbose: bool) -> None:
     source = click.get_current_context().get_parameter_source("folder")
     session.folder, session.verbose = folder, verbose
     session.root = folder if source is ParameterSource.ENVIRONMENT else None
+    if not os.access(folder, os.X_OK):  # in words of its own: whose it is, and its group
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def program() -> None:
