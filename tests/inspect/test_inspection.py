@@ -271,6 +271,22 @@ def test_a_damaged_version_is_brought_anew_by_a_rollback(shipped: Workbench) -> 
     assert (shipped.current / "model.bin").read_bytes() == b"model 1\n"
 
 
+def test_status_tells_of_a_deploy_that_an_outage_ended(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+    store, cache = shipped.repo.parent / "dvc-remote", shipped.repo / ".dvc/cache"
+    store.rename(store.with_name("unmounted"))
+    cache.rename(store.with_name("cache"))
+    assert shipped.cli("deploy", "churn", "--yes").code == 1
+    told = shipped.cli("status")
+    assert told.code == 3
+    what = f" UTC: the DVC remote store is a folder, which is not here: {store}\n"
+    assert "  the last deploy failed, " in told.out
+    assert what in told.out
+    store.with_name("unmounted").rename(store)
+    assert shipped.cli("deploy", "churn", "--yes").code == 0
+    assert "failed" not in shipped.cli("status").out
+
+
 def test_a_fix_of_several_findings_is_printed_once(shipped: Workbench) -> None:
     shipped.git("tag", "--force", "--annotate", "--message=moved", "churn@v1.1.0", "HEAD")
     shipped.git("remote", "remove", "origin")
