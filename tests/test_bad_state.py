@@ -100,7 +100,8 @@ def test_a_version_that_only_the_remote_has_is_not_released_again(bench: Workben
     bench.refuses(
         "release churn --version 2.0.0",
         "this commit carries churn 1.0.0 already",
-        "commit a change first, or deploy it: git fetch --tags && tagship deploy churn@1.0.0",
+        "its bytes are those of 1.0.0: commit other ones first, or deploy it:"
+        " git fetch --tags && tagship deploy churn@1.0.0",
     )
     bench.train("model 2\n")
     bench.refuses("release churn --version 1.0.0", "churn 1.0.0 exists", "git fetch --tags")
@@ -112,7 +113,8 @@ def test_one_commit_carries_one_version(bench: Workbench) -> None:
     bench.refuses(
         "release churn",
         "this commit carries churn 1.0.0 already",
-        "commit a change first, or deploy it: tagship deploy churn@1.0.0",
+        "its bytes are those of 1.0.0: commit other ones first, or deploy it:"
+        " tagship deploy churn@1.0.0",
     )
 
 
@@ -147,8 +149,8 @@ def test_a_lightweight_tag_is_no_version(bench: Workbench) -> None:
         bench.refuses(
             command,
             "the tag churn@v1.0.0 is here, but not as an annotated tag",
-            "git fetch --tags --force; if it is not annotated there either:"
-            " git tag -f -a -m \"...\" churn@v1.0.0 'churn@v1.0.0^{}'",
+            "git fetch --tags --force; if it was made by mistake: git tag -d churn@v1.0.0;"
+            " if it is to be a version: git tag -f -a -m \"...\" churn@v1.0.0 'churn@v1.0.0^{}'",
         )
     bench.refuses(
         "release churn",

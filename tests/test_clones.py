@@ -19,7 +19,8 @@ from tests.workbench import Result, Workbench, run
 
 DEPLOY = "deploy churn@1.0 --yes"  # the last of them, as it changes what the others say
 COMMANDS = (
-    "list churn", "show churn@1.0", "compare churn 1.0 1.1", "models", "status",
+    "list churn", "show churn@1.0", "compare churn 1.0 1.1", "models", "status", "current churn",
+    "why churn",
     "deploy churn --dry-run", "deploy churn@1.0 --dry-run", "release churn", DEPLOY,
 )  # fmt: skip
 SAME_BYTES = "the bytes of churn are those of 1.1.0"
@@ -326,9 +327,19 @@ def test_a_model_of_the_old_gto_is_told_as_such(bench: Workbench) -> None:
 def test_a_prompt_in_a_sparse_work_tree_does_not_advise_dvc_init_alone(at: Workbench) -> None:
     sparse(at).refuses(
         "current churn",
-        f"not a DVC repository: {at.repo}",
-        "git sparse-checkout add .dvc; or, where DVC is new: dvc init && tagship init",
+        ".dvc is in the last commit, and not in this work tree",
+        "git sparse-checkout add .dvc",
     )
+
+
+def test_who_reads_the_live_version_alone_gets_the_same_hint(at: Workbench) -> None:
+    bench = no_branch_at_head(at)
+    for command in ("current churn", "why churn", "status"):
+        bench.refuses(
+            command,
+            "nothing is checked out: the HEAD of the remote names no branch",
+            "git switch main",
+        )
 
 
 def test_the_latest_version_is_not_an_older_one_where_its_tag_is_lightweight(at: Workbench) -> None:
@@ -337,8 +348,8 @@ def test_the_latest_version_is_not_an_older_one_where_its_tag_is_lightweight(at:
         bench.refuses(
             command,
             "the tag churn@v1.1.0 is here, but not as an annotated tag",
-            "git fetch --tags --force; if it is not annotated there either:"
-            " git tag -f -a -m \"...\" churn@v1.1.0 'churn@v1.1.0^{}'",
+            "git fetch --tags --force; if it was made by mistake: git tag -d churn@v1.1.0;"
+            " if it is to be a version: git tag -f -a -m \"...\" churn@v1.1.0 'churn@v1.1.0^{}'",
         )
     assert bench.cli("deploy", "churn@1.0", "--yes").code == 0
 
@@ -351,6 +362,8 @@ def test_a_stray_lightweight_tag_is_passed_over_and_listed(at: Workbench) -> Non
     note = "the tag churn@v9.0.0 is here, but not as an annotated tag"
     assert note in bench.cli("list", "churn").err
     assert note in bench.cli("status", "churn").out
+    bench.git("tag", "-d", "churn@v9.0.0")  # the hint
+    assert "v9" not in bench.cli("status", "churn").out
 
 
 def test_where_the_remote_may_have_later_versions_nothing_to_do_says_so(at: Workbench) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tagship.cli import main
 from tagship.disk import atomic
-from tests.workbench import MODEL, Result, Workbench, run
+from tests.workbench import MODEL, PATH, Result, Workbench, run
 
 COMMANDS = (
     "release {model}",
@@ -196,6 +196,63 @@ def test_wrong_options_are_wrong_usage(bench: Workbench, command: str, error: st
     before = bench.state()
     assert bench.cli(*command.split()) == Result(2, "", error)
     assert bench.changes(before) == set()
+
+
+MEANT = {
+    "deploy churn 1.1.0 --yes": "tagship deploy churn@1.1.0 --yes",
+    "show churn v1.0": "tagship show churn@v1.0",
+    "verify churn latest": "tagship verify churn@latest",
+    "rollback churn 1.0.0 --yes": "tagship rollback churn --to 1.0.0 --yes",
+    "release churn 2.0.0 --push": "tagship release churn --version 2.0.0 --push",
+    "undeploy churn 1.0.0": "undeploy takes no version: name the model alone",
+    "status churn 1.0.0": "status takes no version: name the model alone",
+    "deploy churn@1.0 1.1": "",
+    "status churn price": "",
+    "init churn": "",
+    "status -v": "put it first: tagship -C {repo} -v status",
+    "status -C .": "put it first: tagship -C {repo} -C . status",
+    "status -C": "",
+}
+
+
+@pytest.mark.parametrize("command", MEANT)
+def test_a_command_line_that_is_nearly_right_gives_the_right_one(
+    shipped: Workbench, command: str
+) -> None:
+    before, hint = shipped.state(), MEANT[command]
+    told = shipped.cli(*command.split())
+    assert (told.code, told.out) == (2, "")
+    [_, said] = told.err.split("\n\nError: ")
+    hint = hint.format(repo=shipped.repo).replace(f" -C {shipped.repo}", "", 1)
+    assert said.splitlines()[1:] == ([f"hint: {hint}"] if hint else [])
+    assert shipped.changes(before) == set()
+
+
+@pytest.mark.parametrize("command", ["show churn 1.0", "rollback churn 1.0.0 --yes"])
+def test_the_command_that_was_meant_works(shipped: Workbench, command: str) -> None:
+    hint = shipped.cli(*command.split()).err.splitlines()[-1]
+    assert shipped.cli(*hint.removeprefix("hint: tagship ").split()).code == 0
+
+
+@pytest.mark.parametrize("path", [PATH, f"{PATH}.dvc", "models/churn", "{repo}/models/churn"])
+@pytest.mark.parametrize("command", ["deploy {}", "deploy {}@1.0 --yes", "status {}", "current {}",
+                                     "pin {}@1.0.0", "release {} --push"])  # fmt: skip
+def test_the_path_of_a_model_is_answered_with_its_name(
+    bench: Workbench, command: str, path: str
+) -> None:
+    given = command.format(path.format(repo=bench.repo))
+    hint = f"hint: the model at this path is churn: tagship {command.format('churn')}"
+    told = bench.cli(*given.split())
+    assert told.err.splitlines()[-1] == hint
+    assert told.code in (1, 2)
+
+
+def test_a_path_of_no_model_gets_the_rule_of_names(bench: Workbench) -> None:
+    bench.refuses("deploy ./README", "'./README' is not a model name", NAMES, 2)
+    (bench.repo / "dvc.yaml").write_text("[\n")
+    bench.refuses(f"deploy {PATH}", f"{PATH!r} is not a model name", NAMES, 2)
+    atomic.remove_tree(bench.repo / ".dvc")
+    bench.refuses(f"deploy {PATH}", f"{PATH!r} is not a model name", NAMES, 2)
 
 
 # --- where there is nothing to work on

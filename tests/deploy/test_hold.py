@@ -496,6 +496,7 @@ def test_a_rule_that_selects_what_is_live_is_followed_from_then_on(shipped: Work
     assert shipped.manager.deploy("#prod").event is None
     event = shipped.manager.get_deployment_history()[-1]
     assert (event.action, event.version, event.rule) == ("follow", "1.1.0", "#prod")
+    assert shipped.cli("history", "churn").out.endswith("from now on by the rule #prod\n")
     assert shipped.cli("status").code == 0
     before = shipped.state()
     assert shipped.manager.deploy("#prod").event is None

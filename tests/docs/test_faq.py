@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tagship.stores.failures import Kind
 from tagship.text import clock
 from tests import test_docs
 from tests.docs import pages
@@ -60,6 +61,14 @@ def test_every_message_of_the_page_is_one_of_the_source() -> None:
     ]
     assert [message for message in foreign if not message.startswith(GITS_OWN)] == []
     assert len(MESSAGES) >= 20
+
+
+def test_what_the_page_says_of_a_store_are_its_own_words() -> None:
+    """The address before it may be any text, so the source alone does not tell."""
+    ends = [line.split(": ")[-1] for line in MESSAGES if line.startswith("the DVC remote store, ")]
+    assert len(ends) == 2
+    assert {*ends} <= {kind.value for kind in Kind}
+    assert not any(line.startswith("DVC remote error") for line in MESSAGES)
 
 
 # ---- situations: each ends with the command that prints the message

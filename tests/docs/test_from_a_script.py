@@ -67,6 +67,21 @@ def test_dated_files_become_versions_in_the_order_of_their_dates(imported: Path)
         assert name in PAGE
 
 
+def test_a_file_that_is_missing_or_the_same_makes_no_version(
+    imported: Path, tmp_path: Path
+) -> None:
+    run(tmp_path, "git", "clone", "--quiet", str(imported / "origin.git"), "work")
+    (tmp_path / "old").symlink_to(imported / "old")
+    (tmp_path / "mnt").symlink_to(imported / "mnt")
+    function = commands(FIRST, imported)[1].partition("\nversion 0.1.0")[0]
+    for file in ("gone.cbm", FILES[2]):
+        told = pages.bash(
+            tmp_path / "work", f"{function}\nversion 0.4.0 2026-04-01T09:00:00Z {file}"
+        )
+        assert told.code == 1, told
+    assert "churn@v0.4.0" not in run(tmp_path / "work", "git", "tag")
+
+
 @pytest.fixture
 def place(imported: Path, tmp_path: Path) -> Path:
     """A machine with a clone of it in srv/models."""

@@ -7,7 +7,7 @@ import pytest
 
 from tagship.dvc import config
 from tagship.errors import Refused
-from tests.workbench import run
+from tests.workbench import Workbench, run
 
 RELATIVE = "[core]\n    remote = store\n['remote \"store\"']\n    url = ../data\n"
 
@@ -110,3 +110,26 @@ def test_what_cannot_be_read_is_told_each_time(project: Path) -> None:
             config.read(project)
     (project / ".dvc" / "config").write_text(RELATIVE)
     assert url(project) == str(project / "data")
+
+
+def test_an_option_of_the_former_kind_of_remote_stops_no_reader_and_is_named(
+    shipped: Workbench,
+) -> None:
+    """The team moved from S3 to a folder; this host still has the endpoint of S3."""
+    local = shipped.repo / ".dvc" / "config.local"
+    head, endpoint = "['remote \"store\"']\n", "    endpointurl = http://x:9000\n"
+    local.write_text(head + endpoint)
+    for command in ("status", "verify", "list churn"):
+        told = shipped.cli(*command.split())
+        assert (told.code, told.err) == (0, "")
+    shipped.train("model 3\n")
+    what = "DVC: config file error: extra keys not allowed @ data['remote']['store']"
+    shipped.refuses(
+        "release churn",
+        f"{what}['endpointurl']",
+        "dvc remote modify --local --unset store endpointurl",
+    )
+    local.write_text(head + endpoint + "    profile = models\n")
+    assert "hint: dvc remote remove --local store\n" in shipped.cli("release", "churn").err
+    local.write_text(head + endpoint + "    profile = models\n    url = /elsewhere\n")
+    assert "hint: fix .dvc/config.local\n" in shipped.cli("release", "churn").err

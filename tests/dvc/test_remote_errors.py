@@ -17,6 +17,10 @@ from tagship.stores.failures import Kind, StoreError
 from tests.workbench import Workbench
 
 MODIFY = "dvc remote modify --local store"
+DOWN = (
+    "If it is down, ask who runs it: what is live stays live, so change nothing."
+    " If the address is wrong:"
+)
 PROFILE = (
     f"{MODIFY} profile PROFILE, a profile of ~/.aws that may use the bucket;"
     " or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -121,7 +125,7 @@ def test_azure_is_told_of_the_option_that_it_goes_by(
     options: dict[str, str], environment: dict[str, str], address: str, change: str, key: str
 ) -> None:
     options = {"url": "azure://models/dvc", **options}
-    reach = f"is {address} reachable from here? To change it: {change}"
+    reach = f"is {address} reachable from here? {DOWN} {change}"
     assert hint(ConnectionResetError(), options, **environment) == reach
     assert hint_of_store(Kind.UNREACHABLE, options, **environment) == reach
     assert hint(PermissionError("Forbidden"), options, **environment) == key
@@ -147,7 +151,7 @@ def test_certificates_are_named_where_dvc_has_no_option_for_them(url: str) -> No
 
 def test_an_endpoint_that_cannot_be_reached_is_named() -> None:
     exceptions = pytest.importorskip("botocore.exceptions")
-    reach = f"is http://minio:9000 reachable from here? To change it: {MODIFY} endpointurl URL"
+    reach = f"is http://minio:9000 reachable from here? {DOWN} {MODIFY} endpointurl URL"
     for error in (
         exceptions.EndpointConnectionError(endpoint_url="http://minio:9000"),
         exceptions.ConnectTimeoutError(endpoint_url="http://minio:9000"),
@@ -158,7 +162,7 @@ def test_an_endpoint_that_cannot_be_reached_is_named() -> None:
     without = f"is the network up? For a store of your own, name it: {MODIFY} endpointurl URL"
     assert hint(ConnectionRefusedError(), S3) == without
     assert hint(ConnectionResetError(), HTTP) == (
-        f"is https://store.example.com/dvc reachable from here? To change it: {MODIFY} url URL"
+        f"is https://store.example.com/dvc reachable from here? {DOWN} {MODIFY} url URL"
     )
 
 

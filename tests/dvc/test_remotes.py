@@ -106,7 +106,8 @@ def test_a_bucket_that_does_not_answer_leaves_no_tag(bench: Workbench, bucket: A
     assert "sesame" not in caught.value.message
     assert caught.value.hint == (
         "is http://127.0.0.1:9 reachable from here?"
-        " To change it: dvc remote modify --local store endpointurl URL"
+        " If it is down, ask who runs it: what is live stays live, so change nothing."
+        " If the address is wrong: dvc remote modify --local store endpointurl URL"
     )
     assert bench.git("tag") == ""
 

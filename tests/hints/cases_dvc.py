@@ -393,6 +393,23 @@ def a_local_configuration_that_is_none(bench: Workbench) -> None:
     write(bench, ".dvc/config.local", "[core\n")
 
 
+@trial("dvc.config._unset/2", command="release churn")
+def a_local_option_of_the_former_kind_of_remote(bench: Workbench) -> None:
+    write(bench, ".dvc/config.local", "['remote \"store\"']\n    endpointurl = http://x:9000\n")
+
+
+@trial("dvc.config._unset/2", command="release churn")
+def an_option_that_its_remote_does_not_have(bench: Workbench) -> None:
+    with open(bench.repo / ".dvc/config", "a") as config:
+        config.write("    region = x\n")
+
+
+@trial("dvc.config._unset", command="release churn")
+def local_options_of_the_former_kind_of_remote(bench: Workbench) -> None:
+    options = "    endpointurl = http://x:9000\n    profile = models\n"
+    write(bench, ".dvc/config.local", f"['remote \"store\"']\n{options}")
+
+
 @trial(
     "dvc.config.unreadable",
     command="release churn",

@@ -469,13 +469,49 @@ def a_remote_not_committed(bench: Workbench) -> None:
 
 
 @trial(
-    "release.init._check_from_project",
+    "release.init._check_path/2",
     command="init --model other --path m.bin",
     folder="sub",
     again="models",
 )
 def a_path_from_the_folder(bench: Workbench) -> None:
     write(bench, "sub/m.bin", "m\n")
+
+
+@trial("release.init._check_path/2", again="models")
+def a_path_from_the_root_of_the_machine(bench: Workbench) -> str:
+    write(bench, "sub/m.bin", "m\n")
+    return f"init --model other --path {bench.repo}/sub/m.bin"
+
+
+@trial(
+    "release.init._bring_in/2",
+    command="init --model other --path ../../m.bin",
+    folder="models",
+    again="init --model other --path models/other/m.bin",
+)
+def a_path_out_of_the_repository(bench: Workbench) -> None:
+    write(bench, "../m.bin", "m\n")
+
+
+@trial(
+    "release.init._bring_in",
+    command="init --model other --path ../m.bin",
+    does="tagship init --model other --path models/other/m.bin",
+    again="models",
+)
+def a_path_out_of_the_repository_to_nothing(_: Workbench) -> None: ...
+
+
+@trial(
+    "release.init._check_path",
+    command="init --model other --path .git/m.bin",
+    does="give the file a plain name",
+    by=lambda b: (b.repo / ".git/m.bin").rename(b.repo / "m.bin"),
+    again="init --model other --path m.bin",
+)
+def a_path_that_no_version_can_have(bench: Workbench) -> None:
+    write(bench, ".git/m.bin", "m\n")
 
 
 @trial(

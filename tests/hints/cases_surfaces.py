@@ -563,7 +563,7 @@ def nothing_is_released(_: Workbench) -> None: ...
 
 
 @trial(
-    "workspace.absent._not_annotated",
+    "workspace.absent._not_annotated/2",
     command="deploy churn --yes",
     base="shipped",
     does="git fetch --tags --force",
@@ -575,7 +575,20 @@ def a_tag_made_lightweight_by_ci(bench: Workbench) -> None:
 
 
 @trial(
-    "workspace.absent._not_annotated/2",
+    "workspace.absent._not_annotated",
+    command="deploy churn --yes",
+    base="shipped",
+    does="git tag -d churn@v9.0.0",
+    loses="churn@v9.0.0",
+)
+def a_tag_made_by_mistake(bench: Workbench) -> None:
+    bench.git("remote", "remove", "origin")
+    bench.git("tag", "churn@v9.0.0")
+    bench.git("checkout", "--quiet", "--detach", "churn@v9.0.0")
+
+
+@trial(
+    "workspace.absent._not_annotated",
     command="deploy churn --yes",
     does="git tag -f ...",
     fill={"...": "annotated"},

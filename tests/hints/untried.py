@@ -31,6 +31,7 @@ UNTRIED: dict[str, str] = {
     "deploy.cleanup._record": _DISK,
     "deploy.undeploy._clear": _DISK,
     "deploy.undeploy._remove": _DISK,
+    "disk.access._to_own": "it needs a login: tests/inspect/test_readers.py joins the group",
     "disk.access._give_back": "it needs a read-only mount: tests/inspect/test_readers.py has one",
     "disk.appended.Appended._check_folders": _SERVER,
     "disk.appended.Appended._check_folders/2": _SERVER,

@@ -1,6 +1,7 @@
 """Accounts that only read: they are told what they may see, and never that it is broken."""
 
 import fcntl
+import grp
 import json
 import os
 import subprocess
@@ -62,6 +63,23 @@ def test_on_a_read_only_mount_a_deploy_says_so(accounts: Accounts) -> None:
         f"error: {accounts.folder} is on a file system that is mounted read-only\n"
         f"hint: findmnt --target {accounts.folder}; to write there: mount it with rw\n",
     )
+
+
+def test_who_may_not_enter_the_folder_is_told_its_owner_and_its_group(accounts: Accounts) -> None:
+    group = grp.getgrgid(100)
+    os.chown(accounts.repo, OWNER, group.gr_gid)
+    accounts.repo.chmod(0o2750)
+    status = [sys.executable, "-m", "tagship", "-C", str(accounts.repo), "status"]
+    told = accounts.execute(READER, status)
+    denied = f"error: {READER} may not read {accounts.repo}, which belongs to {OWNER} (mode 2750)"
+    join = f"sudo usermod --append --groups {group.gr_name} {READER}, and log in again"
+    owner = UNKNOWN.replace("4242", str(OWNER))
+    assert told == Result(
+        1,
+        "",
+        f"{denied}\nhint: become a reader, by its group: {join}; or {owner}\n",
+    )
+    assert accounts.execute(READER, status, groups=str(group.gr_gid)).code == 0
 
 
 UNREADABLE = {

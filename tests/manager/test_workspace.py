@@ -113,6 +113,35 @@ def test_init_in_a_subfolder_says_where_a_path_begins(tmp_path: Path) -> None:
     assert "path: part/model.bin" in (tmp_path / "dvc.yaml").read_text()
 
 
+@pytest.mark.parametrize("path", ["{repo}/sub/m.bin", "../repo/sub/m.bin", "sub/../sub/m.bin"])
+def test_init_gives_the_path_in_the_repository_for_another_way_to_it(
+    bench: Workbench, path: str
+) -> None:
+    (bench.repo / "sub").mkdir()
+    (bench.repo / "sub" / "m.bin").write_bytes(b"m")
+    given = path.format(repo=bench.repo)
+    bench.monkeypatch.chdir(bench.repo)
+    bench.refuses(
+        f"init --model wine --path {given}",
+        f"{given} is not relative to {bench.repo}, where the path begins",
+        "tagship init --model wine --path sub/m.bin",
+    )
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_init_says_how_a_model_comes_into_the_repository(bench: Workbench, is_folder: bool) -> None:
+    other = bench.repo.parent / "my model"
+    other.mkdir() if is_folder else other.write_bytes(b"m")
+    bench.monkeypatch.chdir(bench.repo)
+    copy = "cp -R" if is_folder else "cp"
+    bench.refuses(
+        "init --model wine --path '../my model'",
+        f"'../my model' is outside of the repository {bench.repo}",
+        f"mkdir -p models/wine && {copy} '{other}' models/wine &&"
+        f" tagship init --model wine --path 'models/wine/my model'",
+    )
+
+
 def test_init_prints_the_full_name_of_a_model_in_a_subfolder(bench: Workbench) -> None:
     (bench.repo / "ml" / ".dvc").mkdir(parents=True)
     (bench.repo / "ml" / "model.bin").write_bytes(b"m")

@@ -3,6 +3,7 @@
 import errno
 import os
 import shlex
+from pathlib import Path
 
 
 class TagshipError(Exception):
@@ -32,6 +33,14 @@ class InvalidName(TagshipError):
 
 class NotFound(TagshipError):
     """A repository, model, version or file that is not there."""
+
+
+class NoProject(NotFound):
+    """A folder, ``start``, that is in no DVC repository. Git may know why."""
+
+    def __init__(self, message: str, hint: str, start: Path) -> None:
+        super().__init__(message, hint)
+        self.start = start
 
 
 class Refused(TagshipError):

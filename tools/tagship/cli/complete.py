@@ -3,6 +3,7 @@
 Git is run directly, not by ``tagship.git``: importing GitPython takes longer than the answer.
 """
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -59,6 +60,39 @@ def models(folder: Path) -> list[str]:
     except (TagshipError, OSError):
         return []
     return _deployed(root, declared)
+
+
+def model_at(folder: Path, text: str) -> str | None:
+    """The model whose file, ``.dvc`` file or folder on this host a path names; None if none is.
+
+    Args:
+        folder: where the command works.
+        text: the path, from there, from the working directory or from the repository's top.
+    """
+    from tagship.host import settings
+    from tagship.registry import artifacts
+    from tagship.text import yaml
+
+    project = host_project.find_project(folder)
+    if project is None:
+        return None
+    top = host_project.find_top(project)
+    try:
+        declared = artifacts.read(yaml.parse((top / "dvc.yaml").read_bytes(), "dvc.yaml"))
+        root = settings.read_root(project)
+    except (TagshipError, OSError):
+        return None
+    places = {Path(os.path.abspath(start / text)) for start in (Path(), folder, top)}  # noqa: PTH100 - links stay
+    files = {
+        top / f"{artifact.path}{end}": model
+        for model, artifact in declared.items()
+        if isinstance(artifact, artifacts.Artifact)
+        for end in ("", ".dvc")
+    }
+    folders = {root / refs.folder_name(model): model for model in declared}
+    known = [files.get(place) for place in places]
+    known += [folders.get(above) for place in places for above in (place, *place.parents)]
+    return next(filter(None, known), None)
 
 
 def _deployed(root: Path, declared: set[str]) -> list[str]:

@@ -5,6 +5,7 @@ A command is a module beside this one, with its options and how its result looks
 """
 
 import atexit
+import errno
 import gc
 import importlib
 import io
@@ -17,13 +18,13 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from tagship.cli import options, output
+from tagship.cli import meant, options, output
 from tagship.cli.options import Session, pass_session
-from tagship.errors import Interrupted, TagshipError
+from tagship.errors import Interrupted, InvalidName, NoProject, NotFound, TagshipError
 from tagship.text import escape
 
 # The modules here that are no command.
-PARTS = ("__init__", "complete", "main", "options", "output", "terminal")
+PARTS = ("__init__", "complete", "main", "meant", "options", "output", "terminal")
 MANY = 100_000  # objects made between two looks for garbage: a command ends before there is any
 
 
@@ -56,7 +57,8 @@ class Commands(Mapping[str, click.Command]):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(
-    "-C", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".",
+    "-C", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False, readable=False),
+    default=".",
     envvar="TAGSHIP_ROOT", show_envvar=True,
     metavar="DIR", help="Work in DIR instead of the working directory.",
 )  # fmt: skip
@@ -68,6 +70,8 @@ def cli(session: Session, folder: Path, verbose: bool) -> None:
     source = click.get_current_context().get_parameter_source("folder")
     session.folder, session.verbose = folder, verbose
     session.root = folder if source is ParameterSource.ENVIRONMENT else None
+    if not os.access(folder, os.X_OK):  # in words of its own: whose it is, and its group
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def program() -> None:
@@ -125,10 +129,12 @@ def _run(session: Session) -> int:
         words = io.StringIO()
         error.show(words)
         click.echo(escape.shown(words.getvalue()), err=True, nl=False)
+        if isinstance(error, click.UsageError) and (hint := meant.of_usage(error, sys.argv[1:])):
+            output.complain(f"hint: {options.there(session.folder, hint)}")
         return error.exit_code
     except TagshipError as error:
         output.warn(error.repaired)
-        _report(session, error, error.message, error.hint)
+        _report(session, error, *_explained(error, session.folder))
         return error.exit_code
     except OSError as error:
         from tagship.manager import failures
@@ -139,6 +145,18 @@ def _run(session: Session) -> int:
         text = f"this should not have happened: {type(error).__name__}: {error}"
         _report(session, error, text, "tagship -v shows where; please report it")
         return 1
+
+
+def _explained(error: TagshipError, folder: Path) -> tuple[str, str]:
+    """The message and the hint: what reads a host's folder alone knows nothing of clones."""
+    if isinstance(error, NoProject):
+        from tagship.manager import failures
+
+        error = failures.of_clone(error)
+    elif isinstance(error, InvalidName | NotFound):
+        hint = meant.of_name(error.message, sys.argv[1:], folder)
+        return error.message, hint or error.hint
+    return error.message, error.hint
 
 
 def _report(session: Session, error: Exception, message: str, hint: str) -> None:

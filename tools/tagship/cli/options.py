@@ -63,6 +63,10 @@ class Session:
             output.warn([note])
 
 
+def _is_there(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - no error in a folder that may not be entered
+
+
 def steps_to(folder: Path, name: str) -> str:
     """The way from a subfolder up to the folder that has ``name``, as ``cd`` takes it.
 
@@ -74,7 +78,7 @@ def steps_to(folder: Path, name: str) -> str:
         Empty where ``folder`` or the working directory is that folder, or there is none.
     """
     start = folder.absolute()
-    top = next((path for path in (start, *start.parents) if (path / name).exists()), start)
+    top = next((path for path in (start, *start.parents) if _is_there(path / name)), start)
     return "" if top in (start, Path.cwd()) else shlex.quote(os.path.relpath(top))
 
 
@@ -94,12 +98,12 @@ def there(folder: Path, hint: str) -> str:
     Some of Git and DVC take paths from the top of the repository: for a folder below it, these
     commands stay as they are.
     """
-    if (folder / HOST_FILE).is_file():
+    if os.path.isfile(folder / HOST_FILE):  # noqa: PTH113 - no error where it may not be entered
         hint = _OF_REMOTE.sub(_in_host_file, hint)
     if folder == Path() or not str(folder).isprintable():  # nobody can copy such a name
         return hint
     start, name = folder.absolute(), shlex.quote(str(folder))
-    top = next((path for path in (start, *start.parents) if (path / ".git").exists()), start)
+    top = next((path for path in (start, *start.parents) if _is_there(path / ".git")), start)
     is_of_top = top != start and FROM_TOP.search(hint) is not None
 
     def named(match: re.Match[str]) -> str:

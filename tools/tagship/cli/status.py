@@ -1,6 +1,7 @@
 """``tagship status``. JSON: a list of ``Status``, each with its ``state``."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,9 @@ def _in_words(value: "Status | Finding") -> dict[str, str]:
 
 
 def looks(rows: Sequence["Status"], folder: Path = Path()) -> str:
-    """A line for each model, and two for each finding: what is in order needs no fix.
+    """A line for each model and for each finding, and the fix behind the last that it is for.
+
+    What is in order needs no fix.
 
     Args:
         rows: the models.
@@ -58,8 +61,8 @@ def looks(rows: Sequence["Status"], folder: Path = Path()) -> str:
     for row in rows:
         why = row.why.value[0].replace("_", " ")
         lines.append(f"{row.model}: {why}, live {row.live or '-'}, latest {row.latest or '-'}")
-        for finding in row.findings:
-            lines.append(f"  {finding.what}")
-            if finding.fix:
-                lines.append(f"    fix: {there(folder, finding.fix)}")
+        for fix, of_fix in groupby(row.findings, key=lambda finding: finding.fix):
+            lines += [f"  {finding.what}" for finding in of_fix]
+            if fix:
+                lines.append(f"    fix: {there(folder, fix)}")
     return output.text(lines) or "no models are declared: tagship init --model NAME --path PATH"

@@ -43,7 +43,17 @@ def looks(verifications: Sequence["Verification"]) -> str:
         place = f"{verification.model} {verification.directory}".rstrip()
         lines.append(f"{place} {state} ({size})")
         lines += [f"  {problem.path} {problem.what}" for problem in verification.problems]
+    damaged = {v.model for v in verifications if any(p.denied is None for p in v.problems)}
+    lines += [_hint(model) for model in sorted(damaged)]
     return output.text(lines) or "nothing is deployed here"
+
+
+def _hint(model: str) -> str:
+    """What to do with a damaged version: one that is not live is no reason to make it live."""
+    return (
+        f"  fix what is live: tagship status {model}; another version that is damaged is brought"
+        " anew when it is deployed or rolled back to"
+    )
 
 
 def _state(verification: "Verification") -> str:

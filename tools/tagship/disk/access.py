@@ -6,6 +6,7 @@ An account that may not read something cannot tell how it is: that is no fault o
 import contextlib
 import errno
 import fcntl
+import grp
 import os
 import pwd
 import re
@@ -201,7 +202,25 @@ def _to_read(path: Path) -> Forbidden | None:
 
 def _to_own(path: Path) -> str:
     """What helps to read: something of another account in our folder is to be ours again."""
-    return _give_back(path) if path.parent.stat().st_uid == os.geteuid() else _as_owner(path)
+    if path.parent.stat().st_uid == os.geteuid():
+        return _give_back(path)
+    group = _readers(path.stat())
+    join = f"sudo usermod --append --groups {group} {account()}, and log in again"
+    return (
+        f"become a reader, by its group: {join}; or {_as_owner(path)}" if group else _as_owner(path)
+    )
+
+
+def _readers(status: os.stat_result) -> str:
+    """The group that may read something, where this account is no member; empty for root's."""
+    needed = 0o050 if stat.S_ISDIR(status.st_mode) else 0o040
+    is_member = status.st_gid in (os.getegid(), *os.getgroups())
+    if is_member or status.st_gid == 0 or status.st_mode & needed != needed:
+        return ""
+    try:
+        return grp.getgrgid(status.st_gid).gr_name
+    except KeyError:
+        return ""
 
 
 def _as_owner(path: Path) -> str:

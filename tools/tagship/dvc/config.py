@@ -3,6 +3,8 @@
 import contextlib
 import logging
 import os
+import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
@@ -18,6 +20,13 @@ from tagship.text import conflicts, redact
 from tagship.text.recent import Recent
 
 LARGEST = 1 << 18  # characters of all configurations that are kept
+
+
+_MISFIT = re.compile(r"extra keys not allowed @ data\['remote'\]\['([^']+)'\]\['(\w+)'\]")
+
+
+class BadConfig(Refused):
+    """DVC's configuration cannot be read. Who does not need it goes on."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ def of_home(error: OSError) -> Refused | None:
     return Refused(what, f"set HOME to this account's own; or {hint_of(error)}")
 
 
-def unreadable(project: Path, error: Exception) -> Refused:
+def unreadable(project: Path, error: Exception) -> BadConfig:
     """The error for a configuration that cannot be read; it names the file.
 
     Raises:
@@ -120,24 +129,64 @@ def unreadable(project: Path, error: Exception) -> Refused:
     """
     _check_merged(project)
     text = redact.text(" ".join(str(error).split()))[:300]
-    return Refused(f"DVC: {text}", f"fix {_broken(project)}")
+    misfit = _MISFIT.search(text)
+    fix = _unset(project, *misfit.groups()) if misfit else ""
+    return BadConfig(f"DVC: {text}", fix or f"fix {_broken(project)}")
+
+
+def _files() -> dict[str, str]:
+    """The files of DVC's configuration, the last word first, and the option that names each."""
+    from dvc.dirs import global_config_dir, system_config_dir
+
+    return {
+        ".dvc/config.local": "--local", ".dvc/config": "--project",
+        f"{global_config_dir()}/config": "--global", f"{system_config_dir()}/config": "--system",
+    }  # fmt: skip
+
+
+def _unset(project: Path, remote: str, option: str) -> str:
+    """The command that removes an option which a remote of this kind does not have.
+
+    Such as the endpoint of a remote that was on S3, and is a folder now. DVC removes no option
+    while another one does not fit either; then all that a host adds to the remote goes at once.
+    Empty where neither helps.
+    """
+    from dvc.config import Config, merge
+
+    values: dict[str, dict[str, Any]] = {}
+    for path in _files():
+        with contextlib.suppress(Exception):  # as many kinds as in ``read``
+            values[path] = Config.load_file(str(project / path))
+    sections = {name: of_file.get("remote", {}).get(remote) for name, of_file in values.items()}
+    name = next((key for key, section in sections.items() if option in (section or ())), None)
+    if name is None:
+        return ""
+    section, level, remote = sections[name], _files()[name], shlex.quote(redact.text(remote))
+    del section[option]
+    whole: dict[str, Any] = {}
+    for of_file in reversed(values.values()):
+        merge(whole, of_file)
+    try:
+        Config.validate(whole)
+    except Exception:  # noqa: BLE001 - as many kinds as in ``read``
+        is_extra = name != ".dvc/config" and "url" not in section
+        return f"dvc remote remove {level} {remote}" if is_extra else ""
+    return f"dvc remote modify {level} --unset {remote} {option}"
 
 
 def _broken(project: Path) -> str:
     """The file of DVC's configuration that cannot be read: the repository's own, or the host's."""
     from dvc.config import Config
-    from dvc.dirs import global_config_dir, system_config_dir
 
-    names = [".dvc/config", ".dvc/config.local"]
-    of_host = [f"{folder()}/config" for folder in (global_config_dir, system_config_dir)]
-    for name in (*names, *of_host):
+    local, own, *of_host = _files()
+    for name in (own, local, *of_host):
         try:
             Config.validate(Config.load_file(str(project / name)))
         except FileNotFoundError:
             continue
         except Exception:  # noqa: BLE001 - as many kinds as in ``read``
             return name
-    return names[0]
+    return own
 
 
 @dataclass(frozen=True)

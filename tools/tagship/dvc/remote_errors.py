@@ -166,7 +166,10 @@ def _reach(settings: Settings) -> str:
     else:
         option = "endpointurl" if settings.has("endpointurl") else "url"
         address, change = str(options.get(option)), f"{modify} {option} URL"
-    return f"is {redact.text(address)} reachable from here? To change it: {change}"
+    return (
+        f"is {redact.text(address)} reachable from here? If it is down, ask who runs it: what is"
+        f" live stays live, so change nothing. If the address is wrong: {change}"
+    )
 
 
 def _azure_address(settings: Settings) -> tuple[str, str]:

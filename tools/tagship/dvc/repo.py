@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tagship.disk import access
 from tagship.dvc import config as dvc_config
 from tagship.errors import Locked, Refused, Unavailable
 from tagship.text import redact
@@ -39,7 +40,7 @@ def _repo(project: Path) -> Iterator[Any]:
     Raises:
         Unavailable: that cannot be written.
         Refused: the name of the folder is not UTF-8, which DVC needs; or this account's own
-            configuration cannot be read.
+            configuration cannot be read, or the repository not be written to.
     """
     try:
         str(project).encode()
@@ -56,12 +57,22 @@ def _repo(project: Path) -> Iterator[Any]:
     except (OSError, OperationalError) as error:
         if isinstance(error, OSError) and (refused := dvc_config.of_home(error)):
             raise refused from None
+        if isinstance(error, OSError) and (refused := _of_repository(project, error)):
+            raise refused from None
         reason = getattr(error, "strerror", None) or str(error)
         where = getattr(error, "filename", None) or site_cache_dir()
         hint = "name a folder that this account can write to: export DVC_SITE_CACHE_DIR=FOLDER"
         raise Unavailable(f"DVC cannot use {where}: {reason}", hint) from None
     with contextlib.closing(repo):
         yield repo
+
+
+def _of_repository(project: Path, error: OSError) -> Refused | None:
+    """The error where DVC may not write to the repository itself; None if it is elsewhere."""
+    place = Path(str(error.filename or ""))
+    if error.errno not in access.DENIED or not place.is_relative_to(project):
+        return None
+    return Refused(*access.explain(error))
 
 
 def pointer_files(path: Path) -> list[Path]:

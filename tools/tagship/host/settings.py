@@ -4,7 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
-from tagship.errors import Corrupt, NotFound
+from tagship.errors import Corrupt, NoProject
 from tagship.host import project as host_project
 from tagship.host.link import VERSIONS
 from tagship.progress import Tell, nobody
@@ -21,14 +21,14 @@ def require_project(start: Path) -> Path:
     """The folder, from ``start`` up, that is a DVC repository: it has ``.dvc``.
 
     Raises:
-        NotFound: there is none.
+        NoProject: there is none.
     """
     project = host_project.find_project(start)
     if project is None:
         hint = _elsewhere(start) if _is_folder_of_models(start) else _init(start)
         if host_project.is_sparse(start):
             hint = "git sparse-checkout add .dvc; or, where DVC is new: dvc init && tagship init"
-        raise NotFound(f"not a DVC repository: {start}", hint)
+        raise NoProject(f"not a DVC repository: {start}", hint, start)
     return project
 
 

@@ -12,7 +12,7 @@ from tagship.disk import files as disk_files
 from tagship.disk.access import explain
 from tagship.errors import Corrupt, Forbidden, NotFound
 from tagship.git import clone
-from tagship.host import agent, decisions, history, installed, journal
+from tagship.host import actions, agent, decisions, history, installed, journal
 from tagship.host import link as host_link
 from tagship.host.agent import Agent
 from tagship.host.decisions import Decisions
@@ -36,6 +36,7 @@ from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.source import Source
 from tagship.workspace.state import State, Why
 
+_DEPLOYS = f'"action": "{actions.DEPLOY}"'.encode()
 LATE = timedelta(days=1)  # since the last fetch: the timer of a host does not run
 
 
@@ -260,6 +261,8 @@ def _status(
         waits = _turn(known, rule, wish, state)
         findings += _desired_findings(known, live, wish, again, failed, waits)
         findings += failures
+        if follows is None:  # a pass of a host tells what it waits for
+            findings += _tried_findings(past, live, wish.release)
         findings += _moved_findings(source, known, wish.release, past)
         expected = str(wish.release.version) if wish.release else None
     except (Corrupt, Forbidden) as error:
@@ -347,6 +350,18 @@ def _failed_findings(known: Catalog, decided: Decisions, wish: Release | None) -
         if wish is not None and refs.precedence(wish.version) > refs.precedence(failed):
             fix = f"tagship deploy {known.model}"
         yield Finding(Why.FAILED, what, fix)
+
+
+def _tried_findings(
+    past: Past, live: history.Place | None, release: Release | None
+) -> Iterable[Finding]:
+    """A deploy of what should be live that did not come to its switch, as in an outage."""
+    if release is None or (live is not None and live.version == str(release.version)):
+        return
+    last = next((event for _, event in past.last(_DEPLOYS)), None)
+    if last and last.status == history.FAILED and last.version == str(release.version):
+        what = f"the last deploy failed, {words.moment(last.at)} UTC: {last.error}"
+        yield Finding(Why.IN_ORDER, what, "")
 
 
 def _moved_findings(

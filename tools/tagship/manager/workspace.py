@@ -84,8 +84,8 @@ class Workspace:
 
         Raises:
             InvalidName: not a valid name; or only one of the two is given.
-            Refused: another model has the name.
-            Corrupt: the path leaves the repository, or dvc.yaml cannot be read.
+            Refused: another model has the name; or the path leaves the repository.
+            Corrupt: dvc.yaml cannot be read.
         """
         from tagship.release import init
 

@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+import reprlib
 import shlex
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -49,14 +50,15 @@ def prepare(
 
     Raises:
         InvalidName: the name is not one of ours.
-        Refused: another artifact has the name; or the path begins in another folder.
-        Corrupt: the path leaves the repository, or dvc.yaml cannot be read.
+        Refused: another artifact has the name; or the path begins in another folder, or leaves the
+            repository.
+        Corrupt: dvc.yaml cannot be read.
     """
     added = None
     if model is not None and path is not None:
-        _check_from_project(source, model, path)
+        _check_path(source, root, refs.check_new_model(model), path)
         source.check_apart(source.full_name(model), source.project / path)
-        added = _declare(source.project / PIPELINE_FILE, refs.check_new_model(model), path)
+        added = _declare(source.project / PIPELINE_FILE, model, path)
     rules = ignored.patterns(root)
     names = {
         file: ignore.with_lines(file, ignored.HEADING, rules)
@@ -94,22 +96,49 @@ def _tracked_by(project: Path, root: str) -> str | None:
     return None
 
 
-def _check_from_project(source: Source, model: str, path: str) -> None:
-    """Refuse a path that leads to a file from the working directory alone."""
+def _check_path(source: Source, root: str, model: str, path: str) -> None:
+    """Refuse a path that begins in another folder, or leads out of the DVC repository."""
     start, project = source.start.resolve(), source.project.resolve()
-    if (start / path).exists() and not (project / path).exists():
-        if not (start / path).resolve().is_relative_to(project):
-            return
-        right = shlex.quote(os.path.relpath(start / path, project))
-        raise Refused(
-            f"{path} is not in {project}: the path begins there",
-            f"tagship init --model {model} --path {right}",
-        )
+    is_of_project = paths.is_path(_cleaned(path))
+    place = (start / path).parent.resolve() / Path(path).name
+    if is_of_project and (os.path.lexists(project / path) or not os.path.lexists(place)):
+        return
+    if not place.is_relative_to(project):
+        what = f"{reprlib.repr(path)} is outside of the repository {project}"
+        raise Refused(what, _bring_in(project, root, model, place))
+    right = place.relative_to(project).as_posix()
+    if not paths.is_path(right):
+        what = f"{reprlib.repr(path)} cannot be the path of a model"
+        raise Refused(what, "give the file a plain name: letters, digits, _ and -")
+    raise Refused(
+        f"{path} is not in {project}: the path begins there"
+        if is_of_project
+        else f"{path} is not relative to {project}, where the path begins",
+        f"tagship init --model {model} --path {shlex.quote(right)}",
+    )
+
+
+def _cleaned(path: str) -> str:
+    return path.removeprefix("./").rstrip("/")
+
+
+def _bring_in(project: Path, root: str, model: str, place: Path) -> str:
+    """The commands that copy a model into the repository, over nothing, and declare it."""
+    inner = posixpath.normpath(posixpath.join(root, model, place.name))
+    declare = f"tagship init --model {model} --path {shlex.quote(inner)}"
+    if not place.exists() or os.path.lexists(project / inner):
+        return f"copy its file into the repository, and name it there, such as: {declare}"
+    here = Path.cwd()
+    folder = (project / inner).parent
+    near = os.path.relpath(folder, here) if here.is_relative_to(project) else str(folder)
+    copy = "cp -R" if place.is_dir() else "cp"
+    into = shlex.quote(near)
+    return f"mkdir -p {into} && {copy} {shlex.quote(str(place))} {into} && {declare}"
 
 
 def _declare(path: Path, model: str, artifact: str) -> bytes | None:
     """dvc.yaml with one more artifact; None where it has it."""
-    artifact = paths.check_path(artifact.removeprefix("./").rstrip("/"))
+    artifact = _cleaned(artifact)
     data = path.read_bytes() if path.exists() else b""
     declared = artifacts.read(yaml.parse(data, path.name))
     if model in declared:

@@ -294,10 +294,11 @@ def _check_commit(versions: Known, snapshot: Snapshot, push_branch: str) -> None
     version = [*carried, *elsewhere][0]
     what = f"this commit carries {model} {version} already"
     deploy = f"tagship deploy {model}@{version}"
+    change = f"its bytes are those of {version}: commit other ones first"
     if carried:
-        hint = f"commit a change first, or deploy it: {deploy}"
+        hint = f"{change}, or deploy it: {deploy}"
         raise AlreadyReleased(what, push_branch or hint, version)
-    raise Unchanged(what, f"commit a change first, or deploy it: git fetch --tags && {deploy}")
+    raise Unchanged(what, f"{change}, or deploy it: git fetch --tags && {deploy}")
 
 
 def _push_branch(source: Source, versions: Known, commit: str) -> str:

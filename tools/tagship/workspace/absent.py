@@ -54,10 +54,11 @@ def lacking(ask: Ask, known: Catalog) -> tuple[str, str] | None:
 
 def _not_annotated(tags: Tags, name: TagName) -> tuple[str, str]:
     commit = shlex.quote(f"{name}^{{}}")
-    again = f'git tag -f -a -m "..." {name} {commit}'
+    ways = (
+        f"if it was made by mistake: git tag -d {name}; if it is to be a version:"
+        f' git tag -f -a -m "..." {name} {commit}'
+    )
     return (
         f"the tag {name} is here, but not as an annotated tag",
-        f"{tags.fetch} --force; if it is not annotated there either: {again}"
-        if tags.fetch
-        else f"annotate it: {again}",
+        f"{tags.fetch} --force; {ways}" if tags.fetch else ways,
     )

@@ -368,12 +368,12 @@ class Source:
 
     @cached_property
     def _look_into_cache(self) -> "Cache":
-        """The cache for who changes nothing: while DVC's configuration is merged, the usual one."""
-        from tagship.dvc import cache
+        """The cache for who changes nothing: where no configuration can be read, the usual one."""
+        from tagship.dvc import cache, config
 
         try:
             return self._cache
-        except Conflicted:
+        except (Conflicted, config.BadConfig):
             return cache.usual(self.project)
 
     @cached_property
