@@ -467,20 +467,20 @@ def a_branch_of_another_name(bench: Workbench) -> None:
     bench.train("model 2\n")
 
 
-@trial("git.run.failure/6", command="release churn --push", does="git remote -v", again="")
+@trial("git.run._failure/6", command="release churn --push", does="git remote -v", again="")
 def a_remote_that_ssh_does_not_reach(bench: Workbench) -> None:
     bench.git("remote", "set-url", "origin", "git@git.example.invalid:team/models.git")
     ssh = "sh -c 'echo ssh: Could not resolve hostname git.example.invalid >&2; exit 255' ssh"
     bench.monkeypatch.setenv("GIT_SSH_COMMAND", ssh)
 
 
-@trial("git.run.failure/5", command="release churn", does="rm ...")
+@trial("git.run._failure/5", command="release churn", does="rm ...")
 def a_lock_of_git(bench: Workbench) -> None:
     (bench.repo / ".git/refs/tags/churn@v1.0.0.lock").touch()
 
 
 @trial(
-    "git.run.failure",
+    "git.run._failure",
     command="release churn --push",
     does="git remote -v",
     again=lambda b: (

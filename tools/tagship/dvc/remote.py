@@ -418,7 +418,7 @@ def _as_ours(error: Exception) -> Unavailable:
     if isinstance(error, OSError) and capacity.is_full(error):
         where = f" ({error.filename})" if error.filename else ""
         return Unavailable(f"{error.strerror}{where}", capacity.make_room("MODEL"))
-    if denied := access.forbidden(error):  # a folder of this machine: the cache, or a remote
+    if denied := access.forbidden_to_group(error):  # the cache, or a remote that is a folder
         return Unavailable(denied.message, denied.hint)
     if isinstance(error, TimeoutError):  # a library's own, often without a word
         what = "the DVC remote did not answer in time"

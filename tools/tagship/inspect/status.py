@@ -90,7 +90,17 @@ def status(source: Source, host: Host, model: str) -> Status:
 
     Raises:
         NotFound: HEAD declares no such model, and it is not deployed here.
+        Forbidden: this account may not read the repository, and the model is not deployed here.
     """
+    try:
+        return _one(source, host, model)
+    except Forbidden as error:
+        if not find.is_deployed(host, model):
+            raise
+        return _unreadable(host, model, error)
+
+
+def _one(source: Source, host: Host, model: str) -> Status:
     try:
         source.declared(model)
         is_declared = True
@@ -106,7 +116,25 @@ def of_all(source: Source, host: Host, tell: Tell = nobody) -> list[Status]:
     """The status of every model that HEAD declares, or that is deployed here.
 
     ``tell`` is told which dvc.yaml cannot be read.
+
+    Raises:
+        Forbidden: this account may not read the repository, and no model is deployed here.
     """
+    try:
+        return _all(source, host, tell)
+    except Forbidden as error:
+        if not (here := find.models((), host)):
+            raise
+        return [_unreadable(host, model, error) for model in here]
+
+
+def _unreadable(host: Host, model: str, error: Forbidden) -> Status:
+    """A model that is deployed here, of which this account may not read what is released."""
+    live = installed.told_live(host.store(model))
+    return Status(model, live.version if live else None, None, (_of_error(error, Why.UNKNOWN),))
+
+
+def _all(source: Source, host: Host, tell: Tell) -> list[Status]:
     declared, catalogs = source.artifacts(), source.catalogs()
     known = [catalogs.get(model, Catalog(model)) for model in find.models(declared, host)]
     for error in source.unreadable():
