@@ -15,7 +15,7 @@ from tagship.git import clone
 from tagship.host import agent, decisions, history, installed, journal
 from tagship.host import link as host_link
 from tagship.host.agent import Agent
-from tagship.host.decisions import Decisions
+from tagship.host.decisions import Decisions, Hold
 from tagship.host.journal import Past
 from tagship.host.link import LinkState
 from tagship.host.store import Store
@@ -332,8 +332,7 @@ def _desired_findings(
     """
     model, release, passed = known.model, wish.release, wish.passed_over
     if wish.hold is not None:
-        what = desired.in_words(wish.hold)
-        yield Finding(Why.HELD, what, f"tagship resume {model}")
+        yield _held_finding(model, wish.hold)
     elif release is not None and waits and (live is None or live.version != str(release.version)):
         yield Finding(Why.WAITING, waits, "")
     elif live is not None and release is not None and live.version != str(release.version):
@@ -349,6 +348,14 @@ def _desired_findings(
     elif passed.version != failed:
         what += f"; tagship deploy {model}@{passed.version} brings it back"
         yield Finding(Why.IN_ORDER, what, "")
+
+
+def _held_finding(model: str, hold: Hold) -> Finding:
+    """A hold is what a person wants, so there is nothing to fix, until its time is over."""
+    what, resume = desired.in_words(hold), f"tagship resume {model}"
+    if hold.until < clock.now():
+        return Finding(Why.HELD, what, resume)
+    return Finding(Why.HELD, f"{what} (on purpose; once that is over: {resume})", "")
 
 
 def _withdrawn_findings(known: Catalog, live: history.Place) -> Iterable[Finding]:
