@@ -311,8 +311,9 @@ class _Remotes:
             return _not_here(redact.text(name), place.remote.path)
         return Unavailable(
             what,
-            "push it from a machine that has it: dvc push --all-tags; if that says everything is up"
-            " to date, it asks another remote: git pull here, and compare dvc remote list",
+            "push it from a machine that has it: dvc push --all-tags; if the remote is another one"
+            " than at its tag: dvc remote add --local moved URL && dvc push --all-tags --remote"
+            " moved; here, git pull brings the address",
         )
 
     def lacking(self, pointers: list[Cached], cache: Cache) -> list[Cached]:
