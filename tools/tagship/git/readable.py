@@ -55,7 +55,9 @@ def git_folder(folder: Path) -> Path | None:
         if inner.is_dir():
             return inner
         if inner.is_file():  # of a linked work tree, or of a submodule
-            return _common(top / inner.read_text().removeprefix("gitdir:").strip())
+            return _common(
+                top / inner.read_text("utf-8", "surrogateescape").removeprefix("gitdir:").strip()
+            )
         if (top / "objects").is_dir() and (top / "HEAD").exists():
             return top
     return None
@@ -64,16 +66,28 @@ def git_folder(folder: Path) -> Path | None:
 def _common(place: Path) -> Path:
     """What the work trees of a repository share."""
     shared = place / "commondir"
-    return place / shared.read_text().strip() if shared.is_file() else place
+    return (
+        place / shared.read_text("utf-8", "surrogateescape").strip() if shared.is_file() else place
+    )
 
 
 def _unreadable(path: str) -> str | None:
     """The first thing in a tree, or that one itself, that this account may not read."""
     if not os.access(path, os.R_OK, effective_ids=True):
         return path if os.path.lexists(path) else None
-    if not os.path.isdir(path):  # noqa: PTH112 - 10,000 refs take half the time so
-        return None
-    if not os.access(path, os.X_OK, effective_ids=True):
-        return path
-    with os.scandir(path) as entries:
-        return next(filter(None, (_unreadable(entry.path) for entry in entries)), None)
+    return _unreadable_in(path) if Path(path).is_dir() else None
+
+
+def _unreadable_in(folder: str) -> str | None:
+    if not os.access(folder, os.X_OK, effective_ids=True):
+        return folder
+    with os.scandir(folder) as entries:
+        for entry in entries:  # of 10,000 tags: only folders are asked for more than one fact
+            if entry.is_dir(follow_symlinks=False):
+                found = _unreadable(entry.path)
+            else:
+                is_readable = os.access(entry.path, os.R_OK, effective_ids=True)
+                found = None if is_readable or not os.path.lexists(entry.path) else entry.path
+            if found:
+                return found
+    return None
