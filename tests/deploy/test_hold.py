@@ -341,8 +341,8 @@ def test_in_a_hold_no_rule_changes_anything(shipped: Workbench) -> None:
     assert (result.code, result.out) == (
         3,
         "churn: held, live 1.1.0, latest 1.2.0\n"
-        f"  {error.removeprefix('churn is ')}\n"
-        "    fix: tagship resume churn\n",
+        f"  {error.removeprefix('churn is ')}"
+        " (on purpose; once that is over: tagship resume churn)\n",
     )
     (shown,) = json.loads(shipped.cli("status", "--json").out)
     assert (shown["state"], shown["why"], shown["desired"]) == ("drifted", "held", "1.2.0")
@@ -359,7 +359,13 @@ def test_a_rollback_and_an_exact_version_work_in_a_hold_which_stays(shipped: Wor
 
 def test_a_rollback_may_hold(shipped: Workbench) -> None:
     result = shipped.cli("rollback", "churn", "--yes", "--hold", "--until", "2099-12-01")
-    assert result.out.splitlines()[-1] != ""
+    notes = [line for line in result.out.splitlines() if line.startswith("  note:")]
+    assert notes == [
+        "  note:          1.1.0 is blocked, live by exact number only: tagship deploy churn@1.1.0;"
+        " the model is held, so what is new does not go live either",
+        "  note:          no other version goes live by itself; to end it: tagship resume churn"
+        " (status asks for it from 2099-12-01 00:00:00 UTC on)",
+    ]
     shipped.release("model 3\n")
     with pytest.raises(Held):
         shipped.manager.deploy()
@@ -376,6 +382,46 @@ def test_a_rollback_to_what_is_live_holds_too(shipped: Workbench) -> None:
         shipped.manager.deploy()
     assert shipped.actions()[-1] == ("hold", "succeeded", None)
     assert shipped.manager.rollback_to_version("1.1").event is None
+
+
+def test_a_rollback_in_a_hold_does_not_say_that_what_is_new_goes_live(shipped: Workbench) -> None:
+    shipped.manager.hold()
+    result = shipped.cli("rollback", "churn", "--yes")
+    assert "the model is held, so what is new does not go live either" in result.out
+    assert "goes live by itself" not in result.out
+    assert json.loads(shipped.cli("rollback", "churn", "--to", "1.0", "--json").out)["held"]
+
+
+def test_a_rollback_that_ends_the_hold_of_a_deploy_says_so(shipped: Workbench) -> None:
+    shipped.release("model 3\n", version="2.0.0-rc.1")
+    shipped.manager.deploy("2.0.0-rc.1")
+    result = shipped.cli("rollback", "churn", "--yes")
+    assert result.err == (
+        "note: the hold that began with the deploy of 2.0.0-rc.1 has ended; to hold the model:"
+        " tagship hold churn\n"
+    )
+    assert "what is new here from now on goes live by itself" in result.out
+
+
+def test_a_rollback_to_what_is_live_says_that_it_blocks_nothing(shipped: Workbench) -> None:
+    shipped.release("model 3\n")
+    result = shipped.cli("rollback", "churn", "--to", "1.1.0", "--yes")
+    assert result.out == "churn 1.1.0 is live and intact: nothing to do\n"
+    assert result.err == (
+        "note: nobody went back from anything, so nothing is blocked: 1.2.0 may go live by itself;"
+        " to prevent that: tagship hold churn\n"
+    )
+    shipped.manager.rollback_to_version("1.0.0")
+    assert shipped.cli("rollback", "churn", "--to", "1.0.0", "--yes").err == ""  # 1.2.0 is blocked
+    assert shipped.manager.deploy().place.version == "1.0.0"
+
+
+def test_a_hold_whose_time_is_over_has_a_fix(shipped: Workbench) -> None:
+    end = clock.now() + timedelta(hours=1)
+    shipped.manager.hold(end)
+    shipped.monkeypatch.setattr(clock, "now", lambda: end + timedelta(minutes=1))
+    status = shipped.manager.status()
+    assert [finding.fix for finding in status.findings] == ["tagship resume churn"]
 
 
 def test_until_needs_a_hold(shipped: Workbench) -> None:

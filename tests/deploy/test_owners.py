@@ -67,6 +67,18 @@ def test_a_history_that_only_root_can_read_is_given_back(accounts: Accounts) -> 
     assert accounts.run(OWNER, "deploy churn@1.0 --yes").code == 0
 
 
+def test_a_deploy_by_root_says_whose_folder_it_is_and_how_to_give_it_back(
+    accounts: Accounts,
+) -> None:
+    note = f"note: root works in a folder of {OWNER}, who may not change what root made: "
+    result = accounts.run(0, "deploy churn@1.0 --yes")
+    assert (result.code, result.err.splitlines()[0][: len(note)]) == (0, note)
+    give = result.err.splitlines()[0].removeprefix(note)
+    assert give == f"sudo chown -R {OWNER} {accounts.repo}"
+    subprocess.run(give.removeprefix("sudo ").split(), check=True)
+    assert accounts.run(OWNER, "deploy churn@1.1.0 --yes").err == ""
+
+
 @pytest.mark.parametrize("name", ["current", "deployment_history.json"])
 def test_what_is_replaced_whole_may_be_roots(accounts: Accounts, name: str) -> None:
     os.chown(accounts.folder / name, 0, 0, follow_symlinks=False)

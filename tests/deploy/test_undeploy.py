@@ -335,8 +335,8 @@ def test_a_deploy_goes_on_with_the_history(shipped: Workbench) -> None:
     assert event is not None
     assert (event.seq, event.previous) == (4, None)
     assert shipped.cli("status", "churn").out.splitlines()[1:] == [
-        f"  held by {event.actor} until {words.moment(str(event.until))} UTC",
-        "    fix: tagship resume churn",
+        f"  held by {event.actor} until {words.moment(str(event.until))} UTC"
+        " (on purpose; once that is over: tagship resume churn)",
     ]
 
 

@@ -73,8 +73,9 @@ def test_an_object_that_is_nowhere_cannot_be_deployed(behind: Workbench) -> None
     expected = (
         f"md5:{digest(SECOND)} is in neither the DVC cache nor the DVC remote store,"
         f" {behind.repo.parent}/dvc-remote",
-        "push it from a machine that has it: dvc push --all-tags; if that says everything is up"
-        " to date, it asks another remote: git pull here, and compare dvc remote list",
+        "push it from a machine that has it: dvc push --all-tags; if the remote is another one"
+        " than at its tag: dvc remote add --local moved URL && dvc push --all-tags --remote"
+        " moved; here, git pull brings the address",
     )
     fails(behind, "deploy churn --yes", *expected)
     remote = behind.repo.parent / "dvc-remote"
@@ -99,7 +100,12 @@ def test_without_a_dvc_remote_a_release_warns_and_a_fetch_fails(bench: Workbench
     assert (warned.code, warned.err) == (0, message)
     bench.release("model 2\n")
     stored(bench, SECOND).unlink()
-    fails(bench, "deploy churn --yes", "DVC has no remote", "dvc remote add -d NAME URL")
+    fails(
+        bench,
+        "deploy churn --yes",
+        "DVC has no remote",
+        "dvc remote add -d NAME URL; or git pull, once .dvc/config is committed where it has one",
+    )
 
 
 def test_a_dvc_remote_that_cannot_be_used_fails_a_deploy_and_a_release(behind: Workbench) -> None:

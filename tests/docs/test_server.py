@@ -162,14 +162,55 @@ def test_files_have_the_owners_and_modes_of_the_page(team: Team, deployed: str) 
 
 @needs_a_machine
 def test_a_folder_of_the_trainer_is_read_by_deploy_alone(team: Team, deployed: str) -> None:
-    team.machine.run("root", "useradd trainer\n" + commands("A DVC remote that is a folder"))
-    team.machine.run("trainer", "umask 027; mkdir /mnt/models/files; echo x > /mnt/models/files/x")
-    assert team.deploy("cat /mnt/models/files/x") == "x\n"
-    assert team.machine.login("ada", "cat /mnt/models/files/x").code == 1
-    team.machine.run("trainer", "umask 077; mkdir /mnt/models/more; echo y > /mnt/models/more/y")
-    assert team.machine.login("deploy", "cat /mnt/models/more/y").code == 1
-    team.machine.run("trainer", "chmod -R g+rX /mnt/models")
-    assert team.deploy("cat /mnt/models/more/y") == "y\n"
+    heading = "A DVC remote that is a folder"
+    team.machine.run("root", "useradd --create-home trainer\n" + commands(heading))
+    shared = pages.blocks(pages.section(PAGE, heading), "")[0].replace("git push", "")
+    script = (
+        "umask 027; git config --global user.name T; git config --global user.email t@example.com\n"
+        "git init --quiet clone; cd clone; dvc init --quiet\n"
+        "dvc remote add --quiet --default store /mnt/models\n"
+        f"git add --all; git commit --quiet --message Start\n{shared}\n"
+        "echo x > x; dvc add --quiet x; dvc push --quiet\n"
+        "umask 077; echo y > y; dvc add --quiet y; dvc push --quiet\n"
+    )
+    team.machine.run("trainer", "cd; " + script)
+    read = "find /mnt/models -type f -exec cat {} +"
+    assert sorted(team.deploy(read).split()) == ["x", "y"]
+    assert team.machine.login("ada", read).code == 1
+    owned = team.machine.run("root", "find /mnt/models -type d -printf '%g %m\\n' | sort -u")
+    assert owned.splitlines() == ["models 2750", "models 2775"]
+    private = "chgrp -R trainer /mnt/models/*; chmod -R go-rwxs /mnt/models/*"
+    team.machine.run("root", private)
+    assert team.machine.login("deploy", read).code == 1
+    for command in (
+        "chgrp -R models /mnt/models", "chmod -R g+rX /mnt/models",
+        "find /mnt/models -type d -exec chmod g+s {} +",
+    ):  # fmt: skip
+        assert f"`{command}`" in PAGE
+        team.machine.run("root", command)
+    assert sorted(team.deploy(read).split()) == ["x", "y"]
+
+
+@needs_a_machine
+def test_what_root_or_a_strict_umask_did_to_the_clone_is_undone(
+    team: Team, deployed: str, readers: None
+) -> None:
+    fetch = "cd /srv/models; git fetch --quiet --tags"
+    tag = "/srv/models/.git/refs/tags/tmp@v1.0.0"
+    by_root = (
+        "cd /srv/models; git -c user.name=A -c user.email=a tag -am A tmp@v1.0.0\n"
+        f"chmod 600 {tag}; touch .git/FETCH_HEAD; chown root .git/FETCH_HEAD"
+    )
+    team.machine.run("root", by_root)
+    assert "FETCH_HEAD" in team.machine.login("deploy", fetch).err
+    team.machine.run("root", commands("Who owns what", 1))
+    team.deploy(fetch)
+    told = team.machine.login("ada", "cd /srv/models; tagship status")
+    assert (told.code, "churn: unknown" in told.out) == (1, True)
+    assert f"ada may not read {tag}" in told.out
+    team.deploy(commands("Who owns what", 0))
+    assert "unknown" not in team.machine.login("ada", "cd /srv/models; tagship status").out
+    team.deploy("cd /srv/models; git tag --delete tmp@v1.0.0")
 
 
 @needs_a_machine

@@ -441,6 +441,7 @@ def a_remote_that_is_none(bench: Workbench) -> None:
 @trial(
     "dvc.routing.Routes._no_default",
     command="release churn --push",
+    does="dvc remote add -d NAME URL",
     fill={"NAME": "store", "URL": STORED},
     again=lambda b: b.commit() and b.manager.release(push=True),
 )

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tagship.host import journal
 from tagship.host.journal import Intent
 from tagship.loaders import selftest
 from tagship.manager import demo
+from tagship.text import clock
 from tests.hints.cases_surfaces import nothing
 from tests.hints.trials import edit, remove_tree, trial, write
 from tests.workbench import Workbench, run
@@ -467,20 +469,20 @@ def a_branch_of_another_name(bench: Workbench) -> None:
     bench.train("model 2\n")
 
 
-@trial("git.run.failure/6", command="release churn --push", does="git remote -v", again="")
+@trial("git.run._failure/6", command="release churn --push", does="git remote -v", again="")
 def a_remote_that_ssh_does_not_reach(bench: Workbench) -> None:
     bench.git("remote", "set-url", "origin", "git@git.example.invalid:team/models.git")
     ssh = "sh -c 'echo ssh: Could not resolve hostname git.example.invalid >&2; exit 255' ssh"
     bench.monkeypatch.setenv("GIT_SSH_COMMAND", ssh)
 
 
-@trial("git.run.failure/5", command="release churn", does="rm ...")
+@trial("git.run._failure/5", command="release churn", does="rm ...")
 def a_lock_of_git(bench: Workbench) -> None:
     (bench.repo / ".git/refs/tags/churn@v1.0.0.lock").touch()
 
 
 @trial(
-    "git.run.failure",
+    "git.run._failure",
     command="release churn --push",
     does="git remote -v",
     again=lambda b: (
@@ -592,11 +594,18 @@ def two_sections_of_settings(bench: Workbench) -> None:
 
 
 @trial(
-    "inspect.status._desired_findings",
+    "inspect.status._held_finding",
     command=STATUS,
     base="shipped",
     then="tagship deploy churn",
 )
+def a_hold_whose_time_is_over(bench: Workbench) -> None:
+    bench.release("model 3\n")
+    end = clock.now() + timedelta(hours=1)
+    bench.manager.hold(end, reason="a fair")
+    bench.monkeypatch.setattr(clock, "now", lambda: end + timedelta(minutes=1))
+
+
 @trial("workspace.desired.check_not_held", command="deploy churn --yes", base="shipped")
 def a_model_on_hold(bench: Workbench) -> None:
     bench.release("model 3\n")
@@ -709,7 +718,7 @@ def a_smoke_test_that_fails_by_the_host(bench: Workbench) -> None:
     bench.monkeypatch.setattr(selftest, "run", slow_at_first)
 
 
-@trial("inspect.status._desired_findings/2", command=STATUS)
+@trial("inspect.status._desired_findings", command=STATUS)
 @trial("workspace.desired.choose/3", command="deploy churn --yes", again="deploy churn --yes")
 def a_first_version_that_failed(bench: Workbench) -> None:
     failed(bench)

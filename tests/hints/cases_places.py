@@ -87,6 +87,43 @@ def a_lock_of_root(bench: Workbench) -> None:
     give(bench.folder / ".tagship", 0)
 
 
+def empty_here(bench: Workbench) -> None:
+    """Bytes of 1.0.0 are in the remote alone, which is another account's, in files of its own."""
+    shutil.rmtree(bench.repo / ".dvc/cache/files")
+    atomic.remove_tree(next(bench.folder.glob("versions/v1.0.0_*")))
+    remote = bench.repo.parent / "dvc-remote"
+    give(remote, READER)
+    for path in remote.rglob("*"):
+        path.chmod(0o750 if path.is_dir() else 0o440)
+
+
+@trial(
+    "disk.access._to_group/2", command="deploy churn@1.0.0 --yes", base="accounts", account=OWNER
+)
+def a_remote_of_who_trains(bench: Workbench) -> None:
+    empty_here(bench)
+    os.chown(bench.repo.parent / "dvc-remote", READER, OWNER)
+
+
+@trial(
+    "disk.access._to_group",
+    command="deploy churn@1.0.0 --yes",
+    base="accounts",
+    account=OWNER,
+    does="namei -l ...",
+    again="",
+)
+def a_remote_of_who_trains_and_of_no_group(bench: Workbench) -> None:
+    empty_here(bench)
+
+
+@trial("disk.access._to_share", command="status churn", base="accounts", account=READER, then="")
+def a_tag_that_its_owner_fetched_under_umask_077(bench: Workbench) -> None:
+    for path in (bench.repo / ".git").rglob("*"):
+        os.chown(path, OWNER, READER)
+    (bench.repo / ".git" / "refs" / "tags" / "churn@v1.1.0").chmod(0o600)
+
+
 @trial("disk.access._chown", command="deploy churn@1.0 --yes", base="accounts", account=OWNER)
 def a_folder_of_models_of_root(bench: Workbench) -> None:
     atomic.remove_tree(bench.folder)

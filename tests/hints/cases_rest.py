@@ -148,6 +148,35 @@ def an_object_that_the_remote_lacks(bench: Workbench) -> None:
     (bench.repo / PATH).unlink()
 
 
+def on_the_other_to_the_new_one(bench: Workbench) -> None:
+    """It has the objects, and its old tags have the old address."""
+    shutil.copytree(
+        bench.repo.parent / "elsewhere", bench.repo / ".dvc/cache/files", dirs_exist_ok=True
+    )
+    bench.dvc("push", "--quiet", "--all-tags")
+    moved = [path for path in (bench.repo.parent / "moved").rglob("*") if path.is_file()]
+    assert len(moved) == 1  # that of HEAD: the tag's went to where the remote was
+    bench.dvc("remote", "add", "--quiet", "--local", "moved", str(bench.repo.parent / "moved"))
+    bench.dvc("push", "--quiet", "--all-tags", "--remote", "moved")
+    shutil.rmtree(bench.repo / ".dvc/cache/files")
+
+
+@trial(
+    "dvc.remote._Remotes.missing/3",
+    command=DEPLOY,
+    does="dvc remote add --local moved URL && dvc push --all-tags --remote moved",
+    by=on_the_other_to_the_new_one,
+)
+def an_object_that_was_pushed_to_where_the_remote_was(bench: Workbench) -> None:
+    bench.manager.release(push=True)
+    bench.train("model 2\n")
+    (bench.repo.parent / "moved").mkdir()
+    bench.dvc("remote", "modify", "--quiet", "store", "url", str(bench.repo.parent / "moved"))
+    bench.commit()
+    (bench.repo / ".dvc/cache/files").rename(bench.repo.parent / "elsewhere")
+    (bench.repo / PATH).unlink()
+
+
 @trial(
     "dvc.remote",
     command=DEPLOY,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tagship.disk import access
 from tests.accounts import OWNER, READER, Accounts
 from tests.workbench import Result
 
@@ -170,14 +171,98 @@ def test_a_folder_in_a_version_that_cannot_be_read_is_not_missing(accounts: Acco
 def test_a_git_folder_that_cannot_be_read_is_not_taken_for_none(accounts: Accounts) -> None:
     """Git says "not a git repository"; git init would make a second one."""
     (accounts.repo / ".git").chmod(0o700)
-    for question in ("status", "list churn", "verify", "deploy churn@1.0 --dry-run"):
-        assert accounts.run(READER, question) == Result(
-            1,
-            "",
-            f"error: {READER} may not read {accounts.repo}/.git, which belongs to {OWNER}"
-            f" (mode 0700)\nhint: {UNKNOWN}\n",
-        )
+    what = f"{READER} may not read {accounts.repo}/.git, which belongs to {OWNER} (mode 0700)"
+    for question in ("list churn", "verify", "deploy churn@1.0 --dry-run"):
+        assert accounts.run(READER, question) == Result(1, "", f"error: {what}\nhint: {UNKNOWN}\n")
+    assert accounts.run(READER, "status") == Result(
+        1,
+        f"churn: unknown, live 1.1.0, latest -\n  cannot tell: {what}\n    fix: {UNKNOWN}\n",
+        "",
+    )
     assert accounts.run(READER, "current churn") == Result(0, "1.1.0\n", "")
+
+
+TAG = ".git/refs/tags/churn@v1.2.0"
+UNSEEN = {
+    "git fetch --tags": TAG,
+    "git pull origin main": ".git/refs/heads/main",
+}
+
+
+@pytest.mark.parametrize("command", UNSEEN)
+def test_what_the_owner_fetched_under_umask_077_is_not_taken_for_missing(
+    accounts: Accounts, command: str
+) -> None:
+    """Git passes over a ref that it may not read, and says of HEAD that it is no revision."""
+    git = accounts.bench.git
+    git("commit", "--quiet", "--allow-empty", "--message", "More")
+    git("tag", "--annotate", "--message", "More", "churn@v1.2.0")
+    git("push", "--quiet", "origin", "main", "churn@v1.2.0")
+    git("tag", "--delete", "churn@v1.2.0")
+    git("reset", "--quiet", "--hard", "HEAD~1")
+    for name in ("repo", "origin.git"):
+        accounts.give(accounts.repo.parent / name, OWNER)
+    accounts.home(READER)
+    group = str(OWNER)
+    fetched = accounts.execute(OWNER, command.split(), umask=0o077)
+    assert fetched.code == 0, fetched
+    place = accounts.repo / UNSEEN[command]
+    what = f"{READER} may not read {place}, which belongs to {OWNER} (mode 0600)"
+    folder, sudo = accounts.repo / ".git", f"sudo -u '#{OWNER}'"
+    fix = f"{sudo} chmod -R g+rX {folder} && {sudo} git -C {folder} config {access.GIT_MODE}"
+    assert accounts.run(READER, "status", groups=group) == Result(
+        1, f"churn: unknown, live 1.1.0, latest -\n  cannot tell: {what}\n    fix: {fix}\n", ""
+    )
+    assert accounts.run(READER, "status churn", groups=group).code == 1
+    if place.parent.name == "tags":
+        assert accounts.run(READER, "list churn", groups=group).code == 1
+    for question in ("models", "report churn -o report.html"):
+        answer = accounts.run(READER, question, groups=group)
+        assert (answer.code, answer.out) == (1, ""), question
+        assert f"error: {READER} may not read {folder}" in answer.err, question
+    stranger = accounts.run(READER, "status")
+    assert (stranger.code, UNKNOWN in stranger.out) == (1, True)
+    for step in fix.replace(f"{sudo} ", "").split(" && "):
+        assert accounts.execute(OWNER, step.split()).code == 0
+    latest = "1.2.0" if place.parent.name == "tags" else "1.1.0"
+    assert f"live 1.1.0, latest {latest}\n" in accounts.run(READER, "status", groups=group).out
+    git("tag", "--annotate", "--message", "More", "churn@v1.3.0", "HEAD~1")
+    git("push", "--quiet", "origin", "churn@v1.3.0")
+    git("tag", "--delete", "churn@v1.3.0")
+    for name in ("repo", "origin.git"):
+        accounts.give(accounts.repo.parent / name, OWNER)
+    assert accounts.execute(OWNER, ["git", "fetch", "--tags"], umask=0o077).code == 0
+    assert "latest 1.3.0" in accounts.run(READER, "status", groups=group).out  # it stays readable
+
+
+@pytest.mark.parametrize("objects", [True, False])
+def test_a_commit_whose_object_cannot_be_read_is_not_called_missing(
+    accounts: Accounts, objects: bool
+) -> None:
+    place = accounts.repo / ".git" / ("objects" if objects else "packed-refs")
+    accounts.execute(OWNER, ["git", "pack-refs", "--all"])
+    place.chmod(0o600)
+    result = accounts.run(READER, "status")
+    assert result.code == 1
+    assert f"may not read {place}, which belongs to {OWNER} (mode 0600)" in result.out
+
+
+def test_a_rollback_by_the_owner_goes_on_though_root_fetched_under_umask_077(
+    accounts: Accounts,
+) -> None:
+    accounts.bench.git("tag", "--annotate", "--message", "More", "churn@v1.2.0", "HEAD^{}")
+    (accounts.repo / TAG).chmod(0o600)
+    refused = accounts.run(OWNER, "deploy churn --yes")
+    folder = accounts.repo / ".git"
+    assert refused == Result(
+        1,
+        "",
+        f"error: {OWNER} may not read {accounts.repo / TAG}, which belongs to root (mode 0600)\n"
+        f"hint: sudo chown -R {OWNER} {folder}\n",
+    )
+    assert accounts.run(OWNER, "rollback churn --yes").code == 0
+    accounts.give(folder, OWNER)
+    assert "1.2.0 is passed over" in accounts.run(OWNER, "deploy churn --yes").out
 
 
 def test_a_held_lock_is_told_to_who_can_see_it_and_one_that_is_private_to_nobody(

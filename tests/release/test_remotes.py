@@ -92,7 +92,11 @@ def test_a_deploy_tells_remotes_without_a_default(bench: Workbench) -> None:
 def test_without_any_remote_a_tag_is_not_pushed(bench: Workbench) -> None:
     bench.dvc("remote", "remove", "--quiet", "store")
     bench.commit()
-    bench.refuses("release churn --push", "DVC has no remote", "dvc remote add -d NAME URL")
+    bench.refuses(
+        "release churn --push",
+        "DVC has no remote",
+        "dvc remote add -d NAME URL; or git pull, once .dvc/config is committed where it has one",
+    )
     released = bench.manager.release()
     assert released.warnings == (
         "DVC has no remote: the bytes are on this machine alone (dvc remote add -d NAME URL)",
@@ -473,3 +477,18 @@ def test_a_plan_tells_the_branch_and_refuses_as_the_release_would(bench: Workben
     bench.dvc("remote", "default", "--quiet", "--unset")
     with pytest.raises((NotFound, Refused), match="no DVC remote is the default"):
         bench.manager.release_plan()
+
+
+def test_a_release_says_that_the_configuration_of_its_remote_is_not_committed(
+    bench: Workbench,
+) -> None:
+    """The next clone would not know where the bytes are."""
+    other = bench.repo.parent / "other"
+    bench.dvc("remote", "add", "--quiet", "--default", "other", str(other))
+    what = ".dvc/config differs from the last commit: no other machine would find the bytes"
+    commit = 'git add .dvc/config && git commit -m "..."'
+    bench.refuses("release churn --push", what, commit)
+    assert bench.cli("release", "churn").err == f"note: {what} ({commit})\n"
+    bench.commit()
+    bench.train("model 2\n")
+    assert bench.cli("release", "churn").err == ""

@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagship.disk import capacity
-from tagship.errors import FailedHere, Interrupted, SelfTestFailed, TagshipError, Unavailable
+from tagship.errors import (
+    Corrupt,
+    FailedHere,
+    Interrupted,
+    SelfTestFailed,
+    TagshipError,
+    Unavailable,
+)
 from tagship.host import actions, decisions, history, installed, journal, process
 from tagship.host.history import Event, Place
 from tagship.host.journal import Intent, Past
@@ -84,6 +91,7 @@ class Outcome:
         warnings: what went wrong without any harm to what is live.
         passed_over: a version that the rule selects, but that is blocked.
         blocked: the versions that do not go live by themselves after a rollback.
+        held: nothing goes live by itself now, by a hold of before or by a new one.
         removed: the version directories that the cleanup after a deploy removed.
         freed: the bytes of those.
     """
@@ -97,6 +105,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     passed_over: PassedOver | None = None
     blocked: tuple[str, ...] = ()
+    held: bool = False
     removed: tuple[str, ...] = ()
     freed: int = 0
 
@@ -205,7 +214,8 @@ class Act:
     def nothing_to_do(self, place: Place) -> Outcome:
         """The outcome where what is wanted is live and intact."""
         path = self.store.path(place.directory)
-        return Outcome(self.model, place, path, repaired=self.repaired)
+        held = _is_held(self.past)
+        return Outcome(self.model, place, path, repaired=self.repaired, held=held)
 
     def switch_to_new(self, action: str, release: Release) -> "Switch":
         """The switch to a version that is to be checked out into a new directory."""
@@ -366,7 +376,10 @@ class Switch:
             ) from None
         self.conclude(check, past)
         path = store.path(self.place.directory)
-        return Outcome(event.model, self.place, path, past[-1], report, self.act.repaired)
+        return Outcome(
+            event.model, self.place, path, past[-1], report, self.act.repaired,
+            held=_is_held(past),
+        )  # fmt: skip
 
     def conclude(self, check: Check, past: Past) -> None:
         """Step 9: close the intent once what is live passed its check; else take it back.
@@ -425,6 +438,14 @@ class Switch:
         rejected = event_of_now(past, actions.REJECT, event.model, place=self.place, reason=message)
         reason = f"{event.version} failed its check once it was live"
         return act.take_back(rejected, event.previous, reason, self.selected)
+
+
+def _is_held(past: Past) -> bool:
+    """Whether a model is held; not known to be where its history is damaged."""
+    try:
+        return decisions.read(past).hold is not None
+    except Corrupt:
+        return False
 
 
 def _unknown() -> None:

@@ -1,16 +1,18 @@
 """Deploy and roll back: the ten steps of docs/architecture.md, in one function each."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from tagship.deploy import act, check, plan
 from tagship.deploy.act import PLAIN, Act, Options, Outcome, Switch
+from tagship.disk import access
 from tagship.errors import SelfTestFailed
 from tagship.host import actions, decisions, history, installed, journal, metadata
 from tagship.host.decisions import Decisions
 from tagship.host.metadata import Metadata
-from tagship.registry.refs import Ref, Wanted
+from tagship.registry.refs import Action, Ref, TagName, Wanted
 from tagship.text import clock
 from tagship.workspace import desired
 from tagship.workspace.host import Host
@@ -66,7 +68,7 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
             switch = _chosen(host, deed.switch_to_new(actions.DEPLOY, release), choice)
             with switch.recorded():
                 report = checkout.check_out(source, host, switch, release, at_commit, signer)
-        outcome = switch.go_live(checks, report)
+        outcome = _by_whom(host, switch.go_live(checks, report))
         return replace(outcome, passed_over=choice.passed_over)
 
 
@@ -131,7 +133,7 @@ def rollback(
         )  # fmt: skip
         if target == deed.live and not broken:
             deed.conclude(checks)
-            return _held_as_it_is(deed, target)
+            return _held_as_it_is(deed, target, tags() or {})
         report = None
         if broken:
             from tagship.deploy import checkout  # not needed if the directory is intact
@@ -147,17 +149,50 @@ def rollback(
             kept = metadata.read(store.path(target.directory))
             plan.check_kept(source, host.policy, deed.past, kept)
             switch = _passing_over(deed.switch_to_kept(actions.ROLLBACK, target, kept))
-        outcome = switch.go_live(checks, report)
-        return replace(outcome, blocked=desired.versions(tags() or {}, switch.event.passed_over))
+        outcome = _by_whom(host, switch.go_live(checks, report))
+        blocked = desired.versions(tags() or {}, switch.event.passed_over)
+        return _with_hold(deed, replace(outcome, blocked=blocked))
 
 
-def _held_as_it_is(deed: Act, live: history.Place) -> Outcome:
-    """The outcome where the target is live and intact: a hold that was asked for begins."""
-    outcome, until = deed.nothing_to_do(live), deed.options.hold
-    if until is None:
+def _by_whom(host: Host, outcome: Outcome) -> Outcome:
+    """The outcome, with a note where root made files in a folder of another account."""
+    note = access.by_root(host.within or host.root)
+    return replace(outcome, warnings=(*outcome.warnings, note)) if note else outcome
+
+
+def _with_hold(deed: Act, outcome: Outcome) -> Outcome:
+    """The outcome of a rollback, which tells where it ended a hold."""
+    before = decisions.read(deed.past).hold
+    if before is None or outcome.held:
         return outcome
-    past = deed.record(replace(deed.event(actions.HOLD), until=clock.stamp(until)))
-    return replace(outcome, event=past[-1])
+    began = f"the hold that began with the deploy of {before.event.version}"
+    note = f"{began} has ended; to hold the model: tagship hold {deed.model}"
+    return replace(outcome, warnings=(*outcome.warnings, note))
+
+
+def _held_as_it_is(deed: Act, live: history.Place, tags: Mapping[TagName, str]) -> Outcome:
+    """The outcome where the target is live and intact: a hold that was asked for begins.
+
+    Nobody goes back from anything, so nothing is blocked.
+    """
+    outcome, until = deed.nothing_to_do(live), deed.options.hold
+    if until is not None:
+        past = deed.record(replace(deed.event(actions.HOLD), until=clock.stamp(until)))
+        return replace(outcome, event=past[-1], held=True)
+    if outcome.held:
+        return outcome
+    decided = decisions.read(deed.past)
+    known = set(desired.blocked({}, decided.blocks, None))
+    above = set(deed.blocked(live.version) or ()) - known
+    names = {name: tag for name, tag in tags.items() if name.action is Action.REGISTER}
+    newer = desired.versions(names, above)
+    if not newer:
+        return outcome
+    note = (
+        f"nobody went back from anything, so nothing is blocked: {', '.join(newer[-3:])} may go"
+        f" live by itself; to prevent that: tagship hold {deed.model}"
+    )
+    return replace(outcome, warnings=(*outcome.warnings, note))
 
 
 def _passing_over(switch: Switch) -> Switch:

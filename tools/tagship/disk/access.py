@@ -18,6 +18,7 @@ from pathlib import Path
 from tagship import errors
 from tagship.errors import Forbidden, TagshipError
 
+GIT_MODE = "core.sharedRepository 0640"  # of what Git makes: its group may read, and not write
 DENIED = (errno.EACCES, errno.EPERM)
 _GETFLAGS = 0x80086601  # FS_IOC_GETFLAGS of Linux, <linux/fs.h>, on 64-bit machines
 _FLAGS = {"i": 0x10, "a": 0x20}  # FS_IMMUTABLE_FL, FS_APPEND_FL
@@ -41,6 +42,43 @@ def forbidden(error: BaseException) -> Forbidden | None:
         return None
     path = Path(os.fsdecode(error.filename)).absolute()
     return _to_read(path) or Forbidden(*_explained(path, error))
+
+
+def forbidden_to_group(error: BaseException) -> Forbidden | None:
+    """The same of a place that several accounts use, such as a remote: its group is to read it.
+
+    Its owner is another account with a workspace of its own, so no command runs here as that one.
+    """
+    denied = forbidden(error)
+    if denied is None or not isinstance(error, OSError):
+        return denied
+    path = _nearest(Path(os.fsdecode(error.filename)).absolute())
+    owner = path.stat().st_uid
+    if owner in (0, os.geteuid()) or denied.hint != _as_owner(path):
+        return denied
+    top = next(p for p in (path, *path.parents) if p.parent.stat().st_uid != owner)
+    return Forbidden(denied.message, _to_group(top))
+
+
+def _nearest(path: Path) -> Path:
+    """The first folder on the way that this account may not enter, or the thing itself."""
+    on_the_way = (folder for folder in reversed(path.parents) if obstacle(folder, "enter"))
+    return next(on_the_way, path)
+
+
+def _to_group(top: Path) -> str:
+    where, gid = shlex.quote(str(top)), top.stat().st_gid
+    if gid not in {os.getegid(), *os.getgroups()}:
+        return f"let a group of {account()} in, with chgrp and chmod: namei -l {where}"
+    folders = f"sudo find {where} -type d -exec chmod g+s {{}} +"
+    return f"sudo chgrp -R {_group(gid)} {where} && sudo chmod -R g+rX {where} && {folders}"
+
+
+def _group(gid: int) -> str:
+    try:
+        return shlex.quote(grp.getgrgid(gid).gr_name)
+    except KeyError:
+        return str(gid)
 
 
 def explain(error: TagshipError | OSError) -> tuple[str, str]:
@@ -90,9 +128,17 @@ def cannot_write(folder: Path) -> tuple[str, str] | None:
     return (what, _give_back(folder)) if what else None
 
 
-def cannot_read(path: Path) -> Forbidden | None:
-    """What keeps this account from reading something, and what helps; None if nothing."""
-    return _to_read(path.absolute())
+def cannot_read(path: Path, git_dir: Path | None = None) -> Forbidden | None:
+    """What keeps this account from reading something, and what helps; None if nothing.
+
+    Args:
+        path: what is to be read.
+        git_dir: the folder of Git that it is in; None if it is in none.
+    """
+    denied = _to_read(path.absolute())
+    if denied is not None and git_dir is not None:
+        return Forbidden(denied.message, _to_share(path, git_dir) or denied.hint)
+    return denied
 
 
 def cannot_change(file: Path) -> tuple[str, str] | None:
@@ -110,6 +156,15 @@ def obstacle(path: Path, way: str) -> str:
     status = path.stat()
     mode = f"mode {stat.S_IMODE(status.st_mode):04o}"
     return f"{account()} may not {way} {path}, which belongs to {account(status.st_uid)} ({mode})"
+
+
+def by_root(folder: Path) -> str:
+    """The note where root makes files in a folder of another account; empty where nobody does."""
+    owner = folder.stat().st_uid
+    if os.geteuid() != 0 or owner == 0:
+        return ""
+    name, give = account(owner), _chown(folder, owner)
+    return f"root works in a folder of {name}, who may not change what root made: {give}"
 
 
 def give_back(top: Path) -> str:
@@ -198,6 +253,19 @@ def _to_read(path: Path) -> Forbidden | None:
         return None
     what = obstacle(path, "read") or (obstacle(path, "enter") if path.is_dir() else "")
     return Forbidden(what, _to_own(path)) if what else None
+
+
+def _to_share(path: Path, git_dir: Path) -> str:
+    """What lets a group read a folder of Git; empty where that would not help this account."""
+    status, owner = path.stat(), git_dir.stat().st_uid
+    if status.st_uid != owner:
+        return _chown(git_dir, owner)
+    mine = {os.getegid(), *os.getgroups()}
+    if owner == os.geteuid() or status.st_gid not in mine or status.st_mode & stat.S_IRGRP:
+        return ""
+    where, sudo = shlex.quote(str(git_dir)), f"sudo -u {_sudo_name(owner)}"
+    # gitrepository-layout(5): an octal number counts under any umask; "group" may also write
+    return f"{sudo} chmod -R g+rX {where} && {sudo} git -C {where} config {GIT_MODE}"
 
 
 def _to_own(path: Path) -> str:

@@ -311,8 +311,9 @@ class _Remotes:
             return _not_here(redact.text(name), place.remote.path)
         return Unavailable(
             what,
-            "push it from a machine that has it: dvc push --all-tags; if that says everything is up"
-            " to date, it asks another remote: git pull here, and compare dvc remote list",
+            "push it from a machine that has it: dvc push --all-tags; if the remote is another one"
+            " than at its tag: dvc remote add --local moved URL && dvc push --all-tags --remote"
+            " moved; here, git pull brings the address",
         )
 
     def lacking(self, pointers: list[Cached], cache: Cache) -> list[Cached]:
@@ -418,7 +419,7 @@ def _as_ours(error: Exception) -> Unavailable:
     if isinstance(error, OSError) and capacity.is_full(error):
         where = f" ({error.filename})" if error.filename else ""
         return Unavailable(f"{error.strerror}{where}", capacity.make_room("MODEL"))
-    if denied := access.forbidden(error):  # a folder of this machine: the cache, or a remote
+    if denied := access.forbidden_to_group(error):  # the cache, or a remote that is a folder
         return Unavailable(denied.message, denied.hint)
     if isinstance(error, TimeoutError):  # a library's own, often without a word
         what = "the DVC remote did not answer in time"

@@ -52,7 +52,11 @@ class Routes:
 
     def _no_default(self) -> NotFound:
         if not self.versioned:
-            return NotFound("DVC has no remote", "dvc remote add -d NAME URL")
+            return NotFound(
+                "DVC has no remote",
+                "dvc remote add -d NAME URL; or git pull, once .dvc/config is committed where it"
+                " has one",
+            )
         names = sorted(self.versioned)
         name = names[0] if len(names) == 1 else "NAME"
         return NotFound(

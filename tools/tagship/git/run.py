@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tagship.disk import access, scratch
 from tagship.errors import NotFound, Refused, TagshipError, Unavailable
+from tagship.git import readable
 from tagship.text import redact
 
 if TYPE_CHECKING:
@@ -74,6 +75,12 @@ ENVIRONMENT = {
 # works in every version of Git, the first gives the better error (2.39.4, 2.45).
 OFFLINE = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
 
+# What Git says where a ref or an object is missing, or may not be read
+UNREAD = re.compile(
+    r"(?i)(missing|bad|corrupt) (object|revision|tree|source|tag)|unknown revision"
+    r"|permission denied|not a valid object name"
+    r"|(unable|failed|could not|couldn't|cannot) (to )?(read|open|access|get|parse)"
+)
 # What Git says too where a push is not accepted; another line has the reason.
 FOLLOWS = ("atomic push failed", "atomic push failure", "the remote end hung up unexpectedly")
 
@@ -158,8 +165,8 @@ def _check_readable(start: Path) -> None:
         Forbidden: so it is here.
     """
     for folder in (start.absolute(), *start.absolute().parents):
-        if (folder / ".git").exists() and (denied := access.cannot_read(folder / ".git")):
-            raise denied
+        if (folder / ".git").exists() and (error := readable.denied(folder)):
+            raise error
 
 
 def forget_the_repository_of_a_hook() -> None:
@@ -376,7 +383,16 @@ def _plain_runner(folder: Path) -> "Git":
 
 
 def failure(error: CommandFailed) -> TagshipError:
-    """The error to raise for a failed command, in Git's own words."""
+    """The error to raise for a failed command, in Git's own words.
+
+    What this account may not read, Git calls missing: then it is ``Forbidden``.
+    """
+    is_suspect = bool(error.folder and UNREAD.search(error.stderr))
+    denied = readable.denied(Path(error.folder)) if is_suspect else None
+    return denied or _failure(error)
+
+
+def _failure(error: CommandFailed) -> Unavailable:
     lines = [line for line in error.stderr.splitlines() if line.strip()]
     lines = lines or [_ending(error.status)]
     errors = [line for line in lines if line.startswith(("fatal:", "error:", " ! "))] or lines

@@ -15,7 +15,7 @@ from tagship.git import clone
 from tagship.host import actions, agent, decisions, history, installed, journal
 from tagship.host import link as host_link
 from tagship.host.agent import Agent
-from tagship.host.decisions import Decisions
+from tagship.host.decisions import Decisions, Hold
 from tagship.host.journal import Past
 from tagship.host.link import LinkState
 from tagship.host.store import Store
@@ -91,7 +91,17 @@ def status(source: Source, host: Host, model: str) -> Status:
 
     Raises:
         NotFound: HEAD declares no such model, and it is not deployed here.
+        Forbidden: this account may not read the repository, and the model is not deployed here.
     """
+    try:
+        return _one(source, host, model)
+    except Forbidden as error:
+        if not find.is_deployed(host, model):
+            raise
+        return _unreadable(host, model, error)
+
+
+def _one(source: Source, host: Host, model: str) -> Status:
     try:
         source.declared(model)
         is_declared = True
@@ -107,7 +117,25 @@ def of_all(source: Source, host: Host, tell: Tell = nobody) -> list[Status]:
     """The status of every model that HEAD declares, or that is deployed here.
 
     ``tell`` is told which dvc.yaml cannot be read.
+
+    Raises:
+        Forbidden: this account may not read the repository, and no model is deployed here.
     """
+    try:
+        return _all(source, host, tell)
+    except Forbidden as error:
+        if not (here := find.models((), host)):
+            raise
+        return [_unreadable(host, model, error) for model in here]
+
+
+def _unreadable(host: Host, model: str, error: Forbidden) -> Status:
+    """A model that is deployed here, of which this account may not read what is released."""
+    live = installed.told_live(host.store(model))
+    return Status(model, live.version if live else None, None, (_of_error(error, Why.UNKNOWN),))
+
+
+def _all(source: Source, host: Host, tell: Tell) -> list[Status]:
     declared, catalogs = source.artifacts(), source.catalogs()
     known = [catalogs.get(model, Catalog(model)) for model in find.models(declared, host)]
     for error in source.unreadable():
@@ -307,8 +335,7 @@ def _desired_findings(
     """
     model, release, passed = known.model, wish.release, wish.passed_over
     if wish.hold is not None:
-        what = desired.in_words(wish.hold)
-        yield Finding(Why.HELD, what, f"tagship resume {model}")
+        yield _held_finding(model, wish.hold)
     elif release is not None and waits and (live is None or live.version != str(release.version)):
         yield Finding(Why.WAITING, waits, "")
     elif live is not None and release is not None and live.version != str(release.version):
@@ -324,6 +351,14 @@ def _desired_findings(
     elif passed.version != failed:
         what += f"; tagship deploy {model}@{passed.version} brings it back"
         yield Finding(Why.IN_ORDER, what, "")
+
+
+def _held_finding(model: str, hold: Hold) -> Finding:
+    """A hold is what a person wants, so there is nothing to fix, until its time is over."""
+    what, resume = desired.in_words(hold), f"tagship resume {model}"
+    if hold.until < clock.now():
+        return Finding(Why.HELD, what, resume)
+    return Finding(Why.HELD, f"{what} (on purpose; once that is over: {resume})", "")
 
 
 def _withdrawn_findings(known: Catalog, live: history.Place) -> Iterable[Finding]:

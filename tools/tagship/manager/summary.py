@@ -18,6 +18,7 @@ from tagship.host.store import Store
 from tagship.text import clock, words
 from tagship.workspace.desired import PassedOver
 
+NEWS = "what is new here from now on goes live by itself"
 NAMED = 3  # directories in a line
 Rows = list[tuple[str, str]]  # names and values
 
@@ -95,7 +96,7 @@ def notes(outcome: Outcome) -> list[str]:
     event, passed = outcome.event, outcome.passed_over
     return [
         *([passed_over(outcome.model, passed)] if passed else ()),
-        *([blocked(outcome.model, outcome.blocked)] if outcome.blocked else ()),
+        *([blocked(outcome.model, outcome.blocked, held=outcome.held)] if outcome.blocked else ()),
         *([holds(outcome.model, clock.moment(event.until))] if event and event.until else ()),
     ]
 
@@ -127,14 +128,21 @@ def passed_over(model: str, passed: PassedOver) -> str:
     return f"{passed.version} is passed over ({passed.in_words}); to deploy it: {command}"
 
 
-def blocked(model: str, versions: tuple[str, ...]) -> str:
-    """What a rollback blocks, and the command that deploys it all the same."""
+def blocked(model: str, versions: tuple[str, ...], *, held: bool = False) -> str:
+    """What a rollback blocks, and the command that deploys it all the same.
+
+    Args:
+        model: its name.
+        versions: the lowest first.
+        held: so nothing else goes live by itself either.
+    """
+    news = "the model is held, so what is new does not go live either" if held else NEWS
     first = ", ".join(versions[-NAMED:])
     more = f" and {len(versions) - NAMED} more" if len(versions) > NAMED else ""
     verb = "is" if len(versions) == 1 else "are"
     return (
         f"{first}{more} {verb} blocked, live by exact number only:"
-        f" tagship deploy {model}@{versions[-1]}; what is new here from now on goes live by itself"
+        f" tagship deploy {model}@{versions[-1]}; {news}"
     )
 
 

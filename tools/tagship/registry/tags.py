@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tagship.errors import NotTrusted, Refused, Unavailable
-from tagship.git import clone, remotes, run
+from tagship.git import clone, readable, remotes, run
 from tagship.git.bounded import Limit
 from tagship.git.run import FSYNC, NO_HOOKS, QUIET, CommandFailed, Repository
 from tagship.progress import Tell, nobody
@@ -64,7 +64,11 @@ def read_all(repository: Repository, model: str | None = None) -> tuple[list[Tag
 
     Those do not count. A person made them, or a checkout: actions/checkout of a tag fetches its
     commit to the name of the tag.
+
+    Raises:
+        Forbidden: this account may not read all of them; Git would leave those out.
     """
+    readable.check_tags(repository.top)
     answer = run.read_fields(repository, "for-each-ref", f"--format={TAG_FORM}", *patterns(model))
     parts = chain.from_iterable(answer)
     tags, lightweight = [], []
@@ -97,8 +101,10 @@ def ids(place: Path | Repository, model: str) -> dict[TagName, str]:
         model: its name.
 
     Raises:
+        Forbidden: this account may not read all of them.
         Unavailable: Git cannot answer.
     """
+    readable.check_tags(place.top if isinstance(place, Repository) else place)
     form = "--format=%(objectname) %(refname:strip=2)"
     lines = run.ask_fast(place, "for-each-ref", form, *patterns(model)).split("\n")
     pairs = (line.split(" ", 1) for line in lines if line)

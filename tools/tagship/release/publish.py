@@ -198,8 +198,8 @@ def _releasable(
     source.rollout(head, model)  # a wrong one would stop the version on each host
     notes = _check_built(source, snapshot, force=options.force)
     content = source.content(offline=True)
-    release_remotes.check_bytes(content, snapshot, push=options.push)
-    elsewhere = release_remotes.check_shared(source, content, snapshot) if options.push else []
+    is_pushed = release_remotes.check_bytes(content, snapshot, push=options.push)
+    elsewhere = _elsewhere(source, content, snapshot, options) if is_pushed else []
     _check_branch(source, head)
     return snapshot, (*notes, *source.unread(snapshot), *elsewhere)
 
@@ -343,6 +343,17 @@ def _snapshot_of_head(source: Source, head: str, model: str) -> Snapshot:
             hint = f'git add {pointer} && git commit -m "..."'
             raise NotFound(f"{pointer} is not committed yet", hint) from None
         raise error from None
+
+
+def _elsewhere(source: Source, content: Content, snapshot: Snapshot, options: Options) -> list[str]:
+    """What another clone would have to configure; a tag that stays here needs no refusal yet."""
+    try:
+        notes = release_remotes.check_shared(source, content, snapshot)
+    except Refused as error:
+        if options.push:
+            raise
+        return [f"{error.message} ({error.hint})"]
+    return notes if options.push else []
 
 
 def _check_committed(source: Source, snapshot: Snapshot) -> None:
