@@ -15,7 +15,11 @@ from typing import Any
 import tagship
 from tagship.cli.main import main
 
-APART = ("tagship.__main__", "tagship.loaders", "tagship.notebook")  # it runs; what they import
+# The first one runs; the others import frameworks and engines, which need not be installed.
+APART = (
+    "tagship.__main__", "tagship.loaders", "tagship.notebook", "tagship.serve.mlserver",
+    "tagship.serve.ray",
+)  # fmt: skip
 
 
 def load() -> None:
