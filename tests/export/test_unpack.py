@@ -137,6 +137,22 @@ def test_a_folder_with_something_in_it_is_left_alone(layout: Layout, empty: Path
     assert [path.name for path in (empty / "models").iterdir()] == ["mine"]
 
 
+@pytest.mark.released
+def test_a_second_run_changes_nothing_unless_a_byte_of_the_first_was_changed(
+    layout: Layout, empty: Path
+) -> None:
+    def unpack() -> list[int]:
+        folder = Workspace(empty).unpack_image(f"oci:{layout.folder}", empty / "models").directory
+        return [path.stat().st_ino for path in (folder, *sorted(folder.iterdir()))]
+
+    first = unpack()
+    assert unpack() == first
+    (empty / "models/model.bin").chmod(0o644)
+    (empty / "models/model.bin").write_text("model 3\n")
+    with pytest.raises(Refused, match="exists and is not an empty folder"):
+        unpack()
+
+
 # --- what is unpacked, or mounted, answers
 
 

@@ -4,6 +4,7 @@ Git and DVC are not asked. What is trusted is the digest of the image, and the s
 files where this host asks for one. ``image_check`` holds an image to its tag.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,9 +47,11 @@ class Unpacked:
 def unpack(place: Place, target: Path, progress: Progress = silent) -> Unpacked:
     """Write the files of an image into a new folder.
 
+    An init container may run again: a folder that has them already, intact, is left as it is.
+
     Args:
         place: where the image is.
-        target: a folder that does not exist, or is empty.
+        target: a folder that does not exist, is empty, or has these files.
         progress: is called with the bytes that arrived.
 
     Raises:
@@ -58,7 +61,7 @@ def unpack(place: Place, target: Path, progress: Progress = silent) -> Unpacked:
         Refused: ``target`` may not be written.
         Unavailable: it cannot be written; or the registry does not answer. Nothing is left of it.
     """
-    folder = target_folder.check(target)
+    folder = Path(os.path.realpath(target))
     policy = signing_policy.read(folder)
     if policy.require_signed:
         raise NotTrusted(
@@ -68,19 +71,35 @@ def unpack(place: Place, target: Path, progress: Progress = silent) -> Unpacked:
     digest, manifest = _manifest(place)
     described, texts = _described(place, manifest)
     policy.check_files(described.statement, described.signature)
-    total = sum(layer.size for layer in manifest.layers)
+    if not _has(folder, described, texts[METADATA]):
+        _write(_Unpacking(place, manifest, described, texts), target, progress)
+    return Unpacked(
+        described.model, described.version, described.tag.name, described.commit.id, digest,
+        folder, described.files,
+    )  # fmt: skip
+
+
+def _has(folder: Path, described: Metadata, text: bytes) -> bool:
+    """Whether a folder has the files of that version, and no others; each is hashed."""
+    try:
+        is_of_it = (folder / METADATA).read_bytes() == text
+    except OSError:
+        return False
+    return is_of_it and not metadata.verify(folder, described)
+
+
+def _write(unpacking: "_Unpacking", target: Path, progress: Progress) -> None:
+    """Write the files; the folder appears whole, or not at all."""
+    folder = target_folder.check(target)
+    total = sum(layer.size for layer in unpacking.manifest.layers)
     try:
         with target_folder.new(folder) as new, progress("unpacking the image", total) as advance:
-            _Unpacking(place, manifest, new, advance).run(described, texts)
+            unpacking.run(new, advance)
     except OSError as error:
         raise Unavailable(
             f"{target} could not be written: {error.strerror or error} ({error.filename})",
             "fix that, and unpack again: nothing is left of it",
         ) from None
-    return Unpacked(
-        described.model, described.version, described.tag.name, described.commit.id, digest,
-        folder, described.files,
-    )  # fmt: skip
 
 
 def _manifest(place: Place) -> tuple[str, Manifest]:
@@ -139,42 +158,48 @@ def _parsed(place: Place, texts: dict[str, bytes]) -> Metadata:
 
 @dataclass(frozen=True)
 class _Unpacking:
+    """An image whose files are to be written; ``texts`` are those of ours, by name."""
+
     place: Place
     manifest: Manifest
-    folder: Path
-    advance: Advance
+    described: Metadata
+    texts: dict[str, bytes]
 
-    def run(self, described: Metadata, texts: dict[str, bytes]) -> None:
+    def run(self, folder: Path, advance: Advance) -> None:
         """Write all files.
 
         Raises:
             Corrupt: a layer is not what metadata.json says.
         """
-        runs = list(image.layered(described.files))
-        layers = self.manifest.layers[: -len(texts)]
+        runs = list(image.layered(self.described.files))
+        layers = self.manifest.layers[: -len(self.texts)]
         if len(runs) != len(layers):
             _refuse(self.place, f"it has {len(layers)} layers of files instead of {len(runs)}")
         for run, layer in zip(runs, layers, strict=True):
-            self._write(run, layer)
-        for name, text in texts.items():
-            with disk_files.create(self.folder / name) as file:
+            self._check_size(run, layer)
+            expected = [Expected(file, _pointer(file), folder / file.path) for file in run]
+            self._write(expected, layer, advance)
+        for name, text in self.texts.items():
+            with disk_files.create(folder / name) as file:
                 file.write(text)
-            (self.folder / name).chmod(0o444)
+            (folder / name).chmod(0o444)
 
-    def _write(self, files: Sequence[File], layer: Blob) -> None:
-        """Write the files of a layer."""
+    def _check_size(self, files: Sequence[File], layer: Blob) -> None:
+        """Check that a layer is as long as its files make it, before a byte of it is read."""
         size = sum(tar.length(image.FOLDER + file.path, file.size) for file in files)
         if layer.size != size + len(tar.END):
             what = f"has a layer of {layer.size} bytes instead of {size + len(tar.END)}"
             _refuse(self.place, f"{files[0].path} {what}")
-        for file in files:
-            (self.folder / file.path).parent.mkdir(parents=True, exist_ok=True)
-        expected = [Expected(file, _pointer(file), self.folder / file.path) for file in files]
-        blocks = _blocks(self.place, layer)
-        for problem in layer_check.check(layer, blocks, expected, self.advance):
+
+    def _write(self, files: Sequence[Expected], layer: Blob, advance: Advance) -> None:
+        """Write the files of a layer."""
+        targets = [(each.target, each.file) for each in files if each.target is not None]
+        for target, _ in targets:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        for problem in layer_check.check(layer, _blocks(self.place, layer), files, advance):
             _refuse(self.place, f"{problem.path} {problem.what}")
-        for file in files:
-            (self.folder / file.path).chmod(0o555 if file.executable else 0o444)
+        for target, file in targets:
+            target.chmod(0o555 if file.executable else 0o444)
 
 
 def _pointer(file: File) -> Cached:
