@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tagship import Corrupt, NotFound, Refused, TagshipError, Workspace, load, resolve
-from tagship.export import layer_check
+from tagship.export import image, layer_check
 from tests.export.images import Layout, archive, entry
 from tests.workbench import PATH, Result, Workbench
 
@@ -117,6 +119,28 @@ def test_an_image_of_something_else_is_refused(layout: Layout, empty: Path) -> N
     assert refused(layout, empty) == "it has 0 layers of files instead of 1"
     layout.forge(manifest=lambda made: made["layers"][0].update(mediaType="text/plain"))
     assert refused(layout, empty).startswith("it has a layer of another kind than a plain tar")
+
+
+def with_metadata(layout: Layout, change: Callable[[dict[str, Any]], object]) -> None:
+    """Another metadata.json in the image; its digests are all right."""
+    model, _ = layout.layers
+    value = json.loads(layout.contents["models/metadata.json"])
+    change(value)
+    layout.forge([model, image.own_layer("metadata.json", json.dumps(value).encode())])
+
+
+@pytest.mark.released
+def test_metadata_of_a_later_tagship_is_taken_and_a_lie_in_it_is_not(
+    layout: Layout, empty: Path
+) -> None:
+    with_metadata(layout, lambda value: value["files"].append(value["files"][0]))
+    assert refused(layout, empty).startswith("its metadata.json names a file twice")
+    with_metadata(layout, lambda value: value["files"].pop())
+    with_metadata(layout, lambda value: value.update(later="a key"))
+    place = f"oci:{layout.folder}"
+    assert Workspace(empty).unpack_image(place, empty / "first").version == "1.0.0"
+    with_metadata(layout, lambda value: value["files"][0].update(path="../escape"))
+    assert refused(layout, empty).startswith("its metadata.json is not valid")
 
 
 @pytest.mark.released
