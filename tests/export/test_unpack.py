@@ -11,7 +11,7 @@ import pytest
 from tagship import Corrupt, NotFound, Refused, TagshipError, Workspace, load, resolve
 from tagship.export import image, layer_check
 from tests.export.images import Layout, archive, entry
-from tests.workbench import PATH, Result, Workbench
+from tests.workbench import PATH, Result, Workbench, run
 
 
 @pytest.fixture
@@ -175,6 +175,29 @@ def test_a_second_run_changes_nothing_unless_a_byte_of_the_first_was_changed(
     (empty / "models/model.bin").write_text("model 3\n")
     with pytest.raises(Refused, match="exists and is not an empty folder"):
         unpack()
+
+
+def test_the_files_must_be_signed_where_this_account_asks_for_it(
+    bench: Workbench, tmp_path: Path, empty: Path
+) -> None:
+    policy = tmp_path / "home" / "tagship"
+    policy.mkdir()
+    for name in ("key", "other"):
+        run(policy, "ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", str(policy / name))
+    (policy / "host.toml").write_text('signing_key = "key"\n')
+    bench.release()
+    bench.manager.export_image(tmp_path / "image")
+    layout = Layout(tmp_path / "image")
+    (policy / "host.toml").write_text('model_keys = "other.pub"\n')
+    assert refused(layout, empty).startswith("the files of churn 1.0.0 are signed by a key that")
+    (policy / "host.toml").write_text('model_keys = "key.pub"\n')
+    layers = layout.layers
+    layout.forge(layers[:2])
+    assert refused(layout, empty) == "model.sig is not the signature of this version"
+    layout.forge(layers)
+    folder = Workspace(empty).unpack_image(f"oci:{layout.folder}", empty / "models").directory
+    assert (folder / "model.sig").read_bytes() == layout.contents["models/model.sig"]
+    assert load("churn", root=folder, loader=Path.read_text, verify=True).version == "1.0.0"
 
 
 # --- what is unpacked, or mounted, answers
