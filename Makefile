@@ -8,8 +8,8 @@
 # make hint-test: print each hint in its situation, follow it, and see that it helps (three minutes).
 # make store-test: push to, deploy from and be badly answered by real stores on this machine: S3, Azure, Google, HTTP
 #   (npm and nginx for two of them; five minutes).
-# make container-test: build the image of packaging/container without a network, and have it follow (root; podman, runc and
-#   mmdebstrap; three minutes).
+# make container-test: build the image of packaging/container without a network, have it follow, and serve in a pod as
+#   packaging/kubernetes says (root; podman, runc, mmdebstrap, docker-registry and kubectl; five minutes).
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
 # make serve-test: tagship serve to real clients (Triton's, KServe's, schemathesis), under load, with 10,000 connections,
 #   50 swaps, killed processes and bad files (six minutes; 800 MB of clients).
@@ -66,7 +66,7 @@ store-test: $(VENV)/.stores
 	$(PYTEST) --dist loadfile -q -rs tests/stores --all-stores
 
 container-test: $(VENV)/.container
-	$(PYTEST) -n 0 -q -rs tests/packaging/test_container.py --containers
+	$(PYTEST) -n 0 -q -rs tests/packaging/test_container.py tests/packaging/test_kubernetes.py --containers
 
 power-test: $(VENV)/.dev
 	$(BIN)/python -m tests.power
@@ -115,6 +115,8 @@ constraints:
 		uv pip compile tests/serve/engines/$$engine.in --universal --python-version 3.11 --upgrade \
 			--no-header --no-annotate --quiet --output-file tests/serve/engines/$$engine.txt || exit 1; \
 	done
+	uv pip compile tests/packaging/kubernetes.in --universal --python-version 3.11 --upgrade \
+		--no-header --no-annotate --quiet --output-file tests/packaging/kubernetes.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
@@ -154,9 +156,10 @@ $(VENV)/.linters: $(VENV)/.dev
 	$(BIN)/python -m tests.packaging.linters
 	@touch $@
 
-$(VENV)/.container: $(VENV)/.dev constraints.txt
-	@echo "Making a base image and wheels (250 MB) ..."
+$(VENV)/.container: $(VENV)/.dev constraints.txt tests/packaging/kubernetes.txt
+	@echo "Making a base image, wheels and schemas (600 MB) ..."
 	$(BIN)/python -m tests.packaging.container
+	$(BIN)/python -m tests.packaging.manifests
 	@touch $@
 
 $(VENV)/.clients: $(VENV)/.dev $(wildcard tests/serve/clients/*.txt)

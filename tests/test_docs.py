@@ -276,6 +276,7 @@ def printed_json(bench: Workbench) -> dict[str, list[Any]]:
     say("export", "export", "churn", "--format", "cyclonedx", "-o", str(bench.repo.parent / "out"))
     image = str(bench.repo.parent / "image")
     say("export --format oci", "export", "churn", "--format", "oci", "-o", image)
+    say("unpack", "unpack", f"oci:{image}", str(bench.repo.parent / "unpacked"))
     say("deploy", "deploy", "churn@1.0", "--yes")
     bench.current.resolve().chmod(0o755)
     (bench.current / "stray").touch()

@@ -31,9 +31,12 @@ def test_each_command_of_the_page_prints_what_stands_there(
     there = place.host.replace("127.0.0.1", "localhost")
     commands = [pair for block in pages.blocks(pages.page("oci.md"), "console")
                 for pair in COMMAND.findall(block)]  # fmt: skip
-    assert [command.split()[1] for command, _ in commands] == ["export", "show", "export", "verify"]
+    words = [command.split()[-2 if "current" in command else 1] for command, _ in commands]
+    assert words == ["export", "show", "export", "verify", "unpack", "current"]
+    [digest] = re.findall("sha256:[0-9a-f]{64}", bench.cli("show", "churn", "--oci").out)
     for command, expected in commands:
-        printed = pages.run(bench.repo, f"exec 2>&1; {command.replace(PLACE, there)}")
+        here = re.sub("sha256:[0-9a-f]{64}", digest, command).replace(PLACE, there)
+        printed = pages.run(bench.repo, f"exec 2>&1; {here}")
         shown = printed.replace(str(bench.repo), "/srv/churn").replace(there, PLACE)
         assert plain(shown) == plain(expected), command
 

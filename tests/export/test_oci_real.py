@@ -3,13 +3,10 @@
 ``make oci-test``.
 """
 
-import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,17 +14,12 @@ import pytest
 
 from tagship import Workspace
 from tagship.host import metadata
+from tests.export import distribution
 from tests.export.images import Layout
 from tests.serve import clients
 from tests.workbench import Workbench, run
 
 NAME = "models/churn"
-CONFIG = """\
-version: 0.1
-log: {{level: error}}
-storage: {{filesystem: {{rootdirectory: {folder}}}}}
-http: {{addr: "127.0.0.1:{port}"}}
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -42,30 +34,8 @@ def asked_for(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def registry(asked_for: None, tmp_path: Path) -> Iterator[str]:
     """The address of a registry, whose files are in ``tmp_path / "registry"``."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    config = tmp_path / "registry.yml"
-    config.write_text(CONFIG.format(folder=tmp_path / "registry", port=port))
-    with subprocess.Popen(
-        ["docker-registry", "serve", str(config)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as server:
-        try:
-            _wait(port)
-            yield f"127.0.0.1:{port}"
-        finally:
-            server.terminate()
-
-
-def _wait(port: int) -> None:
-    end = time.monotonic() + 20
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            return
-        assert time.monotonic() < end, "the registry does not start"
-        time.sleep(0.05)
+    with distribution.running(tmp_path / "registry") as address:
+        yield address
 
 
 def verify(bench: Workbench, place: str) -> list[str]:

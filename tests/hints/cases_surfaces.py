@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tagship import Workspace, load, notebook
+from tagship import Workspace, at, load, notebook
+from tagship.disk import home
 from tagship.loaders import selftest
 from tests.hints.trials import edit, edit_and_commit, remove_tree, trial, write
 from tests.workbench import PATH, Workbench
@@ -790,3 +791,90 @@ def an_answer_that_is_in_an_older_file(bench: Workbench) -> None:
 )
 def no_answers_at_all(bench: Workbench) -> None:
     pass
+
+
+# --- images that are unpacked
+
+
+def unpacked(bench: Workbench) -> None:
+    """The files of 1.0.0, as an image has them."""
+    an_image(bench)
+    Workspace(bench.repo).unpack_image(f"oci:{bench.repo}/image", bench.repo / "unpacked")
+
+
+def damaged(bench: Workbench) -> None:
+    unpacked(bench)
+    (bench.repo / "unpacked/model.bin").chmod(0o644)
+    (bench.repo / "unpacked/model.bin").write_text("model !\n")
+
+
+def unpack_again(bench: Workbench) -> None:
+    remove_tree(bench.repo / "unpacked")
+    Workspace(bench.repo).unpack_image(f"oci:{bench.repo}/image", bench.repo / "unpacked")
+
+
+def load_unpacked(bench: Workbench, model: str = "churn") -> object:
+    return load(model, root=bench.repo / "unpacked", loader=Path.read_text, verify=True)
+
+
+trial(
+    "host.metadata.renewal/2",
+    command=load_unpacked,
+    base="shipped",
+    does="bring it again: tagship unpack IMAGE DIR",
+    by=unpack_again,
+)(damaged)
+trial(
+    "host.live._whole",
+    command=lambda bench: load_unpacked(bench, "fraud"),
+    base="shipped",
+    does="name churn",
+    by=nothing,
+    again=load_unpacked,
+)(unpacked)
+trial(
+    "host.live._of_whole",
+    command=lambda bench: at("churn", "2.0.0", root=bench.repo / "unpacked"),
+    base="shipped",
+    does="on disk: ...",
+    by=nothing,
+    again=load_unpacked,
+)(unpacked)
+
+
+def write_image_again(bench: Workbench) -> None:
+    remove_tree(bench.repo / "image")
+    an_image(bench)
+
+
+@trial(
+    "export.unpack._refuse",
+    command="unpack oci:./image unpacked",
+    base="shipped",
+    does="push it again: tagship export MODEL@VERSION --format oci",
+    by=write_image_again,
+)
+def an_image_with_other_bytes(bench: Workbench) -> None:
+    an_image(bench)
+    for path in (bench.repo / "image/blobs/sha256").iterdir():
+        path.write_bytes(path.read_bytes().replace(b"model 2", b"model !"))
+
+
+@trial(
+    "export.unpack.unpack",
+    command="unpack oci:./image unpacked",
+    base="shipped",
+    does="set model_keys in host.toml instead",
+    by=lambda bench: policy(bench).unlink(),
+)
+def signed_tags_are_asked_for(bench: Workbench) -> None:
+    an_image(bench)
+    policy(bench).parent.mkdir(parents=True, exist_ok=True)
+    policy(bench).write_text('require_signed = true\nallowed_signers = "signers"\n')
+
+
+def policy(_: Workbench) -> Path:
+    """What this account asks for."""
+    folder = home.configuration()
+    assert folder is not None
+    return folder / "tagship" / "host.toml"

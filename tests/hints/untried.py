@@ -79,6 +79,7 @@ UNTRIED: dict[str, str] = {
     "errors.hint_of/9": "it needs a system without room for open files",
     "export.export._copy": _RACE,
     "export.export.export": _DISK,
+    "export.unpack._write": _DISK,
     "export.oci._Layers._put": _RACE,
     "export.oci.export": _DISK,
     "export.image_places.parse": _REGISTRY,

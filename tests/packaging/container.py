@@ -14,7 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "container"
-BASE, WHEELS = FOLDER / "base.tar", FOLDER / "wheels"
+EXTRAS = "s3,serve"  # of the images that are built
+BASE, WHEELS = FOLDER / "base.tar", FOLDER / f"wheels-{EXTRAS.replace(',', '-')}"
 DEBIAN = {"3.11": "bookworm", "3.13": "trixie"}  # by their Python: the wheels are for this one
 PACKAGES = "python3,python3-venv,git,openssh-client,ca-certificates"
 BUILD = ("hatchling", "packaging", "pathspec", "pluggy", "trove-classifiers")
@@ -63,10 +64,10 @@ def prepare() -> None:
         return
     FOLDER.mkdir(parents=True, exist_ok=True)
     if not WHEELS.exists():
-        new = FOLDER / "wheels.new"
+        new = WHEELS.with_suffix(".new")
         wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(new)]
         constrained = ["--constraint", str(ROOT / "constraints.txt")]
-        if not (_run([*wheel, *constrained, f"{ROOT}[s3]"]) and _run([*wheel, *BUILD])):
+        if not (_run([*wheel, *constrained, f"{ROOT}[{EXTRAS}]"]) and _run([*wheel, *BUILD])):
             return
         new.rename(WHEELS)
     if not BASE.exists():

@@ -3,34 +3,13 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.docs import pages
 from tests.hosts import Following
-from tests.packaging import container
 from tests.packaging.container import podman
 
-FILE = container.ROOT / "packaging" / "container" / "Containerfile"
 ACCOUNT = 12345
-
-
-@pytest.fixture(scope="module")
-def image(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The image, built from this clone and the wheels."""
-    if not request.config.getoption("containers"):
-        pytest.skip("needs --containers: make container-test")
-    if why := container.lacking():
-        pytest.skip(why)
-    podman("import", "--quiet", str(container.BASE), "localhost/base")
-    arguments = {"BASE": "localhost/base", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
-    given = [word for pair in arguments.items() for word in ("--build-arg", "=".join(pair))]
-    podman("build", "--network", "none", "--volume", f"{container.WHEELS}:/wheels:ro", *given,
-           "--file", str(FILE), "--tag", "tagship", str(container.ROOT))  # fmt: skip
-    yield "tagship"
-    podman("system", "reset", "--force", check=False)
 
 
 def own(folder: Path) -> None:

@@ -30,10 +30,14 @@ OTHER_BYTES = "the layer has other bytes than its digest says"
 
 @dataclass(frozen=True)
 class Expected:
-    """A file that a layer must have: as the image describes it, and as the tag promises it."""
+    """A file that a layer must have: as the image describes it, and as the tag promises it.
+
+    ``target``: where it is written; None to hash it alone.
+    """
 
     file: File
     pointer: Pointer
+    target: Path | None = None
 
 
 def check(
@@ -95,7 +99,7 @@ def _difference(reader: "_Reader", files: Sequence[Expected]) -> Problem | None:
 def _content(reader: "_Reader", each: Expected) -> str:
     """What is wrong with the bytes of a file; empty if nothing is."""
     with tempfile.TemporaryDirectory() as folder:  # small: of Git, or text that DVC 2 hashed
-        target = None if each.pointer.md5 else Path(folder, "file")
+        target = each.target or (None if each.pointer.md5 else Path(folder, "file"))
         file = reader.receive(each.file.size, target)
         if file.size < each.file.size:
             return "is cut short"

@@ -244,7 +244,7 @@ def _check_bytes(live: Live) -> None:
     what += f" (and {more} more)" if more else ""
     if first.denied is not None:
         raise Forbidden(what, first.denied)
-    raise Corrupt(what, f"tagship deploy {live.model}@{live.version} --force")
+    raise Corrupt(what, metadata.renewal(live.directory, live.model, live.version))
 
 
 def _of_pipeline(model: str, start: Path, how: _How, why: TagshipError) -> ActiveModel:

@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import os
 import shlex
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import Self
 from semver import Version
 
 from tagship.disk import shared_lock
+from tagship.disk.files import METADATA
 from tagship.disk.shared_lock import SharedLock
 from tagship.errors import Corrupt, InvalidName, NotFound
 from tagship.host import history, metadata, project, settings, went_live
@@ -91,6 +93,18 @@ def store(model: str, start: Path | str = ".", root: Path | str | None = None) -
     return Store(folder / refs.folder_name(refs.check_model(model)))
 
 
+def unpacked(folder: Store) -> Path | None:
+    """The folder of all models, where it is itself a version; else None.
+
+    That is what ``models/`` of an image is (docs/oci.md): mounted, or written by ``unpack``.
+
+    Args:
+        folder: of the model; a link ``current`` in it counts more.
+    """
+    root = folder.folder.parent
+    return root.resolve() if (root / METADATA).is_file() else None
+
+
 def resolve(model: str, start: Path | str = ".", *, root: Path | str | None = None) -> Live:
     """Read ``current`` once, and return the live version; again if it was cleaned up meanwhile.
 
@@ -131,6 +145,8 @@ def at(
     """
     refs.check_text(version)
     folder = store(model, start, root)
+    if (whole := _whole(folder, model)) is not None:
+        return _of_whole(whole, folder, model, version)
     while True:
         live = _held(folder, model, folder.path(_kept(folder, model, version)).resolve())
         if live is not None:
@@ -161,7 +177,36 @@ def current(
         NotFound, Refused, Corrupt: as for ``resolve``.
     """
     directory = _live_directory(store(model, start, root), model, Path(start), root)
+    if not metadata.is_deployed(directory):
+        return metadata.read_main(directory).version, directory
     return host_link.version_of(directory.name), directory
+
+
+def _whole(folder: Store, model: str) -> Path | None:
+    """The folder of all models, where that is a version of this one and nothing is live in it.
+
+    Raises:
+        NotFound: it is a version of another model.
+        Corrupt: it has no readable metadata.
+    """
+    directory = None if os.path.lexists(folder.current) else unpacked(folder)
+    if directory is not None and (other := metadata.read_main(directory).model) != model:
+        raise NotFound(f"{directory} has a version of {other}, and not of {model}", f"name {other}")
+    return directory
+
+
+def _of_whole(directory: Path, folder: Store, model: str, version: str) -> Live:
+    """That version, if it is the one that a text names."""
+    live = _held(folder, model, directory)
+    if live is not None and version == directory.name:
+        return live
+    wanted = Wanted.parse(version, model)
+    if live is None or wanted.select([Version.parse(live.version)]) is None:
+        has = metadata.read_main(directory).version
+        raise NotFound(
+            f"{model} {version.removeprefix('v')} is not on this host", f"on disk: {has}"
+        )
+    return live
 
 
 def _held(folder: Store, model: str, directory: Path) -> Live | None:
@@ -187,6 +232,8 @@ def _held(folder: Store, model: str, directory: Path) -> Live | None:
 
 
 def _live_directory(folder: Store, model: str, start: Path, root: Path | str | None) -> Path:
+    if (whole := _whole(folder, model)) is not None:
+        return whole
     link = folder.own_link()
     if link.directory is None:
         named = project.named_root(start, root)

@@ -179,13 +179,14 @@ class Main(NamedTuple):
     """What is asked of a version each time it is resolved.
 
     Attributes:
-        version: of the directory.
+        model, version: of the directory.
         path: of the model's file or folder, below the directory.
         digest: of all its files: the subject of ``model.sig``, see ``Statement.digest``.
         seq, at: of the deploy that made the directory; 0 and empty where it was never deployed.
         text: the bytes of metadata.json.
     """
 
+    model: str
     version: str
     path: str
     digest: str
@@ -208,11 +209,25 @@ def read_main(directory: Path) -> Main:
 def _read(directory: Path, read_bytes: Callable[[bytes], T]) -> T:
     path = directory / METADATA
     model, version = unquote(directory.parent.parent.name), host_link.version_of(directory.name)
-    again = f"deploy it again: tagship deploy {model}@{version} --force"
+    again = renewal(directory, model, version)
+    if is_deployed(directory):
+        again = f"deploy it again: {again}"
     try:
         return atomic.read_file(path, read_bytes, "metadata", again)
     except FileNotFoundError:
         raise Corrupt(f"{path} is missing", again) from None
+
+
+def is_deployed(directory: Path) -> bool:
+    """Whether a version is below ``versions/``; else it is a folder with the files of an image."""
+    return directory.parent.name == host_link.VERSIONS
+
+
+def renewal(directory: Path, model: str, version: str) -> str:
+    """The command that brings a damaged version again: a hint."""
+    if is_deployed(directory):
+        return f"tagship deploy {model}@{version} --force"
+    return "bring it again: tagship unpack IMAGE DIR; an image volume: crictl rmi IMAGE"
 
 
 def of_bytes(data: bytes) -> Metadata:
@@ -228,7 +243,7 @@ def of_bytes(data: bytes) -> Metadata:
 def _main(data: bytes) -> Main:
     value = of_bytes(data)
     seq, at = (value.deployment.seq, value.deployment.at) if value.deployment else (0, "")
-    return Main(value.version, value.path, value.statement.digest, seq, at, data)
+    return Main(value.model, value.version, value.path, value.statement.digest, seq, at, data)
 
 
 def write(directory: Path, value: Metadata) -> None:

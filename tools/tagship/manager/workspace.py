@@ -13,6 +13,7 @@ from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref
 
 if TYPE_CHECKING:
+    from tagship.export.unpack import Unpacked
     from tagship.host.history import Event
     from tagship.host.journal import Past
     from tagship.host.store import Store
@@ -44,7 +45,8 @@ class Workspace:
         progress: is told what is fetched, copied, hashed and pushed, and the bytes of it.
         tell: is told whom is waited for, such as who holds a lock; and what this clone may lack.
 
-    Every method but ``model`` raises NotFound where ``start`` is in no Git or DVC repository.
+    Where ``start`` is in no Git or DVC repository, every method but ``model`` and ``unpack_image``
+    raises NotFound.
     """
 
     def __init__(
@@ -142,6 +144,24 @@ class Workspace:
 
         where = image_places.parse(place, self.tell)
         return image_check.verify(*self._view, where, self.progress, self.tell)
+
+    def unpack_image(self, place: str, target: Path | str) -> "Unpacked":
+        """Write the files of an OCI image into a new folder; all are compared with its digest.
+
+        It needs no repository, and takes ``target`` from the working directory.
+
+        Args:
+            place: as for ``verify_image``.
+            target: a folder that does not exist, or is empty.
+
+        Raises:
+            InvalidName: it is no such text.
+            TagshipError: as for ``unpack.unpack``.
+        """
+        from tagship.export import image_places, unpack
+
+        where = image_places.parse(place, self.tell)
+        return unpack.unpack(where, Path(target), self.progress)
 
     def history(
         self, models: Iterable[str] | None = None, *, limit: int | None = None,

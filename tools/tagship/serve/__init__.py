@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from tagship.disk import files
 from tagship.errors import NotFound, Refused
-from tagship.host import project
+from tagship.host import metadata, project
 from tagship.host import settings as host_settings
 from tagship.registry import refs
 from tagship.serve.generation import Facts
@@ -90,7 +91,7 @@ def check_installed() -> None:
 
 
 def deployed(start: Path, root: Path | None = None) -> tuple[str, ...]:
-    """The models that have a version on this host.
+    """The models that have a version on this host; of an unpacked image the one that it has.
 
     Args:
         start: a folder in the workspace, or of the host.
@@ -98,9 +99,12 @@ def deployed(start: Path, root: Path | None = None) -> tuple[str, ...]:
 
     Raises:
         NotFound: there is none.
+        Corrupt: the image has no readable metadata.
     """
     named = project.named_root(start, root)
     folder = host_settings.root_of(start) if named is None else named
+    if (folder / files.METADATA).is_file():
+        return (metadata.read_main(folder.resolve()).model,)
     names = (unquote(path.parent.name) for path in folder.glob("*/versions"))
     models = tuple(sorted(name for name in names if refs.is_model(name)))
     if not models:

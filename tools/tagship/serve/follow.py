@@ -90,12 +90,16 @@ class LiveLink:
         try:
             status = os.lstat(self.store.current)
             text = os.readlink(self.store.current)
-        except FileNotFoundError:
-            return Look("")
-        except OSError:  # a folder, or nobody may read it: resolve() says why
-            return Look("current")
+        except OSError as error:  # else a folder, or nobody may read it: resolve() says why
+            nothing = "" if isinstance(error, FileNotFoundError) else "current"
+            return self._unpacked() or Look(nothing)
         identity = f"{status.st_ino}:{status.st_ctime_ns}"
         return Look(text.removeprefix(f"{VERSIONS}/"), identity, _stamp(self.store))
+
+    def _unpacked(self) -> Look | None:
+        """The folder of all models, where that is a version: then there is no link."""
+        directory = host_live.unpacked(self.store)
+        return Look(directory.name) if directory is not None else None
 
     def resolve(self) -> Live:
         """What the link leads to."""
