@@ -39,6 +39,8 @@ def test_killed_before_the_switch_the_old_version_is_live_and_nothing_is_left(
         "note: the deploy of churn@1.1.0 was cut short before the switch: what was live is live\n"
         "note: removed leftover files: .current.0123456789ab.tmp, half,"
         " v1.1.0_20261120_120001\n"
+        "note: nobody went back from anything, so nothing is blocked: 1.1.0 may go live by itself;"
+        " to prevent that: tagship hold churn\n"
     )
     assert os.readlink(bench.current) == live
     assert len(os.listdir(bench.folder / "versions")) == 1

@@ -79,7 +79,7 @@ def test_a_version_that_is_deployed_later_is_served_without_a_restart(
     facts = slot.state().live
     assert facts is not None
     assert facts.number == 3
-    assert notes.words[-2:] == ["1.1.0 -> 1.0.0", "freed 1.1.0"]
+    until(lambda: notes.words[-2:] == ["1.1.0 -> 1.0.0", "freed 1.1.0"])
 
 
 # Ways in which what is live can be bad: what makes it so, and the reason that is told.

@@ -7,7 +7,6 @@ import click
 
 from tagship.cli import options, output
 from tagship.cli.options import Session, json_option, pass_session, ref_argument
-from tagship.manager import choices
 from tagship.text import words
 
 if TYPE_CHECKING:
@@ -39,7 +38,9 @@ def command(
 
     Example: tagship export ml_model@1.1 --format mlflow -o ml_model-1.1
     """
-    if choices.OCI in formats:
+    from tagship.manager.choices import OCI
+
+    if OCI in formats:
         _check_image(formats, target, push)
         made = session.manager(ref.model).export_image(target, ref, push=push, force=force)
         return output.show(made, as_json, looks_as_image(made))

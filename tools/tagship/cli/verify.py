@@ -29,13 +29,14 @@ def command(session: Session, ref: "Ref | str | None", as_json: bool) -> None:
     """
     workspace = session.workspace()
     verifications = [workspace.verify_image(ref)] if isinstance(ref, str) else workspace.verify(ref)
-    output.show(verifications, as_json, looks(verifications))
+    text = looks(verifications, is_image=isinstance(ref, str))
+    output.show(verifications, as_json, text)
     if any(verification.problems for verification in verifications):
         raise SystemExit(1)
 
 
-def looks(verifications: Sequence["Verification"]) -> str:
-    """A line for each version on disk, and one for each problem."""
+def looks(verifications: Sequence["Verification"], *, is_image: bool = False) -> str:
+    """A line for each version, and one for each problem; how to fix one that is deployed here."""
     lines = []
     for verification in verifications:
         state = _state(verification)
@@ -44,7 +45,7 @@ def looks(verifications: Sequence["Verification"]) -> str:
         lines.append(f"{place} {state} ({size})")
         lines += [f"  {problem.path} {problem.what}" for problem in verification.problems]
     damaged = {v.model for v in verifications if any(p.denied is None for p in v.problems)}
-    lines += [_hint(model) for model in sorted(damaged)]
+    lines += [_hint(model) for model in sorted(damaged) if not is_image]
     return output.text(lines) or "nothing is deployed here"
 
 

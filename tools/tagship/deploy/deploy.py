@@ -185,7 +185,7 @@ def _held_as_it_is(deed: Act, live: history.Place, tags: Mapping[TagName, str]) 
     known = set(desired.blocked({}, decided.blocks, None))
     above = set(deed.blocked(live.version) or ()) - known
     names = {name: tag for name, tag in tags.items() if name.action is Action.REGISTER}
-    newer = desired.versions(names, above)
+    newer = [each for each in desired.versions(names, above) if each != live.version]
     if not newer:
         return outcome
     note = (
