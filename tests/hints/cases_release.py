@@ -333,7 +333,10 @@ def a_commit_whose_branch_was_not_pushed(bench: Workbench) -> None:
     again="current churn",
 )
 @trial(
-    "release.numbers._check_commit", command="release churn", does="commit a change", by=train_again
+    "release.numbers._check_commit",
+    command="release churn",
+    does="commit other ones first",
+    by=train_again,
 )
 def a_commit_released_already(bench: Workbench) -> None:
     bench.release()
