@@ -20,10 +20,6 @@ def place() -> Iterator[FakeRegistry]:
         yield running
 
 
-def plain(text: str) -> str:
-    return re.sub(r"[0-9a-f]{64}", "HEX", text)
-
-
 @pytest.mark.released
 def test_each_command_of_the_page_prints_what_stands_there(
     bench: Workbench, place: FakeRegistry
@@ -38,7 +34,7 @@ def test_each_command_of_the_page_prints_what_stands_there(
         here = re.sub("sha256:[0-9a-f]{64}", digest, command).replace(PLACE, there)
         printed = pages.run(bench.repo, f"exec 2>&1; {here}")
         shown = printed.replace(str(bench.repo), "/srv/churn").replace(there, PLACE)
-        assert plain(shown) == plain(expected), command
+        assert shown == expected, command
 
 
 def test_the_digests_of_the_page_are_one() -> None:
