@@ -22,7 +22,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     budget.register(config, Path(__file__).with_name("budget.json"))
 """,
-    "test_three.py": """
+    "test_many.py": """
 import os, subprocess, sys, pytest
 @pytest.fixture(scope="session")
 def shared():
@@ -31,8 +31,9 @@ def test_one(shared):
     subprocess.run(["true"])
     subprocess.run([sys.executable, "-c", ""])
 def test_two():
-    if os.fork() == 0:
-        os._exit(0)
+    for _ in range(8):
+        if os.fork() == 0:
+            os._exit(0)
 """,
     "test_none.py": "def test_it(): pass\n",
     "test_tool.py": "import pytest\ndef test_it():\n    pytest.skip()\n",
@@ -67,18 +68,18 @@ def run(folder: Path, *options: str) -> tuple[int, str, list[str]]:
 def test_a_run_says_what_it_took_and_is_held_to_its_record(
     suite: Path, how: tuple[str, ...]
 ) -> None:
-    recorded = {"test_three.py": 2, "test_gone.py": 1, "test_tool.py": 7, "test_module.py": 7}
+    recorded = {"test_many.py": 4, "test_gone.py": 1, "test_tool.py": 7, "test_module.py": 7}
     (suite / "budget.json").write_text(
         json.dumps({"seconds": 10**6, "units": 10**6, "longest": [], "processes": recorded})
     )
     code, took, over = run(suite, *how)
     assert re.fullmatch(
         r"CPU: \d+\.\d s \(\d+ units of \d+\.\d ms\);"
-        r" processes: 4 \(true 2, python 1, os\.fork 1\)",
+        r" processes: 11 \(os\.fork 8, true 2, python 1\)",
         took,
     )
-    expected = ["test_none.py started 0 processes, none are recorded",
-            "test_three.py started 3 processes, 2 are recorded"]  # fmt: skip
+    expected = ["test_many.py started 10 processes, 4 are recorded",
+            "test_none.py started 0 processes, none are recorded"]  # fmt: skip
     assert (code, over) == (1, expected)
 
 
@@ -86,15 +87,24 @@ def test_a_run_can_be_recorded_and_is_then_within_its_budget(suite: Path) -> Non
     assert run(suite, "--record-budget")[0::2] == (0, [])
     recorded = json.loads((suite / "budget.json").read_bytes())
     assert recorded["units"] > 0
-    assert recorded["processes"] == {"test_none.py": 0, "test_three.py": 3,
+    assert recorded["processes"] == {"test_none.py": 0, "test_many.py": 10,
                                      "test_tool.py": None, "test_module.py": None}  # fmt: skip
-    assert recorded["longest"][0] == "test_three.py"
+    assert recorded["longest"][0] == "test_many.py"
 
 
-@pytest.mark.parametrize("selection", [("test_three.py",), ("-k", "one")])
+@pytest.mark.parametrize("selection", [("test_many.py",), ("-k", "one")])
 def test_a_selection_of_tests_is_held_to_nothing(suite: Path, selection: tuple[str, ...]) -> None:
     (suite / "budget.json").write_text('{"seconds": 0, "units": 0, "longest": [], "processes": {}}')
     assert run(suite, *selection)[0::2] == (0, [])
+
+
+@pytest.mark.parametrize("recorded, most", [(0, 5), (8, 13), (100, 115)])
+def test_a_tenth_and_a_few_more_are_within_the_budget(recorded: int, most: int) -> None:
+    record = {"seconds": 1, "units": 1, "processes": {"a": recorded}}
+    assert complaints(Usage(1.0, [1.0], files=Counter(a=most)), record) == []
+    assert complaints(Usage(1.0, [1.0], files=Counter(a=most + 1)), record) == [
+        f"a started {most + 1} processes, {recorded} are recorded"
+    ]
 
 
 def test_what_was_skipped_when_it_was_recorded_is_not_compared() -> None:
