@@ -174,7 +174,7 @@ def _index(repository: Repository, packs: Collection[Examined]) -> None:
     settings = [word for setting in (NO_HOOKS, *mirror.SMALL) for word in ("-c", setting)]
     bounded.act(
         repository, "the capsule", INDEX, lambda: None,
-        *settings, *FSYNC, "index-pack", "--stdin", more=Question("git fsck", pack),
+        *settings, *FSYNC, "index-pack", "--stdin", f"--promisor={mirror.REMOTE}", more=Question("git fsck", pack),
     )  # fmt: skip
 
 
