@@ -49,7 +49,7 @@ BEFORE = "refs/before/"  # by id: what a tag was, until a person accepted anothe
 LARGEST = 1 << 20  # bytes of a tag object: a message with metrics has some thousand
 ENDING = 1.0  # seconds in which a process that was killed, or whose pipe was closed, is gone
 SHALLOW = "shallow"  # the file that names commits whose parents are not here
-CARRIED = "carried"  # a file of tagship: commits in this mirror lack folders that they have
+CARRIED = "carried.json"  # commits here lack folders that they have: of ``workspace.carried``
 REMOTE = "tagship"  # its name, on command lines alone
 AT_ONCE = 500  # refs that are created by one process
 MANY_PACKS = 50  # each fetch makes one: from so many on, they are put together
@@ -583,7 +583,7 @@ def moved(repository: Repository, name: str) -> tuple[str, str] | None:
     if name not in seen or name not in tags or seen[name] == tags[name]:
         return None
     if not _kinds(repository, {seen[name]}, {seen[name]}).annotated:
-        raise Refused(f"{name} is no annotated tag on the server", "tagship fetch")
+        raise Refused(f"{name} is no annotated tag any more", "tagship fetch")
     return tags[name], seen[name]
 
 
@@ -836,6 +836,15 @@ def shown(repository: Repository, patterns: Sequence[str]) -> dict[str, str]:
         Unavailable: the mirror cannot be read.
     """
     return _refs(repository, patterns)[0]
+
+
+def lacks(repository: Repository, ids: Collection[str]) -> set[str]:
+    """Those of some objects that the mirror does not have.
+
+    Raises:
+        Unavailable: the mirror cannot be read.
+    """
+    return set(ids) - _present(repository, ids) if ids else set()
 
 
 def _is_carried(repository: Repository) -> bool:
