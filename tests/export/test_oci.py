@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagship import Corrupt, Refused, Unavailable
-from tagship.disk import files
+from tagship.disk import files, tar
 from tagship.disk.atomic import remove_tree
-from tagship.export import image, oci, tar
+from tagship.export import image, oci
 from tagship.host import metadata
 from tagship.progress import Advance
 from tagship.registry.artifacts import Artifact

@@ -18,12 +18,13 @@ from typing import Self
 
 from tagship.deploy import plan
 from tagship.disk import files as disk_files
+from tagship.disk import tar
 from tagship.disk.files import File, Write
 from tagship.dvc.content import Content
 from tagship.dvc.pointers import Pointer
 from tagship.dvc.snapshot import Snapshot
 from tagship.errors import Corrupt, Unavailable
-from tagship.export import image, tar
+from tagship.export import image
 from tagship.export import target as target_folder
 from tagship.export.image import Blob, Image
 from tagship.host import installed, journal
