@@ -264,7 +264,7 @@ class _Layer:
 
     def add(self, path: Path, size: int, advance: Advance) -> File:
         """Add the bytes of a file, which has so many: others are noticed by whoever asks."""
-        file = disk_files.pour(path, self._write, self._sha256.update, advance)
+        file = disk_files.pour(path, self._write, advance, self._sha256.update)
         self._size += size
         return file
 
