@@ -22,7 +22,7 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -45,6 +45,7 @@ SEEN, TAGS = "refs/seen/", "refs/tags/"
 BEFORE = "refs/before/"  # by id: what a tag was, until a person accepted another object for it
 LARGEST = 1 << 20  # bytes of a tag object: a message with metrics has some thousand
 ENDING = 1.0  # seconds in which a process that was killed, or whose pipe was closed, is gone
+SHALLOW = "shallow"  # the file that names commits whose parents are not here
 REMOTE = "tagship"  # its name, on command lines alone
 AT_ONCE = 500  # refs that are created by one process
 MANY_PACKS = 50  # each fetch makes one: from so many on, they are put together
@@ -123,7 +124,7 @@ def open_or_make(
     with _alone(folder):
         _finish(folder)
         if not folder.is_dir() or folder.is_symlink():
-            _replace(folder, _make(folder))
+            _replace(folder, make_empty(folder))
         _lay_out(folder)
     return _repository(folder)
 
@@ -157,8 +158,8 @@ def _lay_out(folder: Path) -> None:
             atomic.write(path, data)
 
 
-def _make(folder: Path) -> Path:
-    """An empty mirror beside a folder."""
+def make_empty(folder: Path) -> Path:
+    """An empty mirror beside a folder, under a name of its own; ``open_or_make`` removes it."""
     beside = atomic.temporary_name(folder)
     beside.mkdir(mode=0o755)
     _lay_out(beside)
@@ -595,7 +596,7 @@ def _repair(
     if not _is_damaged(repository):
         return False
     top = repository.top
-    beside = _make(top)
+    beside = make_empty(top)
     try:
         anew = _repository(beside)
         _see(anew, url, patterns, tell, limit)
@@ -656,6 +657,44 @@ def _bring_refs(old: Repository, new: Repository, refs: list[str], limit: Limit)
         parts = (refs[:half], refs[half:])
         return [ref for part in parts for ref in _bring_refs(old, new, part, limit)]
     return []
+
+
+# --- what comes without a server of Git
+
+
+def keep(
+    repository: Repository, put: Callable[[Repository], None], commits: Mapping[str, Sequence[str]]
+) -> None:
+    """Put objects into a mirror that come from no server, and commits without their parents.
+
+    Whoever cuts this short finds objects that nothing names yet, and does it again.
+
+    Args:
+        repository: of ``open_or_make``.
+        put: puts them into a repository, durably.
+        commits: their parents, by id.
+
+    Raises:
+        Unavailable: Git failed, or the disk is full.
+        Locked: another process fetches into the mirror.
+    """
+    with _alone(repository.top):
+        _sweep(repository.top)
+        put(repository)
+        _cut(repository, commits)
+
+
+def _cut(repository: Repository, commits: Mapping[str, Sequence[str]]) -> None:
+    """Name the commits in ``shallow`` whose parents are not here: Git asks for none of them.
+
+    The file has a line for each (technical/shallow.txt of Git's documentation).
+    """
+    here = _present(repository, {parent for parents in commits.values() for parent in parents})
+    cut = {commit for commit, parents in commits.items() if not here.issuperset(parents)}
+    file = repository.top / SHALLOW
+    before = set(file.read_text().split()) if file.is_file() else set()
+    if not cut <= before:
+        atomic.write(file, "".join(f"{each}\n" for each in sorted(cut | before)).encode())
 
 
 # --- blobs
