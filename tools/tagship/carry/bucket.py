@@ -2,18 +2,21 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 
 from tagship.carry import carrier, reach
-from tagship.carry.carrier import LARGEST_INDEX, Changed, Index, Name
+from tagship.carry.carrier import LARGEST_INDEX, Changed, Index, Name, Object
 from tagship.carry.reach import Advice
 from tagship.errors import Refused
 from tagship.progress import Advance
 from tagship.stores.failures import Kind, StoreError
 from tagship.stores.store import Outdated, Store
-from tagship.stores.stream import Allowance
+from tagship.stores.stream import Allowance, TooLong
 
+TRIES, IN_ALL = 2, timedelta(seconds=20)
 ADVICE = Advice(
     "docs/stores.md",
     "among the options of the remote",
@@ -33,12 +36,17 @@ class Bucket:
     store: Store
     title: str
 
+    @cached_property
+    def _quick(self) -> Store:
+        """The same for small things: a host that does not reach it goes on without."""
+        return replace(self.store, tries=TRIES, in_all=IN_ALL)
+
     def index(self, model: str, seen: str = "") -> Index | None:
         """As ``Carrier``; the mark is the ETag of the index."""
         with self._asked("read"):
             try:
                 allowance = Allowance(LARGEST_INDEX)
-                answer = self.store.changed(carrier.index_path(model), seen, allowance)
+                answer = self._quick.changed(carrier.index_path(model), seen, allowance)
             except FileNotFoundError:
                 return Index()
         return Index(*answer) if answer else None
@@ -51,6 +59,8 @@ class Bucket:
         """
         key = carrier.index_path(model)
         self._check_takes()
+        if len(data) > LARGEST_INDEX:
+            raise TooLong
         with self._asked("written"):
             try:
                 self._replace(key, model, data, before)
@@ -62,30 +72,31 @@ class Bucket:
 
     def _replace(self, key: str, model: str, data: bytes, before: str) -> None:
         try:
-            self.store.replace(key, data, before)
+            self._quick.replace(key, data, before)
         except StoreError as error:
             if error.kind is not Kind.NO_CONDITIONS:
                 raise
             now = self.index(model)
             if now is None or now.mark != before:
                 raise Outdated from None
-            self.store.write(key, data)
+            self._quick.write(key, data)
 
     def size(self, name: Name) -> int | None:
         """As ``Carrier``."""
         with self._asked("read"):
-            return self.store.size(carrier.check(name).path)
+            return self._quick.size(carrier.check(name).path)
 
     def blocks(self, name: Name, allowance: Allowance) -> Iterator[bytes]:
         """As ``Carrier``."""
         with self._asked("read"):
-            yield from self.store.blocks(carrier.check(name).path, allowance)
+            store = self.store if isinstance(name, Object) else self._quick
+            yield from store.blocks(carrier.check(name).path, allowance)
 
     def put(self, name: Name, source: Path, advance: Advance) -> None:
         """As ``Carrier``."""
         self._check_takes()
         with self._asked("written"):
-            if self.store.size(carrier.check(name).path) is not None:
+            if self._quick.size(carrier.check(name).path) is not None:
                 advance(source.stat().st_size)
                 return
             self.store.put(name.path, source, advance)

@@ -63,6 +63,8 @@ class Folder:
     def write_index(self, model: str, data: bytes, before: str) -> None:
         """As ``Carrier``: one writer at a time, who looks again."""
         name = carrier.index_path(model)
+        if len(data) > LARGEST_INDEX:
+            raise TooLong
         with self._asked("written"), self._locked(str(PurePosixPath(name).with_name(LOCK))):
             if self._index(name).mark != before:
                 raise Changed

@@ -317,10 +317,10 @@ def _mark(meta: Any, data: bytes) -> str:
     return f"{meta['e_tag']} {meta['version'] or ''}".strip()
 
 
-def _parts(mark: str) -> dict[str, str | None]:
+def _parts(mark: str) -> dict[str, str]:
     """A mark in the words of obstore."""
     tag, _, version = mark.partition(" ")
-    return {"e_tag": tag or None, "version": version or None}
+    return {"e_tag": tag, "version": version} if version else {"e_tag": tag}
 
 
 def _counted(file: Any, advance: Advance) -> Iterator[bytes]:
