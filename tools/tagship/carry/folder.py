@@ -12,7 +12,7 @@ import os
 import shlex
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
@@ -102,6 +102,26 @@ class Folder:
 
         with self._asked("written"):
             self._write(name.path, 0o444, copy)
+
+    def take(self, files: Mapping[Name, Path]) -> None:
+        """Take durable files of the same file system: each is moved, also over what is there.
+
+        Args:
+            files: by their names; all are of one kind.
+
+        Raises:
+            Unavailable: it cannot be written to.
+        """
+        by_folder: dict[PurePosixPath, list[tuple[str, Path]]] = {}
+        for name, source in files.items():
+            path = PurePosixPath(carrier.check(name).path)
+            by_folder.setdefault(path.parent, []).append((path.name, source))
+        with self._asked("written"):
+            for parent, pairs in by_folder.items():
+                with self._opened(parent, make=True) as folder:
+                    for last, source in pairs:
+                        os.rename(source, last, dst_dir_fd=folder)
+                    _sync(folder)
 
     # --- below the folder, without a link on the way
 

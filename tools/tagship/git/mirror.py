@@ -464,6 +464,15 @@ def _listed(repository: Repository, *spaces: str) -> dict[str, dict[str, str]]:
     return refs
 
 
+def name_tags(repository: Repository, tags: Mapping[str, str]) -> None:
+    """Create tags, by their names, where none of them is.
+
+    Raises:
+        Unavailable: Git failed; or one has the name of a folder of another one.
+    """
+    _create(repository, TAGS, tags)
+
+
 def _create(repository: Repository, space: str, refs: Mapping[str, str]) -> None:
     _update(repository, [f"create {space}{name}\0{i}\0" for name, i in refs.items()])
 

@@ -187,6 +187,15 @@ def _index(repository: Repository, packs: Collection[Examined]) -> None:
     )  # fmt: skip
 
 
+def name_tags(repository: Repository, packs: Collection[Examined]) -> None:
+    """Give the tags of packs their names in a repository that has their objects.
+
+    Raises:
+        Unavailable: Git failed; or the name of one is that of a folder of another one.
+    """
+    mirror.name_tags(repository, {each.tag: each.object for each in packs})
+
+
 def _check(repository: Repository, packs: Collection[Examined]) -> None:
     """Check the form of objects: names in folders, headers, what Git keeps in .gitmodules.
 
