@@ -728,11 +728,12 @@ def _fetch_from(old: Repository, new: Repository, refs: list[str]) -> None:
 def _salvage(old: Repository, new: Repository, refs: list[str]) -> None:
     """The same where the old mirror lacks folders: a fetch would find that it cannot give them."""
     names = "".join(f"{ref}\n" for ref in refs).encode()
-    options = ("--objects", "--no-object-names", "--missing=allow-any", "--stdin")
-    ids = _answer(old, "rev-list", *options, questions=names)
+    options = ("--no-walk", "--missing=allow-any", "--stdin")
+    commits = _answer(old, "rev-list", *options, questions=names)
+    ids = _answer(old, "rev-list", "--objects", "--no-object-names", *options, questions=names)
     pack = _answer(old, "pack-objects", "--stdout", "--quiet", questions=ids)
     _answer(new, *FSYNC, "index-pack", "--stdin", f"--promisor={REMOTE}", questions=pack)
-    _append(new, _shallow(old))
+    _append(new, set(commits.decode().split()))  # their parents may be lost
     known = {
         f"{space}{name}": i
         for space, of in _listed(old, TAGS, BEFORE).items()

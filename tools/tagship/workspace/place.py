@@ -180,7 +180,7 @@ class Place:
         except FileNotFoundError:
             raise damaged(what, "it is not there") from None
         except TooLong:
-            if together.left < 0:
+            if together.left < entry.size:
                 raise TooMuch(
                     f"{self.title} has more than {together.most:,} bytes of new capsules",
                     "tagship fetch",
