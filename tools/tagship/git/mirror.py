@@ -793,14 +793,24 @@ def show(
     Raises:
         Unavailable: Git failed.
     """
-    folders = {folder for name in shown for folder in _folders(name)}
-    after = {name: i for name, i in shown.items() if name not in folders}
     before, _ = _refs(repository, patterns)
+    after = _fitting(shown, before)
     gone = [name for name in before if name not in after]
     _update(repository, [f"delete {SEEN}{name}\0\0" for name in gone])  # may be a folder's name
     changed = {name: i for name, i in after.items() if before.get(name) != i}
     _update(repository, [f"update {SEEN}{name}\0{i}\0\0" for name, i in changed.items()])
     return tuple(sorted(shown.keys() - after.keys()))
+
+
+def _fitting(shown: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:
+    """Those that can be kept side by side; of two that cannot, the one that was there before."""
+    after: dict[str, str] = {}
+    folders: set[str] = set()
+    for name in sorted(shown, key=lambda name: (name not in before, name)):
+        if name not in folders and not after.keys() & set(_folders(name)):
+            after[name] = shown[name]
+            folders.update(_folders(name))
+    return after
 
 
 def take(repository: Repository, feed: Feed, patterns: Sequence[str]) -> Changes:
