@@ -164,8 +164,16 @@ def keep(repository: Repository, packs: Collection[Examined]) -> None:
         Unavailable: Git failed, or the disk is full.
         Locked: another process fetches into the mirror.
     """
-    parents = {each.commit: each.parents for each in packs}
-    mirror.keep(repository, lambda mirrored: _index(mirrored, packs), parents)
+    mirror.keep(repository, lambda mirrored: _index(mirrored, packs), _parents_of(packs))
+
+
+def fill(repository: Repository, packs: Collection[Examined]) -> None:
+    """``keep``, for who has the mirror alone: in ``see`` of a ``mirror.Feed``."""
+    mirror.fill(repository, lambda mirrored: _index(mirrored, packs), _parents_of(packs))
+
+
+def _parents_of(packs: Collection[Examined]) -> dict[str, tuple[str, ...]]:
+    return {each.commit: each.parents for each in packs}
 
 
 def _index(repository: Repository, packs: Collection[Examined]) -> None:
@@ -174,7 +182,8 @@ def _index(repository: Repository, packs: Collection[Examined]) -> None:
     settings = [word for setting in (NO_HOOKS, *mirror.SMALL) for word in ("-c", setting)]
     bounded.act(
         repository, "the capsule", INDEX, lambda: None,
-        *settings, *FSYNC, "index-pack", "--stdin", more=Question("git fsck", pack),
+        *settings, *FSYNC, "index-pack", "--stdin", f"--promisor={mirror.REMOTE}",
+        more=Question("git fsck", pack),
     )  # fmt: skip
 
 
