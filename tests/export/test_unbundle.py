@@ -66,7 +66,6 @@ def test_a_bundle_is_a_place_afterwards_and_a_dvc_remote(
         0, f"churn@v1.0.0 is in {place} (1 object, 8 B)\n  new: churn@v1.0.0\n", ""
     )
     there = files(place)
-    assert sorted(there.values())[-1] != b""
     assert there == {**there, **files(bench.repo.parent / "dvc-remote")}
     assert tags(place) == ["churn@v1.0.0"]
     (capsule,) = (place / "tagship/churn/capsules").iterdir()
@@ -166,7 +165,7 @@ def test_a_tag_that_contradicts_one_that_was_seen_is_refused(
     before = files(gap)
     bench.git("tag", "-f", "-a", "-m", "moved", "churn@v1.0.0", "HEAD")
     bench.manager.bundle(file.with_name("moved.tar"))
-    with pytest.raises(TagshipError, match="churn@v1.0.0 is the tag object .* a tag never moves"):
+    with pytest.raises(TagshipError, match=r"churn@v1.0.0 is the tag object .* a tag never moves"):
         take(gap, file.with_name("moved.tar"))
     assert files(gap) == before
 

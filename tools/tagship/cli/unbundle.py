@@ -29,7 +29,7 @@ def command(session: Session, file: Path, target: Path | None, yes: bool, as_jso
 
     Exit code 1 if it is not as it was written: then nothing of it is there.
 
-    Example: tagship -C /srv/models unbundle /media/usb/churn-1.2.tar
+    Example: tagship unbundle /media/usb/churn-1.2.tar /srv/bundles
     """
     accept = _always if yes else _asking(as_json)
     unbundled = session.workspace().unbundle(_opened(file), target, accept=accept)

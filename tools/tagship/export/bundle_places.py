@@ -17,7 +17,7 @@ from tagship.export.unbundle import Accept, Rules
 from tagship.host import project as host_project
 from tagship.registry.project_files import HOST_FILE
 from tagship.signing import policy
-from tagship.workspace import find, host_file
+from tagship.workspace import find, host_file, upstream
 from tagship.workspace.mirrored import Mirrored
 
 KINDS = (
@@ -60,6 +60,9 @@ def place(start: Path, target: Path | None, accept: Accept | None) -> Place:
 
 
 def _followed(source: Mirrored) -> Path:
+    address = source.file.upstream
+    if address.kind == upstream.BUNDLE:
+        return Path(address.text)
     where = source.project / HOST_FILE
     raise NotFound(
         f"{where} names no folder for bundles",

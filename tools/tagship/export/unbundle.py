@@ -40,7 +40,7 @@ from tagship.registry.tags import Tag
 from tagship.signing.policy import Policy
 from tagship.signing.statement import Signature, Statement
 from tagship.stores.stream import TooLong
-from tagship.workspace import encapsulate
+from tagship.workspace import admission
 from tagship.workspace.source import Source
 
 if TYPE_CHECKING:
@@ -162,6 +162,17 @@ def _written(target: Path) -> Iterator[None]:
         hint = "fix that, and unbundle again: nothing is left of it"
         kind = NoRoom if capacity.is_full(error) else Unavailable
         raise kind(what, capacity.hint(error, hint)) from None
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Say of what is damaged how it is brought again: by another bundle."""
+    try:
+        yield
+    except (Corrupt, Refused) as error:
+        if error.hint == forms.NEWER:
+            raise
+        raise type(error)(error.message, form.AGAIN) from None
 
 
 @contextlib.contextmanager
@@ -305,26 +316,22 @@ class _Unpacking:
         left = packed.INFLATED
         (self.folder / carrier.CAPSULES).mkdir()
         for name in sorted(entries):
-            found = self._capsule(name, entries[name])
-            packs[name] = quarantine.examine(
-                name, found.head.object, found.head.commit, found.pack, left
-            )
+            data = self._capsule(name, entries[name])
+            with _told():
+                packs[name] = admission.examine(data, name, entries[name].object, self.where, left)
             left -= sum(each.size for each in packs[name].objects.values())
         return packs
 
-    def _capsule(self, name: str, entry: Entry) -> capsule.Capsule:
+    def _capsule(self, name: str, entry: Entry) -> bytes:
         member = carrier.Capsule(self.head.model, entry.capsule)
         data = self.reader.take(member.path, min(entry.size, carrier.LARGEST_CAPSULE))
         if capsule.digest(data) != entry.capsule:
             self.reader.refuse(f"the capsule of {name} has other bytes than its digest says")
-        found = capsule.parse(data, f"of {name} in {self.where}")
-        if (found.head.tag, found.head.object) != (name, entry.object):
-            self.reader.refuse(f"its index has the capsule of {found.head.tag} for {name}")
         path = self.folder / carrier.CAPSULES / entry.capsule
         with disk_files.create(path) as file:
             file.write(data)
         path.chmod(0o444)
-        return found
+        return data
 
     def _tags(self, source: Source, entries: Mapping[str, Entry]) -> dict[str, Tag]:
         """The tags as Git reads them."""
@@ -354,17 +361,14 @@ class _Unpacking:
         self, source: Source, packs: Mapping[str, Examined], found: Mapping[str, Tag]
     ) -> dict[Tag, Snapshot]:
         """What the commits of versions have; each capsule has what is read of it, and no more."""
-        snapshots: dict[Tag, Snapshot] = {}
-        for name, pack in packs.items():
-            needed: set[str] = set()
-            if _is_version(name):
-                try:
-                    needed = encapsulate.needed(source, pack.commit, self.head.model)
-                    snapshots[found[name]] = source.snapshot(pack.commit, self.head.model)
-                except Unavailable as error:
-                    self.reader.refuse(f"the capsule of {name} lacks a file: {error.message}")
-            pack.check(needed)
-        return snapshots
+        with _told():
+            for error in admission.check(packs.values(), source).values():
+                raise error
+        return {
+            found[name]: source.snapshot(pack.commit, self.head.model)
+            for name, pack in packs.items()
+            if _is_version(name)
+        }
 
     # --- the files
 

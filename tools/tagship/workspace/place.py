@@ -124,7 +124,7 @@ class Place:
     def _look(self) -> str:
         if self.address.kind == BUNDLE:
             return "bring it again: tagship unbundle FILE"
-        return "write it again where the model is released: tagship release MODEL --capsule"
+        return "write it again where the model is released: tagship release MODEL --push --capsule"
 
     # --- the indexes
 
