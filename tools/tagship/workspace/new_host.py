@@ -51,7 +51,7 @@ def address(
     ]
     if len(given) != 1:
         what = "give one of --git, --index and --bundle"
-        raise InvalidName(what, "--git URL; or, without a Git server: --index s3://bucket/dvc")
+        raise InvalidName(what, "name where versions come from: tagship host init DIR --git URL")
     return given[0]
 
 
