@@ -321,7 +321,7 @@ def test_a_large_model_that_git_keeps_is_refused(
     with pytest.raises(Refused) as caught:
         made(bench)
     assert caught.value.message.startswith(
-        "churn@v1.0.0 is too large for a capsule: it has 5821 bytes"
+        "churn@v1.0.0 is too large for a capsule: it has 5821 bytes, and"
     )
     assert carrier.LARGEST_CAPSULE == 64 << 20
 

@@ -37,7 +37,7 @@ def pack(blobs: Blobs, ids: Iterable[str], most: int) -> bytes:
     names = sorted(set(ids))
     size = sum(header.size for header in blobs.headers(names))
     if size > most:
-        raise TooLarge(f"it has {size} bytes, and may have {most}")
+        raise TooLarge(f"it has {size} bytes")
     parts = [b"PACK" + struct.pack(">II", VERSION, len(names))]
     parts += [_head(header) + zlib.compress(data, LEVEL) for header, data in blobs.objects(names)]
     body = b"".join(parts)

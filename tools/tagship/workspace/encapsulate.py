@@ -27,9 +27,17 @@ def capsule_of(source: Source, tag: Tag) -> bytes:
     try:
         pack = packs.pack(source.blobs, ids, LARGEST_CAPSULE)
     except packs.TooLarge as error:
-        what = f"{tag.name} is too large for a capsule: {error.message} bytes"
-        raise Refused(what, "have DVC keep the model, not Git: dvc add") from None
+        raise too_large(str(tag.name), error.message) from None
     return capsule.write(str(tag.name), tag.object_id, tag.commit, pack)
+
+
+def too_large(what: str, why: str) -> Refused:
+    """The error for a model that Git keeps, and that no capsule has room for."""
+    most = f"{LARGEST_CAPSULE >> 20} MB at most"
+    return Refused(
+        f"{what} is too large for a capsule: {why}, and it may have {most}",
+        "have DVC keep it, not Git: git rm --cached PATH && dvc add PATH",
+    )
 
 
 def needed(source: Source, commit: str, model: str) -> set[str]:
