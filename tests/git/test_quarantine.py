@@ -196,7 +196,7 @@ def test_a_bad_pack_is_refused_in_little_memory(case: str) -> None:
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
     assert caught.value.message == f"the capsule of churn@v1.0.0 is damaged: {why}"
-    hint = "write it again where the model is released: tagship release churn --capsule"
+    hint = "write it again where the model is released: tagship release churn --push --capsule"
     assert caught.value.hint == hint
 
 

@@ -728,11 +728,12 @@ def _fetch_from(old: Repository, new: Repository, refs: list[str]) -> None:
 def _salvage(old: Repository, new: Repository, refs: list[str]) -> None:
     """The same where the old mirror lacks folders: a fetch would find that it cannot give them."""
     names = "".join(f"{ref}\n" for ref in refs).encode()
-    options = ("--objects", "--no-object-names", "--missing=allow-any", "--stdin")
-    ids = _answer(old, "rev-list", *options, questions=names)
+    options = ("--no-walk", "--missing=allow-any", "--stdin")
+    commits = _answer(old, "rev-list", *options, questions=names)
+    ids = _answer(old, "rev-list", "--objects", "--no-object-names", *options, questions=names)
     pack = _answer(old, "pack-objects", "--stdout", "--quiet", questions=ids)
     _answer(new, *FSYNC, "index-pack", "--stdin", f"--promisor={REMOTE}", questions=pack)
-    _append(new, _shallow(old))
+    _append(new, set(commits.decode().split()))  # their parents may be lost
     known = {
         f"{space}{name}": i
         for space, of in _listed(old, TAGS, BEFORE).items()
@@ -792,14 +793,24 @@ def show(
     Raises:
         Unavailable: Git failed.
     """
-    folders = {folder for name in shown for folder in _folders(name)}
-    after = {name: i for name, i in shown.items() if name not in folders}
     before, _ = _refs(repository, patterns)
+    after = _fitting(shown, before)
     gone = [name for name in before if name not in after]
     _update(repository, [f"delete {SEEN}{name}\0\0" for name in gone])  # may be a folder's name
     changed = {name: i for name, i in after.items() if before.get(name) != i}
     _update(repository, [f"update {SEEN}{name}\0{i}\0\0" for name, i in changed.items()])
     return tuple(sorted(shown.keys() - after.keys()))
+
+
+def _fitting(shown: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:
+    """Those that can be kept side by side; of two that cannot, the one that was there before."""
+    after: dict[str, str] = {}
+    folders: set[str] = set()
+    for name in sorted(shown, key=lambda name: (name not in before, name)):
+        if name not in folders and not after.keys() & set(_folders(name)):
+            after[name] = shown[name]
+            folders.update(_folders(name))
+    return after
 
 
 def take(repository: Repository, feed: Feed, patterns: Sequence[str]) -> Changes:

@@ -127,7 +127,7 @@ def _parents(commit: Object) -> tuple[str, ...]:
 
 def _again(tag: str) -> str:
     model = re.split("[@#]", tag, maxsplit=1)[0]
-    return f"write it again where the model is released: tagship release {model} --capsule"
+    return f"write it again where the model is released: tagship release {model} --push --capsule"
 
 
 @contextlib.contextmanager

@@ -124,7 +124,7 @@ class Place:
     def _look(self) -> str:
         if self.address.kind == BUNDLE:
             return "bring it again: tagship unbundle FILE"
-        return "write it again where the model is released: tagship release MODEL --capsule"
+        return "write it again where the model is released: tagship release MODEL --push --capsule"
 
     # --- the indexes
 
@@ -180,7 +180,7 @@ class Place:
         except FileNotFoundError:
             raise damaged(what, "it is not there") from None
         except TooLong:
-            if together.left < 0:
+            if together.left < entry.size:
                 raise TooMuch(
                     f"{self.title} has more than {together.most:,} bytes of new capsules",
                     "tagship fetch",
