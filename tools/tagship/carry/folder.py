@@ -68,6 +68,7 @@ class Folder:
         with self._asked("written"), self._locked(str(PurePosixPath(name).with_name(LOCK))):
             if self._index(name).mark != before:
                 raise Changed
+            self._sweep(name)
             self._write(name, 0o644, lambda file: file.write(data))
             if self._index(name).data != data:
                 raise Changed
@@ -200,6 +201,14 @@ class Folder:
                     os.unlink(temporary, dir_fd=folder)
                 raise
             _sync(folder)
+
+    def _sweep(self, name: str) -> None:
+        """Remove what killed runs have left of a file: nobody else writes it now."""
+        path = PurePosixPath(name)
+        with self._opened(path.parent) as folder:
+            for left in os.listdir(folder):  # noqa: PTH208 - of a descriptor: no link is followed
+                if atomic.is_temporary(left) and left.startswith(f".{path.name}."):
+                    os.unlink(left, dir_fd=folder)
 
     @contextlib.contextmanager
     def _locked(self, name: str) -> Iterator[None]:

@@ -155,13 +155,15 @@ def _written(target: Path) -> Iterator[None]:
     Raises:
         NoRoom, Unavailable: as it says.
     """
+    again = "fix that, and unbundle again: nothing is left of it"
     try:
         yield
     except OSError as error:
         what = f"{target} could not be written: {error.strerror or error} ({error.filename})"
-        hint = "fix that, and unbundle again: nothing is left of it"
         kind = NoRoom if capacity.is_full(error) else Unavailable
-        raise kind(what, capacity.hint(error, hint)) from None
+        raise kind(what, capacity.hint(error, again)) from None
+    except Unavailable as error:  # of Git, in its words
+        raise error if error.hint else Unavailable(error.message, again) from None
 
 
 @contextlib.contextmanager
