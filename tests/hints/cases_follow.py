@@ -173,8 +173,13 @@ def _carried(bench: Workbench) -> Path:
     return remote
 
 
-@trial("workspace.place.Place.work_tree", command=f"-C {SRV} release churn", does="--capsule",
-       by=lambda bench: bench.train("model 2\n"), again="release churn --push --capsule")  # fmt: skip
+@trial(
+    "workspace.place.Place.work_tree",
+    command=f"-C {SRV} release churn",
+    does="--capsule",
+    by=lambda bench: bench.train("model 2\n"),
+    again="release churn --push --capsule",
+)
 def a_release_on_a_host_of_a_place(bench: Workbench) -> None:
     _carried(bench)
 

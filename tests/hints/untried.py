@@ -28,6 +28,7 @@ _CAPSULE = "tests/hostile/test_place.py has each bad capsule: what a host says o
 UNTRIED: dict[str, str] = {
     "git.quarantine._again": _CAPSULE,
     "workspace.place.Place._again": _CAPSULE,
+    "workspace.place.Place._again/2": _CAPSULE,
     "workspace.place.Place.capsule": "it needs more than a gigabyte: tests/workspace/test_place.py",
     "deploy.act.Switch._able": _DISK,
     "deploy.act.Switch.go_live": _DISK,

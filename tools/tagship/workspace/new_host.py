@@ -87,7 +87,7 @@ def make(
         git_address.check(source.text, plain=signed, signed=signed)  # as fetch will
     if file.exists():
         raise Refused(f"{file} is there already", f"edit it; then: tagship -C {folder} fetch")
-    if host_project.find_project(folder):
+    if host_project.find_project(folder.resolve()):
         raise Refused(
             f"{folder} is in a DVC repository", "give a host a folder of its own: /srv/models"
         )
