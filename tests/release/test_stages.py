@@ -283,6 +283,7 @@ def test_json_says_the_same(three: Workbench) -> None:
         "tag": "churn#prod#1", "commit": commit_of(three, "churn@v1.1.0"), "changed": True,
         "moves": [{"rule": "#prod", "before": None, "after": "1.1.0"}], "latest": "1.2.0",
         "pushed_to": "origin", "signed": False, "dry_run": False, "warnings": [],
+        "capsule_in": None,
     }  # fmt: skip
 
 

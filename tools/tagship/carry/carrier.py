@@ -90,6 +90,7 @@ class Carrier(Protocol):
 
         Raises:
             Changed: there is another one by now.
+            TooLong: it has more than ``LARGEST_INDEX`` bytes, which nobody would read.
         """
 
     def size(self, name: Name) -> int | None:
@@ -108,8 +109,12 @@ class Carrier(Protocol):
 
 
 def index_path(model: str) -> str:
-    """Where the index of a model is, below the place."""
-    return f"{FOLDER}/{refs.folder_name(model)}/{INDEX}"
+    """Where the index of a model is, below the place.
+
+    Raises:
+        InvalidName: it is no name of a model.
+    """
+    return f"{FOLDER}/{refs.folder_name(refs.check_model(model))}/{INDEX}"
 
 
 def check(name: Name) -> Name:

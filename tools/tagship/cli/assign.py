@@ -8,6 +8,7 @@ import click
 from tagship.cli import output
 from tagship.cli.options import (
     Session,
+    capsule_option,
     json_option,
     pass_session,
     push_option,
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
 @stage_argument
 @why_option
 @push_option
+@capsule_option
 @click.option("--force", is_flag=True, help="Assign it again, for hosts that were rolled back.")
 @json_option
 @pass_session
 def command(
-    session: Session, ref: "Ref", stage: str, message: str | None, push: bool, force: bool,
-    as_json: bool,
+    session: Session, ref: "Ref", stage: str, message: str | None, push: bool,
+    capsule: bool | None, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Assign a version to a stage, such as prod.
 
@@ -41,7 +43,7 @@ def command(
     Example: tagship assign ml_model@1.2.0 prod --push
     """
     manager = session.manager(ref.model)
-    done = manager.assign(ref, stage, message=message, push=push, force=force)
+    done = manager.assign(ref, stage, message=message, push=push, capsule=capsule, force=force)
     output.warn(done.warnings)
     output.show(done, as_json, looks(done))
 
@@ -67,7 +69,7 @@ def looks(done: "StageChange") -> str:
     """What was done, or would be, and what it changes."""
     lines = [headline(done)]
     if not done.changed:
-        return output.text(lines)
+        return output.text([*lines, *_capsule(done)])
     lines += [
         f"  {move.rule}: {move.before or 'nothing'} -> {move.after or 'nothing'}"
         for move in done.moves
@@ -78,14 +80,21 @@ def looks(done: "StageChange") -> str:
         lines.append("  signed: tag")
     if not done.dry_run:
         lines.append(_push(done))
-    return output.text(lines)
+    return output.text([*lines, *_capsule(done)])
+
+
+def _capsule(done: "StageChange") -> list[str]:
+    return [f"  capsule in {done.capsule_in}"] if done.capsule_in else []
 
 
 def headline(done: "StageChange") -> str:
     """The first line: a plan, that there is nothing to do, or what was done."""
     what = f"{done.model} {done.version}" if done.version else done.model
     if not done.changed:
-        now = f"holds {done.stage}" if done.stage else _state(done)
+        now = _state(done)
+        if done.stage:
+            verb = "does not hold" if done.action == "unassign" else "holds"
+            now = f"{verb} {done.stage}"
         return f"{what} {now} already, by the tag {done.tag}: nothing to do"
     if done.dry_run:
         return f"{done.action} {what}{f' from {done.stage}' if done.stage else ''}: {done.tag}"

@@ -7,6 +7,7 @@ import click
 from tagship.cli import assign
 from tagship.cli.options import (
     Session,
+    capsule_option,
     json_option,
     model_argument,
     pass_session,
@@ -22,11 +23,12 @@ from tagship.cli.options import (
 @click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
 @why_option
 @push_option
+@capsule_option
 @json_option
 @pass_session
 def command(
     session: Session, model: str, yes: bool, dry_run: bool, message: str | None, push: bool,
-    as_json: bool,
+    capsule: bool | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Deprecate MODEL: none of its versions is available any more.
 
@@ -34,5 +36,5 @@ def command(
 
     Example: tagship deprecate ml_model -m "replaced by dl_model" --push
     """
-    act = partial(session.manager(model).deprecate, message=message, push=push)
+    act = partial(session.manager(model).deprecate, message=message, push=push, capsule=capsule)
     assign.ask_and_do(act, yes=yes, dry_run=dry_run, as_json=as_json)

@@ -281,6 +281,10 @@ version_argument = click.argument(
 stage_argument = click.argument("stage", metavar="STAGE", shell_complete=complete_stage)
 why_option = click.option("-m", "--message", metavar="TEXT", help="The message of the tag: why.")
 push_option = click.option("--push", is_flag=True, help="Push the tag to the Git remote.")
+capsule_option = click.option(
+    "--capsule/--no-capsule", default=None,
+    help="Beside the objects, write what a host needs that asks no Git server.",
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 reason_option = click.option("--reason", metavar="TEXT", help="Why; recorded in the history.")

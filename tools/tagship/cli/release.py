@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tagship.cli import deploy, options, output
-from tagship.cli.options import Session, json_option, model_argument, pass_session
+from tagship.cli.options import Session, capsule_option, json_option, model_argument, pass_session
 from tagship.errors import Unchanged
 from tagship.text import words
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--push", is_flag=True, help="Push the tag to the Git remote.")
 @click.option("--push-branch", is_flag=True,
               help="Push the tag, and the branch where the remote lacks the commit.")  # fmt: skip
+@capsule_option
 @click.option("--deploy", "then_deploy", is_flag=True, help="Deploy it on this host at once.")
 @click.option("--force", is_flag=True, help="Release unchanged bytes, a commit that has a version, "
               "or a model that was not built from the commit.")  # fmt: skip
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 @pass_session
 def command(
     session: Session, model: str, bump: str, version: str | None, message: str | None,
-    push: bool, push_branch: bool, then_deploy: bool, force: bool, if_changed: bool,
-    as_json: bool,
+    push: bool, push_branch: bool, capsule: bool | None, then_deploy: bool, force: bool,
+    if_changed: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Release the model of the current commit as a new version.
 
@@ -53,14 +54,14 @@ def command(
         if then_deploy:
             shipped = manager.release_and_deploy(
                 bump=bump, version=version, message=message, push=push, push_branch=push_branch,
-                force=force, reason=message, announce=announce,
+                force=force, capsule=capsule, reason=message, announce=announce,
             )  # fmt: skip
             output.warn((*shipped.deployed.repaired, *shipped.deployed.warnings))
             output.show(shipped, as_json, deploy.looks(shipped.deployed))
         else:
             released = manager.release(
                 bump=bump, version=version, message=message, push=push, push_branch=push_branch,
-                force=force,
+                force=force, capsule=capsule,
             )  # fmt: skip
             output.warn(released.warnings)
             output.show(released, as_json, looks(released))
@@ -93,4 +94,6 @@ def looks(released: "Released") -> str:
         lines.append(f"  branch {released.pushed_branch} pushed to {released.pushed_to}")
     later = f"  tag not pushed yet: tagship release {released.model} --push"
     lines.append(f"  tag pushed to {released.pushed_to}" if released.pushed_to else later)
+    if released.capsule_in:
+        lines.append(f"  capsule in {released.capsule_in}")
     return output.text(lines)

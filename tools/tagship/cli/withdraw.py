@@ -8,6 +8,7 @@ import click
 from tagship.cli import assign
 from tagship.cli.options import (
     Session,
+    capsule_option,
     json_option,
     pass_session,
     push_option,
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
 @why_option
 @push_option
+@capsule_option
 @json_option
 @pass_session
 def command(
     session: Session, ref: "Ref", yes: bool, dry_run: bool, message: str | None, push: bool,
-    as_json: bool,
+    capsule: bool | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Withdraw a version, so that no host deploys it by itself or keeps it.
 
@@ -38,5 +40,7 @@ def command(
 
     Example: tagship withdraw ml_model@1.2.0 -m "wrong labels" --push
     """
-    act = partial(session.manager(ref.model).withdraw, ref, message=message, push=push)
+    act = partial(
+        session.manager(ref.model).withdraw, ref, message=message, push=push, capsule=capsule
+    )
     assign.ask_and_do(act, yes=yes, dry_run=dry_run, as_json=as_json)

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
-from tagship.disk import access, atomic
-from tagship.dvc import places
+from tagship.carry import reach
+from tagship.carry.reach import Advice
+from tagship.disk import atomic
 from tagship.errors import Refused, TagshipError, Unavailable
 from tagship.fleet import at_once
 from tagship.fleet.status_object import READ
 from tagship.registry import refs
-from tagship.stores.failures import Kind, StoreError
+from tagship.stores.failures import Kind
 from tagship.stores.store import Store
 from tagship.stores.stream import Allowance, TooLong
 from tagship.text import redact
@@ -33,6 +34,11 @@ PUT, READ_ALL = 20.0, 60.0  # seconds in all
 GETS = 16  # at a time
 TIMES = {"connect_timeout": 5.0, "read_timeout": 10.0}
 TRIES, IN_ALL = 3, timedelta(seconds=15)
+ADVICE = Advice(
+    "docs/fleet.md",
+    "in [report.options]",
+    "hosts need the right to write there, readers to list and read",
+)
 
 
 class Name(NamedTuple):
@@ -116,25 +122,12 @@ def of(address: str, options: Mapping[str, Any]) -> Place:
     """
     if "://" not in address:
         return Folder(Path(address))
-    scheme = address.partition("://")[0]
     if not reports.check_place(address):
         what = f"no status objects can be in {redact.text(address)}"
         raise Refused(what, "give a folder, or s3://BUCKET/PREFIX, gs:// or azure://")
-    store = places.store({**options, "url": address})
-    if store is None:
-        raise _no_store(address, scheme)
+    store = reach.store(address, options)
     return Bucket(replace(store, times={**TIMES, **store.times}, tries=TRIES, in_all=IN_ALL),
                   redact.text(address))  # fmt: skip
-
-
-def _no_store(address: str, scheme: str) -> TagshipError:
-    try:
-        import obstore  # noqa: F401 - of the extras
-    except ImportError:
-        what = f"{scheme}:// needs obstore, which is not installed"
-        return Unavailable(what, f'pip install "tagship[{scheme}]"')
-    what = f"{redact.text(address)} cannot be reached by obstore with its options and credentials"
-    return Refused(what, "docs/settings.md has the options that it takes")
 
 
 @dataclass(frozen=True)
@@ -301,28 +294,9 @@ def put(place: Place, objects: Mapping[Name, bytes]) -> dict[Name, TagshipError]
 
 def unavailable(place: Place, error: Exception | None, done: str) -> TagshipError:
     """Why a place could not be read, or written to."""
-    if isinstance(error, TagshipError):
-        return error
-    if isinstance(error, StoreError):
-        what = f"{place.title} cannot be {done}: {error}"
-        return Unavailable(what, _HINTS.get(error.kind, "try again later; see docs/fleet.md"))
     if isinstance(error, FileNotFoundError) and isinstance(place, Folder):
         return Unavailable(f"{place.title} is not there", f"ls -ld {place.title}")
     if error is None or isinstance(error, TimeoutError):
-        return Unavailable(f"{place.title} did not answer in time", _HINTS[Kind.UNREACHABLE])
-    if isinstance(error, OSError):
-        message, hint = access.explain(error)
-        return Unavailable(f"{place.title} cannot be {done}: {message}", hint)
-    text = redact.text(str(error))[:300] or type(error).__name__
-    return Unavailable(f"{place.title} cannot be {done}: {text}", "see docs/fleet.md")
-
-
-_HINTS = {
-    Kind.CREDENTIALS: "give this account its keys, by a profile or the environment: docs/fleet.md",
-    Kind.DENIED: "hosts need the right to write there, readers to list and read: docs/fleet.md",
-    Kind.EXPIRED: "give this account new keys, by a profile or the environment: docs/fleet.md",
-    Kind.CLOCK: "set the clock of this machine: timedatectl set-ntp true",
-    Kind.NO_BUCKET: "make the bucket, or name another one",
-    Kind.UNREACHABLE: "is it reachable from here? Its address: endpointurl, in [report.options]",
-    Kind.SILENT: "is it reachable from here? Its address: endpointurl, in [report.options]",
-}
+        what = f"{place.title} did not answer in time"
+        return Unavailable(what, ADVICE.hint(Kind.UNREACHABLE))
+    return reach.unavailable(place.title, error, done, ADVICE)

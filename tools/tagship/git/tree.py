@@ -3,7 +3,7 @@
 import contextlib
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tagship.disk import files
 from tagship.errors import TagshipError, Unavailable
 from tagship.git import batch, clone, run
-from tagship.git.batch import Batch
+from tagship.git.batch import Batch, Header
 from tagship.git.run import Repository
 from tagship.text.recent import Recent
 
@@ -74,6 +74,44 @@ class Blobs:
         self._endings: Recent[tuple[str, str, tuple[str, ...]], tuple[Named, ...]] = Recent(
             MOST_FOLDERS
         )
+        self._used: set[str] | None = None  # what is read, while somebody wants to know
+
+    @contextlib.contextmanager
+    def recorded(self) -> Iterator[set[str]]:
+        """The ids of the folders and files that are asked for in this block, as it goes on."""
+        self._used = used = set[str]()
+        try:
+            yield used
+        finally:
+            self._used = None
+
+    def _note(self, *ids: str) -> None:
+        if self._used is not None:
+            self._used.update(ids)
+
+    def headers(self, ids: Sequence[str]) -> list[Header]:
+        """What some objects are, of any kind.
+
+        Raises:
+            Unavailable: one is not here.
+        """
+        headers = list(self._headers.headers(ids))
+        for object_id, header in zip(ids, headers, strict=True):
+            if header is None:
+                raise self._lacks(f"the object {object_id[:10]}", object_id)
+        return [header for header in headers if header]
+
+    def objects(self, ids: Sequence[str]) -> Iterator[tuple[Header, bytes]]:
+        """Some objects of any kind, as they are stored.
+
+        Raises:
+            Unavailable: one is not here.
+        """
+        for object_id in ids:
+            answer = self._objects.read(object_id)
+            if answer is None:
+                raise self._lacks(f"the object {object_id[:10]}", object_id)
+            yield answer
 
     def read(self, commit_id: str, path: str) -> bytes | None:
         """The content of a file at a commit; None if the commit has no such file."""
@@ -107,6 +145,7 @@ class Blobs:
         return data
 
     def _content(self, blob: str) -> bytes | None:
+        self._note(blob)
 
         def read() -> tuple[bytes | None, int]:
             answer = self._objects.read(blob)
@@ -128,6 +167,7 @@ class Blobs:
 
     def _with_sizes(self, files: list[Named]) -> list[Entry]:
         blobs = [file.id for file in files if file.mode != SUBMODULE]
+        self._note(*blobs)
         headers = dict(zip(blobs, list(self._headers.headers(blobs)), strict=True))
         missing = [blob for blob, header in headers.items() if header is None]
         if missing:
@@ -150,6 +190,7 @@ class Blobs:
 
     def small(self, ids: list[str]) -> list[bytes]:
         """The contents of small blobs."""
+        self._note(*ids)
         answers = list(self._objects.objects(ids))
         missing = [blob for blob, answer in zip(ids, answers, strict=True) if answer is None]
         if missing:
@@ -178,6 +219,8 @@ class Blobs:
                     chosen.append(named)
             return tuple(chosen), 100 * (1 + len(chosen))
 
+        if self._used is not None:  # each folder is asked for
+            return find()[0]
         return self._endings.get((folder, path, endings), find)
 
     def _find(self, commit_id: str, path: str) -> Named | None:
@@ -226,10 +269,12 @@ class Blobs:
             self._roots[commit_id] = header.id
             with contextlib.suppress(ValueError):  # it is read again, and tells
                 self._folders.get(header.id, lambda: (_parse_folder(data), len(data)))
+        self._note(self._roots[commit_id])
         return self._roots[commit_id]
 
     def _folder(self, object_id: str) -> dict[str, Named]:
         """The entries of a folder by name; ValueError where it is not of Git's form."""
+        self._note(object_id)
 
         def read() -> tuple[dict[str, Named], int]:
             answer = self._objects.read(object_id)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tagship.deploy.hold import Holding
     from tagship.deploy.plan import Plan, RollbackPlan
     from tagship.deploy.undeploy import Undeployed
+    from tagship.export.bundle import Bundled
     from tagship.export.export import Exported
     from tagship.export.oci import Exported as ExportedImage
     from tagship.host.history import Event
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tagship.inspect.verify import Verification
     from tagship.inspect.why import Why
     from tagship.loaders.selftest import Report
+    from tagship.release.capsules import Published
     from tagship.release.orders import Order
     from tagship.release.publish import Released, ReleasePlan
     from tagship.release.stages import StageChange
@@ -122,6 +124,7 @@ class ModelVersionManager:
         push: bool = False,
         push_branch: bool = False,
         force: bool = False,
+        capsule: bool | None = None,
     ) -> "Released":
         """Publish what HEAD has of the model as its next version. See ``publish.release``.
 
@@ -132,6 +135,8 @@ class ModelVersionManager:
             push: push the tag to Git's remote.
             push_branch: push the tag, and HEAD's branch where the remote has not the commit on it.
             force: release bytes that equal the last version's, or a commit that carries a version.
+            capsule: beside the objects, write what a host needs that asks no Git server; None for
+                what the settings say.
         """
         from tagship.release import publish
 
@@ -146,8 +151,21 @@ class ModelVersionManager:
             self._known_versions(),
             self.tell,
             push_branch,
+            self._capsule(capsule),
         )
         return publish.release(self._work_tree, self.model, options, self.host.policy.signing_key)
+
+    def _capsule(self, given: bool | None) -> bool:
+        return self.host.settings.capsule if given is None else given
+
+    def publish_capsules(self) -> "Published":
+        """Add the capsules that the model's DVC remote lacks, of all tags on Git's remote.
+
+        ``release`` and what makes other tags do so with ``capsule``. See ``capsules.publish``.
+        """
+        from tagship.release import capsules
+
+        return capsules.publish(self._work_tree, self.model, tell=self.tell)
 
     def _known_versions(self) -> tuple[str, ...]:
         """The versions that the history of this host names; none where it cannot be read."""
@@ -160,7 +178,7 @@ class ModelVersionManager:
 
     def release_plan(
         self, *, bump: str = "minor", version: str | None = None, push: bool = False,
-        push_branch: bool = False, force: bool = False,
+        push_branch: bool = False, force: bool = False, capsule: bool | None = None,
     ) -> "ReleasePlan":  # fmt: skip
         """What ``release`` would publish. Touches nothing. See ``publish.plan``.
 
@@ -179,6 +197,7 @@ class ModelVersionManager:
             deployed=self._known_versions(),
             tell=self.tell,
             push_branch=push_branch,
+            capsule=self._capsule(capsule),
         )
         return publish.plan(self._work_tree, self.model, options)
 
@@ -240,6 +259,7 @@ class ModelVersionManager:
         push: bool = False,
         push_branch: bool = False,
         force: bool = False,
+        capsule: bool | None = None,
         smoke_test: bool | None = None,
         reason: str | None = None,
         announce: "Callable[[Released], object] | None" = None,
@@ -247,7 +267,7 @@ class ModelVersionManager:
         """Release what HEAD has of the model, and deploy just that.
 
         Args:
-            bump, version, message, push, push_branch, force: as for ``release``.
+            bump, version, message, push, push_branch, force, capsule: as for ``release``.
             smoke_test, reason: as for ``deploy``.
             announce: is called with the release, before the deploy begins.
 
@@ -259,7 +279,7 @@ class ModelVersionManager:
 
         released = self.release(
             bump=bump, version=version, message=message, push=push, push_branch=push_branch,
-            force=force,
+            force=force, capsule=capsule,
         )  # fmt: skip
         if announce is not None:
             announce(released)
@@ -475,6 +495,21 @@ class ModelVersionManager:
             raise InvalidName("an image needs a place", "give target, push, or both")
         return oci.export(self.source, self.host, ref, folder, self.progress, self.tell)
 
+    def bundle(self, target: Path | str, version: str | Ref = "latest") -> "Bundled":
+        """Write a version into one file, to carry to where no network goes.
+
+        Args:
+            target: the file; there is none of this name.
+            version: as for ``deploy``.
+
+        Raises:
+            TagshipError: as for ``bundle.bundle``.
+        """
+        from tagship.export import bundle
+
+        ref = self._ref(version)
+        return bundle.bundle(self.source, self.host, ref, Path(target), self.progress, self.tell)
+
     def image_digest(self, version: str | Ref = "latest") -> str:
         """The digest of the OCI image of a version, ``sha256:HEX``; all its bytes are read.
 
@@ -536,7 +571,7 @@ class ModelVersionManager:
 
     def assign(
         self, version: str | Ref, stage: str, *, message: str | None = None, push: bool = False,
-        force: bool = False,
+        force: bool = False, capsule: bool | None = None,
     ) -> "StageChange":  # fmt: skip
         """Assign a version to a stage, such as ``prod``; who follows it gets that version.
 
@@ -547,42 +582,49 @@ class ModelVersionManager:
             push: push the tag to Git's remote.
             force: assign it again, where it holds the stage: a host that was rolled back from
                 it follows a new assignment.
+            capsule: as for ``release``, of the tag.
 
         Raises:
             TagshipError: as for ``stages.plan`` and ``stages.carry_out``.
         """
         order = self._order("assign", self._ref(version).wanted, stage, force=force)
-        return self._change(order, message, push=push)
+        return self._change(order, message, push=push, capsule=capsule)
 
     def unassign(
         self, stage: str, *, message: str | None = None, push: bool = False,
-        dry_run: bool = False, shown: "StageChange | None" = None,
+        capsule: bool | None = None, dry_run: bool = False, shown: "StageChange | None" = None,
     ) -> "StageChange":  # fmt: skip
         """Take a stage from the version that holds it: the one before it holds it again.
 
         Args:
-            stage, message, push: as for ``assign``.
+            stage, message, push, capsule: as for ``assign``.
             dry_run: change nothing.
             shown: what a dry run returned, and somebody has confirmed: nothing else is done.
         """
         order = self._order("unassign", stage=stage)
-        return self._change(order, message, push=push, dry_run=dry_run, shown=shown)
+        return self._change(
+            order, message, push=push, capsule=capsule, dry_run=dry_run, shown=shown
+        )
 
     def withdraw(
         self, version: str | Ref, *, message: str | None = None, push: bool = False,
-        dry_run: bool = False, shown: "StageChange | None" = None,
+        capsule: bool | None = None, dry_run: bool = False, shown: "StageChange | None" = None,
     ) -> "StageChange":  # fmt: skip
         """Withdraw a version: no rule selects it any more. Arguments as for ``unassign``."""
         order = self._order("withdraw", self._ref(version).wanted)
-        return self._change(order, message, push=push, dry_run=dry_run, shown=shown)
+        return self._change(
+            order, message, push=push, capsule=capsule, dry_run=dry_run, shown=shown
+        )
 
     def deprecate(
-        self, *, message: str | None = None, push: bool = False, dry_run: bool = False,
-        shown: "StageChange | None" = None,
+        self, *, message: str | None = None, push: bool = False, capsule: bool | None = None,
+        dry_run: bool = False, shown: "StageChange | None" = None,
     ) -> "StageChange":  # fmt: skip
         """Deprecate the model: none of its versions is available. Arguments as for ``unassign``."""
         order = self._order("deprecate")
-        return self._change(order, message, push=push, dry_run=dry_run, shown=shown)
+        return self._change(
+            order, message, push=push, capsule=capsule, dry_run=dry_run, shown=shown
+        )
 
     def _order(
         self, verb: str, wanted: Wanted | None = None, stage: str | None = None, *,
@@ -594,13 +636,14 @@ class ModelVersionManager:
         return orders.Order(self.model, action, wanted, stage, force)
 
     def _change(
-        self, order: "Order", message: str | None, *, push: bool, dry_run: bool = False,
-        shown: "StageChange | None" = None,
+        self, order: "Order", message: str | None, *, push: bool, capsule: bool | None,
+        dry_run: bool = False, shown: "StageChange | None" = None,
     ) -> "StageChange":  # fmt: skip
         from tagship.release import stages
 
         source = self._work_tree
-        plan = stages.plan(source, order, push=push, tell=self.tell)
+        written = self._capsule(capsule)
+        plan = stages.plan(source, order, push=push, capsule=written, tell=self.tell)
         if dry_run:
             return stages.changed(plan, dry_run=True)
         if shown is not None:

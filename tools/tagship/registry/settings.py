@@ -40,6 +40,7 @@ class Settings:
         min_free: bytes that stay free on the disk: what would leave less is not fetched.
         rollout: which hosts take a version first. It counts at the tag of each version, and not in
             the work tree: see ``workspace.rollout``, which reads it.
+        capsule: beside the objects, write what a host needs that asks no Git server.
     """
 
     root: str = ROOT
@@ -55,6 +56,7 @@ class Settings:
     better: Mapping[str, str] = field(default_factory=dict)
     min_free: int | str = 0
     rollout: Any = None
+    capsule: bool = False
 
     @property
     def fetch_limit_bytes(self) -> int:
@@ -200,6 +202,7 @@ def check(where: str, key: str, value: Any, hint: str = "see docs/settings.md") 
         "root": isinstance(value, str) and is_path(posixpath.normpath(value)),
         "keep": is_count and value >= 1,
         "auto_cleanup": isinstance(value, bool),
+        "capsule": isinstance(value, bool),
         "smoke_test": isinstance(value, bool) or value == INSTALLED,
         "smoke_timeout": (is_count or isinstance(value, float)) and 0 < value < LONGEST,
         "after_switch": value in ("files", "self_test"),

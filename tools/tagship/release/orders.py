@@ -293,6 +293,14 @@ def settled_by(order: Order, target: Target, known: Known) -> Tag | None:
     return newest(known.seen.tags, target)
 
 
+def taken(order: Order, known: Known) -> Tag | None:
+    """The tag that took a stage from who held it last; None where it is held, or never was."""
+    if order.action is not Action.UNASSIGN or order.stage in known.seen.assignments:
+        return None
+    of_stage = [tag for tag in known.seen.tags if tag.name.stage == order.stage is not None]
+    return of_stage[-1] if of_stage and of_stage[-1].name.action is Action.UNASSIGN else None
+
+
 def newest(among: Iterable[Tag], target: Target) -> Tag | None:
     """The newest tag that says the same, with whatever counter; a stage's, of the same commit."""
     of_stage = target.name.stage is not None

@@ -33,9 +33,9 @@ from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry import refs, tags
 from tagship.registry.project_files import LOCK_FILE, PIPELINE_FILE
 from tagship.registry.refs import Action, TagName
-from tagship.release import merges, numbers
+from tagship.release import capsules, merges, numbers
 from tagship.release import remotes as release_remotes
-from tagship.release.numbers import Known
+from tagship.release.numbers import AlreadyReleased, Known
 from tagship.signing.statement import Signature, Statement
 from tagship.text import escape, redact
 from tagship.workspace.source import Source
@@ -53,6 +53,7 @@ class Options:
         message: what is new, for the tag.
         push: push the tag to Git's remote.
         push_branch: push HEAD's branch with it, where the remote does not have the commit.
+        capsule: once the tag is pushed, write what a host needs that asks no Git server.
         force: release bytes that equal the last version's, or a commit that carries a version.
         progress: is called with the bytes pushed.
         deployed: the versions that this host's history names: their numbers are not given again.
@@ -68,6 +69,7 @@ class Options:
     deployed: tuple[str, ...] = ()
     tell: Tell = nobody
     push_branch: bool = False
+    capsule: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class ReleasePlan:
         push_to: Git's remote that would get the tag; None where it would not be pushed.
         warnings: what the user should know.
         push_branch: the branch there that would get the commit; None where none would be pushed.
+        capsule: whether the place of the objects gets the capsules that it lacks.
     """
 
     model: str
@@ -97,6 +100,7 @@ class ReleasePlan:
     push_to: str | None
     warnings: tuple[str, ...] = ()
     push_branch: str | None = None
+    capsule: bool = False
 
     @property
     def tag(self) -> str:
@@ -116,6 +120,7 @@ class Released:
         signed: ``tag``, where Git signs tags; ``files``, where there is a key.
         warnings: what the user should know.
         pushed_branch: the branch of that remote that was pushed too; None for none.
+        capsule_in: the place that has the capsules of all tags now; None where none was written.
     """
 
     model: str
@@ -130,6 +135,7 @@ class Released:
     signed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     pushed_branch: str | None = None
+    capsule_in: str | None = None
 
 
 def release(
@@ -168,18 +174,25 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
     known = numbers.known(
         source, model, push=options.push, deployed=options.deployed, tell=options.tell
     )
+    capsule = options.capsule and (options.push or known.remote is None)
+    if capsule:
+        capsules.check(source, snapshot)
     number = _number(source, known, snapshot, options)
     push_to, branch, on_no_branch = None, None, list[str]()
     if options.push and known.remote:
         push_to = redact.text(known.remote)
+    if push_to and known.remote and not number.commit:
         branch, on_no_branch = release_remotes.branch_to_push(
             source.repository, known.remote, head, options.tell, push_branch=options.push_branch
         )
+    if options.capsule and not capsule:
+        on_no_branch.append(capsules.later(f"release {model}"))
     return ReleasePlan(
-        model, number.version, number.tag, head, number.previous,
+        model, number.version, number.tag, number.commit or head, number.previous,
         _known_size(source.content(offline=True), snapshot), source.metrics(snapshot),
         number.waiting, push_to,
         (*notes, *known.warnings, *number.notes, *on_no_branch, *_in_git(snapshot, number)), branch,
+        capsule,
     )  # fmt: skip
 
 
@@ -210,8 +223,9 @@ class _Number:
 
     Attributes:
         previous: the highest version before it.
-        waiting: the commit was released as that version, and only the push is left to do.
+        waiting: it was released as that version, and only the push is left to do, or the capsule.
         notes: what the user should know.
+        commit: where only the capsule is left to do, that of the version; else empty.
     """
 
     version: Version
@@ -219,6 +233,7 @@ class _Number:
     previous: Version | None = None
     waiting: bool = False
     notes: tuple[str, ...] = ()
+    commit: str = ""
 
 
 def _number(source: Source, known: Known, snapshot: Snapshot, options: Options) -> _Number:
@@ -228,10 +243,15 @@ def _number(source: Source, known: Known, snapshot: Snapshot, options: Options) 
         return _Number(waiting.version, waiting.tag.name, waiting=True)
     numbers.check_number(source, known, version)
     if not options.force:
-        numbers.check_new(
-            source, known, snapshot, options.tell,
-            push=options.push, push_branch=options.push_branch,
-        )  # fmt: skip
+        try:
+            numbers.check_new(
+                source, known, snapshot, options.tell,
+                push=options.push, push_branch=options.push_branch,
+            )  # fmt: skip
+        except AlreadyReleased as error:
+            if left := _left(source, known, error, options):
+                return left
+            raise
     tag = TagName(known.here.model, Action.REGISTER, version)
     tags.check_can_tag(source.repository, tag)
     highest = known.here.latest
@@ -239,6 +259,17 @@ def _number(source: Source, known: Known, snapshot: Snapshot, options: Options) 
         notes.append(f"{version} is lower than {highest.version}, which stays the latest")
     previous = max((v for v in known.here.taken if v < version), default=None)
     return _Number(version, tag, previous, notes=tuple(notes))
+
+
+def _left(source: Source, known: Known, error: AlreadyReleased, options: Options) -> _Number | None:
+    """A version that is released and pushed, where a capsule of the model is left to do."""
+    release = known.here.get(str(error.version))
+    is_asked = options.capsule and (options.push or known.remote is None)
+    if release is None or error.unpushed or not is_asked:
+        return None
+    if not capsules.lacking(source, known.here.model, options.tell):
+        return None
+    return _Number(release.version, release.tag.name, waiting=True, commit=release.commit)
 
 
 def _in_git(snapshot: Snapshot, number: _Number) -> list[str]:
@@ -291,9 +322,16 @@ def publish(
         signed = (*(("tag",) if tag_is_signed else ()), *(("files",) if signature else ()))
     if plan.push_to is not None:
         _push_tag(source, plan, tell)
+    published = None
+    if plan.capsule:
+        push = "" if plan.push_to is None else " --push"
+        retry = f"tagship release {plan.model}{push} --capsule"
+        published = capsules.after_push(source, plan.tag_name, retry, tell)
+    notes = published.notes if published else ()
     return Released(
         plan.model, plan.version, plan.tag, plan.commit, plan.previous, size, plan.metrics,
-        pushed_objects, plan.push_to, signed, (*plan.warnings, *warnings), plan.push_branch,
+        pushed_objects, plan.push_to, signed, (*plan.warnings, *warnings, *notes),
+        plan.push_branch, published.place if published else None,
     )  # fmt: skip
 
 

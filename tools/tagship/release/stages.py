@@ -6,7 +6,7 @@ Whoever pushes decides by the tags that the remote has: what is here alone, no o
 """
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import MAXYEAR
 
 from semver import Version
@@ -16,7 +16,8 @@ from tagship.git import worktree
 from tagship.progress import Tell, nobody
 from tagship.registry import refs, tags
 from tagship.registry.refs import Action, TagName
-from tagship.release import orders
+from tagship.registry.tags import Tag
+from tagship.release import capsules, orders
 from tagship.release import remotes as release_remotes
 from tagship.release.orders import Known, Move, Order, Target
 from tagship.text import clock, redact
@@ -40,6 +41,8 @@ class StagePlan:
         push_to: Git's remote that would get the tag; None where it would not be pushed.
         at: the date of the tag, in seconds since 1970; None for that of Git.
         warnings: what the user should know.
+        capsule: the command that gives the place of the objects the capsules that it lacks, where
+            that is to be done.
     """
 
     order: Order
@@ -53,6 +56,7 @@ class StagePlan:
     push_to: str | None
     at: int | None = None
     warnings: tuple[str, ...] = ()
+    capsule: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class StageChange:
         signed: the new tag is signed.
         dry_run: it was only planned.
         warnings: what the user should know.
+        capsule_in: the place that has the capsules of all tags now; None where none was written.
     """
 
     model: str
@@ -87,10 +92,21 @@ class StageChange:
     signed: bool
     dry_run: bool
     warnings: tuple[str, ...]
+    capsule_in: str | None = None
 
 
-def plan(source: Source, order: Order, *, push: bool = False, tell: Tell = nobody) -> StagePlan:
+def plan(
+    source: Source, order: Order, *, push: bool = False, capsule: bool = False,
+    tell: Tell = nobody,
+) -> StagePlan:  # fmt: skip
     """What an order would do. Touches no ref and no file.
+
+    Args:
+        source: the repository.
+        order: what is asked for.
+        push: push the tag.
+        capsule: write the capsules that the place of the objects lacks, with the tag's.
+        tell: is told whom is waited for.
 
     Raises:
         InvalidName: the stage cannot have that name.
@@ -102,15 +118,37 @@ def plan(source: Source, order: Order, *, push: bool = False, tell: Tell = nobod
     if order.stage is not None:
         refs.check_stage(order.stage)
     known = orders.read(source, order.model, push=push, tell=tell)
+    if not capsule:
+        return _of_tags(source, order, known, push=push)
+    if not capsules.is_possible(source, push=push):
+        plan = _of_tags(source, order, known, push=push)
+        return replace(plan, warnings=(*plan.warnings, capsules.later(_words(plan))))
+    capsules.place_of(source, order.model)
+    # by a run that could not write the capsule of its tag
+    taken = orders.taken(order, known)
+    if taken is not None:
+        plan = _settled(order, None, taken, known)
+    else:
+        plan = _of_tags(source, order, known, push=push)
+    return replace(plan, capsule=f"tagship {_words(plan)}{' --push' if push else ''} --capsule")
+
+
+def _of_tags(source: Source, order: Order, known: Known, *, push: bool) -> StagePlan:
+    """What an order would do to the tags."""
     target = orders.target_of(source, order, known)
     settled = orders.settled_by(order, target, known)
     if settled is not None:
-        version, latest = target.version, known.seen.latest
-        return StagePlan(
-            order, version, settled.name, settled.commit, settled=True, waiting=False, moves=(),
-            latest=latest.version if latest else None, push_to=None, warnings=known.warnings,
-        )  # fmt: skip
+        return _settled(order, target.version, settled, known)
     return _planned(source, order, target, known, push=push)
+
+
+def _settled(order: Order, version: Version | None, by: Tag, known: Known) -> StagePlan:
+    """The plan of what is so already, by a tag."""
+    latest = known.seen.latest
+    return StagePlan(
+        order, version, by.name, by.commit, settled=True, waiting=False, moves=(),
+        latest=latest.version if latest else None, push_to=None, warnings=known.warnings,
+    )  # fmt: skip
 
 
 def carry_out(
@@ -129,6 +167,7 @@ def carry_out(
         Unavailable: the remote does not accept the tag; then no tag is left.
         NoAnswer: it was silent for too long; the tag stays, and the hint pushes it.
         Interrupted: the same, of a user who did not wait.
+        Unavailable: the tag is pushed, and its capsule is not written: the hint does that.
     """
     again, signed = command(plan), False
     if not (plan.settled or plan.waiting):
@@ -140,7 +179,12 @@ def carry_out(
             source.repository, plan.push_to, plan.tag_name, None, tell,
             take_back=not plan.waiting, go_on=_go_on(plan), retry=again,
         )  # fmt: skip
-    return changed(plan, signed=signed)
+    if plan.capsule is None:
+        return changed(plan, signed=signed)
+    published = capsules.after_push(source, plan.tag_name, plan.capsule, tell)
+    done = changed(plan, signed=signed)
+    notes = (*done.warnings, *published.notes)
+    return replace(done, capsule_in=published.place, warnings=notes)
 
 
 def changed(plan: StagePlan, *, signed: bool = False, dry_run: bool = False) -> StageChange:
@@ -181,12 +225,15 @@ def message(plan: StagePlan, text: str | None) -> str:
 
 def command(plan: StagePlan) -> str:
     """The command that does the same."""
+    return f"tagship {_words(plan)}{' --push' if plan.push_to is not None else ''}"
+
+
+def _words(plan: StagePlan) -> str:
+    """The command and its arguments, without options."""
     order = plan.order
     of_version = order.action in (Action.ASSIGN, Action.DEREGISTER)
     what = f"{order.model}@{plan.version}" if of_version else order.model
-    stage = f" {order.stage}" if order.stage else ""
-    push = " --push" if plan.push_to is not None else ""
-    return f"tagship {order.verb} {what}{stage}{push}"
+    return f"{order.verb} {what}" + (f" {order.stage}" if order.stage else "")
 
 
 def _go_on(plan: StagePlan) -> str:

@@ -29,6 +29,7 @@ class Kind(Enum):
     NO_LENGTH = "it does not say how long an object is"
     NO_DATE = "it does not say how old an object is"
     REDIRECT = "a redirect would take its session token to another host"
+    NO_CONDITIONS = "it cannot write on a condition"
     OTHER = "it answers with an error"
 
 

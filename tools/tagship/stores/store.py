@@ -6,6 +6,7 @@ and hashed by whoever takes them.
 """
 
 import contextlib
+import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -37,6 +38,17 @@ class Entry(NamedTuple):
     key: str
     size: int
     written: datetime
+
+
+class Outdated(Exception):
+    """The object is another one by now, or is not there, or is there where none should be."""
+
+
+class Marked(NamedTuple):
+    """A small object: its bytes, and the mark of what is there now."""
+
+    data: bytes
+    mark: str
 
 
 @dataclass(frozen=True)
@@ -171,6 +183,61 @@ class Store:
         with _failures():
             self._ask(lambda client: obstore.put(client, key, data))
 
+    def changed(self, key: str, mark: str, allowance: Allowance) -> Marked | None:
+        """A small object, by one request; None where it is the one with this mark.
+
+        Args:
+            key: the object.
+            mark: of what was read before; empty for nothing.
+            allowance: how many bytes may arrive.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+            StoreError: the store does not give it.
+            TooLong, Stopped: as for ``Allowance.take``.
+        """
+        import obstore
+        from obstore.exceptions import NotModifiedError
+
+        tag = _parts(mark)["e_tag"]
+        options: Any = {"if_none_match": tag} if tag and not tag.startswith(_OWN) else None
+        allowance.take(0)
+        with _failures():
+            try:
+                answer = self._ask(lambda client: obstore.get(client, key, options=options))
+            except NotModifiedError:
+                return None
+            stream.check(int(answer.meta["size"]), allowance)
+            data = b"".join(allowance.limit(answer.stream(stream.SMALL)))
+        now = _mark(answer.meta, data)
+        return None if now == mark else Marked(data, now)
+
+    def replace(self, key: str, data: bytes, mark: str) -> None:
+        """Write a small object, if the one that is there still has this mark.
+
+        Args:
+            key: the object.
+            data: its bytes.
+            mark: empty where there should be none.
+
+        Raises:
+            Outdated: there is another one.
+            StoreError: the store does not take it; NO_CONDITIONS: it takes no conditions.
+            FileNotFoundError: there is none any more.
+        """
+        import obstore
+
+        if mark.startswith(_OWN):
+            raise StoreError(Kind.NO_CONDITIONS)
+        mode: Any = _parts(mark) if mark else "create"
+        try:
+            with _failures():
+                self._ask(lambda client: obstore.put(client, key, data, mode=mode))
+        except StoreError as error:
+            if error.detail.startswith(_NOT_IMPLEMENTED):
+                raise StoreError(Kind.NO_CONDITIONS) from None
+            raise
+
     def entries(self) -> Iterator[Entry]:
         """All objects, in the pages in which the store lists them.
 
@@ -239,6 +306,23 @@ def _begun(pages: Iterable[T]) -> tuple[list[T], Iterator[T]]:
     return list(itertools.islice(rest, 1)), rest
 
 
+_NOT_IMPLEMENTED = "501"  # of HTTP: what S3 and others answer to a header that they do not know
+_OWN = "sha256:"  # of a mark for a store that gives none
+
+
+def _mark(meta: Any, data: bytes) -> str:
+    """What tells one state of an object from another: its ETag; Google counts generations too."""
+    if not meta["e_tag"]:
+        return _OWN + hashlib.sha256(data).hexdigest()
+    return f"{meta['e_tag']} {meta['version'] or ''}".strip()
+
+
+def _parts(mark: str) -> dict[str, str]:
+    """A mark in the words of obstore."""
+    tag, _, version = mark.partition(" ")
+    return {"e_tag": tag, "version": version} if version else {"e_tag": tag}
+
+
 def _counted(file: Any, advance: Advance) -> Iterator[bytes]:
     while block := file.read(PART):
         yield block
@@ -248,10 +332,19 @@ def _counted(file: Any, advance: Advance) -> Iterator[bytes]:
 @contextlib.contextmanager
 def _failures() -> Iterator[None]:
     """Turn what obstore raises into what it means."""
-    from obstore.exceptions import BaseError
+    from obstore.exceptions import (
+        AlreadyExistsError,
+        BaseError,
+        NotSupportedError,
+        PreconditionError,
+    )
 
     try:
         yield
+    except (AlreadyExistsError, PreconditionError):
+        raise Outdated from None
+    except NotSupportedError:
+        raise StoreError(Kind.NO_CONDITIONS) from None
     except FileNotFoundError as error:
         known = failures.of(error)
         if known.kind is Kind.NO_BUCKET:

@@ -1,0 +1,132 @@
+"""The carriers that the conformance suite goes through: how each is started, opened and reached.
+
+A new carrier is a ``Kind`` here. What it cannot do, and why, is in ``APART``.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tagship.carry import places
+from tagship.carry.carrier import Carrier
+from tests.stores import servers
+from tests.stores.places import NO_METADATA, PLACES, aws
+
+SECRETS = (servers.SECRET, servers.ACCOUNT_KEY, "hunter2")
+
+
+@dataclass(frozen=True)
+class Way:
+    """How somebody reaches a carrier.
+
+    Attributes:
+        address: of it.
+        options: DVC's of a remote there.
+        environment: the credentials of this account.
+        as_nobody: it is asked as another account of this machine.
+    """
+
+    address: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    as_nobody: bool = False
+
+    def open(self) -> Carrier:
+        """The carrier, as another process would open it."""
+        os.environ.update(self.environment)
+        return places.of(self.address, self.options)
+
+
+@dataclass(frozen=True)
+class Started:
+    """A carrier that answers.
+
+    Attributes:
+        way: gives the way to a place of its own, by a name.
+        denied: the same for an account without rights; None where there are none.
+        away: the same where nothing answers.
+    """
+
+    way: Callable[[str], Way]
+    denied: Callable[[str], Way] | None
+    away: Callable[[str], Way]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A carrier.
+
+    Attributes:
+        name: in the table.
+        start: starts it, in a folder of its own.
+        option: of pytest, with which it is tried; empty for always.
+    """
+
+    name: str
+    start: Callable[[Path], AbstractContextManager[Started]]
+    option: str = ""
+
+
+@contextlib.contextmanager
+def folder(_: Path) -> Iterator[Started]:
+    """A folder that any account may look into."""
+    with tempfile.TemporaryDirectory(prefix="carried-") as name:
+        top = Path(name)
+        top.chmod(0o755)
+
+        def way(place: str) -> Way:
+            (top / place).mkdir(exist_ok=True)
+            return Way(str(top / place))
+
+        def denied(place: str) -> Way:
+            for part in ("files", "tagship"):
+                (top / place / part).chmod(0o700)
+            return Way(str(top / place), as_nobody=True)
+
+        can_be = os.getuid() == 0
+        yield Started(way, denied if can_be else None, lambda place: Way(str(top / place / "none")))
+
+
+def store(name: str) -> Callable[[Path], AbstractContextManager[Started]]:
+    """A store of ``tests/stores``."""
+
+    @contextlib.contextmanager
+    def start(where: Path) -> Iterator[Started]:
+        kind = PLACES[name]
+        with kind.start(where) as server:
+
+            def at(address: str, environment: Mapping[str, str]) -> Callable[[str], Way]:
+                def way(place: str) -> Way:
+                    options = kind.options(address, place)
+                    quick = {"connect_timeout": "1", "read_timeout": "20"}
+                    own = {**NO_METADATA, **environment}
+                    return Way(options.pop("url"), {**options, **quick}, own)
+
+                return way
+
+            (port,) = servers.free_ports(1)
+            denied = at(server.address, aws("stranger")) if name == "seaweedfs" else None
+            away = at(f"http://127.0.0.1:{port}", kind.environment)
+            yield Started(at(server.address, kind.environment), denied, away)
+
+    return start
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("folder", folder),
+        Kind("moto", store("moto")),
+        Kind("seaweedfs", store("seaweedfs"), "all_stores"),
+        Kind("azurite", store("azurite"), "all_stores"),
+    )
+}
+# Cases that a carrier is not asked, and why.
+APART: dict[tuple[str, str], str] = {
+    ("moto", "denied"): "it knows no rights",
+    ("azurite", "denied"): "one key may do everything",
+}

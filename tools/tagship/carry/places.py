@@ -1,0 +1,35 @@
+"""Which carrier an address means: a new one is one file, and one line here."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tagship.carry import reach
+from tagship.carry.bucket import Bucket
+from tagship.carry.carrier import Carrier
+from tagship.carry.folder import Folder
+from tagship.errors import Refused
+from tagship.text import redact
+
+BUCKETS = ("s3", "gs", "azure", "http", "https")
+GIVE = "give a folder, s3://BUCKET/PREFIX, gs://, azure://, or docker://HOST/NAME"
+
+
+def of(address: str, options: Mapping[str, Any]) -> Carrier:
+    """The carrier at an address; it is not asked yet.
+
+    Args:
+        address: an absolute path, or of a bucket or a registry.
+        options: DVC's of a remote there.
+
+    Raises:
+        Refused: there is none for such an address, or an option has no counterpart.
+        Unavailable: the package that reaches it is not installed.
+    """
+    scheme, separator, _ = address.partition("://")
+    if not separator:
+        return Folder(Path(address))
+    if scheme in BUCKETS:
+        return Bucket(reach.store(address, options), redact.text(address))
+    what = f"nothing carries versions at {redact.text(address)}"
+    raise Refused(what, GIVE)
