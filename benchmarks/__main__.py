@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    bundles,
     fetching,
     following,
     growth,
@@ -39,7 +40,7 @@ from tagship.text import clock
 ROOT = workspaces.ROOT
 BUILD = ROOT / "build"
 SCHEMA = 1
-CASES = suite.CASES | images.CASES | fetching.CASES | following.CASES | cases.CASES
+CASES = suite.CASES | images.CASES | bundles.CASES | fetching.CASES | following.CASES | cases.CASES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

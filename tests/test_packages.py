@@ -134,7 +134,9 @@ def test_a_look_at_a_mirror_s_tags_imports_no_gitpython(tmp_path: Path) -> None:
         "print(tags.read_all(run.find(Path('.'))))"
     )
     out, modules = imported_by(code, tmp_path)
-    nothing = "Seen(new=(), moved=(), vanished=(), impossible=(), lightweight=())"
+    nothing = (
+        "Seen(new=(), moved=(), vanished=(), impossible=(), lightweight=(), damaged=(), unread=())"
+    )
     assert out == f"{nothing}\n([], []) {{}}\n([], [])\n"
     assert modules & {*HEAVY, "dulwich", "asyncio"} == set()
 

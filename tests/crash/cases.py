@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tagship import loaders
+from tagship import Workspace, loaders
 from tagship.cli import main
 from tagship.disk import atomic
 from tests import conftest, hosts, workbench
@@ -37,6 +37,8 @@ class Case:
         fails: the version that is live for a moment, and fails its check.
         code: the exit code, if nothing is struck.
         host: it is run in a host's folder, which follows the repository.
+        makes: the bundle that it writes, or the folder that it takes one into, beside the
+            repository.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Case:
     fails: str | None = None
     code: int = 0
     host: bool = False
+    makes: str = ""
 
     @property
     def where(self) -> str:
@@ -182,6 +185,22 @@ def _killed(of: str, at: str) -> Callable[[Workbench], None]:
     return prepare
 
 
+def _bundled(bench: Workbench) -> None:
+    """1.0.0 in a bundle: another one of it has the same bytes."""
+    bench.release()
+    bench.manager.bundle(bench.repo.parent / "expected.tar")
+
+
+def _taken(bench: Workbench) -> None:
+    """1.0.0 was taken in, and 1.1.0 is in a bundle."""
+    top = bench.repo.parent
+    _bundled(bench)
+    Workspace(top).unbundle(top / "expected.tar", top / "place", accept=lambda _: True)
+    bench.release("model 2\n")
+    (top / "expected.tar").unlink()
+    bench.manager.bundle(top / "expected.tar")
+
+
 CASES = (
     Case("deploy", "deploy churn --yes", "1.0.0", "1.1.0", _released),
     Case("first deploy", "deploy churn --yes", None, "1.0.0", _only_released),
@@ -225,6 +244,11 @@ CASES = (
          site="one_thread"),
     Case("release --push", "release churn --push", "1.0.0", "1.1.0", _trained,
          gits=("tag", "push"), site="one_thread"),
+    Case("bundle", "bundle churn -o ../x.tar", None, "1.0.0", _bundled, makes="x.tar"),
+    Case("first unbundle", "unbundle ../expected.tar ../place --yes", None, "1.0.0", _bundled,
+         gits=("index-pack", "update-ref"), makes="place"),
+    Case("unbundle", "unbundle ../expected.tar ../place", "1.0.0", "1.1.0", _taken,
+         gits=("index-pack", "update-ref"), makes="place"),
 )  # fmt: skip
 
 

@@ -17,10 +17,12 @@ from tagship.host import actions, history, journal, link, metadata
 from tagship.host.history import Event
 from tagship.host.link import LinkState
 from tagship.host.store import Store
-from tests.crash import cases, tracing
+from tests.crash import carried, cases, tracing
+from tests.crash.carried import Carried
 from tests.crash.cases import MEND, Case
 from tests.workbench import MODEL, Result
 
+REMOVING = ("unlink", "unlinkat", "rmdir", "chmod", "fchmod")  # what could not be removed stays
 TRIES = 60  # a store's threads wake each other by writes that strace counts too
 # A slow machine is told whom it waits for first; and a check that was cut short comes first.
 PLAIN_ERROR = (
@@ -32,6 +34,8 @@ HARMLESS = (
     (".*: mkdir .*", "the folder was there before"),
     (".*: flock .*/versions/.*",
      "a file system without such locks: who uses a version is looked up in /proc alone"),
+    (r".*bundle: flock .*/?\.(x\.tar|unbundle)\.tmp \w+",
+     "without a lock the next call does not sweep what is left there; nothing else asks for it"),
     (r".*/\.tagship/\.lock\.json\.tmp.*", "the lock holds, and does not name its holder"),
     (r".*: fsync .*/\.tagship \w+", "that of the lock's card: as above"),
     (r".*/\.tagship/\.history\.sha256\.tmp.*", "the history is read whole where the mark lacks"),
@@ -47,7 +51,8 @@ HARMLESS = (
     (r".*sync.*: \w+ host/churn( |/\.?deployment_history|/\.tagship/\.?intent|/\.tagship ).*ENOSPC",
      "the disk is cleaned up, which puts that in order in the same pass"),
     (r".*sync.*: flock host/\.tagship/sync .*", "no quick look then; the full pass takes the lock"),
-    (r".*sync.*: openat .*objects/pack/tmp_(pack|idx)_TMP \w+", "Git makes it once more"),
+    (r".*(sync|unbundle).*: openat .*objects/pack/tmp_(pack|idx)_TMP \w+",
+     "Git makes it once more"),
     (r".*sync.*: (unlink .*/lock\.json|flock .*/lock) \w+", "the lock goes with its process"),
     (r"recovery of an undeploy: \w+ .*/(trash|versions)(/.*| \w+)",
      "what cannot be removed stops no other command: a note and the history tell it"),
@@ -161,6 +166,8 @@ class Sweep:
         """Cut a command short, look, run the next command, look again."""
         case = cases.named(point.case)
         result, problems, missed = self._strike(case, point)
+        if case.makes:
+            return self._carried(case, point, result, problems, missed)
         place = Place(case, self.scratch)
         problems += [f"afterwards: {text}" for text in place.damage()]
         if case.host:
@@ -199,6 +206,29 @@ class Sweep:
         return Found(
             point.key, point.case, point.call.name, point.inject, result.code, live, mended,
             harmless, problems,
+        )  # fmt: skip
+
+    def _carried(
+        self, case: Case, point: Point, result: tracing.Done, problems: list[str], missed: str
+    ) -> Found:
+        """The same of a bundle: an error leaves nothing, and after a kill the next call sweeps."""
+        place, harmless = Carried(case, self.scratch), ""
+        live = place.live()
+        problems += [f"afterwards: {text}" for text in place.damage()]
+        if point.inject == tracing.KILL:
+            problems += [] if result.code != 0 else ["the command was not killed"]
+        elif result.code == 0:
+            harmless = missed or harmless_of(point.in_words)
+            problems += [] if harmless else ["the call failed, and the command did not"]
+            problems += [] if live == "new" else ["exit code 0, and it is not done"]
+        elif result.code != 1 or not carried.PLAIN.search(result.err):
+            problems.append(f"no plain error: exit code {result.code}, {result.err}")
+        elif (litter := place.litter()) and point.call.name not in REMOVING:
+            problems.append(f"an error left {litter}")
+        problems += place.again()
+        return Found(
+            point.key, point.case, point.call.name, point.inject, result.code, live,
+            harmless=harmless, problems=problems,
         )  # fmt: skip
 
     def _followed_by_sync(

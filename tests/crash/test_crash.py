@@ -14,10 +14,18 @@ from tests.crash.harness import Found, Point, Sweep, acts
 pytestmark = pytest.mark.skipif(bool(tracing.missing()), reason=tracing.missing() or "strace")
 
 MODEL, PRIVATE = "repo/models/churn", "repo/models/churn/.tagship"
+TAKEN = "place"
 SWITCH = f"rename {MODEL}/.current.tmp {MODEL}/current"
 RECORD = f"{MODEL}/.deployment_history.json.tmp"
 # a case, whose call it is, the call, what is done to it, what is live then
 SAMPLE = (
+    ("unbundle", "python", f"fsync {TAKEN}/files/md5/3b", "KILL", "old"),
+    ("unbundle", "python", f"write {TAKEN}/tagship/churn/.index.json.tmp", "KILL", "old"),
+    ("unbundle", "python", f"fsync {TAKEN}/tagship/churn", "KILL", "new"),
+    ("unbundle", "python", f"write {TAKEN}/tagship/churn/.index.json.tmp", "ENOSPC", "old"),
+    ("unbundle", "index-pack", f"write {TAKEN}/tagship/.unbundle.tmp/.git.tmp/objects/pack/"
+     "tmp_pack_TMP", "ENOSPC", "old"),
+    ("bundle", "python", "rename .x.tar.tmp/bundle x.tar", "KILL", "old"),
     ("deploy", "python", f"write {PRIVATE}/.intent.json.tmp", "KILL", "old"),
     ("deploy", "python", f"write {PRIVATE}/staging/ID/model.bin", "KILL", "old"),
     ("deploy", "python", f"chmod {MODEL}/versions/v1.1.0_ID", "KILL", "old"),

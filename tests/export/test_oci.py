@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagship import Corrupt, Refused, Unavailable
-from tagship.disk import files
+from tagship.disk import files, tar
 from tagship.disk.atomic import remove_tree
-from tagship.export import image, oci, tar
+from tagship.export import image, oci
 from tagship.host import metadata
 from tagship.progress import Advance
 from tagship.registry.artifacts import Artifact
@@ -389,7 +389,7 @@ def test_a_read_passes_each_block_on(tmp_path: Path) -> None:
     data = os.urandom(3 * files.BLOCK + 5)
     (tmp_path / "file").write_bytes(data)
     written, beside = io.BytesIO(), io.BytesIO()
-    file = files.pour(tmp_path / "file", written.write, beside.write)
+    file = files.pour(tmp_path / "file", written.write, None, beside.write)
     assert written.getvalue() == beside.getvalue() == data
     assert (file.size, file.sha256) == (len(data), hashlib.sha256(data).hexdigest())
     assert file.md5 == hashlib.md5(data).hexdigest()

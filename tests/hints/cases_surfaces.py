@@ -338,12 +338,12 @@ OUT = "export churn --format cyclonedx -o"
 def an_export_into_git(_: Workbench) -> None: ...
 
 
-@trial("export.target.check/2", command=f"{OUT} a/b/c", base="shipped")
+@trial("export.target.check_place", command=f"{OUT} a/b/c", base="shipped")
 def an_export_into_no_folder(_: Workbench) -> None: ...
 
 
 @trial(
-    "export.target.check/3",
+    "export.target.check/2",
     command=f"{OUT} .",
     base="shipped",
     folder="new",
@@ -356,7 +356,7 @@ def an_export_into_this_folder(bench: Workbench) -> None:
 
 
 @trial(
-    "export.target.check/4",
+    "export.target.check/3",
     command=f"{OUT} new",
     base="shipped",
     does="give a folder that does not exist",

@@ -13,7 +13,8 @@ from tests.lab.edges import Team
 from tests.lab.servers import Lab
 from tests.workbench import Workbench
 
-STORIES = ("test_one_host.py", "test_transports.py", "test_fleet.py", "test_hundred.py")
+STORIES = ("test_one_host.py", "test_transports.py", "test_fleet.py", "test_hundred.py",
+           "test_air_gap.py")  # fmt: skip
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -16,7 +16,8 @@ from tests.power import cut, image
 from tests.power.cut import EXIT, LATER, Moment, Trial
 
 COMMANDS = ("deploy", "first deploy", "deploy with a fetch", "deploy with a cleanup", "rollback",
-            "rollback to a tag", "cleanup", "undeploy", "undeploy --history")  # fmt: skip
+            "rollback to a tag", "cleanup", "undeploy", "undeploy --history", "bundle",
+            "first unbundle", "unbundle")  # fmt: skip
 # what is synced in a deploy: in words, and as a pattern of paths, with "/" behind a folder's
 SYNCS = {
     "who holds the lock": r"/\.lock\.json\.\w+\.tmp$",

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tagship.host import history
 from tests.crash import cases
+from tests.crash.carried import Carried
 from tests.crash.cases import Case
 from tests.crash.harness import Place
 from tests.power import image
@@ -101,7 +102,7 @@ def _copies(
             plan = Plan(trial.left_out, str(disk), device.name, str(during))
         _run(folder / "work" / "repo", case.command, plan)
         device.copy(scratch / EXIT)
-        promised = _deployed(folder / "work")
+        promised = _kept(case, folder / "work")
         time.sleep(PAUSE)
         device.copy(scratch / LATER)
     return [*sorted(during.iterdir()), scratch / EXIT, scratch / LATER], promised
@@ -112,6 +113,10 @@ def _look(trial: Trial, case: Case, copy: Path, promised: dict[str, str], folder
     name = RANDOM.sub("ID", copy.name)
     try:
         with image.mounted(trial.kind, copy, folder):
+            if case.makes:
+                carried = Carried(case, folder / "work")
+                live = carried.live()
+                return Moment(name, live, list(_of_bundle(carried, name, promised)))
             place = Place(case, folder / "work")
             live = place.live()
             problems = _problems(place, live, name, promised)
@@ -142,6 +147,16 @@ def _problems(place: Place, live: str, name: str, promised: dict[str, str]) -> I
         yield f"the next command made what is live the {place.live()} version"
 
 
+def _of_bundle(carried: Carried, name: str, promised: dict[str, str]) -> Iterator[str]:
+    """The same of a bundle that was written or taken in."""
+    yield from carried.damage()
+    if name in (EXIT, LATER):
+        kept = _kept(carried.case, carried.folder)
+        differ = {file for file in {*kept, *promised} if kept.get(file) != promised.get(file)}
+        yield from (f"{file} is not as the command left it" for file in sorted(differ))
+    yield from carried.again()
+
+
 def _run(repo: Path, command: str, plan: Plan) -> None:
     words = [sys.executable, "-m", "tests.power.driver", json.dumps(dataclasses.asdict(plan))]
     result = subprocess.run(
@@ -154,6 +169,15 @@ def _run(repo: Path, command: str, plan: Plan) -> None:
 def _environment() -> dict[str, str]:
     paths = [str(ROOT), str(ROOT / "tools"), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def _kept(case: Case, work: Path) -> dict[str, str]:
+    """What the command has left: a deployment; or each file of a bundle's place, but for locks."""
+    if not case.makes:
+        return _deployed(work)
+    top = work / case.makes
+    paths = [path for path in (top, *top.rglob("*")) if path.is_file() and path.suffix != ".lock"]
+    return {str(p.relative_to(work)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
 
 def _deployed(work: Path) -> dict[str, str]:

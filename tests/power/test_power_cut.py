@@ -24,6 +24,8 @@ TRIALS = (
     Trial("btrfs", "deploy", FOLDERS, during=False),
     Trial("ext4", "deploy", BYTES, during=False),
     Trial("xfs", "deploy", HISTORY, during=False),
+    Trial("ext4", "unbundle"),
+    Trial("btrfs", "first unbundle"),
 )
 
 
@@ -63,6 +65,18 @@ def test_a_power_cut_leaves_the_old_or_the_new_version_whole_and_the_next_comman
     assert lives == sorted(lives, key=["old", "new"].index)
     # the intent, each file, the version's folder before the switch; the history behind it
     assert (lives.count("old"), lives.count("new")) >= (5, 4)
+
+
+@pytest.mark.parametrize("trial", TRIALS[6:], ids=lambda trial: f"{trial.kind}, {trial.case}")
+def test_a_power_cut_leaves_nothing_of_a_bundle_or_all_of_it(
+    tried: dict[Trial, list[Moment] | str], trial: Trial
+) -> None:
+    cuts = moments(tried, trial)
+    assert {moment.name: moment.problems for moment in cuts if moment.problems} == {}
+    lives = [moment.live for moment in cuts]
+    assert lives == sorted(lives, key=["old", "new"].index)
+    assert lives[0] == "old"
+    assert cuts[-2:] == [Moment(EXIT, "new", []), Moment(LATER, "new", [])]
 
 
 @pytest.mark.parametrize("trial", TRIALS[:3], ids=lambda trial: f"{trial.kind}, {trial.case}")

@@ -58,7 +58,10 @@ def folder(tmp_path: Path) -> Path:
 
 def test_every_value_is_read() -> None:
     file = parsed(WHOLE)
-    assert (file.name, file.git) == ("edge-1", "ssh://git@git.example.com/team/models.git")
+    assert (file.name, file.upstream.text) == (
+        "edge-1",
+        "ssh://git@git.example.com/team/models.git",
+    )
     assert {model: follow.rule.text for model, follow in file.follow.items()} == {
         "churn": "#prod", "fraud": "^1.2", "spam": "latest",
     }  # fmt: skip
@@ -154,7 +157,7 @@ def test_one_in_a_dvc_repository_does_not_count(folder: Path) -> None:
 
 def test_one_that_git_tracks_is_refused(folder: Path) -> None:
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
-    assert host_file.read(folder).git == "/srv/models.git"
+    assert host_file.read(folder).upstream.text == "/srv/models.git"
     subprocess.run(["git", "add", "tagship.toml"], cwd=folder, check=True)
     with pytest.raises(Refused, match="Git tracks"):
         host_file.read(folder)
@@ -181,7 +184,7 @@ def test_one_that_others_can_write_to_is_refused(
 
 def test_a_folder_with_the_sticky_bit_above_it_is_fine(folder: Path) -> None:
     folder.parent.chmod(0o1777)
-    assert host_file.read(folder).git == "/srv/models.git"
+    assert host_file.read(folder).upstream.text == "/srv/models.git"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")

@@ -8,20 +8,25 @@ from tagship.errors import InvalidName, Refused, TagshipError
 from tagship.host import project
 from tagship.registry.refs import Ref
 from tagship.workspace import host_file, new_host
+from tagship.workspace.upstream import Address
 
 GIT = "ssh://git@git.example.com/team/models.git"
+
+
+def at(url: str) -> Address:
+    return new_host.address(git=url)
 
 
 def test_what_is_written_says_what_was_asked_for(tmp_path: Path) -> None:
     folder = tmp_path / "srv" / "models"
     refs = [Ref.parse("churn#prod"), Ref.parse("fraud@^1.2"), Ref.parse("spam")]
     made = new_host.make(
-        folder, GIT, remote="s3://b/dvc", endpoint="https://s3.example.com", follow=refs,
+        folder, at(GIT), remote="s3://b/dvc", endpoint="https://s3.example.com", follow=refs,
         name='the "first"',
     )  # fmt: skip
     assert made.models == ("churn", "fraud", "spam")
     file = host_file.read(folder)
-    assert (file.name, file.git) == ('the "first"', GIT)
+    assert (file.name, file.upstream.text) == ('the "first"', GIT)
     assert file.remotes.remote("source") == {
         "url": "s3://b/dvc", "endpointurl": "https://s3.example.com",
     }  # fmt: skip
@@ -33,17 +38,17 @@ def test_what_is_written_says_what_was_asked_for(tmp_path: Path) -> None:
 
 
 def test_without_models_the_file_shows_how_to_name_one(tmp_path: Path) -> None:
-    made = new_host.make(tmp_path / "srv", GIT)
+    made = new_host.make(tmp_path / "srv", at(GIT))
     text = made.file.read_text()
     assert "# [follow.MODEL]" in text and '# remote = "s3://bucket/dvc"' in text
     assert host_file.read(tmp_path / "srv").follow == {}
 
 
 def test_there_is_one_already(tmp_path: Path) -> None:
-    made = new_host.make(tmp_path / "srv", GIT)
+    made = new_host.make(tmp_path / "srv", at(GIT))
     text = made.file.read_bytes()
     with pytest.raises(Refused, match="is there already"):
-        new_host.make(tmp_path / "srv", "/other.git")
+        new_host.make(tmp_path / "srv", at("/other.git"))
     assert made.file.read_bytes() == text
 
 
@@ -54,7 +59,7 @@ def test_an_address_that_may_not_be_is_refused_before_anything_is_made(
     tmp_path: Path, git: str
 ) -> None:
     with pytest.raises(TagshipError) as error:
-        new_host.make(tmp_path / "srv", git)
+        new_host.make(tmp_path / "srv", at(git))
     assert "pw@" not in str(error.value) and "token=pw" not in str(error.value)
     assert not (tmp_path / "srv").exists()
 
@@ -65,7 +70,7 @@ def test_an_address_that_a_fetch_would_refuse_is_refused_at_once(
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     with pytest.raises(Refused, match="is not encrypted") as error:
-        new_host.make(tmp_path / "srv", git)
+        new_host.make(tmp_path / "srv", at(git))
     assert error.value.hint == (
         "use https or ssh; or require signed tags: require_signed in host.toml"
     )
@@ -74,19 +79,19 @@ def test_an_address_that_a_fetch_would_refuse_is_refused_at_once(
     (tmp_path / "tagship" / "host.toml").write_text(
         'require_signed = true\nallowed_signers = "keys"\n'
     )
-    new_host.make(tmp_path / "srv", git)
-    assert host_file.read(tmp_path / "srv").git == git
+    new_host.make(tmp_path / "srv", at(git))
+    assert host_file.read(tmp_path / "srv").upstream.text == git
 
 
 def test_a_model_is_named_once(tmp_path: Path) -> None:
     with pytest.raises(InvalidName, match="churn is named twice"):
-        new_host.make(tmp_path / "srv", GIT, follow=[Ref("churn"), Ref.parse("churn#prod")])
+        new_host.make(tmp_path / "srv", at(GIT), follow=[Ref("churn"), Ref.parse("churn#prod")])
 
 
 def test_a_folder_in_a_repository_is_refused(tmp_path: Path) -> None:
     (tmp_path / "repo" / ".dvc").mkdir(parents=True)
     with pytest.raises(Refused, match="is in a DVC repository"):
-        new_host.make(tmp_path / "repo" / "srv", GIT)
+        new_host.make(tmp_path / "repo" / "srv", at(GIT))
     assert not (tmp_path / "repo" / "srv").exists()
 
 
@@ -95,5 +100,5 @@ def test_a_folder_that_others_can_write_to_is_refused_and_stays_empty(tmp_path: 
     folder.mkdir()
     folder.chmod(0o777)
     with pytest.raises(Refused, match="everybody can write to"):
-        new_host.make(folder, GIT)
+        new_host.make(folder, at(GIT))
     assert list(folder.iterdir()) == []

@@ -12,7 +12,7 @@ import os
 import shlex
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
@@ -68,6 +68,7 @@ class Folder:
         with self._asked("written"), self._locked(str(PurePosixPath(name).with_name(LOCK))):
             if self._index(name).mark != before:
                 raise Changed
+            self._sweep(name)
             self._write(name, 0o644, lambda file: file.write(data))
             if self._index(name).data != data:
                 raise Changed
@@ -102,6 +103,26 @@ class Folder:
 
         with self._asked("written"):
             self._write(name.path, 0o444, copy)
+
+    def take(self, files: Mapping[Name, Path]) -> None:
+        """Take durable files of the same file system: each is moved, also over what is there.
+
+        Args:
+            files: by their names; all are of one kind.
+
+        Raises:
+            Unavailable: it cannot be written to.
+        """
+        by_folder: dict[PurePosixPath, list[tuple[str, Path]]] = {}
+        for name, source in files.items():
+            path = PurePosixPath(carrier.check(name).path)
+            by_folder.setdefault(path.parent, []).append((path.name, source))
+        with self._asked("written"):
+            for parent, pairs in by_folder.items():
+                with self._opened(parent, make=True) as folder:
+                    for last, source in pairs:
+                        os.rename(source, last, dst_dir_fd=folder)
+                    _sync(folder)
 
     # --- below the folder, without a link on the way
 
@@ -180,6 +201,14 @@ class Folder:
                     os.unlink(temporary, dir_fd=folder)
                 raise
             _sync(folder)
+
+    def _sweep(self, name: str) -> None:
+        """Remove what killed runs have left of a file: nobody else writes it now."""
+        path = PurePosixPath(name)
+        with self._opened(path.parent) as folder:
+            for left in os.listdir(folder):  # noqa: PTH208 - of a descriptor: no link is followed
+                if atomic.is_temporary(left) and left.startswith(f".{path.name}."):
+                    os.unlink(left, dir_fd=folder)
 
     @contextlib.contextmanager
     def _locked(self, name: str) -> Iterator[None]:

@@ -8,6 +8,7 @@ from tagship.text import json_reader
 from tagship.text.json_reader import Is
 
 AGAIN = "write it again where the model is released: tagship release MODEL --push --capsule"
+NEWER = "pip install --upgrade tagship"
 ObjectId = Annotated[
     str, Is(lambda text: re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", text) is not None, "an id")
 ]
@@ -38,7 +39,7 @@ def parsed(data: bytes, what: str, schema: int) -> dict[str, Any]:
     if found > schema:
         raise Refused(
             f"{what} is of schema {found}; this tagship knows {schema}",
-            "pip install --upgrade tagship",
+            NEWER,
         )
     return dict(value)
 

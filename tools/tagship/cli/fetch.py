@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--accept", metavar="TAG", multiple=True,
-    help="Let a tag count that the server has moved; may be given more than once.",
+    help="Let a tag count that was moved; may be given more than once.",
 )  # fmt: skip
 @reason_option
 @wait_option
@@ -29,7 +29,7 @@ def command(
     Brings the tags and the small files that say what a version is; no bytes of models, and nothing
     goes live. In a clone, use git fetch --tags.
 
-    A tag that the server has moved does not count, until --accept names it. The version is then
+    A tag that was moved does not count, until --accept names it. The version is then
     deployed from what the tag names now, and the history says who accepted it.
 
     Example: tagship fetch
@@ -39,15 +39,16 @@ def command(
 
 
 def looks(fetched: "Fetched", accepted: tuple[str, ...] = ()) -> str:
-    """The new tags; and those by which the server contradicts what was seen."""
+    """The new tags; and those that contradict what was seen."""
     lines = [f"{words.count(len(fetched.new), 'new tag')}"]
     lines += [f"  {name}" for name in fetched.new]
     for names, what in (
-        (accepted, "was moved on the server, and was accepted"),
-        (fetched.moved, "was moved on the server; the tag that was seen first counts"),
-        (fetched.vanished, "is not on the server any more, and counts all the same"),
+        (accepted, "was moved, and was accepted"),
+        (fetched.moved, "was moved; the tag that was seen first counts"),
+        (fetched.vanished, "is not there any more, and counts all the same"),
         (fetched.impossible, "cannot be kept beside a tag that was seen"),
         (fetched.lightweight, "is no annotated tag of a commit, and does not count"),
     ):
         lines += [f"{name} {what}" for name in names]
+    lines += fetched.damaged
     return output.text(lines)

@@ -25,7 +25,14 @@ def command() -> None:
 
 @command.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--git", metavar="URL", required=True, help="Where the repository is.")
+@click.option("--git", metavar="URL", help="Where the repository is.")
+@click.option(
+    "--index", metavar="ADDRESS",
+    help="Instead of --git: the store or the folder with what release --capsule writes.",
+)  # fmt: skip
+@click.option(
+    "--bundle", metavar="FOLDER", help="Instead of --git: the folder that tagship unbundle fills."
+)
 @click.option("--remote", metavar="URL", help="Where its DVC remote is: s3://bucket/path.")
 @click.option("--endpoint", metavar="URL", help="The S3 server, if it is not Amazon's.")
 @click.option(
@@ -36,10 +43,14 @@ def command() -> None:
 @json_option
 @pass_session
 def init(
-    session: Session, folder: Path, git: str, remote: str | None, endpoint: str | None,
-    follow: "tuple[Ref, ...]", name: str | None, as_json: bool,
+    session: Session, folder: Path, git: str | None, index: str | None, bundle: str | None,
+    remote: str | None, endpoint: str | None, follow: "tuple[Ref, ...]", name: str | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Make DIR the folder of a host: write its tagship.toml.
+
+    Where it hears of versions is one of --git, --index and --bundle. Without a Git server, --index
+    names the store that has the bytes too.
 
     Nothing is fetched yet. No password belongs into an address: Git has credential helpers and
     keys, and the keys of a store come from the environment or a profile.
@@ -48,7 +59,9 @@ def init(
     s3://bucket/dvc --follow churn@^1.2
     """
     agent = session.agent(session.folder / folder)
-    made = agent.init(git, remote=remote, endpoint=endpoint, follow=follow, name=name)
+    made = agent.init(
+        git, index=index, bundle=bundle, remote=remote, endpoint=endpoint, follow=follow, name=name
+    )
     output.show(made, as_json, looks(made))
 
 

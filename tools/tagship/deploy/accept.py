@@ -1,4 +1,4 @@
-"""Accept a tag that its server has moved: a person says that what it names now counts.
+"""Accept a tag that was moved: a person says that what it names now counts.
 
 The event comes before the change of the mirror. If this is cut short between the two, the tag is
 refused as before, and the same command finishes it.
@@ -29,7 +29,7 @@ def named(text: str) -> TagName:
 
 
 def accept(source: Mirrored, host: Host, name: TagName, options: Options) -> None:
-    """Have a moved tag count as what the server shows. The history says who wanted that.
+    """Have a moved tag count as what is shown now. The history says who wanted that.
 
     Args:
         source, host: the mirror, fetched just now, and where versions go.
@@ -38,7 +38,7 @@ def accept(source: Mirrored, host: Host, name: TagName, options: Options) -> Non
 
     Raises:
         NotFound: its model is not followed, or the tag was not moved.
-        Refused: what the server shows is no annotated tag of a commit.
+        Refused: what is shown now is no annotated tag of a commit.
         Locked: another process works on the model.
     """
     model = name.model
@@ -47,7 +47,7 @@ def accept(source: Mirrored, host: Host, name: TagName, options: Options) -> Non
     store = host.store(model)
     moved = source.moved(name) or _moved_since(source, store, name)
     if moved is None:
-        raise NotFound(f"the server has not moved {name}", "tagship fetch")
+        raise NotFound(f"{name} was not moved", "tagship fetch")
     first, then = moved
     with act.begin(store, model, f"accepting {name}", options) as deed:
         why = f"it was {first[:10]}" + (f": {options.reason}" if options.reason else "")

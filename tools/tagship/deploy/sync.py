@@ -42,7 +42,7 @@ class Pass:
     Attributes:
         source, host: the mirror, and where versions go.
         options: of the deploys.
-        seen: how the server's tags differ from those that were seen.
+        seen: how the tags of the upstream differ from those that were seen.
         unfetched: why the tags could not be fetched; None where they were.
         fleet: what is known of the other hosts.
     """
@@ -147,9 +147,10 @@ def next_step(one: Pass, model: str) -> Step:
         # what failed may be live still
         known = [each for each in decided.reasons if each.why is not Why.FAILED]
         decided = replace(decided, reasons=(*known, Reason(Why.WAITING, UNDER_WAY)))
-    if one.unfetched is None:
-        return decided
-    return replace(decided, reasons=(*decided.reasons, unfetched(one.unfetched)))
+    unread = [Reason(Why.UNKNOWN, what) for name, what in one.seen.unread if name == model]
+    if one.unfetched is not None:
+        unread = [unfetched(one.unfetched)]
+    return replace(decided, reasons=(*decided.reasons, *unread))
 
 
 def _facts(one: Pass, model: str) -> Facts:

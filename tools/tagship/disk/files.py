@@ -155,7 +155,10 @@ def copy(source: Path, target: Path, advance: Advance | None = None) -> File:
 
 
 def receive(
-    blocks: Iterable[bytes], target: Path | None, advance: Advance | None = None, *beside: Write
+    blocks: Iterable[bytes | memoryview],
+    target: Path | None,
+    advance: Advance | None = None,
+    *beside: Write,
 ) -> File:
     """Write what arrives to a new file, hashed on its way.
 
@@ -201,14 +204,14 @@ def through(target: BinaryIO) -> Iterator[Write]:
     _raise_of(synced)
 
 
-def pour(source: Path, write: Write | None, beside: Write, advance: Advance | None = None) -> File:
+def pour(source: Path, write: Write | None, advance: Advance | None = None, *beside: Write) -> File:
     """Read a regular file once: hash it, and pass its blocks on.
 
     Args:
         source: the file; a link is not followed.
         write: is called with each block; None to hash alone.
-        beside: the same, of a large file on a thread of its own: another hash.
         advance: is called with the bytes that were read.
+        beside: are called as ``write`` is, of a large file on threads of their own: other hashes.
 
     Returns:
         As ``digest`` of the source.
@@ -217,7 +220,7 @@ def pour(source: Path, write: Write | None, beside: Write, advance: Advance | No
         Unreadable: the source cannot be read, or is a link.
     """
     with _open(source) as reader:
-        return _digest(reader, source.name, write, advance, (beside,))
+        return _digest(reader, source.name, write, advance, beside)
 
 
 def _raise_of(synced: Future[None] | None) -> None:

@@ -1,7 +1,13 @@
-"""Room for a text that another process reads or writes, and that nobody needs afterwards."""
+"""Room for what nobody needs afterwards: a text for another process; files that are built."""
 
+import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
+
+from tagship.disk import atomic
 
 
 def file() -> BinaryIO:
@@ -17,3 +23,56 @@ def file() -> BinaryIO:
     import tempfile
 
     return tempfile.TemporaryFile()
+
+
+@contextlib.contextmanager
+def folder(path: Path) -> Iterator[Path]:
+    """A new folder beside ``path``, with a name of ``atomic.temporary_name``; removed afterwards.
+
+    What killed runs have left there is removed first: nobody holds the lock on it any more.
+    """
+    for left in _left(path):
+        with _locked(left) as is_ours:
+            if is_ours:
+                atomic.remove_tree(left)
+    while True:
+        made = atomic.temporary_name(path)
+        made.mkdir(0o700)
+        with _locked(made):
+            if not made.exists():  # another process took it for one that was left
+                continue
+            try:
+                yield made
+            finally:
+                atomic.remove_tree(made)
+            return
+
+
+def _left(path: Path) -> list[Path]:
+    start = f".{path.name}."
+    try:
+        return [each for each in atomic.temporaries(path.parent) if each.name.startswith(start)]
+    except FileNotFoundError:
+        return []
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Hold a lock on a folder; whether it is held: not where another process has it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        yield False
+        return
+    try:
+        yield _flock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _flock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

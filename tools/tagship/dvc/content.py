@@ -207,14 +207,22 @@ class Content:
         _check_names([member.path for member in members], folder)
         return members
 
-    def _listed(self, folder: Cached) -> list[Cached]:
+    def list_bytes(self, folder: Cached) -> bytes:
+        """The object that lists the files of a tracked folder, compared with its digest.
+
+        Raises:
+            Corrupt: it has other bytes.
+            Unavailable: it is in neither cache nor remote.
+        """
         data = self.read(folder)
         if data is None and self.offline:  # a question asks no remote
             if self.cache.holds(folder):
                 raise bad_object(folder, self.cache.path(folder))
             raise Unavailable(f"the DVC cache lacks {folder}", "dvc fetch --all-tags")
-        if data is None:
-            data = self._list_of_remote(folder)
+        return self._list_of_remote(folder) if data is None else data
+
+    def _listed(self, folder: Cached) -> list[Cached]:
+        data = self.list_bytes(folder)
         share = None if folder.size is None else (folder.digest, folder.size)
         try:
             return [

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
+from tagship.disk import tar
 from tagship.disk.files import METADATA, SIGNATURE, File
 from tagship.dvc.pointers import Pointer
-from tagship.export import facts, tar
+from tagship.export import facts
 from tagship.host.metadata import Metadata
 from tagship.registry.artifacts import Artifact
 from tagship.signing import statement

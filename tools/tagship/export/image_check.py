@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tagship.disk import tar
 from tagship.disk.files import METADATA, SIGNATURE, File, Problem
 from tagship.dvc.pointers import Pointer
 from tagship.errors import Corrupt, TagshipError
-from tagship.export import image, layer_check, oci, tar
+from tagship.export import image, layer_check, oci
 from tagship.export.image import Blob, Manifest
 from tagship.export.layer_check import Expected
 from tagship.export.oci import Versions

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagship.disk import files as disk_files
+from tagship.disk import tar
 from tagship.disk.files import File, Problem
 from tagship.dvc.pointers import Pointer
-from tagship.export import image, tar
+from tagship.export import image
 from tagship.export.image import Blob
 from tagship.progress import Advance
 from tagship.text import escape

@@ -18,12 +18,13 @@ from typing import Self
 
 from tagship.deploy import plan
 from tagship.disk import files as disk_files
+from tagship.disk import tar
 from tagship.disk.files import File, Write
 from tagship.dvc.content import Content
 from tagship.dvc.pointers import Pointer
 from tagship.dvc.snapshot import Snapshot
 from tagship.errors import Corrupt, Unavailable
-from tagship.export import image, tar
+from tagship.export import image
 from tagship.export import target as target_folder
 from tagship.export.image import Blob, Image
 from tagship.host import installed, journal
@@ -263,7 +264,7 @@ class _Layer:
 
     def add(self, path: Path, size: int, advance: Advance) -> File:
         """Add the bytes of a file, which has so many: others are noticed by whoever asks."""
-        file = disk_files.pour(path, self._write, self._sha256.update, advance)
+        file = disk_files.pour(path, self._write, advance, self._sha256.update)
         self._size += size
         return file
 

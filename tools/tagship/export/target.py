@@ -1,10 +1,10 @@
-"""The folder that an export makes: where it may be, and how it appears whole or not at all."""
+"""What an export makes: where it may be, and how it appears whole or not at all."""
 
 import contextlib
 import os
 import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tagship.disk import atomic
@@ -21,21 +21,50 @@ def check(target: Path, *reserved: Path) -> Path:
         Refused: it is not empty, it is the working directory, or it is where versions or the
             files of Git or DVC are.
     """
-    place, *others = (Path(os.path.realpath(path)) for path in (target, *reserved))
-    if any(folder in others or _is_reserved(folder) for folder in (place, *place.parents)):
-        raise Refused(
-            f"{target} lies where models are deployed, or where Git or DVC keep their own",
-            "give a folder elsewhere: -o ../export",
-        )
-    if not place.parent.is_dir():
-        raise NotFound(
-            f"there is no folder {target.parent}", f"mkdir -p {shlex.quote(str(target.parent))}"
-        )
+    place = check_place(target, reserved, "give a folder elsewhere: -o ../export")
     if place == Path.cwd().resolve():  # the rename would replace it
         raise Refused(f"{target} is the folder that you are in", "give a new one: -o ./export")
     if place.exists() and not _is_empty(place):
         raise Refused(
             f"{target} exists and is not an empty folder", "give a folder that does not exist"
+        )
+    return place
+
+
+def check_file(target: Path, *reserved: Path) -> Path:
+    """The real path of a file that may be created.
+
+    Raises:
+        NotFound: its folder does not exist.
+        Refused: it exists, or is where versions or the files of Git or DVC are.
+    """
+    place = check_place(target, reserved, f"give a file elsewhere: -o ../{target.name}")
+    if place.exists():
+        what = "is a folder" if place.is_dir() else "exists"
+        raise Refused(f"{target} {what}", "give the name of a file that does not exist")
+    return place
+
+
+def check_place(target: Path, reserved: Iterable[Path], elsewhere: str) -> Path:
+    """The real path of what may be written, but for what is there already.
+
+    Args:
+        target: the path.
+        reserved: folders of others.
+        elsewhere: the hint where it is in one.
+
+    Raises:
+        NotFound, Refused: as for ``check``.
+    """
+    place, *others = (Path(os.path.realpath(path)) for path in (target, *reserved))
+    if any(folder in others or _is_reserved(folder) for folder in (place, *place.parents)):
+        raise Refused(
+            f"{target} lies where models are deployed, or where Git or DVC keep their own",
+            elsewhere,
+        )
+    if not place.parent.is_dir():
+        raise NotFound(
+            f"there is no folder {target.parent}", f"mkdir -p {shlex.quote(str(target.parent))}"
         )
     return place
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from tagship.disk import files as disk_files
+from tagship.disk import tar
 from tagship.disk.files import METADATA, SIGNATURE, File
 from tagship.dvc.pointers import Cached
 from tagship.errors import Corrupt, NotTrusted, Unavailable
-from tagship.export import image, image_check, layer_check, tar
+from tagship.export import image, image_check, layer_check
 from tagship.export import target as target_folder
 from tagship.export.image import Blob, Manifest
 from tagship.export.image_check import Place

@@ -9,6 +9,9 @@ A ref that names no annotated tag of a commit is no version, whatever its name. 
 ``refs/tags/``, so it does not take the name from the tag that may come after it. Only a person
 gives a name in ``refs/tags/`` another object (``accept``); ``refs/before/`` keeps the first one.
 
+What it has comes from a server of Git (``fetch``), or from a place that carries sealed tags
+(``keep``, ``show``); what was seen, and how that is compared, is the same.
+
 The blobs are left out; few of them are needed, and ``bring_blobs`` fetches those. The file of the
 mirror's configuration names no remote: what fetches is told it on its command line. So no question
 can start a fetch of what is missing, whatever the version of Git, and ``git cat-file`` answers
@@ -22,10 +25,10 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from tagship.disk import atomic
 from tagship.errors import Locked, NoAnswer, NotFound, Refused, TagshipError, Unavailable
@@ -45,6 +48,8 @@ SEEN, TAGS = "refs/seen/", "refs/tags/"
 BEFORE = "refs/before/"  # by id: what a tag was, until a person accepted another object for it
 LARGEST = 1 << 20  # bytes of a tag object: a message with metrics has some thousand
 ENDING = 1.0  # seconds in which a process that was killed, or whose pipe was closed, is gone
+SHALLOW = "shallow"  # the file that names commits whose parents are not here
+CARRIED = "carried.json"  # commits here lack folders that they have: of ``workspace.carried``
 REMOTE = "tagship"  # its name, on command lines alone
 AT_ONCE = 500  # refs that are created by one process
 MANY_PACKS = 50  # each fetch makes one: from so many on, they are put together
@@ -65,6 +70,7 @@ HEAD = b"ref: refs/heads/none\n"
 CONFIGURATION = (
     b"[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tlogAllRefUpdates = false\n"
 )
+REPACK = ("repack", "-a", "-d", "--quiet")
 FOLDERS = ("objects/info", "objects/pack", "refs")
 
 
@@ -118,12 +124,21 @@ def open_or_make(
         Locked: another process fetches into it.
     """
     address.check(url, plain=plain, signed=signed)
+    return made(folder)
+
+
+def made(folder: Path) -> Repository:
+    """The mirror in a folder, whoever feeds it; made where there is none.
+
+    Raises:
+        Refused, Locked: as for ``open_or_make``.
+    """
     run.forget_the_repository_of_a_hook()
     atomic.make_folder(folder.parent)
     with _alone(folder):
         _finish(folder)
         if not folder.is_dir() or folder.is_symlink():
-            _replace(folder, _make(folder))
+            _replace(folder, make_empty(folder))
         _lay_out(folder)
     return _repository(folder)
 
@@ -157,8 +172,8 @@ def _lay_out(folder: Path) -> None:
             atomic.write(path, data)
 
 
-def _make(folder: Path) -> Path:
-    """An empty mirror beside a folder."""
+def make_empty(folder: Path) -> Path:
+    """An empty mirror beside a folder, under a name of its own; ``open_or_make`` removes it."""
     beside = atomic.temporary_name(folder)
     beside.mkdir(mode=0o755)
     _lay_out(beside)
@@ -251,16 +266,21 @@ def fetch(
     """
     if not patterns:  # Git would fetch HEAD
         return Changes()
+    server = _Server(url, patterns, limit, tell)
     with _alone(repository.top, limit.silence):
         _sweep(repository.top)
+        if _is_carried(repository):  # a server leaves out what Git believes to be here
+            _renew(
+                repository, server, "the mirror was fed from another place, and was fetched anew"
+            )
         try:
-            return _fetch(repository, url, patterns, tell, limit)
+            return _fetch(repository, server)
         except (NoAnswer, TooMuch):
             raise
         except Unavailable:
-            if not _repair(repository, url, patterns, tell, limit):
+            if not _repair(repository, server):
                 raise
-        return _fetch(repository, url, patterns, tell, limit)
+        return _fetch(repository, server)
 
 
 def look(
@@ -274,7 +294,7 @@ def look(
     """
     with _alone(repository.top, limit.silence):
         _sweep(repository.top)
-        _see(repository, url, patterns, tell, limit)
+        _Server(url, patterns, limit, tell).see(repository)
 
 
 def repair(
@@ -287,28 +307,60 @@ def repair(
         Whether it was. The arguments, and what is raised, are as of ``fetch``.
     """
     with _alone(repository.top, limit.silence):
-        return _repair(repository, url, patterns, tell, limit)
+        return _repair(repository, _Server(url, patterns, limit, tell))
 
 
-def _fetch(
-    repository: Repository, url: str, patterns: Sequence[str], tell: Tell, limit: Limit
+class Feed(Protocol):
+    """What a mirror is fed from."""
+
+    @property
+    def tell(self) -> Tell:
+        """Is told what was repaired."""
+
+    def see(self, repository: Repository) -> None:
+        """Have ``refs/seen/`` show what there is now, with the objects."""
+
+    def pack(self, repository: Repository) -> None:
+        """Put the packs together."""
+
+
+@dataclass(frozen=True)
+class _Server:
+    """A server of Git, and which tags are fetched from it."""
+
+    url: str
+    patterns: Sequence[str]
+    limit: Limit
+    tell: Tell
+
+    def see(self, repository: Repository) -> None:
+        patterns = dict.fromkeys(self.patterns)
+        refspecs = [f"+{TAGS}{pattern}:{SEEN}{pattern}" for pattern in patterns]
+        self._transfer(repository, *FETCHING, "--prune", REMOTE, *refspecs)
+
+    def pack(self, repository: Repository) -> None:
+        self._transfer(repository, *REPACK, tell=nobody)
+
+    def _transfer(self, repository: Repository, *arguments: str, tell: Tell | None = None) -> None:
+        _transfer(repository, self.url, tell or self.tell, self.limit, *arguments)
+
+
+def _fetch(repository: Repository, server: _Server) -> Changes:
+    server.see(repository)
+    return _keep_seen(repository, server.patterns, server.pack)
+
+
+def _keep_seen(
+    repository: Repository, patterns: Sequence[str], pack: Callable[[Repository], None]
 ) -> Changes:
-    _see(repository, url, patterns, tell, limit)
+    """Compare what is shown with what was ever seen, and keep what is new."""
     seen, tags = _refs(repository, patterns)
     changes, plain = _compared(repository, seen, tags)
     _delete(repository, plain)  # an older tagship kept them
     if changes.new:
         _create(repository, TAGS, {name: seen[name] for name in changes.new})
-        _tidy(repository, url, limit)
+        _tidy(repository, pack)
     return changes
-
-
-def _see(
-    repository: Repository, url: str, patterns: Sequence[str], tell: Tell, limit: Limit
-) -> None:
-    """Fetch what the server shows into ``refs/seen/``."""
-    refspecs = [f"+{TAGS}{pattern}:{SEEN}{pattern}" for pattern in dict.fromkeys(patterns)]
-    _transfer(repository, url, tell, limit, *FETCHING, "--prune", REMOTE, *refspecs)
 
 
 def _compared(
@@ -412,6 +464,15 @@ def _listed(repository: Repository, *spaces: str) -> dict[str, dict[str, str]]:
     return refs
 
 
+def name_tags(repository: Repository, tags: Mapping[str, str]) -> None:
+    """Create tags, by their names, where none of them is.
+
+    Raises:
+        Unavailable: Git failed; or one has the name of a folder of another one.
+    """
+    _create(repository, TAGS, tags)
+
+
 def _create(repository: Repository, space: str, refs: Mapping[str, str]) -> None:
     _update(repository, [f"create {space}{name}\0{i}\0" for name, i in refs.items()])
 
@@ -427,13 +488,13 @@ def _update(repository: Repository, orders: Sequence[str]) -> None:
         _answer(repository, *FSYNC, "update-ref", "-z", "--stdin", questions=questions)
 
 
-def _tidy(repository: Repository, url: str, limit: Limit) -> None:
+def _tidy(repository: Repository, pack: Callable[[Repository], None]) -> None:
     """Put refs and packs together, now and then: else a mirror gets slow with the years."""
     try:
         _answer(repository, *FSYNC, "pack-refs", "--all")
         packs = list((repository.top / "objects" / "pack").glob("*.pack"))
         if len(packs) > MANY_PACKS:
-            _transfer(repository, url, nobody, limit, "repack", "-a", "-d", "--quiet")
+            pack(repository)
     except Unavailable:  # what is new is kept and told all the same
         _sweep(repository.top)
 
@@ -531,7 +592,7 @@ def moved(repository: Repository, name: str) -> tuple[str, str] | None:
     if name not in seen or name not in tags or seen[name] == tags[name]:
         return None
     if not _kinds(repository, {seen[name]}, {seen[name]}).annotated:
-        raise Refused(f"{name} is no annotated tag on the server", "tagship fetch")
+        raise Refused(f"{name} is no annotated tag any more", "tagship fetch")
     return tags[name], seen[name]
 
 
@@ -588,25 +649,28 @@ def _sweep(top: Path, patience: float = 0) -> None:
         path.unlink(missing_ok=True)
 
 
-def _repair(
-    repository: Repository, url: str, patterns: Sequence[str], tell: Tell, limit: Limit
-) -> bool:
+def _repair(repository: Repository, feed: Feed) -> bool:
     """``repair``, where no other process fetches."""
     if not _is_damaged(repository):
         return False
+    _renew(repository, feed, "the mirror was damaged, and was fetched anew")
+    return True
+
+
+def _renew(repository: Repository, feed: Feed, why: str) -> None:
+    """Make a mirror anew, and keep what was ever seen."""
     top = repository.top
-    beside = _make(top)
+    beside = make_empty(top)
     try:
         anew = _repository(beside)
-        _see(anew, url, patterns, tell, limit)
-        lost = _carry(repository, anew, limit)
+        feed.see(anew)
+        lost = _carry(repository, anew)
         _replace(top, beside)
     except BaseException:
         atomic.remove_tree(beside)
         raise
     kept = f"; {len(lost)} tags could not be read, and count as not seen" if lost else ""
-    tell(f"the mirror was damaged, and was fetched anew{kept}")
-    return True
+    feed.tell(f"{why}{kept}")
 
 
 def _is_damaged(repository: Repository) -> bool:
@@ -624,7 +688,7 @@ def _is_damaged(repository: Repository) -> bool:
     return False
 
 
-def _carry(old: Repository, new: Repository, limit: Limit) -> list[str]:
+def _carry(old: Repository, new: Repository) -> list[str]:
     """Keep what was ever seen, in another mirror; the refs that cannot be read."""
     try:
         spaces = _listed(old, TAGS, BEFORE)
@@ -635,27 +699,193 @@ def _carry(old: Repository, new: Repository, limit: Limit) -> list[str]:
     for space, refs in spaces.items():
         _create(new, space, {name: identity for name, identity in refs.items() if identity in here})
         away = [f"{space}{name}" for name, identity in refs.items() if identity not in here]
-        lost += _bring_refs(old, new, away, limit)
+        lost += _bring_refs(old, new, away)
     return lost
 
 
-def _bring_refs(old: Repository, new: Repository, refs: list[str], limit: Limit) -> list[str]:
-    """Fetch refs out of a damaged mirror: what cannot be read is found by halves."""
+def _bring_refs(old: Repository, new: Repository, refs: list[str]) -> list[str]:
+    """Take refs out of a damaged mirror: what cannot be read is found by halves."""
     if not refs:
         return []
-    upload = "--upload-pack=git -c uploadpack.allowFilter=true upload-pack"
-    refspecs = "".join(f"{ref}:{ref}\n" for ref in refs)
     try:
-        _transfer(
-            new, str(old.top), nobody, limit, *FETCHING, upload, "--stdin", REMOTE, stdin=refspecs
-        )
+        (_salvage if _is_carried(old) else _fetch_from)(old, new, refs)
     except Unavailable:
         half = len(refs) // 2
         if not half:
             return refs
-        parts = (refs[:half], refs[half:])
-        return [ref for part in parts for ref in _bring_refs(old, new, part, limit)]
+        return [ref for part in (refs[:half], refs[half:]) for ref in _bring_refs(old, new, part)]
     return []
+
+
+def _fetch_from(old: Repository, new: Repository, refs: list[str]) -> None:
+    upload = "--upload-pack=git -c uploadpack.allowFilter=true upload-pack"
+    refspecs = "".join(f"{ref}:{ref}\n" for ref in refs)
+    _transfer(
+        new, str(old.top), nobody, FETCH, *FETCHING, upload, "--stdin", REMOTE, stdin=refspecs
+    )
+
+
+def _salvage(old: Repository, new: Repository, refs: list[str]) -> None:
+    """The same where the old mirror lacks folders: a fetch would find that it cannot give them."""
+    names = "".join(f"{ref}\n" for ref in refs).encode()
+    options = ("--no-walk", "--missing=allow-any", "--stdin")
+    commits = _answer(old, "rev-list", *options, questions=names)
+    ids = _answer(old, "rev-list", "--objects", "--no-object-names", *options, questions=names)
+    pack = _answer(old, "pack-objects", "--stdout", "--quiet", questions=ids)
+    _answer(new, *FSYNC, "index-pack", "--stdin", f"--promisor={REMOTE}", questions=pack)
+    _append(new, set(commits.decode().split()))  # their parents may be lost
+    known = {
+        f"{space}{name}": i
+        for space, of in _listed(old, TAGS, BEFORE).items()
+        for name, i in of.items()
+    }
+    _create(new, "", {ref: known[ref] for ref in refs})
+
+
+# --- what comes without a server of Git
+
+
+def keep(
+    repository: Repository, put: Callable[[Repository], None], commits: Mapping[str, Sequence[str]]
+) -> None:
+    """Put objects into a mirror that come from no server, of commits without their parents.
+
+    Whoever cuts this short finds objects that nothing names yet, and does it again.
+
+    Args:
+        repository: of ``made``.
+        put: puts them into a repository, durably.
+        commits: the ids of their parents, by id.
+
+    Raises:
+        Unavailable: Git failed, or the disk is full.
+        Locked: another process fetches into the mirror.
+    """
+    with _alone(repository.top):
+        _sweep(repository.top)
+        fill(repository, put, commits)
+
+
+def fill(
+    repository: Repository, put: Callable[[Repository], None], commits: Mapping[str, Sequence[str]]
+) -> None:
+    """``keep``, for who has the mirror alone: a ``Feed``, in ``see``."""
+    if not _is_carried(repository):
+        atomic.write(repository.top / CARRIED, b"")
+    put(repository)
+    here = _present(repository, {parent for parents in commits.values() for parent in parents})
+    _append(repository, {each for each, parents in commits.items() if not here.issuperset(parents)})
+
+
+def show(
+    repository: Repository, shown: Mapping[str, str], patterns: Sequence[str]
+) -> tuple[str, ...]:
+    """Have ``refs/seen/`` show what a place does: for a ``Feed``, in ``see``.
+
+    Args:
+        repository: which has the objects already.
+        shown: the ids of tag objects, by the names of the tags.
+        patterns: those that the place could show.
+
+    Returns:
+        The names that cannot be kept beside others that it shows.
+
+    Raises:
+        Unavailable: Git failed.
+    """
+    before, _ = _refs(repository, patterns)
+    after = _fitting(shown, before)
+    gone = [name for name in before if name not in after]
+    _update(repository, [f"delete {SEEN}{name}\0\0" for name in gone])  # may be a folder's name
+    changed = {name: i for name, i in after.items() if before.get(name) != i}
+    _update(repository, [f"update {SEEN}{name}\0{i}\0\0" for name, i in changed.items()])
+    return tuple(sorted(shown.keys() - after.keys()))
+
+
+def _fitting(shown: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:
+    """Those that can be kept side by side; of two that cannot, the one that was there before."""
+    after: dict[str, str] = {}
+    folders: set[str] = set()
+    for name in sorted(shown, key=lambda name: (name not in before, name)):
+        if name not in folders and not after.keys() & set(_folders(name)):
+            after[name] = shown[name]
+            folders.update(_folders(name))
+    return after
+
+
+def take(repository: Repository, feed: Feed, patterns: Sequence[str]) -> Changes:
+    """``fetch``, from what is no server of Git. A mirror that is damaged is made anew.
+
+    Args:
+        repository: of ``made``.
+        feed: shows what there is.
+        patterns: names of tags, as for ``fetch``.
+
+    Raises:
+        Unavailable: Git failed; or what ``feed`` raises.
+        Locked: another process fetches into the mirror.
+    """
+    with _alone(repository.top):
+        _sweep(repository.top)
+        try:
+            feed.see(repository)
+            return _keep_seen(repository, patterns, feed.pack)
+        except Unavailable:
+            if not _repair(repository, feed):
+                raise
+        feed.see(repository)
+        return _keep_seen(repository, patterns, feed.pack)
+
+
+def repair_from(repository: Repository, feed: Feed) -> bool:
+    """``repair``, of a mirror that no server of Git feeds."""
+    with _alone(repository.top):
+        return _repair(repository, feed)
+
+
+def pack(repository: Repository) -> None:
+    """Put the packs of such a mirror together: for a ``Feed``."""
+    promisor = ("-c", f"remote.{REMOTE}.promisor=true")
+    _answer(repository, *promisor, *FSYNC, *REPACK)
+
+
+def shown(repository: Repository, patterns: Sequence[str]) -> dict[str, str]:
+    """What was shown last: the ids of objects by names of tags.
+
+    Raises:
+        Unavailable: the mirror cannot be read.
+    """
+    return _refs(repository, patterns)[0]
+
+
+def lacks(repository: Repository, ids: Collection[str]) -> set[str]:
+    """Those of some objects that the mirror does not have.
+
+    Raises:
+        Unavailable: the mirror cannot be read.
+    """
+    return set(ids) - _present(repository, ids) if ids else set()
+
+
+def _is_carried(repository: Repository) -> bool:
+    """Whether some of the commits came without the folders that they have."""
+    return (repository.top / CARRIED).is_file()
+
+
+def _shallow(repository: Repository) -> set[str]:
+    file = repository.top / SHALLOW
+    return set(file.read_text().split()) if file.is_file() else set()
+
+
+def _append(repository: Repository, commits: set[str]) -> None:
+    """Name commits in ``shallow``, whose parents are not here: Git asks for none of those.
+
+    The file has a line for each (technical/shallow.txt of Git's documentation).
+    """
+    before = _shallow(repository)
+    if not commits <= before:
+        data = "".join(f"{each}\n" for each in sorted(commits | before))
+        atomic.write(repository.top / SHALLOW, data.encode())
 
 
 # --- blobs

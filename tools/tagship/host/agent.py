@@ -6,7 +6,7 @@ Whether a version may go live at all is decided from the history and the tags, n
 import contextlib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from tagship.disk import atomic
 from tagship.errors import Corrupt, Forbidden, InvalidName
@@ -115,7 +115,7 @@ class Settled:
         at: when the pass was.
         account: the number of the account that made it.
         configuration: the folder of that account's configuration; None if it has none.
-        git: the address that was fetched from.
+        git: the address that was fetched from; empty where ``place`` has one.
         mirror: the repository that was fetched into.
         patterns: of the tags.
         live: the version of each followed model that is live, if any.
@@ -123,6 +123,8 @@ class Settled:
         entries: the stamp of each file, folder and link; and of where none may come.
         targets: the stamp of what is at a path, or of what a link there leads to.
         rights: who may write to a folder, which may have other files by now.
+        place: the address of capsules; empty where Git is asked.
+        options: DVC's of a remote there.
     """
 
     folder: str
@@ -137,6 +139,8 @@ class Settled:
     entries: dict[str, str]
     targets: dict[str, str]
     rights: dict[str, str]
+    place: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

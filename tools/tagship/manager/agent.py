@@ -4,15 +4,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from tagship.errors import NotFound
+from tagship.errors import NotFound, Refused
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.project_files import HOST_FILE
 
 if TYPE_CHECKING:
     from tagship.fleet.overview import Overview
     from tagship.registry.refs import Ref
+    from tagship.registry.seen import Seen
     from tagship.workspace.host import Host
     from tagship.workspace.mirrored import Mirrored
     from tagship.workspace.new_host import NewHost
@@ -25,10 +26,11 @@ class Fetched:
 
     Attributes:
         new: seen for the first time.
-        moved: the server has another object under their name; what was seen first counts.
-        vanished: the server does not show them any more; they count all the same.
+        moved: they name another object now; what was seen first counts.
+        vanished: they are not shown any more; they count all the same.
         impossible: they cannot be kept beside a tag that was seen.
         lightweight: they are no annotated tags of commits, and never count.
+        damaged: their capsules could not be taken in; with the reason, after a colon.
     """
 
     new: tuple[str, ...] = ()
@@ -36,6 +38,23 @@ class Fetched:
     vanished: tuple[str, ...] = ()
     impossible: tuple[str, ...] = ()
     lightweight: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, found: "Seen") -> Self:
+        """The same of what a fetch found."""
+        new, moved, vanished, impossible, lightweight = (
+            tuple(str(tag) for tag in kind)
+            for kind in (
+                found.new,
+                found.moved,
+                found.vanished,
+                found.impossible,
+                found.lightweight,
+            )
+        )
+        damaged = tuple(f"{name}: {why}" for name, why in found.damaged)
+        return cls(new, moved, vanished, impossible, lightweight, damaged)
 
 
 class Agent:
@@ -56,16 +75,21 @@ class Agent:
         self.progress, self.tell = progress, tell
 
     def init(
-        self, git: str, *, remote: str | None = None, endpoint: str | None = None,
+        self, git: str | None = None, *, index: str | None = None, bundle: str | None = None,
+        remote: str | None = None, endpoint: str | None = None,
         follow: "Sequence[Ref | str]" = (), name: str | None = None,
     ) -> "NewHost":  # fmt: skip
-        """Make the folder a host. See ``new_host.make``."""
+        """Make the folder a host: of a repository, of an index, or of bundles.
+
+        See ``new_host.make``.
+        """
         from tagship.registry.refs import Ref
         from tagship.workspace import new_host
 
         refs = [Ref.parse(each) if isinstance(each, str) else each for each in follow]
+        address = new_host.address(git=git, index=index, bundle=bundle)
         return new_host.make(
-            self.start, git, remote=remote, endpoint=endpoint, follow=refs, name=name
+            self.start, address, remote=remote, endpoint=endpoint, follow=refs, name=name
         )
 
     def fetch(
@@ -74,29 +98,30 @@ class Agent:
         """Fetch the tags of the followed models, and the small files of what they select.
 
         Args:
-            accept: tags that the server has moved; what it shows now counts from now on.
+            accept: tags that were moved; what they are now counts from now on.
             reason: why, for the history.
             wait: seconds to wait for another act on a model.
 
         Raises:
             InvalidName, NotFound: one of ``accept`` is no such tag.
-            Refused: what the server shows of it is no annotated tag.
+            Refused: what is shown of it now is no annotated tag; or an index cannot be read.
             Unavailable: the server does not answer, or refuses.
             Locked: another process works on the model.
         """
         source, host = self._places
-        seen = source.fetch(self.tell, signed=host.policy.require_signed)
+        found = source.fetch(self.tell, signed=host.policy.require_signed)
         for name in accept:
             from tagship.deploy import accept as deploy_accept
             from tagship.deploy.act import Options
 
             options = Options(reason=reason, wait=wait, tell=self.tell)
             deploy_accept.accept(source, host, deploy_accept.named(name), options)
-            moved = tuple(tag for tag in seen.moved if str(tag) != name)
-            seen = seen._replace(moved=moved)
+            moved = tuple(tag for tag in found.moved if str(tag) != name)
+            found = found._replace(moved=moved)
         source.complete(source.selected(host.rules), self.tell)
-        names = (tuple(map(str, tags)) for tags in seen)
-        return Fetched(*names)
+        if found.unread:
+            raise Refused(found.unread[0][1], "the other models are fetched: tagship status")
+        return Fetched.of(found)
 
     def sync(
         self, models: Iterable[str] | None = None, *, dry_run: bool = False, retry: bool = False,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tagship.deploy.hold import Holding
     from tagship.deploy.plan import Plan, RollbackPlan
     from tagship.deploy.undeploy import Undeployed
+    from tagship.export.bundle import Bundled
     from tagship.export.export import Exported
     from tagship.export.oci import Exported as ExportedImage
     from tagship.host.history import Event
@@ -493,6 +494,21 @@ class ModelVersionManager:
         if folder is None:
             raise InvalidName("an image needs a place", "give target, push, or both")
         return oci.export(self.source, self.host, ref, folder, self.progress, self.tell)
+
+    def bundle(self, target: Path | str, version: str | Ref = "latest") -> "Bundled":
+        """Write a version into one file, to carry to where no network goes.
+
+        Args:
+            target: the file; there is none of this name.
+            version: as for ``deploy``.
+
+        Raises:
+            TagshipError: as for ``bundle.bundle``.
+        """
+        from tagship.export import bundle
+
+        ref = self._ref(version)
+        return bundle.bundle(self.source, self.host, ref, Path(target), self.progress, self.tell)
 
     def image_digest(self, version: str | Ref = "latest") -> str:
         """The digest of the OCI image of a version, ``sha256:HEX``; all its bytes are read.

@@ -13,6 +13,7 @@ from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref
 
 if TYPE_CHECKING:
+    from tagship.export.unbundle import Accept, Unbundled
     from tagship.export.unpack import Unpacked
     from tagship.host.history import Event
     from tagship.host.journal import Past
@@ -45,8 +46,8 @@ class Workspace:
         progress: is told what is fetched, copied, hashed and pushed, and the bytes of it.
         tell: is told whom is waited for, such as who holds a lock; and what this clone may lack.
 
-    Where ``start`` is in no Git or DVC repository, every method but ``model`` and ``unpack_image``
-    raises NotFound.
+    Where ``start`` is in no Git or DVC repository, every method but ``model``, ``unpack_image``
+    and ``unbundle`` raises NotFound.
     """
 
     def __init__(
@@ -162,6 +163,34 @@ class Workspace:
 
         where = image_places.parse(place, self.tell)
         return unpack.unpack(where, Path(target), self.progress)
+
+    def unbundle(
+        self, file: "Path | str | BinaryIO", target: Path | str | None = None, *,
+        accept: "Accept | None" = None,
+    ) -> "Unbundled":  # fmt: skip
+        """Take a bundle into the folder that this host follows, or into another one.
+
+        It needs no repository, and takes both paths from the working directory.
+
+        Args:
+            file: its path; or what is open to read, such as standard input.
+            target: the folder; None for that of the host in ``start``.
+            accept: is asked where nothing tells that the bundle is of the right repository: no tag
+                of the model was seen, and none must be signed. None: then it is refused.
+
+        Raises:
+            NotFound: there is no such file; or no host is here, and there is no ``target``.
+            TagshipError: as for ``unbundle.unbundle``.
+        """
+        from tagship.export import bundle_places, unbundle
+
+        path = Path(file) if isinstance(file, str) else file
+        folder = None if target is None else Path(target)
+        place = bundle_places.place(self.start, folder, accept)
+        with bundle_places.blocks(path) as (blocks, where):
+            return unbundle.unbundle(
+                blocks, where, place.folder, place.rules, self.progress, self.tell
+            )
 
     def history(
         self, models: Iterable[str] | None = None, *, limit: int | None = None,

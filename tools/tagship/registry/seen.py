@@ -1,12 +1,12 @@
 """Which tags a host follows, and what became of them on their server."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from tagship.git.mirror import Changes
 from tagship.registry.refs import TagName
 
-MOVED = "the server has moved it; the tag that was seen first counts"
+MOVED = "it was moved; the tag that was seen first counts"
 IMPOSSIBLE = "it cannot be kept beside a tag that was seen"
 
 
@@ -19,6 +19,8 @@ class Seen(NamedTuple):
         vanished: they are not there any more, and count all the same.
         impossible: they cannot be kept beside what was seen before.
         lightweight: they are no annotated tags of commits, and never count.
+        damaged: their capsules could not be taken in, and why.
+        unread: the models whose index could not be read, and why.
     """
 
     new: tuple[TagName, ...] = ()
@@ -26,14 +28,20 @@ class Seen(NamedTuple):
     vanished: tuple[TagName, ...] = ()
     impossible: tuple[TagName, ...] = ()
     lightweight: tuple[TagName, ...] = ()
+    damaged: tuple[tuple[TagName, str], ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
 
     def refused(self, model: str) -> dict[TagName, str]:
-        """The tags of a model that the server changed, or that cannot be kept, and why."""
+        """The tags of a model that were changed, or that cannot be kept or read, and why."""
         moved, impossible = (
             dict.fromkeys(self.moved, MOVED),
             dict.fromkeys(self.impossible, IMPOSSIBLE),
         )
-        return {name: what for name, what in (moved | impossible).items() if name.model == model}
+        return {
+            name: what
+            for name, what in (moved | impossible | dict(self.damaged)).items()
+            if name.model == model
+        }
 
 
 def patterns(models: Iterable[str]) -> list[str]:
@@ -42,14 +50,26 @@ def patterns(models: Iterable[str]) -> list[str]:
     return [f"{name}{mark}*" for name in names for mark in "@#"]
 
 
-def of(changes: Changes) -> Seen:
-    """What a fetch found, without the tags that are not in the grammar of GTO."""
+def of(
+    changes: Changes, damaged: Mapping[str, str] | None = None,
+    unread: Mapping[str, str] | None = None,
+) -> Seen:  # fmt: skip
+    """What a fetch found, without the tags that are not in the grammar of GTO.
+
+    Args:
+        changes: of the mirror.
+        damaged: why capsules were not taken in, by the names of their tags.
+        unread: why the index of a model could not be read.
+    """
+    bad = damaged or {}
     return Seen(
         _parsed(changes.new),
         _parsed(changes.moved),
         _parsed(changes.vanished),
         _parsed(changes.impossible),
         _parsed(changes.lightweight),
+        tuple((tag, bad[name]) for name in sorted(bad) if (tag := TagName.parse(name))),
+        tuple(sorted((unread or {}).items())),
     )
 
 

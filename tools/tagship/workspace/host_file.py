@@ -27,16 +27,17 @@ from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Wanted
 from tagship.registry.settings import Settings
 from tagship.text.table import Table
-from tagship.workspace import gates, remotes, reports
+from tagship.workspace import gates, remotes, reports, upstream
 from tagship.workspace import window as windows
 from tagship.workspace.gates import Gate
 from tagship.workspace.reports import Reports
+from tagship.workspace.upstream import Address
 from tagship.workspace.window import Window
 
 MIRROR = "mirror.git"  # in the private folder of a host: what it fetches into
 LONGEST = 1 << 20  # bytes of the file
 MAIN = "source"  # the remote of outputs that name none, as DVC's configuration would call it
-SOURCE = ("git", "remote", "options", "remotes")
+SOURCE = (*upstream.KINDS, "remote", "options", "remotes")
 OF_HOST = ("keep", "auto_cleanup", "smoke_test", "smoke_timeout", "after_switch", "fetch_limit",
            "min_free")  # fmt: skip
 PLAIN = Settings(root=".", smoke_test=settings.INSTALLED)
@@ -61,7 +62,7 @@ class HostFile:
 
     Attributes:
         name: of this host.
-        git: the address of the repository.
+        upstream: where the tags come from.
         remotes: DVC's remotes, all of them this host's own: its credentials may go there.
         settings: of deploys; they replace those of params.yaml.
         follow: the models, by name.
@@ -70,7 +71,7 @@ class HostFile:
     """
 
     name: str
-    git: str
+    upstream: Address
     remotes: DvcConfig
     settings: Settings = PLAIN
     follow: Mapping[str, Follow] = field(default_factory=dict)
@@ -80,7 +81,7 @@ class HostFile:
 
 def nothing() -> HostFile:
     """The values where the file cannot be read: nothing is followed."""
-    return HostFile(process.host_name(), "", dvc_config.of_host({}, None))
+    return HostFile(process.host_name(), Address(upstream.GIT, ""), dvc_config.of_host({}, None))
 
 
 def read(folder: Path) -> HostFile:
@@ -115,18 +116,19 @@ def check_own(folder: Path) -> None:
         Refused: with the command that makes it this host's own.
     """
     file = folder / HOST_FILE
-    if host_project.find_project(folder) is not None:
+    real = folder.resolve()  # the folders above ../srv are others
+    if host_project.find_project(real) is not None:
         raise Refused(
             f"{file} is in a DVC repository, and names programs: a host has a folder of its own",
             "tagship host init DIR --git URL",
         )
-    top = host_project.find_top(folder)
-    if (top / ".git").exists() and worktree.index(folder, HOST_FILE):
+    top = host_project.find_top(real)
+    if (top / ".git").exists() and worktree.index(real, HOST_FILE):
         raise Refused(f"Git tracks {file}, which names programs", f"git rm --cached {HOST_FILE}")
     status = file.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise Refused(f"{file} is not a regular file", "put the file itself there, not a link")
-    for path in (file, *folder.resolve().parents, folder.resolve()):
+    for path in (file, *real.parents, real):
         if who := access.who_else_writes(path):
             raise Refused(
                 f"{who} can write to {path}, and so choose what this host runs",
@@ -191,10 +193,11 @@ def parse(data: bytes, path: Path) -> HostFile:
     top = Table.of(values, "", file, ("name", "source", "deploy", "follow", "window", "report"))
     source = Table.of(top.values.get("source", {}), "source", file, SOURCE)
     window = top.values.get("window")
-    name, stores = remotes.text(top, "name", process.host_name()), _remotes(source)
+    address, name = _address(source), remotes.text(top, "name", process.host_name())
+    stores = _remotes(source, address)
     return HostFile(
         name,
-        remotes.text(source, "git"),
+        address,
         stores,
         _settings(Table.of(top.values.get("deploy", {}), "deploy", file, OF_HOST)),
         dict(_follow(top.values.get("follow", {}), file)),
@@ -203,12 +206,33 @@ def parse(data: bytes, path: Path) -> HostFile:
     )
 
 
-def _remotes(source: Table) -> DvcConfig:
+def _address(source: Table) -> Address:
+    """Where the tags come from: one of three keys says it.
+
+    Raises:
+        Refused: none does, or several do; or it is no address.
+    """
+    kinds = [kind for kind in upstream.KINDS if kind in source.values]
+    if len(kinds) > 1:
+        what = f"{source.key} in {source.file} has both {kinds[0]} and {kinds[1]}"
+        raise Refused(what, "name one of them: the tags come from one place")
+    if kinds in ([], [upstream.GIT]):
+        return Address(upstream.GIT, remotes.text(source, upstream.GIT))
+    kind = kinds[0]
+    address = remotes.url(source, kind)
+    if kind == upstream.BUNDLE and not address.startswith("/"):
+        raise source.wrong(kind, "give the folder that tagship unbundle fills: an absolute path")
+    return Address(kind, address, remotes.options(source, "options"))
+
+
+def _remotes(source: Table, address: Address) -> DvcConfig:
     """DVC's remotes. A name of ``[source.remotes]`` without options has those of ``[source]``."""
     options = remotes.options(source, "options")
     stores: dict[str, dict[str, Any]] = {}
     if "remote" in source.values:
         stores[MAIN] = {"url": remotes.url(source, "remote"), **options}
+    elif address.kind != upstream.GIT:  # a place has the objects too
+        stores[MAIN] = {"url": address.text, **options}
     others = source.values.get("remotes", {})
     named = Table.of(others, "source.remotes", source.file, None)
     for name, value in named.values.items():

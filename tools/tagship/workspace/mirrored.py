@@ -1,28 +1,28 @@
-"""The Source of a host without a work tree: the mirror of its repository, and no cache.
+"""The Source of a host without a work tree: a mirror of tags, and no cache.
 
-The mirror has every commit and every tag that was ever seen of the followed models; of their files
-it has only the small ones that say what a version is, and ``complete`` brings those.
+The mirror has every tag that was ever seen of the followed models, and its commit; of their files
+it has only the small ones that say what a version is, and ``complete`` brings those. What it is fed
+from is an ``upstream``: a repository of Git, or a place with capsules.
 """
 
 import contextlib
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
-from tagship.git import address, mirror
+from tagship.git import mirror
 from tagship.git.clone import Tags
-from tagship.git.mirror import Changes
 from tagship.git.run import CommandFailed, Repository
 from tagship.git.tree import MissingBlobs
 from tagship.host import agent
 from tagship.host.decisions import Decisions
 from tagship.host.store import PRIVATE
 from tagship.progress import Tell, nobody
-from tagship.registry import artifacts, seen
+from tagship.registry import artifacts
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.project_files import HOST_FILE
@@ -30,8 +30,10 @@ from tagship.registry.refs import Ref, TagName, Wanted
 from tagship.registry.seen import Seen
 from tagship.text import clock
 from tagship.workspace import desired
+from tagship.workspace import upstream as upstreams
 from tagship.workspace.host_file import MIRROR, HostFile
 from tagship.workspace.source import Declared, Source
+from tagship.workspace.upstream import Upstream
 
 if TYPE_CHECKING:
     from tagship.dvc.cache import Cache
@@ -60,6 +62,11 @@ class Mirrored(Source):
     is_for_reading: bool = False
 
     @cached_property
+    def upstream(self) -> Upstream:
+        """Where the tags come from."""
+        return upstreams.of(self.file.upstream, lambda top: replace(self, start=top))
+
+    @cached_property
     def repository(self) -> Repository:
         """The mirror.
 
@@ -77,19 +84,19 @@ class Mirrored(Source):
 
         Raises:
             Refused: the address is none that may be asked; or nothing is followed.
-            Unavailable: the server does not answer, or refuses.
+            Unavailable: the upstream does not answer, or refuses.
             Locked: another process fetches.
         """
         if not self.file.follow:
             where = self.project / HOST_FILE
             raise Refused(f"no model is followed in {where}", "add one: [follow.MODEL]")
         try:
-            changes = self._fetched(tell, signed=signed)
+            found = self._fetched(tell, signed=signed)
         except Unavailable:
             self._note(succeeded=False)
             raise
         self._note(succeeded=True)
-        return seen.of(changes)
+        return found
 
     def _note(self, *, succeeded: bool) -> None:
         """Leave for ``status`` when a fetch succeeded last, and since when none does."""
@@ -97,19 +104,17 @@ class Mirrored(Source):
         state = agent.read(self.project)
         agent.write(self.project, state.fetched(now, succeeded=succeeded))
 
-    def _fetched(self, tell: Tell, *, signed: bool) -> Changes:
-        repository = mirror.open_or_make(self.start, self.file.git, plain=signed, signed=signed)
-        patterns = seen.patterns(self.file.follow)
-        changes = mirror.fetch(repository, self.file.git, patterns, tell)
+    def _fetched(self, tell: Tell, *, signed: bool) -> Seen:
+        found = self.upstream.fetch(self.start, self.file.follow, tell, signed=signed)
         self._catalogs.clear()
         try:
             for model in self.file.follow:
                 self.versions(model)
         except Unavailable:  # Git asks for no object of the mirror where nothing is new
-            if not mirror.repair(repository, self.file.git, patterns, tell):
+            if not self.upstream.repair(self.repository, self.file.follow, tell):
                 raise
-            changes = mirror.fetch(repository, self.file.git, patterns, tell)
-        return changes
+            found = self.upstream.fetch(self.start, self.file.follow, tell, signed=signed)
+        return found
 
     @cached_property
     def last_seen(self) -> Seen:
@@ -117,7 +122,7 @@ class Mirrored(Source):
         if not self._is_there:
             return Seen()
         try:
-            return seen.of(mirror.changes(self.repository, seen.patterns(self.file.follow)))
+            return self.upstream.last_seen(self.repository, self.file.follow)
         except (Unavailable, OSError):
             return Seen()
 
@@ -146,7 +151,7 @@ class Mirrored(Source):
         """
         raise Refused(
             f"{self.project} is a host, which has no work tree to release from",
-            f"in a clone of its own: git clone {shlex.quote(address.shown_as(self.file.git))}",
+            self.upstream.work_tree(),
         )
 
     def versions(self, model: str) -> Catalog:
@@ -196,7 +201,7 @@ class Mirrored(Source):
         """As ``Source.lacking``: whether a version was ever seen."""
         if known.releases:
             return None
-        return f"the repository has no version of {known.model} that was seen here", FETCH
+        return f"{self.upstream.title} has no version of {known.model} that was seen here", FETCH
 
     @cached_property
     def clone_tags(self) -> Tags:
@@ -246,7 +251,7 @@ class Mirrored(Source):
         """Bring the small files that say what versions are, in a few round trips.
 
         Raises:
-            Unavailable: the repository's server does not give them.
+            Unavailable: the upstream does not give them.
         """
         waiting = list(releases)
         for _ in range(ROUNDS):
@@ -254,17 +259,17 @@ class Mirrored(Source):
             waiting = [release for release, ids in missing.items() if ids]
             if not waiting:
                 return
-            self.bring({each for of_one in missing.values() for each in of_one}, tell)
+            self.bring({release: missing[release] for release in waiting}, tell)
         version = waiting[0].tag.name
         raise Unavailable(f"the files of {version} name others without end", "tagship fetch")
 
-    def bring(self, ids: Iterable[str], tell: Tell = nobody) -> None:
-        """Bring files by the ids of their blobs.
+    def bring(self, missing: Mapping[Release, Collection[str]], tell: Tell = nobody) -> None:
+        """Bring files of versions, by the ids of their blobs.
 
         Raises:
-            Unavailable: the repository's server does not give them.
+            Unavailable: the upstream does not give them.
         """
-        mirror.bring_blobs(self.repository, self.file.git, sorted(set(ids)), tell)
+        self.upstream.bring(self.repository, missing, tell)
 
     def _missing(self, release: Release) -> tuple[str, ...]:
         """The ids of files that the next step of reading a version needs; empty if all are here."""

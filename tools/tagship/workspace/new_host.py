@@ -1,4 +1,4 @@
-"""``tagship host init``: a folder that follows a repository, and its tagship.toml."""
+"""``tagship host init``: a folder that follows versions, and its tagship.toml."""
 
 import json
 from collections.abc import Sequence
@@ -7,12 +7,13 @@ from pathlib import Path
 
 from tagship.disk import access, atomic
 from tagship.errors import InvalidName, Refused
-from tagship.git import address
+from tagship.git import address as git_address
 from tagship.host import project as host_project
 from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Ref
 from tagship.signing import policy
-from tagship.workspace import host_file
+from tagship.workspace import host_file, upstream
+from tagship.workspace.upstream import Address
 
 HEADING = "# What this host follows, and how. It names programs: nobody else may write to it.\n"
 NO_MODEL = """
@@ -30,16 +31,41 @@ class NewHost:
     models: tuple[str, ...]
 
 
+def address(
+    *, git: str | None = None, index: str | None = None, bundle: str | None = None
+) -> Address:
+    """Where the tags of a host come from.
+
+    Args:
+        git: the address of the repository.
+        index: of a store, or an absolute path: it has capsules, indexes and objects.
+        bundle: the folder that ``tagship unbundle`` fills.
+
+    Raises:
+        InvalidName: none of them is given, or several are.
+    """
+    given = [
+        Address(kind, text)
+        for kind, text in zip(upstream.KINDS, (git, index, bundle), strict=True)
+        if text is not None
+    ]
+    if len(given) != 1:
+        what = "give one of --git, --index and --bundle"
+        raise InvalidName(what, "name where versions come from: tagship host init DIR --git URL")
+    return given[0]
+
+
 def make(
-    folder: Path, git: str, *, remote: str | None = None, endpoint: str | None = None,
+    folder: Path, source: Address, *, remote: str | None = None, endpoint: str | None = None,
     follow: Sequence[Ref] = (), name: str | None = None,
 ) -> NewHost:  # fmt: skip
     """Write the tagship.toml of a new host.
 
     Args:
         folder: of the host; made where it is not there.
-        git: the address of the repository.
-        remote: the address of DVC's remote, to which this host's credentials may go.
+        source: where the tags come from.
+        remote: the address of DVC's remote, to which this host's credentials may go; None for the
+            place of an index or of bundles, which has the bytes too.
         endpoint: of an S3 store that is not Amazon's.
         follow: a model each, with what selects its version.
         name: of the host; the machine's where none is given.
@@ -54,13 +80,14 @@ def make(
     if twice := next((model for model in models if models.count(model) > 1), None):
         raise InvalidName(f"{twice} is named twice", "a host follows one version of a model")
     file = folder.absolute() / HOST_FILE
-    text = _text(git, remote, endpoint, follow, name)
+    text = _text(source, remote, endpoint, follow, name)
     host_file.parse(text.encode(), file)
     signed = policy.read(host_project.find_top(file.parent)).require_signed
-    address.check(git, plain=signed, signed=signed)  # as fetch will
+    if source.kind == upstream.GIT:
+        git_address.check(source.text, plain=signed, signed=signed)  # as fetch will
     if file.exists():
         raise Refused(f"{file} is there already", f"edit it; then: tagship -C {folder} fetch")
-    if host_project.find_project(folder):
+    if host_project.find_project(folder.resolve()):
         raise Refused(
             f"{folder} is in a DVC repository", "give a host a folder of its own: /srv/models"
         )
@@ -77,11 +104,16 @@ def make(
 
 
 def _text(
-    git: str, remote: str | None, endpoint: str | None, follow: Sequence[Ref], name: str | None
+    source: Address,
+    remote: str | None,
+    endpoint: str | None,
+    follow: Sequence[Ref],
+    name: str | None,
 ) -> str:
     lines = HEADING + (f"name = {_quoted(name)}\n" if name else "")
-    lines += f"\n[source]\ngit = {_quoted(git)}\n"
-    lines += f"remote = {_quoted(remote)}\n" if remote else NO_REMOTE
+    lines += f"\n[source]\n{source.kind} = {_quoted(source.text)}\n"
+    no_remote = NO_REMOTE if source.kind == upstream.GIT else ""
+    lines += f"remote = {_quoted(remote)}\n" if remote else no_remote
     if endpoint:
         lines += f"\n[source.options]\nendpointurl = {_quoted(endpoint)}\n"
     for ref in follow:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from tagship.disk import access, home, lock
 from tagship.errors import Locked, NoAnswer, TagshipError
-from tagship.git import mirror
 from tagship.git.bounded import TooMuch
 from tagship.host import agent, process
 from tagship.host.agent import Settled
@@ -47,16 +46,32 @@ def look(start: Path, models: Iterable[str] | None, tell: Tell) -> tuple[Followe
             return None
         missing: tuple[Reason, ...] = ()
         try:
-            mirror.look(mirror.of(Path(kept.mirror)), kept.git, kept.patterns, tell)
+            is_same = _fetch(kept, tell)
         except (NoAnswer, TooMuch, Locked) as error:  # a full pass would wait once more
-            missing = (unfetched(error),)
+            missing, is_same = (unfetched(error),), True
         except (TagshipError, OSError):  # the mirror may be damaged
             return None
-        if not _holds(kept, folder):
+        if not is_same or not _holds(kept, folder):
             return None
         now = clock.stamp(clock.now())
         agent.write(folder, agent.read(folder).fetched(now, succeeded=not missing))
         return tuple(_row(kept, name, missing) for name in names)
+
+
+def _fetch(kept: Settled, tell: Tell) -> bool:
+    """Fetch; whether there is nothing new, as far as the files of the mirror do not tell.
+
+    Raises:
+        NoAnswer, TooMuch, Locked: nothing could be fetched; another error, the same.
+    """
+    if kept.place:
+        from tagship.workspace import carried
+
+        return carried.is_same(Path(kept.mirror), kept.place, kept.options, list(kept.live))
+    from tagship.git import mirror
+
+    mirror.look(mirror.of(Path(kept.mirror)), kept.git, kept.patterns, tell)
+    return True
 
 
 def _is_own(folder: Path) -> bool:

@@ -80,7 +80,7 @@ def _fetched(source: Mirrored, release: Release, model: str) -> Rollout | None:
         try:
             return source.rollout(release.commit, model)
         except MissingBlobs as missing:
-            source.bring(missing.ids)
+            source.bring({release: missing.ids})
     return source.rollout(release.commit, model)
 
 

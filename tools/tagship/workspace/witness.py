@@ -21,6 +21,7 @@ from tagship.workspace import settled
 from tagship.workspace.host import Host
 from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.state import Followed, Why
+from tagship.workspace.upstream import GIT
 
 TICK = 2 * 10**9  # nanoseconds: changes so near may have the same time, on some file system
 MOST = 5000  # files and folders: with more of them a full pass takes no longer
@@ -64,12 +65,15 @@ def stamps(source: Mirrored, host: Host) -> Settled | None:
     files = [*_files(host, above), *(path for top in trees for path in _tree(top))]
     if len(files) > MOST:
         return None
+    address = source.file.upstream
     before = Settled(
         str(host.root), clock.stamp(clock.now()), os.geteuid(), settled.configuration(),
-        source.file.git, str(source.start), seen.patterns(source.file.follow), {}, {},
+        address.text if address.kind == GIT else "", str(source.start),
+        seen.patterns(source.file.follow), {}, {},
         {str(path): settled.stamp(path) for path in files},
         {str(path): settled.stamp(path, follow=True) for path in (*_policy(host), *trees)},
         {str(path): settled.rights(path) for path in (*above, *_private(host))},
+        "" if address.kind == GIT else address.text, dict(address.options),
     )  # fmt: skip
     return before if _is_old(before) else None
 

@@ -1,0 +1,131 @@
+"""A version as one file: what is in it, that it is the same each time, and where it may be."""
+
+import hashlib
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.workbench import PATH, Workbench
+
+
+def names(file: Path) -> list[str]:
+    with tarfile.open(file) as opened:
+        return opened.getnames()
+
+
+def digest_of(file: Path) -> str:
+    with tarfile.open(file) as opened:
+        sums = opened.extractfile("SHA256SUMS")
+        assert sums is not None
+        return hashlib.sha256(sums.read()).hexdigest()
+
+
+@pytest.mark.released
+def test_a_version_is_one_file_and_equal_versions_give_equal_bytes(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    file = tmp_path / "x.tar"
+    told = bench.cli("bundle", "churn@1.0.0", "-o", str(file))
+    size = file.stat().st_size
+    assert told.out.splitlines()[1:] == ["  1 tag, 1 object", f"  digest: {digest_of(file)}"]
+    assert told.out.startswith(f"churn 1.0.0 is in {file} (")
+    assert (told.code, told.err) == (0, "")
+    first, index, capsule, model, sums = names(file)
+    assert (first, index, sums) == ("bundle.json", "tagship/churn/index.json", "SHA256SUMS")
+    assert capsule.startswith("tagship/churn/capsules/")
+    md5 = hashlib.md5(b"model 1\n").hexdigest()
+    assert model == f"files/md5/{md5[:2]}/{md5[2:]}"
+    bench.git("gc", "--quiet", "--aggressive", "--prune=now")
+    again = bench.manager.bundle(tmp_path / "again.tar")
+    assert (again.size, again.digest) == (size, digest_of(file))
+    assert (tmp_path / "again.tar").read_bytes() == file.read_bytes()
+    assert file.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.released
+def test_stages_and_withdrawals_of_the_model_go_with_it_and_other_versions_do_not(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    bench.train("model 2\n")
+    bench.release()
+    for name, at in {
+        "churn#prod#1": "HEAD~",
+        "churn#prod#2": "HEAD",
+        "churn@v1.0.0!": "HEAD~",
+    }.items():
+        bench.git("tag", "-a", "-m", name, name, at)
+    bench.git("tag", "churn#light#1")
+    bench.git("tag", "-a", "-m", "of another model", "vision#prod#1")
+    bundled = bench.manager.bundle(tmp_path / "x.tar", "1.1.0")
+    assert bundled.tags == ("churn#prod#1", "churn#prod#2", "churn@v1.0.0!", "churn@v1.1.0")
+    assert len(names(tmp_path / "x.tar")) == 1 + 1 + 4 + 1 + 1
+
+
+@pytest.mark.released
+def test_what_the_cache_lacks_comes_from_the_remote_and_what_is_bad_in_it_too(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    bench.manager.bundle(tmp_path / "x.tar")
+    (cached,) = (bench.repo / ".dvc/cache/files/md5").glob("*/*")
+    cached.chmod(0o644)
+    cached.write_text("MODEL 1\n")
+    bench.manager.bundle(tmp_path / "bad.tar")
+    assert not cached.exists()
+    bench.manager.bundle(tmp_path / "gone.tar")
+    for name in ("bad.tar", "gone.tar"):
+        assert (tmp_path / name).read_bytes() == (tmp_path / "x.tar").read_bytes()
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+@pytest.mark.released
+def test_bytes_that_are_nowhere_leave_no_file(bench: Workbench, tmp_path: Path) -> None:
+    for cached in (bench.repo / ".dvc/cache/files/md5").glob("*/*"):
+        cached.unlink()
+    for there in (bench.repo.parent / "dvc-remote/files/md5").glob("*/*"):
+        there.unlink()
+    told = bench.cli("bundle", "churn", "-o", str(tmp_path / "x.tar"))
+    assert told.code == 1
+    assert "the DVC remote" in told.err
+    assert not list(tmp_path.glob("*.tar")) + list(tmp_path.glob(".*"))
+
+
+@pytest.mark.released
+def test_a_file_is_written_where_no_other_one_is(bench: Workbench, tmp_path: Path) -> None:
+    (tmp_path / "x.tar").write_text("of others")
+    for target, said in {
+        tmp_path / "x.tar": "exists",
+        tmp_path: "is a folder",
+        tmp_path / "none" / "x.tar": "there is no folder",
+        bench.repo / ".dvc" / "x.tar": "where Git or DVC keep their own",
+        bench.repo / "models" / "x.tar": "lies where models are deployed",
+    }.items():
+        told = bench.cli("bundle", "churn", "-o", str(target))
+        assert told.code == 1
+        assert said in told.err
+    assert (tmp_path / "x.tar").read_text() == "of others"
+
+
+def test_a_folder_has_its_list_before_its_files(bench: Workbench, tmp_path: Path) -> None:
+    (bench.repo / f"{PATH}.dvc").unlink()
+    (bench.repo / PATH).unlink()
+    for number in range(40):
+        path = bench.repo / PATH / f"layers/{number % 7}/ä{number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * (number % 30))
+    bench.track(PATH)
+    bench.commit()
+    bench.release()
+    bundled = bench.manager.bundle(tmp_path / "x.tar")
+    objects = [name for name in names(tmp_path / "x.tar") if name.startswith("files/")]
+    assert bundled.objects == len(objects) == 31
+    assert [name.endswith(".dir") for name in objects] == [True] + [False] * 30
+    assert objects[1:] == sorted(objects[1:])
+
+
+@pytest.mark.released
+def test_a_version_that_is_not_there_is_named(bench: Workbench, tmp_path: Path) -> None:
+    told = bench.cli("bundle", "churn@2.0.0", "-o", str(tmp_path / "x.tar"))
+    assert (told.code, told.out) == (1, "")
+    assert told.err.startswith("error: churn has no version 2.0.0\n")
+    assert not list(tmp_path.glob("*.tar"))

@@ -1,0 +1,109 @@
+"""A host that is fed by bundles: what goes live, what does not, and what was seen counts."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.carrying import Carrying
+from tests.hosts import Following
+from tests.workbench import Result
+
+
+@pytest.fixture
+def fed(host: Following) -> Carrying:
+    """A host that follows a folder in which nothing is yet; 1.0.0 is released."""
+    carrying = Carrying(host.bench, address=str(host.top / "bundles"), kind="bundle")
+    carrying.follow()
+    return carrying
+
+
+def bundle(host: Carrying, version: str) -> Path:
+    file = host.top / f"churn-{version}.tar"
+    file.unlink(missing_ok=True)
+    host.bench.manager.bundle(file, version)
+    return file
+
+
+def feed(host: Carrying, version: str, *more: str) -> Result:
+    """Carry a version to the host."""
+    return host.cli("unbundle", str(bundle(host, version)), *more)
+
+
+def test_a_host_is_fed_rolls_back_and_is_fed_again(fed: Carrying) -> None:
+    place = Path(fed.address)
+    assert feed(fed, "1.0.0", "--yes") == Result(
+        0, f"churn@v1.0.0 is in {place} (1 object, 8 B)\n  new: churn@v1.0.0\n", ""
+    )
+    assert fed.sync().code == 0
+    assert fed.live() == "model 1\n"
+    fed.release("model 2\n")
+    assert feed(fed, "1.1.0").code == 0  # the first one was seen: nobody is asked
+    assert fed.sync().code == 0
+    assert fed.live() == "model 2\n"
+    assert fed.cli("rollback", "churn", "--yes").code == 0
+    assert fed.live() == "model 1\n"
+    assert feed(fed, "1.1.0").out.endswith("  new: nothing\n")
+    fed.sync()
+    assert fed.live() == "model 1\n"
+    fed.release("model 3\n")
+    assert feed(fed, "1.2.0").code == 0
+    assert fed.sync().code == 0
+    assert fed.live() == "model 3\n"
+
+
+def test_an_older_bundle_is_taken_in_and_goes_live_by_its_name_alone(fed: Carrying) -> None:
+    fed.release("model 2\n")
+    feed(fed, "1.1.0", "--yes")
+    fed.sync()
+    assert feed(fed, "1.0.0").code == 0
+    fed.passes(0, "churn: in order, live 1.1.0\n")
+    assert fed.live() == "model 2\n"
+    assert fed.cli("deploy", "churn@1.0.0", "--yes").code == 0
+    assert fed.live() == "model 1\n"
+
+
+def test_a_stage_means_behind_the_gap_what_it_means_in_git(fed: Carrying) -> None:
+    fed.follow("#prod")
+    fed.release("model 2\n")
+    fed.publish("churn#prod#1", at="HEAD~")
+    feed(fed, "1.0.0", "--yes")
+    fed.sync()
+    assert fed.live() == "model 1\n"
+    fed.publish("churn#prod#2")
+    feed(fed, "1.1.0")
+    fed.sync()
+    assert fed.live() == "model 2\n"
+    fed.publish("churn@v1.1.0!")
+    fed.publish("churn#prod#3", at="HEAD~")
+    assert feed(fed, "1.0.0").out.endswith("  new: churn#prod#3, churn@v1.1.0!\n")
+    fed.sync()
+    assert fed.live() == "model 1\n"
+
+
+def test_what_the_host_saw_counts_though_its_folder_was_emptied(fed: Carrying) -> None:
+    feed(fed, "1.0.0", "--yes")
+    fed.sync()
+    for path in sorted(Path(fed.address).rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    fed.bench.git("tag", "-f", "-a", "-m", "another one", "churn@v1.0.0")
+    refused = feed(fed, "1.0.0", "--yes")
+    assert refused.code == 1
+    assert "was seen here: it is of another repository, or was moved" in refused.err
+    assert not list(Path(fed.address).rglob("*"))
+    assert fed.live() == "model 1\n"
+
+
+def test_a_bundle_that_is_no_more_there_takes_nothing_back(fed: Carrying) -> None:
+    feed(fed, "1.0.0", "--yes")
+    fed.sync()
+    (Path(fed.address) / "tagship/churn/index.json").unlink()
+    fed.sync()
+    assert fed.live() == "model 1\n"
+
+
+def test_a_host_of_git_names_no_folder_for_bundles(host: Following) -> None:
+    file = host.top / "x.tar"
+    host.bench.manager.bundle(file, "1.0.0")
+    told = host.cli("unbundle", str(file))
+    assert told.code == 1
+    assert "names no folder for bundles" in told.err

@@ -1,0 +1,207 @@
+"""A bundle taken in: whole, or not at all; and by the rules of this machine."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tagship import TagshipError, Workspace
+from tagship.carry import index
+from tagship.carry.folder import Folder
+from tagship.export.unbundle import Origin, Unbundled
+from tests.workbench import PATH, Result, Workbench
+
+
+def always(_: Origin) -> bool:
+    return True
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """All that is in a folder, by path."""
+    if not folder.exists():
+        return {}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def file(bench: Workbench, tmp_path: Path) -> Path:
+    """The bundle of 1.0.0, which is released."""
+    bench.manager.bundle(tmp_path / "x.tar", "1.0.0")
+    return tmp_path / "x.tar"
+
+
+@pytest.fixture
+def gap(tmp_path: Path) -> Path:
+    """A folder where no repository is."""
+    (tmp_path / "gap").mkdir()
+    return tmp_path / "gap"
+
+
+def take(gap: Path, file: Path) -> Unbundled:
+    return Workspace(gap).unbundle(file, gap / "place", accept=always)
+
+
+def tags(place: Path) -> list[str]:
+    folder = Folder(place)
+    found = folder.index("churn")
+    assert found is not None
+    return list(index.parse(found.data, "churn", "here"))
+
+
+@pytest.mark.released
+def test_a_bundle_is_a_place_afterwards_and_a_dvc_remote(
+    bench: Workbench, file: Path, gap: Path
+) -> None:
+    place = gap / "place"
+    told = bench.cli_in(gap, "unbundle", str(file), str(place), "--yes")
+    assert told == Result(
+        0, f"churn@v1.0.0 is in {place} (1 object, 8 B)\n  new: churn@v1.0.0\n", ""
+    )
+    there = files(place)
+    assert there == {**there, **files(bench.repo.parent / "dvc-remote")}
+    assert tags(place) == ["churn@v1.0.0"]
+    (capsule,) = (place / "tagship/churn/capsules").iterdir()
+    kinds = {"index.json", "index.lock", capsule.name}
+    assert {Path(name).name for name in there if name.startswith("tagship")} == kinds
+    modes = {path.name: path.stat().st_mode & 0o777 for path in place.rglob("*") if path.is_file()}
+    assert {modes[name] for name in modes if not name.startswith("index")} == {0o444}
+
+
+@pytest.mark.released
+def test_the_same_again_changes_nothing_and_what_is_damaged_is_whole_again(
+    file: Path, gap: Path
+) -> None:
+    assert take(gap, file).new == ("churn@v1.0.0",)
+    before = files(gap)
+    (model,) = (gap / "place/files/md5").glob("*/*")
+    model.chmod(0o644)
+    model.write_text("damaged")
+    assert take(gap, file).new == ()
+    assert files(gap) == before
+
+
+@pytest.mark.released
+def test_a_later_bundle_adds_its_tags(bench: Workbench, file: Path, gap: Path) -> None:
+    bench.train("model 2\n")
+    bench.release()
+    bench.git("tag", "-a", "-m", "to production", "churn#prod#1", "HEAD")
+    bench.manager.bundle(file.with_name("y.tar"), "1.1.0")
+    take(gap, file)
+    second = Workspace(gap).unbundle(str(file.with_name("y.tar")), gap / "place")
+    assert second.new == ("churn#prod#1", "churn@v1.1.0")
+    assert tags(gap / "place") == ["churn#prod#1", "churn@v1.0.0", "churn@v1.1.0"]
+    assert take(gap, file).new == ()  # an older one takes nothing back
+    assert tags(gap / "place") == ["churn#prod#1", "churn@v1.0.0", "churn@v1.1.0"]
+
+
+@pytest.mark.released
+def test_it_is_read_from_a_pipe_too(bench: Workbench, file: Path, gap: Path) -> None:
+    command = [sys.executable, "-m", "tagship", "unbundle", "-", "place", "--json"]
+    with file.open("rb") as opened:
+        cat = subprocess.Popen(["cat"], stdin=opened, stdout=subprocess.PIPE)
+        done = subprocess.run(
+            [*command, "--yes"], cwd=gap, stdin=cat.stdout, capture_output=True, check=True
+        )
+        cat.wait()
+    told = json.loads(done.stdout)
+    assert told["versions"] == ["churn@v1.0.0"]
+    assert told["digest"] == bench.manager.bundle(file.with_name("y.tar")).digest
+    assert tags(gap / "place") == ["churn@v1.0.0"]
+
+
+@pytest.mark.released
+def test_the_first_bundle_of_a_model_is_shown_and_asked_for(file: Path, gap: Path) -> None:
+    shown: list[Origin] = []
+
+    def never(origin: Origin) -> bool:
+        shown.append(origin)
+        return False
+
+    with pytest.raises(TagshipError, match="was not accepted"):
+        Workspace(gap).unbundle(file, gap / "place", accept=never)
+    with pytest.raises(TagshipError, match="nothing of churn was seen here") as caught:
+        Workspace(gap).unbundle(file, gap / "place")
+    assert "--yes" in caught.value.hint
+    assert files(gap) == {}
+    assert list(gap.iterdir()) == []
+    (origin,) = shown
+    (tag,) = origin.versions
+    assert (str(tag.name), tag.own_name) == ("churn@v1.0.0", "churn@v1.0.0")
+    assert [(file.path, file.size) for file in origin.files] == [("model.bin", 8)]
+    assert take(gap, file).digest == origin.digest
+    Workspace(gap).unbundle(file, gap / "place")  # now its tags were seen
+
+
+def test_a_folder_with_many_files_is_taken(bench: Workbench, gap: Path) -> None:
+    (bench.repo / f"{PATH}.dvc").unlink()
+    (bench.repo / PATH).unlink()
+    for number in range(40):
+        path = bench.repo / PATH / f"layers/{number % 7}/ä{number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * (number % 30))
+    bench.track(PATH)
+    bench.commit()
+    bench.release()
+    bench.manager.bundle(gap / "x.tar")
+    unbundled = take(gap, gap / "x.tar")
+    assert unbundled.objects == 31
+    remote = files(bench.repo.parent / "dvc-remote")
+    assert {name: data for name, data in files(gap / "place").items() if name in remote} == remote
+
+
+@pytest.mark.released
+def test_a_tag_that_contradicts_one_that_was_seen_is_refused(
+    bench: Workbench, file: Path, gap: Path
+) -> None:
+    take(gap, file)
+    before = files(gap)
+    bench.git("tag", "-f", "-a", "-m", "moved", "churn@v1.0.0", "HEAD")
+    bench.manager.bundle(file.with_name("moved.tar"))
+    with pytest.raises(TagshipError, match=r"churn@v1.0.0 is the tag object .* a tag never moves"):
+        take(gap, file.with_name("moved.tar"))
+    assert files(gap) == before
+
+
+@pytest.mark.released
+def test_what_is_no_file_is_not_waited_for(file: Path, gap: Path) -> None:
+    os.mkfifo(gap / "pipe")
+    (gap / "folder").mkdir()
+    for path, said in {
+        gap / "pipe": "is a pipe, not a file",
+        gap / "folder": "is a folder, not a file",
+        Path("/dev/zero"): "is a device, not a file",
+        gap / "none": "there is no file",
+    }.items():
+        with pytest.raises(TagshipError, match=said) as caught:
+            take(gap, path)
+        assert caught.value.hint
+    assert not (gap / "place").exists()
+    (gap / "link").symlink_to(file)
+    assert take(gap, gap / "link").new == ("churn@v1.0.0",)
+
+
+@pytest.mark.released
+def test_a_target_that_is_none_is_refused(bench: Workbench, file: Path, gap: Path) -> None:
+    (gap / "file").write_text("of others")
+    (gap / "linked").mkdir()
+    (gap / "linked/tagship").symlink_to(gap)
+    for target, said in {
+        gap / "file": "is not a folder",
+        gap / "none" / "place": "there is no folder",
+        bench.repo / ".git" / "place": "Git or DVC keep their own",
+        gap / "linked": "is a link",
+    }.items():
+        with pytest.raises(TagshipError, match=said) as caught:
+            Workspace(gap).unbundle(file, target, accept=always)
+        assert caught.value.hint
+    assert sorted(path.name for path in gap.iterdir()) == ["file", "linked"]
+    with pytest.raises(TagshipError, match="no host is here"):
+        Workspace(gap).unbundle(io.BytesIO(b""))

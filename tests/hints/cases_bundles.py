@@ -1,0 +1,198 @@
+"""Trials of the hints of bundles: how they are written, and taken in."""
+
+import os
+import shutil
+from pathlib import Path
+
+from tagship import Workspace
+from tagship.manager.agent import Agent
+from tests.hints.cases_surfaces import nothing
+from tests.hints.trials import edit, trial
+from tests.workbench import Workbench, commit
+
+TAKE = "unbundle x.tar place --yes"
+MADE = {"MODEL@VERSION": "churn@1.0.0", "FILE": "new.tar"}
+
+
+def a_bundle(bench: Workbench) -> None:
+    bench.manager.bundle(bench.repo / "x.tar", "1.0.0")
+
+
+def damaged(bench: Workbench) -> None:
+    a_bundle(bench)
+    data = (bench.repo / "x.tar").read_bytes()
+    (bench.repo / "x.tar").write_bytes(data.replace(b"model 1", b"model !"))
+
+
+def cut_short(bench: Workbench) -> None:
+    a_bundle(bench)
+    shutil.copy(bench.repo / "x.tar", bench.repo / "y.tar")
+    os.truncate(bench.repo / "x.tar", 3000)
+
+
+trial(
+    "carry.bundle", command=TAKE, base="shipped", does="tagship bundle MODEL@VERSION -o FILE",
+    fill=MADE, again="unbundle new.tar place --yes",
+)(damaged)  # fmt: skip
+trial(
+    "carry.bundle.Reader._refuse_cut", command=TAKE, base="shipped", does="copy it again",
+    by=lambda bench: shutil.copy(bench.repo / "y.tar", bench.repo / "x.tar"),
+)(cut_short)  # fmt: skip
+
+
+# --- what is written
+
+
+def of_dvc_2(bench: Workbench) -> None:
+    """The model is tracked as DVC 2 did it."""
+    edit("models/churn/model.bin.dvc", "  hash: md5\n", "")(bench)
+    (cached,) = (bench.repo / ".dvc/cache/files/md5").glob("*/*")
+    old = bench.repo / ".dvc/cache" / cached.parent.name / cached.name
+    old.parent.mkdir()
+    cached.rename(old)
+    commit(bench.repo, "Track it as DVC 2 did")
+    bench.manager.release(force=True)
+
+
+def migrate(bench: Workbench) -> None:
+    bench.dvc("cache", "migrate", "--dvc-files", "--quiet")
+    bench.git("commit", "--quiet", "-a", "-m", "Migrate")
+    bench.manager.release(force=True)
+
+
+trial(
+    "export.bundle._check_new", command="bundle churn -o x.tar",
+    does="dvc cache migrate --dvc-files && git commit -a; then release a new version", by=migrate,
+)(of_dvc_2)  # fmt: skip
+
+
+@trial(
+    "export.target.check_file", command="bundle churn -o .git/x.tar", base="shipped",
+    does="-o ../x.tar", by=nothing, again="bundle churn -o ../x.tar",
+)  # fmt: skip
+def a_bundle_into_git(_: Workbench) -> None: ...
+
+
+trial(
+    "export.target.check_file/2", command="bundle churn -o x.tar", base="shipped",
+    does="give the name of a file that does not exist", by=nothing,
+    again="bundle churn -o y.tar",
+)(a_bundle)  # fmt: skip
+
+
+# --- where it comes from, and where it goes
+
+
+@trial(
+    "export.bundle_places.blocks", command="unbundle y.tar place --yes", base="shipped",
+    does="ls ...", again=TAKE,
+)  # fmt: skip
+def another_name(bench: Workbench) -> None:
+    a_bundle(bench)
+
+
+@trial(
+    "export.bundle_places.blocks/2", command="unbundle pipe place --yes", base="shipped",
+    does="give the file", by=nothing, again=TAKE,
+)  # fmt: skip
+def a_pipe_for_a_file(bench: Workbench) -> None:
+    a_bundle(bench)
+    os.mkfifo(bench.repo / "pipe")
+
+
+trial(
+    "export.bundle_places.place", command="unbundle x.tar --yes", base="shipped",
+    does="tagship unbundle FILE DIR", by=nothing, again=TAKE,
+)(a_bundle)  # fmt: skip
+
+
+def a_host(bench: Workbench) -> None:
+    a_bundle(bench)
+    folder = bench.repo.parent / "host"
+    folder.mkdir()
+    (folder / "tagship.toml").write_text(
+        f'[source]\ngit = "file://{bench.repo.parent}/origin.git"\n[follow.churn]\n'
+    )
+    shutil.copy(bench.repo / "x.tar", folder)
+
+
+def with_a_folder(bench: Workbench) -> None:
+    place = bench.repo.parent / "bundles"
+    (bench.repo.parent / "host/tagship.toml").write_text(
+        f'[source]\nbundle = "{place}"\n[follow.churn]\n'
+    )
+
+
+trial(
+    "export.bundle_places._followed",
+    command=lambda bench: _take(bench.repo.parent / "host"), base="shipped",
+    does='add one: bundle = "/srv/bundles" in [source]', by=with_a_folder,
+)(a_host)  # fmt: skip
+
+
+def _take(host: Path, target: Path | None = None) -> object:
+    file = (target.parent if target else host) / "x.tar"
+    return Workspace(host).unbundle(file, target, accept=lambda _: True)
+
+
+def a_link_in_the_place(bench: Workbench) -> None:
+    a_bundle(bench)
+    (bench.repo / "place").mkdir()
+    (bench.repo / "place/tagship").symlink_to(bench.repo)
+
+
+trial(
+    "export.unbundle._made", command=TAKE, base="shipped", does="rm ...", shell=True
+)(a_link_in_the_place)  # fmt: skip
+trial(
+    "export.unbundle.unbundle", command="unbundle x.tar .git/place --yes", base="shipped",
+    does="tagship unbundle ...", by=nothing, again="unbundle x.tar ../bundles --yes",
+)(a_bundle)  # fmt: skip
+trial(
+    "export.unbundle.unbundle/2", command="unbundle x.tar README --yes", base="shipped",
+    does="give a folder", by=nothing, again=TAKE,
+)(a_bundle)  # fmt: skip
+
+
+# --- whose it is
+
+
+def not_accepted(bench: Workbench) -> object:
+    place = bench.repo / "place"
+    return Workspace(bench.repo).unbundle(bench.repo / "x.tar", place, accept=lambda _: False)
+
+
+trial(
+    "export.unbundle._Unpacking._ask", command=not_accepted, base="shipped",
+    does="--yes", by=nothing, again=TAKE,
+)(a_bundle)  # fmt: skip
+trial(
+    "export.unbundle._Unpacking._index/2", command="unbundle x.tar place", base="shipped",
+    does="tagship unbundle --yes", by=nothing, again=TAKE,
+)(a_bundle)  # fmt: skip
+
+
+def moved(bench: Workbench) -> None:
+    """A host saw 1.0.0, and it is another one in the bundle."""
+    host = bench.repo.parent / "host"
+    bench.manager.release(push=True)
+    a_host(bench)
+    Agent(host).fetch()
+    with_a_folder(bench)
+    bench.git("tag", "-f", "-a", "-m", "another one", "churn@v1.0.0")
+    (bench.repo / "x.tar").unlink()
+    a_bundle(bench)
+    shutil.copy(bench.repo / "x.tar", host)
+
+
+def under_another_number(bench: Workbench) -> None:
+    bench.manager.release(version="1.3.0", force=True)
+    host = bench.repo.parent / "host"
+    (host / "x.tar").unlink()
+    bench.manager.bundle(host / "x.tar", "1.3.0")
+
+
+trial(
+    "export.unbundle._Unpacking._index", command=lambda bench: _take(bench.repo.parent / "host"),
+    does="release it under a new number", by=under_another_number,
+)(moved)  # fmt: skip

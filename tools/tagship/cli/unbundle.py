@@ -1,0 +1,82 @@
+"""``tagship unbundle``. JSON: ``Unbundled``."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from tagship.cli import output
+from tagship.cli.options import Session, json_option, pass_session, yes_option
+from tagship.text import clock, words
+
+if TYPE_CHECKING:
+    from tagship.export.unbundle import Accept, Origin, Unbundled
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE")
+@click.argument("target", type=click.Path(path_type=Path), required=False, metavar="[DIR]")
+@yes_option
+@json_option
+@pass_session
+def command(session: Session, file: Path, target: Path | None, yes: bool, as_json: bool) -> None:
+    """Take a bundle into the folder that this host follows, or into DIR.
+
+    All of it is checked first; then tagship sync deploys from there. FILE is - for standard input.
+    Where no tag must be signed and none of the model was seen yet, it shows who tagged it, and
+    asks.
+
+    Exit code 1 if it is not as it was written: then nothing of it is there.
+
+    Example: tagship unbundle /media/usb/churn-1.2.tar /srv/bundles
+    """
+    accept = _always if yes else _asking(as_json)
+    unbundled = session.workspace().unbundle(_opened(file), target, accept=accept)
+    output.show(unbundled, as_json, looks(unbundled))
+
+
+def _opened(file: Path) -> "Path | BinaryIO":
+    if str(file) != "-":
+        return file
+    if output.is_terminal(sys.stdin):
+        raise click.UsageError("standard input is a terminal: tagship unbundle - < FILE")
+    return sys.stdin.buffer
+
+
+def _always(_: "Origin") -> bool:
+    return True
+
+
+def _asking(as_json: bool) -> "Accept | None":
+    """Who answers a question; None where nobody can."""
+    if not (output.is_terminal(sys.stdin) and output.is_terminal(sys.stdout)):
+        return None
+
+    def accept(origin: "Origin") -> bool:
+        output.confirm(origin_looks(origin), err=as_json)
+        return True
+
+    return accept
+
+
+def origin_looks(origin: "Origin") -> str:
+    """Who tagged the versions, and what is in them."""
+    lines = [f"nothing of {origin.model} was seen here before, and no signature is asked for"]
+    for tag in origin.versions:
+        lines += [
+            f"{tag.name}",
+            f"  tagged by {tag.tagger}, {clock.stamp(tag.at)}",
+            f"  tag object {tag.object_id}",
+            f"  commit {tag.commit}",
+        ]
+    lines += [f"  {f.path}: {words.size(f.size)}, SHA-256 {f.sha256}" for f in origin.files]
+    return output.text([*lines, f"digest: {origin.digest} (tagship bundle printed it)"])
+
+
+def looks(unbundled: "Unbundled") -> str:
+    """The versions, and where they are."""
+    names = ", ".join(unbundled.versions)
+    has = f"{words.count(unbundled.objects, 'object')}, {words.size(unbundled.size)}"
+    new = ", ".join(unbundled.new) or "nothing"
+    return output.text([f"{names} is in {unbundled.directory} ({has})", f"  new: {new}"])

@@ -1,0 +1,491 @@
+"""A bundle, taken into a folder that hosts follow: all of it is checked before any of it is there.
+
+It is read once, in order. Nothing is extracted: what may come next follows from what came before
+(the tags from the index, the objects from the capsules), and each thing goes to the place that its
+digest gives it. The index is written last: until then nothing in the folder has changed for a host.
+"""
+
+import contextlib
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from tagship.carry import bundle as form
+from tagship.carry import capsule, carrier, forms, index
+from tagship.carry.bundle import Head, Reader
+from tagship.carry.carrier import Changed
+from tagship.carry.folder import Folder
+from tagship.carry.index import Entry
+from tagship.disk import atomic, capacity, scratch
+from tagship.disk import files as disk_files
+from tagship.disk.files import File
+from tagship.dvc import cache as dvc_cache
+from tagship.dvc import config as dvc_config
+from tagship.dvc.pointers import Cached
+from tagship.dvc.remote import LIST
+from tagship.dvc.snapshot import Snapshot
+from tagship.errors import Corrupt, Locked, NoRoom, NotTrusted, Refused, Unavailable
+from tagship.export import bundle
+from tagship.export import target as target_folder
+from tagship.git import packed, quarantine
+from tagship.git.quarantine import Examined
+from tagship.git.run import Repository
+from tagship.progress import Advance, Progress, Tell, nobody, silent
+from tagship.registry import tags
+from tagship.registry.refs import Action, TagName
+from tagship.registry.tags import Tag
+from tagship.signing.policy import Policy
+from tagship.signing.statement import Signature, Statement
+from tagship.stores.stream import TooLong
+from tagship.workspace import admission
+from tagship.workspace.source import Source
+
+if TYPE_CHECKING:
+    from tagship.dvc.cache import Cache
+    from tagship.dvc.config import DvcConfig
+
+UNPACKING = "unbundle"  # beside the folders of models: what is not checked yet
+OBJECTS = "objects"  # in there
+CAPSULES = 256 << 20  # bytes of all capsules
+TRIES = 20  # of writing an index that others write too
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who says what is in a bundle, where nothing here can tell whether that is true.
+
+    Attributes:
+        model: its name.
+        versions: each tag, with its tagger, the ids of its tag object and its commit.
+        digest: as of ``Unbundled``.
+        files: of the versions, with sizes in bytes and digests.
+    """
+
+    model: str
+    versions: tuple[Tag, ...]
+    digest: str
+    files: tuple[File, ...]
+
+
+Accept = Callable[[Origin], bool]
+
+
+@dataclass(frozen=True)
+class Unbundled:
+    """What was taken out of a bundle.
+
+    Attributes:
+        versions: their tags.
+        directory: where they are now, for hosts.
+        digest: the SHA-256 of the sums: ``tagship bundle`` printed the same.
+        objects: how many there are of DVC, and ``size`` their bytes.
+        new: the tags that were not there before.
+        left_out: tags of stages and the like that are not signed as this host asks for.
+    """
+
+    model: str
+    versions: tuple[str, ...]
+    directory: Path
+    digest: str
+    objects: int
+    size: int
+    new: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What this machine asks of a bundle.
+
+    Attributes:
+        policy: the signatures.
+        seen: the tags of a model that this host has seen: their tag objects, by name.
+        limit: bytes that an object may have whose size no commit records.
+        accept: is asked about a model of which no tag was seen, where none must be signed; None
+            where nobody can answer.
+    """
+
+    policy: Policy
+    seen: Callable[[str], Mapping[str, str]] = lambda _: {}
+    limit: int = 100 << 30
+    accept: Accept | None = None
+
+
+def unbundle(
+    blocks: Iterator[bytes], where: str, target: Path, rules: Rules,
+    progress: Progress = silent, tell: Tell = nobody,
+) -> Unbundled:  # fmt: skip
+    """Take a bundle into a folder that hosts follow, or that is a DVC remote.
+
+    Args:
+        blocks: its bytes.
+        where: it is, for errors.
+        target: the folder; it is made where it is missing.
+        rules: what this machine asks.
+        progress: is called with the bytes that arrived.
+        tell: is told what was left out.
+
+    Raises:
+        Corrupt: it is no bundle, or not as it was written.
+        Refused: it is of a newer tagship, or has a tag that contradicts one that was seen here.
+        NotTrusted: a signature is missing that this host asks for; or nobody says that a
+            repository is the right one of which nothing was seen here.
+        NoRoom, Unavailable: it cannot be written. Nothing is left of it.
+    """
+    place = target_folder.check_place(target, (), f"tagship unbundle {where} ../bundles")
+    if place.exists() and not place.is_dir():
+        raise Refused(f"{target} is not a folder", "give a folder, which hosts follow")
+    reader = Reader(blocks, where)
+    head = reader.head()
+    with (
+        _written(target),
+        _made(place, place / carrier.FOLDER),
+        scratch.folder(place / carrier.FOLDER / UNPACKING) as folder,
+    ):
+        return _Unpacking(reader, head, where, Folder(place), rules, folder).run(progress, tell)
+
+
+@contextlib.contextmanager
+def _written(target: Path) -> Iterator[None]:
+    """Say what is wrong with the disk; nothing is left then.
+
+    Raises:
+        NoRoom, Unavailable: as it says.
+    """
+    again = "fix that, and unbundle again: nothing is left of it"
+    try:
+        yield
+    except OSError as error:
+        what = f"{target} could not be written: {error.strerror or error} ({error.filename})"
+        kind = NoRoom if capacity.is_full(error) else Unavailable
+        raise kind(what, capacity.hint(error, again)) from None
+    except Unavailable as error:  # of Git, in its words
+        raise error if error.hint else Unavailable(error.message, again) from None
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Say of what is damaged how it is brought again: by another bundle."""
+    try:
+        yield
+    except (Corrupt, Refused) as error:
+        if error.hint == forms.NEWER:
+            raise
+        raise type(error)(error.message, form.AGAIN) from None
+
+
+@contextlib.contextmanager
+def _made(*folders: Path) -> Iterator[None]:
+    """Make folders; those that were missing, and are empty after an error, are removed again."""
+    missing = [folder for folder in folders if not folder.exists()]
+    try:
+        for folder in folders:
+            if folder.is_symlink():
+                raise Refused(f"{folder} is a link", f"remove it: rm {shlex.quote(str(folder))}")
+            atomic.make_folder(folder)
+        yield
+    except BaseException:
+        for folder in reversed(missing):
+            atomic.remove_empty(folder)
+        raise
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Arrived(Source):
+    """The versions of a bundle: ``project`` is a folder that has their objects so far.
+
+    Attributes:
+        held: the repository that has their capsules alone.
+    """
+
+    held: Repository
+
+    @cached_property
+    def repository(self) -> Repository:
+        """That of the capsules."""
+        return self.held
+
+    def _dvc_config(self) -> "DvcConfig":
+        return dvc_config.of_host({}, None)
+
+    @property
+    def _within(self) -> PurePosixPath:
+        return PurePosixPath()
+
+    @cached_property
+    def _look_into_cache(self) -> "Cache":
+        return dvc_cache.Cache(self.project, self.project)
+
+
+@dataclass
+class _Unpacking:
+    """A bundle that is being read.
+
+    Attributes:
+        folder: where its things are until all was checked.
+    """
+
+    reader: Reader
+    head: Head
+    where: str
+    place: Folder
+    rules: Rules
+    folder: Path
+
+    def run(self, progress: Progress, tell: Tell) -> Unbundled:
+        """Read it, check it, move it."""
+        entries = self._index()
+        capacity.check(
+            self.place.path, self.head.size, self.head.objects + len(entries), self.head.model
+        )
+        packs = self._capsules(entries)
+        with quarantine.hold(packs.values(), self.folder / "git") as repository:
+            quarantine.name_tags(repository, packs.values())
+            source = _Arrived(repository.top, self.folder / OBJECTS, held=repository)
+            tags_of = self._tags(source, entries)
+            left_out = self._left_out(repository, tags_of)
+            snapshots = self._snapshots(source, packs, tags_of)
+            with progress("reading the bundle", self.head.size) as advance:
+                received = _Receiving(self, source, advance).run(list(snapshots.values()))
+            digest = self.reader.finish()
+            files = self._check_files(source, snapshots, received)
+        self._ask(tuple(snapshots), digest, files)
+        kept = {name: entry for name, entry in entries.items() if name not in left_out}
+        new = self._move(kept, list(received))
+        if left_out:
+            tell(f"left out, as this host asks for signed tags: {', '.join(left_out)}")
+        return Unbundled(
+            self.head.model, self.head.versions, self.place.path, digest, self.head.objects,
+            self.head.size, new, left_out,
+        )  # fmt: skip
+
+    # --- the tags
+
+    def _index(self) -> dict[str, Entry]:
+        """The tags that are in it: none contradicts what was seen here."""
+        model = self.head.model
+        data = self.reader.take(carrier.index_path(model), carrier.LARGEST_INDEX)
+        entries = index.parse(data, model, self.where)
+        if tuple(filter(_is_version, sorted(entries))) != self.head.versions:
+            self.reader.refuse(f"its index has other versions than its {form.HEAD}")
+        if sum(entry.size for entry in entries.values()) > CAPSULES:
+            self.reader.refuse(f"its capsules have more than {CAPSULES} bytes")
+        index.merged(self._here(), entries, self.place.title)
+        for name, object_id in self._seen.items():
+            if name in entries and entries[name].object != object_id:
+                then = entries[name].object[:10]
+                raise Refused(
+                    f"{name} is the tag object {then} in {self.where}, and {object_id[:10]} was"
+                    " seen here: it is of another repository, or was moved",
+                    "if the version changed, release it under a new number",
+                )
+        if self._is_unknown and self.rules.accept is None:
+            raise NotTrusted(
+                f"nothing of {model} was seen here, so whether {self.where} is from the right"
+                " repository is not known",
+                "compare the digest that tagship bundle printed, then: tagship unbundle --yes;"
+                " or ask for signed tags: require_signed in host.toml",
+            )
+        return entries
+
+    def _here(self) -> dict[str, Entry]:
+        return self._read()[0]
+
+    def _read(self) -> tuple[dict[str, Entry], str]:
+        """The tags in the folder, and the mark of its index."""
+        try:
+            found = self.place.index(self.head.model) or carrier.Index()
+        except TooLong:
+            what = f"the index of {self.head.model} in {self.place.title} is too long"
+            raise Corrupt(what, forms.AGAIN) from None
+        return index.parse(found.data, self.head.model, self.place.title), found.mark
+
+    @cached_property
+    def _seen(self) -> Mapping[str, str]:
+        return self.rules.seen(self.head.model)
+
+    @cached_property
+    def _is_unknown(self) -> bool:
+        """Whether nothing tells that it comes from the right repository."""
+        return not (self.rules.policy.require_signed or self._seen or self._here())
+
+    def _capsules(self, entries: Mapping[str, Entry]) -> dict[str, Examined]:
+        """The capsules, by the names of their tags: each is that of its tag, within bounds."""
+        packs: dict[str, Examined] = {}
+        left = packed.INFLATED
+        (self.folder / carrier.CAPSULES).mkdir()
+        for name in sorted(entries):
+            data = self._capsule(name, entries[name])
+            with _told():
+                packs[name] = admission.examine(data, name, entries[name].object, self.where, left)
+            left -= sum(each.size for each in packs[name].objects.values())
+        return packs
+
+    def _capsule(self, name: str, entry: Entry) -> bytes:
+        member = carrier.Capsule(self.head.model, entry.capsule)
+        data = self.reader.take(member.path, min(entry.size, carrier.LARGEST_CAPSULE))
+        if capsule.digest(data) != entry.capsule:
+            self.reader.refuse(f"the capsule of {name} has other bytes than its digest says")
+        path = self.folder / carrier.CAPSULES / entry.capsule
+        with disk_files.create(path) as file:
+            file.write(data)
+        path.chmod(0o444)
+        return data
+
+    def _tags(self, source: Source, entries: Mapping[str, Entry]) -> dict[str, Tag]:
+        """The tags as Git reads them."""
+        found = {str(tag.name): tag for tag in tags.read(source.repository, self.head.model)}
+        for name, entry in entries.items():
+            if name not in found or found[name].object_id != entry.object:
+                self.reader.refuse(f"its tag {name} is out of form")
+        return found
+
+    def _left_out(self, repository: Repository, found: Mapping[str, Tag]) -> tuple[str, ...]:
+        """The tags of no version that this host does not accept.
+
+        Raises:
+            NotTrusted: it does not accept that of a version.
+        """
+        left_out = []
+        for name, tag in found.items():
+            try:
+                self.rules.policy.check_tag(repository, tag)
+            except NotTrusted:
+                if _is_version(name):
+                    raise
+                left_out.append(name)
+        return tuple(left_out)
+
+    def _snapshots(
+        self, source: Source, packs: Mapping[str, Examined], found: Mapping[str, Tag]
+    ) -> dict[Tag, Snapshot]:
+        """What the commits of versions have; each capsule has what is read of it, and no more."""
+        with _told():
+            for error in admission.check(packs.values(), source).values():
+                raise error
+        return {
+            found[name]: source.snapshot(pack.commit, self.head.model)
+            for name, pack in packs.items()
+            if _is_version(name)
+        }
+
+    # --- the files
+
+    def _check_files(
+        self, source: Source, snapshots: Mapping[Tag, Snapshot], received: Mapping[str, File]
+    ) -> tuple[File, ...]:
+        """The files of the versions, which are signed as this host asks for.
+
+        Raises:
+            Corrupt, NotTrusted: they are not.
+        """
+        content, every = source.content(offline=True), list[File]()
+        for tag, snapshot in snapshots.items():
+            files = tuple(
+                replace(received[pointer.digest], path=pointer.path, executable=pointer.executable)
+                if isinstance(pointer, Cached)
+                else content.digest(pointer)
+                for pointer in content.files(snapshot.pointers)
+            )
+            statement = Statement(self.head.model, str(tag.name.version), tag.commit, files)
+            self.rules.policy.check_files(statement, Signature.of_tag(tag.trailers))
+            every += files
+        return tuple(every)
+
+    def _ask(self, versions: tuple[Tag, ...], digest: str, files: tuple[File, ...]) -> None:
+        accept, model = self.rules.accept, self.head.model
+        if self._is_unknown and accept and not accept(Origin(model, versions, digest, files)):
+            raise NotTrusted(f"{self.where} was not accepted", "tagship unbundle --yes")
+
+    # --- the move
+
+    def _move(self, entries: dict[str, Entry], objects: Sequence[str]) -> tuple[str, ...]:
+        """Move everything to its place, durably, and write the index: the commit point.
+
+        Returns:
+            The tags that were not there.
+        """
+        atomic.sync_tree(self.folder)
+        top, model = self.folder / OBJECTS, self.head.model
+        self.place.take({name: top / name.path for name in map(carrier.Object, objects)})
+        digests = sorted({entry.capsule for entry in entries.values()})
+        self.place.take(
+            {
+                carrier.Capsule(model, each): self.folder / carrier.CAPSULES / each
+                for each in digests
+            }
+        )
+        for _ in range(TRIES):
+            here, mark = self._read()
+            merged = index.merged(here, entries, self.place.title)
+            if merged == here:
+                return ()
+            with contextlib.suppress(Changed):
+                self.place.write_index(model, index.write(model, merged), mark)
+                return tuple(sorted(merged.keys() - here.keys()))
+        raise Locked(f"others write the index in {self.place.title}", "try again in a minute")
+
+
+@dataclass
+class _Receiving:
+    """The objects of a bundle, as they arrive.
+
+    Attributes:
+        received: by digest.
+        shares: bytes that the files of a folder may still have, by the digest of its list.
+    """
+
+    unpacking: _Unpacking
+    source: Source
+    advance: Advance
+    received: dict[str, File] = field(default_factory=dict)
+    shares: dict[str, int] = field(default_factory=dict)
+
+    def run(self, snapshots: Sequence[Snapshot]) -> dict[str, File]:
+        """All objects that the versions need, and no others.
+
+        Raises:
+            Corrupt: one is missing, is another one, or has other bytes.
+        """
+        for pointer in bundle.lists_of(snapshots):
+            self._receive(pointer, LIST)
+        for pointer in bundle.files_of(self.source.content(offline=True), snapshots):
+            self._receive(pointer, self._most(pointer))
+        head = self.unpacking.head
+        if (len(self.received), self._size) != (head.objects, head.size):
+            what = f"its versions have {len(self.received)} objects of {self._size} bytes"
+            self.unpacking.reader.refuse(f"{what}, and not {head.objects} of {head.size}")
+        return self.received
+
+    @property
+    def _size(self) -> int:
+        return sum(file.size for file in self.received.values())
+
+    def _most(self, pointer: Cached) -> int:
+        """The bytes that an object may have, by its commit."""
+        if pointer.size is not None:
+            return pointer.size
+        if pointer.share is None:
+            return self.unpacking.rules.limit
+        return self.shares.setdefault(*pointer.share)
+
+    def _receive(self, pointer: Cached, most: int) -> None:
+        name = carrier.Object(pointer.digest)
+        target = self.source.project / carrier.check(name).path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        left = self.unpacking.head.size - self._size
+        file = self.unpacking.reader.receive(name.path, min(most, left), target, self.advance)
+        if file.md5 != pointer.digest.removesuffix(".dir"):
+            self.unpacking.reader.refuse(f"the object {pointer.digest} has other bytes")
+        target.chmod(0o444)
+        self.received[pointer.digest] = file
+        if pointer.share is not None and pointer.size is None:
+            self.shares[pointer.share[0]] -= file.size
+
+
+def _is_version(name: str) -> bool:
+    tag = TagName.parse(name)
+    return tag is not None and tag.action is Action.REGISTER

@@ -1,0 +1,72 @@
+"""carried.json, in a mirror that is fed from a place: what that has shown there.
+
+Losing it costs a repeat: what was seen is in the refs of the mirror.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tagship.disk import atomic
+from tagship.errors import Corrupt, Forbidden, NoAnswer, Unavailable
+from tagship.git.mirror import CARRIED
+from tagship.text import escape, json_reader
+
+AT_ONCE = 8  # requests
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What a place has shown.
+
+    Attributes:
+        place: its address.
+        marks: of the index of each model that was taken in as a whole.
+        refused: why the capsule of a tag was not taken in, by its name.
+    """
+
+    place: str = ""
+    marks: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def read(top: Path) -> Carried:
+    """What is kept; nothing where that cannot be read."""
+    try:
+        return atomic.read_json(
+            top / CARRIED, lambda value: json_reader.read(Carried, value), CARRIED, ""
+        )
+    except (FileNotFoundError, NotADirectoryError, Corrupt, Forbidden):
+        return Carried()
+
+
+def write(top: Path, carried: Carried) -> None:
+    """Keep it, if it is another one: the next pass looks when the file was changed."""
+    if carried != read(top):
+        atomic.write(top / CARRIED, escape.json(asdict(carried)).encode() + b"\n")
+
+
+def is_same(top: Path, place: str, options: Mapping[str, Any], models: Sequence[str]) -> bool:
+    """Whether a place shows for each model what it showed last: by one request for each.
+
+    Raises:
+        NoAnswer: the place does not do its part.
+        Refused: it is none.
+    """
+    from tagship.carry import places
+
+    last = read(top)
+    if last.place != place or not last.marks.keys() >= set(models):
+        return False
+    try:
+        carrier = places.of(place, options)
+        if len(models) == 1:
+            return carrier.index(models[0], last.marks[models[0]]) is None
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            answers = pool.map(lambda model: carrier.index(model, last.marks[model]), models)
+            return all(answer is None for answer in answers)
+    except Unavailable as error:
+        raise NoAnswer(error.message, error.hint) from None
