@@ -1,12 +1,15 @@
 """The forms of an index and of a capsule: what is read back, and what is refused."""
 
+import json
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tagship.carry import capsule, index
 from tagship.carry.index import Entry
 from tagship.errors import Corrupt, Refused, TagshipError
+from tests.test_docs import ROOT
 
 ID, OTHER, SHA = "a" * 40, "b" * 40, "c" * 64
 TAGS = {"churn@v1.1.0": Entry(OTHER, SHA, 2), "churn@v1.0.0": Entry(ID, SHA, 1)}
@@ -17,6 +20,21 @@ def test_an_index_is_read_back_and_equal_tags_give_equal_bytes() -> None:
     assert index.parse(data, "churn", "here") == TAGS
     assert data == index.write("churn", dict(reversed(TAGS.items())))
     assert index.parse(b"", "churn", "here") == {}
+
+
+def test_an_index_fits_its_schema() -> None:
+    schema = json.loads((ROOT / "docs/schemas/index.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.validate(json.loads(index.write("churn", TAGS)))
+    validator.validate(json.loads(index.write("churn", {})))
+    for old, new in ((ID, "g" * 40), (SHA, "c" * 63), ('"size":1', '"size":-1')):
+        assert list(validator.iter_errors(json.loads(change(old, new))))
+    described = [
+        schema["properties"],
+        schema["properties"]["tags"]["additionalProperties"]["properties"],
+    ]
+    assert all(field["description"] for part in described for field in part.values())
 
 
 def change(old: str, new: str) -> bytes:

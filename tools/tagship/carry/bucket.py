@@ -18,7 +18,7 @@ from tagship.stores.stream import Allowance, TooLong
 
 TRIES, IN_ALL = 2, timedelta(seconds=20)
 ADVICE = Advice(
-    "docs/stores.md",
+    "docs/carriers.md",
     "among the options of the remote",
     "who releases needs the right to read and write there, hosts to read",
 )

@@ -27,7 +27,7 @@ from tagship.progress import Advance
 from tagship.stores import stream
 from tagship.stores.stream import BLOCK, Allowance, TooLong
 
-ADVICE = Advice("docs/stores.md", "of the remote", "who releases needs the right to write there")
+ADVICE = Advice("docs/carriers.md", "of the remote", "who releases needs the right to write there")
 LOCK = "index.lock"
 WAIT, AGAIN = 30.0, 0.05  # seconds for which another writer is waited, and between two tries
 LINKED = (errno.ELOOP, errno.ENOTDIR)
