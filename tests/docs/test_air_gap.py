@@ -1,7 +1,6 @@
 """docs/air-gap.md: each command prints what the page says."""
 
 import re
-import shutil
 import socket
 from pathlib import Path
 
