@@ -32,11 +32,13 @@ def printed(bench: Workbench, top: Path) -> list[tuple[str, str, str]]:
         if here.startswith("cd "):
             folder = Path(here.removeprefix("cd "))
             continue
-        done = pages.bash(folder, f"exec 2>&1; {here}")
-        shown = done.out
+        if here.startswith("tagship ") and not re.search("[|>]", here):  # quicker in this process
+            done = bench.cli_in(folder, *shlex.split(here)[1:])
+        else:
+            done = pages.bash(folder, f"exec 2>&1; {here}")
+        shown = done.out + done.err
         for name, place in places.items():
             shown = shown.replace(place, name)
-        shown = shown.replace(socket.gethostname(), "edge-1")
         told.append((command, expected, shown))
     return told
 
