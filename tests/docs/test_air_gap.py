@@ -1,7 +1,7 @@
 """docs/air-gap.md: each command prints what the page says."""
 
 import re
-import socket
+import shlex
 from pathlib import Path
 
 import pytest
