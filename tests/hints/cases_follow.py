@@ -71,6 +71,9 @@ _PATH, _REPORTS = "workspace.host_file.", "workspace.reports."
 for each in (
     ("no_toml", (f"{_PATH}parse",), "[follow", "fix"),
     ("a_number_for_a_text", ("workspace.remotes.text",), "[source]\ngit = 1\n", "a text in quotes"),
+    ("two_sources", (f"{_PATH}_address",), '[source]\ngit = "/x"\nindex = "/y"\n', "name one"),
+    ("a_bundle_in_a_store", (f"{_PATH}_address/2",), '[source]\nbundle = "s3://b/c"\n',
+     "an absolute path"),
     ("a_password", ("workspace.remotes.url",), '[source]\ngit = "/x"\nremote = "https://a:b@c/d"\n',
      "without a password"),
     ("a_relative_remote", ("workspace.remotes.url/2",), '[source]\ngit = "/x"\nremote = "dvc"\n',
@@ -150,7 +153,7 @@ def a_host_that_follows_nothing(bench: Workbench) -> None:
 
 
 @trial(
-    "workspace.mirrored.Mirrored.check_work_tree",
+    "workspace.upstream.Server.work_tree",
     command=f"-C {SRV} release churn",
     does="git clone ...git",
     again="",
@@ -159,6 +162,39 @@ def a_host_that_follows_nothing(bench: Workbench) -> None:
 def a_release_on_a_host(bench: Workbench) -> None:
     follows(bench)
     bench.monkeypatch.chdir(bench.repo)
+
+
+def _carried(bench: Workbench) -> Path:
+    """A host that follows the place of what is released with --capsule."""
+    _release(bench)
+    remote = bench.repo.parent / "dvc-remote"
+    write(bench, f'[source]\nindex = "{remote}"\n[follow.churn]\n')
+    bench.monkeypatch.chdir(bench.repo)
+    return remote
+
+
+@trial(
+    "workspace.place.Place.work_tree",
+    command=f"-C {SRV} release churn",
+    does="--capsule",
+    by=lambda bench: bench.train("model 2\n"),
+    again="release churn --push --capsule",
+)
+def a_release_on_a_host_of_a_place(bench: Workbench) -> None:
+    _carried(bench)
+
+
+@trial("manager.agent.Agent.fetch", command="fetch", does="tagship status", folder=SRV, again="")
+def an_index_that_is_damaged(bench: Workbench) -> None:
+    file = _carried(bench) / "tagship" / "churn" / "index.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("{")
+
+
+@trial("workspace.new_host.address", command="host init ../new", folder=".", again="",
+       does="tagship host init DIR --git URL", fill={"DIR": "../new", "URL": "/x.git"})  # fmt: skip
+def a_host_without_a_source(bench: Workbench) -> None:
+    pass
 
 
 @trial(

@@ -116,18 +116,19 @@ def check_own(folder: Path) -> None:
         Refused: with the command that makes it this host's own.
     """
     file = folder / HOST_FILE
-    if host_project.find_project(folder) is not None:
+    real = folder.resolve()  # the folders above ../srv are others
+    if host_project.find_project(real) is not None:
         raise Refused(
             f"{file} is in a DVC repository, and names programs: a host has a folder of its own",
             "tagship host init DIR --git URL",
         )
-    top = host_project.find_top(folder)
-    if (top / ".git").exists() and worktree.index(folder, HOST_FILE):
+    top = host_project.find_top(real)
+    if (top / ".git").exists() and worktree.index(real, HOST_FILE):
         raise Refused(f"Git tracks {file}, which names programs", f"git rm --cached {HOST_FILE}")
     status = file.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise Refused(f"{file} is not a regular file", "put the file itself there, not a link")
-    for path in (file, *folder.resolve().parents, folder.resolve()):
+    for path in (file, *real.parents, real):
         if who := access.who_else_writes(path):
             raise Refused(
                 f"{who} can write to {path}, and so choose what this host runs",

@@ -151,7 +151,7 @@ class Mirrored(Source):
         """
         raise Refused(
             f"{self.project} is a host, which has no work tree to release from",
-            self.upstream.work_tree,
+            self.upstream.work_tree(),
         )
 
     def versions(self, model: str) -> Catalog:

@@ -51,7 +51,7 @@ def address(
     ]
     if len(given) != 1:
         what = "give one of --git, --index and --bundle"
-        raise InvalidName(what, "--git URL; or, without a Git server: --index s3://bucket/dvc")
+        raise InvalidName(what, "name where versions come from: tagship host init DIR --git URL")
     return given[0]
 
 
@@ -87,7 +87,7 @@ def make(
         git_address.check(source.text, plain=signed, signed=signed)  # as fetch will
     if file.exists():
         raise Refused(f"{file} is there already", f"edit it; then: tagship -C {folder} fetch")
-    if host_project.find_project(folder):
+    if host_project.find_project(folder.resolve()):
         raise Refused(
             f"{folder} is in a DVC repository", "give a host a folder of its own: /srv/models"
         )

@@ -75,7 +75,6 @@ class Place:
         """
         return places.of(self.address.text, self.address.options)
 
-    @property
     def work_tree(self) -> str:
         """As ``Upstream``."""
         return "release in a clone of the repository, with --capsule"
@@ -109,10 +108,10 @@ class Place:
             feed.admit([(n, e) for n, e in wanted if names[n].tag.name.model == model], keep)
         for name, release in names.items():
             if (why := feed.refused.get(name)) is not None:
-                raise Unavailable(why, self._look)
+                raise Unavailable(why, self._again())
             if mirror.lacks(repository, missing[release]):
                 raise Unavailable(
-                    f"{self.title} has no capsule of {name} with its files", self._look
+                    f"{self.title} has no capsule of {name} with its files", self._again()
                 )
 
     def last_seen(self, repository: Repository, models: Collection[str]) -> Seen:
@@ -120,8 +119,7 @@ class Place:
         changes = mirror.changes(repository, seen.patterns(models))
         return seen.of(changes, carried.read(repository.top).refused)
 
-    @property
-    def _look(self) -> str:
+    def _again(self) -> str:
         if self.address.kind == BUNDLE:
             return "bring it again: tagship unbundle FILE"
         return "write it again where the model is released: tagship release MODEL --push --capsule"

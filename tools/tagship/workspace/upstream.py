@@ -46,7 +46,6 @@ class Address:
 class Upstream(Protocol):
     """What feeds the mirror of a host."""
 
-    @property
     def work_tree(self) -> str:
         """What to do where a work tree is needed: a host has none."""
 
@@ -109,7 +108,6 @@ class Server:
 
     address: Address
 
-    @property
     def work_tree(self) -> str:
         """As ``Upstream``."""
         return f"in a clone of its own: git clone {shlex.quote(self.address.shown)}"
