@@ -63,7 +63,8 @@ hint-test: $(VENV)/.dev
 
 # npm has installed azurite into build/azurite. A store whose server cannot be had is skipped, and the reason printed.
 store-test: $(VENV)/.stores
-	$(PYTEST) --dist loadfile -q -rs tests/stores tests/carry/test_carriers.py --all-stores
+	$(PYTEST) --dist loadfile -q -rs tests/stores tests/carry/test_carriers.py tests/carry/test_jobs.py \
+		--all-stores
 
 container-test: $(VENV)/.container
 	$(PYTEST) -n 0 -q -rs tests/packaging/test_container.py tests/packaging/test_kubernetes.py --containers
