@@ -100,7 +100,7 @@ class Versions:
         Raises:
             Refused, Corrupt: they are not signed as this host asks for, or as the tag says.
         """
-        described = image.undeployed(self.source.describe(self.release, self.snapshot, files))
+        described = image.undeployed(self.source.released(self.release, self.snapshot, files))
         self.policy.check_files(described.statement, described.signature)
         return described
 
