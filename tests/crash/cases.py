@@ -37,6 +37,7 @@ class Case:
         fails: the version that is live for a moment, and fails its check.
         code: the exit code, if nothing is struck.
         host: it is run in a host's folder, which follows the repository.
+        writes: the folder beside the repository that it makes; it touches no deployment.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Case:
     fails: str | None = None
     code: int = 0
     host: bool = False
+    writes: str = ""
 
     @property
     def where(self) -> str:
@@ -123,6 +125,21 @@ def _one_too_many(bench: Workbench) -> None:
 def _not_cached(bench: Workbench) -> None:
     _released(bench)
     atomic.remove_tree(bench.repo / ".dvc" / "cache")
+
+
+def _beside(prepare: Callable[[Workbench], None]) -> Callable[[Workbench], None]:
+    """The same, and an empty folder beside the repository."""
+
+    def prepare_both(bench: Workbench) -> None:
+        prepare(bench)
+        (bench.repo.parent / "out").mkdir()
+
+    return prepare_both
+
+
+def _exported(bench: Workbench) -> None:
+    _released(bench)
+    bench.manager.export_image(bench.repo.parent / "stored")
 
 
 def _gone(bench: Workbench) -> None:
@@ -225,6 +242,12 @@ CASES = (
          site="one_thread"),
     Case("release --push", "release churn --push", "1.0.0", "1.1.0", _trained,
          gits=("tag", "push"), site="one_thread"),
+    Case("export of an image", "export churn --format oci -o ../out/image", "1.0.0", "1.0.0",
+         _beside(_released), site="one_thread", writes="out/image"),
+    Case("export of an image with a fetch", "export churn --format oci -o ../out/image", "1.0.0",
+         "1.0.0", _beside(_in_a_store), site="one_thread", writes="out/image"),
+    Case("unpack", "unpack oci:../stored ../out/image", "1.0.0", "1.0.0", _beside(_exported),
+         site="one_thread", writes="out/image"),
 )  # fmt: skip
 
 
