@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from tagship.deploy import plan
 from tagship.disk import files as disk_files
 from tagship.disk.files import File, Write
 from tagship.dvc.content import Content
@@ -33,6 +32,7 @@ from tagship.progress import Advance, Progress, Tell, nobody, silent
 from tagship.registry.catalog import Release
 from tagship.registry.refs import Ref
 from tagship.signing.policy import Policy
+from tagship.workspace import moved
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
@@ -121,7 +121,7 @@ def of(
     """
     model = release.tag.name.model
     store = host.store(model)
-    plan.check_not_moved(source.repository, journal.events(store), release)
+    moved.check(source.repository, journal.events(store), release)
     host.policy.check_tag(source.repository, release.tag)
     source.complete([release], tell)
     snapshot = source.snapshot(release.commit, model)
