@@ -8,8 +8,9 @@
 # make hint-test: print each hint in its situation, follow it, and see that it helps (three minutes).
 # make store-test: push to, deploy from and be badly answered by real stores on this machine: S3, Azure, Google, HTTP
 #   (npm and nginx for two of them; five minutes).
-# make container-test: build the image of packaging/container without a network, have it follow, and serve in a pod as
-#   packaging/kubernetes says (root; podman, runc, mmdebstrap, docker-registry and kubectl; five minutes).
+# make container-test: build the image of packaging/container without a network, have it follow, and
+#   compare what two containers export; serve in a pod as packaging/kubernetes says
+#   (root; podman, runc, mmdebstrap, docker-registry and kubectl; six minutes).
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
 # make serve-test: tagship serve to real clients (Triton's, KServe's, schemathesis), under load, with 10,000 connections,
 #   50 swaps, killed processes and bad files (six minutes; 800 MB of clients).

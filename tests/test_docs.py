@@ -32,7 +32,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILES = (".py", ".md", ".json", ".yaml", ".lock", ".toml")  # in the call trees, no code
 BY_ITSELF = "What goes live by itself"
 GENERAL = ("Names", "Global options", "Output", "Exit codes", BY_ITSELF)  # of cli.md: no commands
-LATER = ("passed_over", "rule", "until", "gated")  # of an event: older histories lack them
+LATER = ("passed_over", "rule", "until", "gated", "image")  # of an event: older histories lack them
 SCHEMAS = {
     "metadata": DOCS / "schemas" / "metadata.schema.json",
     "history": DOCS / "schemas" / "history.schema.json",

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.workbench import Workbench
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tools" / "tagship"
 FILES = {
@@ -139,6 +141,17 @@ def test_a_look_at_a_mirror_s_tags_imports_no_gitpython(tmp_path: Path) -> None:
     )
     assert out == f"{nothing}\n([], []) {{}}\n([], [])\n"
     assert modules & {*HEAVY, "dulwich", "asyncio"} == set()
+
+
+@pytest.mark.released
+def test_an_image_is_written_without_gitpython_and_the_versions_of_tools(bench: Workbench) -> None:
+    code = (
+        "from tagship import ModelVersionManager\n"
+        "print(ModelVersionManager('churn').image_digest())"
+    )
+    out, modules = imported_by(code, bench.repo)
+    assert out.startswith("sha256:")
+    assert modules & {*HEAVY, "importlib.metadata"} == set()
 
 
 def test_every_module_of_the_host_imports_neither_git_nor_dvc(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ class Case:
         host: it is run in a host's folder, which follows the repository.
         makes: the bundle that it writes, or the folder that it takes one into, beside the
             repository.
+        writes: the folder beside the repository that it makes; it touches no deployment.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Case:
     code: int = 0
     host: bool = False
     makes: str = ""
+    writes: str = ""
 
     @property
     def where(self) -> str:
@@ -126,6 +128,21 @@ def _one_too_many(bench: Workbench) -> None:
 def _not_cached(bench: Workbench) -> None:
     _released(bench)
     atomic.remove_tree(bench.repo / ".dvc" / "cache")
+
+
+def _beside(prepare: Callable[[Workbench], None]) -> Callable[[Workbench], None]:
+    """The same, and an empty folder beside the repository."""
+
+    def prepare_both(bench: Workbench) -> None:
+        prepare(bench)
+        (bench.repo.parent / "out").mkdir()
+
+    return prepare_both
+
+
+def _exported(bench: Workbench) -> None:
+    _released(bench)
+    bench.manager.export_image(bench.repo.parent / "stored")
 
 
 def _gone(bench: Workbench) -> None:
@@ -249,6 +266,12 @@ CASES = (
          gits=("index-pack", "update-ref"), makes="place"),
     Case("unbundle", "unbundle ../expected.tar ../place", "1.0.0", "1.1.0", _taken,
          gits=("index-pack", "update-ref"), makes="place"),
+    Case("export of an image", "export churn --format oci -o ../out/image", "1.0.0", "1.0.0",
+         _beside(_released), site="one_thread", writes="out/image"),
+    Case("export of an image with a fetch", "export churn --format oci -o ../out/image", "1.0.0",
+         "1.0.0", _beside(_in_a_store), site="one_thread", writes="out/image"),
+    Case("unpack", "unpack oci:../stored ../out/image", "1.0.0", "1.0.0", _beside(_exported),
+         site="one_thread", writes="out/image"),
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from tagship import Workspace
 from tagship.disk import atomic, files
 from tagship.errors import TagshipError
 from tagship.host import actions, history, journal, link, metadata
@@ -36,6 +37,8 @@ HARMLESS = (
      "a file system without such locks: who uses a version is looked up in /proc alone"),
     (r".*bundle: flock .*/?\.(x\.tar|unbundle)\.tmp \w+",
      "without a lock the next call does not sweep what is left there; nothing else asks for it"),
+    (r"(export|unpack).*: flock out/\.image\.tmp .*",
+     "without the lock, what a kill leaves could not be told from what is being written"),
     (r".*/\.tagship/\.lock\.json\.tmp.*", "the lock holds, and does not name its holder"),
     (r".*: fsync .*/\.tagship \w+", "that of the lock's card: as above"),
     (r".*/\.tagship/\.history\.sha256\.tmp.*", "the history is read whole where the mark lacks"),
@@ -173,6 +176,8 @@ class Sweep:
         problems += [f"afterwards: {text}" for text in place.damage()]
         if case.host:
             return self._followed_by_sync(case, point, result, place, problems, missed)
+        if case.writes:
+            return self._written_again(point, result, place, problems, missed)
         live = place.live()
         harmless = ""
         if point.inject == tracing.KILL:
@@ -262,6 +267,40 @@ class Sweep:
             harmless, problems,
         )  # fmt: skip
 
+    def _written_again(
+        self, point: Point, result: tracing.Done, place: "Place", problems: list[str], missed: str
+    ) -> Found:  # fmt: skip
+        """The same of a command that makes a folder: it is there, or nothing of it after an error.
+
+        What a kill leaves, the same command removes when it is tried again.
+        """
+        live, left, harmless = place.live(), place.half_written(), ""
+        if point.inject == tracing.KILL:
+            problems += [] if result.code != 0 else ["the command was not killed"]
+        elif result.code == 0:
+            harmless = missed or harmless_of(point.in_words)
+            problems += [] if harmless else ["the call failed, and the command did not"]
+            problems += [] if live == "new" else ["exit code 0, and it is not done"]
+        else:
+            if result.code != 1 or not re.match(PLAIN_ERROR, result.err):
+                problems.append(f"no plain error: exit code {result.code}, {result.err}")
+            if live == "new":
+                problems.append(f"it is there, and the command failed: {result.err}")
+        if left and (point.inject != tracing.KILL or live == "new"):
+            problems.append(f"it left {left}")
+        again = tracing.run(self.scratch, place.case.command, site=place.case.site)
+        is_there = live == "new" and "exists and is not an empty folder" in again.err
+        if again.code != 0 and not is_there:
+            problems.append(f"tried again: {again.err}")
+        if place.live() != "new":
+            problems.append("tried again: it is not done")
+        problems += [f"tried again: {text}" for text in place.damage()]
+        problems += [f"tried again: it left {name}" for name in place.half_written()]
+        return Found(
+            point.key, point.case, point.call.name, point.inject, result.code, live, left,
+            harmless, problems,
+        )  # fmt: skip
+
     def _strike(self, case: Case, point: Point) -> tuple[tracing.Done, list[str], str]:
         """Run the command, with the injection at the right call.
 
@@ -323,7 +362,9 @@ class Place:
         return tuple(journal.read(self.store.folder / history.FILE_NAME))
 
     def live(self) -> str:
-        """Whether the old or the new state holds: of the link, or of the tags."""
+        """Whether the old or the new state holds: of the link, of the tags, of a new folder."""
+        if self.case.writes:
+            return "new" if (self.folder / self.case.writes).exists() else "old"
         if self.case.releases:
             return "new" if self.case.after in self._tags(self.repo) else "old"
         return "new" if self.version() == self.case.after else "old"
@@ -354,6 +395,29 @@ class Place:
             yield from self._half(directory)
         yield from self._bad_objects()
         yield from self._bad_tags()
+        if self.case.writes and (self.folder / self.case.writes).exists():
+            yield from self._bad_folder(self.folder / self.case.writes)
+
+    def _bad_folder(self, folder: Path) -> Iterator[str]:
+        """What was exported is the image of the tag; what was unpacked is the version."""
+        try:
+            if (folder / "index.json").exists():
+                problems = Workspace(self.repo).verify_image(f"oci:{folder}").problems
+                if not (folder / "oci-layout").exists():
+                    yield f"{folder.name} is no layout"
+            else:
+                problems = tuple(metadata.verify(folder, metadata.read(folder)))
+                if (folder / "model.bin").read_bytes() != cases.content("1.1.0"):
+                    yield f"{folder.name} has the bytes of another version"
+        except (TagshipError, OSError) as error:
+            yield f"{folder.name}: {error}"
+            return
+        for problem in problems:
+            yield f"{folder.name}: {problem.path} {problem.what}"
+
+    def half_written(self) -> list[str]:
+        """What a command that makes a folder has left beside it."""
+        return [path.name for path in atomic.temporaries((self.folder / self.case.writes).parent)]
 
     def _half(self, directory: str) -> Iterator[str]:
         path = self.store.path(directory)

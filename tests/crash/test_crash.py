@@ -48,6 +48,11 @@ SAMPLE = (
     ("sync whose gate fails", "python", "unlink host/churn/.tagship/intent.json", "KILL", "old"),
     ("release", "tag", "rename repo/.git/refs/tags/churn@v1.1.0.lock"
      " repo/.git/refs/tags/churn@v1.1.0", "KILL", "old"),
+    ("export of an image", "python", "openat out/.image.tmp/index.json", "KILL", "old"),
+    ("export of an image", "python", "rename out/.image.tmp out/image", "EIO", "old"),
+    ("export of an image", "python", "fsync out", "EIO", "old"),
+    ("unpack", "python", "write out/.image.tmp/model.bin", "ENOSPC", "old"),
+    ("unpack", "python", "fsync out", "KILL", "new"),
 )  # fmt: skip
 
 
@@ -85,7 +90,7 @@ def test_a_command_cut_short_leaves_the_old_or_the_new_and_the_next_one_mends_it
     assert (result.problems, result.live) == ([], live)
 
 
-@pytest.mark.parametrize("case", ["deploy", "first deploy", "cleanup", "undeploy"])
+@pytest.mark.parametrize("case", ["deploy", "first deploy", "cleanup", "undeploy", "unpack"])
 def test_what_is_renamed_into_place_is_durable_and_so_is_the_rename(
     called: dict[tuple[str, str], list[tracing.Call]], case: str
 ) -> None:

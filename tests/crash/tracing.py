@@ -38,6 +38,7 @@ _RANDOM = (
     (re.compile(r"\.[0-9a-f]{12}\.tmp"), ".tmp"),
     (re.compile(r"(?<=[0-9a-f]{32})-[0-9a-f]{12}"), "-TMP"),  # an object that arrives
     (re.compile(r"/\.[\w-]{22}\.tmp"), "/DVC.tmp"),
+    (re.compile(r"\.tmp/fetched\w{8}"), ".tmp/fetched"),
     (re.compile(r"(tmp_(?:obj|pack|idx|rev)_)\w{6}"), r"\1TMP"),
 )
 

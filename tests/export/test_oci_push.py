@@ -5,13 +5,17 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tagship import Corrupt, InvalidName, NotFound, Refused, TagshipError, Unavailable, Workspace
+from tagship.export import push as pushes
+from tagship.host import process
 from tagship.stores import registry_login
 from tagship.stores.registry_address import Address, is_here
 from tagship.stores.registry_login import Login
+from tests.accounts import OWNER, READER, Accounts
 from tests.export import registry
 from tests.export.registry import Answer, FakeRegistry, Misbehave, digest
 from tests.workbench import Result, Workbench
@@ -466,3 +470,74 @@ def test_a_file_of_logins_that_cannot_be_read_is_told(tmp_path: Path, text: str)
     environment = {"REGISTRY_AUTH_FILE": str(tmp_path / "auth.json")}
     with pytest.raises(Corrupt, match=r"login"):
         registry_login.find(Address.parse("x.com/a"), environment)
+
+
+# --- the history
+
+
+def events(bench: Workbench) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(bench.cli("history", "churn", "--json").out)
+    return found
+
+
+@pytest.mark.live
+def test_a_push_is_in_the_history_of_a_model_that_is_deployed_here(
+    bench: Workbench, fake: FakeRegistry
+) -> None:
+    name, before = bench.manager.image_digest(), events(bench)
+    assert push(bench, fake).code == 0
+    *others, event = events(bench)
+    assert others == before
+    told = {key: event[key] for key in ("seq", "action", "status", "version", "directory", "image")}
+    assert told == {
+        "seq": len(before) + 1, "action": "push", "status": "succeeded", "version": "1.0.0",
+        "directory": None, "image": f"{fake.host}/{NAME}:1.0.0@{name}",
+    }  # fmt: skip
+    assert push(bench, fake).code == 0  # the same again is no event
+    assert len(events(bench)) == len(others) + 1
+    shown = bench.cli("history", "churn", "--action", "push").out
+    assert f"{fake.host}/{NAME}:1.0.0@{name}" in shown
+    bench.cli("export", "churn", "--format", "oci", "--push", f"{fake.host}/{NAME}:stable")
+    assert [each["image"] for each in events(bench)[len(before) :]] == [
+        f"{fake.host}/{NAME}:1.0.0@{name}",
+        f"{fake.host}/{NAME}:stable@{name}",
+    ]
+    assert bench.cli("status", "churn").code == 0
+
+
+@pytest.mark.live
+def test_a_push_changes_nothing_of_what_goes_live(bench: Workbench, fake: FakeRegistry) -> None:
+    bench.ship("model 2\n")
+    assert bench.cli("rollback", "churn", "--yes").code == 0
+    status = bench.cli("status", "churn", "--json").out
+    assert push(bench, fake).code == 0
+    assert bench.cli("status", "churn", "--json").out == status
+    assert "1.1.0 is passed over" in bench.cli("deploy", "churn", "--yes").out  # as before
+    assert bench.cli("current", "churn").out == "1.0.0\n"
+
+
+def test_a_push_by_an_account_that_may_only_read_is_no_event(
+    accounts: Accounts, fake: FakeRegistry
+) -> None:
+    def push_by(uid: int) -> list[str]:
+        place = f"{fake.host}/{NAME}"
+        result = accounts.run(uid, f"export churn --format oci --push {place} --force")
+        assert (result.code, result.err.count("note: ")) == (0, 1), result
+        history = accounts.run(READER, "history churn --action push --json")
+        return [event["actor"] for event in json.loads(history.out)]
+
+    assert push_by(READER) == []
+    assert push_by(OWNER) == [str(OWNER)]
+
+
+@pytest.mark.live
+def test_a_push_is_told_to_have_happened_though_the_history_cannot_say_so(
+    bench: Workbench, fake: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pushes, "WAIT", 0.0)
+    before = events(bench)
+    with bench.store.locked(process.owner("a deploy")):
+        result = push(bench, fake)
+    assert result.code == 0
+    assert "note: it is pushed, and the history does not say so: " in result.err
+    assert events(bench) == before

@@ -44,6 +44,15 @@ def test_a_process_that_was_killed_is_told_and_another_one_answers(bench: Workbe
     )
 
 
+def test_the_process_ends_with_the_last_who_asks(bench: Workbench) -> None:
+    objects = batch.Batch(run.find(bench.repo), "--batch-check")
+    assert objects.header("HEAD") is not None
+    process = objects._process
+    assert process.poll() is None
+    del objects
+    assert process.returncode == 0
+
+
 @pytest.mark.parametrize("method", ["read", "header", "copy"])
 def test_a_question_to_a_process_that_ends_fails_in_gits_words(
     bench: Workbench, tmp_path: Path, method: str

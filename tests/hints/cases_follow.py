@@ -313,7 +313,7 @@ def _moved(bench: Workbench) -> None:
         bench.git("push", "--quiet", "--force", "origin", name)
 
 
-@trial("workspace.mirrored.accepting", command="status churn", folder=SRV, again="sync",
+@trial("workspace.moved.accepting", command="status churn", folder=SRV, again="sync",
        does="tagship fetch --accept churn@v1.1.0")  # fmt: skip
 def a_tag_that_the_server_has_moved(bench: Workbench) -> None:
     _moved(bench)
@@ -321,7 +321,7 @@ def a_tag_that_the_server_has_moved(bench: Workbench) -> None:
 
 
 @trial(
-    "deploy.plan.check_not_moved/3",
+    "workspace.moved.check/3",
     command="deploy churn@1.0.0 --yes",
     folder=SRV,
     does="tagship fetch --accept churn@v1.0.0",

@@ -142,7 +142,7 @@ def a_tag_that_was_moved(bench: Workbench) -> None:
 
 
 @trial(
-    "deploy.plan.check_not_moved",
+    "workspace.moved.check",
     command="deploy churn@1.1.0 --force --yes",
     base="shipped",
     does="git tag -f ...",
@@ -159,7 +159,7 @@ def a_tag_that_was_moved_without_a_remote(bench: Workbench) -> None:
 
 
 @trial(
-    "deploy.plan.check_not_moved",
+    "workspace.moved.check",
     command="deploy churn@1.1.0 --force --yes",
     base="shipped",
     does="git tag -f ...;",
@@ -183,7 +183,7 @@ def a_tag_that_was_moved_and_is_gone(bench: Workbench) -> None:
 
 
 @trial(
-    "deploy.plan.check_not_moved/2",
+    "workspace.moved.check/2",
     command="deploy churn@1.1.0 --force --yes",
     base="shipped",
     does="tagship release churn --force",

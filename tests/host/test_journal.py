@@ -263,7 +263,8 @@ def test_an_event_stands_in_the_file_as_it_is_documented(tmp_path: Path) -> None
     "rule": null,
     "passed_over": null,
     "until": null,
-    "gated": null
+    "gated": null,
+    "image": null
   }
 ]
 """

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -80,3 +81,69 @@ def test_by_itself_it_makes_a_pass_each_five_minutes_as_an_account_without_right
 def _logs(name: str) -> str:
     told = podman("logs", name)
     return told.stdout + told.stderr
+
+
+LATE = """\
+import datetime, time
+
+class Late(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) + datetime.timedelta(days=4000)
+
+datetime.datetime = Late
+now = time.time
+time.time = lambda: now() + 4000 * 86400
+"""
+# Another account, umask, clock, time zone, locale, host name, order of a set; another file system.
+MACHINES = {
+    "tmpfs": (
+        "umask 077", ACCOUNT, "--tmpfs=/out:mode=1777", "--hostname=first",
+        "--env=TZ=Pacific/Kiritimati", "--env=LC_ALL=C", "--env=PYTHONHASHSEED=1",
+    ),
+    "overlayfs": (
+        "umask 000", 0, "--hostname=second", "--env=TZ=America/Nome", "--env=LC_ALL=C.UTF-8",
+        "--env=PYTHONHASHSEED=2", "--env=PYTHONPATH=/late",
+    ),
+}  # fmt: skip
+
+
+def test_a_version_has_the_same_image_in_containers_that_have_nothing_in_common(
+    image: str, host: Following
+) -> None:
+    late = host.top / "late"
+    late.mkdir()
+    (late / "sitecustomize.py").write_text(LATE)
+    late.chmod(0o755)
+    served = serve(host)
+    host.top.chmod(0o755)
+    outside = host.bench.manager.export_image(host.top / "image")
+    digests, marks = {}, {}
+    for kind, (umask, account, *options) in MACHINES.items():
+        script = (
+            f"set -e; {umask}; mkdir -p /out/home; export HOME=/out/home; cd /out\n"
+            f"git config --global safe.directory '*'\n"
+            f"git clone --quiet file://{served}/origin.git clone; cd clone\n"
+            f"dvc remote modify --quiet --local store url {served}/dvc-remote 2>/dev/null\n"
+            "tagship export churn --format oci -o /out/image >/dev/null\n"
+            "stat --file-system --format %T /out/image; stat --format %a /out/image/blobs\n"
+            "python3 -c 'import datetime; print(datetime.datetime.now().year)'\n"
+            "cd /out/image; find . -type f | sort | xargs sha256sum"
+        )
+        done = podman(
+            "run", "--rm", "--network", "none", *map(str, options),
+            "--user", f"{account}:{account}",
+            "--volume", f"{served}:{served}:ro", "--volume", f"{late}:/late:ro",
+            "--entrypoint", "sh", image, "-c", script,
+        )  # fmt: skip
+        system, mode, year, *lines = done.stdout.splitlines()
+        assert system == kind
+        digests[kind], marks[kind] = lines, (mode, int(year))
+    assert marks["tmpfs"][0] != marks["overlayfs"][0]
+    assert marks["overlayfs"][1] - marks["tmpfs"][1] in (10, 11)
+    here = subprocess.run(
+        ["sh", "-c", "find . -type f | sort | xargs sha256sum"], cwd=host.top / "image",
+        capture_output=True, text=True, check=True, env={"LC_ALL": "C", "PATH": os.environ["PATH"]},
+    ).stdout.splitlines()  # fmt: skip
+    assert digests["tmpfs"] == digests["overlayfs"] == here
+    assert any(outside.digest.removeprefix("sha256:") in line for line in here)

@@ -73,10 +73,10 @@ def looks(events: Iterable["Event"]) -> output.Table:
 
 
 def _why(event: "Event") -> str:
-    """The error or the reason; whether the event began a hold, or that another rule selects now."""
+    """The error or the reason; a hold that began, a rule that selects now, an image."""
     held = f"holds until {words.moment(event.until)}" if event.until else ""
     rule = f"from now on by the rule {event.rule}" if event.action == "follow" else ""
-    return "; ".join(filter(None, (rule, held, event.error or event.reason)))
+    return "; ".join(filter(None, (rule, held, event.image, event.error or event.reason)))
 
 
 def looks_of_all(events: Sequence["Event"]) -> output.Table:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from semver import Version
 
-from tagship.errors import Held, NotFound, NotTrusted, Refused, TagshipError, Unavailable
-from tagship.git import clone, commits
+from tagship.errors import Held, NotFound, Refused, TagshipError, Unavailable
+from tagship.git import commits
 from tagship.git.run import CommandFailed
 from tagship.host import decisions, history, installed, journal, link
 from tagship.host.decisions import Decisions
@@ -23,7 +23,7 @@ from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import Ref, TagName, Wanted
 from tagship.registry.tags import Tag
 from tagship.text import clock
-from tagship.workspace import desired, mirrored, turns
+from tagship.workspace import desired, moved, turns
 from tagship.workspace.desired import PassedOver
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
@@ -328,29 +328,10 @@ def check_tag(policy: "Policy", repository: "Repository", past: Past, release: R
         Who signed it; empty if no signature is required.
 
     Raises:
-        Refused: as ``check_not_moved`` and ``Policy.check_tag``.
+        Refused: as ``moved.check`` and ``Policy.check_tag``.
     """
-    check_not_moved(repository, past, release)
+    moved.check(repository, past, release)
     return policy.check_tag(repository, release.tag)
-
-
-def check_not_moved(repository: "Repository", past: Past, release: Release) -> None:
-    """Refuse a tag that points to another object than at its last deployment here."""
-    version = str(release.version)
-    before = history.moved_from(past.about(version), version, release.tag.object_id)
-    if before is not None:
-        back = clone.tag_back(repository, str(release.tag.name), before)
-        hint = f"release a new version, or set the tag back: {back}"
-        if not clone.has(repository, before):  # such as after git filter-repo
-            again = f"tagship release {release.tag.name.model} --force"
-            hint = f"the old tag is gone; release it as a new version: {again}"
-        if repository.ours:  # of a host: nobody changes its tags by hand
-            hint = f"release a new version; or accept it: {mirrored.accepting(release.tag.name)}"
-        raise NotTrusted(
-            f"the tag {release.tag.name} was moved since it was deployed here: it was"
-            f" {before[:10]}, and is {release.tag.object_id[:10]}",
-            hint,
-        )
 
 
 def check_kept(source: Source, policy: "Policy", past: Past, kept: Metadata) -> None:

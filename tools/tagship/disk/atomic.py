@@ -39,6 +39,15 @@ def temporaries(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if is_temporary(path.name)]
 
 
+def temporaries_of(path: Path) -> list[Path]:
+    """What killed runs have left of ``temporary_name(path)``."""
+    start, end = f".{path.name}.", len(".tmp") + 12
+    left = temporaries(path.parent)
+    return [
+        each for each in left if each.name.startswith(start) and len(each.name) == len(start) + end
+    ]
+
+
 def temporary_name(path: Path) -> Path:
     """A random hidden name beside ``path``: a fixed one could publish the file of a crashed run."""
     return path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")

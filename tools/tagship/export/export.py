@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tagship.deploy import plan
 from tagship.disk import files, shared_lock
 from tagship.disk.files import File
 from tagship.dvc.content import Content
@@ -25,6 +24,7 @@ from tagship.progress import Advance, Progress, Tell, nobody, silent
 from tagship.registry.catalog import Release
 from tagship.registry.refs import Ref, Wanted
 from tagship.registry.settings import Settings
+from tagship.workspace import moved
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
@@ -79,7 +79,7 @@ def export(
             released with.
     """
     release, store = find.find(source, ref), host.store(ref.model)
-    plan.check_not_moved(source.repository, journal.events(store), release)
+    moved.check(source.repository, journal.events(store), release)
     snapshot = source.snapshot(release.commit, ref.model)
     names = tuple(dict.fromkeys(formats))
     described = find.describe(source, store, release)

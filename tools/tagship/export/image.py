@@ -213,6 +213,23 @@ class Manifest:
     config: Blob
     layers: tuple[Blob, ...]
 
+    @property
+    def other_layer(self) -> str:
+        """What is said of a layer that is no plain tar; empty if all are."""
+        others = [layer.media_type for layer in self.layers if layer.media_type != LAYER]
+        return f"has a layer of another kind than a plain tar: {others[0][:100]}" if others else ""
+
+    @classmethod
+    def of(cls, data: bytes, name: str | None) -> Self:
+        """Read the manifest of an image that is called by a digest, or by none.
+
+        Raises:
+            ValueError: it has another digest, or is not one of an image.
+        """
+        if name not in (None, digest(data)):
+            raise ValueError("its manifest has other bytes than its digest says")
+        return cls.parse(data)
+
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """Read a manifest.

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from tagship.deploy import plan
 from tagship.disk import files as disk_files
 from tagship.disk import tar
 from tagship.disk.files import File, Write
@@ -34,6 +33,7 @@ from tagship.progress import Advance, Progress, Tell, nobody, silent
 from tagship.registry.catalog import Release
 from tagship.registry.refs import Ref
 from tagship.signing.policy import Policy
+from tagship.workspace import moved
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
@@ -101,7 +101,7 @@ class Versions:
         Raises:
             Refused, Corrupt: they are not signed as this host asks for, or as the tag says.
         """
-        described = image.undeployed(self.source.describe(self.release, self.snapshot, files))
+        described = image.undeployed(self.source.released(self.release, self.snapshot, files))
         self.policy.check_files(described.statement, described.signature)
         return described
 
@@ -122,7 +122,7 @@ def of(
     """
     model = release.tag.name.model
     store = host.store(model)
-    plan.check_not_moved(source.repository, journal.events(store), release)
+    moved.check(source.repository, journal.events(store), release)
     host.policy.check_tag(source.repository, release.tag)
     source.complete([release], tell)
     snapshot = source.snapshot(release.commit, model)

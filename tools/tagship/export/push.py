@@ -1,7 +1,8 @@
 """The image of a version, sent to a registry: what it lacks, and then its manifest.
 
 A tag that names another image is left alone, unless that is asked for. When all is sent, the
-manifest is asked for again, by its digest and by the tag.
+manifest is asked for again, by its digest and by the tag. A model that was deployed here has the
+digest in its history then.
 """
 
 import contextlib
@@ -10,16 +11,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tagship.errors import Corrupt, InvalidName, NotFound, Refused
+from tagship.deploy import act
+from tagship.errors import Corrupt, InvalidName, NotFound, Refused, TagshipError
 from tagship.export import image, oci
 from tagship.export.image import Blob, Manifest
 from tagship.export.oci import BLOBS, Exported
+from tagship.host import actions, history
+from tagship.host.store import Store
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref
 from tagship.stores.registry import Registry
 from tagship.stores.registry_address import Address
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
+
+WAIT = 10.0  # seconds for whoever has the lock of the model's history
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,28 @@ def push(source: Source, host: Host, ref: Ref, place: str, options: Options) -> 
         registry = Registry.at(address, options.tell)
         sent = _Sending(folder, registry, address, made.digest).run(options)
     options.tell(f"name it by its digest: {replace(address, tag='', digest=made.digest)}")
+    _record(host.store(made.model), made, str(replace(address, digest=made.digest)), options.tell)
     directory = made.directory if options.target else None
     return replace(made, directory=directory, pushed=str(address), sent=sent)
+
+
+def _record(store: Store, made: Exported, image_name: str, tell: Tell) -> None:
+    """Write it into the model's history, where there is one that this account may write."""
+    if not (store.folder / history.FILE_NAME).exists():
+        return
+    options = act.Options(wait=WAIT, tell=tell)
+    try:
+        with act.begin(store, made.model, f"push of {made.model}@{made.version}", options) as deed:
+            for repaired in deed.repaired:
+                tell(repaired)
+            known = deed.past.last((f'"{actions.PUSH}"'.encode(), image_name.encode()))
+            if all(event.image != image_name for _, event in known):
+                event = deed.event(actions.PUSH)
+                deed.record(replace(event, version=made.version, image=image_name))
+    except Refused:  # only to be read
+        return
+    except (TagshipError, OSError) as error:
+        tell(f"it is pushed, and the history does not say so: {error}")
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tagship.disk import atomic
+from tagship.disk import atomic, shared_lock
+from tagship.disk.shared_lock import SharedLock
 from tagship.errors import NotFound, Refused
 from tagship.host.link import CURRENT, VERSIONS
 from tagship.host.store import PRIVATE
@@ -82,16 +83,43 @@ def _is_empty(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def new(place: Path) -> Iterator[Path]:
-    """A temporary folder, renamed to ``place`` when it is complete; removed after an error."""
-    temporary = atomic.temporary_name(place)
-    try:
+    """A temporary folder, renamed to ``place`` when it is complete; removed after an error.
+
+    What a killed run left of the same ``place`` is removed first. A lock on the temporary folder
+    says that it is no such thing.
+    """
+    _sweep(place)
+    temporary, lock = _begin(place)
+    with lock:
+        appeared = temporary
+        try:
+            yield temporary
+            if place.exists():
+                temporary.chmod(stat.S_IMODE(place.stat().st_mode))
+            atomic.sync_tree(temporary)
+            os.rename(temporary, place)  # over an empty folder, never over one that is not
+            appeared = place
+            atomic.sync_directory(place.parent)
+        except BaseException:
+            atomic.remove_tree(appeared)
+            raise
+
+
+def _begin(place: Path) -> tuple[Path, SharedLock]:
+    """A new folder beside ``place``, and the lock that keeps it; again if it was swept at once."""
+    while True:
+        temporary = atomic.temporary_name(place)
         temporary.mkdir()
-        yield temporary
-        if place.exists():
-            temporary.chmod(stat.S_IMODE(place.stat().st_mode))
-        atomic.sync_tree(temporary)
-        os.rename(temporary, place)  # over an empty folder, never over one that is not
-    except BaseException:
-        atomic.remove_tree(temporary)
-        raise
-    atomic.sync_directory(place.parent)
+        if (lock := shared_lock.acquire(temporary)) is not None:
+            return temporary, lock
+
+
+def _sweep(place: Path) -> None:
+    """Remove what nobody writes any more; where there are no locks, that is not known."""
+    with contextlib.suppress(OSError):  # what another account has left
+        for left in atomic.temporaries_of(place):
+            with shared_lock.of(left) as lock:
+                is_known = lock.held
+            with shared_lock.exclusive(left) as is_free:
+                if is_known and is_free:
+                    atomic.remove_tree(left)

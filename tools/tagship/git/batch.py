@@ -1,14 +1,17 @@
 """Objects, asked for one after the other: ``git cat-file``, as one process for all of them."""
 
+import contextlib
 import re
 import shlex
 import subprocess
+import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, BinaryIO, NamedTuple, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
 
+from tagship.disk import scratch
 from tagship.errors import TagshipError, Unavailable
 from tagship.git import clone, run
-from tagship.git.run import NO_HOOKS, QUIET, CommandFailed, Repository
+from tagship.git.run import CommandFailed, Repository
 
 BLOCK = 1 << 20  # bytes copied at a time
 AT_ONCE = 300  # questions, of 41 bytes: as many as any pipe holds while nobody reads
@@ -39,6 +42,7 @@ class Batch:
     def __init__(self, repository: Repository, option: str = "--batch") -> None:
         self._repository, self._option = repository, option
         self._process: Any = None
+        self._errors: BinaryIO | None = None
 
     def header(self, name: str) -> Header | None:
         """What ``name`` is, an id or ``COMMIT:PATH`` on one line; None where Git has no such thing.
@@ -107,21 +111,33 @@ class Batch:
         return header
 
     def _running(self) -> Any:
+        """The process; without GitPython, whose import takes longer than most answers."""
         if self._process is None:
-            command = ["git", *QUIET, "-c", NO_HOOKS, "cat-file", self._option]
-            self._process = run.execute(
-                self._repository.git, command, as_process=True, istream=subprocess.PIPE
+            self._errors = scratch.file()  # not a pipe: Git blocks while one is full
+            self._process = run.started(
+                self._repository, ("cat-file", self._option), subprocess.PIPE, self._errors
             )
+            weakref.finalize(self, _end, self._process, self._errors)
         return self._process
 
     def _last_words(self) -> TagshipError:
         """The error of a process that closed its output."""
         process, self._process = self._process, None
-        try:
-            run.wait(process)
-        except CommandFailed as error:
-            return run.failure(error)
+        errors = cast("BinaryIO", self._errors)
+        if (status := process.wait()) != 0:
+            errors.seek(0)
+            words = run.as_text(errors.read())
+            return run.failure(CommandFailed(status, words, str(self._repository.top)))
         return Unavailable("git cat-file ended without an answer", "git fsck")
+
+
+def _end(process: Any, errors: BinaryIO) -> None:
+    """End a process that nobody asks any more."""
+    with contextlib.suppress(OSError):  # it ended before it read all
+        process.stdin.close()
+    process.stdout.close()
+    process.wait()
+    errors.close()
 
 
 def lacks(repository: Repository, what: str, name: str) -> TagshipError:

@@ -30,7 +30,7 @@ def commit(repository: Repository, name: str) -> Commit:
     form = "--format=%H%x00%an <%ae>%x00%at%x00%B"
     try:
         # not "show": it needs the tree too, which a treeless clone lacks
-        answer = run.ask(
+        answer = run.ask_raw(
             repository, "log", "--no-walk", "--no-patch", form, "--end-of-options",
             f"{name}^{{commit}}",
         )  # fmt: skip

@@ -5,7 +5,7 @@ import re
 import shlex
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -198,6 +198,18 @@ def ask(repository: Repository, *arguments: str) -> str:
     return output(repository.git, "-c", NO_HOOKS, *arguments)
 
 
+def ask_raw(repository: Repository, *arguments: str) -> str:
+    """``ask``, for a short answer: without GitPython, whose import takes as long as a run of Git.
+
+    Raises:
+        Unavailable: Git ended with an error, or gave no answer in ``SHORT`` seconds.
+    """
+    try:
+        return os.fsdecode(answer(repository, *arguments))
+    except CommandFailed as error:
+        raise failure(error) from None
+
+
 def ask_fast(place: Path | Repository, *arguments: str) -> str:
     """Ask a short question without GitPython: its import takes as long as a run of Git.
 
@@ -270,9 +282,11 @@ def read_fields(repository: Repository, *arguments: str) -> Iterator[list[str]]:
     Raises:
         Unavailable: Git ended with an error. The fields that came before it must not be used.
     """
-    command = ["git", *QUIET, "-c", NO_HOOKS, *arguments]
     # not a pipe for what it says: Git blocks while one is full
-    with scratch.file() as stderr, _started(repository, command, stderr) as process:
+    with (
+        scratch.file() as stderr,
+        started(repository, arguments, subprocess.DEVNULL, stderr) as process,
+    ):
         unfinished: list[bytes] = []  # the beginning of a field whose end was not read yet
         while block := process.stdout.read(BLOCK):
             finished, nul, rest = block.rpartition(b"\0")
@@ -286,10 +300,18 @@ def read_fields(repository: Repository, *arguments: str) -> Iterator[list[str]]:
             raise failure(CommandFailed(status, words, str(repository.top))) from None
 
 
-def _started(repository: Repository, command: list[str], stderr: BinaryIO) -> Any:
+def started(
+    repository: Repository, arguments: Sequence[str], stdin: int, stderr: BinaryIO
+) -> Any:  # fmt: skip
+    """Start Git for a question whose answer is read while it is written, as ``subprocess`` does.
+
+    Raises:
+        Unavailable: Git is not installed.
+    """
+    command = ["git", *QUIET, "-c", NO_HOOKS, *arguments]
     try:
         return subprocess.Popen(
-            command, cwd=repository.top, env=offline(repository), stdin=subprocess.DEVNULL,
+            command, cwd=repository.top, env=offline(repository), stdin=stdin,
             stdout=subprocess.PIPE, stderr=stderr,
         )  # fmt: skip
     except FileNotFoundError as error:
@@ -299,19 +321,6 @@ def _started(repository: Repository, command: list[str], stderr: BinaryIO) -> An
 def without_git(error: FileNotFoundError) -> Exception:
     """What it means that something is not there: the program, or the folder to start it in."""
     return not_installed() if error.filename == "git" else error
-
-
-def wait(process: Any, stderr: bytes = b"") -> None:
-    """Wait for the end of a process of ``execute``.
-
-    Args:
-        process: with ``as_process``.
-        stderr: what it wrote there, as far as it was read.
-
-    Raises:
-        CommandFailed: it ended with an error.
-    """
-    _call(process.wait, stderr=stderr)
 
 
 def act(repository: Repository, *arguments: str) -> str:
@@ -444,7 +453,7 @@ def refetch() -> str:
 
 
 def as_utf8(raw: str) -> str:
-    """Text that can be written as UTF-8: GitPython keeps other bytes as surrogates."""
+    """Text that can be written as UTF-8: other bytes are surrogates in what ``ask`` gives."""
     if raw.isascii():  # the usual case, and much faster
         return raw
     return raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -47,7 +47,8 @@ class Event:
     ``rule`` is what selected the version of a deploy, such as ``#prod``; None for an exact version.
     ``passed_over`` are the ids of all tag objects that are blocked from this event on (None: it
     blocks nothing new). ``until`` is the end of a hold that the event begins. ``gated``: a deploy
-    or a rollback after which a gate has to pass; the verdict is an event of its own.
+    or a rollback after which a gate has to pass; the verdict is an event of its own. ``image`` is
+    what a push made: ``HOST/NAME:TAG@sha256:HEX``.
     """
 
     seq: int
@@ -71,6 +72,7 @@ class Event:
     passed_over: tuple[str, ...] | None = None
     until: str | None = None
     gated: bool | None = None
+    image: str | None = None
 
     @property
     def place(self) -> Place | None:

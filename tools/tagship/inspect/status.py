@@ -28,7 +28,7 @@ from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import TagName, Wanted
 from tagship.text import clock, words
-from tagship.workspace import desired, ignored, mirrored, turns
+from tagship.workspace import desired, ignored, mirrored, moved, turns
 from tagship.workspace.desired import Desired
 from tagship.workspace.host import Host
 from tagship.workspace.ignored import InGit
@@ -226,7 +226,7 @@ def _of_mirror(source: Mirrored, status: Status) -> Status:
 def _fetch_findings(source: Mirrored, model: str, state: Agent) -> Iterable[Finding]:
     """Tags that the server changed, and a fetch that is late: what is newer cannot be told."""
     for name, what in source.last_seen.refused(model).items():
-        fix = mirrored.accepting(name) if what == seen.MOVED else mirrored.FETCH
+        fix = moved.accepting(name) if what == seen.MOVED else mirrored.FETCH
         yield Finding(Why.REFUSED, f"{name}: {what}", fix)
     last = f"{words.moment(state.fetched_at)} UTC" if state.fetched_at else "never"
     if state.failing_since:
@@ -498,7 +498,7 @@ def _back(source: Source, known: Catalog, tag: TagName | str, version: str, tag_
             return mirrored.FETCH
         return clone.fetch_tags(source.repository) or again
     if isinstance(source, Mirrored):
-        return mirrored.accepting(tag)
+        return moved.accepting(tag)
     if clone.has(source.repository, tag_object):
         return clone.tag_back(source.repository, str(tag), tag_object)
     return f"tagship release {known.model} --force && tagship deploy {known.model}"

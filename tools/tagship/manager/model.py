@@ -485,10 +485,11 @@ class ModelVersionManager:
             TagshipError: as for ``oci.export`` and ``push.push``.
         """
         from tagship.export import oci
-        from tagship.export import push as pushes
 
         ref, folder = self._ref(version), None if target is None else Path(target)
         if push is not None:
+            from tagship.export import push as pushes
+
             options = pushes.Options(folder, force, self.progress, self.tell)
             return pushes.push(self.source, self.host, ref, push, options)
         if folder is None:

@@ -22,6 +22,7 @@ from tagship.text import json_reader
 
 LARGEST = 1 << 20  # bytes of a file
 PATIENCE = 30  # seconds that a helper has
+RUN = Path("/run/containers")
 _HUB = "https://index.docker.io/v1/"
 _HELPER = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -63,8 +64,8 @@ def _files(environment: Mapping[str, str]) -> Iterator[Path]:
         return
     if runtime := environment.get("XDG_RUNTIME_DIR"):
         yield Path(runtime, "containers", "auth.json")
-    else:
-        yield Path("/run/containers", str(os.getuid()), "auth.json")
+    elif os.access(RUN, os.X_OK):  # podman of root makes it for root alone
+        yield RUN / str(os.getuid()) / "auth.json"
     yield Path(environment.get("XDG_CONFIG_HOME") or home / ".config", "containers", "auth.json")
     yield Path(environment.get("DOCKER_CONFIG") or home / ".docker", "config.json")
 

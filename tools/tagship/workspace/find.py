@@ -1,8 +1,11 @@
-"""The Source and the Host of a folder: of the work tree that contains it, or of a host's own."""
+"""The Source and the Host of a folder: of the work tree that contains it, or of a host's own.
+
+What only a host needs is imported for a host alone: it takes as long as a run of Git.
+"""
 
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from tagship.errors import Corrupt, NotFound, Refused
 from tagship.host import installed, journal
@@ -11,11 +14,13 @@ from tagship.host import settings as host_settings
 from tagship.progress import Tell, nobody
 from tagship.registry.settings import Settings
 from tagship.text.conflicts import Conflicted
-from tagship.workspace import checkout, host_file, mirrored
+from tagship.workspace import checkout
 from tagship.workspace.host import Host
-from tagship.workspace.host_file import HostFile
-from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.source import Source
+
+if TYPE_CHECKING:
+    from tagship.workspace.host_file import HostFile
+    from tagship.workspace.mirrored import Mirrored
 
 
 def find(start: Path, tell: Tell = nobody) -> tuple[Source, Host]:
@@ -31,6 +36,8 @@ def find(start: Path, tell: Tell = nobody) -> tuple[Source, Host]:
         Corrupt, Refused: the settings cannot be read, or tagship.toml is not this host's own.
     """
     if folder := host_project.find_host(start):
+        from tagship.workspace import host_file
+
         return of_host(folder, host_file.read(folder))
     project = _project(start)
     return _places(start, project, host_settings.read(project, tell))
@@ -49,8 +56,8 @@ def look(start: Path, tell: Tell) -> tuple[Source, Host]:
         NotFound, Corrupt, Refused: as for ``find``.
     """
     if folder := host_project.find_host(start):
-        source, host = of_host(folder, _look(folder, tell))
-        return replace(source, is_for_reading=True), host
+        mirror, host = of_host(folder, _look(folder, tell))
+        return replace(mirror, is_for_reading=True), host
     try:
         return find(start, tell)
     except Conflicted as error:
@@ -59,16 +66,20 @@ def look(start: Path, tell: Tell) -> tuple[Source, Host]:
     return _places(start, project, host_settings.read_ours(project, tell))
 
 
-def of_host(folder: Path, file: HostFile) -> tuple[Mirrored, Host]:
+def of_host(folder: Path, file: "HostFile") -> tuple["Mirrored", Host]:
     """The mirror of a host, and its folder; nothing is fetched."""
+    from tagship.workspace import mirrored
+
     limit = file.settings.fetch_limit_bytes
-    source = Mirrored(mirrored.place_in(folder), folder, fetch_limit=limit, file=file)
+    source = mirrored.Mirrored(mirrored.place_in(folder), folder, fetch_limit=limit, file=file)
     rules = {model: follow.rule for model, follow in file.follow.items()}
     gated = frozenset(model for model, follow in file.follow.items() if follow.gate is not None)
     return source, Host(folder, file.settings, None, rules, gated)
 
 
-def _look(folder: Path, tell: Tell) -> HostFile:
+def _look(folder: Path, tell: Tell) -> "HostFile":
+    from tagship.workspace import host_file
+
     try:
         return host_file.look(folder)
     except (Corrupt, Refused) as error:

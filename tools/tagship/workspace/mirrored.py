@@ -308,11 +308,6 @@ class Mirrored(Source):
         return cache.none()
 
 
-def accepting(tag: TagName | str) -> str:
-    """The command by which a person lets a moved tag count as what it names now."""
-    return f"{FETCH} --accept {shlex.quote(str(tag))}"
-
-
 def not_followed(model: str, known: Iterable[str]) -> NotFound:
     """The error for a model that tagship.toml does not name."""
     names = ", ".join(sorted(known))

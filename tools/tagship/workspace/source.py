@@ -5,7 +5,7 @@ import os
 import platform
 import posixpath
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
@@ -287,7 +287,14 @@ class Source:
     def describe(
         self, release: Release, at_commit: "Snapshot", files: "tuple[File, ...]"
     ) -> Metadata:
-        """What a tag and its commit say of a version, deployed or not."""
+        """What a tag and its commit say of a version, and the tools that are here."""
+        tools = {"python": platform.python_version(), **_versions()}
+        return replace(self.released(release, at_commit, files), tools=tools)
+
+    def released(
+        self, release: Release, at_commit: "Snapshot", files: "tuple[File, ...]"
+    ) -> Metadata:
+        """What a tag and its commit say of a version, the same on every machine."""
         artifact, (tag, commit) = at_commit.artifact, self.origin(release)
         return Metadata(
             model=artifact.model,
@@ -301,10 +308,6 @@ class Source:
             metrics=self.metrics(at_commit),
             params=at_commit.params,
             lineage=cast("list[metadata.Made]", at_commit.lineage),
-            tools={
-                "python": platform.python_version(),
-                **_versions(),
-            },
         )
 
     def promised(self, snapshot: "Snapshot") -> "tuple[File, ...]":
