@@ -37,9 +37,8 @@ class Case:
         fails: the version that is live for a moment, and fails its check.
         code: the exit code, if nothing is struck.
         host: it is run in a host's folder, which follows the repository.
-        makes: the bundle that it writes, or the folder that it takes one into, beside the
-            repository.
-        writes: the folder beside the repository that it makes; it touches no deployment.
+        makes: the file or the folder that it writes beside the repository; it touches no
+            deployment. See ``made``.
     """
 
     name: str
@@ -54,7 +53,6 @@ class Case:
     code: int = 0
     host: bool = False
     makes: str = ""
-    writes: str = ""
 
     @property
     def where(self) -> str:
@@ -267,11 +265,11 @@ CASES = (
     Case("unbundle", "unbundle ../expected.tar ../place", "1.0.0", "1.1.0", _taken,
          gits=("index-pack", "update-ref"), makes="place"),
     Case("export of an image", "export churn --format oci -o ../out/image", "1.0.0", "1.0.0",
-         _beside(_released), site="one_thread", writes="out/image"),
+         _beside(_released), site="one_thread", makes="out/image"),
     Case("export of an image with a fetch", "export churn --format oci -o ../out/image", "1.0.0",
-         "1.0.0", _beside(_in_a_store), site="one_thread", writes="out/image"),
+         "1.0.0", _beside(_in_a_store), site="one_thread", makes="out/image"),
     Case("unpack", "unpack oci:../stored ../out/image", "1.0.0", "1.0.0", _beside(_exported),
-         site="one_thread", writes="out/image"),
+         site="one_thread", makes="out/image"),
 )  # fmt: skip
 
 

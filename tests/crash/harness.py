@@ -11,15 +11,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from tagship import Workspace
 from tagship.disk import atomic, files
 from tagship.errors import TagshipError
 from tagship.host import actions, history, journal, link, metadata
 from tagship.host.history import Event
 from tagship.host.link import LinkState
 from tagship.host.store import Store
-from tests.crash import carried, cases, tracing
-from tests.crash.carried import Carried
+from tests.crash import cases, made, tracing
 from tests.crash.cases import MEND, Case
 from tests.workbench import MODEL, Result
 
@@ -171,13 +169,11 @@ class Sweep:
         case = cases.named(point.case)
         result, problems, missed = self._strike(case, point)
         if case.makes:
-            return self._carried(case, point, result, problems, missed)
+            return self._made(case, point, result, problems, missed)
         place = Place(case, self.scratch)
         problems += [f"afterwards: {text}" for text in place.damage()]
         if case.host:
             return self._followed_by_sync(case, point, result, place, problems, missed)
-        if case.writes:
-            return self._written_again(point, result, place, problems, missed)
         live = place.live()
         harmless = ""
         if point.inject == tracing.KILL:
@@ -214,11 +210,14 @@ class Sweep:
             harmless, problems,
         )  # fmt: skip
 
-    def _carried(
+    def _made(
         self, case: Case, point: Point, result: tracing.Done, problems: list[str], missed: str
     ) -> Found:
-        """The same of a bundle: an error leaves nothing, and after a kill the next call sweeps."""
-        place, harmless = Carried(case, self.scratch), ""
+        """The same of what makes a file or a folder: an error leaves nothing of it.
+
+        What a kill leaves, the same command sweeps when it is tried again.
+        """
+        place, harmless = made.of(case, self.scratch), ""
         live = place.live()
         problems += [f"afterwards: {text}" for text in place.damage()]
         if point.inject == tracing.KILL:
@@ -227,7 +226,7 @@ class Sweep:
             harmless = missed or harmless_of(point.in_words)
             problems += [] if harmless else ["the call failed, and the command did not"]
             problems += [] if live == "new" else ["exit code 0, and it is not done"]
-        elif result.code != 1 or not carried.PLAIN.search(result.err):
+        elif result.code != 1 or not made.PLAIN.search(result.err):
             problems.append(f"no plain error: exit code {result.code}, {result.err}")
         elif (litter := place.litter()) and point.call.name not in REMOVING:
             problems.append(f"an error left {litter}")
@@ -264,40 +263,6 @@ class Sweep:
         problems += [f"the pass after it: {text}" for text in place.settled()]
         return Found(
             point.key, point.case, point.call.name, point.inject, result.code, live, mended,
-            harmless, problems,
-        )  # fmt: skip
-
-    def _written_again(
-        self, point: Point, result: tracing.Done, place: "Place", problems: list[str], missed: str
-    ) -> Found:  # fmt: skip
-        """The same of a command that makes a folder: it is there, or nothing of it after an error.
-
-        What a kill leaves, the same command removes when it is tried again.
-        """
-        live, left, harmless = place.live(), place.half_written(), ""
-        if point.inject == tracing.KILL:
-            problems += [] if result.code != 0 else ["the command was not killed"]
-        elif result.code == 0:
-            harmless = missed or harmless_of(point.in_words)
-            problems += [] if harmless else ["the call failed, and the command did not"]
-            problems += [] if live == "new" else ["exit code 0, and it is not done"]
-        else:
-            if result.code != 1 or not re.match(PLAIN_ERROR, result.err):
-                problems.append(f"no plain error: exit code {result.code}, {result.err}")
-            if live == "new":
-                problems.append(f"it is there, and the command failed: {result.err}")
-        if left and (point.inject != tracing.KILL or live == "new"):
-            problems.append(f"it left {left}")
-        again = tracing.run(self.scratch, place.case.command, site=place.case.site)
-        is_there = live == "new" and "exists and is not an empty folder" in again.err
-        if again.code != 0 and not is_there:
-            problems.append(f"tried again: {again.err}")
-        if place.live() != "new":
-            problems.append("tried again: it is not done")
-        problems += [f"tried again: {text}" for text in place.damage()]
-        problems += [f"tried again: it left {name}" for name in place.half_written()]
-        return Found(
-            point.key, point.case, point.call.name, point.inject, result.code, live, left,
             harmless, problems,
         )  # fmt: skip
 
@@ -362,9 +327,7 @@ class Place:
         return tuple(journal.read(self.store.folder / history.FILE_NAME))
 
     def live(self) -> str:
-        """Whether the old or the new state holds: of the link, of the tags, of a new folder."""
-        if self.case.writes:
-            return "new" if (self.folder / self.case.writes).exists() else "old"
+        """Whether the old or the new state holds: of the link, or of the tags."""
         if self.case.releases:
             return "new" if self.case.after in self._tags(self.repo) else "old"
         return "new" if self.version() == self.case.after else "old"
@@ -395,29 +358,6 @@ class Place:
             yield from self._half(directory)
         yield from self._bad_objects()
         yield from self._bad_tags()
-        if self.case.writes and (self.folder / self.case.writes).exists():
-            yield from self._bad_folder(self.folder / self.case.writes)
-
-    def _bad_folder(self, folder: Path) -> Iterator[str]:
-        """What was exported is the image of the tag; what was unpacked is the version."""
-        try:
-            if (folder / "index.json").exists():
-                problems = Workspace(self.repo).verify_image(f"oci:{folder}").problems
-                if not (folder / "oci-layout").exists():
-                    yield f"{folder.name} is no layout"
-            else:
-                problems = tuple(metadata.verify(folder, metadata.read(folder)))
-                if (folder / "model.bin").read_bytes() != cases.content("1.1.0"):
-                    yield f"{folder.name} has the bytes of another version"
-        except (TagshipError, OSError) as error:
-            yield f"{folder.name}: {error}"
-            return
-        for problem in problems:
-            yield f"{folder.name}: {problem.path} {problem.what}"
-
-    def half_written(self) -> list[str]:
-        """What a command that makes a folder has left beside it."""
-        return [path.name for path in atomic.temporaries((self.folder / self.case.writes).parent)]
 
     def _half(self, directory: str) -> Iterator[str]:
         path = self.store.path(directory)

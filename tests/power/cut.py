@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagship.host import history
-from tests.crash import cases
-from tests.crash.carried import Carried
+from tests.crash import cases, made
 from tests.crash.cases import Case
 from tests.crash.harness import Place
+from tests.crash.made import Made
 from tests.power import image
 from tests.power.driver import Plan
 from tests.power.image import Unusable
@@ -114,9 +114,9 @@ def _look(trial: Trial, case: Case, copy: Path, promised: dict[str, str], folder
     try:
         with image.mounted(trial.kind, copy, folder):
             if case.makes:
-                carried = Carried(case, folder / "work")
-                live = carried.live()
-                return Moment(name, live, list(_of_bundle(carried, name, promised)))
+                thing = made.of(case, folder / "work")
+                live = thing.live()
+                return Moment(name, live, list(_of_made(thing, name, promised)))
             place = Place(case, folder / "work")
             live = place.live()
             problems = _problems(place, live, name, promised)
@@ -147,14 +147,14 @@ def _problems(place: Place, live: str, name: str, promised: dict[str, str]) -> I
         yield f"the next command made what is live the {place.live()} version"
 
 
-def _of_bundle(carried: Carried, name: str, promised: dict[str, str]) -> Iterator[str]:
-    """The same of a bundle that was written or taken in."""
-    yield from carried.damage()
+def _of_made(thing: Made, name: str, promised: dict[str, str]) -> Iterator[str]:
+    """The same of what a command makes beside the repository."""
+    yield from thing.damage()
     if name in (EXIT, LATER):
-        kept = _kept(carried.case, carried.folder)
+        kept = _kept(thing.case, thing.folder)
         differ = {file for file in {*kept, *promised} if kept.get(file) != promised.get(file)}
         yield from (f"{file} is not as the command left it" for file in sorted(differ))
-    yield from carried.again()
+    yield from thing.again()
 
 
 def _run(repo: Path, command: str, plan: Plan) -> None:

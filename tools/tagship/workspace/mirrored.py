@@ -6,7 +6,6 @@ from is an ``upstream``: a repository of Git, or a place with capsules.
 """
 
 import contextlib
-import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
