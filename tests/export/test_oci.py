@@ -107,6 +107,9 @@ def test_metadata_are_those_of_a_version_that_is_not_deployed(
     assert described.deployment is None
     assert (described.framework, described.architecture) == (None, None)
     assert (described.smoke_test, described.tools) == ("", {})
+    told = described.to_json()
+    unknown = ("deployment", "framework", "architecture", "smoke_test", "tools")
+    assert [told[key] for key in unknown] == [None] * 5
     assert [file.sha256 for file in described.files] == [hashlib.sha256(b"model 1\n").hexdigest()]
     assert described.metrics == {"accuracy": 0.75}
     assert described.tag.name == "churn@v1.0.0"
@@ -351,7 +354,7 @@ def test_the_digest_of_a_version_is_that_of_the_last_release() -> None:
     layers = [empty, *(image.own_layer(*own) for own in image.own_files(described).items())]
     blobs = [image.Blob.of(image.LAYER, layer) for layer in layers]
     made = image.image(described, Artifact("churn", PATH), "md5:0", blobs)
-    assert made.digest == "sha256:28fb74d2d5f48580195aec6a42bf8fc2828f77254ff21d1d77c794c38ccdcb3f"
+    assert made.digest == "sha256:36363b8107f584458375e08d31a72227c94da1939d682801d0bd2e4d18c46dee"
 
 
 # --- the tar

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tagship import Corrupt, InvalidName, NotFound, Refused, TagshipError, Unavailable, Workspace
+from tagship.export import oci
 from tagship.export import push as pushes
 from tagship.host import process
 from tagship.stores import registry_login
@@ -88,6 +89,36 @@ def test_what_is_there_is_not_sent_again(bench: Workbench, fake: FakeRegistry) -
     del fake.blobs[next(iter(fake.blobs))]
     assert push(bench, fake).code == 0
     assert fake.pushes == ["blob", "manifest"]
+
+
+@pytest.mark.released
+def test_an_image_that_is_there_is_not_written_here(
+    bench: Workbench, fake: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push(bench, fake)
+
+    def write(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(oci, "write", write)
+    result = push(bench, fake)
+    assert (result.code, "0 B that the registry did not have" in result.out) == (0, True)
+    assert push(bench, fake, "--force").code != 0  # that asks for it
+
+
+@pytest.mark.released
+def test_a_tag_of_another_image_is_refused_before_a_layout_is_written(
+    bench: Workbench, fake: FakeRegistry, tmp_path: Path
+) -> None:
+    push(bench, fake)
+    bench.release("model 2\n")
+    target = tmp_path / "image"
+    place = f"{fake.host}/{NAME}:1.0.0"
+    words = ("export", "churn", "--format", "oci", "--push", place, "-o", str(target))
+    assert "is another image" in bench.cli(*words).err
+    assert not target.exists()
+    assert bench.cli(*words, "--force").code == 0
+    assert target.exists()
 
 
 @pytest.mark.released

@@ -66,7 +66,7 @@ class Exported:
     sent: int = 0
 
     @classmethod
-    def of(cls, made: Image, directory: Path) -> Self:
+    def of(cls, made: Image, directory: Path | None) -> Self:
         """What there is to say of an image."""
         return cls(
             made.model, made.version, made.tag, made.commit, made.digest, made.name, directory,
@@ -157,7 +157,30 @@ def export(
             written.
     """
     version = of(source, host, find.find(source, ref), progress, tell)
-    place = target_folder.check(target, host.root, *version.content.folders)
+    return write(version, place_of(version, host, target), target, progress)
+
+
+def place_of(version: Versions, host: Host, target: Path) -> Path:
+    """Where a layout is written.
+
+    Raises:
+        NotFound, Refused: it may not be there.
+    """
+    return target_folder.check(target, host.root, *version.content.folders)
+
+
+def write(version: Versions, place: Path, target: Path, progress: Progress = silent) -> Exported:
+    """Write the image of a version as a layout.
+
+    Args:
+        version: which.
+        place: of ``place_of``.
+        target: the same, as a person named it.
+        progress: is called with the bytes fetched and written.
+
+    Raises:
+        TagshipError: as for ``export``.
+    """
     try:
         with target_folder.new(place) as folder:
             made = _write(version, folder, progress)

@@ -1,6 +1,7 @@
 """The image of a version, sent to a registry: what it lacks, and then its manifest.
 
-A tag that names another image is left alone, unless that is asked for. When all is sent, the
+A tag that names another image is left alone, unless that is asked for; the digest is computed, and
+nothing written, before that is known. When all is sent, the
 manifest is asked for again, by its digest and by the tag. A model that was deployed here has the
 digest in its history then.
 """
@@ -15,9 +16,10 @@ from tagship.deploy import act
 from tagship.errors import Corrupt, InvalidName, NotFound, Refused, TagshipError
 from tagship.export import image, oci
 from tagship.export.image import Blob, Manifest
-from tagship.export.oci import BLOBS, Exported
+from tagship.export.oci import BLOBS, Exported, Versions
 from tagship.host import actions, history
 from tagship.host.store import Store
+from tagship.inspect import find
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.refs import Ref
 from tagship.stores.registry import Registry
@@ -62,15 +64,45 @@ def push(source: Source, host: Host, ref: Ref, place: str, options: Options) -> 
     if address.digest:
         named = f"{address.host}/{address.name}"
         raise InvalidName(f"{place!r} has a digest", f"give a tag, or none: {named}")
+    version = oci.of(source, host, find.find(source, ref), options.progress, options.tell)
+    address = replace(address, tag=address.tag or image.tag(str(version.release.version)))
     with _folder(options.target) as folder:
-        made = oci.export(source, host, ref, folder, options.progress, options.tell)
-        address = replace(address, tag=address.tag or image.tag(made.version))
+        layout = oci.place_of(version, host, folder)
         registry = Registry.at(address, options.tell)
-        sent = _Sending(folder, registry, address, made.digest).run(options)
+        made, sent = _there(version, registry, address, options), 0
+        if made is None:
+            made = oci.write(version, layout, folder, options.progress)
+            sent = _Sending(folder, registry, address, made.digest).run(options)
     options.tell(f"name it by its digest: {replace(address, tag='', digest=made.digest)}")
     _record(host.store(made.model), made, str(replace(address, digest=made.digest)), options.tell)
     directory = made.directory if options.target else None
     return replace(made, directory=directory, pushed=str(address), sent=sent)
+
+
+def _there(
+    version: Versions, registry: Registry, address: Address, options: Options
+) -> Exported | None:
+    """The image, if the registry has all of it by this tag already, and no layout is asked for.
+
+    Raises:
+        Refused: the tag names another image.
+    """
+    taken = registry.manifest(address.tag, image.MANIFEST, image.LARGEST)
+    if taken is None or options.force:
+        return None
+    made = oci.compute(version, options.progress)
+    _check_not_taken(address, taken, made.manifest)
+    config = Blob.of(image.CONFIG, made.config)
+    is_whole = all(registry.has(blob.digest, blob.size) for blob in (*made.layers, config))
+    return Exported.of(made, None) if is_whole and options.target is None else None
+
+
+def _check_not_taken(address: Address, taken: bytes, manifest: bytes) -> None:
+    if taken != manifest:
+        raise Refused(
+            f"{address} is another image: {image.digest(taken)}",
+            "give another tag, or replace it: --force",
+        )
 
 
 def _record(store: Store, made: Exported, image_name: str, tell: Tell) -> None:
@@ -112,11 +144,8 @@ class _Sending:
         """Send what is not there; how many bytes that were."""
         data = self._path(self.digest).read_bytes()
         before = self.registry.manifest(self.address.tag, image.MANIFEST, image.LARGEST)
-        if before is not None and before != data and not options.force:
-            raise Refused(
-                f"{self.address} is another image: {image.digest(before)}",
-                "give another tag, or replace it: --force",
-            )
+        if before is not None and not options.force:
+            _check_not_taken(self.address, before, data)
         manifest = Manifest.parse(data)
         blobs = dict.fromkeys([*manifest.layers, manifest.config])
         sent = self._send([blob for blob in blobs if not self._has(blob)], options.progress)

@@ -142,8 +142,9 @@ class Metadata:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The object as in the file."""
-        return {"schema": self.schema, **asdict(self)}
+        """The object as in the file: null for what only a deploy knows."""
+        known = {"smoke_test": self.smoke_test or None, "tools": self.tools or None}
+        return {"schema": self.schema, **asdict(self), **known}
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
@@ -152,9 +153,14 @@ class Metadata:
         Raises:
             ValueError: a field is missing, or has the wrong type.
         """
+        if isinstance(value, dict):
+            value = {
+                key: each for key, each in value.items() if key not in _NULL or each is not None
+            }
         return json_reader.read(cls, value)
 
 
+_NULL = ("smoke_test", "tools")  # where they are not known
 _FREE_TEXT = (
     "tag", "commit", "architecture", "metrics", "params", "lineage", "smoke_test", "deployment",
 )  # fmt: skip
