@@ -14,6 +14,9 @@ from pathlib import Path
 from tagship.carry import places
 from tagship.carry.carrier import Carrier
 from tests.carry.bundled import Bundled
+from tests.export import distribution
+from tests.export import registry as fake
+from tests.export.registry import Answer
 from tests.stores import servers
 from tests.stores.places import NO_METADATA, PLACES, aws
 
@@ -136,6 +139,24 @@ def store(name: str) -> Callable[[Path], AbstractContextManager[Started]]:
     return start
 
 
+@contextlib.contextmanager
+def registry(where: Path) -> Iterator[Started]:
+    """A docker-registry; who is denied meets one that denies everybody."""
+    servers.program("docker-registry")
+
+    def denies(*_: object) -> Answer:
+        return 403, {}, b'{"errors": [{"code": "DENIED", "message": "not you"}]}'
+
+    (port,) = servers.free_ports(1)
+    with distribution.running(where / "registry") as host, fake.running() as other:
+        other.misbehave = denies
+        yield Started(
+            lambda place: Way(f"docker://{host}/models/{place}"),
+            lambda place: Way(f"docker://{other.host}/models/{place}"),
+            lambda place: Way(f"docker://127.0.0.1:{port}/models/{place}"),
+        )
+
+
 KINDS = {
     kind.name: kind
     for kind in (
@@ -144,6 +165,7 @@ KINDS = {
         Kind("seaweedfs", store("seaweedfs"), "all_stores"),
         Kind("azurite", store("azurite"), "all_stores"),
         Kind("bundle", bundle),
+        Kind("registry", registry, "all_oci"),
     )
 }
 # Cases that a carrier is not asked, and why.
