@@ -170,13 +170,13 @@ class Reader:
         self._end(name, size, hashlib.sha256(data).hexdigest())
         return data
 
-    def receive(self, name: str, most: int, target: Path, advance: Advance) -> File:
+    def receive(self, name: str, most: int, target: Path | None, advance: Advance) -> File:
         """Write the bytes of a member to a new file.
 
         Args:
             name: of the member.
             most: bytes that it may have.
-            target: the file.
+            target: the file; None to hash the bytes alone.
             advance: is called with the bytes that arrived.
 
         Raises:
