@@ -164,8 +164,8 @@ KINDS = {
         Kind("moto", store("moto")),
         Kind("seaweedfs", store("seaweedfs"), "all_stores"),
         Kind("azurite", store("azurite"), "all_stores"),
-        Kind("bundle", bundle),
         Kind("registry", registry, "all_oci"),
+        Kind("bundle", bundle),
     )
 }
 _ONCE = "its index is written once, with all else: what is new is in another bundle"

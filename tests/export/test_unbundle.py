@@ -19,7 +19,8 @@ from tagship.carry.folder import Folder
 from tagship.cli import output
 from tagship.export.unbundle import Origin, Unbundled
 from tagship.progress import Advance
-from tests.workbench import PATH, Result, Workbench
+from tests.export import bundles
+from tests.workbench import Result, Workbench
 
 
 def always(_: Origin) -> bool:
@@ -147,15 +148,7 @@ def test_the_first_bundle_of_a_model_is_shown_and_asked_for(file: Path, gap: Pat
 
 
 def test_a_folder_with_many_files_is_taken(bench: Workbench, gap: Path) -> None:
-    (bench.repo / f"{PATH}.dvc").unlink()
-    (bench.repo / PATH).unlink()
-    for number in range(40):
-        path = bench.repo / PATH / f"layers/{number % 7}/ä{number}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x" * (number % 30))
-    bench.track(PATH)
-    bench.commit()
-    bench.release()
+    bundles.release_a_folder(bench)
     bench.manager.bundle(gap / "x.tar")
     unbundled = take(gap, gap / "x.tar")
     assert unbundled.objects == 31

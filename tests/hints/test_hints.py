@@ -36,8 +36,7 @@ from tests.workbench import Workbench
 CASES = (
     cases_bundles, cases_carry, cases_dvc, cases_fleet, cases_follow, cases_gate, cases_host,
     cases_places, cases_plots, cases_registry, cases_release, cases_rest, cases_rollout,
-    cases_serving,
-    cases_stages, cases_surfaces,
+    cases_serving, cases_stages, cases_surfaces,
 )  # fmt: skip
 HINTS = inventory.all_hints()
 SAMPLE = {"a_detached_head", "a_number_that_exists"}

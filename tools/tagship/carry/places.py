@@ -29,15 +29,11 @@ def of(address: str, options: Mapping[str, Any]) -> Carrier:
     scheme, separator, _ = address.partition("://")
     if not separator:
         return Folder(Path(address))
-    if scheme == "docker" and redact.text(address) == address:
+    if scheme == "docker":
         from tagship.carry.oci import Oci  # requests takes a tenth of a second to import
-        from tagship.stores.registry import Registry
-        from tagship.stores.registry_address import Address
+        from tagship.stores import artifacts
 
-        place = Address.parse(address.removeprefix("docker://"))
-        if place.tag or place.digest:
-            raise Refused(f"{address} names an image", f"without it: docker://{place.bare}")
-        return Oci(Registry.at(place))
+        return Oci(artifacts.at(address))
     if scheme in BUCKETS:
         return Bucket(reach.store(address, options), redact.text(address))
     what = f"nothing carries versions at {redact.text(address)}"
