@@ -4,10 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tagship.carry import reach
-from tagship.carry.bucket import Bucket
 from tagship.carry.carrier import Carrier
-from tagship.carry.folder import Folder
 from tagship.errors import Refused
 from tagship.text import redact
 
@@ -28,6 +25,8 @@ def of(address: str, options: Mapping[str, Any]) -> Carrier:
     """
     scheme, separator, _ = address.partition("://")
     if not separator:
+        from tagship.carry.folder import Folder  # each is imported where it is meant
+
         return Folder(Path(address))
     if scheme == "docker":
         from tagship.carry.oci import Oci  # requests takes a tenth of a second to import
@@ -35,6 +34,9 @@ def of(address: str, options: Mapping[str, Any]) -> Carrier:
 
         return Oci(artifacts.at(address))
     if scheme in BUCKETS:
+        from tagship.carry import reach
+        from tagship.carry.bucket import Bucket
+
         return Bucket(reach.store(address, options), redact.text(address))
     what = f"nothing carries versions at {redact.text(address)}"
     raise Refused(what, GIVE)

@@ -4,7 +4,6 @@ Each receives an object into a file, says whether it has one, and takes one. All
 stream: counted, cut off, hashed. Which place a remote is, its options alone decide.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
@@ -15,9 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from tagship.disk import atomic, files
 from tagship.disk.files import File
 from tagship.progress import Advance
-from tagship.stores import options as store_options
 from tagship.stores.failures import Kind, StoreError
-from tagship.stores.options import NoCounterpart
 from tagship.stores.stream import BLOCK, Allowance, check
 from tagship.text.paths import check_path
 
@@ -325,18 +322,9 @@ def store(options: Mapping[str, Any]) -> "Store | None":
     Raises:
         OSError: a file that an option names cannot be read.
     """
-    try:
-        plan = store_options.plan(options, os.environ)
-        import obstore  # noqa: F401 - comes with the extras
-    except (NoCounterpart, ImportError):
-        return None
-    from tagship.stores.store import Store
+    from tagship.stores import opened
 
-    times: dict[str, float] = {}
-    for option in ("connect_timeout", "connection_timeout", "read_timeout"):
-        if option in options:
-            times[option.replace("connection", "connect")] = float(options[option])
-    return Store(plan, times)
+    return opened.of(options)
 
 
 def _own(

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from tagship.disk import access, home, lock
 from tagship.errors import Locked, NoAnswer, TagshipError
-from tagship.git.bounded import TooMuch
 from tagship.host import agent, process
 from tagship.host.agent import Settled
 from tagship.progress import Tell
@@ -47,7 +46,7 @@ def look(start: Path, models: Iterable[str] | None, tell: Tell) -> tuple[Followe
         missing: tuple[Reason, ...] = ()
         try:
             is_same = _fetch(kept, tell)
-        except (NoAnswer, TooMuch, Locked) as error:  # a full pass would wait once more
+        except (NoAnswer, Locked) as error:  # a full pass would wait once more
             missing, is_same = (unfetched(error),), True
         except (TagshipError, OSError):  # the mirror may be damaged
             return None
@@ -62,15 +61,19 @@ def _fetch(kept: Settled, tell: Tell) -> bool:
     """Fetch; whether there is nothing new, as far as the files of the mirror do not tell.
 
     Raises:
-        NoAnswer, TooMuch, Locked: nothing could be fetched; another error, the same.
+        NoAnswer, Locked: nothing could be fetched; another error, the same.
     """
     if kept.place:
         from tagship.workspace import carried
 
         return carried.is_same(Path(kept.mirror), kept.place, kept.options, list(kept.live))
     from tagship.git import mirror
+    from tagship.git.bounded import TooMuch
 
-    mirror.look(mirror.of(Path(kept.mirror)), kept.git, kept.patterns, tell)
+    try:
+        mirror.look(mirror.of(Path(kept.mirror)), kept.git, kept.patterns, tell)
+    except TooMuch as error:
+        raise NoAnswer(error.message, error.hint) from None
     return True
 
 
