@@ -85,7 +85,7 @@ fleet-test: $(VENV)/.stores
 	$(PYTEST) -q -rs -o faulthandler_timeout=1800 tests/lab --all-fleet
 
 oci-test: $(VENV)/.clients
-	$(PYTEST) -n 0 -q -rs tests/export/test_oci_real.py --all-oci
+	$(PYTEST) -n 0 -q -rs tests/export/test_oci_real.py tests/carry/test_carriers.py tests/carry/test_oci.py --all-oci
 
 # A peer that cannot be installed is skipped, and the reason printed.
 bench: $(VENV)/.stores $(VENV)/.peers

@@ -13,6 +13,10 @@ from pathlib import Path
 
 from tagship.carry import places
 from tagship.carry.carrier import Carrier
+from tests.carry.bundled import Bundled
+from tests.export import distribution
+from tests.export import registry as fake
+from tests.export.registry import Answer
 from tests.stores import servers
 from tests.stores.places import NO_METADATA, PLACES, aws
 
@@ -91,6 +95,25 @@ def folder(_: Path) -> Iterator[Started]:
         yield Started(way, denied if can_be else None, lambda place: Way(str(top / place / "none")))
 
 
+class InBundle(Way):
+    """The way to a bundle: ``address`` is its file."""
+
+    def open(self) -> Carrier:
+        """As somebody who has the file."""
+        return Bundled(Path(self.address))
+
+
+@contextlib.contextmanager
+def bundle(top: Path) -> Iterator[Started]:
+    """Bundles in a folder."""
+
+    def way(place: str) -> Way:
+        (top / place).mkdir(exist_ok=True)
+        return InBundle(str(top / place / "x.tar"))
+
+    yield Started(way, None, lambda place: InBundle(str(top / "none" / place / "x.tar")))
+
+
 def store(name: str) -> Callable[[Path], AbstractContextManager[Started]]:
     """A store of ``tests/stores``."""
 
@@ -116,6 +139,24 @@ def store(name: str) -> Callable[[Path], AbstractContextManager[Started]]:
     return start
 
 
+@contextlib.contextmanager
+def registry(where: Path) -> Iterator[Started]:
+    """A docker-registry; who is denied meets one that denies everybody."""
+    servers.program("docker-registry")
+
+    def denies(*_: object) -> Answer:
+        return 403, {}, b'{"errors": [{"code": "DENIED", "message": "not you"}]}'
+
+    (port,) = servers.free_ports(1)
+    with distribution.running(where / "registry") as host, fake.running() as other:
+        other.misbehave = denies
+        yield Started(
+            lambda place: Way(f"docker://{host}/models/{place}"),
+            lambda place: Way(f"docker://{other.host}/models/{place}"),
+            lambda place: Way(f"docker://127.0.0.1:{port}/models/{place}"),
+        )
+
+
 KINDS = {
     kind.name: kind
     for kind in (
@@ -123,10 +164,19 @@ KINDS = {
         Kind("moto", store("moto")),
         Kind("seaweedfs", store("seaweedfs"), "all_stores"),
         Kind("azurite", store("azurite"), "all_stores"),
+        Kind("registry", registry, "all_oci"),
+        Kind("bundle", bundle),
     )
 }
+_ONCE = "its index is written once, with all else: what is new is in another bundle"
 # Cases that a carrier is not asked, and why.
 APART: dict[tuple[str, str], str] = {
+    ("bundle", "unchanged"): _ONCE,
+    ("bundle", "changed"): _ONCE,
+    ("bundle", "two_writers"): _ONCE,
+    ("bundle", "models"): "it is of one model",
+    ("bundle", "killed"): "tests/crash kills the command that writes it, at each of its calls",
+    ("bundle", "denied"): "who may not read a file has no bundle",
     ("moto", "denied"): "it knows no rights",
     ("azurite", "denied"): "one key may do everything",
 }

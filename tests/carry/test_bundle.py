@@ -1,13 +1,16 @@
 """The form of a bundle: what is written is read back, and anything else is refused in words."""
 
+import dataclasses
 import hashlib
 import io
+import json
 import os
 import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tagship.carry import bundle
@@ -15,6 +18,7 @@ from tagship.carry.bundle import Bad, Head, Reader, Writer
 from tagship.disk import files, tar
 from tagship.errors import Corrupt, Refused
 
+ROOT = Path(__file__).parents[2]
 NAMES = ("tagship/churn/index.json", "files/md5/ab/" + "c" * 30)
 LARGE = os.urandom(3 * files.BLOCK + 77)
 HEAD = Head(1, "churn", ("churn@v1.0.0",), 1, len(LARGE))
@@ -198,3 +202,9 @@ def test_sums_that_lie_are_refused(tmp_path: Path) -> None:
     assert refused(data.replace(told, lie), tmp_path) == (
         "its SHA256SUMS has other sums than its members"
     )
+
+
+def test_the_head_is_as_its_schema_says() -> None:
+    schema = json.loads((ROOT / "docs/schemas/bundle.schema.json").read_text())
+    jsonschema.validate(json.loads(HEAD.data), schema)
+    assert list(schema["properties"]) == [field.name for field in dataclasses.fields(Head)]

@@ -53,6 +53,7 @@ HARMLESS = (
     (r".*sync.*: flock host/\.tagship/sync .*", "no quick look then; the full pass takes the lock"),
     (r".*(sync|unbundle).*: openat .*objects/pack/tmp_(pack|idx)_TMP \w+",
      "Git makes it once more"),
+    (r".*unbundle: openat .*objects/pack/pack-\w+\.promisor \w+", "Git needs it for a fetch alone"),
     (r".*sync.*: (unlink .*/lock\.json|flock .*/lock) \w+", "the lock goes with its process"),
     (r"recovery of an undeploy: \w+ .*/(trash|versions)(/.*| \w+)",
      "what cannot be removed stops no other command: a note and the history tell it"),

@@ -107,3 +107,16 @@ def test_a_host_of_git_names_no_folder_for_bundles(host: Following) -> None:
     told = host.cli("unbundle", str(file))
     assert told.code == 1
     assert "names no folder for bundles" in told.err
+
+
+def test_a_model_that_names_a_remote_of_its_own_is_carried_too(fed: Carrying) -> None:
+    """``remote:`` of an output: behind the gap its objects are in the same folder as all."""
+    repo = fed.bench.repo
+    fed.bench.dvc("remote", "add", "--quiet", "models", "../dvc-remote")
+    told = repo / "models/churn/model.bin.dvc"
+    told.write_text(told.read_text() + "  remote: models\n")
+    fed.bench.commit()
+    fed.bench.manager.release(force=True, push=True)
+    assert feed(fed, "1.1.0", "--yes").code == 0
+    synced = fed.sync()
+    assert (synced.code, fed.live()) == (0, "model 1\n"), synced

@@ -168,7 +168,7 @@ trial(
 )(a_bundle)  # fmt: skip
 trial(
     "export.unbundle._Unpacking._index/2", command="unbundle x.tar place", base="shipped",
-    does="tagship unbundle --yes", by=nothing, again=TAKE,
+    does="then add --yes", by=nothing, again=TAKE,
 )(a_bundle)  # fmt: skip
 
 

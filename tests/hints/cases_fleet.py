@@ -42,13 +42,13 @@ def a_place_of_another_kind(bench: Workbench) -> None:
     pass
 
 
-@trial("fleet.place._no_store/2", command="fleet --from s3://bucket/a%20b", does="docs/settings.md",
+@trial("carry.reach.store/2", command="fleet --from s3://bucket/a%20b", does="docs/settings.md",
        by=_shared, again=_FROM)  # fmt: skip
 def a_place_that_obstore_does_not_reach(bench: Workbench) -> None:
     pass
 
 
-@trial("fleet.place.unavailable/2", command=_FROM, does="ls -ld ../fleet", by=_shared)
+@trial("fleet.place.unavailable", command=_FROM, does="ls -ld ../fleet", by=_shared)
 def a_place_that_is_not_there(bench: Workbench) -> None:
     pass
 

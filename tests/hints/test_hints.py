@@ -11,6 +11,7 @@ import pytest
 from tests.accounts import Accounts
 from tests.hints import (
     cases_bundles,
+    cases_carry,
     cases_dvc,
     cases_fleet,
     cases_follow,
@@ -33,10 +34,9 @@ from tests.workbench import Workbench
 
 # importing them registers their trials
 CASES = (
-    cases_bundles, cases_dvc, cases_fleet, cases_follow, cases_gate, cases_host, cases_places,
-    cases_plots,
-    cases_registry, cases_release, cases_rest, cases_rollout, cases_serving,
-    cases_stages, cases_surfaces,
+    cases_bundles, cases_carry, cases_dvc, cases_fleet, cases_follow, cases_gate, cases_host,
+    cases_places, cases_plots, cases_registry, cases_release, cases_rest, cases_rollout,
+    cases_serving, cases_stages, cases_surfaces,
 )  # fmt: skip
 HINTS = inventory.all_hints()
 SAMPLE = {"a_detached_head", "a_number_that_exists"}

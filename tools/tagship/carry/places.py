@@ -28,6 +28,11 @@ def of(address: str, options: Mapping[str, Any]) -> Carrier:
         from tagship.carry.folder import Folder  # each is imported where it is meant
 
         return Folder(Path(address))
+    if scheme == "docker":
+        from tagship.carry.oci import Oci  # requests takes a tenth of a second to import
+        from tagship.stores import artifacts
+
+        return Oci(artifacts.at(address))
     if scheme in BUCKETS:
         from tagship.carry import reach
         from tagship.carry.bucket import Bucket

@@ -31,10 +31,17 @@ class BadConfig(Refused):
 
 @dataclass(frozen=True)
 class DvcConfig:
-    """DVC's configuration: all of it, as DVC merges it, and the part that is this host's own."""
+    """DVC's configuration.
+
+    Attributes:
+        whole: all of it, as DVC merges it.
+        host: the part that is this host's own.
+        has_all: the default remote has the objects of others that are not configured, too.
+    """
 
     whole: dict[str, Any]
     host: dict[str, Any]
+    has_all: bool = False
 
     def remote(self, name: str) -> dict[str, Any]:
         """The options of a remote, those of the one that it builds on (``remote://``) included."""
@@ -101,16 +108,19 @@ def _read(project: Path) -> DvcConfig:
     return DvcConfig(dict(config), host)
 
 
-def of_host(remotes: dict[str, dict[str, Any]], default: str | None) -> DvcConfig:
+def of_host(
+    remotes: dict[str, dict[str, Any]], default: str | None, *, has_all: bool = False
+) -> DvcConfig:
     """The configuration of a host without a DVC repository: all of it is the host's own.
 
     Args:
         remotes: the options of each remote, by its name in lower case.
         default: the remote of what names none; None where there is no default.
+        has_all: as of ``DvcConfig``.
     """
     core = {} if default is None else {"remote": default}
     values: dict[str, Any] = {"core": core, "cache": {}, "remote": remotes}
-    return DvcConfig(values, values)
+    return DvcConfig(values, values, has_all)
 
 
 def of_home(error: OSError) -> Refused | None:

@@ -23,10 +23,12 @@ class Routes:
         versioned: whether each is ``version_aware`` (``worktree`` remotes are), by its name, which
             DVC has in lower case.
         default: the remote of what names none; None where there is no default.
+        has_all: as of ``DvcConfig``.
     """
 
     versioned: Mapping[str, bool]
     default: str | None
+    has_all: bool = False
 
     def exist(self, pointers: Iterable[Cached]) -> bool:
         """Whether there is any remote: configured, or named by a setting or an output."""
@@ -39,6 +41,8 @@ class Routes:
             NotFound: no remote is configured, none is the default, or not the one that is named.
         """
         name = pointer.remote or self.default
+        if self.has_all and name is not None and name.lower() not in self.versioned:
+            name = self.default
         if name is None:
             raise self._no_default()
         if name.lower() not in self.versioned:
@@ -116,7 +120,8 @@ def of(config: DvcConfig, named: str | None) -> Routes:
         named: the remote that the setting ``dvc_remote`` names; None for DVC's default.
     """
     versioned = {name.lower(): _is_versioned(config, name) for name in config.whole["remote"]}
-    return Routes(versioned, named or config.whole["core"].get("remote"))
+    default = named or config.whole["core"].get("remote")
+    return Routes(versioned, default, config.has_all)
 
 
 def _is_versioned(config: DvcConfig, name: str) -> bool:

@@ -286,8 +286,8 @@ class _Unpacking:
             raise NotTrusted(
                 f"nothing of {model} was seen here, so whether {self.where} is from the right"
                 " repository is not known",
-                "compare the digest that tagship bundle printed, then: tagship unbundle --yes;"
-                " or ask for signed tags: require_signed in host.toml",
+                "compare its digest with the one that was printed where it was written, then add"
+                " --yes; or ask for signed tags: require_signed in host.toml",
             )
         return entries
 

@@ -33,6 +33,10 @@ _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 Body = Callable[[], Any]  # opens what is sent, each time it is sent
 
 
+class Unmodified(Exception):
+    """What is asked for is what was seen."""
+
+
 @dataclass
 class Registry:
     """A repository in a registry.
@@ -57,24 +61,30 @@ class Registry:
         """
         return cls(address, registry_login.find(address), tell)
 
-    def manifest(self, reference: str, kind: str, most: int) -> bytes | None:
+    def manifest(self, reference: str, kind: str, most: int, seen: str = "") -> bytes | None:
         """A manifest by its tag or digest, unchecked; None where there is none.
 
         Args:
             reference: the tag, or the digest.
             kind: its media type.
             most: bytes that it may have.
+            seen: the digest of what was seen before; empty for nothing.
 
         Raises:
+            Unmodified: it is that. A registry that does not compare sends it again.
             Corrupt: it is longer.
             Refused, Unavailable: the registry does not give it.
         """
         url = f"{self.address.url}/manifests/{reference}"
         # others too: a tag that has one of another kind is not free
         accept = f"{kind}, application/vnd.oci.image.index.v1+json, {_DOCKER}"
-        with self._get(url, {"Accept": accept}) as response:
+        unless = {"If-None-Match": f'"{seen}"'} if seen else {}
+        also = (304,) if seen else ()
+        with self._get(url, {"Accept": accept, **unless}, also) as response:
             if response is None:
                 return None
+            if response.status_code == 304:
+                raise Unmodified
             data = b"".join(_limited(response, most + 1))
         if len(data) > most:
             raise Corrupt(f"{self.address.host} has a manifest without end", "ask who runs it")
@@ -155,14 +165,22 @@ class Registry:
             )
 
     @contextlib.contextmanager
-    def _get(self, url: str, headers: Mapping[str, str]) -> Iterator[Any]:
-        """The answer, whose bytes are to be read; None where there is nothing."""
+    def _get(
+        self, url: str, headers: Mapping[str, str], also: tuple[int, ...] = ()
+    ) -> Iterator[Any]:
+        """The answer, whose bytes are to be read; None where there is nothing.
+
+        Args:
+            url: what is asked for.
+            headers: of the question.
+            also: the statuses besides 200 that are an answer.
+        """
         response = self._follow("GET", url, headers)
         with contextlib.closing(response), self._failures():
             if response.status_code == 404:
                 yield None
                 return
-            if response.status_code != 200:
+            if response.status_code not in (200, *also):
                 self._fail(response)
             yield response
 

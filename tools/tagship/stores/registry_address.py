@@ -49,6 +49,11 @@ class Address:
         return f"{self.host}/{self.name}{tag}" + (f"@{self.digest}" if self.digest else "")
 
     @property
+    def bare(self) -> str:
+        """The repository, without a tag and a digest."""
+        return f"{self.host}/{self.name}"
+
+    @property
     def url(self) -> str:
         """Where the registry's API has the repository."""
         host = "registry-1.docker.io" if self.host == DOCKER_HUB else self.host

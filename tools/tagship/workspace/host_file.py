@@ -244,7 +244,8 @@ def _remotes(source: Table, address: Address) -> DvcConfig:
                 "url": remotes.url(own, "url"),
                 **remotes.options(own, "options"),
             }
-    return dvc_config.of_host(stores, MAIN if MAIN in stores else None)
+    has_all = address.kind == upstream.BUNDLE and "remote" not in source.values
+    return dvc_config.of_host(stores, MAIN if MAIN in stores else None, has_all=has_all)
 
 
 def _settings(deploy: Table) -> Settings:
