@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks import (
     bundles,
+    carrying,
     fetching,
     following,
     growth,
@@ -40,7 +41,10 @@ from tagship.text import clock
 ROOT = workspaces.ROOT
 BUILD = ROOT / "build"
 SCHEMA = 1
-CASES = suite.CASES | images.CASES | bundles.CASES | fetching.CASES | following.CASES | cases.CASES
+CASES = (
+    suite.CASES | images.CASES | bundles.CASES | carrying.CASES | fetching.CASES | following.CASES
+    | cases.CASES
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

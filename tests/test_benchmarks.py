@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from benchmarks import (
+    carrying,
     fetching,
     figures,
     following,
@@ -408,7 +409,7 @@ def test_a_store_that_is_not_there_skips_its_rows_and_tells_why(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     site = Site(tmp_path, suite.QUICK)
-    for name, build in fetching.CASES.items():
+    for name, build in (fetching.CASES | carrying.CASES).items():
         with build(site) as case:
             lines = rows.lines(case, 1)
         assert {line.row for line in lines} == {name}

@@ -168,8 +168,8 @@ KINDS = {
         Kind("bundle", bundle),
     )
 }
-# Cases that a carrier is not asked, and why.
 _ONCE = "its index is written once, with all else: what is new is in another bundle"
+# Cases that a carrier is not asked, and why.
 APART: dict[tuple[str, str], str] = {
     ("bundle", "unchanged"): _ONCE,
     ("bundle", "changed"): _ONCE,

@@ -15,6 +15,7 @@ from tagship.carry import oci, places
 from tagship.carry.carrier import Capsule, Changed, Index, Object
 from tagship.carry.oci import Oci
 from tagship.errors import InvalidName, Refused, Unavailable
+from tagship.stores import artifacts
 from tagship.stores.stream import Allowance, TooLong
 from tests.export import distribution
 from tests.export import registry as fake
@@ -56,7 +57,10 @@ def source(tmp_path: Path) -> Path:
     [
         ("docker://example.com/models:1.0", "docker://example.com/models:1.0 names an image"),
         ("docker://example.com/Models", "'example.com/Models' is no image in a registry"),
-        ("docker://ada:hunter2@example.com/models", "nothing carries versions at docker://"),
+        (
+            "docker://ada:hunter2@example.com/models",
+            "docker://example.com/models should have no login in it",
+        ),
     ],
 )
 def test_an_address_is_that_of_a_repository(address: str, words: str) -> None:
@@ -106,9 +110,9 @@ def test_an_index_that_is_there_costs_one_question(registry: FakeRegistry, place
 
 
 def test_a_lock_that_somebody_holds_is_waited_for(place: Oci) -> None:
-    place._sent(oci.NOTHING, "empty")
-    place._name("lock-churn", place._lock("somebody"))
-    thread = threading.Timer(0.3, lambda: place._name("lock-churn", place._lock("")))
+    place.artifacts.send(artifacts.NOTHING, "empty")
+    place.artifacts.name("lock-churn", oci._lock("somebody"))
+    thread = threading.Timer(0.3, lambda: place.artifacts.name("lock-churn", oci._lock("")))
     began = time.monotonic()
     thread.start()
     place.write_index("churn", b"{}", "")
@@ -121,8 +125,8 @@ def test_a_lock_of_a_process_that_ended_is_taken(
     place: Oci, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(oci, "STALE", 0.5)
-    place._sent(oci.NOTHING, "empty")
-    place._name("lock-churn", place._lock("dead"))
+    place.artifacts.send(artifacts.NOTHING, "empty")
+    place.artifacts.name("lock-churn", oci._lock("dead"))
     began = time.monotonic()
     place.write_index("churn", b"{}", "")
     assert time.monotonic() - began >= 0.5
@@ -141,14 +145,14 @@ def test_who_is_slow_to_write_its_name_does_not_hold_the_lock(
         return None
 
     registry.misbehave = delay
-    place._sent(oci.NOTHING, "empty")
+    place.artifacts.send(artifacts.NOTHING, "empty")
     assert not place._took("lock-churn", "own")
     assert place._took("lock-churn", "own")
 
 
 def test_whoever_wrote_its_name_last_holds_the_lock(registry: FakeRegistry, place: Oci) -> None:
-    place._sent(oci.NOTHING, "empty")
-    threading.Timer(0.05, lambda: place._name("lock-churn", place._lock("other"))).start()
+    place.artifacts.send(artifacts.NOTHING, "empty")
+    threading.Timer(0.05, lambda: place.artifacts.name("lock-churn", oci._lock("other"))).start()
     assert not place._took("lock-churn", "own")
     assert place._holder("lock-churn") == "other"
 
@@ -157,7 +161,7 @@ def test_an_index_that_is_another_one_by_then_is_told(registry: FakeRegistry, pl
     def change(method: str, path: str, headers: dict[str, str]) -> Answer | None:
         if method == "PUT" and path.endswith("index-churn"):
             registry.misbehave = lambda *_: None
-            place._name("index-churn", place._sent(b"theirs", "index"))
+            place.artifacts.name("index-churn", place.artifacts.send(b"theirs", "index"))
             return 201, {}, b""
         return None
 

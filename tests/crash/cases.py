@@ -17,7 +17,7 @@ import pytest
 from tagship import Workspace, loaders
 from tagship.cli import main
 from tagship.disk import atomic
-from tests import conftest, hosts, workbench
+from tests import carrying, conftest, hosts, workbench
 from tests.crash import tracing
 from tests.workbench import Result, Workbench
 
@@ -173,6 +173,15 @@ def _followed(bench: Workbench) -> None:
     bench.manager.release(push=True)
 
 
+def _followed_without_git(bench: Workbench) -> None:
+    """The same on a host that follows the DVC remote of the template, by capsules."""
+    bench.manager.release(push=True, capsule=True)
+    host = carrying.of(hosts.Following(bench))
+    assert command(host.folder, "sync").code == 0
+    bench.train("model 2\n")
+    bench.manager.release(push=True, capsule=True)
+
+
 def _gated(bench: Workbench) -> None:
     """The same, where what is new will fail its gate; it is fetched."""
     _followed(bench)
@@ -253,6 +262,8 @@ CASES = (
          _killed("undeploy", "repo/models/churn/.tagship/trash/v1.1.0_ID")),
     Case("sync", "sync", "1.0.0", "1.1.0", _followed, gits=("fetch", "update-ref"),
          site="one_thread", host=True),
+    Case("sync without Git", "sync", "1.0.0", "1.1.0", _followed_without_git,
+         gits=("index-pack", "update-ref"), site="one_thread", host=True),
     Case("sync whose gate fails", "sync", "1.0.0", "1.0.0", _gated, site="one_thread",
          fails="1.1.0", code=4, host=True),
     Case("release", "release churn", "1.0.0", "1.1.0", _trained, gits=("tag",),

@@ -10,8 +10,22 @@ from typing import Any
 from tagship.carry import bundle, capsule, index
 from tagship.carry.bundle import Writer
 from tagship.carry.carrier import Capsule
+from tests.workbench import PATH, Workbench
 
 INDEX = "tagship/churn/index.json"
+
+
+def release_a_folder(bench: Workbench) -> None:
+    """1.0.0 is a folder of 40 files, of which 30 have bytes of their own."""
+    (bench.repo / f"{PATH}.dvc").unlink()
+    (bench.repo / PATH).unlink()
+    for number in range(40):
+        path = bench.repo / PATH / f"layers/{number % 7}/ä{number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * (number % 30))
+    bench.track(PATH)
+    bench.commit()
+    bench.release()
 
 
 def read(data: bytes) -> dict[str, bytes]:

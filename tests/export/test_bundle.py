@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.workbench import PATH, Workbench
+from tests.export import bundles
+from tests.workbench import Workbench
 
 
 def names(file: Path) -> list[str]:
@@ -107,15 +108,7 @@ def test_a_file_is_written_where_no_other_one_is(bench: Workbench, tmp_path: Pat
 
 
 def test_a_folder_has_its_list_before_its_files(bench: Workbench, tmp_path: Path) -> None:
-    (bench.repo / f"{PATH}.dvc").unlink()
-    (bench.repo / PATH).unlink()
-    for number in range(40):
-        path = bench.repo / PATH / f"layers/{number % 7}/ä{number}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x" * (number % 30))
-    bench.track(PATH)
-    bench.commit()
-    bench.release()
+    bundles.release_a_folder(bench)
     bundled = bench.manager.bundle(tmp_path / "x.tar")
     objects = [name for name in names(tmp_path / "x.tar") if name.startswith("files/")]
     assert bundled.objects == len(objects) == 31

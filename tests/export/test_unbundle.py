@@ -1,10 +1,14 @@
 """A bundle taken in: whole, or not at all; and by the rules of this machine."""
 
+import contextlib
+import hashlib
 import io
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,8 +16,11 @@ import pytest
 from tagship import TagshipError, Workspace
 from tagship.carry import index
 from tagship.carry.folder import Folder
+from tagship.cli import output
 from tagship.export.unbundle import Origin, Unbundled
-from tests.workbench import PATH, Result, Workbench
+from tagship.progress import Advance
+from tests.export import bundles
+from tests.workbench import Result, Workbench
 
 
 def always(_: Origin) -> bool:
@@ -141,15 +148,7 @@ def test_the_first_bundle_of_a_model_is_shown_and_asked_for(file: Path, gap: Pat
 
 
 def test_a_folder_with_many_files_is_taken(bench: Workbench, gap: Path) -> None:
-    (bench.repo / f"{PATH}.dvc").unlink()
-    (bench.repo / PATH).unlink()
-    for number in range(40):
-        path = bench.repo / PATH / f"layers/{number % 7}/ä{number}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x" * (number % 30))
-    bench.track(PATH)
-    bench.commit()
-    bench.release()
+    bundles.release_a_folder(bench)
     bench.manager.bundle(gap / "x.tar")
     unbundled = take(gap, gap / "x.tar")
     assert unbundled.objects == 31
@@ -205,3 +204,49 @@ def test_a_target_that_is_none_is_refused(bench: Workbench, file: Path, gap: Pat
     assert sorted(path.name for path in gap.iterdir()) == ["file", "linked"]
     with pytest.raises(TagshipError, match="no host is here"):
         Workspace(gap).unbundle(io.BytesIO(b""))
+
+
+@pytest.mark.released
+def test_a_large_object_is_taken_as_it_arrives(bench: Workbench, gap: Path) -> None:
+    data = os.urandom((5 << 20) + 7)
+    bench.train(data)
+    bench.release()
+    bench.manager.bundle(gap / "x.tar")
+    advanced: list[int] = []
+
+    @contextlib.contextmanager
+    def progress(doing: str, total: int | None) -> Iterator[Advance]:
+        assert (doing, total) == ("reading the bundle", len(data))
+        yield advanced.append
+
+    Workspace(gap, progress).unbundle(gap / "x.tar", gap / "place", accept=always)
+    assert data in files(gap / "place").values()
+    assert sum(advanced) == len(data)
+    assert len(advanced) > 4
+
+
+@pytest.mark.released
+def test_two_at_the_same_time_are_both_taken(bench: Workbench, file: Path, gap: Path) -> None:
+    bench.release("model 2\n")
+    bench.manager.bundle(file.with_name("y.tar"))
+    with ThreadPoolExecutor(2) as pool:
+        taken = list(pool.map(lambda name: take(gap, file.with_name(name)), ["x.tar", "y.tar"]))
+    assert [each.new for each in taken] == [("churn@v1.0.0",), ("churn@v1.1.0",)]
+    assert tags(gap / "place") == ["churn@v1.0.0", "churn@v1.1.0"]
+    assert [path.name for path in (gap / "place/tagship").iterdir()] == ["churn"]
+
+
+@pytest.mark.released
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_on_a_terminal_the_first_bundle_is_a_question(
+    bench: Workbench, file: Path, gap: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    monkeypatch.setattr(output, "is_terminal", lambda _: True)
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{answer}\n"))
+    told = bench.cli_in(gap, "unbundle", str(file), str(gap / "place"))
+    assert "churn@v1.0.0\n  tagged by Ada <ada@example.com>, " in told.out
+    assert f"  commit {bench.git('rev-parse', 'HEAD').strip()}\n" in told.out
+    assert f"SHA-256 {hashlib.sha256(b'model 1' + bytes([10])).hexdigest()}\n" in told.out
+    assert "Go on? [y/N]: " in told.out
+    assert told.code == (0 if answer == "y" else 1)
+    assert bool(files(gap)) == (answer == "y")

@@ -129,6 +129,10 @@ BAD: dict[str, tuple[Forge, str]] = {
         lambda f: f.change(form.HEAD, lambda head: head.update(size=9)),
         "its versions have 1 objects of 8 bytes, and not 1 of 9",
     ),
+    "more bytes than there is room": (
+        lambda f: f.change(form.HEAD, lambda head: head.update(size=1 << 56)),
+        "has no room for churn",
+    ),
     "fewer bytes than there are": (
         lambda f: f.change(form.HEAD, lambda head: head.update(size=7)),
         "has 8 bytes, and may have 7",

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from semver import Version
 
 from tagship.errors import InvalidName, TagshipError
+from tagship.registry import models as registry_models
 from tagship.registry import refs
 from tagship.registry.refs import Action, Ref, TagName, Wanted
 
 DIGIT = "\N{ARABIC-INDIC DIGIT ONE}"
-names = st.from_regex(refs.NAME, fullmatch=True)
-folders = st.from_regex(refs.FOLDER, fullmatch=True).filter(lambda name: ".." not in name)
+names = st.from_regex(registry_models.NAME, fullmatch=True)
+folders = st.from_regex(registry_models.FOLDER, fullmatch=True).filter(lambda n: ".." not in n)
 models = names | st.builds("{}:{}".format, folders, names)
 versions = st.from_regex(re.compile(refs.SEMVER, re.ASCII), fullmatch=True).filter(Version.is_valid)
 some_versions = st.lists(

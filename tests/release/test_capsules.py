@@ -1,5 +1,6 @@
 """Capsules beside the objects: what a release writes, what it adds, and what a failure leaves."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from tagship import ModelVersionManager
-from tagship.carry import capsule, index
+from tagship.carry import capsule, index, oci
 from tagship.carry.carrier import Changed
 from tagship.carry.folder import Folder
 from tagship.carry.index import Entry
@@ -17,6 +18,9 @@ from tagship.errors import Corrupt, Interrupted, Refused, TagshipError, Unavaila
 from tagship.registry import tags
 from tagship.release import capsules
 from tagship.workspace import encapsulate
+from tests.carrying import Carrying
+from tests.export import registry as fake
+from tests.hosts import Following
 from tests.workbench import MODEL, PATH, Workbench, run
 
 
@@ -396,3 +400,108 @@ def test_a_tag_whose_files_are_not_here_is_noted_and_the_new_one_counts(
     with pytest.raises(TagshipError) as caught:
         bench.manager.release(push=True, capsule=True)
     assert caught.value.hint == "git fetch --refetch; then: tagship release churn --push --capsule"
+
+
+# --- another place, which gets the objects too
+
+
+def set_capsule(bench: Workbench, value: str) -> None:
+    (bench.repo / "params.yaml").write_text(f"tagship: {{capsule: {json.dumps(value)}}}\n")
+    bench.commit()
+
+
+def test_a_registry_alone_feeds_a_host(host: Following, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Git server and no DVC remote are there when it looks."""
+    monkeypatch.setattr(oci, "SETTLE", 0.1)
+    bench = host.bench
+    with fake.running() as registry:
+        address = f"docker://{registry.host}/models"
+        set_capsule(bench, address)
+        result = bench.cli("assign", "churn@1.0.0", "dev", "--push")  # 1.0.0 was released before
+        assert (result.code, result.out.splitlines()[-1]) == (0, f"  capsule in {address}")
+        alone = Carrying(bench, address=address)
+        alone.follow("#prod")
+        for each in (host.remote, host.origin):
+            each.rename(each.with_suffix(".away"))
+        alone.passes(0, "churn: in order, live -\n  no version is there to follow\n")
+        for each in (host.remote, host.origin):
+            each.with_suffix(".away").rename(each)
+        bench.train("model 2\n")
+        bench.manager.release(push=True)
+        bench.manager.assign("1.1.0", "prod", push=True)
+        for each in (host.remote, host.origin):
+            each.rename(each.with_suffix(".away"))
+        assert alone.report()["live"] == "1.1.0"
+        assert alone.live() == "model 2\n"
+        alone.follow("1.0.0")
+        assert alone.report()["live"] == "1.0.0"
+        assert alone.cli("verify").code == 0
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "empty file"])
+def test_another_place_gets_each_object(bench: Workbench, tmp_path: Path, kind: str) -> None:
+    if kind == "folder":
+        for name in (f"{PATH}.dvc", PATH):
+            (bench.repo / name).unlink()
+        (bench.repo / PATH).mkdir()
+        for name in ("a", "b", "same"):
+            (bench.repo / PATH / name).write_text("b" if name == "same" else name)
+        bench.track(PATH)
+        bench.commit()
+    if kind == "empty file":
+        bench.train(b"")
+    other = tmp_path / "other"
+    other.mkdir()
+    set_capsule(bench, str(other))
+    bench.manager.release(push=True)
+
+    def names(top: Path) -> dict[str, bytes]:
+        files = (top / "files").rglob("*")
+        return {f.relative_to(top).as_posix(): f.read_bytes() for f in files if f.is_file()}
+
+    assert names(other) == names(place(bench)) != {}
+    assert not (place(bench) / "tagship").exists()
+    assert set(index.parse((other / "tagship/churn/index.json").read_bytes(), MODEL, "")) == {
+        "churn@v1.0.0"
+    }
+
+
+def test_an_object_that_is_gone_is_told_and_completed_later(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    set_capsule(bench, str(other))
+    bench.manager.release(push=True, capsule=False)
+    cache, remote = bench.repo / ".dvc/cache", place(bench)
+    cache.rename(tmp_path / "cache")
+    remote.rename(tmp_path / "remote")
+    published = bench.manager.publish_capsules()
+    assert published.tags == ()
+    assert published.notes[0].startswith("no capsule of churn@v1.0.0: the DVC remote")
+    (tmp_path / "cache").rename(cache)
+    assert bench.manager.publish_capsules().tags == ("churn@v1.0.0",)
+
+
+@pytest.mark.parametrize("value", ["there", "s3://ada:hunter2@bucket", ""])
+def test_a_place_that_is_none_is_refused(bench: Workbench, value: str) -> None:
+    set_capsule(bench, value)
+    with pytest.raises(Refused, match=r"tagship.capsule in params.yaml may not be"):
+        bench.manager.release(push=True)
+
+
+def test_what_dvc_2_tracked_is_told(bench: Workbench, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    set_capsule(bench, str(tmp_path / "other"))
+    pointer = bench.repo / f"{PATH}.dvc"
+    pointer.write_text(pointer.read_text().replace("  hash: md5\n", ""))
+    md5 = hashlib.md5(b"model 1\n").hexdigest()
+    cache = bench.repo / ".dvc/cache"
+    (cache / md5[:2]).mkdir()
+    (cache / md5[:2] / md5[2:]).write_bytes(b"model 1\n")
+    bench.commit()
+    with pytest.raises(Refused) as caught:
+        bench.manager.release(push=True)
+    assert caught.value.message.startswith("DVC 2 tracked models/churn/model.bin")
+    assert bench.git("tag") == ""
+    assert caught.value.hint.startswith("dvc cache migrate --dvc-files")

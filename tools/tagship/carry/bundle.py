@@ -31,11 +31,6 @@ LARGEST_HEAD = 1 << 16  # bytes
 LARGEST_PAX = 4096  # bytes of the records of one member: a long name, a size
 MOST = 200_000  # objects
 AGAIN = "write it again where the model is released: tagship bundle MODEL@VERSION -o FILE"
-KINDS = {
-    tarfile.LNKTYPE: "a link", tarfile.SYMTYPE: "a link", tarfile.CHRTYPE: "a device",
-    tarfile.BLKTYPE: "a device", tarfile.DIRTYPE: "a folder", tarfile.FIFOTYPE: "a pipe",
-    tarfile.GNUTYPE_SPARSE: "a file with holes",
-}  # fmt: skip
 # What people have that is no tar: the first bytes, what it is, and what helps
 OTHERS = (
     (b"\x1f\x8b", "it is compressed by gzip", "gunzip it first: a bundle is a plain tar"),
@@ -263,8 +258,8 @@ class Reader:
 
     def _words(self, entry: tarfile.TarInfo, name: str) -> str:
         found = escape.line(entry.name)[:200]
-        if entry.type in KINDS:
-            return f"it has {KINDS[entry.type]}: {found}"
+        if entry.type in tar.KINDS:
+            return f"it has {tar.KINDS[entry.type]}: {found}"
         if entry.name.startswith("/") or ".." in entry.name.split("/"):
             return f"it has a path that leads out: {found}"
         if entry.name in self._seen:

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from tagship.errors import InvalidName
 from tagship.progress import Advance
-from tagship.registry import refs
+from tagship.registry.models import check_model, folder_name
 from tagship.stores.stream import Allowance
 
 FOLDER = "tagship"  # beside the objects: dvc gc looks for objects alone, and leaves it
@@ -49,7 +49,7 @@ class Capsule(NamedTuple):
     @property
     def path(self) -> str:
         """Below the place."""
-        return f"{FOLDER}/{refs.folder_name(self.model)}/{CAPSULES}/{self.digest}"
+        return f"{FOLDER}/{folder_name(self.model)}/{CAPSULES}/{self.digest}"
 
 
 Name = Object | Capsule
@@ -114,7 +114,7 @@ def index_path(model: str) -> str:
     Raises:
         InvalidName: it is no name of a model.
     """
-    return f"{FOLDER}/{refs.folder_name(refs.check_model(model))}/{INDEX}"
+    return f"{FOLDER}/{folder_name(check_model(model))}/{INDEX}"
 
 
 def check(name: Name) -> Name:
@@ -127,5 +127,5 @@ def check(name: Name) -> Name:
     if not form.fullmatch(name.digest):
         raise InvalidName(f"{name.digest!r:.200} is no digest", "it should be hexadecimal digits")
     if isinstance(name, Capsule):
-        refs.check_model(name.model)
+        check_model(name.model)
     return name

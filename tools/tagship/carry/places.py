@@ -4,10 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tagship.carry import reach
-from tagship.carry.bucket import Bucket
 from tagship.carry.carrier import Carrier
-from tagship.carry.folder import Folder
 from tagship.errors import Refused
 from tagship.text import redact
 
@@ -28,17 +25,18 @@ def of(address: str, options: Mapping[str, Any]) -> Carrier:
     """
     scheme, separator, _ = address.partition("://")
     if not separator:
-        return Folder(Path(address))
-    if scheme == "docker" and redact.text(address) == address:
-        from tagship.carry.oci import Oci  # requests takes a tenth of a second to import
-        from tagship.stores.registry import Registry
-        from tagship.stores.registry_address import Address
+        from tagship.carry.folder import Folder  # each is imported where it is meant
 
-        place = Address.parse(address.removeprefix("docker://"))
-        if place.tag or place.digest:
-            raise Refused(f"{address} names an image", f"without it: docker://{place.bare}")
-        return Oci(Registry.at(place))
+        return Folder(Path(address))
+    if scheme == "docker":
+        from tagship.carry.oci import Oci  # requests takes a tenth of a second to import
+        from tagship.stores import artifacts
+
+        return Oci(artifacts.at(address))
     if scheme in BUCKETS:
+        from tagship.carry import reach
+        from tagship.carry.bucket import Bucket
+
         return Bucket(reach.store(address, options), redact.text(address))
     what = f"nothing carries versions at {redact.text(address)}"
     raise Refused(what, GIVE)

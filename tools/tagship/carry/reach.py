@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tagship.disk import access
-from tagship.dvc import places
 from tagship.errors import Refused, TagshipError, Unavailable
+from tagship.stores import opened
 from tagship.stores.failures import Kind, StoreError
 from tagship.stores.store import Store
 from tagship.text import redact
@@ -54,7 +54,7 @@ def store(address: str, options: Mapping[str, Any]) -> Store:
         Unavailable: the package that reaches it is not installed.
         Refused: an option has no counterpart.
     """
-    found = places.store({**options, "url": address})
+    found = opened.of({**options, "url": address})
     if found is not None:
         return found
     scheme = address.partition("://")[0]

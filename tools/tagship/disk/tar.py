@@ -4,9 +4,17 @@ POSIX.1-2001 (ustar, and pax where ustar has no room): written here, and not by 
 no other release of Python gives an image another digest.
 """
 
+import tarfile
+
 BLOCK = 512  # bytes
 END = bytes(2 * BLOCK)
 LARGEST_USTAR = 8**11 - 1  # bytes: eleven octal digits
+# What is no file, by the type in a header
+KINDS = {
+    tarfile.LNKTYPE: "a link", tarfile.SYMTYPE: "a link", tarfile.CHRTYPE: "a device",
+    tarfile.BLKTYPE: "a device", tarfile.DIRTYPE: "a folder", tarfile.FIFOTYPE: "a pipe",
+    tarfile.GNUTYPE_SPARSE: "a file with holes",
+}  # fmt: skip
 _NAME = 100  # bytes of a path in a header of ustar
 
 

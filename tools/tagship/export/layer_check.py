@@ -21,11 +21,6 @@ from tagship.export.image import Blob
 from tagship.progress import Advance
 from tagship.text import escape
 
-KINDS = {
-    tarfile.LNKTYPE: "a link", tarfile.SYMTYPE: "a link", tarfile.CHRTYPE: "a device",
-    tarfile.BLKTYPE: "a device", tarfile.DIRTYPE: "a folder", tarfile.FIFOTYPE: "a pipe",
-    tarfile.GNUTYPE_SPARSE: "a file with holes",
-}  # fmt: skip
 OTHER_BYTES = "the layer has other bytes than its digest says"
 
 
@@ -121,8 +116,8 @@ def _words(header: bytes, path: str, seen: Sequence[str]) -> str:
     except tarfile.HeaderError:
         return "is in no tar, or its layer is cut short"
     name = escape.line(entry.name)[:200]
-    if entry.type in KINDS:
-        return f"the layer has {KINDS[entry.type]} instead: {name}"
+    if entry.type in tar.KINDS:
+        return f"the layer has {tar.KINDS[entry.type]} instead: {name}"
     if entry.name.startswith("/") or ".." in entry.name.split("/"):
         return f"the layer leads out of the image: {name}"
     if entry.name.removeprefix(image.FOLDER) in seen:

@@ -4,7 +4,6 @@ Whatever goes wrong with it is a note, and never an error of the pass. A pass th
 last one found tells nothing within the hour, and reads no tags, no history and no tagship.toml.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -109,6 +108,8 @@ def key(row: "Followed") -> str:
 
 def digest(text: str) -> str:
     """Of a text."""
+    import hashlib  # most passes tell nothing
+
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
 
 

@@ -34,6 +34,7 @@ from tagship.disk import atomic
 from tagship.errors import Locked, NoAnswer, NotFound, Refused, TagshipError, Unavailable
 from tagship.git import address, advice, bounded, run
 from tagship.git.bounded import STEP, Limit, Question, TooMuch
+from tagship.git.carried import CARRIED
 from tagship.git.run import FSYNC, NO_HOOKS, CommandFailed, Repository
 from tagship.progress import Tell, nobody
 
@@ -49,7 +50,6 @@ BEFORE = "refs/before/"  # by id: what a tag was, until a person accepted anothe
 LARGEST = 1 << 20  # bytes of a tag object: a message with metrics has some thousand
 ENDING = 1.0  # seconds in which a process that was killed, or whose pipe was closed, is gone
 SHALLOW = "shallow"  # the file that names commits whose parents are not here
-CARRIED = "carried.json"  # commits here lack folders that they have: of ``workspace.carried``
 REMOTE = "tagship"  # its name, on command lines alone
 AT_ONCE = 500  # refs that are created by one process
 MANY_PACKS = 50  # each fetch makes one: from so many on, they are put together

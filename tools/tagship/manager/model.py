@@ -152,11 +152,18 @@ class ModelVersionManager:
             self.tell,
             push_branch,
             self._capsule(capsule),
+            self._capsule_to,
         )
         return publish.release(self._work_tree, self.model, options, self.host.policy.signing_key)
 
     def _capsule(self, given: bool | None) -> bool:
-        return self.host.settings.capsule if given is None else given
+        return bool(self.host.settings.capsule) if given is None else given
+
+    @property
+    def _capsule_to(self) -> str:
+        """The place that the settings name; empty for the DVC remote."""
+        setting = self.host.settings.capsule
+        return setting if isinstance(setting, str) else ""
 
     def publish_capsules(self) -> "Published":
         """Add the capsules that the model's DVC remote lacks, of all tags on Git's remote.
@@ -165,7 +172,9 @@ class ModelVersionManager:
         """
         from tagship.release import capsules
 
-        return capsules.publish(self._work_tree, self.model, tell=self.tell)
+        return capsules.publish(
+            self._work_tree, self.model, to=self._capsule_to, tell=self.tell, progress=self.progress
+        )
 
     def _known_versions(self) -> tuple[str, ...]:
         """The versions that the history of this host names; none where it cannot be read."""
@@ -198,6 +207,7 @@ class ModelVersionManager:
             tell=self.tell,
             push_branch=push_branch,
             capsule=self._capsule(capsule),
+            capsule_to=self._capsule_to,
         )
         return publish.plan(self._work_tree, self.model, options)
 
@@ -644,7 +654,9 @@ class ModelVersionManager:
 
         source = self._work_tree
         written = self._capsule(capsule)
-        plan = stages.plan(source, order, push=push, capsule=written, tell=self.tell)
+        plan = stages.plan(
+            source, order, push=push, capsule=written, capsule_to=self._capsule_to, tell=self.tell
+        )
         if dry_run:
             return stages.changed(plan, dry_run=True)
         if shown is not None:

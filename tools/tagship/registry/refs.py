@@ -14,24 +14,22 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple, Self
-from urllib.parse import quote
 
 from semver import Version
 
 from tagship.errors import InvalidName, NotFound
+from tagship.registry import models
+from tagship.registry.models import FOLDER, NAME
 from tagship.text.json_reader import Is
 
+is_model, check_model, folder_name = models.is_model, models.check_model, models.folder_name
 BUMPS = ("minor", "major", "patch")
-LONGEST = 255  # bytes in the name of a folder
 LONGEST_STAGE = 100  # characters: with the model's name and a counter it is the name of a file
-NAME = r"[a-zA-Z0-9](?:[a-zA-Z0-9/_-]*[a-zA-Z0-9])?"
-FOLDER = r"[a-zA-Z0-9._/-]+"
 OUR_NAME = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?"
 SEMVER = (
     r"(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)"
     r"(?:-[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?"
 )
-_MODEL = re.compile(rf"(?:(?P<folder>{FOLDER}):)?{NAME}")
 _TAG = re.compile(
     rf"(?P<model>(?:{FOLDER}=)?{NAME})"
     rf"(?:(?:@v(?P<version>{SEMVER})|\#(?P<stage>{NAME}))(?P<cancel>!?)|@(?P<word>deprecated|created))"
@@ -126,30 +124,7 @@ def is_version(text: str) -> bool:
 VersionText = Annotated[str, Is(is_version, "a version")]
 
 
-@functools.lru_cache(1 << 10)
-def is_model(text: str) -> bool:
-    """Whether GTO accepts a name for a model, and a folder can have it; ``..`` is refused."""
-    match = _MODEL.fullmatch(text)
-    if match is None or ".." in (match["folder"] or "").split("/"):
-        return False
-    return len(folder_name(text)) <= LONGEST
-
-
 ModelText = Annotated[str, Is(is_model, "a model name")]
-
-
-def check_model(text: str) -> str:
-    """Return ``text`` if GTO accepts it as the name of a model.
-
-    Raises:
-        InvalidName: it does not.
-    """
-    if not is_model(text):
-        raise InvalidName(
-            f"{text!r} is not a model name",
-            "a name has letters, digits, '-' and '_', and starts and ends with a letter or a digit",
-        )
-    return text
 
 
 def check_stage(text: str) -> str:
@@ -179,12 +154,6 @@ def check_new_model(text: str) -> str:
             "use lower-case letters, digits, '-' and '_', such as ml_model",
         )
     return text
-
-
-@functools.lru_cache(1 << 10)  # called at each load by a program that serves
-def folder_name(model: str) -> str:
-    """The folder of a model, one path component (``a/b`` becomes ``a%2Fb``)."""
-    return quote(model, safe="")
 
 
 @dataclass(frozen=True)

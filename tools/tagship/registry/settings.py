@@ -10,7 +10,7 @@ from tagship.errors import Refused
 from tagship.progress import Tell, nobody
 from tagship.registry.metrics import DIRECTIONS
 from tagship.registry.project_files import PARAMS_FILE, ROOT
-from tagship.text import choose, words, yaml
+from tagship.text import choose, redact, words, yaml
 from tagship.text.paths import is_path
 
 SECTION, OLD_SECTION = "tagship", "deploy"
@@ -40,7 +40,8 @@ class Settings:
         min_free: bytes that stay free on the disk: what would leave less is not fetched.
         rollout: which hosts take a version first. It counts at the tag of each version, and not in
             the work tree: see ``workspace.rollout``, which reads it.
-        capsule: beside the objects, write what a host needs that asks no Git server.
+        capsule: beside the objects, write what a host needs that asks no Git server; or the address
+            of another place, which gets that and the objects.
     """
 
     root: str = ROOT
@@ -56,7 +57,7 @@ class Settings:
     better: Mapping[str, str] = field(default_factory=dict)
     min_free: int | str = 0
     rollout: Any = None
-    capsule: bool = False
+    capsule: bool | str = False
 
     @property
     def fetch_limit_bytes(self) -> int:
@@ -185,6 +186,12 @@ def _check_key(section: str, key: Any) -> None:
         raise Refused(what, choose.near(str(key), names))
 
 
+def _is_place(value: Any) -> bool:
+    """Whether it is an absolute path or an address, without a password."""
+    is_address = isinstance(value, str) and ("://" in value or value.startswith("/"))
+    return is_address and redact.text(value) == value
+
+
 def check(where: str, key: str, value: Any, hint: str = "see docs/settings.md") -> None:
     """Refuse the value of a setting that is none.
 
@@ -202,7 +209,7 @@ def check(where: str, key: str, value: Any, hint: str = "see docs/settings.md") 
         "root": isinstance(value, str) and is_path(posixpath.normpath(value)),
         "keep": is_count and value >= 1,
         "auto_cleanup": isinstance(value, bool),
-        "capsule": isinstance(value, bool),
+        "capsule": isinstance(value, bool) or _is_place(value),
         "smoke_test": isinstance(value, bool) or value == INSTALLED,
         "smoke_timeout": (is_count or isinstance(value, float)) and 0 < value < LONGEST,
         "after_switch": value in ("files", "self_test"),

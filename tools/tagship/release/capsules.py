@@ -19,15 +19,17 @@ from tagship.carry import capsule, carrier, index, places
 from tagship.carry.carrier import LARGEST_CAPSULE, Capsule, Carrier, Changed
 from tagship.carry.index import Entry
 from tagship.dvc import credentials
+from tagship.dvc.content import Content
 from tagship.dvc.pointers import Blob, Cached
 from tagship.dvc.routing import Routes
 from tagship.dvc.snapshot import Snapshot
 from tagship.errors import Corrupt, Interrupted, NotFound, Refused, TagshipError, Unavailable
 from tagship.git import remotes
-from tagship.progress import Tell, nobody
+from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry import tags
-from tagship.registry.refs import TagName
+from tagship.registry.refs import Action, TagName
 from tagship.registry.tags import Tag
+from tagship.release import carried_objects
 from tagship.stores.stream import TooLong
 from tagship.text import redact
 from tagship.workspace import encapsulate
@@ -52,12 +54,13 @@ class Published:
     notes: tuple[str, ...] = ()
 
 
-def place_of(source: Source, model: str, snapshot: Snapshot | None = None) -> Carrier:
-    """Where the capsules of a model are: its DVC remote. It is not asked yet.
+def place_of(source: Source, model: str, to: str = "", snapshot: Snapshot | None = None) -> Carrier:
+    """Where the capsules of a model are: its DVC remote, or another place. It is not asked yet.
 
     Args:
         source: the repository.
         model: its name.
+        to: the address of another place, which gets the objects too.
         snapshot: of the version that is released; None for that of the newest one.
 
     Raises:
@@ -65,6 +68,8 @@ def place_of(source: Source, model: str, snapshot: Snapshot | None = None) -> Ca
         Refused: nothing can be carried there.
         Unavailable: the package that reaches it is not installed.
     """
+    if to:
+        return places.of(to, {})
     remote = source.content(offline=True).remote
     routes, config = remote.routes, remote.read_config()
     name = _remote(routes, snapshot or _newest(source, model))
@@ -93,22 +98,30 @@ def _newest(source: Source, model: str) -> Snapshot | None:
     return None
 
 
-def check(source: Source, snapshot: Snapshot) -> None:
+def check(source: Source, snapshot: Snapshot, to: str = "") -> None:
     """Refuse what could not be published, before anything is done; no place is asked.
+
+    Args:
+        source: the repository.
+        snapshot: what is released.
+        to: as for ``place_of``.
 
     Raises:
         NotFound, Refused, Unavailable: as for ``place_of``; or Git keeps a model that is too large.
     """
     model = snapshot.artifact.model
-    place_of(source, model, snapshot)
+    place_of(source, model, to, snapshot)
+    if to:
+        carried_objects.check(snapshot.pointers)
     size = sum(each.size for each in snapshot.pointers if isinstance(each, Blob))
     if size > LARGEST_CAPSULE:
         raise encapsulate.too_large(model, f"Git keeps {size} bytes of it")
 
 
 def publish(
-    source: Source, model: str, tag: TagName | None = None, tell: Tell = nobody
-) -> Published:
+    source: Source, model: str, tag: TagName | None = None, to: str = "", tell: Tell = nobody,
+    progress: Progress = silent,
+) -> Published:  # fmt: skip
     """Add the capsules that the place of a model lacks, of all its tags on Git's remote.
 
     Where Git has no remote, the tags of this clone count. Several may do this at the same time.
@@ -117,41 +130,48 @@ def publish(
         source: the repository.
         model: its name.
         tag: whose capsule must be there then; that others cannot be made is a note.
+        to: as for ``place_of``.
         tell: is told whom is waited for.
+        progress: is called with the bytes of objects that go to another place.
 
     Raises:
         NotFound, Refused: as for ``place_of``; or the index there is of something else.
         Corrupt: the index there is damaged.
         Unavailable: the place or Git's remote does not answer, or this clone lacks something.
     """
-    place = place_of(source, model)
+    place = place_of(source, model, to)
     ours = _counting(source, model, tell)
     failures: dict[str, TagshipError] = {}
-    added, notes = _added(source, place, ours, failures)
+    content = source.content(progress, tell=tell) if to else None
+    added, notes = _added(_Sender(source, place, content, failures), ours)
     if tag is not None and (error := failures.get(str(tag))):
         raise error
     notes += [f"no capsule of {name}: {error.message}" for name, error in failures.items()]
     return Published(place.title, tuple(sorted(added)), (*ours.notes, *notes))
 
 
-def lacking(source: Source, model: str, tell: Tell = nobody) -> bool:
+def lacking(source: Source, model: str, to: str = "", tell: Tell = nobody) -> bool:
     """Whether the place lacks the capsule of a tag that ``publish`` could add.
 
     Raises:
         TagshipError: as for ``publish``.
     """
-    place, ours = place_of(source, model), _counting(source, model, tell)
+    place, ours = place_of(source, model, to), _counting(source, model, tell)
     listed = _index(place, ours).tags
     return any(str(tag.name) not in listed for tag in ours.tags)
 
 
-def after_push(source: Source, tag: TagName, retry: str, tell: Tell = nobody) -> Published:
+def after_push(
+    source: Source, tag: TagName, retry: str, to: str = "", tell: Tell = nobody,
+    progress: Progress = silent,
+) -> Published:  # fmt: skip
     """Publish, once a tag is on Git's remote: it stays there, whatever happens.
 
     Args:
         source: the repository.
         tag: what was pushed.
         retry: the command that does the rest.
+        to, progress: as for ``publish``.
         tell: is told whom is waited for.
 
     Raises:
@@ -159,7 +179,7 @@ def after_push(source: Source, tag: TagName, retry: str, tell: Tell = nobody) ->
         Interrupted: the same, of a user who did not wait.
     """
     try:
-        return publish(source, tag.model, tag, tell)
+        return publish(source, tag.model, tag, to, tell, progress)
     except TagshipError as error:
         what = f"the tag {tag} is pushed, but hosts that follow the store do not see it yet"
         hint = f"{error.hint}; then: " if error.hint else ""
@@ -243,20 +263,36 @@ def _index(place: Carrier, ours: _Ours) -> _Listed:
         return _Listed({}, found.mark, (f"{error.message}: it is written anew",))
 
 
-def _added(
-    source: Source, place: Carrier, ours: _Ours, failures: dict[str, TagshipError]
-) -> tuple[set[str], list[str]]:
+@dataclass(frozen=True)
+class _Sender:
+    """Where capsules go.
+
+    Attributes:
+        source: the repository.
+        place: the place.
+        content: the objects, which go there too; None where the place has them.
+        failures: why a capsule cannot be made, by tag: filled on the way.
+    """
+
+    source: Source
+    place: Carrier
+    content: Content | None
+    failures: dict[str, TagshipError]
+
+
+def _added(sender: _Sender, ours: _Ours) -> tuple[set[str], list[str]]:
     """Write the capsules that the index lacks, and then the index; those tags, and notes.
 
     Raises:
         Unavailable: others write it again and again.
     """
     written: dict[str, Entry] = {}
+    place, failures = sender.place, sender.failures
     for number in range(TRIES):
         listed = _index(place, ours)
         known = {*listed.tags, *written, *failures}
         missing = [tag for tag in ours.tags if str(tag.name) not in known]
-        written |= _put(source, place, missing, failures)
+        written |= _put(sender, missing)
         new = {name: entry for name, entry in written.items() if name not in listed.tags}
         notes = [*listed.notes, *_notes(ours, listed, place)]
         if not new:
@@ -296,10 +332,9 @@ def _without_end(place: Carrier, model: str) -> Refused:
     return Refused(what, f"look at it: {carrier.index_path(model)}")
 
 
-def _put(
-    source: Source, place: Carrier, missing: list[Tag], failures: dict[str, TagshipError]
-) -> dict[str, Entry]:
-    """Send the capsules of some tags; those that cannot be made are ``failures``."""
+def _put(sender: _Sender, missing: list[Tag]) -> dict[str, Entry]:
+    """Send the capsules of some tags."""
+    put = sender.place.put
     with (
         tempfile.TemporaryDirectory(prefix="tagship-") as name,
         ThreadPoolExecutor(AT_ONCE) as pool,
@@ -308,24 +343,24 @@ def _put(
             (
                 tag,
                 entry,
-                pool.submit(place.put, Capsule(tag.name.model, entry.capsule), path, _nobody),
+                pool.submit(put, Capsule(tag.name.model, entry.capsule), path, _nobody),
             )
-            for tag, entry, path in _made(source, missing, Path(name), failures)
+            for tag, entry, path in _made(sender, missing, Path(name))
         ]
         for _, _, future in sent:
             future.result()
     return {str(tag.name): entry for tag, entry, _ in sent}
 
 
-def _made(
-    source: Source, missing: list[Tag], folder: Path, failures: dict[str, TagshipError]
-) -> Iterator[tuple[Tag, Entry, Path]]:
-    """The capsules of some tags, as files."""
+def _made(sender: _Sender, missing: list[Tag], folder: Path) -> Iterator[tuple[Tag, Entry, Path]]:
+    """The capsules of some tags, as files; the objects are where they go by then."""
     for tag in missing:
         try:
-            data = encapsulate.capsule_of(source, tag)
-        except (Unavailable, Refused, NotFound) as error:
-            failures[str(tag.name)] = error
+            data = encapsulate.capsule_of(sender.source, tag)
+            if sender.content is not None and tag.name.action is Action.REGISTER:
+                carried_objects.send(sender.source, sender.content, sender.place, tag)
+        except (Unavailable, Refused, NotFound, Corrupt) as error:
+            sender.failures[str(tag.name)] = error
             continue
         digest = capsule.digest(data)
         path = folder / digest

@@ -54,6 +54,7 @@ class Options:
         push: push the tag to Git's remote.
         push_branch: push HEAD's branch with it, where the remote does not have the commit.
         capsule: once the tag is pushed, write what a host needs that asks no Git server.
+        capsule_to: to this place, with the objects; empty for the DVC remote.
         force: release bytes that equal the last version's, or a commit that carries a version.
         progress: is called with the bytes pushed.
         deployed: the versions that this host's history names: their numbers are not given again.
@@ -70,6 +71,7 @@ class Options:
     tell: Tell = nobody
     push_branch: bool = False
     capsule: bool = False
+    capsule_to: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class ReleasePlan:
         warnings: what the user should know.
         push_branch: the branch there that would get the commit; None where none would be pushed.
         capsule: whether the place of the objects gets the capsules that it lacks.
+        capsule_to: another place; empty for the DVC remote.
     """
 
     model: str
@@ -101,6 +104,7 @@ class ReleasePlan:
     warnings: tuple[str, ...] = ()
     push_branch: str | None = None
     capsule: bool = False
+    capsule_to: str = ""
 
     @property
     def tag(self) -> str:
@@ -176,7 +180,7 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
     )
     capsule = options.capsule and (options.push or known.remote is None)
     if capsule:
-        capsules.check(source, snapshot)
+        capsules.check(source, snapshot, options.capsule_to)
     number = _number(source, known, snapshot, options)
     push_to, branch, on_no_branch = None, None, list[str]()
     if options.push and known.remote:
@@ -192,7 +196,7 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
         _known_size(source.content(offline=True), snapshot), source.metrics(snapshot),
         number.waiting, push_to,
         (*notes, *known.warnings, *number.notes, *on_no_branch, *_in_git(snapshot, number)), branch,
-        capsule,
+        capsule, options.capsule_to,
     )  # fmt: skip
 
 
@@ -267,7 +271,7 @@ def _left(source: Source, known: Known, error: AlreadyReleased, options: Options
     is_asked = options.capsule and (options.push or known.remote is None)
     if release is None or error.unpushed or not is_asked:
         return None
-    if not capsules.lacking(source, known.here.model, options.tell):
+    if not capsules.lacking(source, known.here.model, options.capsule_to, options.tell):
         return None
     return _Number(release.version, release.tag.name, waiting=True, commit=release.commit)
 
@@ -326,7 +330,9 @@ def publish(
     if plan.capsule:
         push = "" if plan.push_to is None else " --push"
         retry = f"tagship release {plan.model}{push} --capsule"
-        published = capsules.after_push(source, plan.tag_name, retry, tell)
+        published = capsules.after_push(
+            source, plan.tag_name, retry, plan.capsule_to, tell, progress
+        )
     notes = published.notes if published else ()
     return Released(
         plan.model, plan.version, plan.tag, plan.commit, plan.previous, size, plan.metrics,

@@ -43,6 +43,7 @@ class StagePlan:
         warnings: what the user should know.
         capsule: the command that gives the place of the objects the capsules that it lacks, where
             that is to be done.
+        capsule_to: another place; empty for the DVC remote.
     """
 
     order: Order
@@ -57,6 +58,7 @@ class StagePlan:
     at: int | None = None
     warnings: tuple[str, ...] = ()
     capsule: str | None = None
+    capsule_to: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class StageChange:
 
 def plan(
     source: Source, order: Order, *, push: bool = False, capsule: bool = False,
-    tell: Tell = nobody,
+    capsule_to: str = "", tell: Tell = nobody,
 ) -> StagePlan:  # fmt: skip
     """What an order would do. Touches no ref and no file.
 
@@ -106,6 +108,7 @@ def plan(
         order: what is asked for.
         push: push the tag.
         capsule: write the capsules that the place of the objects lacks, with the tag's.
+        capsule_to: another place; empty for the DVC remote.
         tell: is told whom is waited for.
 
     Raises:
@@ -123,14 +126,15 @@ def plan(
     if not capsules.is_possible(source, push=push):
         plan = _of_tags(source, order, known, push=push)
         return replace(plan, warnings=(*plan.warnings, capsules.later(_words(plan))))
-    capsules.place_of(source, order.model)
+    capsules.place_of(source, order.model, capsule_to)
     # by a run that could not write the capsule of its tag
     taken = orders.taken(order, known)
     if taken is not None:
         plan = _settled(order, None, taken, known)
     else:
         plan = _of_tags(source, order, known, push=push)
-    return replace(plan, capsule=f"tagship {_words(plan)}{' --push' if push else ''} --capsule")
+    retry = f"tagship {_words(plan)}{' --push' if push else ''} --capsule"
+    return replace(plan, capsule=retry, capsule_to=capsule_to)
 
 
 def _of_tags(source: Source, order: Order, known: Known, *, push: bool) -> StagePlan:
@@ -181,7 +185,7 @@ def carry_out(
         )  # fmt: skip
     if plan.capsule is None:
         return changed(plan, signed=signed)
-    published = capsules.after_push(source, plan.tag_name, plan.capsule, tell)
+    published = capsules.after_push(source, plan.tag_name, plan.capsule, plan.capsule_to, tell)
     done = changed(plan, signed=signed)
     notes = (*done.warnings, *published.notes)
     return replace(done, capsule_in=published.place, warnings=notes)

@@ -6,7 +6,6 @@ system: half of a user's options would be worse than a slower transfer. ``tests/
 through DVC's schema, so that no option is forgotten; docs/settings.md has the table.
 """
 
-import configparser
 import json
 import re
 from collections.abc import Mapping
@@ -186,6 +185,10 @@ def _s3_keys(given: Options, environment: Environment) -> dict[str, Any]:
 
 def _of_profile(text: str, profile: str, key: str) -> str | None:
     """A value of ~/.aws/config."""
+    if not text:
+        return None
+    import configparser
+
     parser = configparser.RawConfigParser(strict=False)
     try:
         parser.read_string(text)

@@ -6,7 +6,6 @@ and hashed by whoever takes them.
 """
 
 import contextlib
-import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -313,6 +312,8 @@ _OWN = "sha256:"  # of a mark for a store that gives none
 def _mark(meta: Any, data: bytes) -> str:
     """What tells one state of an object from another: its ETag; Google counts generations too."""
     if not meta["e_tag"]:
+        import hashlib  # few stores give none
+
         return _OWN + hashlib.sha256(data).hexdigest()
     return f"{meta['e_tag']} {meta['version'] or ''}".strip()
 

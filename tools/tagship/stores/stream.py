@@ -7,9 +7,12 @@ that arrive are counted, and only their digests, which the caller compares, deci
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 BLOCK = 1 << 20  # bytes of a block of a large object at least, but for the last one
 SMALL = 1 << 18  # and of a small one: many of those are in transfer at a time
@@ -135,6 +138,8 @@ def in_ranges(start: int, end: int, fetch: Callable[[int, int], list[bytes]]) ->
         end: the byte after the last.
         fetch: gets a range, from its first byte to the one after its last.
     """
+    from concurrent.futures import ThreadPoolExecutor  # most objects are small
+
     ahead: deque[Future[list[bytes]]] = deque()
     pool = ThreadPoolExecutor(CONNECTIONS)
     try:

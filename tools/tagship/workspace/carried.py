@@ -10,7 +10,7 @@ from typing import Any
 
 from tagship.disk import atomic
 from tagship.errors import Corrupt, Forbidden, NoAnswer, Unavailable
-from tagship.git.mirror import CARRIED
+from tagship.git.carried import CARRIED
 from tagship.text import escape, json_reader
 
 AT_ONCE = 8  # requests

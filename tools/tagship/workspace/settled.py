@@ -15,7 +15,6 @@ from pathlib import Path
 
 from tagship.disk import access, home, lock
 from tagship.errors import Locked, NoAnswer, TagshipError
-from tagship.git.bounded import TooMuch
 from tagship.host import agent, process
 from tagship.host.agent import Settled
 from tagship.progress import Tell
@@ -38,8 +37,10 @@ def look(start: Path, models: Iterable[str] | None, tell: Tell) -> tuple[Followe
     """
     folder = start.resolve()
     with lock.at_once(agent.lock_in(folder), process.owner("sync")) as is_free:
-        kept = agent.read(folder).settled if is_free and _is_own(folder) else None
-        if kept is None or not _holds(kept, folder):
+        noted = stamp(agent.place_in(folder))
+        state = agent.read(folder) if is_free and _is_own(folder) else None
+        kept = state.settled if state is not None else None
+        if state is None or kept is None or not _holds(kept, folder):
             return None
         names = list(dict.fromkeys(kept.live if models is None else models))
         if not kept.live.keys() >= set(names):
@@ -47,14 +48,16 @@ def look(start: Path, models: Iterable[str] | None, tell: Tell) -> tuple[Followe
         missing: tuple[Reason, ...] = ()
         try:
             is_same = _fetch(kept, tell)
-        except (NoAnswer, TooMuch, Locked) as error:  # a full pass would wait once more
+        except (NoAnswer, Locked) as error:  # a full pass would wait once more
             missing, is_same = (unfetched(error),), True
         except (TagshipError, OSError):  # the mirror may be damaged
             return None
         if not is_same or not _holds(kept, folder):
             return None
         now = clock.stamp(clock.now())
-        agent.write(folder, agent.read(folder).fetched(now, succeeded=not missing))
+        if stamp(agent.place_in(folder)) != noted:  # another command has noted something
+            state = agent.read(folder)
+        agent.write(folder, state.fetched(now, succeeded=not missing))
         return tuple(_row(kept, name, missing) for name in names)
 
 
@@ -62,15 +65,19 @@ def _fetch(kept: Settled, tell: Tell) -> bool:
     """Fetch; whether there is nothing new, as far as the files of the mirror do not tell.
 
     Raises:
-        NoAnswer, TooMuch, Locked: nothing could be fetched; another error, the same.
+        NoAnswer, Locked: nothing could be fetched; another error, the same.
     """
     if kept.place:
         from tagship.workspace import carried
 
         return carried.is_same(Path(kept.mirror), kept.place, kept.options, list(kept.live))
     from tagship.git import mirror
+    from tagship.git.bounded import TooMuch
 
-    mirror.look(mirror.of(Path(kept.mirror)), kept.git, kept.patterns, tell)
+    try:
+        mirror.look(mirror.of(Path(kept.mirror)), kept.git, kept.patterns, tell)
+    except TooMuch as error:
+        raise NoAnswer(error.message, error.hint) from None
     return True
 
 
