@@ -24,7 +24,7 @@ from tagship.workspace import encapsulate
 from tagship.workspace.source import Source
 from tests.stores.servers import BUCKET
 
-PASSES = 20  # in one process, of which the median counts
+PASSES = 50  # in one process, of which the median counts
 TIMES = (1, 2, 3)  # tries to have a pass kept: files must be two seconds old
 HOST = """[source]
 index = "s3://{bucket}/index"

@@ -8,9 +8,9 @@ digest gives it. The index is written last: until then nothing in the folder has
 import contextlib
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagship.carry import bundle as form
@@ -22,18 +22,15 @@ from tagship.carry.index import Entry
 from tagship.disk import atomic, capacity, scratch
 from tagship.disk import files as disk_files
 from tagship.disk.files import File
-from tagship.dvc import cache as dvc_cache
-from tagship.dvc import config as dvc_config
 from tagship.dvc.pointers import Cached
-from tagship.dvc.remote import LIST
 from tagship.dvc.snapshot import Snapshot
 from tagship.errors import Corrupt, Locked, NoRoom, NotTrusted, Refused, Unavailable
-from tagship.export import bundle
 from tagship.export import target as target_folder
+from tagship.export.arriving import Arrived, Receiving
 from tagship.git import packed, quarantine
 from tagship.git.quarantine import Examined
 from tagship.git.run import Repository
-from tagship.progress import Advance, Progress, Tell, nobody, silent
+from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry import tags
 from tagship.registry.refs import Action, TagName
 from tagship.registry.tags import Tag
@@ -44,8 +41,7 @@ from tagship.workspace import admission
 from tagship.workspace.source import Source
 
 if TYPE_CHECKING:
-    from tagship.dvc.cache import Cache
-    from tagship.dvc.config import DvcConfig
+    pass
 
 UNPACKING = "unbundle"  # beside the folders of models: what is not checked yet
 OBJECTS = "objects"  # in there
@@ -193,33 +189,6 @@ def _made(*folders: Path) -> Iterator[None]:
         raise
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Arrived(Source):
-    """The versions of a bundle: ``project`` is a folder that has their objects so far.
-
-    Attributes:
-        held: the repository that has their capsules alone.
-    """
-
-    held: Repository
-
-    @cached_property
-    def repository(self) -> Repository:
-        """That of the capsules."""
-        return self.held
-
-    def _dvc_config(self) -> "DvcConfig":
-        return dvc_config.of_host({}, None)
-
-    @property
-    def _within(self) -> PurePosixPath:
-        return PurePosixPath()
-
-    @cached_property
-    def _look_into_cache(self) -> "Cache":
-        return dvc_cache.Cache(self.project, self.project)
-
-
 @dataclass
 class _Unpacking:
     """A bundle that is being read.
@@ -244,12 +213,14 @@ class _Unpacking:
         packs = self._capsules(entries)
         with quarantine.hold(packs.values(), self.folder / "git") as repository:
             quarantine.name_tags(repository, packs.values())
-            source = _Arrived(repository.top, self.folder / OBJECTS, held=repository)
+            source = Arrived(repository.top, self.folder / OBJECTS, held=repository)
             tags_of = self._tags(source, entries)
             left_out = self._left_out(repository, tags_of)
             snapshots = self._snapshots(source, packs, tags_of)
             with progress("reading the bundle", self.head.size) as advance:
-                received = _Receiving(self, source, advance).run(list(snapshots.values()))
+                received = Receiving(self.reader, self.head, self.rules.limit, source, advance).run(
+                    list(snapshots.values())
+                )
             digest = self.reader.finish()
             files = self._check_files(source, snapshots, received)
         self._ask(tuple(snapshots), digest, files)
@@ -427,63 +398,6 @@ class _Unpacking:
                 self.place.write_index(model, index.write(model, merged), mark)
                 return tuple(sorted(merged.keys() - here.keys()))
         raise Locked(f"others write the index in {self.place.title}", "try again in a minute")
-
-
-@dataclass
-class _Receiving:
-    """The objects of a bundle, as they arrive.
-
-    Attributes:
-        received: by digest.
-        shares: bytes that the files of a folder may still have, by the digest of its list.
-    """
-
-    unpacking: _Unpacking
-    source: Source
-    advance: Advance
-    received: dict[str, File] = field(default_factory=dict)
-    shares: dict[str, int] = field(default_factory=dict)
-
-    def run(self, snapshots: Sequence[Snapshot]) -> dict[str, File]:
-        """All objects that the versions need, and no others.
-
-        Raises:
-            Corrupt: one is missing, is another one, or has other bytes.
-        """
-        for pointer in bundle.lists_of(snapshots):
-            self._receive(pointer, LIST)
-        for pointer in bundle.files_of(self.source.content(offline=True), snapshots):
-            self._receive(pointer, self._most(pointer))
-        head = self.unpacking.head
-        if (len(self.received), self._size) != (head.objects, head.size):
-            what = f"its versions have {len(self.received)} objects of {self._size} bytes"
-            self.unpacking.reader.refuse(f"{what}, and not {head.objects} of {head.size}")
-        return self.received
-
-    @property
-    def _size(self) -> int:
-        return sum(file.size for file in self.received.values())
-
-    def _most(self, pointer: Cached) -> int:
-        """The bytes that an object may have, by its commit."""
-        if pointer.size is not None:
-            return pointer.size
-        if pointer.share is None:
-            return self.unpacking.rules.limit
-        return self.shares.setdefault(*pointer.share)
-
-    def _receive(self, pointer: Cached, most: int) -> None:
-        name = carrier.Object(pointer.digest)
-        target = self.source.project / carrier.check(name).path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        left = self.unpacking.head.size - self._size
-        file = self.unpacking.reader.receive(name.path, min(most, left), target, self.advance)
-        if file.md5 != pointer.digest.removesuffix(".dir"):
-            self.unpacking.reader.refuse(f"the object {pointer.digest} has other bytes")
-        target.chmod(0o444)
-        self.received[pointer.digest] = file
-        if pointer.share is not None and pointer.size is None:
-            self.shares[pointer.share[0]] -= file.size
 
 
 def _is_version(name: str) -> bool:

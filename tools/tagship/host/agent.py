@@ -4,7 +4,7 @@ Whether a version may go live at all is decided from the history and the tags, n
 """
 
 import contextlib
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -227,6 +227,6 @@ def read(root: Path) -> Agent:
 
 def write(root: Path, agent: Agent) -> None:
     """Leave it to the next pass, where the disk has room; not durably: losing it costs a repeat."""
-    data = escape.json(asdict(agent)).encode() + b"\n"
+    data = escape.json(vars(agent), None, vars).encode() + b"\n"
     with contextlib.suppress(OSError):
         atomic.write(place_in(root), data, durable=False)

@@ -5,6 +5,7 @@ title of the window, or reverse the order in which a line is shown.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 # C0 without tab and line feed, DEL, C1; direction overrides (Unicode's UAX #9); and halves of
@@ -39,15 +40,22 @@ def for_encoding(error: UnicodeError) -> tuple[str, int]:
     return "".join(f"\\u{pair}" for pair in pairs), error.end
 
 
-def json(value: Any, indent: int | None = 2) -> str:
-    """A JSON value as text for people and terminals.
+def json(value: Any, indent: int | None = 2, default: Callable[[Any], Any] | None = None) -> str:
+    """A JSON value as text for people and terminals; without indent it is ten times as fast.
+
+    Args:
+        value: what to write.
+        indent: spaces of each level; None for one line.
+        default: gives what to write for a value that JSON does not have.
 
     Raises:
         ValueError: it has a NaN or an infinity, which JSON does not have.
     """
     from json import dumps
 
-    return escaped(dumps(value, indent=indent, ensure_ascii=False, allow_nan=False))
+    return escaped(
+        dumps(value, indent=indent, ensure_ascii=False, allow_nan=False, default=default)
+    )
 
 
 def _escape(match: re.Match[str]) -> str:

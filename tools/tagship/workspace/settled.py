@@ -37,8 +37,10 @@ def look(start: Path, models: Iterable[str] | None, tell: Tell) -> tuple[Followe
     """
     folder = start.resolve()
     with lock.at_once(agent.lock_in(folder), process.owner("sync")) as is_free:
-        kept = agent.read(folder).settled if is_free and _is_own(folder) else None
-        if kept is None or not _holds(kept, folder):
+        noted = stamp(agent.place_in(folder))
+        state = agent.read(folder) if is_free and _is_own(folder) else None
+        kept = state.settled if state is not None else None
+        if state is None or kept is None or not _holds(kept, folder):
             return None
         names = list(dict.fromkeys(kept.live if models is None else models))
         if not kept.live.keys() >= set(names):
@@ -53,7 +55,9 @@ def look(start: Path, models: Iterable[str] | None, tell: Tell) -> tuple[Followe
         if not is_same or not _holds(kept, folder):
             return None
         now = clock.stamp(clock.now())
-        agent.write(folder, agent.read(folder).fetched(now, succeeded=not missing))
+        if stamp(agent.place_in(folder)) != noted:  # another command has noted something
+            state = agent.read(folder)
+        agent.write(folder, state.fetched(now, succeeded=not missing))
         return tuple(_row(kept, name, missing) for name in names)
 
 
