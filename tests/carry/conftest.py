@@ -18,6 +18,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "started" in metafunc.fixturenames:
         option = metafunc.config.getoption
         chosen = [kind for kind in KINDS.values() if not kind.option or option(kind.option)]
+        if "alone" in metafunc.fixturenames:  # a host follows it
+            chosen = [kind for kind in chosen if kind.is_followed]
         metafunc.parametrize("kind", [pytest.param(kind, id=kind.name) for kind in chosen])
 
 

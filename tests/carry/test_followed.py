@@ -85,6 +85,7 @@ def test_a_carrier_that_does_not_answer_stops_what_is_new_alone(
 ) -> None:
     alone.sync()
     away = started.away("away")
+    away.open()  # the environment has what it goes by then
     options = "".join(f'{name} = "{value}"\n' for name, value in away.options.items())
     table = f"[source.options]\n{options}" if options else ""
     Carrying(alone.bench, address=away.address, options=table).follow()
