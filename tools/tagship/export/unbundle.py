@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tagship.carry import bundle as form
 from tagship.carry import capsule, carrier, forms, index
@@ -39,9 +38,6 @@ from tagship.signing.statement import Signature, Statement
 from tagship.stores.stream import TooLong
 from tagship.workspace import admission
 from tagship.workspace.source import Source
-
-if TYPE_CHECKING:
-    pass
 
 UNPACKING = "unbundle"  # beside the folders of models: what is not checked yet
 OBJECTS = "objects"  # in there
