@@ -182,5 +182,6 @@ APART: dict[tuple[str, str], str] = {
     ("bundle", "killed"): "tests/crash kills the command that writes it, at each of its calls",
     ("bundle", "denied"): "who may not read a file has no bundle",
     ("moto", "denied"): "it knows no rights",
+    ("moto", "two_writers"): "it compares, and writes a moment later, which no real store does",
     ("azurite", "denied"): "one key may do everything",
 }
