@@ -52,7 +52,7 @@ HARMLESS = (
     (r".*sync.*: \w+ host/churn( |/\.?deployment_history|/\.tagship/\.?intent|/\.tagship ).*ENOSPC",
      "the disk is cleaned up, which puts that in order in the same pass"),
     (r".*sync.*: flock host/\.tagship/sync .*", "no quick look then; the full pass takes the lock"),
-    (r".*(sync|unbundle).*: openat .*objects/pack/tmp_(pack|idx)_TMP \w+",
+    (r".*(sync|unbundle).*: openat .*objects/pack/(tmp_(pack|idx)_TMP|pack-\w+\.promisor) \w+",
      "Git makes it once more"),
     (r".*unbundle: openat .*objects/pack/pack-\w+\.promisor \w+", "Git needs it for a fetch alone"),
     (r".*sync.*: (unlink .*/lock\.json|flock .*/lock) \w+", "the lock goes with its process"),

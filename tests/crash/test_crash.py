@@ -45,6 +45,10 @@ SAMPLE = (
     ("sync", "python", "rename host/churn/.current.tmp host/churn/current", "KILL", "old"),
     ("sync", "python", "openat host/churn/.deployment_history.json.tmp", "KILL", "new"),
     ("sync", "fetch", "fsync host/.tagship/mirror.git/objects/pack/tmp_pack_TMP", "KILL", "old"),
+    ("sync without Git", "index-pack", "write host/.tagship/mirror.git/objects/pack/tmp_pack_TMP",
+     "KILL", "old"),
+    ("sync without Git", "update-ref", "fsync host/.tagship/mirror.git/refs/tags/churn@v1.1.0.lock",
+     "KILL", "old"),
     ("sync whose gate fails", "python", "unlink host/churn/.tagship/intent.json", "KILL", "old"),
     ("release", "tag", "rename repo/.git/refs/tags/churn@v1.1.0.lock"
      " repo/.git/refs/tags/churn@v1.1.0", "KILL", "old"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tagship.carry.carrier import LARGEST_INDEX
 from tagship.errors import InvalidName
 from tagship.manager.agent import Agent
 from tagship.progress import nobody
@@ -315,6 +316,14 @@ def test_news_in_the_place_make_a_full_pass(calm: Carrying) -> None:
     calm.carry()
     assert settled.look(calm.folder, None, nobody) is None
     assert calm.report()["live"] == "1.1.0"
+
+
+def test_an_index_that_became_endless_makes_a_full_pass(calm: Carrying) -> None:
+    with calm.index_file.open("wb") as file:
+        file.truncate(2 * LARGEST_INDEX)
+    assert settled.look(calm.folder, None, nobody) is None
+    told = calm.report()
+    assert (told["code"], told["why"], told["live"]) == (1, "unknown", "1.0.0")
 
 
 def test_a_place_that_does_not_answer_is_asked_once(calm: Carrying) -> None:

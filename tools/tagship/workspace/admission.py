@@ -1,7 +1,8 @@
 """Capsules are taken in: looked at without Git, by Git, and by what reads a version.
 
 A version is read in the quarantine as a deploy reads it. What that asks for must be in the capsule,
-and nothing else may be. Whether its tag is signed as a host wants is asked by who deploys it.
+and nothing else may be: once more of a commit is read, capsules get another schema. Whether its tag
+is signed as a host wants is asked by who deploys it.
 """
 
 from collections.abc import Callable, Collection, Sequence

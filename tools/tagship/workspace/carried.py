@@ -55,6 +55,7 @@ def is_same(top: Path, place: str, options: Mapping[str, Any], models: Sequence[
         Refused: it is none.
     """
     from tagship.carry import places
+    from tagship.stores.stream import TooLong
 
     last = read(top)
     if last.place != place or not last.marks.keys() >= set(models):
@@ -70,3 +71,5 @@ def is_same(top: Path, place: str, options: Mapping[str, Any], models: Sequence[
             return all(answer is None for answer in answers)
     except Unavailable as error:
         raise NoAnswer(error.message, error.hint) from None
+    except TooLong:
+        return False
