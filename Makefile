@@ -64,7 +64,7 @@ hint-test: $(VENV)/.dev
 # npm has installed azurite into build/azurite. A store whose server cannot be had is skipped, and the reason printed.
 store-test: $(VENV)/.stores
 	$(PYTEST) --dist loadfile -q -rs tests/stores tests/carry/test_carriers.py tests/carry/test_jobs.py \
-		--all-stores
+		tests/carry/test_followed.py --all-stores
 
 container-test: $(VENV)/.container
 	$(PYTEST) -n 0 -q -rs tests/packaging/test_container.py tests/packaging/test_kubernetes.py --containers
@@ -85,7 +85,8 @@ fleet-test: $(VENV)/.stores
 	$(PYTEST) -q -rs -o faulthandler_timeout=1800 tests/lab --all-fleet
 
 oci-test: $(VENV)/.clients
-	$(PYTEST) -n 0 -q -rs tests/export/test_oci_real.py tests/carry/test_carriers.py tests/carry/test_oci.py --all-oci
+	$(PYTEST) -n 0 -q -rs tests/export/test_oci_real.py tests/carry/test_carriers.py tests/carry/test_oci.py \
+		tests/carry/test_followed.py --all-oci
 
 # A peer that cannot be installed is skipped, and the reason printed.
 bench: $(VENV)/.stores $(VENV)/.peers

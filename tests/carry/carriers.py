@@ -68,11 +68,13 @@ class Kind:
         name: in the table.
         start: starts it, in a folder of its own.
         option: of pytest, with which it is tried; empty for always.
+        is_followed: hosts look there for what is new.
     """
 
     name: str
     start: Callable[[Path], AbstractContextManager[Started]]
     option: str = ""
+    is_followed: bool = True
 
 
 @contextlib.contextmanager
@@ -127,6 +129,8 @@ def store(name: str) -> Callable[[Path], AbstractContextManager[Started]]:
                     options = kind.options(address, place)
                     quick = {"connect_timeout": "1", "read_timeout": "20"}
                     own = {**NO_METADATA, **environment}
+                    if secret := options.pop("connection_string", ""):  # no file of a host has it
+                        own["AZURE_STORAGE_CONNECTION_STRING"] = secret
                     return Way(options.pop("url"), {**options, **quick}, own)
 
                 return way
@@ -165,7 +169,7 @@ KINDS = {
         Kind("seaweedfs", store("seaweedfs"), "all_stores"),
         Kind("azurite", store("azurite"), "all_stores"),
         Kind("registry", registry, "all_oci"),
-        Kind("bundle", bundle),
+        Kind("bundle", bundle, is_followed=False),
     )
 }
 _ONCE = "its index is written once, with all else: what is new is in another bundle"
@@ -178,5 +182,6 @@ APART: dict[tuple[str, str], str] = {
     ("bundle", "killed"): "tests/crash kills the command that writes it, at each of its calls",
     ("bundle", "denied"): "who may not read a file has no bundle",
     ("moto", "denied"): "it knows no rights",
+    ("moto", "two_writers"): "it compares, and writes a moment later, which no real store does",
     ("azurite", "denied"): "one key may do everything",
 }

@@ -18,6 +18,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "started" in metafunc.fixturenames:
         option = metafunc.config.getoption
         chosen = [kind for kind in KINDS.values() if not kind.option or option(kind.option)]
+        case = metafunc.function.__name__.removeprefix("test_")
+        chosen = [kind for kind in chosen if (kind.name, case) not in APART]
+        if "alone" in metafunc.fixturenames:  # a host follows it
+            chosen = [kind for kind in chosen if kind.is_followed]
         metafunc.parametrize("kind", [pytest.param(kind, id=kind.name) for kind in chosen])
 
 
@@ -52,10 +56,8 @@ def started(kind: Kind, start: Start) -> Iterator[Started]:
 
 
 @pytest.fixture
-def way(started: Started, kind: Kind, request: pytest.FixtureRequest) -> Way:
+def way(started: Started, request: pytest.FixtureRequest) -> Way:
     """The way to a place of the test's own, in which nothing is yet."""
-    if reason := APART.get((kind.name, request.node.originalname.removeprefix("test_"))):
-        pytest.skip(reason)
     return started.way(request.node.originalname.replace("_", "-"))
 
 

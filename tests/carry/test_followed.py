@@ -93,6 +93,7 @@ def test_a_carrier_that_does_not_answer_stops_what_is_new_alone(
 ) -> None:
     alone.sync()
     away = started.away("away")
+    away.open()  # the environment has what it goes by then
     Carrying(alone.bench, address=away.address, options=options(away)).follow()
     told = alone.report()
     assert (told["code"], told["why"], told["live"]) == (1, "unknown", "1.0.0")

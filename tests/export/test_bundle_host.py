@@ -6,7 +6,7 @@ import pytest
 
 from tests.carrying import Carrying
 from tests.hosts import Following
-from tests.workbench import Result
+from tests.workbench import PATH, Result
 
 
 @pytest.fixture
@@ -120,3 +120,31 @@ def test_a_model_that_names_a_remote_of_its_own_is_carried_too(fed: Carrying) ->
     assert feed(fed, "1.1.0", "--yes").code == 0
     synced = fed.sync()
     assert (synced.code, fed.live()) == (0, "model 1\n"), synced
+
+
+def test_a_host_passes_on_what_it_has(fed: Carrying, host: Following) -> None:
+    """Of its own mirror, with the same bytes as from a clone."""
+    first = bundle(fed, "1.0.0")
+    assert fed.cli("unbundle", str(first), "--yes").code == 0
+    assert fed.sync().code == 0
+    again = fed.top / "again.tar"
+    assert fed.cli("bundle", "churn@1.0.0", "-o", str(again)).code == 0
+    assert again.read_bytes() == first.read_bytes()
+    fed.file.unlink()
+    host.follow()
+    assert host.sync().code == 0
+    assert host.cli("bundle", "churn@1.0.0", "-o", str(fed.top / "git.tar")).code == 0
+    assert (fed.top / "git.tar").read_bytes() == first.read_bytes()
+
+
+def test_a_model_that_git_keeps_is_carried_in_its_capsule(fed: Carrying) -> None:
+    repo = fed.bench.repo
+    (repo / f"{PATH}.dvc").unlink()
+    (repo / "models/churn/.gitignore").unlink()
+    fed.bench.git("add", "--force", PATH)
+    fed.bench.commit()
+    fed.bench.manager.release(push=True, force=True)
+    taken = feed(fed, "1.1.0", "--yes")
+    assert taken.out.startswith(f"churn@v1.1.0 is in {fed.address} (0 objects, 0 B)\n")
+    assert fed.sync().code == 0
+    assert fed.live() == "model 1\n"

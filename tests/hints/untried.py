@@ -27,7 +27,7 @@ _CARRY = "tests/carry has each failure of a carrier, and what is said of it"
 _CAPSULE = "tests/hostile/test_place.py has each bad capsule: what a host says of it has no hint"
 
 UNTRIED: dict[str, str] = {
-    "carry.bucket.Bucket._check_takes": _CARRY,
+    "carry.bucket.Bucket.check_takes": _CARRY,
     "carry.carrier.check": _CARRY,
     "carry.folder.Folder._wait": _RACE,
     "carry.forms": _CARRY,

@@ -200,6 +200,7 @@ def test_a_stage_s_tag_stands_and_the_hint_completes_it(bench: Workbench, comman
 def test_what_cannot_be_carried_is_refused_before_anything_is_done(bench: Workbench) -> None:
     for url, words in (
         ("ssh://example.com/dvc", "nothing carries versions at ssh://example.com/dvc"),
+        ("http://127.0.0.1:1/dvc", "http://127.0.0.1:1/dvc can only be read"),
         ("s3://bucket/dvc", "the remote store would send this host's credentials"),
     ):
         if url.startswith("s3"):

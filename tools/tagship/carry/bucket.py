@@ -58,7 +58,7 @@ class Bucket:
         of two who write at the same time, the one whose index is gone sees that.
         """
         key = carrier.index_path(model)
-        self._check_takes()
+        self.check_takes()
         if len(data) > LARGEST_INDEX:
             raise TooLong
         with self._asked("written"):
@@ -94,14 +94,19 @@ class Bucket:
 
     def put(self, name: Name, source: Path, advance: Advance) -> None:
         """As ``Carrier``."""
-        self._check_takes()
+        self.check_takes()
         with self._asked("written"):
             if self._quick.size(carrier.check(name).path) is not None:
                 advance(source.stat().st_size)
                 return
             self.store.put(name.path, source, advance)
 
-    def _check_takes(self) -> None:
+    def check_takes(self) -> None:
+        """Refuse to write where that cannot be; the place is not asked.
+
+        Raises:
+            Refused: it can only be read.
+        """
         if self.store.plan.read_only:
             what = f"{self.title} can only be read: nothing is written by HTTP, or anonymously"
             raise Refused(what, "release with a remote that takes writes: s3://, gs://, azure://")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tagship.carry import capsule, carrier, index, places
+from tagship.carry.bucket import Bucket
 from tagship.carry.carrier import LARGEST_CAPSULE, Capsule, Carrier, Changed
 from tagship.carry.index import Entry
 from tagship.dvc import credentials
@@ -69,7 +70,7 @@ def place_of(source: Source, model: str, to: str = "", snapshot: Snapshot | None
         Unavailable: the package that reaches it is not installed.
     """
     if to:
-        return places.of(to, {})
+        return _taking(places.of(to, {}))
     remote = source.content(offline=True).remote
     routes, config = remote.routes, remote.read_config()
     name = _remote(routes, snapshot or _newest(source, model))
@@ -81,7 +82,18 @@ def place_of(source: Source, model: str, to: str = "", snapshot: Snapshot | None
         )
     options = config.remote(name)
     credentials.check(name, options, config.host["remote"], os.environ)
-    return places.of(str(options.pop("url")), options)
+    return _taking(places.of(str(options.pop("url")), options))
+
+
+def _taking(place: Carrier) -> Carrier:
+    """A place that can be written to.
+
+    Raises:
+        Refused: it can only be read.
+    """
+    if isinstance(place, Bucket):
+        place.check_takes()
+    return place
 
 
 def _remote(routes: Routes, snapshot: Snapshot | None) -> str:
