@@ -347,6 +347,14 @@ def test_several_models_are_asked_at_the_same_time(calm: Carrying) -> None:
     assert not carried.is_same(calm.mirror, "/elsewhere", {}, list(models))
 
 
+def test_an_option_that_json_does_not_have_costs_a_full_pass_each_time(calm: Carrying) -> None:
+    text = calm.file.read_text()
+    calm.file.write_text(text.replace("[deploy]", "[source.options]\nsince = 2026-01-01\n[deploy]"))
+    calm.sync()
+    calm.sync()
+    assert settled.look(calm.folder, None, nobody) is None
+
+
 def test_a_record_that_cannot_be_read_costs_a_repeat(calm: Carrying) -> None:
     (calm.mirror / "carried.json").write_text("{")
     assert settled.look(calm.folder, None, nobody) is None

@@ -8,7 +8,7 @@ import click
 
 from tagship.cli import output
 from tagship.cli.options import Session, json_option, pass_session, yes_option
-from tagship.text import clock, words
+from tagship.text import words
 
 if TYPE_CHECKING:
     from tagship.export.unbundle import Accept, Origin, Unbundled
@@ -62,6 +62,8 @@ def _asking(as_json: bool) -> "Accept | None":
 
 def origin_looks(origin: "Origin") -> str:
     """Who tagged the versions, and what is in them."""
+    from tagship.text import clock
+
     lines = [f"nothing of {origin.model} was seen here before, and no signature is asked for"]
     for tag in origin.versions:
         lines += [

@@ -66,6 +66,8 @@ def stamps(source: Mirrored, host: Host) -> Settled | None:
     if len(files) > MOST:
         return None
     address = source.file.upstream
+    if not all(isinstance(value, str | int | float) for value in address.options.values()):
+        return None  # a date of TOML, which JSON does not have
     before = Settled(
         str(host.root), clock.stamp(clock.now()), os.geteuid(), settled.configuration(),
         address.text if address.kind == GIT else "", str(source.start),
