@@ -251,7 +251,7 @@ tagship:
         (
             "5",
             "there are: root, keep, auto_cleanup, smoke_test, smoke_timeout, after_switch,"
-            " git_remote, dvc_remote, fetch_limit, demo, better, min_free, rollout",
+            " git_remote, dvc_remote, fetch_limit, demo, better, min_free, rollout, capsule",
         ),
     ],
 )
