@@ -5,11 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tagship.text import yaml
 from tests.workbench import Workbench
 
 ROOT = Path(__file__).parents[2]
@@ -100,3 +102,26 @@ def test_the_role_makes_a_host_that_follows_and_a_second_run_changes_nothing(
     )  # fmt: skip
     assert (synced.returncode, synced.stderr) == (0, "")
     assert synced.stdout == "churn: in order, live 1.0.0\n  1.0.0 is live\n"
+
+
+@pytest.mark.parametrize(
+    "given, source",
+    [
+        ({"tagship_host_git": "file:///git"}, {"git": "file:///git"}),
+        ({"tagship_host_index": "s3://models/dvc"}, {"index": "s3://models/dvc"}),
+    ],
+)
+def test_the_role_writes_where_versions_come_from(
+    given: dict[str, str], source: dict[str, str]
+) -> None:
+    jinja2 = pytest.importorskip("jinja2")
+    role = ANSIBLE / "roles" / "tagship_host"
+    file = role / "defaults" / "main.yml"
+    defaults = yaml.plain(yaml.parse(file.read_bytes(), file.name))
+    environment = jinja2.Environment(trim_blocks=True)
+    environment.filters["to_json"] = lambda value, **_: json.dumps(value)
+    template = environment.from_string((role / "templates" / "tagship.toml.j2").read_text())
+    values = defaults | {"tagship_host_name": "edge-1", "tagship_host_follow": {"churn": {}}}
+    written = tomllib.loads(template.render(values | given))
+    assert written["source"] == source
+    assert written["follow"] == {"churn": {}}
