@@ -234,9 +234,20 @@ def of_a_folder(host: Carrying) -> str:
     return f"the index of churn in {host.remote} is damaged: "
 
 
+def of_a_name_that_git_cannot_have(host: Carrying) -> str:
+    host.write_index(host.index_file.read_bytes().replace(b'"churn@v1.1.0"', b'"churn#a//b"'))
+    return f"the index of churn in {host.remote} is damaged: 'churn#a//b' is no tag"
+
+
+def of_a_name_in_many_folders(host: Carrying) -> str:
+    name = b'"churn#' + b"a/" * 3000 + b'b"'
+    host.write_index(host.index_file.read_bytes().replace(b'"churn@v1.1.0"', name))
+    return f"the index of churn in {host.remote} is damaged: 'churn#a/a/"
+
+
 INDEXES = (
     of_another_model, with_another_model, of_a_newer_schema, cut_short, a_page, endless,
-    of_a_folder,
+    of_a_folder, of_a_name_that_git_cannot_have, of_a_name_in_many_folders,
 )  # fmt: skip
 
 
