@@ -31,7 +31,10 @@ def capsule_of(source: Source, tag: Tag) -> bytes:
         pack = packs.pack(source.blobs, ids, LARGEST_CAPSULE)
     except packs.TooLarge as error:
         raise too_large(str(tag.name), error.message) from None
-    return capsule.write(str(tag.name), tag.object_id, tag.commit, pack)
+    data = capsule.write(str(tag.name), tag.object_id, tag.commit, pack)
+    if len(data) > LARGEST_CAPSULE:  # what cannot be compressed gets longer
+        raise too_large(str(tag.name), f"it has {len(data)} bytes")
+    return data
 
 
 def too_large(what: str, why: str) -> Refused:
