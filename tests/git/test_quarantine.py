@@ -180,6 +180,10 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: packed_with(entry("tag", b"", 2 << 20)),
         "it has a tag of 2,097,152 bytes: more than is taken",
     ),
+    "many messages": (
+        lambda: packed_with(*(entry("commit", b"%d" % n + bytes(1 << 19)) for n in range(20))),
+        "its tags and commits have more than 4,194,304 bytes",
+    ),
     "no tag": (lambda: pack(*ENTRIES[1:]), f"it lacks the object {IDS['object_id'][:10]}"),
     "no commit": (
         lambda: pack(ENTRIES[0], *ENTRIES[2:]), f"it lacks the object {IDS['commit'][:10]}"
@@ -198,6 +202,12 @@ def test_a_bad_pack_is_refused_in_little_memory(case: str) -> None:
     assert caught.value.message == f"the capsule of churn@v1.0.0 is damaged: {why}"
     hint = "write it again where the model is released: tagship release churn --push --capsule"
     assert caught.value.hint == hint
+
+
+def test_of_a_pack_that_waits_for_others_no_content_is_kept() -> None:
+    held = examined()
+    assert {each.content for each in held.objects.values()} == {b""}
+    assert held.size == sum(map(len, (TAG, COMMIT, FOLDER, FILE)))
 
 
 def test_what_is_inflated_altogether_is_bounded() -> None:

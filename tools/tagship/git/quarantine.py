@@ -10,7 +10,7 @@ import contextlib
 import re
 import tempfile
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tagship.disk import atomic
@@ -46,7 +46,7 @@ class Examined:
         object: the id of the tag object.
         commit: the id of its commit.
         parents: of the commit; they are in no such pack.
-        objects: all that is in the pack, by ids.
+        objects: all that is in the pack, by ids, without their content.
         way: the ids of the tag, of tags between it and the commit, and of the commit.
     """
 
@@ -56,6 +56,11 @@ class Examined:
     parents: tuple[str, ...]
     objects: dict[str, Object]
     way: frozenset[str]
+
+    @property
+    def size(self) -> int:
+        """The bytes of its objects, inflated."""
+        return sum(each.size for each in self.objects.values())
 
     def check(self, needed: Collection[str]) -> None:
         """Refuse a pack with what nobody needs; or without what somebody does.
@@ -96,6 +101,9 @@ def examine(
     except BadPack as error:
         what = f"the capsule of {tag} is damaged: {error.message}"
         raise Corrupt(what, _again(tag)) from None
+    for each in objects.values():
+        if each.content:  # many packs are kept at a time, and nobody reads it any more
+            objects[each.id] = replace(each, content=b"")
     return Examined(tag, object_id, commit, parents, objects, frozenset(way))
 
 
