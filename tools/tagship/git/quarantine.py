@@ -31,10 +31,9 @@ HARMLESS = (
 )  # fmt: skip
 HARMFUL = ("fullPathname", "hasDot", "hasDotdot", "hasDotgit")
 DAMAGED = 1 | 4  # exit codes of git-fsck(1): of objects, of objects in packs; 2 is about links
-_TAG = re.compile(rb"object ([0-9a-f]{40})\ntype (commit|tag)\ntag ([^\n\0]+)\n")
+_TAG = re.compile(rb"object ([0-9a-f]{40})\ntype commit\ntag ([^\n\0]+)\n")
 _TREE = re.compile(rb"tree ([0-9a-f]{40})\n((?:parent [0-9a-f]{40}\n)*)")
 _PARENT = re.compile(rb"parent ([0-9a-f]{40})\n")
-CHAIN = 8  # tags of tags
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Examined:
         commit: the id of its commit.
         parents: of the commit; they are in no such pack.
         objects: all that is in the pack, by ids, without their content.
-        way: the ids of the tag, of tags between it and the commit, and of the commit.
+        way: the ids of the tag and of the commit.
     """
 
     tag: str
@@ -96,7 +95,7 @@ def examine(
     """
     try:
         objects = packed.read(pack, most)
-        way = tuple(_way(tag, object_id, commit, objects))
+        way = _way(tag, object_id, commit, objects)
         parents = _parents(objects[commit])
     except BadPack as error:
         what = f"the capsule of {tag} is damaged: {error.message}"
@@ -107,23 +106,23 @@ def examine(
     return Examined(tag, object_id, commit, parents, objects, frozenset(way))
 
 
-def _way(tag: str, object_id: str, commit: str, objects: dict[str, Object]) -> Iterator[str]:
-    """The ids from a tag to its commit."""
-    name: str | None = tag
-    for _ in range(CHAIN):
-        yield object_id
-        found = objects.get(object_id)
-        if found is None:
-            raise BadPack(f"it lacks the object {object_id[:10]}")
-        if found.kind == "commit" and object_id == commit and name is None:
-            return
-        head = _TAG.match(found.content) if found.kind == "tag" else None
-        if head is None:
-            raise BadPack(f"{object_id[:10]} is no annotated tag of the commit {commit[:10]}")
-        if name is not None and head[3] != name.encode():
-            raise BadPack(f"its tag has another name: {head[3].decode(errors='replace')!r:.200}")
-        object_id, name = head[1].decode(), None
-    raise BadPack(f"{tag} is a tag of tags without end")
+def _way(tag: str, object_id: str, commit: str, objects: dict[str, Object]) -> tuple[str, str]:
+    """The ids of a tag and of its commit.
+
+    A tag of a tag is none that counts; with the inner one the mirror would have a version without
+    its files, and would not ask for them.
+    """
+    found = objects.get(object_id)
+    if found is None:
+        raise BadPack(f"it lacks the object {object_id[:10]}")
+    head = _TAG.match(found.content) if found.kind == "tag" else None
+    if head is None or head[1] != commit.encode():
+        raise BadPack(f"{object_id[:10]} is no annotated tag of the commit {commit[:10]}")
+    if head[2] != tag.encode():
+        raise BadPack(f"its tag has another name: {head[2].decode(errors='replace')!r:.200}")
+    if commit not in objects:
+        raise BadPack(f"it lacks the object {commit[:10]}")
+    return object_id, commit
 
 
 def _parents(commit: Object) -> tuple[str, ...]:
