@@ -744,6 +744,18 @@ SPOILED = [
 ]  # fmt: skip
 
 
+def test_an_old_commit_with_a_bad_time_zone_is_no_damage(origin: Origin) -> None:
+    commit = origin.git("cat-file", "commit", "main").replace(" +0000\n", " +051800\n")
+    words = ["git", "hash-object", "-t", "commit", "-w", "--literally", "--stdin"]
+    made = subprocess.run(
+        words, cwd=origin.top, input=f"{commit}\n", text=True, check=True, capture_output=True
+    )
+    origin.tag("churn@v0.1.0", made.stdout.strip())
+    origin.fetch()
+    assert "churn@v0.1.0" in origin.kept()
+    assert not mirror.repair(mirror.of(origin.place), origin.url, CHURN)
+
+
 @pytest.mark.parametrize("spoil", SPOILED, ids=lambda spoil: spoil.__name__)
 def test_a_mirror_that_is_damaged_is_whole_after_the_next_release(
     origin: Origin, spoil: Callable[[Path], None]

@@ -66,6 +66,13 @@ ALLOW = (
     " && git config uploadpack.allowAnySHA1InWant true"
 )
 DAMAGED = 2 | 4 | 8  # exit codes of git-fsck(1): an object is missing; a pack, a ref is damaged
+# What some Git has written and every Git reads; or what is about links, as a capsule has the commit
+# alone, without its parents and most of its files: see fsck(1).
+HARMLESS = (
+    "badDate", "badDateOverflow", "badEmail", "badName", "badTimezone", "gitattributesMissing",
+    "gitmodulesMissing", "missingAuthor", "missingEmail", "missingNameBeforeEmail",
+    "missingSpaceBeforeDate", "missingSpaceBeforeEmail", "multipleAuthors", "zeroPaddedDate",
+)  # fmt: skip
 HEAD = b"ref: refs/heads/none\n"
 # The whole file: another one could name programs.
 CONFIGURATION = (
@@ -700,9 +707,10 @@ def _renew(repository: Repository, feed: Feed, why: str) -> None:
 
 def _is_damaged(repository: Repository) -> bool:
     """Whether objects or refs of a mirror cannot be read, as far as Git can tell."""
-    promisor = ("-c", f"remote.{REMOTE}.promisor=true")  # it may lack blobs
+    settings = [f"remote.{REMOTE}.promisor=true", *(f"fsck.{each}=ignore" for each in HARMLESS)]
+    words = [word for setting in settings for word in ("-c", setting)]  # it may lack blobs
     try:
-        run.answer(repository, *promisor, "fsck", "--no-progress", "--no-dangling")
+        run.answer(repository, *words, "fsck", "--no-progress", "--no-dangling")
     except CommandFailed as error:
         status = error.status
         return isinstance(status, int) and (status >= 128 or bool(status & DAMAGED))

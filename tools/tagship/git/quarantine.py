@@ -22,13 +22,7 @@ from tagship.git.run import FSYNC, NO_HOOKS, CommandFailed, Repository
 
 # For packs whose objects were counted and measured already: a second net.
 INDEX = Limit(silence=60, total=300, traffic=1 << 31, file=1 << 29, memory=1 << 30)
-# What some Git has written and every Git reads; or what is about links, as a pack has the commit
-# alone, without its parents and most of its files: see fsck(1). And what no Git writes.
-HARMLESS = (
-    "badDate", "badDateOverflow", "badEmail", "badName", "badTimezone", "gitattributesMissing",
-    "gitmodulesMissing", "missingAuthor", "missingEmail", "missingNameBeforeEmail",
-    "missingSpaceBeforeDate", "missingSpaceBeforeEmail", "multipleAuthors", "zeroPaddedDate",
-)  # fmt: skip
+# What no Git writes.
 HARMFUL = ("fullPathname", "hasDot", "hasDotdot", "hasDotgit")
 DAMAGED = 1 | 4  # exit codes of git-fsck(1): of objects, of objects in packs; 2 is about links
 _TAG = re.compile(rb"object ([0-9a-f]{40})\ntype commit\ntag ([^\n\0]+)\n")
@@ -213,7 +207,8 @@ def _check(repository: Repository, packs: Collection[Examined]) -> None:
         Corrupt: one is out of form.
     """
     settings = [
-        *(f"fsck.{each}=ignore" for each in HARMLESS), *(f"fsck.{each}=error" for each in HARMFUL),
+        *(f"fsck.{each}=ignore" for each in mirror.HARMLESS),
+        *(f"fsck.{each}=error" for each in HARMFUL),
         *mirror.SMALL,
     ]  # fmt: skip
     words = [word for setting in settings for word in ("-c", setting)]
