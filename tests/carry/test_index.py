@@ -51,6 +51,10 @@ def change(old: str, new: str) -> bytes:
         (change('"model":"churn"', '"model":"vision"'), Corrupt, "is of vision"),
         (change("churn@v1.0.0", "vision@v1.0.0"), Refused, "of another model"),
         (change("churn@v1.0.0", "churn@1.0"), Corrupt, "damaged"),
+        (change("churn@v1.0.0", "churn#a//b"), Corrupt, "is no tag"),
+        (change("churn@v1.0.0", "churn@v1.0.0-a.lock"), Corrupt, "is no tag"),
+        (change("churn@v1.0.0", f"churn#{'a' * 245}"), Corrupt, "is no tag"),
+        (change("churn@v1.0.0", f"churn#{'a/' * 3000}b"), Corrupt, "is no tag"),
         (change(ID, "a/../b"), Corrupt, "damaged"),
         (change('"size":1', '"size":-1'), Corrupt, "damaged"),
         (change('"size":1', '"size":"1"'), Corrupt, "damaged"),
@@ -61,6 +65,11 @@ def test_an_index_out_of_form_is_refused(data: bytes, kind: type[Any], words: st
         index.parse(data, "churn", "s3://bucket")
     assert words in caught.value.message
     assert caught.value.hint
+
+
+def test_an_index_takes_the_longest_name_of_a_tag_that_every_file_system_has() -> None:
+    data = change("churn@v1.0.0", f"churn#{'a' * 244}")
+    assert len(index.parse(data, "churn", "here")) == 2
 
 
 def test_an_index_only_grows() -> None:

@@ -15,8 +15,10 @@ import pytest
 
 from tagship import TagshipError, Workspace
 from tagship.carry import index
+from tagship.carry.carrier import LARGEST_INDEX
 from tagship.carry.folder import Folder
 from tagship.cli import output
+from tagship.errors import Corrupt
 from tagship.export.unbundle import Origin, Unbundled
 from tagship.progress import Advance
 from tests.export import bundles
@@ -93,6 +95,20 @@ def test_the_same_again_changes_nothing_and_what_is_damaged_is_whole_again(
     model.write_text("damaged")
     assert take(gap, file).new == ()
     assert files(gap) == before
+
+
+@pytest.mark.released
+def test_where_the_index_there_is_damaged_its_file_is_named(file: Path, gap: Path) -> None:
+    take(gap, file)
+    damaged = gap / "place/tagship/churn/index.json"
+    for data in (b"{", b" " * (LARGEST_INDEX + 1)):
+        damaged.write_bytes(data)
+        with pytest.raises(Corrupt) as caught:
+            take(gap, file)
+        hint = f"remove it, and take the bundles in again: rm {damaged}"
+        assert caught.value.hint == hint
+    damaged.unlink()
+    assert take(gap, file).new == ("churn@v1.0.0",)
 
 
 @pytest.mark.released

@@ -347,6 +347,19 @@ def test_a_name_that_git_cannot_have_is_passed_over(
     assert origin.kept() == origin.here()
 
 
+@pytest.mark.parametrize("depth", [700, 2500])  # a name that a mirror can keep; and a longer one
+def test_a_tag_in_many_folders_leaves_none_that_cannot_be_walked_through(
+    origin: Origin, http: Server, depth: int
+) -> None:
+    origin.fetch(url=web(http))
+    http.misbehave = showing_also(b"churn#" + b"a/" * depth + b"b")
+    with contextlib.suppress(Unavailable):
+        origin.fetch(url=web(http))
+    assert max(len(path.relative_to(origin.place).parts) for path in origin.place.rglob("*")) < 50
+    http.misbehave = lambda _handler, _answer: False
+    assert not origin.fetch(url=web(http)).new
+
+
 def test_a_tag_and_a_folder_of_its_name_at_once_are_told_and_change_nothing_wrong(
     origin: Origin, http: Server
 ) -> None:
@@ -729,6 +742,18 @@ SPOILED = [
     fill("config", b"[core\n"), fill("config", b"[core]\n\tsshCommand = touch pwned\n"),
     fill("refs/tags/churn@v1.2.0", b""), fill("refs/seen/churn@v1.1.0", b""), make_file, make_link,
 ]  # fmt: skip
+
+
+def test_an_old_commit_with_a_bad_time_zone_is_no_damage(origin: Origin) -> None:
+    commit = origin.git("cat-file", "commit", "main").replace(" +0000\n", " +051800\n")
+    words = ["git", "hash-object", "-t", "commit", "-w", "--literally", "--stdin"]
+    made = subprocess.run(
+        words, cwd=origin.top, input=f"{commit}\n", text=True, check=True, capture_output=True
+    )
+    origin.tag("churn@v0.1.0", made.stdout.strip())
+    origin.fetch()
+    assert "churn@v0.1.0" in origin.kept()
+    assert not mirror.repair(mirror.of(origin.place), origin.url, CHURN)
 
 
 @pytest.mark.parametrize("spoil", SPOILED, ids=lambda spoil: spoil.__name__)

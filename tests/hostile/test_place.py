@@ -16,10 +16,11 @@ import pytest
 
 from tagship.carry import capsule, carrier
 from tagship.carry.carrier import LARGEST_INDEX
+from tagship.carry.index import Entry
 from tagship.git import packed, quarantine
 from tests import carrying, hosts
 from tests.carrying import Carrying
-from tests.git.test_quarantine import entry, pack
+from tests.git.test_quarantine import entry, name, pack, tag
 from tests.hosts import Following
 from tests.workbench import Result, Workbench
 
@@ -234,9 +235,20 @@ def of_a_folder(host: Carrying) -> str:
     return f"the index of churn in {host.remote} is damaged: "
 
 
+def of_a_name_that_git_cannot_have(host: Carrying) -> str:
+    host.write_index(host.index_file.read_bytes().replace(b'"churn@v1.1.0"', b'"churn#a//b"'))
+    return f"the index of churn in {host.remote} is damaged: 'churn#a//b' is no tag"
+
+
+def of_a_name_in_many_folders(host: Carrying) -> str:
+    name = b'"churn#' + b"a/" * 3000 + b'b"'
+    host.write_index(host.index_file.read_bytes().replace(b'"churn@v1.1.0"', name))
+    return f"the index of churn in {host.remote} is damaged: 'churn#a/a/"
+
+
 INDEXES = (
     of_another_model, with_another_model, of_a_newer_schema, cut_short, a_page, endless,
-    of_a_folder,
+    of_a_folder, of_a_name_that_git_cannot_have, of_a_name_in_many_folders,
 )  # fmt: skip
 
 
@@ -324,6 +336,23 @@ def test_a_name_for_a_commit_does_not_count(first: Carrying) -> None:
     first.show({**rows, "churn@v2.0.0": replace(rows[NEW], object=commit)})
     first.passes(0, "churn: in order, live 1.1.0\n")
     assert "churn@v2.0.0 is no annotated tag of a commit" in first.cli("fetch").out
+
+
+def test_a_tag_of_a_tag_does_not_bring_a_version_without_its_files(first: Carrying) -> None:
+    """It would be here already, so its own capsule would not be asked for."""
+    row, data = first.capsules()[NEW]
+    read = capsule.parse(data, "of a test")
+    objects = packed.read(read.pack)
+    outer = tag(objects[row.object].content, b"churn#prod#1", b"tag")
+    entries = (objects[row.object].packed, objects[read.head.commit].packed, entry("tag", outer))
+    object_id = name("tag", outer)
+    bad = capsule.write("churn#prod#1", object_id, read.head.commit, pack(*entries))
+    rows = first.carry()
+    del rows[NEW]
+    first.show({**rows, "churn#prod#1": Entry(object_id, first.put(bad), len(bad))})
+    assert "is no annotated tag of the commit" in first.report()["reasons"][0]["what"]
+    first.carry()
+    assert first.report()["live"] == "1.1.0"
 
 
 def test_names_that_cannot_be_kept_side_by_side_are_told(first: Carrying) -> None:

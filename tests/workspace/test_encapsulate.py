@@ -1,6 +1,7 @@
 """The capsule of a tag: what is in it, how large it is, and that it is enough to deploy from."""
 
 import hashlib
+import random
 import shutil
 import subprocess
 import zlib
@@ -324,6 +325,22 @@ def test_a_large_model_that_git_keeps_is_refused(
         "churn@v1.0.0 is too large for a capsule: it has 5821 bytes, and"
     )
     assert carrier.LARGEST_CAPSULE == 64 << 20
+
+
+def test_a_capsule_that_compression_makes_too_large_is_refused(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_git(bench)
+    (bench.repo / PATH).write_bytes(random.Random(1).randbytes(4 << 20))
+    bench.commit()
+    tagged(bench)
+    data = made(bench)
+    assert len(data) > (4 << 20) + 1000
+    monkeypatch.setattr(encapsulate, "LARGEST_CAPSULE", len(data))
+    assert made(bench) == data
+    monkeypatch.setattr(encapsulate, "LARGEST_CAPSULE", len(data) - 1)
+    with pytest.raises(Refused, match=r"v1\.0\.0 is too large for a capsule: it has 41"):
+        made(bench)
 
 
 @pytest.mark.released

@@ -3,6 +3,8 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +12,9 @@ import pytest
 
 from tagship.carry.carrier import LARGEST_INDEX
 from tagship.errors import InvalidName
+from tagship.git import packed, quarantine
+from tagship.git.quarantine import Examined
+from tagship.git.run import Repository
 from tagship.manager.agent import Agent
 from tagship.progress import nobody
 from tagship.text import clock
@@ -375,6 +380,26 @@ def test_capsules_are_looked_at_in_batches(
     alone.sync()
     assert len(alone.kept()) == 5
     assert alone.live() == "model 1\n"
+
+
+def test_git_looks_at_no_more_than_so_many_inflated_bytes_together(
+    alone: Carrying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    hold = quarantine.hold
+
+    def held(packs: Sequence[Examined], beside: Path | None) -> AbstractContextManager[Repository]:
+        sizes.append(len(packs))
+        return hold(packs, beside)
+
+    monkeypatch.setattr(quarantine, "hold", held)
+    monkeypatch.setattr(packed, "INFLATED", 2000)
+    for number in range(1, 5):
+        alone.publish(f"churn#dev#{number}")
+    alone.carry()
+    alone.sync()
+    assert len(alone.kept()) == 5
+    assert sum(sizes) == 5 and len(sizes) > 1
 
 
 def test_no_more_than_so_many_bytes_of_capsules_come_at_a_time(

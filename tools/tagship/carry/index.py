@@ -6,6 +6,7 @@ tags there are, as a server of Git does, and is trusted no more: what a tag says
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated
@@ -18,6 +19,9 @@ from tagship.text import json_reader
 from tagship.text.json_reader import Is
 
 SCHEMA = 1
+LONGEST = 250  # bytes of a tag's name: Git adds .lock, and file systems have 255 for a name
+# What git-check-ref-format(1) refuses, of what the grammar of tags has.
+_NO_REF = re.compile(r"^/|//|\.\.|(^|/)\.|\.lock(/|$)")
 TagText = Annotated[str, Is(lambda text: TagName.parse(text) is not None, "a tag of GTO's grammar")]
 
 
@@ -78,9 +82,14 @@ def parse(data: bytes, model: str, where: str) -> dict[str, Entry]:
     return dict(read.tags)
 
 
+def takes(name: str) -> bool:
+    """Whether Git can have a tag of this name on every file system: a host keeps it as a ref."""
+    return len(name.encode()) <= LONGEST and not _NO_REF.search(name)
+
+
 def _check(name: str, entry: Entry, model: str, where: str) -> None:
     tag = TagName.parse(name)
-    if tag is None or str(tag) != name or entry.size < 0:
+    if tag is None or str(tag) != name or not takes(name) or entry.size < 0:
         raise forms.damaged(f"the index of {model} in {where}", f"{name!r:.200} is no tag")
     if tag.model != model:
         raise Refused(f"the index of {model} in {where} has {name}, of another model", forms.AGAIN)

@@ -262,13 +262,21 @@ class _Unpacking:
         return self._read()[0]
 
     def _read(self) -> tuple[dict[str, Entry], str]:
-        """The tags in the folder, and the mark of its index."""
+        """The tags in the folder, and the mark of its index.
+
+        Raises:
+            Corrupt, Refused: the index there is damaged, or of a newer tagship.
+        """
+        path = self.place.path / carrier.index_path(self.head.model)
+        again = f"remove it, and take the bundles in again: rm {shlex.quote(str(path))}"
         try:
             found = self.place.index(self.head.model) or carrier.Index()
+            return index.parse(found.data, self.head.model, self.place.title), found.mark
         except TooLong:
             what = f"the index of {self.head.model} in {self.place.title} is too long"
-            raise Corrupt(what, forms.AGAIN) from None
-        return index.parse(found.data, self.head.model, self.place.title), found.mark
+            raise Corrupt(what, again) from None
+        except Corrupt as error:
+            raise Corrupt(error.message, again) from None
 
     @cached_property
     def _seen(self) -> Mapping[str, str]:

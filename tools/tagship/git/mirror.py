@@ -47,6 +47,7 @@ SMALL = (
 )  # fmt: skip
 SEEN, TAGS = "refs/seen/", "refs/tags/"
 BEFORE = "refs/before/"  # by id: what a tag was, until a person accepted another object for it
+DEEPEST = 50  # folders on the way to a file of the mirror: a tag may have a thousand slashes
 LARGEST = 1 << 20  # bytes of a tag object: a message with metrics has some thousand
 ENDING = 1.0  # seconds in which a process that was killed, or whose pipe was closed, is gone
 SHALLOW = "shallow"  # the file that names commits whose parents are not here
@@ -65,6 +66,13 @@ ALLOW = (
     " && git config uploadpack.allowAnySHA1InWant true"
 )
 DAMAGED = 2 | 4 | 8  # exit codes of git-fsck(1): an object is missing; a pack, a ref is damaged
+# What some Git has written and every Git reads; or what is about links, as a capsule has the commit
+# alone, without its parents and most of its files: see fsck(1).
+HARMLESS = (
+    "badDate", "badDateOverflow", "badEmail", "badName", "badTimezone", "gitattributesMissing",
+    "gitmodulesMissing", "missingAuthor", "missingEmail", "missingNameBeforeEmail",
+    "missingSpaceBeforeDate", "missingSpaceBeforeEmail", "multipleAuthors", "zeroPaddedDate",
+)  # fmt: skip
 HEAD = b"ref: refs/heads/none\n"
 # The whole file: another one could name programs.
 CONFIGURATION = (
@@ -337,6 +345,7 @@ class _Server:
         patterns = dict.fromkeys(self.patterns)
         refspecs = [f"+{TAGS}{pattern}:{SEEN}{pattern}" for pattern in patterns]
         self._transfer(repository, *FETCHING, "--prune", REMOTE, *refspecs)
+        _flatten(repository.top)
 
     def pack(self, repository: Repository) -> None:
         self._transfer(repository, *REPACK, tell=nobody)
@@ -639,7 +648,8 @@ def _sweep(top: Path, patience: float = 0) -> None:
     packs = (top / "objects" / "pack").glob("*")
     left = [path for path in packs if path.name.startswith("tmp_") or path.suffix == ".keep"]
     left += [path for path in top.glob("*") if path.name == "packed-refs.new"]
-    left += [path for path in top.rglob("*.lock") if path.is_file()]  # no ref may end so
+    for folder in (top, *_below(top)):
+        left += [path for path in folder.glob("*.lock") if path.is_file()]  # no ref may end so
     until = time.monotonic() + patience
     while left and _workers(top):
         if time.monotonic() > until:
@@ -647,6 +657,28 @@ def _sweep(top: Path, patience: float = 0) -> None:
         time.sleep(STEP)
     for path in left:
         path.unlink(missing_ok=True)
+    _flatten(top)
+
+
+def _below(top: Path) -> Iterator[Path]:
+    """The folders below one, each before those in it: before Python 3.12 os.walk calls itself."""
+    folders = [top]
+    while folders:
+        with contextlib.suppress(FileNotFoundError), os.scandir(folders.pop()) as entries:
+            inner = [Path(each) for each in entries if each.is_dir(follow_symlinks=False)]
+            folders += inner
+            yield from inner
+
+
+def _flatten(top: Path) -> None:
+    """Have no ref in so many folders that they cannot be walked through; Git leaves empty ones."""
+    folders = list(_below(top / "refs"))
+    if all(len(folder.relative_to(top).parts) <= DEEPEST for folder in folders):
+        return
+    with contextlib.suppress(Unavailable):
+        _answer(_repository(top), *FSYNC, "pack-refs", "--all")
+    for folder in reversed(folders):
+        atomic.remove_empty(folder)
 
 
 def _repair(repository: Repository, feed: Feed) -> bool:
@@ -675,9 +707,10 @@ def _renew(repository: Repository, feed: Feed, why: str) -> None:
 
 def _is_damaged(repository: Repository) -> bool:
     """Whether objects or refs of a mirror cannot be read, as far as Git can tell."""
-    promisor = ("-c", f"remote.{REMOTE}.promisor=true")  # it may lack blobs
+    settings = [f"remote.{REMOTE}.promisor=true", *(f"fsck.{each}=ignore" for each in HARMLESS)]
+    words = [word for setting in settings for word in ("-c", setting)]  # it may lack blobs
     try:
-        run.answer(repository, *promisor, "fsck", "--no-progress", "--no-dangling")
+        run.answer(repository, *words, "fsck", "--no-progress", "--no-dangling")
     except CommandFailed as error:
         status = error.status
         return isinstance(status, int) and (status >= 128 or bool(status & DAMAGED))

@@ -17,6 +17,7 @@ MOST = 100_000  # objects of a pack
 INFLATED = 256 << 20  # bytes of all objects of a pack
 LARGEST = {"tag": 1 << 20, "commit": 1 << 20, "tree": 16 << 20}  # bytes; a blob is a file
 KEPT = ("tag", "commit")  # those whose bytes are kept
+LARGEST_KEPT = 4 << 20  # bytes of all of them: a capsule has one tag and one commit
 _KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 _DELTAS = (6, 7)
 _HEAD = struct.Struct(">4sII")  # the magic word, the version of the form, the number of objects
@@ -74,13 +75,16 @@ def read(pack: bytes, most: int = INFLATED) -> dict[str, Object]:
 
 
 def _objects(pack: bytes, count: int, end: int, most: int) -> Iterator[Object]:
-    position, left = _HEAD.size, most
+    position, left, kept = _HEAD.size, most, LARGEST_KEPT
     for _ in range(count):
         start = position
         kind, size, position = _header(pack, start, end)
         if size > min(left, LARGEST.get(kind, left)):
             raise BadPack(f"it has a {kind} of {size:,} bytes: more than is taken")
         left -= size
+        kept -= size if kind in KEPT else 0
+        if kept < 0:
+            raise BadPack(f"its tags and commits have more than {LARGEST_KEPT:,} bytes")
         identity, content, position = _content(pack, position, end, kind, size)
         yield Object(identity, kind, size, pack[start:position], content)
     if position != end:

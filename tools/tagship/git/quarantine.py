@@ -10,7 +10,7 @@ import contextlib
 import re
 import tempfile
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tagship.disk import atomic
@@ -22,19 +22,12 @@ from tagship.git.run import FSYNC, NO_HOOKS, CommandFailed, Repository
 
 # For packs whose objects were counted and measured already: a second net.
 INDEX = Limit(silence=60, total=300, traffic=1 << 31, file=1 << 29, memory=1 << 30)
-# What some Git has written and every Git reads; or what is about links, as a pack has the commit
-# alone, without its parents and most of its files: see fsck(1). And what no Git writes.
-HARMLESS = (
-    "badDate", "badDateOverflow", "badEmail", "badName", "badTimezone", "gitattributesMissing",
-    "gitmodulesMissing", "missingAuthor", "missingEmail", "missingNameBeforeEmail",
-    "missingSpaceBeforeDate", "missingSpaceBeforeEmail", "multipleAuthors", "zeroPaddedDate",
-)  # fmt: skip
+# What no Git writes.
 HARMFUL = ("fullPathname", "hasDot", "hasDotdot", "hasDotgit")
 DAMAGED = 1 | 4  # exit codes of git-fsck(1): of objects, of objects in packs; 2 is about links
-_TAG = re.compile(rb"object ([0-9a-f]{40})\ntype (commit|tag)\ntag ([^\n\0]+)\n")
+_TAG = re.compile(rb"object ([0-9a-f]{40})\ntype commit\ntag ([^\n\0]+)\n")
 _TREE = re.compile(rb"tree ([0-9a-f]{40})\n((?:parent [0-9a-f]{40}\n)*)")
 _PARENT = re.compile(rb"parent ([0-9a-f]{40})\n")
-CHAIN = 8  # tags of tags
 
 
 @dataclass(frozen=True)
@@ -46,8 +39,8 @@ class Examined:
         object: the id of the tag object.
         commit: the id of its commit.
         parents: of the commit; they are in no such pack.
-        objects: all that is in the pack, by ids.
-        way: the ids of the tag, of tags between it and the commit, and of the commit.
+        objects: all that is in the pack, by ids, without their content.
+        way: the ids of the tag and of the commit.
     """
 
     tag: str
@@ -56,6 +49,11 @@ class Examined:
     parents: tuple[str, ...]
     objects: dict[str, Object]
     way: frozenset[str]
+
+    @property
+    def size(self) -> int:
+        """The bytes of its objects, inflated."""
+        return sum(each.size for each in self.objects.values())
 
     def check(self, needed: Collection[str]) -> None:
         """Refuse a pack with what nobody needs; or without what somebody does.
@@ -91,31 +89,34 @@ def examine(
     """
     try:
         objects = packed.read(pack, most)
-        way = tuple(_way(tag, object_id, commit, objects))
+        way = _way(tag, object_id, commit, objects)
         parents = _parents(objects[commit])
     except BadPack as error:
         what = f"the capsule of {tag} is damaged: {error.message}"
         raise Corrupt(what, _again(tag)) from None
+    for each in objects.values():
+        if each.content:  # many packs are kept at a time, and nobody reads it any more
+            objects[each.id] = replace(each, content=b"")
     return Examined(tag, object_id, commit, parents, objects, frozenset(way))
 
 
-def _way(tag: str, object_id: str, commit: str, objects: dict[str, Object]) -> Iterator[str]:
-    """The ids from a tag to its commit."""
-    name: str | None = tag
-    for _ in range(CHAIN):
-        yield object_id
-        found = objects.get(object_id)
-        if found is None:
-            raise BadPack(f"it lacks the object {object_id[:10]}")
-        if found.kind == "commit" and object_id == commit and name is None:
-            return
-        head = _TAG.match(found.content) if found.kind == "tag" else None
-        if head is None:
-            raise BadPack(f"{object_id[:10]} is no annotated tag of the commit {commit[:10]}")
-        if name is not None and head[3] != name.encode():
-            raise BadPack(f"its tag has another name: {head[3].decode(errors='replace')!r:.200}")
-        object_id, name = head[1].decode(), None
-    raise BadPack(f"{tag} is a tag of tags without end")
+def _way(tag: str, object_id: str, commit: str, objects: dict[str, Object]) -> tuple[str, str]:
+    """The ids of a tag and of its commit.
+
+    A tag of a tag is none that counts; with the inner one the mirror would have a version without
+    its files, and would not ask for them.
+    """
+    found = objects.get(object_id)
+    if found is None:
+        raise BadPack(f"it lacks the object {object_id[:10]}")
+    head = _TAG.match(found.content) if found.kind == "tag" else None
+    if head is None or head[1] != commit.encode():
+        raise BadPack(f"{object_id[:10]} is no annotated tag of the commit {commit[:10]}")
+    if head[2] != tag.encode():
+        raise BadPack(f"its tag has another name: {head[2].decode(errors='replace')!r:.200}")
+    if commit not in objects:
+        raise BadPack(f"it lacks the object {commit[:10]}")
+    return object_id, commit
 
 
 def _parents(commit: Object) -> tuple[str, ...]:
@@ -206,7 +207,8 @@ def _check(repository: Repository, packs: Collection[Examined]) -> None:
         Corrupt: one is out of form.
     """
     settings = [
-        *(f"fsck.{each}=ignore" for each in HARMLESS), *(f"fsck.{each}=error" for each in HARMFUL),
+        *(f"fsck.{each}=ignore" for each in mirror.HARMLESS),
+        *(f"fsck.{each}=error" for each in HARMFUL),
         *mirror.SMALL,
     ]  # fmt: skip
     words = [word for setting in settings for word in ("-c", setting)]

@@ -63,19 +63,27 @@ def admit(
     Raises:
         Unavailable: Git failed, or the disk is full.
     """
+    if len(packs) > 1 and sum(each.size for each in packs) > packed.INFLATED:
+        return _by_halves(packs, opened, keep, beside)
     try:
         with quarantine.hold(packs, beside) as repository:
             refused = check(packs, opened(repository.top))
     except Corrupt as error:
         if len(packs) == 1:
             return {packs[0].tag: error}
-        half = len(packs) // 2
-        first, then = (admit(part, opened, keep, beside) for part in (packs[:half], packs[half:]))
-        return {**first, **then}
+        return _by_halves(packs, opened, keep, beside)
     good = [each for each in packs if each.tag not in refused]
     if good:
         keep(good)
     return refused
+
+
+def _by_halves(
+    packs: Sequence[Examined], opened: Opened, keep: Keep, beside: Path | None
+) -> dict[str, TagshipError]:
+    half = len(packs) // 2
+    first, then = (admit(part, opened, keep, beside) for part in (packs[:half], packs[half:]))
+    return {**first, **then}
 
 
 def check(packs: Collection[Examined], source: Source) -> dict[str, TagshipError]:

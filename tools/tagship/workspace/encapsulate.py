@@ -5,7 +5,7 @@ Of a version, that is what is read when it is deployed: whoever reads says what 
 
 from collections.abc import Callable
 
-from tagship.carry import capsule
+from tagship.carry import capsule, index
 from tagship.carry.carrier import LARGEST_CAPSULE
 from tagship.errors import Refused, TagshipError, Unavailable
 from tagship.git import packs
@@ -19,8 +19,11 @@ def capsule_of(source: Source, tag: Tag) -> bytes:
 
     Raises:
         Unavailable: this clone lacks something that it needs.
-        Refused: Git keeps the model, and it is too large.
+        Refused: Git keeps the model, and it is too large; or no index takes a name so long.
     """
+    if not index.takes(str(tag.name)):
+        what = f"the name of the tag {tag.name!s:.100} is too long"
+        raise Refused(what, f"give it a name of at most {index.LONGEST} characters")
     ids = {tag.object_id, tag.commit}
     if tag.name.action is Action.REGISTER:
         ids |= needed(source, tag.commit, tag.name.model)
@@ -28,7 +31,10 @@ def capsule_of(source: Source, tag: Tag) -> bytes:
         pack = packs.pack(source.blobs, ids, LARGEST_CAPSULE)
     except packs.TooLarge as error:
         raise too_large(str(tag.name), error.message) from None
-    return capsule.write(str(tag.name), tag.object_id, tag.commit, pack)
+    data = capsule.write(str(tag.name), tag.object_id, tag.commit, pack)
+    if len(data) > LARGEST_CAPSULE:  # what cannot be compressed gets longer
+        raise too_large(str(tag.name), f"it has {len(data)} bytes")
+    return data
 
 
 def too_large(what: str, why: str) -> Refused:

@@ -37,7 +37,7 @@ from tagship.workspace.upstream import BUNDLE, Address
 AT_ONCE = 16  # capsules in transfer
 MODELS = 8  # indexes
 ALTOGETHER = 1 << 30  # bytes of capsules that are taken at a time
-MANY, LARGE = 500, 64 << 20  # capsules, and bytes of them, that are looked at together
+MANY, LARGE = 500, 8 << 20  # capsules, and bytes of them, that are looked at together
 Entries = dict[str, Entry]
 Wanted = tuple[str, Entry]
 
