@@ -21,7 +21,7 @@ from tagship.progress import Advance
 from tagship.stores import stream
 from tagship.stores.stream import BLOCK, Allowance, TooLong
 
-HEAD = Head(bundle.SCHEMA, "churn", ("churn@v1.0.0",), 0, 0)
+HEAD = Head(bundle.SCHEMA, "churn", ("churn@v1.0.0",), 0, 0, {})
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from tagship.errors import Corrupt, Refused
 ROOT = Path(__file__).parents[2]
 NAMES = ("tagship/churn/index.json", "files/md5/ab/" + "c" * 30)
 LARGE = os.urandom(3 * files.BLOCK + 77)
-HEAD = Head(1, "churn", ("churn@v1.0.0",), 1, len(LARGE))
+RELEASED = {"churn@v1.0.0": "a" * 40}
+HEAD = Head(1, "churn", ("churn@v1.0.0",), 1, len(LARGE), RELEASED)
 
 
 def nothing(count: int) -> None:
@@ -71,6 +72,7 @@ def refused(data: bytes, folder: Path) -> str:
     with pytest.raises(Corrupt) as caught:
         read(data, folder)
     assert caught.value.hint
+    assert "sha256sum" in caught.value.hint or "is no bundle" in caught.value.message
     return caught.value.message.removeprefix("the bundle x.tar is damaged: ")
 
 
@@ -91,7 +93,10 @@ def test_a_long_name_and_many_bytes_are_told_in_the_header(tmp_path: Path) -> No
     name = f"tagship/{'m' * 120}/index.json"
     data = write(tmp_path, name=name)
     assert read(data, tmp_path, name)
-    huge = Reader(iter([tar.head("huge", 9 << 30)]), "x.tar")
+    made = io.BytesIO()
+    Writer(made.write).add(bundle.HEAD, HEAD.data)
+    huge = Reader(iter([made.getvalue(), tar.head("huge", 9 << 30)]), "x.tar")
+    huge.head()
     with pytest.raises(Corrupt, match="huge has 9663676416 bytes, and may have 5"):
         huge.take("huge", 5)
 
@@ -165,24 +170,26 @@ def test_what_is_no_member_of_ours_is_refused(tmp_path: Path, header: bytes, sai
     [
         (b"\x1f\x8b\x08" + bytes(600), "it is compressed by gzip"),
         (b"# v2 git bundle\n" + bytes(600), "it is a bundle of Git"),
-        (b"a text of some length\n" * 60, "it is no tar"),
-        (bytes(10240), "it ends where bundle.json should be"),
-        (b"short", "it is cut short, in bundle.json"),
+        (b"a text of some length\n" * 60, "it does not begin with bundle.json"),
+        (member("other"), "it does not begin with bundle.json"),
+        (bytes(10240), "it does not begin with bundle.json"),
+        (b"short", "it does not begin with bundle.json"),
     ],
 )
 def test_what_is_no_bundle_is_named(tmp_path: Path, data: bytes, said: str) -> None:
-    assert refused(data, tmp_path) == said
+    assert refused(data, tmp_path) == f"x.tar is no bundle: {said}"
 
 
 @pytest.mark.parametrize(
     ("head", "said"),
     [
-        (Head(1, "churn", (), 1, 1), "names no versions"),
-        (Head(1, "churn", ("churn@v1.0.0", "churn@v1.0.0"), 1, 1), "names them twice"),
-        (Head(1, "churn", ("churn@v1",), 1, 1), "out of form"),
-        (Head(1, "../churn", ("churn@v1.0.0",), 1, 1), "out of form"),
-        (Head(1, "churn", ("churn@v1.0.0",), 1 << 40, 1), "names 1099511627776 objects"),
-        (Head(1, "churn", ("churn@v1.0.0",), 1, -1), "names 1 objects"),
+        (Head(1, "churn", (), 1, 1, {}), "names no versions"),
+        (Head(1, "churn", ("churn@v1.0.0", "churn@v1.0.0"), 1, 1, {}), "names them twice"),
+        (Head(1, "churn", ("churn@v1",), 1, 1, {}), "out of form"),
+        (Head(1, "churn", ("churn@v1.0.0",), 1, 1, {"churn@v1.0.0": "a"}), "out of form"),
+        (Head(1, "../churn", ("churn@v1.0.0",), 1, 1, {}), "out of form"),
+        (Head(1, "churn", ("churn@v1.0.0",), 1 << 40, 1, {}), "names 1099511627776 objects"),
+        (Head(1, "churn", ("churn@v1.0.0",), 1, -1, {}), "names 1 objects"),
     ],
 )
 def test_a_head_out_of_form_is_refused(tmp_path: Path, head: Head, said: str) -> None:
@@ -191,7 +198,7 @@ def test_a_head_out_of_form_is_refused(tmp_path: Path, head: Head, said: str) ->
 
 def test_a_bundle_of_a_newer_tagship_is_named_so(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="of schema 2; this tagship knows 1") as caught:
-        read(write(tmp_path, Head(2, "churn", ("churn@v1.0.0",), 1, 1)), tmp_path)
+        read(write(tmp_path, Head(2, "churn", ("churn@v1.0.0",), 1, 1, {})), tmp_path)
     assert caught.value.hint == "pip install --upgrade tagship"
 
 

@@ -1,11 +1,17 @@
 """A version as one file: what is in it, that it is the same each time, and where it may be."""
 
+import errno
 import hashlib
+import os
 import tarfile
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from tagship.errors import NoRoom
+from tagship.export import bundle as export
+from tagship.registry.refs import Ref
 from tests.export import bundles
 from tests.workbench import Workbench
 
@@ -100,6 +106,8 @@ def test_a_file_is_written_where_no_other_one_is(bench: Workbench, tmp_path: Pat
         tmp_path / "none" / "x.tar": "there is no folder",
         bench.repo / ".dvc" / "x.tar": "where Git or DVC keep their own",
         bench.repo / "models" / "x.tar": "lies where models are deployed",
+        Path("-"): "a bundle is written into a file",
+        Path("/dev/stdout"): "a bundle is written into a file",
     }.items():
         told = bench.cli("bundle", "churn", "-o", str(target))
         assert told.code == 1
@@ -122,3 +130,35 @@ def test_a_version_that_is_not_there_is_named(bench: Workbench, tmp_path: Path) 
     assert (told.code, told.out) == (1, "")
     assert told.err.startswith("error: churn has no version 2.0.0\n")
     assert not list(tmp_path.glob("*.tar"))
+
+
+@pytest.mark.released
+def test_what_was_taken_back_is_carried_by_its_whole_number(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    for name, said in {
+        "churn@v1.0.0!": "was withdrawn",
+        "churn@deprecated": "is deprecated",
+    }.items():
+        bench.git("tag", "-a", "-m", name, name)
+        told = bench.cli("bundle", "churn@1", "-o", str(tmp_path / "x.tar"))
+        assert told.code == 1
+        assert said in told.err
+        assert "a bundle of it carries that over: tagship bundle churn@1.0.0 -o FILE" in told.err
+        bundled = bench.manager.bundle(tmp_path / f"{said.split()[1]}.tar", "1.0.0")
+        assert name in bundled.tags
+        bench.git("tag", "-d", name)
+
+
+@pytest.mark.released
+def test_a_disk_without_room_is_named(bench: Workbench, tmp_path: Path) -> None:
+    def full(doing: str, total: int | None) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as ``write`` does: without a name
+
+    source, host = bench.manager.source, bench.manager.host
+    with pytest.raises(NoRoom) as caught:
+        export.bundle(source, host, Ref.parse("churn"), tmp_path / "x.tar", full)
+    said = f"{tmp_path}/x.tar could not be written: No space left on device ({tmp_path})"
+    assert caught.value.message == said
+    assert caught.value.hint == f"make room: df -h {tmp_path}; or give a file on another disk"
+    assert list(tmp_path.glob("*x.tar*")) + list(tmp_path.glob(".*")) == []

@@ -24,6 +24,10 @@ def bundle(host: Carrying, version: str) -> Path:
     return file
 
 
+def digest(host: Carrying) -> str:
+    return host.bench.manager.bundle(host.top / "digest.tar", "1.0.0").digest
+
+
 def feed(host: Carrying, version: str, *more: str) -> Result:
     """Carry a version to the host."""
     return host.cli("unbundle", str(bundle(host, version)), *more)
@@ -32,7 +36,10 @@ def feed(host: Carrying, version: str, *more: str) -> Result:
 def test_a_host_is_fed_rolls_back_and_is_fed_again(fed: Carrying) -> None:
     place = Path(fed.address)
     assert feed(fed, "1.0.0", "--yes") == Result(
-        0, f"churn@v1.0.0 is in {place} (1 object, 8 B)\n  new: churn@v1.0.0\n", ""
+        0,
+        f"churn@v1.0.0 is in {place} (1 object, 8 B)\n  new: churn@v1.0.0\n"
+        f"  digest: {digest(fed)}\n",
+        "",
     )
     assert fed.sync().code == 0
     assert fed.live() == "model 1\n"
@@ -42,7 +49,7 @@ def test_a_host_is_fed_rolls_back_and_is_fed_again(fed: Carrying) -> None:
     assert fed.live() == "model 2\n"
     assert fed.cli("rollback", "churn", "--yes").code == 0
     assert fed.live() == "model 1\n"
-    assert feed(fed, "1.1.0").out.endswith("  new: nothing\n")
+    assert "  new: nothing\n" in feed(fed, "1.1.0").out
     fed.sync()
     assert fed.live() == "model 1\n"
     fed.release("model 3\n")
@@ -75,7 +82,7 @@ def test_a_stage_means_behind_the_gap_what_it_means_in_git(fed: Carrying) -> Non
     assert fed.live() == "model 2\n"
     fed.publish("churn@v1.1.0!")
     fed.publish("churn#prod#3", at="HEAD~")
-    assert feed(fed, "1.0.0").out.endswith("  new: churn#prod#3, churn@v1.1.0!\n")
+    assert "  new: churn#prod#3, churn@v1.1.0!\n" in feed(fed, "1.0.0").out
     fed.sync()
     assert fed.live() == "model 1\n"
 
@@ -88,7 +95,7 @@ def test_what_the_host_saw_counts_though_its_folder_was_emptied(fed: Carrying) -
     fed.bench.git("tag", "-f", "-a", "-m", "another one", "churn@v1.0.0")
     refused = feed(fed, "1.0.0", "--yes")
     assert refused.code == 1
-    assert "was seen here: it is of another repository, or was moved" in refused.err
+    assert "was seen here: it is another repository's bundle, or the tag was moved" in refused.err
     assert not list(Path(fed.address).rglob("*"))
     assert fed.live() == "model 1\n"
 
@@ -107,6 +114,7 @@ def test_a_host_of_git_names_no_folder_for_bundles(host: Following) -> None:
     told = host.cli("unbundle", str(file))
     assert told.code == 1
     assert "names no folder for bundles" in told.err
+    assert 'or write bundle = "/srv/bundles" in [source], in place of git' in told.err
 
 
 def test_a_model_that_names_a_remote_of_its_own_is_carried_too(fed: Carrying) -> None:

@@ -71,9 +71,9 @@ def test_a_bundle_is_a_place_afterwards_and_a_dvc_remote(
 ) -> None:
     place = gap / "place"
     told = bench.cli_in(gap, "unbundle", str(file), str(place), "--yes")
-    assert told == Result(
-        0, f"churn@v1.0.0 is in {place} (1 object, 8 B)\n  new: churn@v1.0.0\n", ""
-    )
+    digest = bench.manager.bundle(file.with_name("again.tar")).digest
+    taken = f"churn@v1.0.0 is in {place} (1 object, 8 B)\n  new: churn@v1.0.0\n"
+    assert told == Result(0, f"{taken}  digest: {digest}\n", "")
     there = files(place)
     assert there == {**there, **files(bench.repo.parent / "dvc-remote")}
     assert tags(place) == ["churn@v1.0.0"]
@@ -153,6 +153,7 @@ def test_the_first_bundle_of_a_model_is_shown_and_asked_for(file: Path, gap: Pat
     with pytest.raises(TagshipError, match="nothing of churn was seen here") as caught:
         Workspace(gap).unbundle(file, gap / "place")
     assert "--yes" in caught.value.hint
+    assert caught.value.message.endswith(f"its digest is {shown[0].digest}")
     assert files(gap) == {}
     assert list(gap.iterdir()) == []
     (origin,) = shown
@@ -180,9 +181,52 @@ def test_a_tag_that_contradicts_one_that_was_seen_is_refused(
     before = files(gap)
     bench.git("tag", "-f", "-a", "-m", "moved", "churn@v1.0.0", "HEAD")
     bench.manager.bundle(file.with_name("moved.tar"))
-    with pytest.raises(TagshipError, match=r"churn@v1.0.0 is the tag object .* a tag never moves"):
+    with pytest.raises(TagshipError, match="another repository's bundle, or the tag was moved"):
         take(gap, file.with_name("moved.tar"))
     assert files(gap) == before
+
+
+@pytest.mark.released
+def test_a_repository_that_has_no_tag_that_was_seen_is_asked_about(
+    bench: Workbench, file: Path, gap: Path
+) -> None:
+    """Its versions have other numbers, so nothing contradicts."""
+    take(gap, file)
+    before = files(gap)
+    bench.git("tag", "-d", "churn@v1.0.0")
+    bench.train("of others\n")
+    bench.release(version="7.0.0")
+    other = file.with_name("other.tar")
+    bench.manager.bundle(other, "7.0.0")
+    with pytest.raises(TagshipError, match="none of the tags of churn that were seen here"):
+        Workspace(gap).unbundle(other, gap / "place")
+    assert files(gap) == before
+    assert take(gap, other).new == ("churn@v7.0.0",)
+
+
+@pytest.mark.released
+def test_a_folder_that_is_read_only_gets_none_that_nobody_can_write_to(
+    file: Path, gap: Path
+) -> None:
+    (gap / "place").mkdir()
+    (gap / "place/tagship").mkdir()
+    (gap / "place/files/md5").mkdir(parents=True)
+    (gap / "place").chmod(0o555)
+    take(gap, file)
+    (made,) = (gap / "place/files/md5").iterdir()
+    assert made.stat().st_mode & 0o777 == 0o755
+    assert (gap / "place").stat().st_mode & 0o777 == 0o555
+
+
+@pytest.mark.released
+def test_what_stands_in_the_way_is_named_and_not_what_is_gone(file: Path, gap: Path) -> None:
+    md5 = hashlib.md5(b"model 1\n").hexdigest()
+    taken = gap / "place/files/md5" / md5[:2] / md5[2:]
+    taken.mkdir(parents=True)
+    with pytest.raises(TagshipError, match="Is a directory") as caught:
+        take(gap, file)
+    assert caught.value.hint == f"a folder lies where a file should: ls -ld {taken}"
+    assert files(gap / "place/tagship") == {}
 
 
 @pytest.mark.released
@@ -213,6 +257,7 @@ def test_a_target_that_is_none_is_refused(bench: Workbench, file: Path, gap: Pat
         gap / "none" / "place": "there is no folder",
         bench.repo / ".git" / "place": "Git or DVC keep their own",
         gap / "linked": "is a link",
+        Path("s3://models/dvc"): "s3: is that of an address",
     }.items():
         with pytest.raises(TagshipError, match=said) as caught:
             Workspace(gap).unbundle(file, target, accept=always)

@@ -14,6 +14,10 @@ TAKE = "unbundle x.tar place --yes"
 MADE = {"MODEL@VERSION": "churn@1.0.0", "FILE": "new.tar"}
 
 
+def always(_: object) -> bool:
+    return True
+
+
 def a_bundle(bench: Workbench) -> None:
     bench.manager.bundle(bench.repo / "x.tar", "1.0.0")
 
@@ -22,6 +26,10 @@ def damaged(bench: Workbench) -> None:
     a_bundle(bench)
     data = (bench.repo / "x.tar").read_bytes()
     (bench.repo / "x.tar").write_bytes(data.replace(b"model 1", b"model !"))
+
+
+def a_text(_: Workbench) -> None:
+    """README is none."""
 
 
 def cut_short(bench: Workbench) -> None:
@@ -35,12 +43,31 @@ trial(
     fill=MADE, again="unbundle new.tar place --yes",
 )(damaged)  # fmt: skip
 trial(
-    "carry.bundle.Reader._refuse_cut", command=TAKE, base="shipped", does="copy it again",
+    "carry.bundle", command=TAKE, base="shipped", does="copy it again",
     by=lambda bench: shutil.copy(bench.repo / "y.tar", bench.repo / "x.tar"),
 )(cut_short)  # fmt: skip
+trial(
+    "carry.bundle/2", command="unbundle README place --yes", base="shipped",
+    does="tagship bundle MODEL@VERSION -o FILE", fill=MADE, again="unbundle new.tar place --yes",
+)(a_text)  # fmt: skip
 
 
 # --- what is written
+
+
+@trial(
+    "export.bundle._check_file", command="bundle churn -o -", base="shipped",
+    does="-o x.tar", by=nothing, again="bundle churn -o x.tar",
+)  # fmt: skip
+def a_bundle_for_a_pipe(_: Workbench) -> None: ...
+
+
+@trial(
+    "export.bundle._release", command="bundle churn@1.0 -o x.tar", base="shipped",
+    does="tagship bundle churn@1.0.0 -o FILE", fill={"FILE": "x.tar"}, again="",
+)  # fmt: skip
+def a_bundle_of_what_was_withdrawn(bench: Workbench) -> None:
+    bench.git("tag", "-a", "-m", "wrong data", "churn@v1.0.0!")
 
 
 def of_dvc_2(bench: Workbench) -> None:
@@ -101,7 +128,11 @@ def a_pipe_for_a_file(bench: Workbench) -> None:
 
 
 trial(
-    "export.bundle_places.place", command="unbundle x.tar --yes", base="shipped",
+    "export.bundle_places.place", command="unbundle x.tar s3://models/dvc --yes", base="shipped",
+    does="give a folder", by=nothing, again=TAKE,
+)(a_bundle)  # fmt: skip
+trial(
+    "export.bundle_places.place/2", command="unbundle x.tar --yes", base="shipped",
     does="tagship unbundle FILE DIR", by=nothing, again=TAKE,
 )(a_bundle)  # fmt: skip
 
@@ -126,13 +157,13 @@ def with_a_folder(bench: Workbench) -> None:
 trial(
     "export.bundle_places._followed",
     command=lambda bench: _take(bench.repo.parent / "host"), base="shipped",
-    does='add one: bundle = "/srv/bundles" in [source]', by=with_a_folder,
+    does='or write bundle = "/srv/bundles" in [source], in place of git', by=with_a_folder,
 )(a_host)  # fmt: skip
 
 
 def _take(host: Path, target: Path | None = None) -> object:
     file = (target.parent if target else host) / "x.tar"
-    return Workspace(host).unbundle(file, target, accept=lambda _: True)
+    return Workspace(host).unbundle(file, target, accept=always)
 
 
 def a_link_in_the_place(bench: Workbench) -> None:
@@ -163,11 +194,11 @@ def not_accepted(bench: Workbench) -> object:
 
 
 trial(
-    "export.unbundle._Unpacking._ask", command=not_accepted, base="shipped",
+    "export.unbundle._Unpacking._ask/2", command=not_accepted, base="shipped",
     does="--yes", by=nothing, again=TAKE,
 )(a_bundle)  # fmt: skip
 trial(
-    "export.unbundle._Unpacking._index/2", command="unbundle x.tar place", base="shipped",
+    "export.unbundle._Unpacking._ask", command="unbundle x.tar place", base="shipped",
     does="then add --yes", by=nothing, again=TAKE,
 )(a_bundle)  # fmt: skip
 
@@ -196,3 +227,14 @@ trial(
     "export.unbundle._Unpacking._index", command=lambda bench: _take(bench.repo.parent / "host"),
     does="release it under a new number", by=under_another_number,
 )(moved)  # fmt: skip
+
+
+def a_damaged_index(bench: Workbench) -> None:
+    a_bundle(bench)
+    Workspace(bench.repo).unbundle(bench.repo / "x.tar", bench.repo / "place", accept=always)
+    (bench.repo / "place/tagship/churn/index.json").write_text("{")
+
+
+trial(
+    "export.unbundle._Unpacking._read", command=TAKE, base="shipped", does="rm ...", shell=True,
+)(a_damaged_index)  # fmt: skip

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 from tagship.carry import forms
+from tagship.carry.forms import ObjectId
 from tagship.disk import files as disk_files
 from tagship.disk import tar
 from tagship.disk.files import File, Write
@@ -27,16 +28,19 @@ from tagship.text.json_reader import Is
 
 SCHEMA = 1
 HEAD, SUMS = "bundle.json", "SHA256SUMS"
-LARGEST_HEAD = 1 << 16  # bytes
+LARGEST_HEAD = 1 << 20  # bytes
 LARGEST_PAX = 4096  # bytes of the records of one member: a long name, a size
 MOST = 200_000  # objects
-AGAIN = "write it again where the model is released: tagship bundle MODEL@VERSION -o FILE"
+RELEASED = 1000  # tags in the head
+WRITE = "write it again where the model is released: tagship bundle MODEL@VERSION -o FILE"
+AGAIN = f"copy it again, and compare: sha256sum FILE; if it is the same there, {WRITE}"
+GIVE = "give what this has written: tagship bundle MODEL@VERSION -o FILE"
 # What people have that is no tar: the first bytes, what it is, and what helps
 OTHERS = (
     (b"\x1f\x8b", "it is compressed by gzip", "gunzip it first: a bundle is a plain tar"),
     (b"\xfd7zXZ", "it is compressed by xz", "unxz it first: a bundle is a plain tar"),
     (b"\x28\xb5\x2f\xfd", "it is compressed by zstd", "unzstd it first: a bundle is a plain tar"),
-    (b"# v", "it is a bundle of Git", AGAIN),
+    (b"# v", "it is a bundle of Git", GIVE),
 )  # fmt: skip
 VersionText = Annotated[
     str,
@@ -52,6 +56,8 @@ class Head:
         versions: the tags whose objects are in it.
         objects: how many.
         size: of all objects, in bytes.
+        released: the newest tags of versions that its repository has: their tag objects, by name.
+            They tell whose bundle it is.
     """
 
     schema: int
@@ -59,6 +65,7 @@ class Head:
     versions: tuple[VersionText, ...]
     objects: int
     size: int
+    released: dict[str, ObjectId]
 
     @property
     def data(self) -> bytes:
@@ -239,9 +246,11 @@ class Reader:
         """Say what it is, if it is something else."""
         for start, what, hint in OTHERS:
             if first.startswith(start):
-                self.refuse(what, hint)
+                raise Corrupt(f"{self._where} is no bundle: {what}", hint)
         if not first:
             self.refuse("it is empty")
+        if not HEAD.encode().startswith(first[: len(HEAD)]):
+            raise Corrupt(f"{self._where} is no bundle: it does not begin with {HEAD}", GIVE)
 
     def _refuse_header(self, header: bytes, name: str) -> NoReturn:
         """Say what stands where a member should be."""
@@ -252,8 +261,7 @@ class Reader:
         try:
             entry = tarfile.TarInfo.frombuf(header[-tar.BLOCK :], "utf-8", "surrogateescape")
         except tarfile.HeaderError:
-            what = "it is no tar" if not self._seen else f"{name} is not where it should be"
-            self.refuse(what)
+            self.refuse(f"{name} is not where it should be")
         self.refuse(self._words(entry, name))
 
     def _words(self, entry: tarfile.TarInfo, name: str) -> str:
@@ -269,7 +277,7 @@ class Reader:
         return f"{name} has another mode, owner, time or size than a bundle gives it"
 
     def _refuse_cut(self, name: str) -> NoReturn:
-        self.refuse(f"it is cut short, in {name}", "copy it again, and compare: sha256sum FILE")
+        self.refuse(f"it is cut short, in {name}")
 
     def _bytes(self, size: int, name: str) -> Iterator[memoryview]:
         left = size

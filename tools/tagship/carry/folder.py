@@ -121,8 +121,15 @@ class Folder:
             for parent, pairs in by_folder.items():
                 with self._opened(parent, make=True) as folder:
                     for last, source in pairs:
-                        os.rename(source, last, dst_dir_fd=folder)
+                        self._rename(source, last, folder, parent / last)
                     _sync(folder)
+
+    def _rename(self, source: Path, name: str, folder: int, path: PurePosixPath) -> None:
+        try:
+            os.rename(source, name, dst_dir_fd=folder)
+        except OSError as error:  # not what it comes from: that is gone soon
+            error.filename, error.filename2 = str(self.path / path), None
+            raise
 
     # --- below the folder, without a link on the way
 
@@ -133,14 +140,22 @@ class Folder:
         with contextlib.ExitStack() as stack:
             here = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
             stack.callback(os.close, here)
-            mode = stat.S_IMODE(os.fstat(here).st_mode)  # so a group that shares it shares all
+            # so a group that shares it shares all; who makes a folder writes into it
+            mode = stat.S_IMODE(os.fstat(here).st_mode) | stat.S_IRWXU
             for part in folder.parts:
                 if make:
-                    _make(part, here, mode)
+                    self._make(part, here, mode, folder)
                 flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
                 here = self._open(part, flags, here, folder)
                 stack.callback(os.close, here)
             yield here
+
+    def _make(self, name: str, here: int, mode: int, path: PurePosixPath) -> None:
+        try:
+            _make(name, here, mode)
+        except OSError as error:
+            error.filename = str(self.path / path)
+            raise
 
     def _open(self, name: str, flags: int, folder: int, path: PurePosixPath) -> int:
         """Open what is not reached by a link.

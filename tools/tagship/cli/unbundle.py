@@ -24,8 +24,8 @@ def command(session: Session, file: Path, target: Path | None, yes: bool, as_jso
     """Take a bundle into the folder that this host follows, or into DIR.
 
     All of it is checked first; then tagship sync deploys from there. FILE is - for standard input.
-    Where no tag must be signed and none of the model was seen yet, it shows who tagged it, and
-    asks.
+    Where no tag must be signed, and its repository has none that was seen here, it shows who
+    tagged it, and asks.
 
     Exit code 1 if it is not as it was written: then nothing of it is there.
 
@@ -64,7 +64,7 @@ def origin_looks(origin: "Origin") -> str:
     """Who tagged the versions, and what is in them."""
     from tagship.text import clock
 
-    lines = [f"nothing of {origin.model} was seen here before, and no signature is asked for"]
+    lines = [f"{origin.why}, and no signature is asked for"]
     for tag in origin.versions:
         lines += [
             f"{tag.name}",
@@ -77,8 +77,14 @@ def origin_looks(origin: "Origin") -> str:
 
 
 def looks(unbundled: "Unbundled") -> str:
-    """The versions, and where they are."""
+    """The versions, where they are, and the digest that ``tagship bundle`` printed."""
     names = ", ".join(unbundled.versions)
     has = f"{words.count(unbundled.objects, 'object')}, {words.size(unbundled.size)}"
     new = ", ".join(unbundled.new) or "nothing"
-    return output.text([f"{names} is in {unbundled.directory} ({has})", f"  new: {new}"])
+    return output.text(
+        [
+            f"{names} is in {unbundled.directory} ({has})",
+            f"  new: {new}",
+            f"  digest: {unbundled.digest}",
+        ]
+    )

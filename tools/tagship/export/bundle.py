@@ -5,6 +5,7 @@ too, so that a rule such as ``#prod`` means there what it means here.
 """
 
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,24 +14,27 @@ from tagship.carry import bundle as form
 from tagship.carry import capsule, carrier, index
 from tagship.carry.bundle import Bad, Head, Writer
 from tagship.carry.index import Entry
-from tagship.disk import atomic, scratch
+from tagship.disk import atomic, capacity, scratch
 from tagship.disk import files as disk_files
 from tagship.dvc.content import Content
 from tagship.dvc.pointers import Cached, Pointer
 from tagship.dvc.snapshot import Snapshot
-from tagship.errors import Corrupt, Refused, Unavailable
+from tagship.errors import Corrupt, NoRoom, Refused, Unavailable
 from tagship.export import oci
 from tagship.export import target as target_folder
 from tagship.export.oci import Versions
 from tagship.inspect import find
 from tagship.progress import Advance, Progress, Tell, nobody, silent
 from tagship.registry import tags
+from tagship.registry.catalog import Release
 from tagship.registry.refs import Action, Ref
+from tagship.registry.tags import Tag
 from tagship.workspace import encapsulate
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
 FILE, FETCHED = "bundle", "fetched"  # in the folder beside
+STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 @dataclass(frozen=True)
@@ -78,11 +82,12 @@ def bundle(
         NotFound: there is no such version.
         Refused: its tag was moved or is not signed as this host asks for, ``target`` may not be
             written, or DVC 2 tracked the model.
-        Corrupt, Unavailable: the bytes are not available as they were released, or cannot be
-            written.
+        Corrupt, NoRoom, Unavailable: the bytes are not available as they were released, or cannot
+            be written.
     """
+    _check_file(target)
     place = target_folder.check_file(target, host.root, *source.content(tell=tell).folders)
-    version = oci.of(source, host, find.find(source, ref), progress, tell)
+    version = oci.of(source, host, _release(source, ref), progress, tell)
     members = _members(version)
     try:
         with scratch.folder(place) as folder:
@@ -91,15 +96,44 @@ def bundle(
             atomic.sync_directory(place.parent)
             size = place.stat().st_size
     except OSError as error:
-        raise Unavailable(
-            f"{target} could not be written: {error.strerror or error} ({error.filename})",
-            "fix that, and write it again: nothing is left of it",
-        ) from None
+        raise _not_written(target, place, error) from None
     tag = version.release.tag
     return Bundled(
         tag.name.model, str(version.release.version), str(tag.name), version.release.commit, place,
         size, digest, len(members.lists) + len(members.files), tuple(members.capsules),
     )  # fmt: skip
+
+
+def _check_file(target: Path) -> None:
+    """Refuse standard output: what is written there cannot be taken back if an object is bad."""
+    if str(target) in STANDARD_OUTPUT:
+        raise Refused(
+            "a bundle is written into a file, which appears whole or not at all",
+            "-o x.tar; then pipe it: cat x.tar | ...",
+        )
+
+
+def _release(source: Source, ref: Ref) -> Release:
+    """The version; one that was taken back only by its whole number, as it carries that over."""
+    try:
+        return find.find(source, ref)
+    except Refused as error:
+        version = ref.wanted.select(source.catalog(ref.model).taken)
+        if version is None:
+            raise
+        name = shlex.quote(f"{ref.model}@{version}")
+        hint = f"a bundle of it carries that over: tagship bundle {name} -o FILE"
+        raise Refused(error.message, f"{hint}; or choose another version") from None
+
+
+def _not_written(target: Path, place: Path, error: OSError) -> Unavailable | NoRoom:
+    """Why there is no file."""
+    where = error.filename if error.filename and os.path.lexists(error.filename) else place.parent
+    what = f"{target} could not be written: {error.strerror or error} ({where})"
+    if capacity.is_full(error):
+        folder = shlex.quote(str(place.parent))
+        return NoRoom(what, f"make room: df -h {folder}; or give a file on another disk")
+    return Unavailable(what, "fix that, and write it again: nothing is left of it")
 
 
 @dataclass(frozen=True)
@@ -110,28 +144,38 @@ class _Members:
         capsules: by the names of tags, sorted.
         lists: the objects that list the files of folders, by their digests, sorted.
         files: the other objects, each once, sorted by digest.
+        released: the tag objects of the newest versions of the model, by name.
     """
 
     capsules: dict[str, bytes]
     lists: dict[str, bytes]
     files: tuple[Cached, ...]
+    released: dict[str, str]
 
 
 def _members(version: Versions) -> _Members:
     snapshots, content = (version.snapshot,), version.content
     lists = {each.digest: content.list_bytes(each) for each in lists_of(snapshots)}
-    return _Members(_capsules(version), lists, files_of(content, snapshots))
+    of_model = [
+        tag
+        for tag in tags.read(version.source.repository, version.release.tag.name.model)
+        if tag.own_name == str(tag.name)
+    ]
+    capsules, files = _capsules(version, of_model), files_of(content, snapshots)
+    return _Members(capsules, lists, files, _released(of_model))
 
 
-def _capsules(version: Versions) -> dict[str, bytes]:
+def _released(of_model: Iterable[Tag]) -> dict[str, str]:
+    """The tag objects of the newest versions, by name, sorted."""
+    versions = [tag for tag in of_model if tag.name.action is Action.REGISTER]
+    newest = sorted(versions, key=lambda tag: (tag.at, str(tag.name)))[-form.RELEASED :]
+    return {str(tag.name): tag.object_id for tag in sorted(newest, key=lambda tag: str(tag.name))}
+
+
+def _capsules(version: Versions, of_model: Iterable[Tag]) -> dict[str, bytes]:
     """Of the version, and of all tags of the model that are of no version."""
     source, chosen = version.source, version.release.tag
-    of_model = tags.read(source.repository, chosen.name.model)
-    others = [
-        tag
-        for tag in of_model
-        if tag.name.action is not Action.REGISTER and tag.own_name == str(tag.name)
-    ]
+    others = [tag for tag in of_model if tag.name.action is not Action.REGISTER]
     ordered = sorted([chosen, *others], key=lambda tag: str(tag.name))
     return {str(tag.name): encapsulate.capsule_of(source, tag) for tag in ordered}
 
@@ -200,7 +244,8 @@ class _Writing:
         """The first member, the index and the capsules."""
         tag = self.version.release.tag
         model, capsules = tag.name.model, self.members.capsules
-        writer.add(form.HEAD, Head(form.SCHEMA, model, (str(tag.name),), objects, size).data)
+        head = Head(form.SCHEMA, model, (str(tag.name),), objects, size, self.members.released)
+        writer.add(form.HEAD, head.data)
         writer.add(carrier.index_path(model), index.write(model, _entries(capsules)))
         for data in capsules.values():
             writer.add(carrier.Capsule(model, capsule.digest(data)).path, data)

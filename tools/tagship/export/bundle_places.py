@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import re
 import shlex
 import stat
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from tagship.signing import policy
 from tagship.workspace import find, host_file, upstream
 from tagship.workspace.mirrored import Mirrored
 
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/(?!$)")  # ``Path`` has made one slash of two
 KINDS = (
     (stat.S_ISFIFO, "a pipe"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
     (stat.S_ISSOCK, "a socket"), (stat.S_ISDIR, "a folder"),
@@ -44,8 +46,14 @@ def place(start: Path, target: Path | None, accept: Accept | None) -> Place:
 
     Raises:
         NotFound: this is no host that follows a folder, and no other one is given.
-        Refused: tagship.toml is not this host's own, or host.toml cannot be read.
+        Refused: the other one is an address; tagship.toml is not this host's own, or host.toml
+            cannot be read.
     """
+    if target is not None and (address := _ADDRESS.match(os.fspath(target))):
+        raise Refused(
+            f"a bundle is taken into a folder, and {address[1]}: is that of an address",
+            "give a folder; what is in it then goes to a store with the store's own program",
+        )
     if folder := host_project.find_host(start):
         source, host = find.of_host(folder, host_file.read(folder))
         limit = host.settings.fetch_limit_bytes
@@ -66,7 +74,8 @@ def _followed(source: Mirrored) -> Path:
     where = source.project / HOST_FILE
     raise NotFound(
         f"{where} names no folder for bundles",
-        'add one: bundle = "/srv/bundles" in [source]; or give it: tagship unbundle FILE DIR',
+        f'give it: tagship unbundle FILE DIR; or write bundle = "/srv/bundles" in [source],'
+        f" in place of {address.kind}",
     )
 
 

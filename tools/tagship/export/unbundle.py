@@ -6,6 +6,7 @@ digest gives it. The index is written last: until then nothing in the folder has
 """
 
 import contextlib
+import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -54,12 +55,21 @@ class Origin:
         versions: each tag, with its tagger, the ids of its tag object and its commit.
         digest: as of ``Unbundled``.
         files: of the versions, with sizes in bytes and digests.
+        others: whether tags of the model were seen here, none of which its repository has.
     """
 
     model: str
     versions: tuple[Tag, ...]
     digest: str
     files: tuple[File, ...]
+    others: bool
+
+    @property
+    def why(self) -> str:
+        """What is not known of it."""
+        if self.others:
+            return f"its repository has none of the tags of {self.model} that were seen here"
+        return f"nothing of {self.model} was seen here"
 
 
 Accept = Callable[[Origin], bool]
@@ -96,8 +106,8 @@ class Rules:
         policy: the signatures.
         seen: the tags of a model that this host has seen: their tag objects, by name.
         limit: bytes that an object may have whose size no commit records.
-        accept: is asked about a model of which no tag was seen, where none must be signed; None
-            where nobody can answer.
+        accept: is asked where the repository of a bundle has no tag of the model that was seen,
+            and none must be signed; None where nobody can answer.
     """
 
     policy: Policy
@@ -124,7 +134,7 @@ def unbundle(
         Corrupt: it is no bundle, or not as it was written.
         Refused: it is of a newer tagship, or has a tag that contradicts one that was seen here.
         NotTrusted: a signature is missing that this host asks for; or nobody says that a
-            repository is the right one of which nothing was seen here.
+            repository is the right one of which no tag was seen here.
         NoRoom, Unavailable: it cannot be written. Nothing is left of it.
     """
     place = target_folder.check_place(target, (), f"tagship unbundle {where} ../bundles")
@@ -133,7 +143,7 @@ def unbundle(
     reader = Reader(blocks, where)
     head = reader.head()
     with (
-        _written(target),
+        _written(place),
         _made(place, place / carrier.FOLDER),
         scratch.folder(place / carrier.FOLDER / UNPACKING) as folder,
     ):
@@ -141,7 +151,7 @@ def unbundle(
 
 
 @contextlib.contextmanager
-def _written(target: Path) -> Iterator[None]:
+def _written(place: Path) -> Iterator[None]:
     """Say what is wrong with the disk; nothing is left then.
 
     Raises:
@@ -151,11 +161,22 @@ def _written(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        what = f"{target} could not be written: {error.strerror or error} ({error.filename})"
-        kind = NoRoom if capacity.is_full(error) else Unavailable
-        raise kind(what, capacity.hint(error, again)) from None
+        if error.filename is None or not os.path.lexists(error.filename):  # removed again
+            error.filename = str(place)
+        what = f"{place} could not be written: {error.strerror or error} ({error.filename})"
+        if capacity.is_full(error):
+            raise NoRoom(what, _make_room(place)) from None
+        raise Unavailable(what, capacity.hint(error, again)) from None
+    except NoRoom as error:
+        raise NoRoom(error.message, _make_room(place)) from None
     except Unavailable as error:  # of Git, in its words
         raise error if error.hint else Unavailable(error.message, again) from None
+
+
+def _make_room(place: Path) -> str:
+    """Not ``tagship cleanup``: that removes what is deployed, not what waits here for hosts."""
+    where = shlex.quote(str(place))
+    return f"make room: df -h {where}; or begin a new folder for bundles: docs/air-gap.md"
 
 
 @contextlib.contextmanager
@@ -219,7 +240,8 @@ class _Unpacking:
                 )
             digest = self.reader.finish()
             files = self._check_files(source, snapshots, received)
-        self._ask(tuple(snapshots), digest, files)
+        if not self._is_known(entries):
+            self._ask(tuple(snapshots), digest, files)
         kept = {name: entry for name, entry in entries.items() if name not in left_out}
         new = self._move(kept, list(received))
         if left_out:
@@ -240,26 +262,16 @@ class _Unpacking:
             self.reader.refuse(f"its index has other versions than its {form.HEAD}")
         if sum(entry.size for entry in entries.values()) > CAPSULES:
             self.reader.refuse(f"its capsules have more than {CAPSULES} bytes")
-        index.merged(self._here(), entries, self.place.title)
-        for name, object_id in self._seen.items():
-            if name in entries and entries[name].object != object_id:
-                then = entries[name].object[:10]
+        for name, entry in entries.items():
+            then = self._seen.get(name, entry.object)
+            if entry.object != then:
                 raise Refused(
-                    f"{name} is the tag object {then} in {self.where}, and {object_id[:10]} was"
-                    " seen here: it is of another repository, or was moved",
-                    "if the version changed, release it under a new number",
+                    f"{name} is the tag object {entry.object[:10]} in {self.where}, and {then[:10]}"
+                    " was seen here: it is another repository's bundle, or the tag was moved",
+                    "take a bundle of the right repository; or if the tag was moved there, and its"
+                    " version changed, release it under a new number",
                 )
-        if self._is_unknown and self.rules.accept is None:
-            raise NotTrusted(
-                f"nothing of {model} was seen here, so whether {self.where} is from the right"
-                " repository is not known",
-                "compare its digest with the one that was printed where it was written, then add"
-                " --yes; or ask for signed tags: require_signed in host.toml",
-            )
         return entries
-
-    def _here(self) -> dict[str, Entry]:
-        return self._read()[0]
 
     def _read(self) -> tuple[dict[str, Entry], str]:
         """The tags in the folder, and the mark of its index.
@@ -280,12 +292,19 @@ class _Unpacking:
 
     @cached_property
     def _seen(self) -> Mapping[str, str]:
-        return self.rules.seen(self.head.model)
+        """The tags of the model that were seen here: their tag objects, by name."""
+        here = {name: entry.object for name, entry in self._read()[0].items()}
+        return {**here, **self.rules.seen(self.head.model)}
 
-    @cached_property
-    def _is_unknown(self) -> bool:
-        """Whether nothing tells that it comes from the right repository."""
-        return not (self.rules.policy.require_signed or self._seen or self._here())
+    def _is_known(self, entries: Mapping[str, Entry]) -> bool:
+        """Whether its repository is that of what was seen: the two have a tag in common.
+
+        That tells mistakes. Who forges a bundle can copy the id of a tag: signatures tell that.
+        """
+        if self.rules.policy.require_signed:
+            return True
+        has = {**self.head.released, **{name: each.object for name, each in entries.items()}}
+        return bool(has.items() & self._seen.items())
 
     def _capsules(self, entries: Mapping[str, Entry]) -> dict[str, Examined]:
         """The capsules, by the names of their tags: each is that of its tag, within bounds."""
@@ -371,8 +390,20 @@ class _Unpacking:
         return tuple(every)
 
     def _ask(self, versions: tuple[Tag, ...], digest: str, files: tuple[File, ...]) -> None:
-        accept, model = self.rules.accept, self.head.model
-        if self._is_unknown and accept and not accept(Origin(model, versions, digest, files)):
+        """Ask whether a repository is the right one.
+
+        Raises:
+            NotTrusted: nobody says so.
+        """
+        origin = Origin(self.head.model, versions, digest, files, bool(self._seen))
+        if self.rules.accept is None:
+            raise NotTrusted(
+                f"{origin.why}, so whether {self.where} is from the right repository is not known;"
+                f" its digest is {digest}",
+                "compare the digest with the one that was printed where it was written, then add"
+                " --yes; or ask for signed tags: require_signed in host.toml",
+            )
+        if not self.rules.accept(origin):
             raise NotTrusted(f"{self.where} was not accepted", "tagship unbundle --yes")
 
     # --- the move

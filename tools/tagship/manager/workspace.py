@@ -175,8 +175,8 @@ class Workspace:
         Args:
             file: its path; or what is open to read, such as standard input.
             target: the folder; None for that of the host in ``start``.
-            accept: is asked where nothing tells that the bundle is of the right repository: no tag
-                of the model was seen, and none must be signed. None: then it is refused.
+            accept: is asked where nothing tells that the bundle is of the right repository: that
+                has no tag that was seen here, and none must be signed. None: it is refused then.
 
         Raises:
             NotFound: there is no such file; or no host is here, and there is no ``target``.
