@@ -1,5 +1,6 @@
 """A host that is fed by bundles: what goes live, what does not, and what was seen counts."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,32 @@ def test_a_bundle_that_is_no_more_there_takes_nothing_back(fed: Carrying) -> Non
     (Path(fed.address) / "tagship/churn/index.json").unlink()
     fed.sync()
     assert fed.live() == "model 1\n"
+
+
+def test_a_folder_that_was_removed_is_filled_anew(fed: Carrying) -> None:
+    """As the page says of one that is full: what was seen counts, so nobody is asked."""
+    feed(fed, "1.0.0", "--yes")
+    fed.sync()
+    fed.release("model 2\n")
+    shutil.rmtree(fed.address)
+    assert feed(fed, "1.1.0").code == 0
+    fed.passes(0, "churn: in order, live 1.1.0\n  1.1.0 is live\n")
+    assert fed.cli("status").code == 0
+    assert fed.cli("rollback", "churn", "--yes").code == 0
+    assert fed.live() == "model 1\n"
+
+
+def test_an_index_that_is_damaged_is_removed_and_the_bundle_taken_in_again(fed: Carrying) -> None:
+    feed(fed, "1.0.0", "--yes")
+    fed.sync()
+    damaged = Path(fed.address) / "tagship/churn/index.json"
+    damaged.write_text("{")
+    assert fed.sync().code == 1
+    refused = feed(fed, "1.0.0")
+    assert refused.err.endswith(f"remove it, and take the bundles in again: rm {damaged}\n")
+    damaged.unlink()
+    assert feed(fed, "1.0.0").code == 0
+    fed.passes(0, "churn: in order, live 1.0.0\n")
 
 
 def test_a_host_of_git_names_no_folder_for_bundles(host: Following) -> None:

@@ -268,6 +268,15 @@ def test_a_target_that_is_none_is_refused(bench: Workbench, file: Path, gap: Pat
 
 
 @pytest.mark.released
+def test_a_folder_in_a_work_tree_is_named(bench: Workbench, file: Path, gap: Path) -> None:
+    told: list[str] = []
+    for target in (gap / "place", bench.repo, bench.repo / "place"):
+        Workspace(gap, tell=told.append).unbundle(file, target, accept=always)
+    said = "is in a work tree of Git, where the files of a bundle are untracked ones"
+    assert told == [f"{bench.repo} {said}", f"{bench.repo}/place {said}"]
+
+
+@pytest.mark.released
 def test_a_large_object_is_taken_as_it_arrives(bench: Workbench, gap: Path) -> None:
     data = os.urandom((5 << 20) + 7)
     bench.train(data)

@@ -128,7 +128,7 @@ def unbundle(
         target: the folder; it is made where it is missing.
         rules: what this machine asks.
         progress: is called with the bytes that arrived.
-        tell: is told what was left out.
+        tell: is told what was left out, and that the folder is in a work tree of Git.
 
     Raises:
         Corrupt: it is no bundle, or not as it was written.
@@ -142,6 +142,8 @@ def unbundle(
         raise Refused(f"{target} is not a folder", "give a folder, which hosts follow")
     reader = Reader(blocks, where)
     head = reader.head()
+    if any((folder / ".git").exists() for folder in (place, *place.parents)):
+        tell(f"{place} is in a work tree of Git, where the files of a bundle are untracked ones")
     with (
         _written(place),
         _made(place, place / carrier.FOLDER),
