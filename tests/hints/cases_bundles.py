@@ -4,7 +4,9 @@ import os
 import shutil
 from pathlib import Path
 
-from tagship import Workspace
+import pytest
+
+from tagship import TagshipError, Workspace
 from tagship.manager.agent import Agent
 from tests.hints.cases_surfaces import nothing
 from tests.hints.trials import edit, trial
@@ -238,3 +240,28 @@ def a_damaged_index(bench: Workbench) -> None:
 trial(
     "export.unbundle._Unpacking._read", command=TAKE, base="shipped", does="rm ...", shell=True,
 )(a_damaged_index)  # fmt: skip
+
+
+def damaged_on_a_host(bench: Workbench) -> None:
+    a_host(bench)
+    with_a_folder(bench)
+    host = bench.repo.parent / "host"
+    _take(host)
+    (bench.repo.parent / "bundles/tagship/churn/index.json").write_text("{")
+
+
+def remove_and_take(bench: Workbench) -> None:
+    """As ``unbundle`` says then."""
+    host = bench.repo.parent / "host"
+    index = bench.repo.parent / "bundles/tagship/churn/index.json"
+    with pytest.raises(TagshipError, match="is damaged") as caught:
+        _take(host)
+    assert caught.value.hint.endswith(f": rm {index}")
+    index.unlink()
+    _take(host)
+
+
+trial(
+    "manager.agent._others/2", command=lambda bench: Agent(bench.repo.parent / "host").fetch(),
+    base="shipped", does="tagship unbundle FILE", by=remove_and_take,
+)(damaged_on_a_host)  # fmt: skip

@@ -184,7 +184,7 @@ def a_release_on_a_host_of_a_place(bench: Workbench) -> None:
     _carried(bench)
 
 
-@trial("manager.agent.Agent.fetch", command="fetch", does="tagship status", folder=SRV, again="")
+@trial("manager.agent._others", command="fetch", does="tagship status", folder=SRV, again="")
 def an_index_that_is_damaged(bench: Workbench) -> None:
     file = _carried(bench) / "tagship" / "churn" / "index.json"
     file.parent.mkdir(parents=True)
