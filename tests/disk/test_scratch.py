@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,17 @@ def test_what_a_killed_run_left_is_swept_and_nothing_else(top: Path) -> None:
     with scratch.folder(top / "x"):
         assert len(list(top.iterdir())) == 3
     assert sorted(path.name for path in top.iterdir()) == [".x.y.tmp", "x"]
+
+
+def test_those_that_begin_at_the_same_time_take_no_folder_of_each_other(top: Path) -> None:
+    """Each is one for a moment that nobody holds, as one that a killed run left."""
+
+    def use(_: int) -> bool:
+        with scratch.folder(top / "bundle") as folder:
+            (folder / "file").write_text("here")
+            os.sched_yield()
+            return (folder / "file").read_text() == "here"
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(use, range(400)))
+    assert list(top.iterdir()) == []

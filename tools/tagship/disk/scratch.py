@@ -38,8 +38,8 @@ def folder(path: Path) -> Iterator[Path]:
     while True:
         made = atomic.temporary_name(path)
         made.mkdir(0o700)
-        with _locked(made):
-            if not made.exists():  # another process took it for one that was left
+        with _locked(made, fcntl.LOCK_EX):  # waits for who took it for one that was left
+            if not made.exists():
                 continue
             try:
                 yield made
@@ -57,7 +57,7 @@ def _left(path: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[bool]:
+def _locked(path: Path, how: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> Iterator[bool]:
     """Hold a lock on a folder; whether it is held: not where another process has it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -65,14 +65,14 @@ def _locked(path: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        yield _flock(descriptor)
+        yield _flock(descriptor, how)
     finally:
         os.close(descriptor)
 
 
-def _flock(descriptor: int) -> bool:
+def _flock(descriptor: int, how: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, how)
     except OSError:
         return False
     return True
