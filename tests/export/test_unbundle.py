@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,12 +16,13 @@ import pytest
 
 from tagship import TagshipError, Workspace
 from tagship.carry import index
-from tagship.carry.carrier import LARGEST_INDEX
+from tagship.carry.carrier import LARGEST_INDEX, Object
 from tagship.carry.folder import Folder
 from tagship.cli import output
 from tagship.errors import Corrupt
 from tagship.export.unbundle import Origin, Unbundled
 from tagship.progress import Advance
+from tests.accounts import READER
 from tests.export import bundles
 from tests.workbench import Result, Workbench
 
@@ -216,6 +218,33 @@ def test_a_folder_that_is_read_only_gets_none_that_nobody_can_write_to(
     (made,) = (gap / "place/files/md5").iterdir()
     assert made.stat().st_mode & 0o777 == 0o755
     assert (gap / "place").stat().st_mode & 0o777 == 0o555
+
+
+@pytest.fixture
+def nobody() -> Iterator[Path]:
+    """A folder of an account that is not root; the test is that account."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be another account")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chown(folder, READER, READER)
+        os.seteuid(READER)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize("there", ["files/md5/2b", "files/md5", "tagship"])
+def test_the_folder_that_denies_is_named_and_stays_as_it_was(nobody: Path, there: str) -> None:
+    place = nobody / "place"
+    (place / there).mkdir(parents=True)
+    (nobody / "object").write_text("x")
+    denies = place if there == "tagship" else place / there
+    denies.chmod(0o555)
+    with pytest.raises(TagshipError, match=f"may not write to {denies}, which") as caught:
+        Folder(place).take({Object("2b" + "a" * 30): nobody / "object"})
+    assert caught.value.hint == f"chmod u+rwx {denies}"
+    assert [path for path in place.rglob("*") if not (place / there).is_relative_to(path)] == []
 
 
 @pytest.mark.released

@@ -20,7 +20,7 @@ from typing import IO, BinaryIO
 from tagship.carry import carrier, reach
 from tagship.carry.carrier import LARGEST_INDEX, Changed, Index, Name
 from tagship.carry.reach import Advice
-from tagship.disk import atomic
+from tagship.disk import access, atomic
 from tagship.disk.lock import NO_LOCKS
 from tagship.errors import Unavailable
 from tagship.progress import Advance
@@ -128,7 +128,8 @@ class Folder:
         try:
             os.rename(source, name, dst_dir_fd=folder)
         except OSError as error:  # not what it comes from: that is gone soon
-            error.filename, error.filename2 = str(self.path / path), None
+            denies = path.parent if error.errno in access.DENIED else path
+            error.filename, error.filename2 = str(self.path / denies), None
             raise
 
     # --- below the folder, without a link on the way
@@ -142,19 +143,19 @@ class Folder:
             stack.callback(os.close, here)
             # so a group that shares it shares all; who makes a folder writes into it
             mode = stat.S_IMODE(os.fstat(here).st_mode) | stat.S_IRWXU
-            for part in folder.parts:
+            for depth, part in enumerate(folder.parts):
                 if make:
-                    self._make(part, here, mode, folder)
+                    self._make(part, here, mode, self.path.joinpath(*folder.parts[:depth]))
                 flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
                 here = self._open(part, flags, here, folder)
                 stack.callback(os.close, here)
             yield here
 
-    def _make(self, name: str, here: int, mode: int, path: PurePosixPath) -> None:
+    def _make(self, name: str, here: int, mode: int, parent: Path) -> None:
         try:
             _make(name, here, mode)
         except OSError as error:
-            error.filename = str(self.path / path)
+            error.filename = str(parent)  # what is there, and denies it
             raise
 
     def _open(self, name: str, flags: int, folder: int, path: PurePosixPath) -> int:
