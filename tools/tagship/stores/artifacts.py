@@ -101,13 +101,17 @@ class Artifacts:
         stream.check(blob.size, allowance)
         yield from allowance.limit(self.registry.blocks(*blob))
 
-    def put(self, tag: str, kind: str, source: Path, advance: Advance) -> None:
-        """Take a file: nobody sees it before its manifest has the tag. What is there stays.
+    def put(
+        self, tag: str, kind: str, source: Path, advance: Advance, *, anew: bool = False
+    ) -> None:
+        """Take a file: nobody sees it before its manifest has the tag.
+
+        What is there stays, unless it is written ``anew``.
 
         Raises:
             Refused, Unavailable, Corrupt: the registry does not take it.
         """
-        if self.find(tag) is not None:
+        if not anew and self.find(tag) is not None:
             advance(source.stat().st_size)
             return
         file = files.digest(source)
