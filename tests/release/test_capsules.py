@@ -489,7 +489,7 @@ def test_a_registry_alone_feeds_a_host(host: Following, monkeypatch: pytest.Monk
         alone.follow("#prod")
         for each in (host.remote, host.origin):
             each.rename(each.with_suffix(".away"))
-        alone.passes(0, "churn: in order, live -\n  no version is there to follow\n")
+        assert alone.sync().out == "churn: in order, live -\n  no version is there to follow\n"
         for each in (host.remote, host.origin):
             each.with_suffix(".away").rename(each)
         bench.train("model 2\n")
