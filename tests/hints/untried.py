@@ -53,6 +53,7 @@ UNTRIED: dict[str, str] = {
     "release.capsules._without_end": "it needs 50,000 tags",
     "git.quarantine._again": _CAPSULE,
     "workspace.mirrored.Mirrored.unpublished": _BROUGHT,
+    "workspace.carried.check_there": _BROUGHT,
     "workspace.place.Place.bringing": _BROUGHT,
     "workspace.place.Place.bringing/2": _BROUGHT,
     "workspace.upstream.Server.bringing": _BROUGHT,

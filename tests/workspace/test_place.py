@@ -15,6 +15,7 @@ from tagship.errors import InvalidName
 from tagship.git import packed, quarantine
 from tagship.git.quarantine import Examined
 from tagship.git.run import Repository
+from tagship.host import agent
 from tagship.manager.agent import Agent
 from tagship.progress import nobody
 from tagship.text import clock
@@ -209,6 +210,37 @@ def test_a_withdrawn_version_alone_has_a_fix_that_works_elsewhere(first: Carryin
     first.sync()
     fix = "fix: release another one where the model is released: tagship release churn\n"
     assert fix in first.cli("status").out
+
+
+def test_a_folder_of_bundles_that_is_not_there_is_filled_by_a_bundle(
+    host: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first one, and once the folder was taken away: in a full and in a quick pass."""
+    bundles = carrying.of(host, kind="bundle")
+    bundles.carry()
+    away = host.remote.rename(host.top / "away")
+    told = (
+        f"  nothing could be fetched: {host.remote} is not there\n"
+        "    fix: mount it, or bring a bundle: tagship unbundle FILE\n"
+    )
+    bundles.passes(1, f"churn: unknown, live -\n{told}")
+    away.rename(host.remote)
+    bundles.sync()
+    monkeypatch.setattr(witness, "TICK", -(10**12))
+    bundles.passes(0, LIVE)
+    assert agent.read(bundles.folder).settled is not None
+    host.remote.rename(away)
+    for full in (False, True):
+        if full:
+            monkeypatch.setattr(settled, "look", lambda *_: None)
+        bundles.passes(1, f"churn: unknown, live 1.0.0\n{told}")
+
+
+def test_a_host_of_bundles_is_told_what_comes_first(host: Following) -> None:
+    folder = host.top / "srv"
+    words = ("host", "init", str(folder), "--bundle", str(host.top / "b"), "--follow", "churn")
+    made = host.bench.cli_in(host.top, *words).out
+    assert made.endswith("; now: tagship/srv unbundle FILE, and then: tagship/srv sync\n")
 
 
 def test_another_place_takes_nothing_back(first: Carrying) -> None:

@@ -126,6 +126,7 @@ class Settled:
         rights: who may write to a folder, which may have other files by now.
         place: the address of capsules; empty where Git is asked.
         options: DVC's of a remote there.
+        has_bundles: it is a folder that ``tagship unbundle`` fills.
     """
 
     folder: str
@@ -142,6 +143,7 @@ class Settled:
     rights: dict[str, str]
     place: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    has_bundles: bool = False
 
 
 @dataclass(frozen=True)

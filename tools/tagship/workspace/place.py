@@ -71,8 +71,9 @@ class Place:
         """What reads it.
 
         Raises:
-            Refused, Unavailable: as for ``places.of``.
+            Refused, Unavailable: as for ``places.of``; or the folder of bundles is not there.
         """
+        carried.check_there(self.address.text, has_bundles=self.address.kind == BUNDLE)
         return places.of(self.address.text, self.address.options)
 
     def work_tree(self) -> str:

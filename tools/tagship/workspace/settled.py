@@ -71,7 +71,10 @@ def _fetch(kept: Settled, tell: Tell) -> bool:
     if kept.place:
         from tagship.workspace import carried
 
-        return carried.is_same(Path(kept.mirror), kept.place, kept.options, list(kept.live))
+        return carried.is_same(
+            Path(kept.mirror), kept.place, kept.options, list(kept.live),
+            has_bundles=kept.has_bundles,
+        )  # fmt: skip
     from tagship.git import mirror
     from tagship.git.bounded import TooMuch
 
