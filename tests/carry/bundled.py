@@ -69,7 +69,7 @@ class Bundled:
         stream.check(size, allowance)
         yield from allowance.limit(self._blocks(name.path))
 
-    def put(self, name: Name, source: Path, advance: Advance) -> None:
+    def put(self, name: Name, source: Path, advance: Advance, *, anew: bool = False) -> None:
         """As ``Carrier``."""
         size = source.stat().st_size
         if self.size(name) is not None:

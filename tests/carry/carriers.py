@@ -178,6 +178,7 @@ APART: dict[tuple[str, str], str] = {
     ("bundle", "unchanged"): _ONCE,
     ("bundle", "changed"): _ONCE,
     ("bundle", "two_writers"): _ONCE,
+    ("bundle", "anew"): _ONCE,
     ("bundle", "models"): "it is of one model",
     ("bundle", "killed"): "tests/crash kills the command that writes it, at each of its calls",
     ("bundle", "denied"): "who may not read a file has no bundle",

@@ -197,6 +197,16 @@ def test_again(way: Way, tmp_path: Path) -> None:
     assert got(way.open(), name) == b"first"
 
 
+@case("put anew writes over what is there, as of a capsule that was damaged")
+def test_anew(way: Way, tmp_path: Path) -> None:
+    name = capsule_of(b"first")
+    put(way.open(), name, b"damaged", tmp_path)
+    (tmp_path / "source").write_bytes(b"first")
+    for _ in range(2):
+        way.open().put(name, tmp_path / "source", lambda count: None, anew=True)
+        assert got(way.open(), name) == b"first"
+
+
 @case("an index that nobody wrote is empty; the first is written where there is none")
 def test_first(way: Way) -> None:
     place = way.open()

@@ -56,7 +56,10 @@ def source(tmp_path: Path) -> Path:
     "address, words",
     [
         ("docker://example.com/models:1.0", "docker://example.com/models:1.0 names an image"),
-        ("docker://example.com/Models", "'example.com/Models' is no image in a registry"),
+        (
+            "docker://example.com/Models",
+            "'docker://example.com/Models' is no repository in a registry",
+        ),
         (
             "docker://ada:hunter2@example.com/models",
             "docker://example.com/models should have no login in it",

@@ -105,9 +105,12 @@ def test_nothing_is_released_yet(host: Following) -> None:
 def test_a_host_that_never_reached_the_server_says_that_alone(host: Following) -> None:
     host.origin.rename(host.origin.with_name("away.git"))
     result = host.sync()
-    head, line = result.out.splitlines()
+    head, line, fix = result.out.splitlines()
     assert (result.code, head) == (1, "churn: unknown, live -")
     assert line.startswith("  nothing could be fetched: ")
+    fetched = host.cli("fetch").err.splitlines()
+    assert fetched[1] == fix.replace("    fix: ", "hint: ")  # the same helps
+    assert line.removeprefix("  nothing could be fetched: ") in host.cli("status").out
 
 
 @pytest.mark.parametrize(

@@ -376,7 +376,10 @@ def test_a_tag_that_moves_while_it_is_pushed_is_told(bench: Workbench, fake: Fak
 def test_nobody_there_is_told(bench: Workbench) -> None:
     result = bench.cli("export", "churn", "--format", "oci", "--push", "127.0.0.1:1/churn")
     assert (result.code, result.out) == (1, "")
-    assert result.err.startswith("error: 127.0.0.1:1 cannot be reached: connection refused\n")
+    assert result.err == (
+        "error: 127.0.0.1:1 cannot be reached: connection refused\n"
+        "hint: curl -I http://127.0.0.1:1/v2/\n"
+    )
 
 
 @pytest.mark.released

@@ -234,6 +234,22 @@ def _names_spam(bench: Workbench) -> None:
     follows(bench, "[follow.churn]\n[follow.spam]\n")
 
 
+def _another(bench: Workbench) -> None:
+    bench.train("model 2\n")
+    bench.manager.release(push=True)
+    Agent(place(bench)).sync()
+
+
+@trial("inspect.status._status/4", command="status", folder=SRV,
+       does="release another one where the model is released", by=_another)  # fmt: skip
+def a_host_whose_only_version_is_withdrawn(bench: Workbench) -> None:
+    _release(bench)
+    right(bench)
+    Agent(place(bench)).sync()
+    bench.manager.withdraw("1.0.0", push=True)
+    Agent(place(bench)).sync()
+
+
 @trial(
     "workspace.mirrored.not_followed",
     command="sync spam",
@@ -261,6 +277,36 @@ def _init(*follow: str) -> Callable[[Workbench], object]:
         return Agent(place(bench)).init(str(bench.repo.parent / "origin.git"), follow=follow)
 
     return command
+
+
+def _of_bundles(name: str, endpoint: str | None = None) -> Callable[[Workbench], object]:
+    def command(bench: Workbench) -> object:
+        folder = bench.repo.parent / name
+        return Agent(place(bench)).init(bundle=str(folder), endpoint=endpoint, follow=["churn"])
+
+    return command
+
+
+@trial("workspace.new_host._check_place", command=_of_bundles("x.tar"), does="give a folder",
+       by=lambda _: None, again=_of_bundles("bundles"))  # fmt: skip
+def a_bundle_for_the_folder_of_bundles(bench: Workbench) -> None:
+    (bench.repo.parent / "x.tar").write_text("")
+
+
+@trial(
+    "workspace.new_host._check_place/2", command=lambda b: _of_bundles(place(b).name)(b),
+    does="give another folder", by=lambda _: None, again=_of_bundles("bundles"),
+)  # fmt: skip
+def bundles_in_the_folder_of_the_host(bench: Workbench) -> None:
+    del bench
+
+
+@trial(
+    "workspace.new_host._check_place/3", command=_of_bundles("bundles", "http://h.example"),
+    does="leave --endpoint out", by=lambda _: None, again=_of_bundles("bundles"),
+)  # fmt: skip
+def an_endpoint_of_bundles(bench: Workbench) -> None:
+    del bench
 
 
 @trial(

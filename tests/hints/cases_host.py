@@ -806,7 +806,7 @@ def live_files_that_another_rule_takes_back(bench: Workbench) -> None:
 
 
 @trial(
-    "inspect.status._withdrawn_findings",
+    "inspect.status._status/3",
     command=STATUS,
     then="1.1.0 is released, 1.0.0 is live",
 )

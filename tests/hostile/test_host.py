@@ -595,8 +595,9 @@ def test_status_tells_since_when_the_server_does_not_answer(second: Following) -
         assert second.sync().code == 1
         since = clock.stamp(began)
         assert row() == {"fetched_at": last, "failing_since": since, "why": "unknown"}
+    why = second.cli("fetch").err.splitlines()[0].removeprefix("error: ")
     what = (
-        f"nothing could be fetched since {words.moment(since)} UTC; the last fetch that"
+        f"nothing could be fetched since {words.moment(since)} UTC: {why}; the last fetch that"
         f" succeeded: {words.moment(last)} UTC"
     )
     status = second.cli("status")

@@ -187,7 +187,9 @@ def test_a_capsule_that_is_not_the_one_of_the_index_is_not_read(
 ) -> None:
     spoil(first)
     what = OF_NEW.replace("PLACE", str(first.remote)) + FILES[spoil]
-    first.passes(3, f"churn: refused, live 1.0.0\n  {what}\n")
+    again = "write it again where the model is released: tagship release MODEL --push --capsule"
+    first.passes(3, f"churn: refused, live 1.0.0\n  {what}\n    fix: {again}\n")
+    assert f"  {what}\n    fix: {again}\n" in first.cli("status").out
     assert first.live() == "model 1\n"
 
 

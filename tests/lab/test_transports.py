@@ -183,7 +183,8 @@ def test_refused(team: Team, name: str) -> None:
     trouble.spoil(edge, team)
     result = edge.tagship("sync")
     assert (result.code, result.err, edge.live(), edge.left()) == (1, "", None, [])
-    [_, line] = untimed(result.out).splitlines()
+    [_, line, fix] = untimed(result.out).splitlines()
+    assert fix.startswith("    fix: "), fix
     assert re.search(f"nothing could be fetched: .*{trouble.error}", line), line
     assert len(line) < 300
     fetched = edge.tagship("fetch")

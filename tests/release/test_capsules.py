@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,19 @@ def test_a_release_stands_where_its_capsule_cannot_be_written(bench: Workbench) 
     assert bench.cli("release", "churn", "--push", "--capsule", "--if-changed").code == 0
 
 
+def test_without_a_git_remote_nothing_is_called_pushed(bench: Workbench) -> None:
+    bench.git("remote", "remove", "origin")
+    block(bench)
+    for words in (["release", "churn"], ["assign", "churn@1.0.0", "prod"]):
+        result = bench.cli(*words, "--capsule")
+        made = "is made, but hosts that follow the store do not see it yet"
+        assert (result.code, made in result.err, "push" in result.err) == (1, True, False), result
+        assert result.err.endswith(f"; then: tagship {' '.join(words)} --capsule\n")
+    unblock(bench)
+    assert bench.cli("assign", "churn@1.0.0", "prod", "--capsule").code == 0
+    check(bench, "churn@v1.0.0", "churn#prod#1")
+
+
 def test_a_later_commit_with_the_same_bytes_completes_it_too(bench: Workbench) -> None:
     bench.cli("release", "churn", "--push")
     (bench.repo / "README").write_text("more\n")
@@ -311,7 +325,7 @@ def test_a_place_that_changes_all_the_time_is_given_up(
 def test_a_user_who_does_not_wait_is_told_what_goes_on(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*arguments: object) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Folder, "put", interrupted)
@@ -342,6 +356,57 @@ def test_a_damaged_index_is_written_anew_where_all_tags_are(bench: Workbench) ->
     with pytest.raises(Corrupt) as caught:
         bench.manager.publish_capsules()
     assert caught.value.hint == "git fetch --tags, then the same again"
+
+
+def spoil(bench: Workbench, lost: str, damaged: str) -> list[str]:
+    """The capsule of one tag is gone, and a byte of another one's is changed; the notes of that."""
+    folder, entries = place(bench) / "tagship" / MODEL / "capsules", listed(bench)
+    (folder / entries[lost].capsule).unlink()
+    bad = folder / entries[damaged].capsule
+    data = bad.read_bytes()
+    bad.chmod(0o644)
+    bad.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    return [
+        f"the capsule of {lost} in {place(bench)} was lost: it is written anew",
+        f"the capsule of {damaged} in {place(bench)} was damaged: it is written anew",
+    ]
+
+
+@pytest.mark.parametrize("remote", [True, False])
+@pytest.mark.parametrize("words", ["release churn", "assign churn@1.1.0 prod"])
+def test_who_repeats_a_command_repairs_capsules(bench: Workbench, words: str, remote: bool) -> None:
+    how = ["--push", "--capsule"] if remote else ["--capsule"]
+    if not remote:
+        bench.git("remote", "remove", "origin")
+    bench.cli("release", "churn", *how)
+    bench.train("model 2\n")
+    bench.cli("release", "churn", *how)
+    bench.cli("assign", "churn@1.1.0", "prod", *how)
+    notes = spoil(bench, "churn@v1.1.0", "churn@v1.0.0")
+    result = bench.cli(*words.split(), *how)
+    assert result.code == 0, result.err
+    assert sorted(result.err.splitlines()) == sorted(f"note: {note}" for note in notes)
+    check(bench, "churn@v1.0.0", "churn@v1.1.0", "churn#prod#1")
+    assert bench.manager.publish_capsules().tags == ()
+
+
+def test_a_release_writes_a_lost_capsule_anew_on_its_way(bench: Workbench) -> None:
+    bench.cli("release", "churn", "--push", "--capsule")
+    (place(bench) / "tagship" / MODEL / "capsules" / listed(bench)["churn@v1.0.0"].capsule).unlink()
+    bench.train("model 2\n")
+    result = bench.cli("release", "churn", "--push", "--capsule")
+    assert "the capsule of churn@v1.0.0" in result.err
+    check(bench, "churn@v1.0.0", "churn@v1.1.0")
+
+
+@pytest.mark.released
+def test_an_entry_of_the_index_that_leads_nowhere_is_mended(bench: Workbench) -> None:
+    bench.git("push", "--quiet", "--tags", "origin")
+    bench.manager.publish_capsules()
+    entry = replace(listed(bench)["churn@v1.0.0"], capsule="b" * 64)
+    fill(bench, index.write(MODEL, {"churn@v1.0.0": entry}))
+    assert bench.manager.publish_capsules().tags == ("churn@v1.0.0",)
+    check(bench, "churn@v1.0.0")
 
 
 @pytest.mark.released
@@ -424,7 +489,7 @@ def test_a_registry_alone_feeds_a_host(host: Following, monkeypatch: pytest.Monk
         alone.follow("#prod")
         for each in (host.remote, host.origin):
             each.rename(each.with_suffix(".away"))
-        alone.passes(0, "churn: in order, live -\n  no version is there to follow\n")
+        assert alone.sync().out == "churn: in order, live -\n  no version is there to follow\n"
         for each in (host.remote, host.origin):
             each.with_suffix(".away").rename(each)
         bench.train("model 2\n")

@@ -83,6 +83,42 @@ def test_an_address_that_a_fetch_would_refuse_is_refused_at_once(
     assert host_file.read(tmp_path / "srv").upstream.text == git
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "what", "hint"),
+    [
+        ("index", "docker://127.0.0.1:5598", "is no repository in a registry",
+         "give docker://HOST/NAME in lower case: docker://registry.example.com/models/churn"),
+        ("index", "docker://h.example/Models/churn", "is no repository in a registry",
+         "give docker://HOST/NAME in lower case: docker://registry.example.com/models/churn"),
+        ("index", "docker://h.example/models/churn:latest", "names an image",
+         "without it: docker://h.example/models/churn"),
+        ("index", "ftp://h.example/models", "nothing carries versions at",
+         "give a folder, s3://BUCKET/PREFIX, gs://, azure://, or docker://HOST/NAME"),
+        ("bundle", "TOP/x.tar", "is no folder, and --bundle names the one",
+         "give a folder: --bundle /srv/bundles; then: tagship unbundle FILE"),
+        ("bundle", "TOP/srv", "is in the folder of the host", "give another folder: --bundle"),
+        ("bundle", "TOP/srv/bundles", "is in the folder of the host",
+         "give another folder: --bundle /srv/bundles"),
+    ],
+)  # fmt: skip
+def test_a_place_that_cannot_have_versions_is_refused(
+    tmp_path: Path, kind: str, text: str, what: str, hint: str
+) -> None:
+    (tmp_path / "x.tar").write_text("")
+    source = Address(kind, text.replace("TOP", str(tmp_path)))
+    with pytest.raises(TagshipError, match=what) as error:
+        new_host.make(tmp_path / "srv", source, follow=[Ref("churn")])
+    assert error.value.hint.startswith(hint)
+    assert not (tmp_path / "srv").exists()
+
+
+def test_an_endpoint_is_of_a_store(tmp_path: Path) -> None:
+    bundles = new_host.address(bundle="/srv/bundles")
+    with pytest.raises(InvalidName, match="--endpoint is of a store"):
+        new_host.make(tmp_path / "srv", bundles, endpoint="http://h.example")
+    new_host.make(tmp_path / "srv", bundles, remote="s3://b/dvc", endpoint="http://h.example")
+
+
 def test_a_model_is_named_once(tmp_path: Path) -> None:
     with pytest.raises(InvalidName, match="churn is named twice"):
         new_host.make(tmp_path / "srv", at(GIT), follow=[Ref("churn"), Ref.parse("churn#prod")])

@@ -15,6 +15,7 @@ from tagship.errors import InvalidName
 from tagship.git import packed, quarantine
 from tagship.git.quarantine import Examined
 from tagship.git.run import Repository
+from tagship.host import agent
 from tagship.manager.agent import Agent
 from tagship.progress import nobody
 from tagship.text import clock
@@ -26,7 +27,12 @@ from tests.hosts import Following
 from tests.workbench import Result, run
 
 LIVE = "churn: in order, live 1.0.0\n"
-NOTHING = "churn: in order, live -\n  no version is there to follow\n"
+NOTHING = (
+    "churn: waiting, live -\n"
+    "  nothing of churn was published in {} yet\n"
+    "    fix: is churn its name, in tagship.toml? If so, publish it where it is released: tagship"
+    " release churn --push --capsule\n"
+)
 HEAVY = ("dvc", "git", "asyncio", "yaml", "tomllib", "tagship.deploy", "tagship.signing")
 
 
@@ -123,7 +129,8 @@ def test_a_place_that_is_not_there_stops_what_is_new_alone(first: Carrying) -> N
 
 def test_nothing_was_released_into_the_place(host: Following) -> None:
     empty = carrying.of(host)
-    empty.passes(0, NOTHING)
+    empty.passes(3, NOTHING.format(empty.remote))
+    assert NOTHING.format(empty.remote).partition("\n")[2] in empty.cli("status").out
     result = empty.cli("deploy", "churn", "--yes")
     assert result.code == 1
     assert result.err.startswith("error: churn has no released version\nhint: tagship fetch; or: ")
@@ -143,7 +150,8 @@ def test_a_host_has_no_work_tree_and_no_clone_to_point_to(first: Carrying) -> No
 def test_two_models_are_two_indexes(first: Carrying) -> None:
     first.follow(more='[follow.spam]\ntrack = "latest"\n')
     result = first.sync()
-    assert result == Result(0, f"{LIVE}{NOTHING.replace('churn', 'spam')}", "")
+    nothing = NOTHING.format(first.remote).replace("churn", "spam")
+    assert result == Result(3, f"{LIVE}{nothing}", "")
     record = carried.read(first.mirror)
     assert record.marks.keys() == {"churn"}  # a place without an index has no mark of it
     assert record.place == str(first.remote)
@@ -154,6 +162,85 @@ def test_a_folder_of_bundles_is_followed_too(host: Following) -> None:
     bundles.carry()
     bundles.sync()
     assert bundles.live() == "model 1\n"
+
+
+@pytest.mark.parametrize("kind", ["index", "bundle"])
+def test_a_stage_whose_version_was_not_brought_is_told(host: Following, kind: str) -> None:
+    """Its tag is here, and that of its version is not: in the next bundle, or in nobody's clone."""
+    one = carrying.of(host, kind=kind)
+    host.publish("churn#prod#1", at="churn@v1.0.0")
+    one.carry()
+    one.follow("#prod")
+    assert one.report()["live"] == "1.0.0"
+    host.release("model 2\n")
+    host.publish("churn#prod#2", at="churn@v1.1.0")
+    rows = one.carry()
+    commit = host.bench.git("rev-parse", "churn@v1.1.0^{}")[:10]
+    what = f"#prod names a version whose tag is not here (commit {commit})"
+    fix = {
+        "bundle": "bring its bundle: tagship unbundle FILE",
+        "index": "publish it where it is released: tagship release churn --push --capsule",
+    }[kind]
+    one.show({name: entry for name, entry in rows.items() if name != "churn@v1.1.0"})
+    told = f"  {what}\n    fix: {fix}\n"
+    one.passes(3, f"churn: waiting, live 1.0.0\n{told}")
+    status = one.cli("status")
+    assert (status.code, told in status.out) == (3, True), status
+    by_hand = one.cli("deploy", "churn#prod", "--yes")
+    assert (by_hand.code, by_hand.err) == (1, f"error: {what}\nhint: {fix}\n")
+    one.show(rows)
+    assert one.report()["live"] == "1.1.0"
+
+
+def test_a_stage_whose_version_has_no_tag_on_the_server_is_told(host: Following) -> None:
+    host.follow("#prod")
+    host.bench.git("tag", "--annotate", "--message", "x", "churn#prod#1", "churn@v1.0.0^{}")
+    host.bench.git("push", "--quiet", "origin", ":churn@v1.0.0", "churn#prod#1")
+    fix = "    fix: push the tag of its version, then: tagship sync"
+    result = host.sync()
+    assert (result.code, result.out.splitlines()[-1]) == (3, fix)
+    host.bench.git("push", "--quiet", "origin", "churn@v1.0.0")
+    assert host.sync().code == 0
+    assert host.live() == "model 1\n"
+
+
+def test_a_withdrawn_version_alone_has_a_fix_that_works_elsewhere(first: Carrying) -> None:
+    first.publish("churn@v1.0.0!")
+    first.carry()
+    first.sync()
+    fix = "fix: release another one where the model is released: tagship release churn\n"
+    assert fix in first.cli("status").out
+
+
+def test_a_folder_of_bundles_that_is_not_there_is_filled_by_a_bundle(
+    host: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first one, and once the folder was taken away: in a full and in a quick pass."""
+    bundles = carrying.of(host, kind="bundle")
+    bundles.carry()
+    away = host.remote.rename(host.top / "away")
+    told = (
+        f"  nothing could be fetched: {host.remote} is not there\n"
+        "    fix: mount it, or bring a bundle: tagship unbundle FILE\n"
+    )
+    bundles.passes(1, f"churn: unknown, live -\n{told}")
+    away.rename(host.remote)
+    bundles.sync()
+    monkeypatch.setattr(witness, "TICK", -(10**12))
+    bundles.passes(0, LIVE)
+    assert agent.read(bundles.folder).settled is not None
+    host.remote.rename(away)
+    for full in (False, True):
+        if full:
+            monkeypatch.setattr(settled, "look", lambda *_: None)
+        bundles.passes(1, f"churn: unknown, live 1.0.0\n{told}")
+
+
+def test_a_host_of_bundles_is_told_what_comes_first(host: Following) -> None:
+    folder = host.top / "srv"
+    words = ("host", "init", str(folder), "--bundle", str(host.top / "b"), "--follow", "churn")
+    made = host.bench.cli_in(host.top, *words).out
+    assert made.endswith("; now: tagship/srv unbundle FILE, and then: tagship/srv sync\n")
 
 
 def test_another_place_takes_nothing_back(first: Carrying) -> None:

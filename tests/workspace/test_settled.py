@@ -324,7 +324,8 @@ def test_a_server_that_is_silent_is_waited_for_once(
     assert rows is not None
     (row,) = rows
     what = f"nothing could be fetched: file://{calm.origin} did not answer within 0.3 seconds"
-    assert row.reasons == (Reason(Why.IN_ORDER, "1.0.0 is live"), Reason(Why.UNKNOWN, what))
+    fix = f"check its address: git ls-remote --heads file://{calm.origin}"
+    assert row.reasons == (Reason(Why.IN_ORDER, "1.0.0 is live"), Reason(Why.UNKNOWN, what, fix))
     now = agent.read(calm.folder)
     assert (row.why, row.live, now.fetched_at) == (Why.UNKNOWN, "1.0.0", before.fetched_at)
     assert (now.failing_since, now.settled) != ("", None)

@@ -92,11 +92,11 @@ class Bucket:
             store = self.store if isinstance(name, Object) else self._quick
             yield from store.blocks(carrier.check(name).path, allowance)
 
-    def put(self, name: Name, source: Path, advance: Advance) -> None:
+    def put(self, name: Name, source: Path, advance: Advance, *, anew: bool = False) -> None:
         """As ``Carrier``."""
         self.check_takes()
         with self._asked("written"):
-            if self._quick.size(carrier.check(name).path) is not None:
+            if not anew and self._quick.size(carrier.check(name).path) is not None:
                 advance(source.stat().st_size)
                 return
             self.store.put(name.path, source, advance)

@@ -2,9 +2,9 @@
 
 It has three kinds of things: objects (bytes of models, by the digests that DVC gives them),
 capsules (``capsule``), and one index for each model (``index``). Objects and capsules are named by
-what is in them, so they are written once and never change; the index of a model grows, and nothing
-else there changes. Whoever reads trusts none of it: bytes are compared with their digest, what a
-tag says with its signature.
+what is in them, so they never change, and are written again only where they were damaged; the index
+of a model grows, and nothing else there changes. Whoever reads trusts none of it: bytes are
+compared with their digest, what a tag says with its signature.
 """
 
 import re
@@ -104,8 +104,15 @@ class Carrier(Protocol):
             TooLong, Stopped: as for ``Allowance.take``.
         """
 
-    def put(self, name: Name, source: Path, advance: Advance) -> None:
-        """Take a file: it appears whole, or not at all. What is there by this name stays."""
+    def put(self, name: Name, source: Path, advance: Advance, *, anew: bool = False) -> None:
+        """Take a file: it appears whole, or not at all.
+
+        Args:
+            name: what it is.
+            source: the file.
+            advance: is called with the bytes that are sent.
+            anew: also over what is there by this name, which else stays.
+        """
 
 
 def index_path(model: str) -> str:

@@ -89,9 +89,9 @@ class Folder:
             stream.check(os.fstat(file.fileno()).st_size, allowance)
             yield from allowance.limit(iter(lambda: file.read(BLOCK), b""))
 
-    def put(self, name: Name, source: Path, advance: Advance) -> None:
+    def put(self, name: Name, source: Path, advance: Advance, *, anew: bool = False) -> None:
         """As ``Carrier``."""
-        if self.size(name) is not None:
+        if not anew and self.size(name) is not None:
             advance(source.stat().st_size)
             return
 

@@ -95,11 +95,11 @@ class Oci:
         with self._asked("read"):
             yield from self.artifacts.blocks(_tag(name), allowance)
 
-    def put(self, name: Name, source: Path, advance: Advance) -> None:
+    def put(self, name: Name, source: Path, advance: Advance, *, anew: bool = False) -> None:
         """As ``Carrier``."""
         kind = artifacts.OBJECT if isinstance(name, Object) else "capsule"
         with self._asked("written"):
-            self.artifacts.put(_tag(name), kind, source, advance)
+            self.artifacts.put(_tag(name), kind, source, advance, anew=anew)
 
     # --- the lock
 

@@ -23,8 +23,8 @@ def of(address: str, options: Mapping[str, Any]) -> Carrier:
         Refused: there is none for such an address, or an option has no counterpart.
         Unavailable: the package that reaches it is not installed.
     """
-    scheme, separator, _ = address.partition("://")
-    if not separator:
+    scheme = check(address)
+    if not scheme:
         from tagship.carry.folder import Folder  # each is imported where it is meant
 
         return Folder(Path(address))
@@ -33,10 +33,26 @@ def of(address: str, options: Mapping[str, Any]) -> Carrier:
         from tagship.stores import artifacts
 
         return Oci(artifacts.at(address))
-    if scheme in BUCKETS:
-        from tagship.carry import reach
-        from tagship.carry.bucket import Bucket
+    from tagship.carry import reach
+    from tagship.carry.bucket import Bucket
 
-        return Bucket(reach.store(address, options), redact.text(address))
-    what = f"nothing carries versions at {redact.text(address)}"
-    raise Refused(what, GIVE)
+    return Bucket(reach.store(address, options), redact.text(address))
+
+
+def check(address: str) -> str:
+    """The scheme of an address where something may carry versions; empty for a folder. Pure.
+
+    Raises:
+        InvalidName, Refused: there is no carrier for such an address.
+    """
+    scheme, separator, _ = address.partition("://")
+    if not separator:
+        return ""
+    if scheme == "docker":
+        from tagship.stores import artifacts
+
+        artifacts.parsed(address)
+    elif scheme not in BUCKETS:
+        what = f"nothing carries versions at {redact.text(address)}"
+        raise Refused(what, GIVE)
+    return scheme

@@ -62,12 +62,13 @@ def init(
     made = agent.init(
         git, index=index, bundle=bundle, remote=remote, endpoint=endpoint, follow=follow, name=name
     )
-    output.show(made, as_json, looks(made))
+    output.show(made, as_json, looks(made, has_bundles=bundle is not None))
 
 
-def looks(made: "NewHost") -> str:
+def looks(made: "NewHost", *, has_bundles: bool = False) -> str:
     """What was written, and what to do next."""
     where = shlex.quote(str(made.file.parent))
     if not made.models:
         return output.text([f"wrote {made.file}; now name the models to follow in it"])
-    return output.text([f"wrote {made.file}; now: tagship -C {where} sync"])
+    first = f"tagship -C {where} unbundle FILE, and then: " if has_bundles else ""
+    return output.text([f"wrote {made.file}; now: {first}tagship -C {where} sync"])

@@ -98,7 +98,8 @@ def there(folder: Path, hint: str) -> str:
     Some of Git and DVC take paths from the top of the repository: for a folder below it, these
     commands stay as they are.
     """
-    if os.path.isfile(folder / HOST_FILE):  # noqa: PTH113 - no error where it may not be entered
+    is_host = os.path.isfile(folder / HOST_FILE)  # noqa: PTH113 - no error where it may not be entered
+    if is_host:
         hint = _OF_REMOTE.sub(_in_host_file, hint)
     if folder == Path() or not str(folder).isprintable():  # nobody can copy such a name
         return hint
@@ -109,6 +110,7 @@ def there(folder: Path, hint: str) -> str:
     def named(match: re.Match[str]) -> str:
         before, program = match.groups()
         is_left = is_of_top and program != "tagship"
+        is_left |= is_host and hint.startswith("release ", match.end())  # elsewhere: in a clone
         return match[0] if is_left else f"{before}{program} {_WHERE[program]} {name} "
 
     return _COMMAND.sub(named, hint)

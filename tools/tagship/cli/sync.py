@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,7 +64,7 @@ def command(
         news = agent.news(rows, keep=not dry_run)
         shown = news if quiet else rows
         if shown or not quiet:
-            output.show([_values(row) for row in shown], as_json, looks(shown))
+            output.show([_values(row) for row in shown], as_json, looks(shown, session.folder))
         worst = max(rows, key=lambda row: row.why.rank, default=None)
         return worst.why.exit_code if worst else 0
 
@@ -105,8 +107,8 @@ def _values(row: "Followed") -> dict[str, Any]:
     return {**output.plain(row), **why, "reasons": reasons}
 
 
-def looks(rows: "Sequence[Followed]") -> str:
-    """A line for each model, what was done, and why it is as it is."""
+def looks(rows: "Sequence[Followed]", folder: Path = Path()) -> str:
+    """A line for each model, what was done, and why it is as it is; and what helps."""
     lines = []
     for row in rows:
         why = row.why.value[0].replace("_", " ")
@@ -114,5 +116,7 @@ def looks(rows: "Sequence[Followed]") -> str:
         lines += [f"  {each}" for each in row.did]
         troubles = [each for each in row.reasons if each.why.exit_code]
         told = troubles if troubles or row.live else row.reasons  # nothing is live: why
-        lines += [f"  {each.what}" for each in told]
+        for fix, of_fix in groupby(told, key=lambda reason: reason.fix):
+            lines += [f"  {each.what}" for each in of_fix]
+            lines += [f"    fix: {there(folder, fix)}"] if fix else []
     return output.text(lines) or "no model is followed: add [follow.MODEL] to tagship.toml"

@@ -180,7 +180,17 @@ def _facts(one: Pass, model: str) -> Facts:
         _turn(one, known, rule, wish, now) if is_behind and not is_way_back else None,
         _accepted(past, wish),
         _refusal(one, known, wish.release),
+        one.source.upstream.again(),
+        _absent(one, known, rule),
     )
+
+
+def _absent(one: Pass, known: Catalog, rule: Wanted) -> tuple[str, str] | None:
+    """What was not brought here: a version that a stage names; or anything of the model."""
+    is_told = one.seen.refused(known.model) or known.model in dict(one.seen.unread)
+    if one.unfetched is None and not is_told and (nothing := one.source.unpublished(known)):
+        return nothing
+    return one.source.absent(known, rule)
 
 
 def _turn(

@@ -26,6 +26,7 @@ def _is_time(text: str) -> bool:
 Time = Annotated[str, Is(_is_time, "a time")]
 TimeOrNone = Annotated[str, Is(lambda text: not text or _is_time(text), "a time, or empty")]
 
+LONGEST_FAILURE = 500  # letters
 MOST_STAGED = 4  # of a model: the newest
 
 
@@ -125,6 +126,7 @@ class Settled:
         rights: who may write to a folder, which may have other files by now.
         place: the address of capsules; empty where Git is asked.
         options: DVC's of a remote there.
+        has_bundles: it is a folder that ``tagship unbundle`` fills.
     """
 
     folder: str
@@ -141,6 +143,7 @@ class Settled:
     rights: dict[str, str]
     place: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    has_bundles: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,7 @@ class Agent:
     Attributes:
         fetched_at: when a fetch of the tags succeeded last; empty if none ever did.
         failing_since: when the first one after that failed; empty if none did.
+        failure: why the last one failed, if it did.
         waiting: by model.
         staged: by model, the newest first.
         id: of this folder, at random: tells two hosts of one name apart; empty until it is needed.
@@ -172,12 +176,14 @@ class Agent:
     settled: Settled | None = None
     refused: dict[str, Refusal] = field(default_factory=dict)
     told: dict[str, str] = field(default_factory=dict)
+    failure: str = ""
 
-    def fetched(self, now: str, *, succeeded: bool) -> "Agent":
-        """The same, after a fetch."""
-        if succeeded:
-            return replace(self, fetched_at=now, failing_since="")
-        return replace(self, failing_since=self.failing_since or now)
+    def fetched(self, now: str, failure: str | None) -> "Agent":
+        """The same, after a fetch, or after its failure."""
+        if failure is None:
+            return replace(self, fetched_at=now, failing_since="", failure="")
+        since = self.failing_since or now
+        return replace(self, failing_since=since, failure=failure[:LONGEST_FAILURE])
 
     def waits(self, model: str, waiting: Waiting) -> "Agent":
         """The same, once something could not be done."""

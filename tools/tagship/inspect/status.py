@@ -226,12 +226,16 @@ def _of_mirror(source: Mirrored, status: Status) -> Status:
 def _fetch_findings(source: Mirrored, model: str, state: Agent) -> Iterable[Finding]:
     """Tags that the server changed, and a fetch that is late: what is newer cannot be told."""
     for name, what in source.last_seen.refused(model).items():
-        fix = moved.accepting(name) if what == seen.MOVED else mirrored.FETCH
+        fix = mirrored.FETCH if what == seen.IMPOSSIBLE else source.upstream.again()
+        if what == seen.MOVED:
+            fix = moved.accepting(name)
         yield Finding(Why.REFUSED, f"{name}: {what}", fix)
     last = f"{words.moment(state.fetched_at)} UTC" if state.fetched_at else "never"
     if state.failing_since:
         since = words.moment(state.failing_since)
-        what = f"nothing could be fetched since {since} UTC; the last fetch that succeeded: {last}"
+        reason = f": {state.failure}" if state.failure else ""
+        what = f"nothing could be fetched since {since} UTC{reason}"
+        what = f"{what}; the last fetch that succeeded: {last}"
         yield Finding(Why.UNKNOWN, what, mirrored.FETCH)
     elif state.fetched_at and clock.now() - clock.moment(state.fetched_at) > LATE:
         what = f"the tags are as of {last}: nothing was fetched since"
@@ -271,7 +275,9 @@ def _status(
     rule = follows or Wanted()
     is_selected = latest is not None if follows is None else known.selected(rule) is not None
     findings = list(_link_findings(store, model, is_selected, good))
-    if latest is not None and not is_selected and live is None:
+    if absent := _absent(source, known, rule, state):
+        findings.append(Finding(Why.WAITING, *absent))
+    elif latest is not None and not is_selected and live is None:
         findings.append(_nothing_selected(model, rule))
     if live and link.state is LinkState.OK:
         findings += _live_findings(source, store, known, live, verify(live.directory))
@@ -286,8 +292,10 @@ def _status(
         failed = decided.failed.version if failures and decided.failed else None
         selector = "" if rule == Wanted() else str(rule)
         again = f"tagship sync {model}" if follows else f"tagship deploy {model}{selector}"
-        waits = _turn(known, rule, wish, state)
-        findings += _desired_findings(known, live, wish, again, failed, waits)
+        waits, newer = _turn(known, rule, wish, state), f"tagship release {model}"
+        if follows:  # a host has no work tree to release from
+            newer = f"release another one where the model is released: {newer}"
+        findings += _desired_findings(known, live, wish, again, failed, waits, newer)
         findings += failures
         if follows is None:  # a pass of a host tells what it waits for
             findings += _tried_findings(past, live, wish.release)
@@ -318,6 +326,18 @@ def _turn(known: Catalog, rule: Wanted, wish: Desired, state: Agent) -> str:
     return staged.waits if staged is not None and turns.is_waiting(staged, clock.now()) else ""
 
 
+def _absent(
+    source: Source, known: Catalog, rule: Wanted, state: Agent
+) -> tuple[str, str] | None:  # fmt: skip
+    """What was not brought to a host: a version that a stage names; or anything of the model."""
+    if not isinstance(source, Mirrored) or not state.fetched_at:
+        return None
+    is_told = state.failing_since or source.last_seen.refused(known.model)
+    if not is_told and (nothing := source.unpublished(known)):
+        return nothing
+    return source.absent(known, rule)
+
+
 def _nothing_selected(model: str, rule: Wanted) -> Finding:
     """A rule that no version fits: what has a typing error waits for ever."""
     what = f"no version is there to follow by {rule.text}"
@@ -326,12 +346,12 @@ def _nothing_selected(model: str, rule: Wanted) -> Finding:
 
 def _desired_findings(
     known: Catalog, live: history.Place | None, wish: Desired, again: str, failed: str | None,
-    waits: str,
+    waits: str, newer: str,
 ) -> Iterable[Finding]:  # fmt: skip
     """What is live, and what should be by a rule; a wanted rollback is in order.
 
     What is passed over because it ``failed`` is told as such; ``again`` makes live what is desired,
-    unless it ``waits`` for its turn.
+    unless it ``waits`` for its turn. ``newer`` releases another version.
     """
     model, release, passed = known.model, wish.release, wish.passed_over
     if wish.hold is not None:
@@ -342,7 +362,7 @@ def _desired_findings(
         what = f"{release.version} is released, {live.version} is live"
         yield Finding(Why.BEHIND, what, again)
     elif live is not None and release is None and passed is None:
-        yield from _withdrawn_findings(known, live)
+        yield from _withdrawn_findings(known, live, newer)
     if passed is None:
         return
     what = f"{passed.version} is passed over: {passed.in_words}"
@@ -361,13 +381,16 @@ def _held_finding(model: str, hold: Hold) -> Finding:
     return Finding(Why.HELD, f"{what} (on purpose; once that is over: {resume})", "")
 
 
-def _withdrawn_findings(known: Catalog, live: history.Place) -> Iterable[Finding]:
-    """A live version that is not available any more, and nothing that could take its place."""
+def _withdrawn_findings(known: Catalog, live: history.Place, again: str) -> Iterable[Finding]:
+    """A live version that is not available any more, and nothing that could take its place.
+
+    ``again`` is what releases another one.
+    """
     release = known.get(live.version)
     if release is not None and not release.active:
         how = f"{known.model} is deprecated" if known.deprecated else "it was withdrawn"
         what = f"{live.version} is live, but {how}, and no other version is available"
-        yield Finding(Why.DRIFTED, what, f"tagship release {known.model}")
+        yield Finding(Why.DRIFTED, what, again)
 
 
 def _failed_findings(known: Catalog, decided: Decisions, wish: Release | None) -> Iterable[Finding]:

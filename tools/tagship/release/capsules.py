@@ -5,6 +5,7 @@ a run leaves out, the next one adds: so a run that failed is repeated, by whoeve
 """
 
 import contextlib
+import hashlib
 import os
 import random
 import tempfile
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,13 +33,14 @@ from tagship.registry import tags
 from tagship.registry.refs import Action, TagName
 from tagship.registry.tags import Tag
 from tagship.release import carried_objects
-from tagship.stores.stream import TooLong
+from tagship.stores.stream import Allowance, TooLong
 from tagship.text import redact
 from tagship.workspace import encapsulate
 from tagship.workspace.source import Source
 
 AT_ONCE = 8  # capsules that are sent at a time
 TRIES, LONGEST_WAIT = 12, 2.0  # of who finds another index each time; seconds before a next one
+LOST, DAMAGED = "was lost", "was damaged"
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,8 @@ def publish(
     """Add the capsules that the place of a model lacks, of all its tags on Git's remote.
 
     Where Git has no remote, the tags of this clone count. Several may do this at the same time.
+    One that is in the index, and was lost, is written anew; where there is nothing to add, each is
+    read, and one that was damaged is written anew too.
 
     Args:
         source: the repository.
@@ -163,14 +168,16 @@ def publish(
 
 
 def lacking(source: Source, model: str, to: str = "", tell: Tell = nobody) -> bool:
-    """Whether the place lacks the capsule of a tag that ``publish`` could add.
+    """Whether the place lacks the capsule of a tag that ``publish`` could write, or has a bad one.
 
     Raises:
         TagshipError: as for ``publish``.
     """
     place, ours = place_of(source, model, to), _counting(source, model, tell)
     listed = _index(place, ours).tags
-    return any(str(tag.name) not in listed for tag in ours.tags)
+    if any(str(tag.name) not in listed for tag in ours.tags):
+        return True
+    return bool(_damaged(place, ours.tags, listed, deep=True))
 
 
 def after_push(
@@ -193,12 +200,19 @@ def after_push(
     try:
         return publish(source, tag.model, tag, to, tell, progress)
     except TagshipError as error:
-        what = f"the tag {tag} is pushed, but hosts that follow the store do not see it yet"
+        done = _made_known(source)
+        what = f"the tag {tag} is {done}, but hosts that follow the store do not see it yet"
         hint = f"{error.hint}; then: " if error.hint else ""
         raise Unavailable(f"{what}: {error.message}", f"{hint}{retry}") from None
     except KeyboardInterrupt:
-        what = f"the tag {tag} is pushed; hosts that follow the store may not see it yet"
+        done = _made_known(source)
+        what = f"the tag {tag} is {done}; hosts that follow the store may not see it yet"
         raise Interrupted(what, retry) from None
+
+
+def _made_known(source: Source) -> str:
+    """What was done with a tag before its capsule: without a remote of Git there is no push."""
+    return "made" if is_possible(source, push=False) else "pushed"
 
 
 def later(act: str) -> str:
@@ -293,23 +307,33 @@ class _Sender:
 
 
 def _added(sender: _Sender, ours: _Ours) -> tuple[set[str], list[str]]:
-    """Write the capsules that the index lacks, and then the index; those tags, and notes.
+    """Write the capsules that the place lacks, and then the index; those tags, and notes.
 
     Raises:
         Unavailable: others write it again and again.
     """
-    written: dict[str, Entry] = {}
+    written, damaged = dict[str, Entry](), dict[str, str]()
     place, failures = sender.place, sender.failures
     for number in range(TRIES):
         listed = _index(place, ours)
         known = {*listed.tags, *written, *failures}
         missing = [tag for tag in ours.tags if str(tag.name) not in known]
+        if number == 0:
+            damaged = _damaged(place, ours.tags, listed.tags, deep=not missing)
+            bad = [tag for tag in ours.tags if str(tag.name) in damaged]
+            written |= _put(sender, bad, anew=True)
         written |= _put(sender, missing)
-        new = {name: entry for name, entry in written.items() if name not in listed.tags}
-        notes = [*listed.notes, *_notes(ours, listed, place)]
+        new = {
+            name: entry
+            for name, entry in written.items()
+            if name not in listed.tags or (name in damaged and listed.tags[name] != entry)
+        }
+        again = [f"{damaged[name]}: it is written anew" for name in damaged if name in written]
+        notes = [*listed.notes, *again, *_notes(ours, listed, place)]
         if not new:
             return set(written), notes
-        data = index.write(ours.model, index.merged(listed.tags, new, place.title))
+        kept = {name: entry for name, entry in listed.tags.items() if name not in new}
+        data = index.write(ours.model, index.merged(kept, new, place.title))
         try:
             place.write_index(ours.model, data, listed.mark)
         except Changed:
@@ -320,6 +344,55 @@ def _added(sender: _Sender, ours: _Ours) -> tuple[set[str], list[str]]:
             return set(written), notes
     what = f"others write the index of {ours.model} in {place.title} all the time"
     raise Unavailable(what, "try again later")
+
+
+def _damaged(
+    place: Carrier, tags: list[Tag], listed: dict[str, Entry], *, deep: bool
+) -> dict[str, str]:
+    """What is wrong with capsules that are in an index, by the names of their tags.
+
+    Args:
+        place: where they are.
+        tags: those that count.
+        listed: the index; what is of another tag there is left as it is.
+        deep: read each; else their sizes are asked for.
+
+    Raises:
+        Unavailable: the place does not answer.
+    """
+    known = {
+        str(tag.name): (Capsule(tag.name.model, entry.capsule), entry)
+        for tag in tags
+        if (entry := listed.get(str(tag.name))) and entry.object == tag.object_id
+    }
+
+    def look(one: tuple[Capsule, Entry]) -> str:
+        name, entry = one
+        return _read(place, name, entry) if deep else _measured(place, name, entry)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = zip(known, pool.map(look, known.values()), strict=True)
+        what = f"the capsule of {{}} in {place.title}"
+        return {name: f"{what.format(name)} {bad}" for name, bad in found if bad}
+
+
+def _measured(place: Carrier, name: Capsule, entry: Entry) -> str:
+    """What is wrong with a capsule by its size; empty if nothing is."""
+    size = place.size(name)
+    return LOST if size is None else "" if size == entry.size else DAMAGED
+
+
+def _read(place: Carrier, name: Capsule, entry: Entry) -> str:
+    """What is wrong with the bytes of a capsule; empty if nothing is."""
+    found = hashlib.sha256()
+    try:
+        for block in place.blocks(name, Allowance(entry.size)):
+            found.update(block)
+    except FileNotFoundError:
+        return LOST
+    except TooLong:
+        return DAMAGED
+    return "" if found.hexdigest() == entry.capsule else DAMAGED
 
 
 def _notes(ours: _Ours, listed: _Listed, place: Carrier) -> list[str]:
@@ -344,9 +417,9 @@ def _without_end(place: Carrier, model: str) -> Refused:
     return Refused(what, f"look at it: {carrier.index_path(model)}")
 
 
-def _put(sender: _Sender, missing: list[Tag]) -> dict[str, Entry]:
-    """Send the capsules of some tags."""
-    put = sender.place.put
+def _put(sender: _Sender, missing: list[Tag], *, anew: bool = False) -> dict[str, Entry]:
+    """Send the capsules of some tags; ``anew`` those that were damaged."""
+    put = partial(sender.place.put, anew=anew)
     with (
         tempfile.TemporaryDirectory(prefix="tagship-") as name,
         ThreadPoolExecutor(AT_ONCE) as pool,

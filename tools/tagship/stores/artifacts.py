@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tagship.disk import files
-from tagship.errors import Refused
+from tagship.errors import InvalidName, Refused
 from tagship.progress import Advance
 from tagship.stores import stream
 from tagship.stores.registry import Registry
@@ -101,13 +101,17 @@ class Artifacts:
         stream.check(blob.size, allowance)
         yield from allowance.limit(self.registry.blocks(*blob))
 
-    def put(self, tag: str, kind: str, source: Path, advance: Advance) -> None:
-        """Take a file: nobody sees it before its manifest has the tag. What is there stays.
+    def put(
+        self, tag: str, kind: str, source: Path, advance: Advance, *, anew: bool = False
+    ) -> None:
+        """Take a file: nobody sees it before its manifest has the tag.
+
+        What is there stays, unless it is written ``anew``.
 
         Raises:
             Refused, Unavailable, Corrupt: the registry does not take it.
         """
-        if self.find(tag) is not None:
+        if not anew and self.find(tag) is not None:
             advance(source.stat().st_size)
             return
         file = files.digest(source)
@@ -141,14 +145,27 @@ def at(address: str) -> Artifacts:
         InvalidName, Refused: it is no such address.
         Corrupt, Unavailable: the login for it cannot be read.
     """
+    return Artifacts(Registry.at(parsed(address)))
+
+
+def parsed(address: str) -> Address:
+    """The repository that ``docker://HOST/NAME`` names.
+
+    Raises:
+        InvalidName, Refused: it is no such address.
+    """
     if redact.text(address) != address:
         raise Refused(
             f"{redact.text(address)} should have no login in it", "podman login HOST does that"
         )
-    place = Address.parse(address.removeprefix(SCHEME))
+    try:
+        place = Address.parse(address.removeprefix(SCHEME))
+    except InvalidName:
+        hint = f"give {SCHEME}HOST/NAME in lower case: {SCHEME}registry.example.com/models/churn"
+        raise InvalidName(f"{address!r} is no repository in a registry", hint) from None
     if place.tag or place.digest:
         raise Refused(f"{address} names an image", f"without it: {SCHEME}{place.bare}")
-    return Artifacts(Registry.at(place))
+    return place
 
 
 def of_object(digest: str) -> str:

@@ -311,7 +311,9 @@ class Registry:
             raise Unavailable(what, "name your authority: export REQUESTS_CA_BUNDLE=FILE") from None
         except requests.exceptions.ConnectionError as error:
             what = f"{self.address.host} cannot be reached{_cause(error)}"
-            raise Unavailable(what, f"curl -I https://{self.address.host}/v2/") from None
+            raise Unavailable(
+                what, f"curl -I {self.address.url.partition('/v2/')[0]}/v2/"
+            ) from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             what = f"{self.address.host} broke off: {type(error).__name__}"
             raise Unavailable(what, "try again: what the registry has is not sent again") from None

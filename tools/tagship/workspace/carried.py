@@ -47,7 +47,21 @@ def write(top: Path, carried: Carried) -> None:
         atomic.write(top / CARRIED, escape.json(asdict(carried)).encode() + b"\n")
 
 
-def is_same(top: Path, place: str, options: Mapping[str, Any], models: Sequence[str]) -> bool:
+def check_there(place: str, *, has_bundles: bool) -> None:
+    """Say that nobody has filled a folder of bundles yet, or that it was taken away.
+
+    Raises:
+        Unavailable: it is not there.
+    """
+    if has_bundles and not Path(place).is_dir():
+        hint = "mount it, or bring a bundle: tagship unbundle FILE"
+        raise Unavailable(f"{place} is not there", hint)
+
+
+def is_same(
+    top: Path, place: str, options: Mapping[str, Any], models: Sequence[str], *,
+    has_bundles: bool = False,
+) -> bool:  # fmt: skip
     """Whether a place shows for each model what it showed last: by one request for each.
 
     Raises:
@@ -61,6 +75,7 @@ def is_same(top: Path, place: str, options: Mapping[str, Any], models: Sequence[
     if last.place != place or not last.marks.keys() >= set(models):
         return False
     try:
+        check_there(place, has_bundles=has_bundles)
         carrier = places.of(place, options)
         if len(models) == 1:
             return carrier.index(models[0], last.marks[models[0]]) is None

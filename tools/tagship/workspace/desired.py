@@ -104,6 +104,14 @@ def _select(known: Catalog, rule: Wanted, blocks: Blocks | None) -> Release | No
     return releases[version] if version is not None else None
 
 
+def unseen(known: Catalog, rule: Wanted) -> Tag | None:
+    """The assignment of the stage that a rule names, where no tag of its version is known."""
+    assignment = known.assignments.get(rule.stage) if rule.stage is not None else None
+    if assignment is None or any(each.commit == assignment.commit for each in known.releases):
+        return None
+    return assignment
+
+
 def allows(rule: Wanted, release: Release, blocks: Blocks | None) -> bool:
     """Whether a version that a rule selected once may go live by it, though a higher one came."""
     return rule.stage is None and release.active and not _is_blocked(release, blocks)

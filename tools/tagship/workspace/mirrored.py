@@ -92,17 +92,17 @@ class Mirrored(Source):
             raise Refused(f"no model is followed in {where}", "add one: [follow.MODEL]")
         try:
             found = self._fetched(tell, signed=signed)
-        except Unavailable:
-            self._note(succeeded=False)
+        except Unavailable as error:
+            self._note(error.message)
             raise
-        self._note(succeeded=True)
+        self._note(None)
         return found
 
-    def _note(self, *, succeeded: bool) -> None:
-        """Leave for ``status`` when a fetch succeeded last, and since when none does."""
+    def _note(self, failure: str | None) -> None:
+        """Leave for ``status`` when a fetch succeeded last, and since when none does, and why."""
         now = clock.stamp(clock.now())
         state = agent.read(self.project)
-        agent.write(self.project, state.fetched(now, succeeded=succeeded))
+        agent.write(self.project, state.fetched(now, failure))
 
     def _fetched(self, tell: Tell, *, signed: bool) -> Seen:
         found = self.upstream.fetch(self.start, self.file.follow, tell, signed=signed)
@@ -195,7 +195,30 @@ class Mirrored(Source):
         try:
             return known.find(ref)
         except NotFound as error:
+            if absent := self.absent(known, ref.wanted):
+                raise NotFound(*absent) from None
             raise NotFound(error.message, f"{FETCH}; or: {error.hint}") from None
+
+    def absent(self, known: Catalog, rule: Wanted) -> tuple[str, str] | None:
+        """What a rule would select and that was not brought here, and what brings it.
+
+        None where nothing is known to be missing.
+        """
+        if (tag := desired.unseen(known, rule)) is None:
+            return None
+        what = f"#{rule.stage} names a version whose tag is not here (commit {tag.commit[:10]})"
+        return what, self.upstream.bringing(known.model)
+
+    def unpublished(self, known: Catalog) -> tuple[str, str] | None:
+        """That no tag of a model was seen in a place, whose index should have one.
+
+        None where there is one, or a server of Git is asked: it may have other models.
+        """
+        if self.file.upstream.kind == GIT or known.tags:
+            return None
+        what = f"nothing of {known.model} was published in {self.upstream.title} yet"
+        name = f"is {known.model} its name, in {HOST_FILE}?"
+        return what, f"{name} If so, {self.upstream.bringing(known.model)}"
 
     def lacking(self, known: Catalog) -> tuple[str, str] | None:
         """As ``Source.lacking``: whether a version was ever seen."""

@@ -74,7 +74,7 @@ def make(
         Refused: there is one already; the folder is in a repository, or others can write to it; or
             an address is none that may be used: http and git only where host.toml requires signed
             tags.
-        InvalidName: a model is named twice.
+        InvalidName: a model is named twice; or ``endpoint`` is given, and no store.
     """
     models = [ref.model for ref in follow]
     if twice := next((model for model in models if models.count(model) > 1), None):
@@ -82,6 +82,7 @@ def make(
     file = folder.absolute() / HOST_FILE
     text = _text(source, remote, endpoint, follow, name)
     host_file.parse(text.encode(), file)
+    _check_place(source, folder, has_endpoint=bool(endpoint) and not remote)
     signed = policy.read(host_project.find_top(file.parent)).require_signed
     if source.kind == upstream.GIT:
         git_address.check(source.text, plain=signed, signed=signed)  # as fetch will
@@ -101,6 +102,30 @@ def make(
         file.unlink()
         raise
     return NewHost(file, tuple(models))
+
+
+def _check_place(source: Address, folder: Path, *, has_endpoint: bool) -> None:
+    """Refuse a place that cannot have versions; nobody is asked.
+
+    Raises:
+        InvalidName, Refused: as for ``make``.
+    """
+    if source.kind == upstream.INDEX:
+        from tagship.carry import places
+
+        places.check(source.text)
+    if source.kind != upstream.BUNDLE:
+        return
+    place, own = Path(source.text).resolve(), folder.resolve()
+    if place.exists() and not place.is_dir():
+        what = f"{source.text} is no folder, and --bundle names the one that tagship unbundle fills"
+        raise Refused(what, "give a folder: --bundle /srv/bundles; then: tagship unbundle FILE")
+    if place.is_relative_to(own):
+        what = f"{source.text} is in the folder of the host, which has its models"
+        raise Refused(what, "give another folder: --bundle /srv/bundles")
+    if has_endpoint:
+        what = "--endpoint is of a store of S3, and a host of bundles asks none"
+        raise InvalidName(what, "leave --endpoint out")
 
 
 def _text(

@@ -71,8 +71,9 @@ class Place:
         """What reads it.
 
         Raises:
-            Refused, Unavailable: as for ``places.of``.
+            Refused, Unavailable: as for ``places.of``; or the folder of bundles is not there.
         """
+        carried.check_there(self.address.text, has_bundles=self.address.kind == BUNDLE)
         return places.of(self.address.text, self.address.options)
 
     def work_tree(self) -> str:
@@ -83,6 +84,12 @@ class Place:
     def title(self) -> str:
         """As ``Upstream``."""
         return self.address.shown
+
+    def bringing(self, model: str) -> str:
+        """As ``Upstream``."""
+        if self.address.kind == BUNDLE:
+            return "bring its bundle: tagship unbundle FILE"
+        return f"publish it where it is released: tagship release {model} --push --capsule"
 
     def fetch(self, top: Path, models: Collection[str], tell: Tell, *, signed: bool) -> Seen:  # noqa: ARG002 - a place needs no signatures of its own
         """As ``Upstream``."""
@@ -108,10 +115,10 @@ class Place:
             feed.admit([(n, e) for n, e in wanted if names[n].tag.name.model == model], keep)
         for name, release in names.items():
             if (why := feed.refused.get(name)) is not None:
-                raise Unavailable(why, self._again())
+                raise Unavailable(why, self.again())
             if mirror.lacks(repository, missing[release]):
                 raise Unavailable(
-                    f"{self.title} has no capsule of {name} with its files", self._again()
+                    f"{self.title} has no capsule of {name} with its files", self.again()
                 )
 
     def last_seen(self, repository: Repository, models: Collection[str]) -> Seen:
@@ -119,7 +126,8 @@ class Place:
         changes = mirror.changes(repository, seen.patterns(models))
         return seen.of(changes, carried.read(repository.top).refused)
 
-    def _again(self) -> str:
+    def again(self) -> str:
+        """As ``Upstream``."""
         if self.address.kind == BUNDLE:
             return "bring it again: tagship unbundle FILE"
         return "write it again where the model is released: tagship release MODEL --push --capsule"

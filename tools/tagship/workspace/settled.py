@@ -46,10 +46,11 @@ def look(start: Path, models: Iterable[str] | None, tell: Tell) -> tuple[Followe
         if not kept.live.keys() >= set(names):
             return None
         missing: tuple[Reason, ...] = ()
+        failure = None
         try:
             is_same = _fetch(kept, tell)
         except (NoAnswer, Locked) as error:  # a full pass would wait once more
-            missing, is_same = (unfetched(error),), True
+            missing, is_same, failure = (unfetched(error),), True, error.message
         except (TagshipError, OSError):  # the mirror may be damaged
             return None
         if not is_same or not _holds(kept, folder):
@@ -57,7 +58,7 @@ def look(start: Path, models: Iterable[str] | None, tell: Tell) -> tuple[Followe
         now = clock.stamp(clock.now())
         if stamp(agent.place_in(folder)) != noted:  # another command has noted something
             state = agent.read(folder)
-        agent.write(folder, state.fetched(now, succeeded=not missing))
+        agent.write(folder, state.fetched(now, failure))
         return tuple(_row(kept, name, missing) for name in names)
 
 
@@ -70,7 +71,10 @@ def _fetch(kept: Settled, tell: Tell) -> bool:
     if kept.place:
         from tagship.workspace import carried
 
-        return carried.is_same(Path(kept.mirror), kept.place, kept.options, list(kept.live))
+        return carried.is_same(
+            Path(kept.mirror), kept.place, kept.options, list(kept.live),
+            has_bundles=kept.has_bundles,
+        )  # fmt: skip
     from tagship.git import mirror
     from tagship.git.bounded import TooMuch
 

@@ -50,15 +50,21 @@ class Why(enum.Enum):
 
 @dataclass(frozen=True)
 class Reason:
-    """One thing that should be known of a model."""
+    """One thing that should be known of a model.
+
+    Attributes:
+        why, what: in a word, and in words.
+        fix: what helps, as in the hint of an error; empty where nobody needs to do anything.
+    """
 
     why: Why
     what: str
+    fix: str = ""
 
 
 def unfetched(error: TagshipError) -> Reason:
     """What it means that the tags could not be fetched: there may be others by now."""
-    return Reason(Why.UNKNOWN, f"nothing could be fetched: {error.message}")
+    return Reason(Why.UNKNOWN, f"nothing could be fetched: {error.message}", error.hint)
 
 
 @dataclass(frozen=True)

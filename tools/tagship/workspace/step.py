@@ -13,6 +13,7 @@ from enum import Enum
 
 from tagship.host.agent import Refusal
 from tagship.host.history import FAILED, Event, Place
+from tagship.registry import seen
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import TagName, Wanted
 from tagship.text import clock, words
@@ -90,6 +91,8 @@ class Facts:
         turn: whether it is this host's turn in a staged rollout; None where there is none.
         accepted: the ids of tag objects of what is desired that people accepted, though moved.
         refusal: a version that this host does not accept, and why.
+        again: what to do about a tag that could not be taken in.
+        absent: what was not brought here, and what brings it: it is waited for.
     """
 
     wish: Desired
@@ -107,6 +110,8 @@ class Facts:
     turn: Turn | None = None
     accepted: Collection[str] = ()
     refusal: Refusal | None = None
+    again: str = ""
+    absent: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -208,7 +213,10 @@ def _told(facts: Facts) -> Iterable[Reason]:
     """What is wrong whatever is done."""
     live, failed, passed = facts.live, facts.failed, facts.wish.passed_over
     for name, what in facts.moved.items():
-        yield Reason(Why.REFUSED, f"{name}: {what}")
+        is_known = what in (seen.MOVED, seen.IMPOSSIBLE)
+        yield Reason(Why.REFUSED, f"{name}: {what}", "" if is_known else facts.again)
+    if facts.absent is not None:
+        yield Reason(Why.WAITING, *facts.absent)
     for what in facts.drifted:
         yield Reason(Why.DRIFTED, what)
     if failed is not None:

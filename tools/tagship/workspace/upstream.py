@@ -53,6 +53,12 @@ class Upstream(Protocol):
     def title(self) -> str:
         """What has the versions, for a sentence that says that it lacks one."""
 
+    def bringing(self, model: str) -> str:
+        """What to do where a tag of a model is not there."""
+
+    def again(self) -> str:
+        """What to do where something there is damaged."""
+
     def fetch(self, top: Path, models: Collection[str], tell: Tell, *, signed: bool) -> Seen:
         """Fetch the tags of models, and keep each as it was seen first.
 
@@ -116,6 +122,14 @@ class Server:
     def title(self) -> str:
         """As ``Upstream``."""
         return "the repository"
+
+    def bringing(self, model: str) -> str:  # noqa: ARG002 - of one model as of another
+        """As ``Upstream``."""
+        return "push the tag of its version, then: tagship sync"
+
+    def again(self) -> str:
+        """As ``Upstream``."""
+        return "tagship fetch"
 
     def fetch(self, top: Path, models: Collection[str], tell: Tell, *, signed: bool) -> Seen:
         """As ``Upstream``."""

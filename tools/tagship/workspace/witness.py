@@ -21,7 +21,7 @@ from tagship.workspace import settled
 from tagship.workspace.host import Host
 from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.state import Followed, Why
-from tagship.workspace.upstream import GIT
+from tagship.workspace.upstream import BUNDLE, GIT
 
 TICK = 2 * 10**9  # nanoseconds: changes so near may have the same time, on some file system
 MOST = 5000  # files and folders: with more of them a full pass takes no longer
@@ -76,6 +76,7 @@ def stamps(source: Mirrored, host: Host) -> Settled | None:
         {str(path): settled.stamp(path, follow=True) for path in (*_policy(host), *trees)},
         {str(path): settled.rights(path) for path in (*above, *_private(host))},
         "" if address.kind == GIT else address.text, dict(address.options),
+        address.kind == BUNDLE,
     )  # fmt: skip
     return before if _is_old(before) else None
 
