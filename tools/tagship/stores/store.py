@@ -230,7 +230,7 @@ class Store:
             raise StoreError(Kind.NO_CONDITIONS)
         mode: Any = _parts(mark) if mark else "create"
         try:
-            with _failures():
+            with _failures(), _conditions():
                 self._ask(lambda client: obstore.put(client, key, data, mode=mode))
         except StoreError as error:
             if error.detail.startswith(_NOT_IMPLEMENTED):
@@ -331,12 +331,22 @@ def _counted(file: Any, advance: Advance) -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
+def _conditions() -> Iterator[None]:
+    """Say that a store takes none: in a question for a range, the same means that it has none."""
+    from obstore.exceptions import NotSupportedError
+
+    try:
+        yield
+    except NotSupportedError:
+        raise StoreError(Kind.NO_CONDITIONS) from None
+
+
+@contextlib.contextmanager
 def _failures() -> Iterator[None]:
     """Turn what obstore raises into what it means."""
     from obstore.exceptions import (
         AlreadyExistsError,
         BaseError,
-        NotSupportedError,
         PreconditionError,
     )
 
@@ -344,8 +354,6 @@ def _failures() -> Iterator[None]:
         yield
     except (AlreadyExistsError, PreconditionError):
         raise Outdated from None
-    except NotSupportedError:
-        raise StoreError(Kind.NO_CONDITIONS) from None
     except FileNotFoundError as error:
         known = failures.of(error)
         if known.kind is Kind.NO_BUCKET:
