@@ -90,6 +90,26 @@ def test_after_a_killed_run_it_is_the_number_that_recovery_records(
     assert resolve(MODEL, shipped.repo) == early
 
 
+def test_an_event_that_is_recorded_while_it_is_looked_for_counts_once(
+    shipped: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, look = shipped.store, went_live.of_history
+    first, second = journal.events(store)
+    event = replace(
+        first, id="20301231_235959", action=actions.ROLLBACK, seq=0, previous=second.place
+    )
+    _killed_after_the_switch(store, event)
+
+    def recorded_after(path: Path, directory: str) -> Moment | None:
+        found = look(path, directory)
+        if found is None or found.id != event.id:
+            journal.record(store, event)
+        return found
+
+    monkeypatch.setattr(went_live, "of_history", recorded_after)
+    assert resolve(MODEL, shipped.repo).seq == 3
+
+
 def test_an_intent_that_has_not_switched_yet_counts_for_nothing(shipped: Workbench) -> None:
     store, before = shipped.store, resolve(MODEL, shipped.repo)
     first, second = journal.events(store)

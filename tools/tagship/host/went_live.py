@@ -49,7 +49,11 @@ def moment(store: Store, directory: str, at_deploy: Moment) -> Moment:
         intent = _intent(store, directory) if store.has_intent else None
         recorded = of_history(store.folder / history.FILE_NAME, directory)
         if intent is not None and (recorded is None or recorded.id != intent.event.id):
-            recorded = _foreseen(store, intent)
+            past = journal.events(store)
+            if past.has(intent.event.id):  # it was recorded meanwhile
+                recorded = of_history(store.folder / history.FILE_NAME, directory)
+            else:
+                recorded = _foreseen(past, intent)
         return recorded or at_deploy
     return at_deploy
 
@@ -67,9 +71,9 @@ def _intent(store: Store, directory: str) -> Intent | None:
     return intent if is_of_it else None
 
 
-def _foreseen(store: Store, intent: Intent) -> Moment:
+def _foreseen(past: Past, intent: Intent) -> Moment:
     """The event of an intent, with the number that it is going to have in the history."""
-    past, rejected = journal.events(store), intent.rejected
+    rejected = intent.rejected
     rank = 2 if rejected is not None and not past.has(rejected.id) else 1
     return _moment_of(replace(intent.event, seq=past.last_seq + rank))
 
