@@ -187,7 +187,8 @@ def a_release_on_a_host_of_a_place(bench: Workbench) -> None:
 @trial("manager.agent._others", command="fetch", does="tagship status", folder=SRV, again="")
 def an_index_that_is_damaged(bench: Workbench) -> None:
     file = _carried(bench) / "tagship" / "churn" / "index.json"
-    file.parent.mkdir(parents=True)
+    bench.manager.publish_capsules()
+    Agent(place(bench)).sync()
     file.write_text("{")
 
 
