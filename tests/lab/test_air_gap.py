@@ -84,7 +84,7 @@ def test_a_host_without_any_network_is_fed_rolls_back_and_is_fed_again(gap: Gap)
     assert gap.run("ip", "route") == ""
     links = gap.run("ip", "-brief", "link")
     assert [line.split()[:2] for line in links.splitlines()] == [["lo", "DOWN"]]
-    place = gap.host / "bundles"
+    place = gap.host.parent / "bundles"
     gap.tagship("host", "init", ".", "--bundle", str(place), "--follow", MODEL)
     first = gap.carry("1.0.0")
     assert "was seen here" in gap.tagship("unbundle", first.name, code=1)
