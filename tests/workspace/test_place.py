@@ -240,7 +240,7 @@ def test_a_host_of_bundles_is_told_what_comes_first(host: Following) -> None:
     folder = host.top / "srv"
     words = ("host", "init", str(folder), "--bundle", str(host.top / "b"), "--follow", "churn")
     made = host.bench.cli_in(host.top, *words).out
-    assert made.endswith("; now: tagship/srv unbundle FILE, and then: tagship/srv sync\n")
+    assert made.endswith("; now: tagship/srv unbundle FILE; then: tagship/srv sync\n")
 
 
 def test_another_place_takes_nothing_back(first: Carrying) -> None:

@@ -70,5 +70,5 @@ def looks(made: "NewHost", *, has_bundles: bool = False) -> str:
     where = shlex.quote(str(made.file.parent))
     if not made.models:
         return output.text([f"wrote {made.file}; now name the models to follow in it"])
-    first = f"tagship -C {where} unbundle FILE, and then: " if has_bundles else ""
+    first = f"tagship -C {where} unbundle FILE; then: " if has_bundles else ""
     return output.text([f"wrote {made.file}; now: {first}tagship -C {where} sync"])
