@@ -3,9 +3,9 @@
 import contextlib
 import os
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -57,7 +57,6 @@ class Remote:
         within: the folder of the DVC repository, from Git's top.
         tell: is told whom is waited for.
         cap: bytes that an object may have whose size was not recorded.
-        others: opens remotes of which DVC has no kind, by their names.
     """
 
     read_config: Callable[[], DvcConfig]
@@ -65,7 +64,6 @@ class Remote:
     within: PurePosixPath = PurePosixPath()
     tell: Tell = nobody
     cap: int = CAP
-    others: Mapping[str, Callable[[], Place]] = field(default_factory=dict)
 
     @cached_property
     def routes(self) -> Routes:
@@ -255,14 +253,12 @@ class _Remotes:
 
     def __init__(self, config: DvcConfig, routes: Routes, remote: Remote) -> None:
         self._config, self._routes = config, routes
-        self._within, self._tell, self._others = remote.within, remote.tell, remote.others
+        self._within, self._tell = remote.within, remote.tell
         self._patience: dict[str, Patience] = {}
         self._places: dict[str, Place] = {}
 
     def place(self, name: str) -> Place:
         """Where the objects of a remote are; it may have this host's credentials."""
-        if name not in self._places and name in self._others:
-            self._places[name] = self._others[name]()
         if name not in self._places:
             options = self._config.remote(name)
             credentials.check(name, options, self._config.host["remote"], os.environ)

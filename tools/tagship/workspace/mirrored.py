@@ -6,7 +6,7 @@ from is an ``upstream``: a repository of Git, or a place with capsules.
 """
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -30,14 +30,13 @@ from tagship.registry.seen import Seen
 from tagship.text import clock
 from tagship.workspace import desired
 from tagship.workspace import upstream as upstreams
-from tagship.workspace.host_file import MAIN, MIRROR, HostFile
+from tagship.workspace.host_file import MIRROR, HostFile
 from tagship.workspace.source import Declared, Source
 from tagship.workspace.upstream import GIT, Upstream
 
 if TYPE_CHECKING:
     from tagship.dvc.cache import Cache
     from tagship.dvc.config import DvcConfig
-    from tagship.dvc.places import Place
 
 FETCH, SYNC = "tagship fetch", "tagship sync"
 ROUNDS = 20  # more than one file names another one, which names another one
@@ -308,21 +307,6 @@ class Mirrored(Source):
             except TagshipError:  # it cannot be deployed: told when somebody wants to
                 pass
         return tuple(missing)
-
-    def _other_remotes(self) -> "Mapping[str, Callable[[], Place]]":
-        """As ``Source``: what has the tags may have the bytes too, and be no remote of DVC."""
-        given = self.file.upstream
-        if (
-            given.kind == GIT
-            or self.file.remotes.whole["remote"].get(MAIN, {}).get("url") != given.text
-        ):
-            return {}
-        from tagship.carry import places
-        from tagship.workspace.objects import Objects
-
-        if given.text.partition("://")[0] in places.BUCKETS or "://" not in given.text:
-            return {}
-        return {MAIN: lambda: Objects(places.of(given.text, given.options))}
 
     def _dvc_config(self) -> "DvcConfig":
         return self.file.remotes

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from tagship.dvc.cache import Cache
     from tagship.dvc.config import DvcConfig
     from tagship.dvc.content import Content
-    from tagship.dvc.places import Place
     from tagship.dvc.snapshot import Snapshot
 
 
@@ -349,14 +348,9 @@ class Source:
 
         remote = Remote(
             self._dvc_config, self.dvc_remote, self._within, tell, self.fetch_limit or CAP,
-            self._other_remotes(),
         )  # fmt: skip
         cache = self._look_into_cache if offline else self._cache
         return Content(self.blobs, cache, remote, kept, progress, offline)
-
-    def _other_remotes(self) -> "Mapping[str, Callable[[], Place]]":
-        """What opens remotes of which DVC has no kind, by their names: there are none."""
-        return {}
 
     def _dvc_config(self) -> "DvcConfig":
         from tagship.dvc import config
