@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -53,9 +53,14 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(shelf: Shelf, *options: str, workers: int = 2) -> Iterator[Server]:
+def serving(
+    shelf: Shelf,
+    *options: str,
+    workers: int = 2,
+    at: Sequence[str] = (sys.executable, "-m", "tagship"),
+) -> Iterator[Server]:
     """Serve a shelf until the block ends."""
-    command = [sys.executable, "-m", "tagship", "serve", MODEL, "--port", "0"]
+    command = [*at, "serve", MODEL, "--port", "0"]
     command += ["--workers", str(workers), *options]
     environment = {**os.environ, "TAGSHIP_ROOT": str(shelf.root)}
     process = subprocess.Popen(
@@ -98,6 +103,41 @@ def test_workers_serve_are_started_again_and_end_together(shelf: Shelf) -> None:
         workers = server.workers
         assert server.end() == 0
     assert not any(map(is_running, workers))
+
+
+@pytest.mark.heavy
+def test_a_worker_that_hangs_is_ended_and_versions_go_on_to_be_live(shelf: Shelf) -> None:
+    """It is stopped as by a debugger; one that starts is given its time."""
+    shelf.ship("1.0.0", factor=3)
+    with serving(shelf, at=(sys.executable, "-c", IMPATIENT)) as server:
+        until(lambda: server.answers("1.0.0") and len(server.workers) == 2)
+        until(lambda: all(map(has_started, server.workers)))
+        hung, other = server.workers
+        os.kill(hung, signal.SIGSTOP)
+        shelf.ship("1.1.0", factor=5)
+        until(lambda: not is_running(hung))
+        until(lambda: server.answers("1.1.0"))
+        assert other in server.workers
+        until(lambda: len(server.workers) == 2)
+        assert server.end() == 0
+    (said,) = (line for line in server.log if "has said nothing" in line)
+    assert said.endswith(f" worker process {hung} has said nothing for 0.6 s, and is ended\n")
+
+
+# The command with less patience.
+IMPATIENT = """
+import sys
+from tagship.serve import supervisor
+supervisor.PING = 0.05
+sys.argv[0] = "tagship"
+from tagship.cli.main import program
+program()
+"""
+
+
+def has_started(process: int) -> bool:
+    """Whether a worker has all its threads: it reads orders, and answers."""
+    return len(list(Path(f"/proc/{process}/task").iterdir())) > 2
 
 
 def test_settings_arrive_at_a_worker_as_they_are() -> None:

@@ -87,6 +87,16 @@ class Reopen:
 
 
 @dataclass(frozen=True)
+class Ping:
+    """Say that you are there; answered by ``Pong``."""
+
+
+@dataclass(frozen=True)
+class Pong:
+    """A worker is there, and reads its orders."""
+
+
+@dataclass(frozen=True)
 class Ready:
     """A generation is loaded and checked.
 
@@ -115,12 +125,25 @@ class Failed:
     reason: str
 
 
-Order = Prepare | Switched | Drop | Amend | Note | Accept | Reopen
+Order = Prepare | Switched | Drop | Amend | Note | Accept | Reopen | Ping
 Reply = Ready | Failed
-Message = Order | Reply | Started
+Message = Order | Reply | Started | Pong
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Prepare, Switched, Drop, Amend, Note, Accept, Reopen, Ready, Failed, Started)
+    for kind in (
+        Prepare,
+        Switched,
+        Drop,
+        Amend,
+        Note,
+        Accept,
+        Reopen,
+        Ping,
+        Pong,
+        Ready,
+        Failed,
+        Started,
+    )
 }
 
 

@@ -22,7 +22,7 @@ from typing import cast
 from tagship.errors import TagshipError
 from tagship.serve import orders, sockets
 from tagship.serve.epoch import Epochs
-from tagship.serve.orders import Message, Order, Reopen, Started
+from tagship.serve.orders import Message, Order, Ping, Reopen, Started
 from tagship.serve.proposer import Proposer
 from tagship.serve.serving import Plan
 from tagship.serve.settings import Settings
@@ -32,6 +32,7 @@ logger = logging.getLogger("tagship.serve")
 LONGEST = 60.0  # seconds until a worker that ended is started again: 0, 1, 2, 4, ... 60
 STEADY = 60.0  # seconds after which its end is not one more in a row
 MARGIN = 5.0  # seconds that a worker has for its end besides those of its requests
+PING, PINGS = 5.0, 12  # seconds between two, and how many in a row a worker may leave unanswered
 BLOCK = 1 << 16
 
 
@@ -66,6 +67,7 @@ class _Worker:
     control: socket.socket
     began: float
     heard: bytearray = field(default_factory=bytearray)  # the beginning of a line
+    unanswered: int | None = None  # pings; None until it first says something: it starts
 
     def tell(self, order: Order) -> None:
         """Send an order."""
@@ -124,6 +126,7 @@ class Supervisor:
         self._members = 0
         self._selector = selectors.DefaultSelector()
         self._has_served = False
+        self._ping_at = 0.0
         self._stops = 0  # signals to stop
         self._is_to_reopen = False
 
@@ -151,6 +154,9 @@ class Supervisor:
         if self._is_to_reopen:
             self._is_to_reopen = False
             self._proposer.tell(Reopen())
+        if now >= self._ping_at:
+            self._ping_at = now + PING
+            self._ping()
         self._proposer.step(now)
         had_served = self._has_served
         self._hear(self._settings.poll)
@@ -175,6 +181,23 @@ class Supervisor:
         self._selector.register(ours, selectors.EVENT_READ, place)
         self._proposer.join(self._members, place.worker)
 
+    def _ping(self) -> None:
+        """Ask all workers whether they are there: one that hangs would hold up every version.
+
+        Pings are counted, and not seconds: a machine that slept ends none of them.
+        """
+        for worker in filter(None, (place.worker for place in self._places)):
+            if worker.unanswered is not None:
+                worker.unanswered += 1
+            if worker.unanswered is not None and worker.unanswered > PINGS:
+                logger.warning(
+                    "worker process %d has said nothing for %g s, and is ended",
+                    worker.process.pid, PING * PINGS,
+                )  # fmt: skip
+                worker.process.kill()  # _hear() sees its end
+            else:
+                worker.tell(Ping())
+
     def _hear(self, seconds: float) -> None:
         """Wait for what workers say, or their end."""
         for key, _ in self._selector.select(seconds):
@@ -184,6 +207,8 @@ class Supervisor:
             if messages is None:
                 self._gone(place, worker)
                 continue
+            if messages:
+                worker.unanswered = 0
             for message in messages:
                 if isinstance(message, Started):
                     self._has_served = True

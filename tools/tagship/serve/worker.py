@@ -16,7 +16,7 @@ from tagship.serve import listen, log, orders, supervisor, web
 from tagship.serve.epoch import Epochs
 from tagship.serve.member import Member
 from tagship.serve.monitor import Monitor
-from tagship.serve.orders import Accept, Message, Reopen, Reply, Started
+from tagship.serve.orders import Accept, Message, Ping, Pong, Reopen, Reply, Started
 from tagship.serve.runners import Runners
 from tagship.serve.serving import Plan
 from tagship.serve.settings import Settings
@@ -43,7 +43,7 @@ class Control:
                 return
             yield orders.of_line(line)
 
-    def tell(self, message: Reply | Started) -> None:
+    def tell(self, message: Reply | Started | Pong) -> None:
         """Tell it something."""
         with self._lock, contextlib.suppress(OSError):  # it is gone: orders() ends
             self._channel.sendall(orders.to_line(message))
@@ -84,7 +84,9 @@ def _obey(
                 may_accept.set()
             case Reopen():
                 monitor.reopen()
-            case Started() | orders.Ready() | orders.Failed():
+            case Ping():
+                control.tell(Pong())
+            case Started() | Pong() | orders.Ready() | orders.Failed():
                 pass  # none of these is an order
             case _:
                 member.obey(order)
