@@ -1,13 +1,16 @@
-"""docs/serve.md: its example for nginx in front of a server, and its unit of systemd."""
+"""docs/serve.md: its examples of proxies in front of a server, and its unit of systemd."""
 
+import contextlib
 import http.client
 import json
 import os
 import re
 import shutil
+import socket
 import ssl
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -31,35 +34,75 @@ def server(shelf: Shelf, serve: Start) -> Served:
     return served
 
 
-@pytest.fixture
-def secure(server: Served, tmp_path: Path) -> Iterator[http.client.HTTPSConnection]:
-    """One connection to nginx, as the page has it but for ports and paths."""
-    program = shutil.which("nginx")
-    if program is None:
-        pytest.skip("needs nginx")
-    authority, (port,) = Authority(), servers.free_ports(1)
-    both = authority.vouch(NAME, tmp_path / "both.pem")
-    (block,) = blocks(section(page("serve.md"), "## Who may ask"), "nginx")
+@dataclass(frozen=True)
+class Site:
+    """Where a proxy is to listen, what its certificate is, and where the server is."""
+
+    folder: Path
+    port: int
+    certificate: Path
+    server: int
+
+
+def nginx(site: Site) -> tuple[str, ...]:
+    """The page's own configuration but for ports and paths; the command that runs it."""
     changes = {
-        "listen 443": f"listen 127.0.0.1:{port}",
-        "/etc/ssl/models.pem": str(both),
-        "/etc/ssl/models.key": str(both),
-        "127.0.0.1:8080": f"127.0.0.1:{server.address[1]}",
+        "listen 443": f"listen 127.0.0.1:{site.port}",
+        "/etc/ssl/models.pem": str(site.certificate),
+        "/etc/ssl/models.key": str(site.certificate),
+        "127.0.0.1:8080": f"127.0.0.1:{site.server}",
     }
+    own = f"pid {site.folder}/pid; error_log stderr; events {{}} http {{ access_log off; "
+    (site.folder / "nginx.conf").write_text(f"{own}{example('nginx', changes)} }}")
+    return "nginx", "-p", str(site.folder), "-c", "nginx.conf", "-g", "daemon off;"
+
+
+def caddy(site: Site) -> tuple[str, ...]:
+    """As ``nginx``; the certificate is given, as none can be fetched."""
+    changes = {
+        f"{NAME} {{": f"{NAME}:{site.port} {{\nbind 127.0.0.1\n"
+        f"tls {site.certificate} {site.certificate}\n",
+        "127.0.0.1:8080": f"127.0.0.1:{site.server}",
+    }
+    own = f"{{\nadmin off\nauto_https disable_redirects\nstorage file_system {site.folder}\n}}\n"
+    (site.folder / "Caddyfile").write_text(own + example("caddy", changes))
+    file = str(site.folder / "Caddyfile")
+    return "caddy", "run", "--config", file, "--adapter", "caddyfile"
+
+
+def example(kind: str, changes: Mapping[str, str]) -> str:
+    """The page's example for a proxy, with other words in place of some."""
+    (block,) = blocks(section(page("serve.md"), "## Who may ask"), kind)
     for old, new in changes.items():
         assert old in block
         block = block.replace(old, new)
-    own = f"pid {tmp_path}/pid; error_log stderr; events {{}} http {{ access_log off; {block} }}"
-    (tmp_path / "nginx.conf").write_text(own)
+    return block
+
+
+@pytest.fixture(params=[nginx, caddy])
+def secure(
+    server: Served, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[http.client.HTTPSConnection]:
+    """One connection to a proxy."""
+    authority, (port,) = Authority(), servers.free_ports(1)
+    both = authority.vouch(NAME, tmp_path / "both.pem")
+    program, *arguments = request.param(Site(tmp_path, port, both, server.address[1]))
+    if shutil.which(program) is None:
+        pytest.skip(f"needs {program}")
     trust = ssl.create_default_context(cafile=str(authority.write(tmp_path / "ca.pem")))
-    with subprocess.Popen(
-        [program, "-p", str(tmp_path), "-c", "nginx.conf", "-g", "daemon off;"]
-    ) as process:
+    with subprocess.Popen([program, *arguments]) as process:
         try:
-            until((tmp_path / "pid").exists)
+            until(lambda: listens(port))
             yield _Named("127.0.0.1", port, context=trust, timeout=10)
         finally:
             process.terminate()
+
+
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
 
 
 class _Named(http.client.HTTPSConnection):
@@ -71,7 +114,7 @@ class _Named(http.client.HTTPSConnection):
         self.sock = context.wrap_socket(self.sock, server_hostname=NAME)
 
 
-def test_nginx_passes_requests_on_and_a_swap_breaks_no_connection(
+def test_a_proxy_passes_requests_on_and_a_swap_breaks_no_connection(
     secure: http.client.HTTPSConnection, shelf: Shelf
 ) -> None:
     versions: list[str] = []
