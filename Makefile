@@ -9,8 +9,8 @@
 # make store-test: push to, deploy from and be badly answered by real stores on this machine: S3, Azure, Google, HTTP
 #   (npm and nginx for two of them; five minutes).
 # make container-test: build the image of packaging/container without a network, have it follow, and
-#   compare what two containers export; serve in a pod as packaging/kubernetes says
-#   (root; podman, runc, mmdebstrap, docker-registry and kubectl; six minutes).
+#   compare what two containers export; serve in a pod as packaging/kubernetes says; set up a host by docs/hosts.md on a
+#   machine that systemd boots (root; podman, runc, mmdebstrap, docker-registry, kubectl and systemd-nspawn; seven minutes).
 # make power-test: cut the power of a disk at each moment of each command (root; three minutes).
 # make serve-test: tagship serve to real clients (Triton's, KServe's, schemathesis), under load, with 10,000 connections,
 #   50 swaps, killed processes and bad files (six minutes; 800 MB of clients).
@@ -68,7 +68,8 @@ store-test: $(VENV)/.stores
 		tests/carry/test_followed.py --all-stores
 
 container-test: $(VENV)/.container
-	$(PYTEST) -n 0 -q -rs tests/packaging/test_container.py tests/packaging/test_kubernetes.py --containers
+	$(PYTEST) -n 0 -q -rs tests/packaging/test_container.py tests/packaging/test_kubernetes.py \
+		tests/packaging/test_booted.py --containers
 
 power-test: $(VENV)/.dev
 	$(BIN)/python -m tests.power

@@ -1,7 +1,8 @@
 """docs/hosts.md, from an empty machine to its removal: the page's own commands, in its order.
 
 Not run: ``python3 -m venv`` and ``pip install``, as for docs/server.md; and ``systemctl``, which
-needs a machine that systemd runs. A pass is started as the unit and its drop-ins say.
+needs a machine that systemd runs: ``tests/packaging/test_booted.py``. A pass is started as the
+unit and its drop-ins say.
 """
 
 import re

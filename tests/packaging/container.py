@@ -17,7 +17,7 @@ FOLDER = ROOT / "build" / "container"
 EXTRAS = "s3,serve"  # of the images that are built
 BASE, WHEELS = FOLDER / "base.tar", FOLDER / f"wheels-{EXTRAS.replace(',', '-')}"
 DEBIAN = {"3.11": "bookworm", "3.13": "trixie"}  # by their Python: the wheels are for this one
-PACKAGES = "python3,python3-venv,git,openssh-client,ca-certificates"
+PACKAGES = "python3,python3-venv,git,openssh-client,ca-certificates,systemd"
 BUILD = ("hatchling", "packaging", "pathspec", "pluggy", "trove-classifiers")
 # crun needs rights that a container of a container has not; nor may it raise limits.
 SETTINGS = """\
