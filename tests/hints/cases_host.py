@@ -118,7 +118,7 @@ def a_version_that_is_not_deployed(bench: Workbench) -> None:
 # --- what is live
 
 
-@trial("inspect.status._open_findings", command=STATUS, base="shipped")
+@trial("workspace.condition.open_folders", command=STATUS, base="shipped")
 def a_folder_that_others_can_write(bench: Workbench) -> None:
     versions(bench).chmod(0o777)
 
@@ -131,7 +131,7 @@ def a_live_file_that_was_changed(bench: Workbench) -> None:
     file.chmod(0o444)
 
 
-@trial("inspect.status._live_findings/2", command=STATUS, base="shipped")
+@trial("workspace.condition.fix", command=STATUS, base="shipped")
 def a_live_file_of_another_mode(bench: Workbench) -> None:
     (live(bench) / "model.bin").chmod(0o666)
 

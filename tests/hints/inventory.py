@@ -1,7 +1,7 @@
 """Every text in ``tools/tagship`` that is printed as ``hint:`` or ``fix:``, found in the code.
 
 A hint is the second argument of an error of ``tagship.errors`` (or of a class below one of them),
-or the third of a ``Finding``. Where that is a name or a call, the texts are those that are assigned
+or the third of a ``Finding`` or a ``Reason``. Where that is a name or a call, the texts are those that are assigned
 to it, returned by the function, or given by the callers. A text is named for the function that has
 it: ``release.publish._check_branch``; a second one there ends in ``/2``.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 TOP = Path(__file__).parents[2] / "tools" / "tagship"
 ROOTS = {"TagshipError", "Interrupted"}
-FINDING = {"Finding"}
+FINDING = {"Finding", "Reason"}
 TEXT_METHODS = {"join", "format", "replace"}
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 

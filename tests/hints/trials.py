@@ -21,6 +21,7 @@ import pytest
 from tagship import errors
 from tagship.cli import main
 from tagship.inspect.status import Finding
+from tagship.workspace.state import Reason
 from tests import workbench
 from tests.accounts import Accounts
 from tests.hints.inventory import Hint
@@ -141,6 +142,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     """Record each error and finding that is made."""
     recorder = Recorder()
     init, finding = errors.TagshipError.__init__, Finding.__init__
+    reason = Reason.__init__
     interrupted = errors.Interrupted.__init__
 
     def note(text: str) -> None:
@@ -164,7 +166,12 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
         note(fix)
         finding(self, state, what, fix)  # type: ignore[arg-type] # as it is given
 
+    def of_reason(self: Reason, why: object, what: str, fix: str = "") -> None:
+        note(fix)
+        reason(self, why, what, fix)  # type: ignore[arg-type] # as it is given
+
     with monkeypatch.context() as patch:
+        patch.setattr(Reason, "__init__", of_reason)
         patch.setattr(errors.TagshipError, "__init__", of_error)
         patch.setattr(errors.Interrupted, "__init__", of_interrupted)
         patch.setattr(Finding, "__init__", of_finding)

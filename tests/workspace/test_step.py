@@ -15,7 +15,7 @@ from tagship.registry.refs import TagName, Wanted
 from tagship.text import clock
 from tagship.workspace import desired, step
 from tagship.workspace.rollout import Kind, Turn
-from tagship.workspace.state import Why
+from tagship.workspace.state import Reason, Why
 from tagship.workspace.step import Act, Facts, Live, Retry, Step
 from tests.workspace.test_desired import Story, long, short
 
@@ -58,6 +58,7 @@ CLOSED: dict[str, Any] = {"opens": LATER}
 WAITS: dict[str, Any] = {"turn": Turn(Kind.CLOCK, 2, 3, LATER)}
 BRAKED: dict[str, Any] = {"turn": Turn(Kind.BRAKED, 2, 3, hosts=("edge-1",))}
 BROKEN: dict[str, Any] = {"broken": "it is gone"}
+DRIFTED: dict[str, Any] = {"drifted": (Reason(Why.DRIFTED, "model.bin differs"),)}
 UNWATCHED: dict[str, Any] = {"is_watched": False}
 
 
@@ -145,7 +146,7 @@ UNWATCHED: dict[str, Any] = {"is_watched": False}
         ("t1.0 a w1.0", "latest", {}, "nothing", Why.DRIFTED),
         ("t1.0 #1.0 p #!", "#prod", {}, "nothing", Why.IN_ORDER),
         # what drifted is told
-        ("t1.0 a", "latest", {"drifted": ("model.bin differs",)}, "nothing", Why.DRIFTED),
+        ("t1.0 a", "latest", DRIFTED, "nothing", Why.DRIFTED),
     ],
 )  # fmt: skip
 def test_what_is_done_next(story: str, rule: str, how: dict[str, Any], act: str, why: Why) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from tagship.deploy.act import Options
 from tagship.disk import access, atomic, lock
 from tagship.errors import Locked, TagshipError, Unavailable
-from tagship.host import agent, decisions, history, installed, journal, metadata, process
+from tagship.host import agent, decisions, history, installed, journal, process
 from tagship.host.agent import Agent, Refusal
 from tagship.host.history import Place
 from tagship.host.store import Store
@@ -23,7 +23,7 @@ from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import Wanted
 from tagship.registry.seen import Seen
 from tagship.text import clock
-from tagship.workspace import desired, rollout, step, turns, witness
+from tagship.workspace import condition, desired, rollout, step, turns, witness
 from tagship.workspace.desired import Desired
 from tagship.workspace.host import Host
 from tagship.workspace.mirrored import Mirrored
@@ -235,10 +235,10 @@ def trust(one: Pass, known: Catalog, release: Release | None) -> str:
 
 def _live(
     host: Host, store: Store, known: Catalog, past: journal.Past
-) -> tuple[Live | None, tuple[str, ...]]:
+) -> tuple[Live | None, tuple[Reason, ...]]:
     """What is live, or should be by the history; and how it differs from what was deployed."""
     place = installed.told_live(store)
-    broken, drifted = "", tuple[str, ...]()
+    broken, drifted = "", tuple[Reason, ...]()
     if place is None:
         place = history.last_good(past)
         broken = "its link is gone"
@@ -252,15 +252,14 @@ def _live(
     return Live(place, tag_object, release, broken, is_watched), drifted
 
 
-def _condition(store: Store, place: Place) -> tuple[str, tuple[str, ...]]:
+def _condition(store: Store, place: Place) -> tuple[str, tuple[Reason, ...]]:
     """Why what is live cannot answer; and in which ways it is not as it was deployed."""
     described = installed.read_metadata(store, place.directory)
     if described is None:
         return "its directory is gone", ()
-    problems = metadata.verify(store.path(place.directory), described, deep=False)
-    told = [f"{place.directory}/{problem.path} {problem.what}" for problem in problems]
-    missing = [text for text, each in zip(told, problems, strict=True) if each.is_lost]
-    return (missing[0], ()) if missing else ("", tuple(told))
+    told = (*condition.live(store, place.directory, described), *condition.open_folders(store))
+    missing = [each.what for each in told if each.why is Why.BROKEN]
+    return (missing[0], ()) if missing else ("", told)
 
 
 def retry_of(state: Agent, model: str) -> Retry | None:

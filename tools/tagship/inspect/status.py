@@ -28,7 +28,7 @@ from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import TagName, Wanted
 from tagship.text import clock, words
-from tagship.workspace import desired, ignored, mirrored, moved, turns
+from tagship.workspace import condition, desired, ignored, mirrored, moved, turns
 from tagship.workspace.desired import Desired
 from tagship.workspace.host import Host
 from tagship.workspace.ignored import InGit
@@ -304,7 +304,7 @@ def _status(
     except (Corrupt, Forbidden) as error:
         told = _of_error(error, Why.DRIFTED)
         findings += [] if told in findings else [told]
-    findings += _open_findings(store)
+    findings += [Finding(each.why, each.what, each.fix) for each in condition.open_folders(store)]
     return Status(model, live.version if live else None, latest, tuple(findings), expected)
 
 
@@ -458,17 +458,6 @@ def _link_findings(
         yield Finding(Why.BROKEN, what, f"tagship deploy {model}@{version} --force")
 
 
-def _open_findings(store: Store) -> Iterable[Finding]:
-    """Folders that others can write to, once something was deployed into them."""
-    if not store.versions.is_dir():
-        return
-    for folder, mode in store.open_to():
-        who = {0o020: "its group", 0o002: "everybody"}.get(mode, "its group and everybody")
-        what = f"{folder} can be written by {who}, who can so change what is live"
-        fix = "".join(letter for bit, letter in ((0o020, "g"), (0o002, "o")) if mode & bit)
-        yield Finding(Why.DRIFTED, what, f"chmod {fix}-w {shlex.quote(str(folder))}")
-
-
 def _live_findings(
     source: Source, store: Store, known: Catalog, live: history.Place, verification: Verification
 ) -> Iterable[Finding]:
@@ -486,18 +475,15 @@ def _live_findings(
         back = _back(source, known, tag.name, described.version, tag.object)
     for problem in verification.problems:
         if problem.denied is not None:
-            what = f"cannot tell: {problem.what.removeprefix(disk_files.DENIED)}"
-            yield Finding(Why.UNKNOWN, what, problem.denied)
+            yield Finding(Why.UNKNOWN, condition.cannot_tell(problem), problem.denied)
             continue
         is_of_tag = moved and problem.path == disk_files.METADATA
         why = Why.BROKEN if missing else Why.REFUSED if is_of_tag and release else Why.DRIFTED
         if why is Why.REFUSED and release and _is_accepted(store, release):
             yield Finding(Why.BEHIND, f"the tag {release.tag.name} was accepted", mirrored.SYNC)
             continue
-        fix = back if is_of_tag else again
-        if problem.mode is not None:
-            path = store.path(live.directory) / problem.path
-            fix = f"chmod {problem.mode} {shlex.quote(str(path))}"
+        path = store.path(live.directory) / problem.path
+        fix = condition.fix(path, problem, back if is_of_tag else again)
         yield Finding(why, f"{live.directory}/{problem.path} {problem.what}", fix)
 
 

@@ -21,6 +21,7 @@ from tagship.registry.refs import Ref, Wanted
 from tagship.signing.policy import Policy
 from tagship.signing.statement import Signature
 from tagship.text import yaml
+from tagship.workspace import condition
 from tagship.workspace.find import check_present
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
@@ -176,10 +177,7 @@ def verify_directory(
             disk_files.METADATA, "cannot be read" if there else "is missing"
         )
         return Verification(known.model, version, directory, 0, 0, (problem,))
-    problems = metadata.verify(store.path(directory), described, progress=progress)
-    named = {problem.path for problem in problems}
-    modes = disk_files.modes(store.path(directory), described.files)
-    problems += [problem for problem in modes if problem.path not in named]
+    problems = condition.problems(store.path(directory), described, progress=progress)
     problems += [
         disk_files.Problem(disk_files.METADATA, what)
         for what in (

@@ -105,7 +105,7 @@ class Facts:
     is_way_back: bool = False
     failed: Event | None = None
     undeployed: Event | None = None
-    drifted: tuple[str, ...] = ()
+    drifted: tuple[Reason, ...] = ()
     is_forced: bool = False
     turn: Turn | None = None
     accepted: Collection[str] = ()
@@ -217,8 +217,7 @@ def _told(facts: Facts) -> Iterable[Reason]:
         yield Reason(Why.REFUSED, f"{name}: {what}", "" if is_known else facts.again)
     if facts.absent is not None:
         yield Reason(Why.WAITING, *facts.absent)
-    for what in facts.drifted:
-        yield Reason(Why.DRIFTED, what)
+    yield from facts.drifted
     if failed is not None:
         error = failed.error if failed.status == FAILED else failed.reason
         what = f"{failed.version} failed, {words.moment(failed.at)} UTC: {error}"

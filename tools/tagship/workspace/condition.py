@@ -1,0 +1,64 @@
+"""How what is live on a host differs from what was deployed there, and what brings it back."""
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from tagship.disk import files
+from tagship.disk.files import Problem
+from tagship.host import metadata
+from tagship.host.metadata import Metadata
+from tagship.host.store import Store
+from tagship.progress import Progress, silent
+from tagship.workspace.state import Reason, Why
+
+
+def problems(
+    directory: Path, described: Metadata, *, touched: bool = False, progress: Progress = silent
+) -> list[Problem]:
+    """What is wrong with a version directory: names, sizes, bytes, signature and modes.
+
+    Args:
+        directory: the version directory.
+        described: its metadata.
+        touched: hash only files that changed since the deploy, by inode number and times.
+        progress: reports the bytes hashed.
+    """
+    found = metadata.verify(directory, described, touched=touched, progress=progress)
+    named = {problem.path for problem in found}
+    modes = files.modes(directory, described.files)
+    return [*found, *(problem for problem in modes if problem.path not in named)]
+
+
+def cannot_tell(problem: Problem) -> str:
+    """What this account may not read, in words; empty where it may."""
+    return f"cannot tell: {problem.what.removeprefix(files.DENIED)}" if problem.denied else ""
+
+
+def fix(path: Path, problem: Problem, again: str) -> str:
+    """The command that brings a file back: ``again`` deploys the version again."""
+    if problem.denied is not None:
+        return problem.denied
+    return again if problem.mode is None else f"chmod {problem.mode} {shlex.quote(str(path))}"
+
+
+def live(store: Store, directory: str, described: Metadata) -> Iterator[Reason]:
+    """How the live version differs from what was deployed, without hashing what nobody touched."""
+    again = f"tagship deploy {described.model}@{described.version} --force"
+    folder = store.path(directory)
+    for each in problems(folder, described, touched=True):
+        path = f"{directory}/{each.path}"
+        why = Why.UNKNOWN if each.denied else Why.BROKEN if each.is_lost else Why.DRIFTED
+        what = cannot_tell(each) or f"{path} {each.what}"
+        yield Reason(why, what, fix(folder / each.path, each, again))
+
+
+def open_folders(store: Store) -> Iterator[Reason]:
+    """Folders that others can write to, once something was deployed into them."""
+    if not store.versions.is_dir():
+        return
+    for folder, mode in store.open_to():
+        who = {0o020: "its group", 0o002: "everybody"}.get(mode, "its group and everybody")
+        what = f"{folder} can be written by {who}, who can so change what is live"
+        letters = "".join(letter for bit, letter in ((0o020, "g"), (0o002, "o")) if mode & bit)
+        yield Reason(Why.DRIFTED, what, f"chmod {letters}-w {shlex.quote(str(folder))}")
