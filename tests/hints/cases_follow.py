@@ -184,7 +184,10 @@ def a_release_on_a_host_of_a_place(bench: Workbench) -> None:
     _carried(bench)
 
 
-@trial("manager.agent._others", command="fetch", does="tagship status", folder=SRV, again="")
+@trial(
+    "manager.agent.Agent.fetch", command="fetch", does="tagship release churn --push --capsule;",
+    folder=SRV, by=lambda bench: bench.cli("release", "churn", "--push", "--capsule"),
+)  # fmt: skip
 def an_index_that_is_damaged(bench: Workbench) -> None:
     file = _carried(bench) / "tagship" / "churn" / "index.json"
     bench.manager.publish_capsules()

@@ -279,7 +279,9 @@ def _index(place: Carrier, ours: _Ours) -> _Listed:
     try:
         found = place.index(ours.model)
     except TooLong:
-        raise _without_end(place, ours.model) from None
+        error, path = _without_end(place, ours.model), carrier.index_path(ours.model)
+        again = f"remove {path} there, then the same again"
+        raise Refused(error.message, again) from None
     assert found is not None  # nobody has seen one
     try:
         return _Listed(index.parse(found.data, ours.model, place.title), found.mark)

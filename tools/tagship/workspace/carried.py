@@ -17,6 +17,14 @@ AT_ONCE = 8  # requests
 
 
 @dataclass(frozen=True)
+class Fault:
+    """Why the index of a model could not be read, and what helps."""
+
+    what: str
+    fix: str
+
+
+@dataclass(frozen=True)
 class Carried:
     """What a place has shown.
 
@@ -24,11 +32,13 @@ class Carried:
         place: its address.
         marks: of the index of each model that was taken in as a whole.
         refused: why the capsule of a tag was not taken in, by its name.
+        unread: the models whose index could not be read.
     """
 
     place: str = ""
     marks: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, Fault] = field(default_factory=dict)
 
 
 def read(top: Path) -> Carried:
@@ -39,6 +49,12 @@ def read(top: Path) -> Carried:
         )
     except (FileNotFoundError, NotADirectoryError, Corrupt, Forbidden):
         return Carried()
+
+
+def unread(top: Path, place: str, model: str) -> Fault | None:
+    """Why the last fetch from a place could not read the index of a model; None where it could."""
+    last = read(top)
+    return last.unread.get(model) if last.place == place else None
 
 
 def write(top: Path, carried: Carried) -> None:

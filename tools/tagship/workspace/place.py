@@ -16,7 +16,7 @@ from typing import NamedTuple
 from tagship.carry import capsule as capsules
 from tagship.carry import carrier, index, places
 from tagship.carry.carrier import LARGEST_CAPSULE, LARGEST_INDEX, Carrier
-from tagship.carry.forms import damaged
+from tagship.carry.forms import AGAIN, damaged
 from tagship.carry.index import Entry
 from tagship.errors import Corrupt, Refused, TagshipError, Unavailable
 from tagship.git import mirror, quarantine
@@ -27,10 +27,10 @@ from tagship.progress import Tell
 from tagship.registry import seen
 from tagship.registry.catalog import Release
 from tagship.registry.refs import TagName
-from tagship.registry.seen import Seen
+from tagship.registry.seen import Seen, Unread
 from tagship.stores.stream import Allowance, TooLong
 from tagship.workspace import admission, carried
-from tagship.workspace.carried import Carried
+from tagship.workspace.carried import Carried, Fault
 from tagship.workspace.source import Source
 from tagship.workspace.upstream import BUNDLE, Address
 
@@ -96,7 +96,7 @@ class Place:
         feed = Feed(self, top, tuple(models), tell)
         changes = mirror.take(mirror.made(top), feed, seen.patterns(models))
         changes = replace(changes, impossible=(*changes.impossible, *feed.impossible))
-        return seen.of(changes, feed.refused, {m: e.message for m, e in feed.faults.items()})
+        return seen.of(changes, feed.refused, _unread(feed.faults))
 
     def repair(self, repository: Repository, models: Collection[str], tell: Tell) -> bool:
         """As ``Upstream``."""
@@ -124,13 +124,16 @@ class Place:
     def last_seen(self, repository: Repository, models: Collection[str]) -> Seen:
         """As ``Upstream``."""
         changes = mirror.changes(repository, seen.patterns(models))
-        return seen.of(changes, carried.read(repository.top).refused)
+        last = carried.read(repository.top)
+        faults = last.unread if last.place == self.title else {}
+        return seen.of(changes, last.refused, _unread(faults))
 
-    def again(self) -> str:
+    def again(self, model: str = "MODEL") -> str:
         """As ``Upstream``."""
         if self.address.kind == BUNDLE:
             return "bring it again: tagship unbundle FILE"
-        return "write it again where the model is released: tagship release MODEL --push --capsule"
+        again = f"tagship release {model} --push --capsule"
+        return f"write it again where the model is released: {again}"
 
     # --- the indexes
 
@@ -156,14 +159,25 @@ class Place:
             yield from zip(models, pool.map(ask, models), strict=True)
 
     def _read(self, model: str, mark: str = "") -> Fetched:
+        """The tags in an index.
+
+        Raises:
+            Corrupt, Refused: it is damaged, or of a newer tagship.
+            Unavailable: the place does not answer.
+        """
         try:
             found = self.carrier.index(model, mark)
+            if found is None:
+                return Fetched(None, mark)
+            return Fetched(index.parse(found.data, model, self.title), found.mark)
         except TooLong:
             what = f"it is longer than {LARGEST_INDEX:,} bytes"
-            raise damaged(f"the index of {model} in {self.title}", what) from None
-        if found is None:
-            return Fetched(None, mark)
-        return Fetched(index.parse(found.data, model, self.title), found.mark)
+            error = damaged(f"the index of {model} in {self.title}", what)
+            raise Corrupt(error.message, self.again(model)) from None
+        except (Corrupt, Refused) as error:
+            if error.hint != AGAIN:
+                raise
+            raise type(error)(error.message, self.again(model)) from None
 
     # --- the capsules
 
@@ -216,7 +230,7 @@ class Feed:
     models: tuple[str, ...]
     tell: Tell
     refused: dict[str, str] = field(default_factory=dict)
-    faults: dict[str, TagshipError] = field(default_factory=dict)
+    faults: dict[str, Fault] = field(default_factory=dict)
     impossible: tuple[str, ...] = ()
 
     def see(self, repository: Repository) -> None:
@@ -231,7 +245,7 @@ class Feed:
         self.refused, self.faults, new = {}, {}, dict[str, Entry]()
         for model, answer in self.place.indexes(self.models, last.marks):
             if isinstance(answer, TagshipError):
-                self.faults[model] = answer
+                self.faults[model] = Fault(answer.message, answer.hint)
             elif answer.entries is None:
                 marks[model] = answer.mark
                 self.refused |= {n: why for n, why in last.refused.items() if _is_of(n, model)}
@@ -249,7 +263,7 @@ class Feed:
         self.impossible = mirror.show(repository, after, patterns)
         bad = {tag.model for each in self.refused if (tag := TagName.parse(each))}
         kept = {model: mark for model, mark in marks.items() if model not in bad and mark}
-        carried.write(repository.top, Carried(self.place.title, kept, self.refused))
+        carried.write(repository.top, Carried(self.place.title, kept, self.refused, self.faults))
 
     def pack(self, repository: Repository) -> None:
         """As ``mirror.Feed``."""
@@ -296,6 +310,10 @@ class Feed:
         batch: Sequence[Wanted],
     ) -> contextlib.AbstractContextManager[ThreadPoolExecutor | None]:
         return contextlib.nullcontext() if len(batch) == 1 else ThreadPoolExecutor(AT_ONCE)
+
+
+def _unread(faults: Mapping[str, Fault]) -> list[Unread]:
+    return [Unread(model, fault.what, fault.fix) for model, fault in faults.items()]
 
 
 def _batches(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
