@@ -177,23 +177,19 @@ def test_an_index_that_was_never_read_is_named_by_each_command(
     what = f"the index of churn in {one.remote} {spoil(one)}"
     fetch = f"{fix}; then: tagship fetch"
     one.cli("fetch")
-    for words in (
-        ("deploy", "churn", "--yes"),
-        ("deploy", "churn@1.0", "--yes"),
-        ("show", "churn"),
-    ):
-        by_hand = one.cli(*words)
+    for words in ("deploy churn --yes", "deploy churn@1.0 --yes", "show churn"):
+        by_hand = one.cli(*words.split())
         assert by_hand.code == 1 and by_hand.err.startswith(f"error: {what}"), by_hand
         assert by_hand.err.endswith(f"\nhint: {fetch}\n")
-    for words in (("sync",), ("sync", "--dry-run")):
-        row, told, last = one.cli(*words).out.splitlines()
+    for words in ("sync", "sync --dry-run"):
+        row, told, last = one.cli(*words.split()).out.splitlines()
         assert (row, last) == ("churn: unknown, live -", f"    fix: {fix}")
         assert told.startswith(f"  {what}")
     status = one.cli("status")
     assert status.code == 1
     assert status.out.splitlines() == [f"{row}, latest -", told, f"    fix: {fetch}"]
-    for words in (("list", "churn"), ("models",)):
-        assert one.cli(*words).err == f"note: churn: {told.strip()}: {fetch}\n"
+    for words in ("list churn", "models"):
+        assert one.cli(*words.split()).err == f"note: churn: {told.strip()}: {fetch}\n"
     assert what in one.cli("fleet").out
     one.index_file.write_bytes(good)
     assert one.cli("fetch").code == 0

@@ -207,7 +207,9 @@ class Mirrored(Source):
         None where it could, or a server of Git is asked.
         """
         fault = carried.unread(self.start, self.upstream.title, model)
-        return (fault.what, f"{fault.fix}; then: {FETCH}") if fault else None
+        if fault is None:
+            return None
+        return fault.what, FETCH if fault.fix == FETCH else f"{fault.fix}; then: {FETCH}"
 
     def absent(self, known: Catalog, rule: Wanted) -> tuple[str, str] | None:
         """What a rule would select and that was not brought here, and what brings it.
