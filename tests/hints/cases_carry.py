@@ -43,6 +43,14 @@ def a_file_where_capsules_would_be(bench: Workbench) -> None:
 
 
 @trial(
+    "carry.folder.Folder._check_file", "release.capsules.after_push",
+    command=RELEASE, does="mv ...;", shell=True,
+)  # fmt: skip
+def a_folder_where_an_index_would_be(bench: Workbench) -> None:
+    (_place(bench) / "tagship" / "churn" / "index.json").mkdir(parents=True)
+
+
+@trial(
     "carry.folder.Folder._check_there", command=RELEASE, does="mount it, or make it",
     by=lambda bench: _place(bench).mkdir(),
 )  # fmt: skip

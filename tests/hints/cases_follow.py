@@ -195,6 +195,19 @@ def an_index_that_is_damaged(bench: Workbench) -> None:
     file.write_text("{")
 
 
+@trial(
+    "workspace.mirrored.Mirrored.unread_index", command="deploy churn --yes", folder=SRV,
+    does="tagship release churn --push --capsule; then: tagship fetch",
+    by=lambda bench: (bench.cli("release", "churn", "--push", "--capsule"),
+                      Agent(place(bench)).fetch()),
+)  # fmt: skip
+def a_deploy_where_no_index_could_be_read(bench: Workbench) -> None:
+    file = _carried(bench) / "tagship" / "churn" / "index.json"
+    bench.manager.publish_capsules()
+    file.write_text("{")
+    Agent(place(bench)).sync()
+
+
 @trial("workspace.new_host.address", command="host init ../new", folder=".", again="",
        does="tagship host init DIR --git URL", fill={"DIR": "../new", "URL": "/x.git"})  # fmt: skip
 def a_host_without_a_source(bench: Workbench) -> None:

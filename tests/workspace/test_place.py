@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tagship.carry.carrier import LARGEST_INDEX
+from tagship.carry.carrier import LARGEST_INDEX, Capsule
 from tagship.errors import InvalidName
 from tagship.git import packed, quarantine
 from tagship.git.quarantine import Examined
@@ -195,6 +195,40 @@ def test_an_index_that_was_never_read_is_named_by_each_command(
     assert one.cli("fetch").code == 0
     assert one.cli("deploy", "churn", "--yes").code == 0
     assert one.live() == "model 1\n"
+
+
+def test_a_folder_called_as_a_file_of_the_place_is_named(first: Carrying) -> None:
+    """It stops what it is about alone: not the models beside it."""
+    first.release("model 2\n")
+    rows = first.carry()
+    first.carry("spam")
+    first.follow(more='[follow.spam]\ntrack = "latest"\n')
+    for path, model, why in (
+        (first.remote / Capsule("churn", rows["churn@v1.1.0"].capsule).path, "churn", "refused"),
+        (first.remote / "tagship/spam/index.json", "spam", "unknown"),
+    ):
+        path.unlink()
+        path.mkdir()
+        said = {row["model"]: row for row in json.loads(first.sync("--json").out)}
+        assert said[model]["why"] == why
+        (what,) = [each["what"] for each in said[model]["reasons"] if "folder" in each["what"]]
+        assert what.endswith(f"{path} is a folder")
+        path.rename(f"{path}.old")
+        first.carry()
+    assert first.live() == "model 2\n"
+
+
+def test_an_object_of_the_place_that_is_a_folder_is_named(alone: Carrying) -> None:
+    path = alone.object_of("model 1\n")
+    path.unlink()
+    path.mkdir()
+    assert f"{path} is a folder" in alone.sync().out
+    by_hand = alone.cli("deploy", "churn", "--yes")
+    assert by_hand.code == 1
+    assert by_hand.err.startswith(f"error: {path} is a folder\nhint: move it away: mv {path} ")
+    path.rename(f"{path}.old")
+    alone.bench.dvc("push", "--quiet")
+    assert alone.cli("deploy", "churn", "--yes").code == 0
 
 
 def test_a_new_host_is_told_of_a_damaged_index(alone: Carrying) -> None:

@@ -209,7 +209,7 @@ class Mirrored(Source):
         fault = carried.unread(self.start, self.upstream.title, model)
         if fault is None:
             return None
-        return fault.what, FETCH if fault.fix == FETCH else f"{fault.fix}; then: {FETCH}"
+        return fault.what, "; then: ".join(dict.fromkeys((fault.fix, FETCH)))
 
     def absent(self, known: Catalog, rule: Wanted) -> tuple[str, str] | None:
         """What a rule would select and that was not brought here, and what brings it.
