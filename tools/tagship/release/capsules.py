@@ -122,7 +122,7 @@ def check(source: Source, snapshot: Snapshot, to: str = "") -> None:
         to: as for ``place_of``.
 
     Raises:
-        NotFound, Refused, Unavailable: as for ``place_of``; or Git keeps a model that is too large.
+        NotFound, Refused, Unavailable: as for ``place_of``; or the capsule would be too large.
     """
     model = snapshot.artifact.model
     place_of(source, model, to, snapshot)
@@ -131,6 +131,7 @@ def check(source: Source, snapshot: Snapshot, to: str = "") -> None:
     size = sum(each.size for each in snapshot.pointers if isinstance(each, Blob))
     if size > LARGEST_CAPSULE:
         raise encapsulate.too_large(model, f"Git keeps {size} bytes of it")
+    encapsulate.check(source, snapshot.commit, model)
 
 
 def publish(
