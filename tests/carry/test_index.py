@@ -49,7 +49,7 @@ def change(old: str, new: str) -> bytes:
         (change('"schema":1', '"schema":2'), Refused, "of schema 2; this tagship knows 1"),
         (change('"schema":1', '"schema":true'), Corrupt, "no schema"),
         (change('"model":"churn"', '"model":"vision"'), Corrupt, "is of vision"),
-        (change("churn@v1.0.0", "vision@v1.0.0"), Refused, "of another model"),
+        (change("churn@v1.0.0", "vision@v1.0.0"), Corrupt, "of another model"),
         (change("churn@v1.0.0", "churn@1.0"), Corrupt, "damaged"),
         (change("churn@v1.0.0", "churn#a//b"), Corrupt, "is no tag"),
         (change("churn@v1.0.0", "churn@v1.0.0-a.lock"), Corrupt, "is no tag"),

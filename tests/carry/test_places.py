@@ -16,7 +16,7 @@ from tagship.carry.bucket import Bucket
 from tagship.carry.carrier import Capsule, Changed, Index, Object
 from tagship.carry.folder import Folder
 from tagship.dvc import places as dvc_places
-from tagship.errors import Refused, Unavailable
+from tagship.errors import Corrupt, Refused, Unavailable
 from tagship.stores import store as stores
 from tagship.stores.failures import Kind, StoreError
 from tagship.stores.options import Plan
@@ -107,8 +107,29 @@ def test_no_link_is_followed(tmp_path: Path, link: str) -> None:
 def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "tagship" / "churn").mkdir(parents=True)
     os.mkfifo(tmp_path / "tagship" / "churn" / "index.json")
-    with pytest.raises(Unavailable, match="not a regular file"):
+    with pytest.raises(Corrupt, match="not a regular file"):
         Folder(tmp_path).index("churn")
+
+
+@pytest.mark.parametrize("name", [Object("a" * 32), Capsule("churn", "a" * 64)])
+def test_a_folder_where_a_file_should_be_is_named(tmp_path: Path, name: Object | Capsule) -> None:
+    place, path = Folder(tmp_path), tmp_path / name.path
+    index = tmp_path / "tagship" / "churn" / "index.json"
+    path.mkdir(parents=True)
+    index.mkdir(parents=True)
+    source = tmp_path / "source"
+    source.write_bytes(b"x")
+    for act, at in (
+        (lambda: place.size(name), path),
+        (lambda: list(place.blocks(name, Allowance(100))), path),
+        (lambda: place.put(name, source, lambda _: None), path),
+        (lambda: place.index("churn"), index),
+        (lambda: place.write_index("churn", b"x", ""), index),
+    ):
+        with pytest.raises(Corrupt) as caught:
+            act()
+        assert caught.value.message == f"{at} is a folder"
+        assert caught.value.hint.startswith(f"move it away: mv {at} {at}.old; ")
 
 
 @pytest.mark.parametrize("mode, lock", [(0o755, 0o644), (0o2775, 0o664)])

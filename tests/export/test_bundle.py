@@ -70,6 +70,18 @@ def test_stages_and_withdrawals_of_the_model_go_with_it_and_other_versions_do_no
 
 
 @pytest.mark.released
+def test_a_tag_whose_name_no_carrier_takes_is_left_out(bench: Workbench, tmp_path: Path) -> None:
+    """GTO made it: ``assign`` refuses such a name."""
+    name = f"churn#{'a' * 120}/{'b' * 130}#1"
+    bench.git("tag", "-a", "-m", "x", name)
+    bench.git("tag", "-a", "-m", "x", "churn#prod#1")
+    told = bench.cli("bundle", "churn", "-o", str(tmp_path / "x.tar"))
+    assert told.code == 0 and "  2 tags, 1 object\n" in told.out
+    start = "left out, as its name is too long for any carrier: churn#aaa"
+    assert told.err.startswith(f"note: {start}")
+
+
+@pytest.mark.released
 def test_what_the_cache_lacks_comes_from_the_remote_and_what_is_bad_in_it_too(
     bench: Workbench, tmp_path: Path
 ) -> None:

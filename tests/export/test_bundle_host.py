@@ -88,6 +88,15 @@ def test_a_stage_means_behind_the_gap_what_it_means_in_git(fed: Carrying) -> Non
     assert fed.live() == "model 1\n"
 
 
+def test_many_new_tags_have_a_line_each(fed: Carrying) -> None:
+    for number in range(1, 13):
+        fed.publish(f"churn#prod#{number}")
+    _, *new, _ = feed(fed, "1.0.0", "--yes").out.splitlines()
+    names = sorted(["churn@v1.0.0", *(f"churn#prod#{number}" for number in range(1, 13))])
+    lines = [f"    {name}" for name in names[:10]]
+    assert new == ["  new: 13 tags", *lines, "    and 3 more"]
+
+
 def test_what_the_host_saw_counts_though_its_folder_was_emptied(fed: Carrying) -> None:
     feed(fed, "1.0.0", "--yes")
     fed.sync()

@@ -262,6 +262,6 @@ def remove_and_take(bench: Workbench) -> None:
 
 
 trial(
-    "manager.agent._others/2", command=lambda bench: Agent(bench.repo.parent / "host").fetch(),
+    "manager.agent.Agent.fetch", command=lambda bench: Agent(bench.repo.parent / "host").fetch(),
     base="shipped", does="tagship unbundle FILE", by=remove_and_take,
 )(damaged_on_a_host)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tagship.carry.carrier import LARGEST_INDEX
 from tests.hints.trials import trial
 from tests.workbench import PATH, Workbench, track
 
@@ -42,6 +43,14 @@ def a_file_where_capsules_would_be(bench: Workbench) -> None:
 
 
 @trial(
+    "carry.folder.Folder._check_file", "release.capsules.after_push",
+    command=RELEASE, does="mv ...;", shell=True,
+)  # fmt: skip
+def a_folder_where_an_index_would_be(bench: Workbench) -> None:
+    (_place(bench) / "tagship" / "churn" / "index.json").mkdir(parents=True)
+
+
+@trial(
     "carry.folder.Folder._check_there", command=RELEASE, does="mount it, or make it",
     by=lambda bench: _place(bench).mkdir(),
 )  # fmt: skip
@@ -67,6 +76,16 @@ def a_remote_that_keeps_files_by_their_paths(bench: Workbench) -> None:
 
 
 @trial("release.capsules._index", command=lambda bench: bench.manager.publish_capsules(),
+       does="remove tagship/churn/index.json",
+       by=lambda bench: (_place(bench) / "tagship/churn/index.json").unlink())  # fmt: skip
+def an_index_without_end(bench: Workbench) -> None:
+    _pushed(bench)
+    _index(bench, "{")
+    with (_place(bench) / "tagship/churn/index.json").open("r+b") as file:
+        file.truncate(LARGEST_INDEX + 1)
+
+
+@trial("release.capsules._index/2", command=lambda bench: bench.manager.publish_capsules(),
        does="git fetch --tags")  # fmt: skip
 def a_damaged_index_and_a_clone_without_a_tag(bench: Workbench) -> None:
     _pushed(bench)

@@ -184,12 +184,28 @@ def a_release_on_a_host_of_a_place(bench: Workbench) -> None:
     _carried(bench)
 
 
-@trial("manager.agent._others", command="fetch", does="tagship status", folder=SRV, again="")
+@trial(
+    "manager.agent.Agent.fetch", command="fetch", does="tagship release churn --push --capsule;",
+    folder=SRV, by=lambda bench: bench.cli("release", "churn", "--push", "--capsule"),
+)  # fmt: skip
 def an_index_that_is_damaged(bench: Workbench) -> None:
     file = _carried(bench) / "tagship" / "churn" / "index.json"
     bench.manager.publish_capsules()
     Agent(place(bench)).sync()
     file.write_text("{")
+
+
+@trial(
+    "workspace.mirrored.Mirrored.unread_index", command="deploy churn --yes", folder=SRV,
+    does="tagship release churn --push --capsule; then: tagship fetch",
+    by=lambda bench: (bench.cli("release", "churn", "--push", "--capsule"),
+                      Agent(place(bench)).fetch()),
+)  # fmt: skip
+def a_deploy_where_no_index_could_be_read(bench: Workbench) -> None:
+    file = _carried(bench) / "tagship" / "churn" / "index.json"
+    bench.manager.publish_capsules()
+    file.write_text("{")
+    Agent(place(bench)).sync()
 
 
 @trial("workspace.new_host.address", command="host init ../new", folder=".", again="",

@@ -27,6 +27,21 @@ def push_all(bench: Workbench) -> None:
 def a_stage_with_its_sign(_: Workbench) -> None: ...
 
 
+LONG = "c" * 144
+
+
+@trial(
+    "release.stages._check_length", command=f"assign {LONG}@1.0 {'s' * 96}",
+    does="give the stage a name that is shorter", by=nothing,
+    again=f"assign {LONG}@1.0 {'s' * 95}",
+)  # fmt: skip
+def a_model_and_a_stage_with_long_names(bench: Workbench) -> None:
+    file = bench.repo / "dvc.yaml"
+    file.write_text(file.read_text().replace("  churn:", f"  {LONG}:"))
+    bench.commit()
+    bench.git("tag", "-a", "-m", "x", f"{LONG}@v1.0.0")
+
+
 @trial(
     "registry.tags.create/2",
     command="assign churn@1.0 prod/eu",

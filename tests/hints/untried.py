@@ -57,6 +57,8 @@ UNTRIED: dict[str, str] = {
     "workspace.carried.check_there": _BROUGHT,
     "workspace.place.Place.bringing": _BROUGHT,
     "workspace.place.Place.bringing/2": _BROUGHT,
+    "dvc.places.Own._copy": _BROUGHT,
+    "workspace.admission.Patience.check": _INSIDE,
     "workspace.upstream.Server.bringing": _BROUGHT,
     "workspace.upstream.Server.again": _CAPSULE,
     "workspace.place.Place.again": _CAPSULE,

@@ -8,16 +8,22 @@ import hashlib
 import json
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from tagship.carry import capsule, carrier
+from tagship.carry import capsule, carrier, index
 from tagship.carry.carrier import LARGEST_INDEX
+from tagship.carry.folder import Folder
 from tagship.carry.index import Entry
-from tagship.git import packed, quarantine
+from tagship.errors import Unavailable
+from tagship.git import packed, quarantine, run
+from tagship.git.run import CommandFailed, Repository
+from tagship.stores.stream import Allowance
+from tagship.workspace import carried, encapsulate, place
 from tests import carrying, hosts
 from tests.carrying import Carrying
 from tests.git.test_quarantine import entry, name, pack, tag
@@ -191,6 +197,156 @@ def test_a_capsule_that_is_not_the_one_of_the_index_is_not_read(
     first.passes(3, f"churn: refused, live 1.0.0\n  {what}\n    fix: {again}\n")
     assert f"  {what}\n    fix: {again}\n" in first.cli("status").out
     assert first.live() == "model 1\n"
+
+
+# --- capsules that take long
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The digests of capsules that were brought."""
+    digests: list[str] = []
+    blocks = Folder.blocks
+
+    def noted(self: Folder, name: carrier.Name, allowance: Allowance) -> Iterator[bytes]:
+        if isinstance(name, carrier.Capsule):
+            digests.append(name.digest)
+        return blocks(self, name, allowance)
+
+    monkeypatch.setattr(Folder, "blocks", noted)
+    return digests
+
+
+def test_a_capsule_that_was_refused_is_not_looked_at_again(
+    first: Carrying, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first.replace(NEW, with_more(STRANGER))
+    told = first.report()
+    status = first.cli("status")
+    assert (told["why"], len(asked)) == ("refused", 1)
+    for _ in range(2):
+        assert first.report() == told
+        assert first.cli("status") == status
+        assert first.cli("fetch").code == 0
+    assert len(asked) == 1
+    first.release("model 3\n")  # the index is another one by now, and has the same capsule
+    first.write_index(index.write("churn", {**rows_of(first), **newest(first)}))
+    assert first.report()["live"] == "1.2.0"
+    assert len(asked) == 2
+    monkeypatch.setattr(carried, "judge", lambda: "a newer one")
+    assert first.report()["why"] == "refused"
+    assert len(asked) == 3
+    first.carry()
+    assert first.report()["why"] == "in_order"
+    assert NEW in first.kept()
+
+
+def rows_of(host: Carrying) -> dict[str, Entry]:
+    return index.parse(host.index_file.read_bytes(), "churn", "a test")
+
+
+def newest(host: Carrying) -> dict[str, Entry]:
+    """What the index has of 1.2.0, whose capsule is put into the place."""
+    entry, data = host.capsules()["churn@v1.2.0"]
+    host.put(data)
+    return {"churn@v1.2.0": entry}
+
+
+@pytest.mark.parametrize("spoil", FILES, ids=lambda spoil: spoil.__name__)
+def test_a_capsule_that_is_not_the_one_of_the_index_is_asked_for_again(
+    first: Carrying, spoil: Callable[[Carrying], None]
+) -> None:
+    rows = first.carry()
+    path = first.remote / carrier.Capsule("churn", rows[NEW].capsule).path
+    good = path.read_bytes()
+    spoil(first)
+    assert first.report()["why"] == "refused"
+    path.unlink(missing_ok=True)
+    path.write_bytes(good)
+    first.show(rows)
+    assert first.report()["live"] == "1.1.0"
+
+
+@pytest.mark.parametrize("fails", ["to read", "to check"])
+def test_a_capsule_that_git_failed_with_is_looked_at_again(
+    first: Carrying, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise Unavailable("git: out of memory")
+
+    def kill(repository: Repository, *words: str, **how: bytes) -> bytes:
+        if "fsck" in words:
+            raise CommandFailed(-9, "")
+        return answer(repository, *words, **how)
+
+    answer = run.answer
+
+    first.carry()
+    with monkeypatch.context() as patched:
+        if fails == "to read":
+            patched.setattr(encapsulate, "needed", fail)
+        else:
+            patched.setattr(run, "answer", kill)
+        assert first.cli("fetch").out.startswith(f"0 new tags\n{NEW}: the capsule of {NEW} is ")
+        assert carried.read(first.mirror).refused.keys() == {NEW}
+    assert first.report()["live"] == "1.1.0"
+
+
+def test_no_more_than_so_many_refused_capsules_are_remembered(
+    first: Carrying, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carried, "MOST_BAD", 1)
+    first.release("model 3\n")
+    first.replace(NEW, with_more(STRANGER))
+    bad = rows_of(first)[NEW]
+    first.replace("churn@v1.2.0", with_more(STRANGER))
+    first.show({**rows_of(first), NEW: bad})
+    assert len(first.report()["reasons"]) == 2
+    assert len(carried.read(first.mirror).bad) == 1
+    assert len(first.report()["reasons"]) == 2
+    assert len(asked) == 3
+
+
+def test_capsules_that_take_too_long_come_with_the_next_passes(
+    first: Carrying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The highest version comes first, and what takes versions back before all."""
+    monkeypatch.setattr(place, "PATIENCE", 0.0)
+    first.release("model 3\n")
+    first.release("model 4\n")
+    first.publish("churn@v1.3.0!")
+    first.carry()
+    left = [3, 2, 1]
+    kept = [{"churn@v1.3.0!"}, {"churn@v1.3.0"}, {"churn@v1.2.0"}, {NEW}]
+    before = set(first.kept())
+    for number, new in zip(left, kept, strict=False):
+        told = first.report()
+        assert (told["code"], told["why"]) == (1, "unknown")
+        of = "capsule" if number == 1 else "capsules"
+        what = f"not read in this pass: {number} {of} of churn in {first.remote}, as those before"
+        assert what in told["reasons"][-1]["what"]
+        status = first.cli("status")
+        assert status.code == 1 and f"{what} took more than 0 s of" in status.out
+        assert set(first.kept()) - before == new
+        before |= new
+    assert told["live"] == "1.2.0"
+    first.passes(0, "churn: in order, live 1.2.0\n")
+    assert set(first.kept()) - before == kept[-1]
+
+
+def test_a_model_whose_capsules_take_too_long_holds_up_no_other(
+    first: Carrying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place, "PATIENCE", 0.0)
+    first.release("model 3\n")
+    first.publish("spam@v1.0.0")
+    first.follow(more='[follow.spam]\ntrack = "latest"\n')
+    first.carry()
+    first.carry("spam")
+    fetched = first.cli("fetch")
+    assert fetched.code == 1
+    assert fetched.err.startswith("error: not read in this pass: 1 capsule of churn in ")
+    assert "spam@v1.0.0" in first.kept()
 
 
 # --- the index

@@ -252,6 +252,27 @@ def test_a_large_model_that_git_keeps_is_refused_before_anything_is_done(
     check(bench, "churn@v1.0.0")
 
 
+def test_a_capsule_that_would_be_too_large_is_refused_before_anything_is_done(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as by a file of metrics, which a host reads too."""
+    place(bench).mkdir()
+    monkeypatch.setattr(encapsulate, "LARGEST_CAPSULE", encapsulate.ROOM + 300)
+    for release in (
+        lambda: bench.manager.release_plan(push=True, capsule=True),
+        lambda: bench.manager.release(push=True, capsule=True),
+    ):
+        with pytest.raises(Refused) as caught:
+            release()
+        start = "churn is too large for a capsule: what is read of its commit has "
+        assert caught.value.message.startswith(start)
+    assert bench.git("tag") == ""
+    bench.manager.release(push=True)
+    monkeypatch.undo()
+    bench.manager.release(push=True, capsule=True)
+    check(bench, "churn@v1.0.0")
+
+
 def test_two_jobs_at_once_lose_nothing(bench: Workbench, tmp_path: Path) -> None:
     bench.release()
     bench.git("push", "--quiet", "--tags", "origin")

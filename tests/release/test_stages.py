@@ -672,3 +672,24 @@ def test_stages_are_signed_where_git_signs_and_a_key_that_fails_leaves_nothing(
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith("error: Git cannot sign the tag churn@v1.0.0!: ")
     assert {key for key in three.changes(before) if not is_leftover(key)} == set()
+
+
+def test_a_stage_with_a_longer_name_than_a_carrier_takes_is_refused(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    """The tag that takes it back has a longer name, and goes with each bundle too."""
+    model, fits = "c" * 144, "s" * 95  # with "#", "#1", and eight bytes to spare: 250
+    file = bench.repo / "dvc.yaml"
+    file.write_text(file.read_text().replace("  churn:", f"  {model}:"))
+    bench.commit()
+    bench.git("tag", "-a", "-m", "x", f"{model}@v1.0.0")
+    told = bench.cli("assign", f"{model}@1.0.0", f"{fits}s")
+    assert told.err == (
+        f"error: the tag {model[:60]}... would have a longer name than hosts take\n"
+        "hint: give the stage a name that is shorter by 1 character\n"
+    )
+    assert new_tags(bench.repo) == [f"{model}@v1.0.0"]
+    assert bench.cli("assign", f"{model}@1.0.0", fits).code == 0
+    assert bench.cli("unassign", model, fits, "--yes").code == 0
+    told = bench.cli("bundle", f"{model}@1.0.0", "-o", str(tmp_path / "x.tar"))
+    assert told.code == 0 and "  3 tags, " in told.out

@@ -3,14 +3,14 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from tagship.carry.carrier import LARGEST_INDEX
+from tagship.carry.carrier import LARGEST_INDEX, Capsule
 from tagship.errors import InvalidName
 from tagship.git import packed, quarantine
 from tagship.git.quarantine import Examined
@@ -137,6 +137,126 @@ def test_nothing_was_released_into_the_place(host: Following) -> None:
     lines = empty.cli("status").out
     assert f"{empty.remote} has no version of churn that was seen here" in lines
     assert "git" not in result.err + lines
+
+
+def cut_short(host: Carrying) -> str:
+    host.write_index(host.index_file.read_bytes()[:-5])
+    return "is damaged: "
+
+
+def of_another_model(host: Carrying) -> str:
+    data = host.index_file.read_bytes()
+    host.write_index(data.replace(b'"model":"churn"', b'"model":"spam"'))
+    return "is of spam"
+
+
+def with_another_model(host: Carrying) -> str:
+    data = host.index_file.read_bytes()
+    host.write_index(data.replace(b'"churn@v1.0.0"', b'"spam@v1.0.0"'))
+    return "has spam@v1.0.0, of another model"
+
+
+def without_end(host: Carrying) -> str:
+    with host.index_file.open("r+b") as file:
+        file.truncate(LARGEST_INDEX + 1)
+    return f"is damaged: it is longer than {LARGEST_INDEX:,} bytes"
+
+
+WRITE = "write it again where the model is released: tagship release churn --push --capsule"
+BRING = "bring it again: tagship unbundle FILE"
+
+
+@pytest.mark.parametrize("spoil", [cut_short, of_another_model, with_another_model, without_end])
+@pytest.mark.parametrize(("kind", "fix"), [("index", WRITE), ("bundle", BRING)])
+def test_an_index_that_was_never_read_is_named_by_each_command(
+    host: Following, spoil: Callable[[Carrying], str], kind: str, fix: str
+) -> None:
+    one = carrying.of(host, kind=kind)
+    one.carry()
+    good = one.index_file.read_bytes()
+    what = f"the index of churn in {one.remote} {spoil(one)}"
+    fetch = f"{fix}; then: tagship fetch"
+    one.cli("fetch")
+    for words in ("deploy churn --yes", "deploy churn@1.0 --yes", "show churn"):
+        by_hand = one.cli(*words.split())
+        assert by_hand.code == 1 and by_hand.err.startswith(f"error: {what}"), by_hand
+        assert by_hand.err.endswith(f"\nhint: {fetch}\n")
+    for words in ("sync", "sync --dry-run"):
+        row, told, last = one.cli(*words.split()).out.splitlines()
+        assert (row, last) == ("churn: unknown, live -", f"    fix: {fix}")
+        assert told.startswith(f"  {what}")
+    status = one.cli("status")
+    assert status.code == 1
+    assert status.out.splitlines() == [f"{row}, latest -", told, f"    fix: {fetch}"]
+    for words in ("list churn", "models"):
+        assert one.cli(*words.split()).err == f"note: churn: {told.strip()}: {fetch}\n"
+    assert what in one.cli("fleet").out
+    one.index_file.write_bytes(good)
+    assert one.cli("fetch").code == 0
+    assert one.cli("deploy", "churn", "--yes").code == 0
+    assert one.live() == "model 1\n"
+
+
+def test_a_folder_called_as_a_file_of_the_place_is_named(first: Carrying) -> None:
+    """It stops what it is about alone: not the models beside it."""
+    first.release("model 2\n")
+    rows = first.carry()
+    first.carry("spam")
+    first.follow(more='[follow.spam]\ntrack = "latest"\n')
+    for path, model, why in (
+        (first.remote / Capsule("churn", rows["churn@v1.1.0"].capsule).path, "churn", "refused"),
+        (first.remote / "tagship/spam/index.json", "spam", "unknown"),
+    ):
+        path.unlink()
+        path.mkdir()
+        said = {row["model"]: row for row in json.loads(first.sync("--json").out)}
+        assert said[model]["why"] == why
+        (what,) = [each["what"] for each in said[model]["reasons"] if "folder" in each["what"]]
+        assert what.endswith(f"{path} is a folder")
+        path.rename(f"{path}.old")
+        first.carry()
+    assert first.live() == "model 2\n"
+
+
+def test_an_object_of_the_place_that_is_a_folder_is_named(alone: Carrying) -> None:
+    path = alone.object_of("model 1\n")
+    path.unlink()
+    path.mkdir()
+    assert f"{path} is a folder" in alone.sync().out
+    by_hand = alone.cli("deploy", "churn", "--yes")
+    assert by_hand.code == 1
+    assert by_hand.err.startswith(f"error: {path} is a folder\nhint: move it away: mv {path} ")
+    path.rename(f"{path}.old")
+    alone.bench.dvc("push", "--quiet")
+    assert alone.cli("deploy", "churn", "--yes").code == 0
+
+
+def test_a_new_host_is_told_of_a_damaged_index(alone: Carrying) -> None:
+    cut_short(alone)
+    folder = alone.top / "srv"
+    words = ("host", "init", str(folder), "--index", str(alone.remote), "--follow", "churn")
+    assert alone.bench.cli_in(alone.top, *words).code == 0
+    said = alone.bench.cli_in(folder, "sync")
+    assert (said.code, said.err) == (1, "")
+    assert f"  the index of churn in {alone.remote} is damaged: " in said.out
+    assert said.out.endswith(f"    fix: {WRITE}\n")
+    done = alone.bench.cli("release", "churn", "--push", "--capsule")  # as it says
+    assert done.code == 0 and "it is written anew" in done.out + done.err
+    assert alone.bench.cli_in(folder, "sync").code == 0
+
+
+def test_a_damaged_index_is_told_beside_what_was_seen(first: Carrying) -> None:
+    cut_short(first)
+    first.sync()
+    status = first.cli("status")
+    assert (status.code, status.out.splitlines()[0]) == (
+        1,
+        "churn: unknown, live 1.0.0, latest 1.0.0",
+    )
+    assert first.cli("list", "churn").err.endswith(f"{WRITE}; then: tagship fetch\n")
+    assert first.cli("deploy", "churn@1.0.0", "--yes").code == 0
+    super(Carrying, first).follow()  # Git: what a place had is no matter
+    assert first.cli("list", "churn").err == ""
 
 
 def test_a_host_has_no_work_tree_and_no_clone_to_point_to(first: Carrying) -> None:

@@ -22,7 +22,7 @@ from tagship.carry.carrier import LARGEST_INDEX, Changed, Index, Name
 from tagship.carry.reach import Advice
 from tagship.disk import access, atomic
 from tagship.disk.lock import NO_LOCKS
-from tagship.errors import Unavailable
+from tagship.errors import Corrupt, Unavailable
 from tagship.progress import Advance
 from tagship.stores import stream
 from tagship.stores.stream import BLOCK, Allowance, TooLong
@@ -194,10 +194,26 @@ class Folder:
         path = PurePosixPath(name)
         with self._opened(path.parent) as folder:
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-            with open(self._open(path.name, flags, folder, path), "rb", buffering=0) as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise OSError(errno.EINVAL, "not a regular file", str(self.path / name))
-                yield file
+            number = self._open(path.name, flags, folder, path)
+            try:
+                self._check_file(os.fstat(number).st_mode, self.path / name)
+                with open(number, "rb", buffering=0, closefd=False) as file:
+                    yield file
+            finally:
+                os.close(number)
+
+    @staticmethod
+    def _check_file(mode: int, place: Path) -> None:
+        """Refuse what is no file.
+
+        Raises:
+            Corrupt: a folder, or another thing; the rest of the place may be as it should.
+        """
+        if not stat.S_ISREG(mode):
+            what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+            away = f"mv {shlex.quote(str(place))} {shlex.quote(f'{place}.old')}"
+            hint = f"move it away: {away}; then publish it again, or take its bundle in again"
+            raise Corrupt(f"{place} is {what}", hint)
 
     def _write(self, name: str, mode: int, write: Callable[[BinaryIO], object]) -> None:
         """Write a file: it appears whole, durably, or not at all."""

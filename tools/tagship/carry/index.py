@@ -92,7 +92,7 @@ def _check(name: str, entry: Entry, model: str, where: str) -> None:
     if tag is None or str(tag) != name or not takes(name) or entry.size < 0:
         raise forms.damaged(f"the index of {model} in {where}", f"{name!r:.200} is no tag")
     if tag.model != model:
-        raise Refused(f"the index of {model} in {where} has {name}, of another model", forms.AGAIN)
+        raise Corrupt(f"the index of {model} in {where} has {name}, of another model", forms.AGAIN)
 
 
 def merged(here: Mapping[str, Entry], new: Mapping[str, Entry], where: str) -> dict[str, Entry]:

@@ -13,6 +13,8 @@ from tagship.text import words
 if TYPE_CHECKING:
     from tagship.export.unbundle import Accept, Origin, Unbundled
 
+FEW, MOST = 3, 10  # new tags in one line, and of those that have a line each
+
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE")
@@ -80,11 +82,18 @@ def looks(unbundled: "Unbundled") -> str:
     """The versions, where they are, and the digest that ``tagship bundle`` printed."""
     names = ", ".join(unbundled.versions)
     has = f"{words.count(unbundled.objects, 'object')}, {words.size(unbundled.size)}"
-    new = ", ".join(unbundled.new) or "nothing"
     return output.text(
         [
             f"{names} is in {unbundled.directory} ({has})",
-            f"  new: {new}",
+            *_new(unbundled.new),
             f"  digest: {unbundled.digest}",
         ]
     )
+
+
+def _new(tags: tuple[str, ...]) -> list[str]:
+    """The new tags: in one line where they are few, else their number and the first ones."""
+    if len(tags) <= FEW:
+        return [f"  new: {', '.join(tags) or 'nothing'}"]
+    more = [f"    and {len(tags) - MOST:,} more"] if len(tags) > MOST else []
+    return [f"  new: {len(tags):,} tags", *(f"    {name}" for name in tags[:MOST]), *more]

@@ -147,7 +147,9 @@ def next_step(one: Pass, model: str) -> Step:
         # what failed may be live still
         known = [each for each in decided.reasons if each.why is not Why.FAILED]
         decided = replace(decided, reasons=(*known, Reason(Why.WAITING, UNDER_WAY)))
-    unread = [Reason(Why.UNKNOWN, what) for name, what in one.seen.unread if name == model]
+    unread = []
+    if index := one.seen.unread_of(model):
+        unread = [Reason(Why.UNKNOWN, index.what, index.fix)]
     if one.unfetched is not None:
         unread = [unfetched(one.unfetched)]
     return replace(decided, reasons=(*decided.reasons, *unread))
@@ -187,7 +189,7 @@ def _facts(one: Pass, model: str) -> Facts:
 
 def _absent(one: Pass, known: Catalog, rule: Wanted) -> tuple[str, str] | None:
     """What was not brought here: a version that a stage names; or anything of the model."""
-    is_told = one.seen.refused(known.model) or known.model in dict(one.seen.unread)
+    is_told = one.seen.refused(known.model) or one.seen.unread_of(known.model)
     if one.unfetched is None and not is_told and (nothing := one.source.unpublished(known)):
         return nothing
     return one.source.absent(known, rule)

@@ -4,6 +4,7 @@ Each receives an object into a file, says whether it has one, and takes one. All
 stream: counted, cut off, hashed. Which place a remote is, its options alone decide.
 """
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tagship.disk import atomic, files
 from tagship.disk.files import File
+from tagship.errors import Corrupt
 from tagship.progress import Advance
 from tagship.stores.failures import Kind, StoreError
 from tagship.stores.stream import BLOCK, Allowance, check
@@ -266,6 +268,10 @@ class Own:
     def _copy(
         self, source: Path, target: Path | None, allowance: Allowance, advance: Advance
     ) -> File:
+        if source.is_dir():
+            away = f"mv {shlex.quote(str(source))} {shlex.quote(f'{source}.old')}"
+            push = "then push it from a machine that has it: dvc push"
+            raise Corrupt(f"{source} is a folder", f"move it away: {away}; {push}")
         check(source.stat().st_size, allowance)
         if target is None:
             return files.digest(source, advance)

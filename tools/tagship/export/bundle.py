@@ -76,7 +76,7 @@ def bundle(
         ref: the version.
         target: the file; there is none of this name.
         progress: is called with the bytes fetched and written.
-        tell: is told which remote is waited for.
+        tell: is told which remote is waited for, and which tags are left out.
 
     Raises:
         NotFound: there is no such version.
@@ -88,7 +88,7 @@ def bundle(
     _check_file(target)
     place = target_folder.check_file(target, host.root, *source.content(tell=tell).folders)
     version = oci.of(source, host, _release(source, ref), progress, tell)
-    members = _members(version)
+    members = _members(version, tell)
     try:
         with scratch.folder(place) as folder:
             digest = _Writing(version, members, folder).run(progress)
@@ -153,16 +153,24 @@ class _Members:
     released: dict[str, str]
 
 
-def _members(version: Versions) -> _Members:
+def _members(version: Versions, tell: Tell) -> _Members:
     snapshots, content = (version.snapshot,), version.content
     lists = {each.digest: content.list_bytes(each) for each in lists_of(snapshots)}
     of_model = [
         tag
         for tag in tags.read(version.source.repository, version.release.tag.name.model)
-        if tag.own_name == str(tag.name)
+        if tag.own_name == str(tag.name) and _is_carried(tag, version.release.tag, tell)
     ]
     capsules, files = _capsules(version, of_model), files_of(content, snapshots)
     return _Members(capsules, lists, files, _released(of_model))
+
+
+def _is_carried(tag: Tag, chosen: Tag, tell: Tell) -> bool:
+    """Whether a bundle has a tag: one that GTO made may have a name that no carrier takes."""
+    if tag == chosen or index.takes(str(tag.name)):
+        return True
+    tell(f"left out, as its name is too long for any carrier: {tag.name!s:.100}...")
+    return False
 
 
 def _released(of_model: Iterable[Tag]) -> dict[str, str]:

@@ -44,6 +44,7 @@ UNPACKING = "unbundle"  # beside the folders of models: what is not checked yet
 OBJECTS = "objects"  # in there
 CAPSULES = 256 << 20  # bytes of all capsules
 TRIES = 20  # of writing an index that others write too
+NAMED = 10  # tags in a note
 
 
 @dataclass(frozen=True)
@@ -247,7 +248,9 @@ class _Unpacking:
         kept = {name: entry for name, entry in entries.items() if name not in left_out}
         new = self._move(kept, list(received))
         if left_out:
-            tell(f"left out, as this host asks for signed tags: {', '.join(left_out)}")
+            names = ", ".join(left_out[:NAMED])
+            more = f" and {len(left_out) - NAMED:,} more" if len(left_out) > NAMED else ""
+            tell(f"left out, as this host asks for signed tags: {names}{more}")
         return Unbundled(
             self.head.model, self.head.versions, self.place.path, digest, self.head.objects,
             self.head.size, new, left_out,
@@ -290,7 +293,8 @@ class _Unpacking:
             what = f"the index of {self.head.model} in {self.place.title} is too long"
             raise Corrupt(what, again) from None
         except Corrupt as error:
-            raise Corrupt(error.message, again) from None
+            hint = again if error.hint == forms.AGAIN else error.hint
+            raise Corrupt(error.message, hint) from None
 
     @cached_property
     def _seen(self) -> Mapping[str, str]:

@@ -30,6 +30,10 @@ _TREE = re.compile(rb"tree ([0-9a-f]{40})\n((?:parent [0-9a-f]{40}\n)*)")
 _PARENT = re.compile(rb"parent ([0-9a-f]{40})\n")
 
 
+class Unsure(Corrupt):
+    """A pack that cannot be read, though perhaps not for what is in it: it is tried again."""
+
+
 @dataclass(frozen=True)
 class Examined:
     """A pack whose bounds and tag were checked.
@@ -140,7 +144,7 @@ def hold(packs: Collection[Examined], beside: Path | None = None) -> Iterator[Re
         beside: a path to make it beside; None for the system's folder for temporary files.
 
     Raises:
-        Corrupt: Git finds an object out of form.
+        Corrupt: Git finds an object out of form; Unsure: it was killed.
         Unavailable: Git failed, or the disk is full.
     """
     place = beside or Path(tempfile.gettempdir(), "tagship")
@@ -219,4 +223,5 @@ def _check(repository: Repository, packs: Collection[Examined]) -> None:
             names = ", ".join(sorted(each.tag for each in packs)[:3])
             why = next((line for line in error.stderr.splitlines() if "error" in line), str(error))
             what = f"the capsule of {names} is damaged: {why.removeprefix('error: '):.300}"
-            raise Corrupt(what, _again(min(each.tag for each in packs))) from None
+            kind = Corrupt if isinstance(error.status, int) and error.status > 0 else Unsure
+            raise kind(what, _again(min(each.tag for each in packs))) from None

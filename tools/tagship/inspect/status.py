@@ -230,6 +230,8 @@ def _fetch_findings(source: Mirrored, model: str, state: Agent) -> Iterable[Find
         if what == seen.MOVED:
             fix = moved.accepting(name)
         yield Finding(Why.REFUSED, f"{name}: {what}", fix)
+    if fault := source.unread_index(model):
+        yield Finding(Why.UNKNOWN, *fault)
     last = f"{words.moment(state.fetched_at)} UTC" if state.fetched_at else "never"
     if state.failing_since:
         since = words.moment(state.failing_since)
@@ -253,8 +255,8 @@ def _of_error(error: Corrupt | Forbidden | OSError, why: Why) -> Finding:
 def _clone_findings(source: Source, known: Catalog, live: str | None) -> Iterable[Finding]:
     """Versions whose tags are not in this clone as they should be."""
     lacking = source.lacking(known)
-    if lacking is None:
-        return
+    if lacking is None or (isinstance(source, Mirrored) and source.unread_index(known.model)):
+        return  # what a fetch could not read is told with what it found
     if known.lightweight or source.clone_tags.are_left_out:
         yield Finding(Why.DRIFTED, *lacking)
     elif live is None:  # else the tag of the live version is missing, which is told
@@ -332,7 +334,11 @@ def _absent(
     """What was not brought to a host: a version that a stage names; or anything of the model."""
     if not isinstance(source, Mirrored) or not state.fetched_at:
         return None
-    is_told = state.failing_since or source.last_seen.refused(known.model)
+    is_told = (
+        state.failing_since
+        or source.last_seen.refused(known.model)
+        or source.unread_index(known.model)
+    )
     if not is_told and (nothing := source.unpublished(known)):
         return nothing
     return source.absent(known, rule)

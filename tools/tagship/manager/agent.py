@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tagship.workspace.mirrored import Mirrored
     from tagship.workspace.new_host import NewHost
     from tagship.workspace.state import Followed
-    from tagship.workspace.upstream import Address
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,9 @@ class Agent:
             found = found._replace(moved=moved)
         source.complete(source.selected(host.rules), self.tell)
         if found.unread:
-            raise Refused(found.unread[0][1], _others(source.file.upstream))
+            first = found.unread[0]
+            others = "the other models are fetched: tagship status"
+            raise Refused(first.what, f"{first.fix}; {others}")
         return Fetched.of(found)
 
     def sync(
@@ -245,13 +246,3 @@ class Agent:
             hint = f"tagship host init {self.start} --git URL"
             raise NotFound(f"there is no tagship.toml in {self.start.absolute()}", hint)
         return find.of_host(folder, host_file.read(folder))
-
-
-def _others(address: "Address") -> str:
-    """What to do where the index of a model cannot be read; ``unbundle`` says it of its folder."""
-    from tagship.workspace import upstream
-
-    others = "the other models are fetched: tagship status"
-    if address.kind == upstream.BUNDLE:
-        return f"take a bundle of it in again: tagship unbundle FILE; {others}"
-    return others

@@ -10,6 +10,19 @@ MOVED = "it was moved; the tag that was seen first counts"
 IMPOSSIBLE = "it cannot be kept beside a tag that was seen"
 
 
+class Unread(NamedTuple):
+    """A model whose tags in a place could not be read, and why.
+
+    Attributes:
+        model: its name.
+        what, fix: as of ``workspace.state.Reason``.
+    """
+
+    model: str
+    what: str
+    fix: str
+
+
 class Seen(NamedTuple):
     """How the tags of models on their server differ from those that were seen before.
 
@@ -20,7 +33,7 @@ class Seen(NamedTuple):
         impossible: they cannot be kept beside what was seen before.
         lightweight: they are no annotated tags of commits, and never count.
         damaged: their capsules could not be taken in, and why.
-        unread: the models whose index could not be read, and why.
+        unread: the models whose index could not be read.
     """
 
     new: tuple[TagName, ...] = ()
@@ -29,7 +42,11 @@ class Seen(NamedTuple):
     impossible: tuple[TagName, ...] = ()
     lightweight: tuple[TagName, ...] = ()
     damaged: tuple[tuple[TagName, str], ...] = ()
-    unread: tuple[tuple[str, str], ...] = ()
+    unread: tuple[Unread, ...] = ()
+
+    def unread_of(self, model: str) -> Unread | None:
+        """Why the index of a model could not be read; None where it was."""
+        return next((each for each in self.unread if each.model == model), None)
 
     def refused(self, model: str) -> dict[TagName, str]:
         """The tags of a model that were changed, or that cannot be kept or read, and why."""
@@ -52,14 +69,14 @@ def patterns(models: Iterable[str]) -> list[str]:
 
 def of(
     changes: Changes, damaged: Mapping[str, str] | None = None,
-    unread: Mapping[str, str] | None = None,
+    unread: Iterable[Unread] = (),
 ) -> Seen:  # fmt: skip
     """What a fetch found, without the tags that are not in the grammar of GTO.
 
     Args:
         changes: of the mirror.
         damaged: why capsules were not taken in, by the names of their tags.
-        unread: why the index of a model could not be read.
+        unread: the models whose index could not be read.
     """
     bad = damaged or {}
     return Seen(
@@ -69,7 +86,7 @@ def of(
         _parsed(changes.impossible),
         _parsed(changes.lightweight),
         tuple((tag, bad[name]) for name in sorted(bad) if (tag := TagName.parse(name))),
-        tuple(sorted((unread or {}).items())),
+        tuple(sorted(unread)),
     )
 
 

@@ -122,7 +122,7 @@ def check(source: Source, snapshot: Snapshot, to: str = "") -> None:
         to: as for ``place_of``.
 
     Raises:
-        NotFound, Refused, Unavailable: as for ``place_of``; or Git keeps a model that is too large.
+        NotFound, Refused, Unavailable: as for ``place_of``; or the capsule would be too large.
     """
     model = snapshot.artifact.model
     place_of(source, model, to, snapshot)
@@ -131,6 +131,7 @@ def check(source: Source, snapshot: Snapshot, to: str = "") -> None:
     size = sum(each.size for each in snapshot.pointers if isinstance(each, Blob))
     if size > LARGEST_CAPSULE:
         raise encapsulate.too_large(model, f"Git keeps {size} bytes of it")
+    encapsulate.check(source, snapshot.commit, model)
 
 
 def publish(
@@ -279,7 +280,9 @@ def _index(place: Carrier, ours: _Ours) -> _Listed:
     try:
         found = place.index(ours.model)
     except TooLong:
-        raise _without_end(place, ours.model) from None
+        error, path = _without_end(place, ours.model), carrier.index_path(ours.model)
+        again = f"remove {path} there, then the same again"
+        raise Refused(error.message, again) from None
     assert found is not None  # nobody has seen one
     try:
         return _Listed(index.parse(found.data, ours.model, place.title), found.mark)

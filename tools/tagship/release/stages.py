@@ -11,7 +11,8 @@ from datetime import MAXYEAR
 
 from semver import Version
 
-from tagship.errors import Refused
+from tagship.carry import index
+from tagship.errors import InvalidName, Refused
 from tagship.git import worktree
 from tagship.progress import Tell, nobody
 from tagship.registry import refs, tags
@@ -20,9 +21,10 @@ from tagship.registry.tags import Tag
 from tagship.release import capsules, orders
 from tagship.release import remotes as release_remotes
 from tagship.release.orders import Known, Move, Order, Target
-from tagship.text import clock, redact
+from tagship.text import clock, redact, words
 from tagship.workspace.source import Source
 
+ROOM = 8  # bytes in the name of a tag: for ``!``, and for a longer counter
 FUTURE = 60  # seconds that the clocks of two machines may differ without a word
 
 
@@ -112,7 +114,7 @@ def plan(
         tell: is told whom is waited for.
 
     Raises:
-        InvalidName: the stage cannot have that name.
+        InvalidName: the stage cannot have that name, or not with this model's.
         NotFound: there is no such model or version, or no version holds the stage.
         Refused: the version was withdrawn, or the model is deprecated; the tags here contradict
             those of the remote; or Git does not know who you are.
@@ -217,13 +219,13 @@ def check_same(shown: StageChange, plan: StagePlan) -> None:
 def message(plan: StagePlan, text: str | None) -> str:
     """The tag's message: what it does, and the user's words."""
     order = plan.order
-    words = {
+    said = {
         Action.ASSIGN: f"{order.model} {plan.version} is assigned to {order.stage}",
         Action.UNASSIGN: f"{order.stage} is taken from {order.model} {plan.version or ''}".rstrip(),
         Action.DEREGISTER: f"{order.model} {plan.version} is withdrawn",
         Action.DEPRECATE: f"{order.model} is deprecated",
     }
-    paragraphs = (words[order.action], text.strip() if text else "")
+    paragraphs = (said[order.action], text.strip() if text else "")
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
 
 
@@ -259,6 +261,8 @@ def _planned(
         waiting = None  # a tag that came later counts
     at, notes = (None, []) if waiting else _date(source, known)
     tag = waiting or orders.draft(known, target)
+    if waiting is None and order.action is Action.ASSIGN:
+        _check_length(tag.name)
     after = orders.after(known.seen, tag)
     latest = after.latest
     return StagePlan(
@@ -267,6 +271,19 @@ def _planned(
         push_to=known.where if push else None, at=at,
         warnings=(*known.warnings, *target.warnings, *notes),
     )  # fmt: skip
+
+
+def _check_length(name: TagName) -> None:
+    """Refuse an assignment that no carrier takes, or whose end none would.
+
+    Raises:
+        InvalidName: its tag has a name too long for that.
+    """
+    spare = index.LONGEST - ROOM - len(str(name).encode())
+    if spare < 0:
+        what = f"the tag {name!s:.60}... would have a longer name than hosts take"
+        shorter = f"give the stage a name that is shorter by {words.count(-spare, 'character')}"
+        raise InvalidName(what, shorter)
 
 
 def _date(source: Source, known: Known) -> tuple[int | None, list[str]]:

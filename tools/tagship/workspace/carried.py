@@ -3,6 +3,7 @@
 Losing it costs a repeat: what was seen is in the refs of the mirror.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +15,29 @@ from tagship.git.carried import CARRIED
 from tagship.text import escape, json_reader
 
 AT_ONCE = 8  # requests
+MOST_BAD = 1000  # capsules: more of them are brought and refused again
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why the index of a model could not be read, and what helps."""
+
+    what: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A capsule whose bytes are those that the index names, and that was refused for them.
+
+    Attributes:
+        object, capsule: of its tag in the index: with others it is looked at again.
+        why: it was refused.
+    """
+
+    object: str
+    capsule: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -24,11 +48,17 @@ class Carried:
         place: its address.
         marks: of the index of each model that was taken in as a whole.
         refused: why the capsule of a tag was not taken in, by its name.
+        unread: the models whose index could not be read, or whose capsules only in part.
+        bad: capsules that are not brought again, by the names of their tags.
+        judge: the tagship that refused those: another one looks for itself.
     """
 
     place: str = ""
     marks: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, Fault] = field(default_factory=dict)
+    bad: dict[str, Bad] = field(default_factory=dict)
+    judge: str = ""
 
 
 def read(top: Path) -> Carried:
@@ -39,6 +69,20 @@ def read(top: Path) -> Carried:
         )
     except (FileNotFoundError, NotADirectoryError, Corrupt, Forbidden):
         return Carried()
+
+
+@functools.cache
+def judge() -> str:
+    """The version of this tagship."""
+    from importlib.metadata import version
+
+    return version("tagship")
+
+
+def unread(top: Path, place: str, model: str) -> Fault | None:
+    """Why the last fetch from a place could not read the index of a model; None where it could."""
+    last = read(top)
+    return last.unread.get(model) if last.place == place else None
 
 
 def write(top: Path, carried: Carried) -> None:

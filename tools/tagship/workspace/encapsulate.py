@@ -13,6 +13,21 @@ from tagship.registry.refs import Action
 from tagship.registry.tags import Tag
 from tagship.workspace.source import Source
 
+ROOM = 100_000  # bytes: for the tag, and what compression can add to 64 MB
+
+
+def check(source: Source, commit: str, model: str) -> None:
+    """Refuse a commit before it is tagged, if the capsule of its version would be too large.
+
+    Raises:
+        Unavailable: this clone lacks something that it needs.
+        Refused: it would be.
+    """
+    ids = {commit} | needed(source, commit, model)
+    size = sum(header.size for header in source.blobs.headers(sorted(ids)))
+    if size > LARGEST_CAPSULE - ROOM:
+        raise too_large(model, f"what is read of its commit has {size} bytes")
+
 
 def capsule_of(source: Source, tag: Tag) -> bytes:
     """The capsule of a tag, of a version or of anything else: equal tags give equal bytes.

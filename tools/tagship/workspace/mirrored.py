@@ -28,7 +28,7 @@ from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Ref, TagName, Wanted
 from tagship.registry.seen import Seen
 from tagship.text import clock
-from tagship.workspace import desired
+from tagship.workspace import carried, desired
 from tagship.workspace import upstream as upstreams
 from tagship.workspace.host_file import MIRROR, HostFile
 from tagship.workspace.source import Declared, Source
@@ -106,6 +106,7 @@ class Mirrored(Source):
     def _fetched(self, tell: Tell, *, signed: bool) -> Seen:
         found = self.upstream.fetch(self.start, self.file.follow, tell, signed=signed)
         self._catalogs.clear()
+        self.__dict__.pop("last_seen", None)
         try:
             for model in self.file.follow:
                 self.versions(model)
@@ -194,9 +195,21 @@ class Mirrored(Source):
         try:
             return known.find(ref)
         except NotFound as error:
+            if fault := self.unread_index(known.model):
+                raise NotFound(*fault) from None
             if absent := self.absent(known, ref.wanted):
                 raise NotFound(*absent) from None
             raise NotFound(error.message, f"{FETCH}; or: {error.hint}") from None
+
+    def unread_index(self, model: str) -> tuple[str, str] | None:
+        """Why the last fetch could not read the index of a model, and what helps.
+
+        None where it could, or a server of Git is asked.
+        """
+        fault = carried.unread(self.start, self.upstream.title, model)
+        if fault is None:
+            return None
+        return fault.what, "; then: ".join(dict.fromkeys((fault.fix, FETCH)))
 
     def absent(self, known: Catalog, rule: Wanted) -> tuple[str, str] | None:
         """What a rule would select and that was not brought here, and what brings it.
@@ -220,7 +233,9 @@ class Mirrored(Source):
         return what, f"{name} If so, {self.upstream.bringing(known.model)}"
 
     def lacking(self, known: Catalog) -> tuple[str, str] | None:
-        """As ``Source.lacking``: whether a version was ever seen."""
+        """As ``Source.lacking``: the index could not be read, or no version was ever seen."""
+        if fault := self.unread_index(known.model):
+            return fault
         if known.releases:
             return None
         return f"{self.upstream.title} has no version of {known.model} that was seen here", FETCH

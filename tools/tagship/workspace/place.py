@@ -6,31 +6,35 @@ tags are compared as those of a server are: what was seen first counts.
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from tagship.carry import capsule as capsules
 from tagship.carry import carrier, index, places
 from tagship.carry.carrier import LARGEST_CAPSULE, LARGEST_INDEX, Carrier
-from tagship.carry.forms import damaged
+from tagship.carry.forms import AGAIN, damaged
 from tagship.carry.index import Entry
 from tagship.errors import Corrupt, Refused, TagshipError, Unavailable
 from tagship.git import mirror, quarantine
 from tagship.git.bounded import TooMuch
-from tagship.git.quarantine import Examined
+from tagship.git.quarantine import Examined, Unsure
 from tagship.git.run import Repository
 from tagship.progress import Tell
-from tagship.registry import seen
+from tagship.registry import refs, seen
 from tagship.registry.catalog import Release
-from tagship.registry.refs import TagName
-from tagship.registry.seen import Seen
+from tagship.registry.refs import Action, TagName
+from tagship.registry.seen import Seen, Unread
 from tagship.stores.stream import Allowance, TooLong
+from tagship.text import words
 from tagship.workspace import admission, carried
-from tagship.workspace.carried import Carried
+from tagship.workspace.admission import Late, Patience
+from tagship.workspace.carried import Bad, Carried, Fault
 from tagship.workspace.source import Source
 from tagship.workspace.upstream import BUNDLE, Address
 
@@ -38,6 +42,9 @@ AT_ONCE = 16  # capsules in transfer
 MODELS = 8  # indexes
 ALTOGETHER = 1 << 30  # bytes of capsules that are taken at a time
 MANY, LARGE = 500, 8 << 20  # capsules, and bytes of them, that are looked at together
+# Seconds of processor time for the capsules of a model in a pass: to unpack them, and to read the
+# versions in them. Some milliseconds do for one that a release wrote.
+PATIENCE = 30.0
 Entries = dict[str, Entry]
 Wanted = tuple[str, Entry]
 
@@ -96,7 +103,7 @@ class Place:
         feed = Feed(self, top, tuple(models), tell)
         changes = mirror.take(mirror.made(top), feed, seen.patterns(models))
         changes = replace(changes, impossible=(*changes.impossible, *feed.impossible))
-        return seen.of(changes, feed.refused, {m: e.message for m, e in feed.faults.items()})
+        return seen.of(changes, feed.refused, _unread(feed.faults))
 
     def repair(self, repository: Repository, models: Collection[str], tell: Tell) -> bool:
         """As ``Upstream``."""
@@ -114,7 +121,7 @@ class Place:
             keep = partial(quarantine.keep, repository)
             feed.admit([(n, e) for n, e in wanted if names[n].tag.name.model == model], keep)
         for name, release in names.items():
-            if (why := feed.refused.get(name)) is not None:
+            if (why := feed.refused.get(name) or feed.late.get(name)) is not None:
                 raise Unavailable(why, self.again())
             if mirror.lacks(repository, missing[release]):
                 raise Unavailable(
@@ -124,13 +131,16 @@ class Place:
     def last_seen(self, repository: Repository, models: Collection[str]) -> Seen:
         """As ``Upstream``."""
         changes = mirror.changes(repository, seen.patterns(models))
-        return seen.of(changes, carried.read(repository.top).refused)
+        last = carried.read(repository.top)
+        faults = last.unread if last.place == self.title else {}
+        return seen.of(changes, last.refused, _unread(faults))
 
-    def again(self) -> str:
+    def again(self, model: str = "MODEL") -> str:
         """As ``Upstream``."""
         if self.address.kind == BUNDLE:
             return "bring it again: tagship unbundle FILE"
-        return "write it again where the model is released: tagship release MODEL --push --capsule"
+        again = f"tagship release {model} --push --capsule"
+        return f"write it again where the model is released: {again}"
 
     # --- the indexes
 
@@ -156,14 +166,25 @@ class Place:
             yield from zip(models, pool.map(ask, models), strict=True)
 
     def _read(self, model: str, mark: str = "") -> Fetched:
+        """The tags in an index.
+
+        Raises:
+            Corrupt, Refused: it is damaged, or of a newer tagship.
+            Unavailable: the place does not answer.
+        """
         try:
             found = self.carrier.index(model, mark)
+            if found is None:
+                return Fetched(None, mark)
+            return Fetched(index.parse(found.data, model, self.title), found.mark)
         except TooLong:
             what = f"it is longer than {LARGEST_INDEX:,} bytes"
-            raise damaged(f"the index of {model} in {self.title}", what) from None
-        if found is None:
-            return Fetched(None, mark)
-        return Fetched(index.parse(found.data, model, self.title), found.mark)
+            error = damaged(f"the index of {model} in {self.title}", what)
+            raise Corrupt(error.message, self.again(model)) from None
+        except (Corrupt, Refused) as error:
+            if error.hint != AGAIN:
+                raise
+            raise type(error)(error.message, self.again(model)) from None
 
     # --- the capsules
 
@@ -208,6 +229,9 @@ class Feed:
         tell: is told what was repaired.
         refused: why a capsule was not taken in, by the name of its tag.
         faults: what is wrong with the index of a model.
+        late: why a capsule was not looked at in this pass, by the name of its tag.
+        bad: capsules that were refused for what is in them, by the names of their tags.
+        unpacking, reading: how long capsules are unpacked, and the versions in them read.
         impossible: tags that cannot be kept beside others of the place.
     """
 
@@ -216,7 +240,11 @@ class Feed:
     models: tuple[str, ...]
     tell: Tell
     refused: dict[str, str] = field(default_factory=dict)
-    faults: dict[str, TagshipError] = field(default_factory=dict)
+    faults: dict[str, Fault] = field(default_factory=dict)
+    late: dict[str, str] = field(default_factory=dict)
+    bad: dict[str, Bad] = field(default_factory=dict)
+    unpacking: Patience = field(default_factory=lambda: Patience(PATIENCE))
+    reading: Patience = field(default_factory=lambda: Patience(PATIENCE))
     impossible: tuple[str, ...] = ()
 
     def see(self, repository: Repository) -> None:
@@ -228,39 +256,64 @@ class Feed:
         before = mirror.shown(repository, patterns)
         after = dict(before)
         marks: dict[str, str] = {}
-        self.refused, self.faults, new = {}, {}, dict[str, Entry]()
+        self.refused, self.faults, self.late, new = {}, {}, {}, dict[str, Entry]()
+        self.bad = dict(last.bad) if last.bad and last.judge == carried.judge() else {}
+        self.unpacking, self.reading = Patience(PATIENCE), Patience(PATIENCE)
         for model, answer in self.place.indexes(self.models, last.marks):
             if isinstance(answer, TagshipError):
-                self.faults[model] = answer
+                self.faults[model] = Fault(answer.message, answer.hint)
             elif answer.entries is None:
                 marks[model] = answer.mark
-                self.refused |= {n: why for n, why in last.refused.items() if _is_of(n, model)}
+                self.refused |= {n: why for n, why in last.refused.items() if _model(n) == model}
             else:
                 marks[model] = answer.mark
-                after = {n: i for n, i in after.items() if not _is_of(n, model)}
+                after = {n: i for n, i in after.items() if _model(n) != model}
                 after |= {name: entry.object for name, entry in answer.entries.items()}
                 new |= answer.entries
-        self._take(repository, new)
-        for name in self.refused:  # as it was shown last
+        self._take(repository, new, last.refused)
+        for name in (*self.refused, *self.late):  # as it was shown last
             after.pop(name, None)
             after |= {name: before[name]} if name in before else {}
         if after != before:  # who cuts this short has it read again
             carried.write(repository.top, replace(last, marks={}))
         self.impossible = mirror.show(repository, after, patterns)
-        bad = {tag.model for each in self.refused if (tag := TagName.parse(each))}
-        kept = {model: mark for model, mark in marks.items() if model not in bad and mark}
-        carried.write(repository.top, Carried(self.place.title, kept, self.refused))
+        late = Counter(map(_model, self.late))
+        self.faults |= {model: self._late(model, number) for model, number in late.items()}
+        again = {*map(_model, self.refused), *late}
+        kept = {model: mark for model, mark in marks.items() if model not in again and mark}
+        carried.write(repository.top, self._carried(kept))
+
+    def _late(self, model: str, number: int) -> Fault:
+        """That some capsules of a model are looked at by the next pass."""
+        capsules = f"{words.count(number, 'capsule')} of {model} in {self.place.title}"
+        why = f"as those before took more than {PATIENCE:.0f} s of processor time"
+        return Fault(f"not read in this pass: {capsules}, {why}", "tagship fetch")
+
+    def _carried(self, marks: dict[str, str]) -> Carried:
+        """What is kept for the next pass."""
+        of = {n: b for n, b in self.bad.items() if n in self.refused or _model(n) in self.faults}
+        bad = dict(islice(of.items(), carried.MOST_BAD))
+        judge = carried.judge() if bad else ""
+        return Carried(self.place.title, marks, self.refused, self.faults, bad, judge)
 
     def pack(self, repository: Repository) -> None:
         """As ``mirror.Feed``."""
         mirror.pack(repository)
 
-    def _take(self, repository: Repository, entries: Entries) -> None:
-        """Take in the capsules of the tags whose objects are not here."""
+    def _take(
+        self, repository: Repository, entries: Entries, before: Collection[str]
+    ) -> None:  # fmt: skip
+        """Take in the capsules of the tags whose objects are not here.
+
+        What is bad is known without them; what was refused ``before`` comes last.
+        """
         ids = [entry.object for entry in entries.values()]
         lacking = mirror.lacks(repository, ids)
-        wanted = [(name, entry) for name, entry in entries.items() if entry.object in lacking]
-        self.admit(wanted, partial(quarantine.fill, repository))
+        wanted = {name: entry for name, entry in entries.items() if entry.object in lacking}
+        bad = {name for name, entry in wanted.items() if _is_known(self.bad.get(name), entry)}
+        self.refused |= {name: self.bad[name].why for name in bad}
+        ordered = [(name, wanted[name]) for name in _ordered(wanted.keys() - bad, before)]
+        self.admit(ordered, partial(quarantine.fill, repository))
 
     def admit(self, wanted: Sequence[Wanted], keep: admission.Keep) -> None:
         """Bring capsules, and keep those that are as they should be.
@@ -272,30 +325,57 @@ class Feed:
         for batch in _batches(wanted):
             packs = self._bring(batch, together)
             if packs:
-                refused = admission.admit(packs, self.place.opened, keep, self.beside)
-                self.refused |= {name: error.message for name, error in refused.items()}
+                refused = admission.admit(packs, self.place.opened, keep, self.beside, self.reading)
+                entries = dict(batch)
+                for name, error in refused.items():
+                    self._refuse(name, error, entries[name])
 
     def _bring(self, batch: Sequence[Wanted], together: Allowance) -> list[Examined]:
         def bring(wanted: Wanted) -> Examined | TagshipError:
             name, entry = wanted
             try:
+                self.unpacking.check(name)
                 data = self.place.capsule(name, entry, together)
-                return admission.examine(data, name, entry.object, self.place.title)
-            except (Corrupt, Refused) as error:
+            except (Corrupt, Refused, Late) as error:
+                return error
+            try:
+                with self.unpacking.looking(name):
+                    return admission.examine(data, name, entry.object, self.place.title)
+            except (Corrupt, Refused, Late) as error:
+                self._refuse(name, error, entry)
                 return error
 
         with self._pool(batch) as pool:
             packs = list((pool.map if pool else map)(bring, batch))
         for (name, _), each in zip(batch, packs, strict=True):
             if isinstance(each, TagshipError):
-                self.refused[name] = each.message
+                self._refuse(name, each)
         return [each for each in packs if isinstance(each, Examined)]
+
+    def _refuse(self, name: str, error: TagshipError, entry: Entry | None = None) -> None:
+        """Note why the capsule of a tag is not taken in.
+
+        Args:
+            name: of the tag.
+            error: why.
+            entry: of the capsule, if that is the one which the index names.
+        """
+        if isinstance(error, Late):
+            self.late[name] = error.message
+            return
+        self.refused[name] = error.message
+        if entry is not None and not isinstance(error, Unsure):
+            self.bad[name] = Bad(entry.object, entry.capsule, error.message)
 
     @staticmethod
     def _pool(
         batch: Sequence[Wanted],
     ) -> contextlib.AbstractContextManager[ThreadPoolExecutor | None]:
         return contextlib.nullcontext() if len(batch) == 1 else ThreadPoolExecutor(AT_ONCE)
+
+
+def _unread(faults: Mapping[str, Fault]) -> list[Unread]:
+    return [Unread(model, fault.what, fault.fix) for model, fault in faults.items()]
 
 
 def _batches(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
@@ -311,6 +391,26 @@ def _batches(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
         yield batch
 
 
-def _is_of(name: str, model: str) -> bool:
+def _ordered(names: Collection[str], before: Collection[str]) -> list[str]:
+    """In which order capsules are looked at, in case that the time is over.
+
+    First those of stages and of what was taken back; of versions the highest: so what a rule
+    selects is right though others are not read yet. Those that were refused ``before`` come last.
+    """
+    versions = {
+        name: tag.version
+        for name in sorted(names)
+        if (tag := TagName.parse(name)) and tag.action is Action.REGISTER and tag.version
+    }
+    others = [name for name in sorted(names) if name not in versions]
+    highest = sorted(versions, key=lambda name: refs.precedence(versions[name]), reverse=True)
+    return sorted([*others, *highest], key=lambda name: name in before)
+
+
+def _is_known(bad: Bad | None, entry: Entry) -> bool:
+    return bad is not None and (bad.object, bad.capsule) == (entry.object, entry.capsule)
+
+
+def _model(name: str) -> str:
     tag = TagName.parse(name)
-    return tag is not None and tag.model == model
+    return tag.model if tag is not None else ""
