@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 from tagship import ModelVersionManager, load
 from tagship.deploy import checkout
 from tagship.text import clock
+from tagship.workspace import witness
 from tests.crash import cases
 from tests.hosts import Following
 from tests.workbench import Result
@@ -502,6 +503,42 @@ def test_a_live_version_that_was_damaged_is_made_whole(host: Following) -> None:
     shutil.rmtree(host.model / "versions")
     host.passes(0, in_order("1.0.0", "1.0.0 is whole again"))
     assert host.live() == "model 1\n"
+
+
+def other_bytes(host: Following) -> None:
+    """A byte of the live file is another one, as a bad disk or a person makes it."""
+    file = (host.model / "current").resolve() / "model.bin"
+    file.chmod(0o644)
+    file.write_text("model X\n")
+    file.chmod(0o444)
+
+
+def open_file(host: Following) -> None:
+    (host.model / "current" / "model.bin").chmod(0o666)
+
+
+def foreign_file(host: Following) -> None:
+    folder = (host.model / "current").resolve()
+    folder.chmod(0o755)
+    (folder / "notes.txt").touch()
+    folder.chmod(0o555)
+
+
+@pytest.mark.following
+@pytest.mark.parametrize("damage", [other_bytes, open_file, foreign_file])
+def test_a_pass_tells_what_status_tells_of_what_is_live_and_ends_with_its_code(
+    host: Following, damage: Callable[[Following], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And so does the next one, as long as nobody mends it; the pass before it found all well."""
+    monkeypatch.setattr(witness, "TICK", 0)  # of this disk it is some milliseconds
+    host.passes(0, in_order("1.0.0"))
+    damage(host)
+    shown = host.cli("status")
+    assert (shown.code, shown.out.count("fix: ")) == (3, 1)
+    for _ in range(2):
+        told = host.sync()
+        assert (told.code, told.out, told.err) == (3, shown.out.replace(", latest 1.0.0", ""), "")
+    assert host.cli("fleet", "--json").code == 3
 
 
 def test_one_model_that_fails_keeps_no_other_from_going_live(host: Following) -> None:

@@ -225,6 +225,17 @@ def a_deploy_before_the_first_fetch(bench: Workbench) -> None:
     follows(bench)
 
 
+@trial("workspace.condition.live", command="sync", folder=SRV)
+def a_live_file_that_was_changed_on_a_host(bench: Workbench) -> None:
+    _release(bench)
+    follows(bench)
+    Agent(place(bench)).sync()
+    file = (place(bench) / "churn" / "current").resolve() / "model.bin"
+    file.chmod(0o644)
+    file.write_text("changed\n")
+    file.chmod(0o444)
+
+
 @trial("inspect.status._status", command="status churn", folder=SRV)
 def a_version_that_the_host_has_not_yet(bench: Workbench) -> None:
     _release(bench)

@@ -118,7 +118,7 @@ def a_version_that_is_not_deployed(bench: Workbench) -> None:
 # --- what is live
 
 
-@trial("workspace.condition.open_folders", command=STATUS, base="shipped")
+@trial("inspect.status._open_findings", command=STATUS, base="shipped")
 def a_folder_that_others_can_write(bench: Workbench) -> None:
     versions(bench).chmod(0o777)
 

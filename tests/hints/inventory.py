@@ -1,9 +1,9 @@
 """Every text in ``tools/tagship`` that is printed as ``hint:`` or ``fix:``, found in the code.
 
 A hint is the second argument of an error of ``tagship.errors`` (or of a class below one of them),
-or the third of a ``Finding`` or a ``Reason``. Where that is a name or a call, the texts are those that are assigned
-to it, returned by the function, or given by the callers. A text is named for the function that has
-it: ``release.publish._check_branch``; a second one there ends in ``/2``.
+or the third of a ``Finding`` or a ``Reason``. Where that is a name or a call, the texts are those
+that are assigned to it, returned by the function, or given by the callers. A text is named for the
+function that has it: ``release.publish._check_branch``; a second one there ends in ``/2``.
 """
 
 import ast

@@ -259,7 +259,7 @@ def _condition(store: Store, place: Place) -> tuple[str, tuple[Reason, ...]]:
     described = installed.read_metadata(store, place.directory)
     if described is None:
         return "its directory is gone", ()
-    told = (*condition.live(store, place.directory, described), *condition.open_folders(store))
+    told = tuple(condition.live(store, place.directory, described))
     missing = [each.what for each in told if each.why is Why.BROKEN]
     return (missing[0], ()) if missing else ("", told)
 

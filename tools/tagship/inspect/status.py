@@ -306,7 +306,7 @@ def _status(
     except (Corrupt, Forbidden) as error:
         told = _of_error(error, Why.DRIFTED)
         findings += [] if told in findings else [told]
-    findings += [Finding(each.why, each.what, each.fix) for each in condition.open_folders(store)]
+    findings += _open_findings(store)
     return Status(model, live.version if live else None, latest, tuple(findings), expected)
 
 
@@ -462,6 +462,17 @@ def _link_findings(
         version = host_link.version_of(link.directory or "")
         what = f"{store.current} leads to {link.directory}, which is gone"
         yield Finding(Why.BROKEN, what, f"tagship deploy {model}@{version} --force")
+
+
+def _open_findings(store: Store) -> Iterable[Finding]:
+    """Folders that others can write to, once something was deployed into them."""
+    if not store.versions.is_dir():
+        return
+    for folder, mode in store.open_to():
+        who = {0o020: "its group", 0o002: "everybody"}.get(mode, "its group and everybody")
+        what = f"{folder} can be written by {who}, who can so change what is live"
+        fix = "".join(letter for bit, letter in ((0o020, "g"), (0o002, "o")) if mode & bit)
+        yield Finding(Why.DRIFTED, what, f"chmod {fix}-w {shlex.quote(str(folder))}")
 
 
 def _live_findings(

@@ -51,14 +51,3 @@ def live(store: Store, directory: str, described: Metadata) -> Iterator[Reason]:
         why = Why.UNKNOWN if each.denied else Why.BROKEN if each.is_lost else Why.DRIFTED
         what = cannot_tell(each) or f"{path} {each.what}"
         yield Reason(why, what, fix(folder / each.path, each, again))
-
-
-def open_folders(store: Store) -> Iterator[Reason]:
-    """Folders that others can write to, once something was deployed into them."""
-    if not store.versions.is_dir():
-        return
-    for folder, mode in store.open_to():
-        who = {0o020: "its group", 0o002: "everybody"}.get(mode, "its group and everybody")
-        what = f"{folder} can be written by {who}, who can so change what is live"
-        letters = "".join(letter for bit, letter in ((0o020, "g"), (0o002, "o")) if mode & bit)
-        yield Reason(Why.DRIFTED, what, f"chmod {letters}-w {shlex.quote(str(folder))}")

@@ -4,8 +4,8 @@ A pass that found every model in order, and did nothing, would find and do the s
 all files that it depended on are the same: time alone changes nothing then, as nothing is held or
 waited for. So it keeps a stamp of each of them (``workspace.witness``). The next pass compares the
 stamps, fetches, and compares them once more: where all are equal, it says what that one said. Where
-anything differs, or cannot be told, a full pass is made; and so it is once an hour in any case, as
-a stamp does not tell what a bad disk did to a byte.
+anything differs, or cannot be told, a full pass is made, and once an hour in any case. What a bad
+disk did to a byte no stamp tells: ``verify`` hashes them all.
 """
 
 import os
