@@ -301,9 +301,14 @@ class Model:
         self.live, self.failed = place, None
 
     def rolled_back(self, place: Place, *, hold: bool = False, by_hand: bool = True) -> None:
-        """A rollback made this live."""
+        """A rollback made this live, or repaired what is live: then nobody went back."""
+        is_repair = by_hand and self.live is not None and self.live.version == place.version
         self._cut(place)
         self.line.append(place)
+        if is_repair:
+            self._goes_live(place)
+            self.asked |= hold
+            return
         self._block_above(place.version)
         self._goes_live(place)
         self.back = True

@@ -121,6 +121,22 @@ def test_another_rule_is_followed_by_a_run_that_is_killed_then(
     told.in_order()
 
 
+def test_a_damaged_version_is_repaired_by_a_rollback_to_itself(
+    story: Callable[..., Machine],
+) -> None:
+    """Nobody went back from anything: what was held stays held, and nothing is blocked."""
+    told = story()
+    told.deploy_exactly(pick=0, force=False, fails="")
+    assert (told.model.live, told.model.implied) != (None, False)
+    told.damage(pick=0)
+    told.rollback(to="exact", pick=0, hold=False, fails="")
+    told.in_order()
+    told.hold_or_resume(action="resume")
+    told.in_order()
+    told.deploy()
+    told.in_order()
+
+
 def test_an_undeploy_is_ended_before_a_rollback(story: Callable[..., Machine]) -> None:
     """The directory that is still there goes away first; the version is checked out again."""
     told = story()
