@@ -32,6 +32,13 @@ def piped(bench: Workbench) -> None:
     bench.commit()
 
 
+@trial("release.remotes.new_folders", command="release churn --push", does="mkdir -p ...")
+def a_remote_whose_disk_is_not_mounted(bench: Workbench) -> None:
+    bench.release()
+    bench.train("model 2\n")
+    remove_tree(bench.repo.parent / "dvc-remote")
+
+
 @trial(
     "release.publish._check_branch",
     command="release churn",

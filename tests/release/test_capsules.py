@@ -247,7 +247,6 @@ def test_a_large_model_that_git_keeps_is_refused_before_anything_is_done(
         bench.manager.release(push=True, capsule=True)
     assert bench.git("tag") == ""
     monkeypatch.undo()
-    place(bench).mkdir()
     bench.manager.release(push=True, capsule=True)
     check(bench, "churn@v1.0.0")
 

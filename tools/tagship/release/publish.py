@@ -313,7 +313,7 @@ def publish(
     snapshot = source.snapshot(plan.commit, plan.model)
     content = source.content(progress=progress, tell=tell)
     try:
-        pushed_objects, warnings = _push_objects(content, snapshot, push=plan.push_to is not None)
+        pushed_objects, warnings = _push_objects(source, content, snapshot, plan)
     except KeyboardInterrupt:
         what = f"{plan.model} {plan.version} is not released; its bytes may be in the DVC remote"
         raise Interrupted(what, _again(plan)) from None
@@ -534,15 +534,18 @@ def _remote(source: Source) -> str | None:
 
 
 def _push_objects(
-    content: Content, snapshot: Snapshot, *, push: bool
+    source: Source, content: Content, snapshot: Snapshot, plan: ReleasePlan
 ) -> tuple[int | None, list[str]]:
     """Push what DVC keeps; how many objects the remotes lacked, and warnings."""
     if all(out.in_git for out in snapshot.outs):
         return None, []
-    if not release_remotes.check_bytes(content, snapshot, push=push):
+    if not release_remotes.check_bytes(content, snapshot, push=plan.push_to is not None):
         content.check_cached(snapshot.pointers)
         return None, [release_remotes.NO_REMOTE]
-    return content.push((*snapshot.pointers, *release_remotes.metrics(content, snapshot))), []
+    is_first = not plan.waiting and not any(c.releases for c in source.catalogs().values())
+    notes = release_remotes.new_folders(content, snapshot, is_first=is_first)
+    pushed = content.push((*snapshot.pointers, *release_remotes.metrics(content, snapshot)))
+    return pushed, notes
 
 
 def _known_size(content: Content, snapshot: Snapshot) -> int | None:
