@@ -805,8 +805,17 @@ def live_files_that_another_rule_takes_back(bench: Workbench) -> None:
     write(bench, ".gitignore", f"{text}!/models/*/current\n")
 
 
+@trial("inspect.status._other", command=STATUS, then="in order, live 1.1.0, latest 1.1.0")
+def the_only_version_of_a_stage_is_withdrawn(bench: Workbench) -> None:
+    bench.release()
+    bench.manager.assign("1.0.0", "prod")
+    bench.manager.deploy("#prod")
+    bench.release("model 2\n")
+    bench.manager.withdraw("1.0.0")
+
+
 @trial(
-    "inspect.status._status/3",
+    "inspect.status._other/2",
     command=STATUS,
     then="1.1.0 is released, 1.0.0 is live",
 )
