@@ -219,7 +219,7 @@ def a_version_that_the_host_has_not_yet(bench: Workbench) -> None:
 
 
 @trial(
-    "inspect.status._nothing_selected",
+    "workspace.desired.nothing_selected",
     command="status churn",
     does="tagship list churn",
     again="list churn",

@@ -488,7 +488,8 @@ def test_a_registry_alone_feeds_a_host(host: Following, monkeypatch: pytest.Monk
         alone.follow("#prod")
         for each in (host.remote, host.origin):
             each.rename(each.with_suffix(".away"))
-        assert alone.sync().out == "churn: in order, live -\n  no version is there to follow\n"
+        told = "churn: waiting, live -\n  no version is there to follow by #prod\n"
+        assert alone.sync().out == f"{told}    fix: tagship list churn\n"
         for each in (host.remote, host.origin):
             each.with_suffix(".away").rename(each)
         bench.train("model 2\n")

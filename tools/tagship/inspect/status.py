@@ -277,8 +277,8 @@ def _status(
     findings = list(_link_findings(store, model, is_selected, good))
     if absent := _absent(source, known, rule, state):
         findings.append(Finding(Why.WAITING, *absent))
-    elif latest is not None and not is_selected and live is None:
-        findings.append(_nothing_selected(model, rule))
+    elif known.tags and follows and not is_selected and live is None:
+        findings.append(Finding(Why.WAITING, *desired.nothing_selected(model, rule)))
     if live and link.state is LinkState.OK:
         findings += _live_findings(source, store, known, live, verify(live.directory))
     findings += _history_findings(store, model, live)
@@ -338,12 +338,6 @@ def _absent(
     if not is_told and (nothing := source.unpublished(known)):
         return nothing
     return source.absent(known, rule)
-
-
-def _nothing_selected(model: str, rule: Wanted) -> Finding:
-    """A rule that no version fits: what has a typing error waits for ever."""
-    what = f"no version is there to follow by {rule.text}"
-    return Finding(Why.IN_ORDER, what, f"tagship list {model}")
 
 
 def _desired_findings(
