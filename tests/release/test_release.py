@@ -1,13 +1,18 @@
 """Release: check, push the bytes, tag, push the tag."""
 
+import contextlib
 import hashlib
 import os
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tagship import Corrupt, InvalidName, Refused, Unavailable
+from tagship import Corrupt, InvalidName, ModelVersionManager, Refused, Unavailable
 from tagship.disk.atomic import remove_tree
+from tagship.errors import Interrupted
+from tagship.progress import Advance
 from tagship.registry.refs import TagName
 from tests.workbench import Workbench, run
 
@@ -74,6 +79,41 @@ def test_a_tag_that_waits_for_its_push_needs_the_folder_of_its_remote(bench: Wor
     with pytest.raises(Unavailable, match="a folder, which is not here"):
         bench.manager.release(push=True)
     assert not _remote(bench).exists()
+
+
+def test_a_release_that_was_interrupted_goes_on_with_the_same_options(bench: Workbench) -> None:
+    @contextlib.contextmanager
+    def press(doing: str, _: int | None) -> Iterator[Advance]:
+        yield lambda _: None
+        if doing == "pushing":
+            raise KeyboardInterrupt
+
+    bench.train("model 2\n")
+    manager = ModelVersionManager("churn", bench.repo, progress=press)
+    with pytest.raises(Interrupted) as caught:
+        manager.release(
+            bump="major", message="it's better", push_branch=True, capsule=True, force=True
+        )
+    again = caught.value.hint
+    words = "--version 1.0.0 -m 'it'\"'\"'s better' --push-branch --capsule --force"
+    assert again == f"tagship release churn {words}"
+    assert bench.cli(*shlex.split(again)[1:]).code == 0
+    assert "it's better" in bench.git("tag", "--list", "--format=%(contents)", "churn@v1.0.0")
+
+
+def test_a_model_that_is_not_committed_is_told_from_one_that_there_is_not(
+    bench: Workbench,
+) -> None:
+    file = bench.repo / "dvc.yaml"
+    more = "artifacts:\n  c2:\n    path: models/churn/model.bin\n"
+    file.write_text(file.read_text().replace("artifacts:\n", more))
+    commit = 'git add dvc.yaml && git commit -m "..."'
+    what = "c2 is in dvc.yaml, which is not committed yet"
+    for words in ("release c2", "status c2", "deploy c2 --yes"):
+        bench.refuses(words, what, commit)
+    bench.refuses("release c3", "there is no model c3", "there are: churn")
+    bench.commit()
+    assert bench.cli("release", "c2").code == 0
 
 
 def test_bytes_that_only_the_remote_has_can_be_released(bench: Workbench) -> None:

@@ -401,7 +401,7 @@ def test_a_branch_that_is_behind_takes_the_tag_back(bench: Workbench, atomic: st
         " here again: git: ! [rejected]"
     )
     assert caught.value.message.endswith("-> main (fetch first)")
-    assert caught.value.hint == "git pull origin main, then release again"
+    assert caught.value.hint == "git pull --no-rebase origin main, then release again"
     assert (theirs(bench), bench.git("tag")) == (before, "")
 
 

@@ -90,6 +90,7 @@ class ReleasePlan:
         push_branch: the branch there that would get the commit; None where none would be pushed.
         capsule: whether the place of the objects gets the capsules that it lacks.
         capsule_to: another place; empty for the DVC remote.
+        force: it is released though bytes, commit or inputs would keep it from that.
     """
 
     model: str
@@ -105,6 +106,7 @@ class ReleasePlan:
     push_branch: str | None = None
     capsule: bool = False
     capsule_to: str = ""
+    force: bool = False
 
     @property
     def tag(self) -> str:
@@ -196,7 +198,7 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
         _known_size(source.content(offline=True), snapshot), source.metrics(snapshot),
         number.waiting, push_to,
         (*notes, *known.warnings, *number.notes, *on_no_branch, *_in_git(snapshot, number)), branch,
-        capsule, options.capsule_to,
+        capsule, options.capsule_to, options.force,
     )  # fmt: skip
 
 
@@ -316,7 +318,7 @@ def publish(
         pushed_objects, warnings = _push_objects(source, content, snapshot, plan)
     except KeyboardInterrupt:
         what = f"{plan.model} {plan.version} is not released; its bytes may be in the DVC remote"
-        raise Interrupted(what, _again(plan)) from None
+        raise Interrupted(what, _again(plan, text)) from None
     size = plan.size if plan.size is not None else content.total(snapshot.pointers)
     signed: tuple[str, ...] = ()
     if not plan.waiting:
@@ -556,11 +558,14 @@ def _known_size(content: Content, snapshot: Snapshot) -> int | None:
         return None
 
 
-def _again(plan: ReleasePlan) -> str:
+def _again(plan: ReleasePlan, text: str | None) -> str:
     """The command that goes on where a release was interrupted."""
     number = "" if plan.waiting else f" --version {plan.version}"
+    words = "" if plan.waiting or text is None else f" -m {shlex.quote(text)}"
     push = "" if plan.push_to is None else " --push-branch" if plan.push_branch else " --push"
-    return f"tagship release {plan.model}{number}{push}"
+    more = " --capsule" if plan.capsule and not plan.capsule_to else ""
+    more += " --force" if plan.force else ""
+    return f"tagship release {plan.model}{number}{words}{push}{more}"
 
 
 def _push_tag(source: Source, plan: ReleasePlan, tell: Tell) -> None:

@@ -221,7 +221,7 @@ def push(
 def _fix(message: str, where: str, branch: tuple[str, str] | None) -> str:
     """What to do about a push that was not accepted, by Git's words for it."""
     if branch and ("(fetch first)" in message or "(non-fast-forward)" in message):
-        return f"git pull {where} {branch[1]}"
+        return f"git pull --no-rebase {where} {branch[1]}"
     if branch and f"-> {branch[1]} (" in message and "[remote rejected]" in message:
         return "use a branch that you may push: git switch -c NAME"
     if "[remote rejected]" in message and "already exists" not in message:
