@@ -560,6 +560,20 @@ def a_setting_of_another_kind(bench: Workbench) -> None:
 
 
 @trial(
+    "manager.demo._example",
+    command="demo",
+    does="tagship: {demo: {churn: {train.depth: 5}}}",
+    again=lambda b: demo.plan(b.manager.host.settings.demo),
+    by=lambda b: write(
+        b, "params.yaml",
+        "train:\n  depth: 4\ntagship: {demo: {churn: {train.depth: 5}}}\n",
+    ),
+)  # fmt: skip
+def a_demo_without_a_parameter_where_there_is_a_number(bench: Workbench) -> None:
+    pass
+
+
+@trial(
     "manager.demo",
     command="demo",
     does="train.depth: 6",
