@@ -191,7 +191,11 @@ def _refused(bench: Workbench, model: str | None = None) -> TagshipError:
 def test_without_a_parameter_to_change_it_says_where_to_name_one(bench: Workbench) -> None:
     error = _refused(bench)
     assert str(error) == "params.yaml names no parameter that a demo could change"
-    assert error.hint.startswith("tagship: {demo: {churn: {train.depth: 6}}}")
+    assert error.hint == "tagship: {demo: {churn: {train.depth: 5}}}, in params.yaml"
+    (bench.repo / "params.yaml").write_text("name: x\nfast: true\nfit:\n  rate: 0.5\n")
+    assert _refused(bench).hint == "tagship: {demo: {churn: {fit.rate: 1.5}}}, in params.yaml"
+    (bench.repo / "params.yaml").write_text("fast: true\n")
+    assert _refused(bench).hint.startswith("tagship: {demo: {churn: {train.depth: 6}}}")
 
 
 def test_parameters_are_named_for_each_model(bench: Workbench) -> None:

@@ -171,6 +171,7 @@ def build(folder: Path) -> Path:
     """
     repo = folder / "repo"
     repo.mkdir(parents=True)
+    (folder / "dvc-remote").mkdir()
     run(folder, "git", "init", "--quiet", "--bare", "--initial-branch=main", "origin.git")
     run(repo, "git", "init", "--quiet", "--initial-branch=main")
     # Git would start a process after each commit and each push, to look whether to tidy up.

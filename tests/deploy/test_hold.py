@@ -184,6 +184,33 @@ def test_status_names_the_rule_that_is_followed(shipped: Workbench) -> None:
     assert shipped.live() == "model 2\n"
 
 
+def test_a_deploy_by_another_rule_says_so_also_where_the_version_is_live(
+    shipped: Workbench,
+) -> None:
+    _assign(shipped, "1.1.0", 1)
+    live = "churn 1.1.0 is live and intact: nothing to do"
+    plan = shipped.cli("deploy", "churn#prod", "--dry-run")
+    assert plan.out.splitlines()[0].startswith(live)
+    assert plan.out.splitlines()[1:] == ["from then on by the rule #prod (before: latest)"]
+    events = shipped.manager.get_deployment_history()
+    result = shipped.cli("deploy", "churn#prod", "--yes", "--quiet")
+    note = "note: from now on by the rule #prod (before: latest)\n"
+    assert (result.code, result.out, result.err) == (0, "", note)
+    assert len(shipped.manager.get_deployment_history()) == len(events) + 1
+    again = shipped.cli("deploy", "churn#prod", "--yes")
+    assert (again.out.startswith(live), again.err) == (True, "")
+    back = shipped.cli("deploy", "churn", "--yes")
+    assert back.err == "note: from now on by the rule latest (before: #prod)\n"
+    assert shipped.cli("deploy", "churn@1.1.0", "--yes").err == ""
+
+
+def test_a_plan_that_changes_the_rule_says_so(shipped: Workbench) -> None:
+    _assign(shipped, "1.0.0", 1)
+    lines = shipped.cli("deploy", "churn#prod", "--dry-run").out.splitlines()
+    assert lines[0] == "churn: 1.1.0 -> 1.0.0"
+    assert "  from then on by the rule #prod (before: latest)" in lines
+
+
 @pytest.mark.parametrize("fields", [{"until": "soon"}, {"at": "yesterday", "passed_over": None}])
 def test_a_date_that_is_none_leaves_what_is_live_answering(
     shipped: Workbench, fields: dict[str, str | None]
@@ -257,6 +284,25 @@ def test_status_tells_that_what_is_live_was_withdrawn_and_nothing_may_follow(
     )
     assert shipped.cli("deploy", "churn", "--yes").code == 1
     assert shipped.live() == "model 2\n"
+
+
+def test_status_names_the_rule_where_another_version_is_available_without_it(
+    shipped: Workbench,
+) -> None:
+    _assign(shipped, "1.1.0", 1)
+    shipped.manager.deploy("#prod")
+    shipped.git("tag", "-a", "-m", "no", "churn#prod!#2", "churn@v1.1.0^{}")
+    shipped.git("tag", "-a", "-m", "no", "churn@v1.1.0!", "churn@v1.1.0^{}")
+    result = shipped.cli("status")
+    what = (
+        "1.1.0 is live, but it was withdrawn, and no other version is available by the rule #prod"
+    )
+    assert (result.code, result.out) == (
+        3,
+        f"churn: drifted, live 1.1.0, latest 1.0.0\n  {what}\n    fix: tagship deploy churn\n",
+    )
+    assert shipped.manager.deploy().place.version == "1.0.0"
+    assert shipped.cli("status").code == 0
 
 
 def test_what_failed_is_not_tried_by_its_stage_either(

@@ -22,7 +22,14 @@ from tests.hosts import Following
 from tests.workbench import Result
 
 IN_ORDER = "churn: in order, live {}\n"
-EMPTY = "churn: in order, live -\n  no version is there to follow\n"
+EMPTY = (
+    "churn: waiting, live -\n  no version is there to follow by {}\n    fix: tagship list churn\n"
+)
+UNPUBLISHED = (
+    "churn: waiting, live -\n  nothing of churn was published in the repository yet\n"
+    "    fix: is churn its name, in tagship.toml? If so, push the tag of its version, then: tagship"
+    " sync\n"
+)
 MEGABYTE = 1 << 20
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)  # a Monday
 
@@ -99,7 +106,8 @@ def test_json_has_what_was_done_and_how_it_is(host: Following) -> None:
 
 def test_nothing_is_released_yet(host: Following) -> None:
     host.serve("tag", "-d", "churn@v1.0.0")
-    host.passes(0, EMPTY)
+    host.passes(3, UNPUBLISHED)
+    assert UNPUBLISHED.partition("\n")[2] in host.cli("status").out
     assert not (host.model / "versions").exists()
 
 
@@ -144,7 +152,7 @@ def test_another_rule_in_tagship_toml_counts_from_the_next_pass_on(host: Followi
 
 def test_a_stage_is_followed_by_its_assignments(host: Following) -> None:
     host.follow("#prod")
-    host.passes(0, EMPTY)
+    host.passes(3, EMPTY.format("#prod"))
     host.publish("churn#prod#1")
     host.passes(0, in_order("1.0.0", "1.0.0 is live"))
     host.release("model 2\n")
@@ -640,7 +648,22 @@ def test_a_hint_for_a_remote_names_the_file_of_the_host(host: Following) -> None
 @pytest.mark.parametrize(("track", "shown"), [("#prd", "#prd"), ("^3", "^3"), ("2.0.0", "2.0.0")])
 def test_status_says_that_a_rule_selects_nothing(host: Following, track: str, shown: str) -> None:
     host.follow(track)
-    host.passes(0, EMPTY)
+    host.passes(3, EMPTY.format(shown))
     result = host.cli("status")
     what = f"no version is there to follow by {shown}\n    fix: tagship list churn\n"
-    assert (result.code, what in result.out) == (0, True)
+    assert (result.code, what in result.out) == (3, True)
+
+
+def test_a_model_that_nobody_releases_is_no_host_in_order(host: Following) -> None:
+    host.follow(more="[follow.chrun]\n")
+    result = host.sync()
+    assert (result.code, result.out) == (
+        3,
+        f"{in_order('1.0.0', '1.0.0 is live')}chrun: waiting, live -\n"
+        "  nothing of chrun was published in the repository yet (did you mean churn?)\n"
+        "    fix: is chrun its name, in tagship.toml? If so, push the tag of its version, then:"
+        " tagship sync\n",
+    )
+    status = host.cli("status")
+    assert status.code == 3
+    assert "chrun: waiting" in status.out and "(did you mean churn?)" in status.out

@@ -121,7 +121,16 @@ def another_name(bench: Workbench) -> None:
 
 
 @trial(
-    "export.bundle_places.blocks/2", command="unbundle pipe place --yes", base="shipped",
+    "export.bundle_places.blocks/2", command="unbundle folder place --yes", base="shipped",
+    does="give the file that is the bundle", by=nothing, again=TAKE,
+)  # fmt: skip
+def a_folder_and_not_the_bundle_in_it(bench: Workbench) -> None:
+    (bench.repo / "folder").mkdir()
+    a_bundle(bench)
+
+
+@trial(
+    "export.bundle_places.blocks/3", command="unbundle pipe place --yes", base="shipped",
     does="give the file", by=nothing, again=TAKE,
 )  # fmt: skip
 def a_pipe_for_a_file(bench: Workbench) -> None:

@@ -38,7 +38,6 @@ def _unset(bench: Workbench) -> None:
     command=RELEASE, does="namei -l", by=lambda bench: (_place(bench) / "tagship").unlink(),
 )  # fmt: skip
 def a_file_where_capsules_would_be(bench: Workbench) -> None:
-    _place(bench).mkdir()
     (_place(bench) / "tagship").write_text("")
 
 
@@ -55,6 +54,7 @@ def a_folder_where_an_index_would_be(bench: Workbench) -> None:
     by=lambda bench: _place(bench).mkdir(),
 )  # fmt: skip
 def a_model_in_git_and_no_folder_for_its_capsule(bench: Workbench) -> None:
+    _place(bench).rmdir()
     bench.git("rm", "--quiet", "--cached", f"{PATH}.dvc")
     for name in (f"{PATH}.dvc", "models/churn/.gitignore"):
         (bench.repo / name).unlink()

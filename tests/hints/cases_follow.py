@@ -246,7 +246,7 @@ def a_version_that_the_host_has_not_yet(bench: Workbench) -> None:
 
 
 @trial(
-    "inspect.status._nothing_selected",
+    "workspace.desired.nothing_selected",
     command="status churn",
     does="tagship list churn",
     again="list churn",
@@ -268,12 +268,30 @@ def _another(bench: Workbench) -> None:
     Agent(place(bench)).sync()
 
 
-@trial("inspect.status._status/4", command="status", folder=SRV,
+@trial("inspect.status._other/4", command="status", folder=SRV,
        does="release another one where the model is released", by=_another)  # fmt: skip
 def a_host_whose_only_version_is_withdrawn(bench: Workbench) -> None:
     _release(bench)
     right(bench)
     Agent(place(bench)).sync()
+    bench.manager.withdraw("1.0.0", push=True)
+    Agent(place(bench)).sync()
+
+
+def _assigned(bench: Workbench) -> None:
+    bench.manager.assign("1.1.0", "prod", push=True)
+    Agent(place(bench)).sync()
+
+
+@trial("inspect.status._other/3", command="status", folder=SRV,
+       does="tagship assign churn@1.1.0 prod", by=_assigned)  # fmt: skip
+def a_host_whose_stage_has_a_withdrawn_version_alone(bench: Workbench) -> None:
+    _release(bench)
+    bench.manager.assign("1.0.0", "prod", push=True)
+    follows(bench, '[follow.churn]\ntrack = "#prod"\n')
+    Agent(place(bench)).sync()
+    bench.train("model 2\n")
+    bench.manager.release(push=True)
     bench.manager.withdraw("1.0.0", push=True)
     Agent(place(bench)).sync()
 

@@ -560,6 +560,20 @@ def a_setting_of_another_kind(bench: Workbench) -> None:
 
 
 @trial(
+    "manager.demo._example",
+    command="demo",
+    does="tagship: {demo: {churn: {train.depth: 5}}}",
+    again=lambda b: demo.plan(b.manager.host.settings.demo),
+    by=lambda b: write(
+        b, "params.yaml",
+        "train:\n  depth: 4\ntagship: {demo: {churn: {train.depth: 5}}}\n",
+    ),
+)  # fmt: skip
+def a_demo_without_a_parameter_where_there_is_a_number(bench: Workbench) -> None:
+    pass
+
+
+@trial(
     "manager.demo",
     command="demo",
     does="train.depth: 6",
@@ -805,8 +819,17 @@ def live_files_that_another_rule_takes_back(bench: Workbench) -> None:
     write(bench, ".gitignore", f"{text}!/models/*/current\n")
 
 
+@trial("inspect.status._other", command=STATUS, then="in order, live 1.1.0, latest 1.1.0")
+def the_only_version_of_a_stage_is_withdrawn(bench: Workbench) -> None:
+    bench.release()
+    bench.manager.assign("1.0.0", "prod")
+    bench.manager.deploy("#prod")
+    bench.release("model 2\n")
+    bench.manager.withdraw("1.0.0")
+
+
 @trial(
-    "inspect.status._status/3",
+    "inspect.status._other/2",
     command=STATUS,
     then="1.1.0 is released, 1.0.0 is live",
 )

@@ -32,6 +32,20 @@ def piped(bench: Workbench) -> None:
     bench.commit()
 
 
+@trial("workspace.source.Source._uncommitted", command="release other")
+def a_model_that_is_not_committed(bench: Workbench) -> None:
+    text = (bench.repo / "dvc.yaml").read_text()
+    more = f"artifacts:\n  other:\n    path: {PATH}\n"
+    write(bench, "dvc.yaml", text.replace("artifacts:\n", more))
+
+
+@trial("release.remotes.new_folders", command="release churn --push", does="mkdir -p ...")
+def a_remote_whose_disk_is_not_mounted(bench: Workbench) -> None:
+    bench.release()
+    bench.train("model 2\n")
+    remove_tree(bench.repo.parent / "dvc-remote")
+
+
 @trial(
     "release.publish._check_branch",
     command="release churn",
@@ -455,10 +469,9 @@ def a_branch_that_is_protected(bench: Workbench) -> None:
 @trial(
     "release.remotes._fix",
     command="release churn --push --push-branch",
-    does="git pull origin main",
+    does="git pull --no-rebase origin main",
 )
 def a_branch_that_is_behind(bench: Workbench) -> None:
-    bench.git("config", "pull.rebase", "false")
     write(bench, "theirs", "t\n")
     bench.commit()
     bench.git("push", "--quiet", "origin", "main")

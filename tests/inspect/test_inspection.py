@@ -325,6 +325,13 @@ def test_list_tells_each_version_and_its_state(bench: Workbench) -> None:
 
 
 @pytest.mark.released
+def test_show_has_null_for_what_only_a_deploy_knows(bench: Workbench) -> None:
+    values = json.loads(bench.cli("show", "churn@1.0.0", "--json").out)
+    unknown = ("framework", "architecture", "smoke_test", "deployment")
+    assert [values[name] for name in unknown] == [None] * 4
+
+
+@pytest.mark.released
 def test_show_tells_of_a_version_that_was_never_deployed(bench: Workbench) -> None:
     before = bench.state()
     value = bench.manager.show("1.0.0")

@@ -247,7 +247,6 @@ def test_a_large_model_that_git_keeps_is_refused_before_anything_is_done(
         bench.manager.release(push=True, capsule=True)
     assert bench.git("tag") == ""
     monkeypatch.undo()
-    place(bench).mkdir()
     bench.manager.release(push=True, capsule=True)
     check(bench, "churn@v1.0.0")
 
@@ -510,7 +509,8 @@ def test_a_registry_alone_feeds_a_host(host: Following, monkeypatch: pytest.Monk
         alone.follow("#prod")
         for each in (host.remote, host.origin):
             each.rename(each.with_suffix(".away"))
-        assert alone.sync().out == "churn: in order, live -\n  no version is there to follow\n"
+        told = "churn: waiting, live -\n  no version is there to follow by #prod\n"
+        assert alone.sync().out == f"{told}    fix: tagship list churn\n"
         for each in (host.remote, host.origin):
             each.with_suffix(".away").rename(each)
         bench.train("model 2\n")

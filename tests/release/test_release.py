@@ -1,12 +1,18 @@
 """Release: check, push the bytes, tag, push the tag."""
 
+import contextlib
 import hashlib
 import os
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tagship import Corrupt, InvalidName, Refused, Unavailable
+from tagship import Corrupt, InvalidName, ModelVersionManager, Refused, Unavailable
+from tagship.disk.atomic import remove_tree
+from tagship.errors import Interrupted
+from tagship.progress import Advance
 from tagship.registry.refs import TagName
 from tests.workbench import Workbench, run
 
@@ -38,10 +44,76 @@ def test_the_bytes_are_in_the_dvc_remote_before_the_tag_exists(bench: Workbench)
 
 
 def test_where_the_bytes_cannot_be_pushed_there_is_no_tag(bench: Workbench) -> None:
-    (bench.repo.parent / "dvc-remote").write_text("no folder")
+    _remote(bench).rmdir()
+    _remote(bench).write_text("no folder")
     with pytest.raises(Unavailable):
         bench.manager.release()
     assert bench.git("tag") == ""
+
+
+def test_a_first_release_makes_the_folder_of_its_remote_and_says_so(bench: Workbench) -> None:
+    _remote(bench).rmdir()
+    released = bench.manager.release()
+    assert released.warnings == (f"made the folder of the DVC remote store: {_remote(bench)}",)
+    assert _remote_object(bench, "model 1\n").is_file()
+
+
+@pytest.mark.parametrize("model", ["churn", "other"])
+def test_a_later_release_needs_the_folder_of_its_remote(bench: Workbench, model: str) -> None:
+    bench.git("tag", "--annotate", "--message", "x", f"{model}@v1.0.0", "HEAD")
+    bench.train("model 2\n")
+    _remote(bench).rmdir()
+    result = bench.cli("release", "churn", "--push")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == (
+        f"error: the DVC remote store is a folder, which is not here: {_remote(bench)}\n"
+        f"hint: mount it; or, where it is a new one: mkdir -p {_remote(bench)}\n"
+    )
+    assert bench.git("tag") == f"{model}@v1.0.0\n"
+    assert not _remote(bench).exists()
+
+
+def test_a_tag_that_waits_for_its_push_needs_the_folder_of_its_remote(bench: Workbench) -> None:
+    bench.release()
+    remove_tree(_remote(bench))
+    with pytest.raises(Unavailable, match="a folder, which is not here"):
+        bench.manager.release(push=True)
+    assert not _remote(bench).exists()
+
+
+def test_a_release_that_was_interrupted_goes_on_with_the_same_options(bench: Workbench) -> None:
+    @contextlib.contextmanager
+    def press(doing: str, _: int | None) -> Iterator[Advance]:
+        yield lambda _: None
+        if doing == "pushing":
+            raise KeyboardInterrupt
+
+    bench.train("model 2\n")
+    manager = ModelVersionManager("churn", bench.repo, progress=press)
+    with pytest.raises(Interrupted) as caught:
+        manager.release(
+            bump="major", message="it's better", push_branch=True, capsule=True, force=True
+        )
+    again = caught.value.hint
+    words = "--version 1.0.0 -m 'it'\"'\"'s better' --push-branch --capsule --force"
+    assert again == f"tagship release churn {words}"
+    assert bench.cli(*shlex.split(again)[1:]).code == 0
+    assert "it's better" in bench.git("tag", "--list", "--format=%(contents)", "churn@v1.0.0")
+
+
+def test_a_model_that_is_not_committed_is_told_from_one_that_there_is_not(
+    bench: Workbench,
+) -> None:
+    file = bench.repo / "dvc.yaml"
+    more = "artifacts:\n  c2:\n    path: models/churn/model.bin\n"
+    file.write_text(file.read_text().replace("artifacts:\n", more))
+    commit = 'git add dvc.yaml && git commit -m "..."'
+    what = "c2 is in dvc.yaml, which is not committed yet"
+    for words in ("release c2", "status c2", "deploy c2 --yes"):
+        bench.refuses(words, what, commit)
+    bench.refuses("release c3", "there is no model c3", "there are: churn")
+    bench.commit()
+    assert bench.cli("release", "c2").code == 0
 
 
 def test_bytes_that_only_the_remote_has_can_be_released(bench: Workbench) -> None:
@@ -144,7 +216,11 @@ def _md5(content: str) -> str:
 
 def _remote_object(bench: Workbench, content: str) -> Path:
     digest = _md5(content)
-    return bench.repo.parent / "dvc-remote/files/md5" / digest[:2] / digest[2:]
+    return _remote(bench) / "files/md5" / digest[:2] / digest[2:]
+
+
+def _remote(bench: Workbench) -> Path:
+    return bench.repo.parent / "dvc-remote"
 
 
 @pytest.mark.released

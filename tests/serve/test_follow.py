@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tagship.errors import NoRoom
+from tagship.host.store import Store
 from tagship.serve import follow, room
 from tagship.serve.epoch import Cell, Epochs
 from tagship.serve.follow import Follow, Kept, LiveLink
@@ -145,6 +146,21 @@ def test_the_log_says_once_that_nothing_is_live(
         f"{MODEL}: no version is live; it is ready once one is",
         f"{MODEL}: no version is live; 1.0.0 goes on answering",
     ]
+
+
+def test_the_log_names_what_is_there_where_a_model_has_no_folder(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    stand.shelf.ship("1.0.0")
+    root = stand.shelf.store.folder.parent
+    name, link = Name(f"{MODEL}s"), LiveLink(Store(root / f"{MODEL}s"), f"{MODEL}s")
+    rule = Follow(name, link, stand.cell, stand.crowd, root)
+    rule.step(0.0)
+    rule.step(1.0)
+    link.store.folder.mkdir()
+    Follow(name, link, stand.cell, stand.crowd, root).step(0.0)
+    waits = f"{MODEL}s: no version is live; it is ready once one is"
+    assert caplog.messages == [f"{waits} (there is no folder {MODEL}s; there are: {MODEL})", waits]
 
 
 def test_the_log_says_in_one_line_what_is_not_taken_and_what_helps(

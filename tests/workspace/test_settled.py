@@ -25,7 +25,7 @@ from tagship.text import clock
 from tagship.workspace import settled, state, witness
 from tagship.workspace.state import Followed, Reason, Why
 from tests.hosts import Following
-from tests.workbench import Result
+from tests.workbench import PATH, Result
 
 STORIES, EVENTS = 1, 10  # 24 of 16 were run once
 LIVE = "churn: in order, live 1.0.0\n"
@@ -64,6 +64,16 @@ def calm(host: Following, monkeypatch: pytest.MonkeyPatch) -> Following:
     return host
 
 
+def _release(host: Following, *models: str) -> None:
+    """Declare and release other models, of the same bytes."""
+    file = host.bench.repo / "dvc.yaml"
+    more = "".join(f"  {model}:\n    path: {PATH}\n" for model in models)
+    file.write_text(file.read_text().replace("artifacts:\n", f"artifacts:\n{more}"))
+    host.bench.commit()
+    for model in models:
+        assert host.bench.cli("release", model, "--push").code == 0
+
+
 def test_a_quick_pass_says_what_a_full_one_says_and_notes_that_it_fetched(calm: Following) -> None:
     full = calm.report("--no-smoke-test")
     before = calm.bench.state()
@@ -91,8 +101,10 @@ def test_what_was_passed_over_is_told_each_time(calm: Following) -> None:
 def test_a_quick_pass_runs_git_once_and_imports_nothing_that_it_can_do_without(
     calm: Following,
 ) -> None:
+    _release(calm, "other", "third")
     calm.follow(more="[follow.other]\n[follow.third]\n")
     calm.sync()
+    calm.sync()  # the first deployed them
     code = (
         "import sys\nfrom tagship.cli.main import main\n"
         "started = []\n"
@@ -383,12 +395,14 @@ def test_only_what_is_in_order_is_kept(row: Followed, is_settled: bool) -> None:
 def test_a_pass_over_some_of_the_models_keeps_nothing_and_one_over_all_is_for_each(
     calm: Following,
 ) -> None:
+    _release(calm, "other")
     calm.follow(more="[follow.other]\n")
+    calm.sync()
     calm.at(clock.now() + timedelta(minutes=1))
     before = kept(calm)
     assert calm.sync("churn").code == 0
     assert kept(calm) == before
-    assert calm.sync().out == f"{LIVE}other: in order, live -\n  no version is there to follow\n"
+    assert calm.sync().out == f"{LIVE}other: in order, live 1.0.0\n"
     assert [row.model for row in look(calm, "other") or ()] == ["other"]
     assert [row.model for row in look(calm) or ()] == ["churn", "other"]
 

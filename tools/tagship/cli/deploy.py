@@ -56,20 +56,23 @@ def command(
     manager = session.manager(ref.model)
     plan = None
     if dry_run or not yes:
+        from tagship.manager import summary
+
         plan = manager.plan(ref, retry=retry)
         if dry_run:
             fetch = _fetch(manager, ref) if plan.live else None
-            return output.show(plan, as_json, plan_looks(plan, again=force, fetch=fetch))
+            rule = summary.new_rule(manager.host, ref)
+            return output.show(plan, as_json, plan_looks(plan, rule, again=force, fetch=fetch))
         if not plan.live or force:
-            output.confirm(plan_looks(plan), err=as_json)
+            output.confirm(plan_looks(plan, summary.new_rule(manager.host, ref)), err=as_json)
     with _silent_in_a_hold(quiet):
         outcome = manager.deploy(
             ref, force=force, retry=retry, plan=plan, smoke_test=smoke_test, reason=reason,
             wait=wait, gate=gate,
         )  # fmt: skip
-    if quiet and outcome.event is None:
-        return output.warn(outcome.repaired)
     output.warn((*outcome.repaired, *outcome.warnings))
+    if quiet and outcome.event is None:
+        return None
     fetch = _fetch(manager, ref) if outcome.event is None else None
     return output.show(outcome, as_json, looks(outcome, fetch))
 
@@ -97,13 +100,15 @@ def looks(outcome: "Outcome", fetch: str | None = None) -> str:
     return output.text(summary.lines(outcome, fetch))
 
 
-def plan_looks(plan: "Plan", *, again: bool = False, fetch: str | None = None) -> str:
-    """What a deploy would change; ``again``: also where the version is live."""
+def plan_looks(
+    plan: "Plan", rule: str = "", *, again: bool = False, fetch: str | None = None
+) -> str:
+    """What a deploy would change, the ``rule`` too; ``again``: also where it is live."""
     from tagship.manager import summary
 
     if plan.live and not again:
         lines = summary.nothing_to_do(plan.model, plan.version, fetch, plan.passed_over)
-        return output.text(lines)
+        return output.text([*lines, rule] if rule else lines)
     source = plan.source.version if plan.source else "nothing"
     lines = [f"{plan.model}: {source} -> {plan.version}"]
     if plan.commits is not None:
@@ -118,6 +123,8 @@ def plan_looks(plan: "Plan", *, again: bool = False, fetch: str | None = None) -
         lines.append(f"  {name}: {change}")
     if plan.left is not None:
         lines.append(f"  {summary.left(plan.left)}")
+    if rule:
+        lines.append(f"  {rule}")
     if plan.passed_over is not None:
         lines.append(f"  {summary.passed_over(plan.model, plan.passed_over)}")
     if plan.until is not None:

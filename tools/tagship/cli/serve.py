@@ -52,7 +52,8 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
     help="Ask for one of the tokens in FILE, one a line.",
 )  # fmt: skip
 @click.option(
-    "--access-log", metavar="FILE", help="Write a JSON line for each request; - is the terminal.",
+    "--access-log", metavar="FILE",
+    help="Write a JSON line for each request; - is standard output.",
 )  # fmt: skip
 @click.option(
     "--audit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",

@@ -30,7 +30,7 @@ def command(session: Session, ref: "Ref", as_image: bool, as_json: bool) -> None
     """
     manager = session.manager(ref.model)
     metadata, rollout = manager.show(ref), manager.rollout(ref)
-    values = output.plain(metadata)
+    values = {**output.plain(metadata), "smoke_test": metadata.smoke_test or None}
     if rollout is not None:
         values = {**values, "rollout": rollout}
     if as_image:

@@ -54,9 +54,9 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
         _check_not_rejected(deed, str(release.version))
         signer = plan.check_choice(host.policy, source.repository, deed.past, choice)
         if deed.live and not options.force and plan.is_live(store, release, options.progress):
-            if ref.model not in host.rules:
-                _follow(deed, choice)
-            return replace(deed.nothing_to_do(deed.live), passed_over=choice.passed_over)
+            told = _follow(host, deed, choice)
+            outcome = deed.nothing_to_do(deed.live)
+            return replace(outcome, passed_over=choice.passed_over, warnings=told)
         if options.staged and not options.retry:
             plan.check_turn(source, host, known, choice, deed.past, retry=False)
         kept = None if options.force else plan.kept(source, store, release, options.progress)
@@ -81,11 +81,13 @@ def _check_not_rejected(deed: Act, version: str) -> None:
         )
 
 
-def _follow(deed: Act, choice: plan.Choice) -> None:
-    """Record a rule that was not followed until now: ``status`` goes by it from now on."""
-    followed = decisions.read(deed.past).rule or history.LATEST
-    if choice.rule is not None and choice.rule != followed:
-        deed.record(replace(deed.event(actions.FOLLOW, deed.live), rule=choice.rule))
+def _follow(host: Host, deed: Act, choice: plan.Choice) -> tuple[str, ...]:
+    """Record a rule that was not followed until now: ``status`` goes by it; and what to tell."""
+    before = plan.rule_before(host, deed.model, deed.past, choice.rule)
+    if before is None:
+        return ()
+    deed.record(replace(deed.event(actions.FOLLOW, deed.live), rule=choice.rule))
+    return (f"from now on by the rule {choice.rule} (before: {before})",)
 
 
 def _chosen(host: Host, switch: Switch, choice: plan.Choice) -> Switch:

@@ -270,6 +270,27 @@ def of_deploy(
     )
 
 
+def rule_before(host: Host, model: str, past: Past, rule: str | None) -> str | None:
+    """The rule that was followed until now, where a deploy by another one changes it.
+
+    Args:
+        host: where a file of it says what is followed, no deploy changes that.
+        model: its name.
+        past: the history.
+        rule: what selects the version that is deployed; None for an exact version.
+    """
+    if rule is None or model in host.rules:
+        return None
+    before = decisions.read(past).rule or history.LATEST
+    return None if before == rule else before
+
+
+def rule_now(host: Host, ref: Ref) -> str | None:
+    """The rule that is followed, where a deploy by a reference changes it."""
+    rule = None if ref.wanted.exact is not None else ref.wanted.text
+    return rule_before(host, ref.model, journal.foreseen(host.store(ref.model)), rule)
+
+
 def of_commit(
     source: Source, store: Store, model: str, commit: str, version: str, tag: str
 ) -> Plan:

@@ -183,16 +183,24 @@ def _facts(one: Pass, model: str) -> Facts:
         _accepted(past, wish),
         _refusal(one, known, wish.release),
         one.source.upstream.again(),
-        _absent(one, known, rule),
+        _absent(one, known, rule, follows=live is None and wish.release is None),
     )
 
 
-def _absent(one: Pass, known: Catalog, rule: Wanted) -> tuple[str, str] | None:
-    """What was not brought here: a version that a stage names; or anything of the model."""
+def _absent(
+    one: Pass, known: Catalog, rule: Wanted, *, follows: bool
+) -> tuple[str, str] | None:  # fmt: skip
+    """What was not brought here: a version that a stage names, or anything of the model.
+
+    Or, where the host is to begin to follow it, any version that its rule selects.
+    """
     is_told = one.seen.refused(known.model) or one.seen.unread_of(known.model)
     if one.unfetched is None and not is_told and (nothing := one.source.unpublished(known)):
         return nothing
-    return one.source.absent(known, rule)
+    absent = one.source.absent(known, rule)
+    if absent is None and follows and known.tags and known.selected(rule) is None:
+        return desired.nothing_selected(known.model, rule)
+    return absent
 
 
 def _turn(

@@ -175,6 +175,14 @@ class Remote:
                     remotes.put(part, cache, advance)
         return len(lacking)
 
+    def folders_away(self, objects: Iterable[Cached]) -> list[tuple[str, str]]:
+        """Which remotes of these objects are folders that are not here: their names and paths."""
+        names = sorted({self.routes.of(pointer) for pointer in objects})
+        with _failures():
+            remotes = _Remotes(self._config, self.routes, self)
+            away = [(name, remotes.folder_away(name)) for name in names]
+        return [(redact.text(name), folder) for name, folder in away if folder is not None]
+
     def _by_remote(self, wanted: Sequence[Wanted]) -> Iterator[tuple[str, list[Wanted]]]:
         def name(item: Wanted) -> str:
             return self._route(item.pointer)
@@ -306,15 +314,22 @@ class _Remotes:
         if not pointer.push:
             what += f": {pointer.place} has push: false"
             return Unavailable(what, "deploy it on the machine that made it")
-        place = self.place(name)
-        if isinstance(place, Own) and place.is_folder and not Path(place.remote.path).is_dir():
-            return _not_here(redact.text(name), place.remote.path)
+        if folder := self.folder_away(name):
+            return _not_here(redact.text(name), folder)
         return Unavailable(
             what,
             "push it from a machine that has it: dvc push --all-tags; if the remote is another one"
             " than at its tag: dvc remote add --local moved URL && dvc push --all-tags --remote"
             " moved; here, git pull brings the address",
         )
+
+    def folder_away(self, name: str) -> str | None:
+        """The folder that a remote is, where it is not here."""
+        place = self.place(name)
+        if not isinstance(place, Own) or not place.is_folder:
+            return None
+        path = str(place.remote.path)
+        return None if Path(path).exists() else path
 
     def lacking(self, pointers: list[Cached], cache: Cache) -> list[Cached]:
         """What the remotes have not, or have in another size: DVC trusts a file of mode 0444.
@@ -366,10 +381,14 @@ def _at_once(jobs: int, function: Callable[[A], T], values: Sequence[A]) -> list
         return list(pool.map(function, values))
 
 
+def not_here(name: str, folder: str) -> str:
+    """What is wrong with a remote that is a folder of another machine, or on a disk without it."""
+    return f"the DVC remote {name} is a folder, which is not here: {folder}"
+
+
 def _not_here(name: str, folder: str) -> Unavailable:
-    """A remote that is a folder of another machine, told from one that lacks an object."""
     return Unavailable(
-        f"the DVC remote {name} is a folder, which is not here: {folder}",
+        not_here(name, folder),
         "mount it; or, if it is elsewhere on this machine for good:"
         f" dvc remote modify --local {shlex.quote(name)} url URL",
     )

@@ -24,7 +24,7 @@ from tagship.workspace.mirrored import Mirrored
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/(?!$)")  # ``Path`` has made one slash of two
 KINDS = (
     (stat.S_ISFIFO, "a pipe"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
-    (stat.S_ISSOCK, "a socket"), (stat.S_ISDIR, "a folder"),
+    (stat.S_ISSOCK, "a socket"),
 )  # fmt: skip
 
 
@@ -112,6 +112,8 @@ def blocks(file: Path | BinaryIO) -> Iterator[tuple[Iterator[bytes], str]]:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             kind = next((name for is_kind, name in KINDS if is_kind(mode)), "no file")
+            if stat.S_ISDIR(mode):
+                raise Refused(f"{file} is a folder, not a file", "give the file that is the bundle")
             hint = f"give the file; or pipe it: tagship unbundle - < {shlex.quote(str(file))}"
             raise Refused(f"{file} is {kind}, not a file", hint)
         yield _read(FileIO(descriptor, closefd=False), str(file)), str(file)

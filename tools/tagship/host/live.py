@@ -250,6 +250,13 @@ def _live_directory(folder: Store, model: str, start: Path, root: Path | str | N
     return folder.path(link.directory).resolve()
 
 
+def nearest(folder: Path) -> list[str]:
+    """The model that was deployed beside a folder, of nearly its name; or all that were."""
+    links = folder.parent.glob(f"*/{host_link.CURRENT}")
+    known = sorted(path.parent.name for path in links)
+    return difflib.get_close_matches(folder.name, known, 1) or known
+
+
 def _not_live(folder: Store, model: str, root: Path) -> NotFound:
     """Why nothing is live in a folder of models that somebody named."""
     if not root.is_dir():
@@ -257,9 +264,7 @@ def _not_live(folder: Store, model: str, root: Path) -> NotFound:
             f"not a folder: {root}", f"name the folder of the models: root=, or {project.VARIABLE}"
         )
     if not folder.folder.is_dir():
-        known = sorted(path.parent.name for path in root.glob(f"*/{host_link.CURRENT}"))
-        near = difflib.get_close_matches(folder.folder.name, known, 1) or known
-        inner = root / ROOT
+        near, inner = nearest(folder.folder), root / ROOT
         hint = (
             f"there are: {', '.join(near)}" if near else f"name the folder of the models: {inner}"
         )

@@ -279,8 +279,8 @@ def _status(
     findings = list(_link_findings(store, model, is_selected, good))
     if absent := _absent(source, known, rule, state):
         findings.append(Finding(Why.WAITING, *absent))
-    elif latest is not None and not is_selected and live is None:
-        findings.append(_nothing_selected(model, rule))
+    elif known.tags and follows and not is_selected and live is None:
+        findings.append(Finding(Why.WAITING, *desired.nothing_selected(model, rule)))
     if live and link.state is LinkState.OK:
         findings += _live_findings(source, store, known, live, verify(live.directory))
     findings += _history_findings(store, model, live)
@@ -294,10 +294,12 @@ def _status(
         failed = decided.failed.version if failures and decided.failed else None
         selector = "" if rule == Wanted() else str(rule)
         again = f"tagship sync {model}" if follows else f"tagship deploy {model}{selector}"
-        waits, newer = _turn(known, rule, wish, state), f"tagship release {model}"
-        if follows:  # a host has no work tree to release from
-            newer = f"release another one where the model is released: {newer}"
-        findings += _desired_findings(known, live, wish, again, failed, waits, newer)
+        waits = _turn(known, rule, wish, state)
+        findings += _desired_findings(known, live, wish, again, failed, waits)
+        if live and wish == Desired(None):
+            latest_here = desired.desired(known, Wanted(), decided).release
+            fix = _other(known, rule, latest_here, is_host=follows is not None)
+            findings += _withdrawn_findings(known, live, rule, fix)
         findings += failures
         if follows is None:  # a pass of a host tells what it waits for
             findings += _tried_findings(past, live, wish.release)
@@ -344,20 +346,14 @@ def _absent(
     return source.absent(known, rule)
 
 
-def _nothing_selected(model: str, rule: Wanted) -> Finding:
-    """A rule that no version fits: what has a typing error waits for ever."""
-    what = f"no version is there to follow by {rule.text}"
-    return Finding(Why.IN_ORDER, what, f"tagship list {model}")
-
-
 def _desired_findings(
     known: Catalog, live: history.Place | None, wish: Desired, again: str, failed: str | None,
-    waits: str, newer: str,
+    waits: str,
 ) -> Iterable[Finding]:  # fmt: skip
     """What is live, and what should be by a rule; a wanted rollback is in order.
 
     What is passed over because it ``failed`` is told as such; ``again`` makes live what is desired,
-    unless it ``waits`` for its turn. ``newer`` releases another version.
+    unless it ``waits`` for its turn.
     """
     model, release, passed = known.model, wish.release, wish.passed_over
     if wish.hold is not None:
@@ -367,8 +363,6 @@ def _desired_findings(
     elif live is not None and release is not None and live.version != str(release.version):
         what = f"{release.version} is released, {live.version} is live"
         yield Finding(Why.BEHIND, what, again)
-    elif live is not None and release is None and passed is None:
-        yield from _withdrawn_findings(known, live, newer)
     if passed is None:
         return
     what = f"{passed.version} is passed over: {passed.in_words}"
@@ -387,16 +381,30 @@ def _held_finding(model: str, hold: Hold) -> Finding:
     return Finding(Why.HELD, f"{what} (on purpose; once that is over: {resume})", "")
 
 
-def _withdrawn_findings(known: Catalog, live: history.Place, again: str) -> Iterable[Finding]:
-    """A live version that is not available any more, and nothing that could take its place.
-
-    ``again`` is what releases another one.
-    """
+def _withdrawn_findings(
+    known: Catalog, live: history.Place, rule: Wanted, fix: str
+) -> Iterable[Finding]:
+    """A live version that is not available any more, and nothing that could take its place."""
     release = known.get(live.version)
     if release is not None and not release.active:
         how = f"{known.model} is deprecated" if known.deprecated else "it was withdrawn"
         what = f"{live.version} is live, but {how}, and no other version is available"
-        yield Finding(Why.DRIFTED, what, again)
+        if known.offered and rule != Wanted():
+            what += f" by the rule {rule.text}"
+        yield Finding(Why.DRIFTED, what, fix)
+
+
+def _other(known: Catalog, rule: Wanted, latest: Release | None, *, is_host: bool) -> str:
+    """What makes another version live where the rule selects none: ``latest`` may, or a new one."""
+    if not is_host and latest is not None and rule != Wanted():
+        return f"tagship deploy {known.model}"
+    if not is_host:
+        return f"tagship release {known.model}"
+    # a host has no work tree to release from, and goes by its own file
+    if rule.stage is not None and known.latest is not None:
+        assign = f"tagship assign {known.model}@{known.latest.version} {rule.stage}"
+        return f"assign another one where the model is released: {assign}"
+    return f"release another one where the model is released: tagship release {known.model}"
 
 
 def _failed_findings(known: Catalog, decided: Decisions, wish: Release | None) -> Iterable[Finding]:

@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 
 from tagship.disk import atomic
 from tagship.dvc import cache
-from tagship.errors import NotFound, Refused, Unavailable
+from tagship.errors import NotFound, Refused, TagshipError, Unavailable
 from tagship.registry.artifacts import readable
 from tagship.registry.project_files import PARAMS_FILE, PIPELINE_FILE
 from tagship.text import yaml
@@ -61,7 +61,7 @@ def run(start: Path, *, model: str | None, keep: bool, say: Say) -> None:
         Unavailable: a command failed.
     """
     source, host = find(start)
-    planned = plan(host.settings.demo)
+    planned = plan(host.settings.demo, _example(source))
     if model is not None and model not in planned:
         raise NotFound(f"tagship: demo: in {PARAMS_FILE} has no model {model}", EXAMPLE)
     reports = []
@@ -81,14 +81,32 @@ def run(start: Path, *, model: str | None, keep: bool, say: Say) -> None:
         say(f"Report: {report}")
 
 
-def plan(given: Mapping[str, Any]) -> dict[str, tuple[Change, ...]]:
+def _example(source: Source) -> str:
+    """What params.yaml may say for a demo: a model and a number of this repository, if any."""
+    try:
+        values = yaml.parse((source.repository.top / PARAMS_FILE).read_bytes(), PARAMS_FILE)
+        models = source.artifacts()
+    except (TagshipError, OSError):
+        return EXAMPLE
+    values.pop("tagship", None)
+    numbers = {
+        name: value for name, value in yaml.flat(values).items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }  # fmt: skip
+    if not numbers or not models:
+        return EXAMPLE
+    name, value = next(iter(numbers.items()))
+    return f"tagship: {{demo: {{{min(models)}: {{{name}: {value + 1}}}}}}}, in {PARAMS_FILE}"
+
+
+def plan(given: Mapping[str, Any], example: str = EXAMPLE) -> dict[str, tuple[Change, ...]]:
     """``tagship: demo:``, parsed: for each model the parameters that change.
 
     Raises:
         Refused: there is none, or it has another form.
     """
     if not given:
-        raise Refused(f"{PARAMS_FILE} names no parameter that a demo could change", EXAMPLE)
+        raise Refused(f"{PARAMS_FILE} names no parameter that a demo could change", example)
     planned = {}
     for model, changes in given.items():
         if not isinstance(changes, dict) or not changes:

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from tagship.deploy import plan
 from tagship.deploy.act import Outcome
 from tagship.errors import Corrupt
 from tagship.host import history, metadata
 from tagship.host.history import Event
 from tagship.host.link import LinkState, version_of
 from tagship.host.store import Store
+from tagship.registry.refs import Ref
 from tagship.text import clock, words
 from tagship.workspace.desired import PassedOver
+from tagship.workspace.host import Host
 
 NEWS = "what is new here from now on goes live by itself"
 NAMED = 3  # directories in a line
@@ -120,6 +123,14 @@ def nothing_to_do(
     as_far = f", as far as this clone knows (to update it: {fetch})" if fetch else ""
     line = f"{model} {version} is live and intact: nothing to do{as_far}"
     return [line] if passed is None else [line, passed_over(model, passed)]
+
+
+def new_rule(host: Host, ref: Ref) -> str:
+    """That a deploy by a reference changes the rule which is followed; empty where it does not."""
+    before = plan.rule_now(host, ref)
+    return (
+        "" if before is None else f"from then on by the rule {ref.wanted.text} (before: {before})"
+    )
 
 
 def passed_over(model: str, passed: PassedOver) -> str:

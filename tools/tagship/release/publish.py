@@ -90,6 +90,7 @@ class ReleasePlan:
         push_branch: the branch there that would get the commit; None where none would be pushed.
         capsule: whether the place of the objects gets the capsules that it lacks.
         capsule_to: another place; empty for the DVC remote.
+        force: it is released though bytes, commit or inputs would keep it from that.
     """
 
     model: str
@@ -105,6 +106,7 @@ class ReleasePlan:
     push_branch: str | None = None
     capsule: bool = False
     capsule_to: str = ""
+    force: bool = False
 
     @property
     def tag(self) -> str:
@@ -196,7 +198,7 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
         _known_size(source.content(offline=True), snapshot), source.metrics(snapshot),
         number.waiting, push_to,
         (*notes, *known.warnings, *number.notes, *on_no_branch, *_in_git(snapshot, number)), branch,
-        capsule, options.capsule_to,
+        capsule, options.capsule_to, options.force,
     )  # fmt: skip
 
 
@@ -313,10 +315,10 @@ def publish(
     snapshot = source.snapshot(plan.commit, plan.model)
     content = source.content(progress=progress, tell=tell)
     try:
-        pushed_objects, warnings = _push_objects(content, snapshot, push=plan.push_to is not None)
+        pushed_objects, warnings = _push_objects(source, content, snapshot, plan)
     except KeyboardInterrupt:
         what = f"{plan.model} {plan.version} is not released; its bytes may be in the DVC remote"
-        raise Interrupted(what, _again(plan)) from None
+        raise Interrupted(what, _again(plan, text)) from None
     size = plan.size if plan.size is not None else content.total(snapshot.pointers)
     signed: tuple[str, ...] = ()
     if not plan.waiting:
@@ -534,15 +536,18 @@ def _remote(source: Source) -> str | None:
 
 
 def _push_objects(
-    content: Content, snapshot: Snapshot, *, push: bool
+    source: Source, content: Content, snapshot: Snapshot, plan: ReleasePlan
 ) -> tuple[int | None, list[str]]:
     """Push what DVC keeps; how many objects the remotes lacked, and warnings."""
     if all(out.in_git for out in snapshot.outs):
         return None, []
-    if not release_remotes.check_bytes(content, snapshot, push=push):
+    if not release_remotes.check_bytes(content, snapshot, push=plan.push_to is not None):
         content.check_cached(snapshot.pointers)
         return None, [release_remotes.NO_REMOTE]
-    return content.push((*snapshot.pointers, *release_remotes.metrics(content, snapshot))), []
+    is_first = not plan.waiting and not any(c.releases for c in source.catalogs().values())
+    notes = release_remotes.new_folders(content, snapshot, is_first=is_first)
+    pushed = content.push((*snapshot.pointers, *release_remotes.metrics(content, snapshot)))
+    return pushed, notes
 
 
 def _known_size(content: Content, snapshot: Snapshot) -> int | None:
@@ -553,11 +558,14 @@ def _known_size(content: Content, snapshot: Snapshot) -> int | None:
         return None
 
 
-def _again(plan: ReleasePlan) -> str:
+def _again(plan: ReleasePlan, text: str | None) -> str:
     """The command that goes on where a release was interrupted."""
     number = "" if plan.waiting else f" --version {plan.version}"
+    words = "" if plan.waiting or text is None else f" -m {shlex.quote(text)}"
     push = "" if plan.push_to is None else " --push-branch" if plan.push_branch else " --push"
-    return f"tagship release {plan.model}{number}{push}"
+    more = " --capsule" if plan.capsule and not plan.capsule_to else ""
+    more += " --force" if plan.force else ""
+    return f"tagship release {plan.model}{number}{words}{push}{more}"
 
 
 def _push_tag(source: Source, plan: ReleasePlan, tell: Tell) -> None:

@@ -5,6 +5,7 @@ import shlex
 from tagship.dvc import config
 from tagship.dvc.content import Content
 from tagship.dvc.pointers import Cached
+from tagship.dvc.remote import not_here
 from tagship.dvc.snapshot import Snapshot
 from tagship.errors import Interrupted, NoAnswer, Refused, TagshipError, Unavailable
 from tagship.git import remotes as git_remotes
@@ -48,6 +49,33 @@ def check_bytes(content: Content, snapshot: Snapshot, *, push: bool) -> bool:
     for out, pointer in kept:
         routes.check_push(pointer, out.recorded_in)
     return True
+
+
+def new_folders(content: Content, snapshot: Snapshot, *, is_first: bool) -> list[str]:
+    """Refuse a remote that is a folder, has had versions, and is not here: its disk is not mounted.
+
+    A push would make the folder, and no other machine would find what it wrote there.
+
+    Args:
+        content: of the repository.
+        snapshot: what is released.
+        is_first: nothing was released from the repository yet, so that the folder may be a new one.
+
+    Returns:
+        Which folders the push makes.
+
+    Raises:
+        Unavailable: such a folder is not here.
+    """
+    pointers = [p for out in snapshot.outs for p in out.pointers if isinstance(p, Cached)]
+    away = content.remote.folders_away(pointers)
+    if away and not is_first:
+        name, folder = away[0]
+        raise Unavailable(
+            not_here(name, folder),
+            f"mount it; or, where it is a new one: mkdir -p {shlex.quote(folder)}",
+        )
+    return [f"made the folder of the DVC remote {name}: {folder}" for name, folder in away]
 
 
 def check_shared(source: Source, content: Content, snapshot: Snapshot) -> list[str]:
@@ -193,7 +221,7 @@ def push(
 def _fix(message: str, where: str, branch: tuple[str, str] | None) -> str:
     """What to do about a push that was not accepted, by Git's words for it."""
     if branch and ("(fetch first)" in message or "(non-fast-forward)" in message):
-        return f"git pull {where} {branch[1]}"
+        return f"git pull --no-rebase {where} {branch[1]}"
     if branch and f"-> {branch[1]} (" in message and "[remote rejected]" in message:
         return "use a branch that you may push: git switch -c NAME"
     if "[remote rejected]" in message and "already exists" not in message:

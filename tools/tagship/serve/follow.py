@@ -18,6 +18,7 @@ from tagship.host import live as host_live
 from tagship.host.link import VERSIONS
 from tagship.host.live import Live
 from tagship.host.store import Store
+from tagship.registry import refs
 from tagship.serve import reasons, room
 from tagship.serve.epoch import Cell
 from tagship.serve.orders import (
@@ -242,7 +243,14 @@ class Follow:
         then = "it is ready once one is"
         if self._live is not None:
             then = f"{self._live.live.version} goes on answering"
+        elif others := self._others():
+            then += f" (there is no folder {self.name.model}; there are: {', '.join(others)})"
         logger.warning("%s: no version is live; %s", self.name, then)
+
+    def _others(self) -> list[str]:
+        """The models that were deployed here, where the name of this one may have an error."""
+        folder = self._root / refs.folder_name(self.name.model)
+        return [] if folder.is_dir() else host_live.nearest(folder)
 
     def _propose(self, look: Look, now: float) -> None:
         """Have all members load a version, unless it rests after a failure."""

@@ -268,6 +268,11 @@ def is_repair(version: str, live: Place | None, decisions: Decisions) -> bool:
     return not is_other and switch is not None and switch.version == version
 
 
+def nothing_selected(model: str, rule: Wanted) -> tuple[str, str]:
+    """That no version fits a rule, and what helps: one with a typing error waits for ever."""
+    return f"no version is there to follow by {rule.text}", f"tagship list {model}"
+
+
 def rule_of(model: str, decisions: Decisions) -> Wanted:
     """The rule that was followed last; ``latest`` where none was."""
     try:

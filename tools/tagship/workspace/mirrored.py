@@ -6,6 +6,7 @@ from is an ``upstream``: a repository of Git, or a place with capsules.
 """
 
 import contextlib
+import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -32,7 +33,7 @@ from tagship.workspace import carried, desired
 from tagship.workspace import upstream as upstreams
 from tagship.workspace.host_file import MIRROR, HostFile
 from tagship.workspace.source import Declared, Source
-from tagship.workspace.upstream import GIT, Upstream
+from tagship.workspace.upstream import Upstream
 
 if TYPE_CHECKING:
     from tagship.dvc.cache import Cache
@@ -222,13 +223,15 @@ class Mirrored(Source):
         return what, self.upstream.bringing(known.model)
 
     def unpublished(self, known: Catalog) -> tuple[str, str] | None:
-        """That no tag of a model was seen in a place, whose index should have one.
+        """That no tag of a model was seen: it waits for its first one, or its name is wrong.
 
-        None where there is one, or a server of Git is asked: it may have other models.
+        None where there is one.
         """
-        if self.file.upstream.kind == GIT or known.tags:
+        if known.tags:
             return None
         what = f"nothing of {known.model} was published in {self.upstream.title} yet"
+        if near := difflib.get_close_matches(known.model, self.catalogs(), 1):
+            what += f" (did you mean {near[0]}?)"
         name = f"is {known.model} its name, in {HOST_FILE}?"
         return what, f"{name} If so, {self.upstream.bringing(known.model)}"
 

@@ -4,13 +4,14 @@ import functools
 import os
 import platform
 import posixpath
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
-from tagship.errors import Corrupt, Refused, TagshipError
+from tagship.errors import Corrupt, NotFound, Refused, TagshipError
 from tagship.git import clone, commits, tree
 from tagship.git import run as git_run
 from tagship.host import metadata
@@ -255,8 +256,25 @@ class Source:
         known = pipeline.models(read, artifacts.pipeline_of(model)[0])
         if model not in known:
             artifacts.check_not_old(read(OLD_FILE), model)
-            raise artifacts.unknown_model(model, self.artifacts())
+            raise self._uncommitted(model) or artifacts.unknown_model(model, self.artifacts())
         return artifacts.readable(known[model])
+
+    def _uncommitted(self, model: str) -> NotFound | None:
+        """The error for a model that the work tree alone declares; None where it does not."""
+        from tagship.dvc import pipeline
+
+        def read(path: str) -> bytes | None:
+            file = self.repository.top / path
+            return file.read_bytes() if file.is_file() else None
+
+        folder, path = artifacts.pipeline_of(model)
+        try:
+            if model not in pipeline.models(read, folder):
+                return None
+        except (TagshipError, OSError):
+            return None
+        add = f'git add {shlex.quote(path)} && git commit -m "..."'
+        return NotFound(f"{model} is in {path}, which is not committed yet", add)
 
     def foresee(self, releases: Iterable[Release]) -> None:
         """Read the commits of versions that will be described, in one process."""

@@ -265,7 +265,7 @@ def _nothing_desired(facts: Facts) -> Reason | None:
         what = "is live, but its tag is not here, and there is no newer version"
         return Reason(Why.DRIFTED, f"{live.place.version} {what}")
     if not live.release.active:
-        what = "is live, but it was withdrawn, and no other version is available"
+        what = "is live, but it was withdrawn, and its rule selects no other version"
         return Reason(Why.DRIFTED, f"{live.place.version} {what}")
     return None
 
