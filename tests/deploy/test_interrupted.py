@@ -30,8 +30,8 @@ CTRL_C = b"\x03"
 ASKED = "Go on? [y/N]: "
 QUESTIONS = {
     "deploy churn@1.1.0": "churn: 1.0.0 -> 1.1.0\n  commits between: 1\n"
-    "  size: 8 B, its directory is here\n  accuracy: 0.75 -> 0.75 (+0)\n",
-    "rollback churn": "churn: 1.1.0 -> 1.0.0 (its directory is here)\n",
+    "  size: 8 B, its directory is here, and used if it is intact\n  accuracy: 0.75 -> 0.75 (+0)\n",
+    "rollback churn": "churn: 1.1.0 -> 1.0.0 (its directory is here, and used if it is intact)\n",
 }
 # 1 GiB of zeros takes seconds to copy and hash, and no room on the disk to keep
 BIG, BIG_MD5 = 1 << 30, "cd573cfaace07e7949bc0c46028904ff"
