@@ -237,7 +237,7 @@ def follow_as(bench: Workbench, command: str, account: int) -> None:
             _in_shell(step.removeprefix("sudo "), bench.repo)
             continue
         if words[0] == "sudo":
-            account, words = int(words[2].removeprefix("#")), words[3:]
+            account, words = int(words[2].removeprefix("#").replace("root", "0")), words[3:]
         if words[0] == "tagship":
             words[:1] = [sys.executable, "-m", "tagship"]
         result = Accounts(bench).execute(account, words)
