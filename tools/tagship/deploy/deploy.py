@@ -161,6 +161,7 @@ def rollback(
             switch = _passing_over(deed.switch_to_kept(actions.ROLLBACK, target, kept))
         outcome = _noted(host, switch.go_live(checks, report), damage)
         blocked = desired.versions(tags() or {}, switch.event.passed_over)
+        blocked = tuple(each for each in blocked if each != target.version)  # it was asked for
         return _with_hold(deed, replace(outcome, blocked=blocked))
 
 
