@@ -92,6 +92,18 @@ def at_terminal(
     return code, re.sub(r"(\^C)+", "^C", seen)
 
 
+@pytest.mark.parametrize("command", ["cleanup churn --keep 0", "undeploy churn"])
+def test_the_plan_of_a_removal_is_a_table_as_its_result_is(
+    shipped: Workbench, command: str
+) -> None:
+    code, seen = at_terminal(shipped, command, ASKED, b"y\n")
+    plan, result = seen.split(ASKED)
+    columns = ["DIRECTORY", "ACTION", "WHY" if "cleanup" in command else "WHAT", "SIZE"]
+    for table in (plan, result.partition("\n")[2]):
+        heading = re.sub(r"\x1b\[[0-9;]*m", "", table.splitlines()[0])
+        assert (code, heading.split(), "\t" in table) == (0, columns, False)
+
+
 @dataclass(frozen=True)
 class SlowDeploy:
     """A deploy that is in its smoke test, held there by a loader of another package."""

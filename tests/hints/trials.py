@@ -117,7 +117,7 @@ class Said:
     def of(cls, result: workbench.Result, *, apart: bool = False) -> "Said":
         """What a command line printed."""
         text = result.out + result.err
-        hints = re.findall(r"^ *(?:hint|fix): (.*)$", text, re.MULTILINE)
+        hints = re.findall(r"^ *(?:hint|fix|next): (.*)$", text, re.MULTILINE)
         hints += re.findall(r"^Error: Invalid value for .*?: .*?; (.*)$", text, re.MULTILINE)
         return cls(result.code, text, tuple(hints), apart)
 

@@ -52,7 +52,7 @@ WAY_OUT = "tagship undeploy churn, or declare it again under artifacts: in dvc.y
 
 NEW_NAME = """attrition: in order, live -, latest -
   nothing is released yet
-    fix: git fetch --tags; or: tagship release attrition
+    next: git fetch --tags; or: tagship release attrition
 """
 
 
