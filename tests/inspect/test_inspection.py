@@ -387,12 +387,12 @@ def test_show_tells_of_a_version_that_was_never_deployed(bench: Workbench) -> No
 
 
 @pytest.mark.live
-@pytest.mark.live
 def test_show_says_why_the_framework_of_what_is_deployed_is_not_known(bench: Workbench) -> None:
     why = "not known, as the smoke test was skipped: no loader reads model.bin"
     assert f"  framework:    {why}\n" in bench.cli("show", "churn").out
 
 
+@pytest.mark.live
 def test_models_tells_what_is_live_and_what_is_the_latest(bench: Workbench) -> None:
     bench.release("model 2\n")
     assert bench.cli("models").out == (

@@ -61,7 +61,8 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
         if options.staged and not options.retry:
             plan.check_turn(source, host, known, choice, deed.past, retry=False)
         if options.force:
-            kept, damage = None, plan.damage_of(store, str(release.version), options.progress)
+            version = str(release.version)
+            kept, damage = None, plan.damage_of(store, version, deed.live, options.progress)
         else:
             kept, damage = plan.kept(source, store, release, options.progress)
         if kept is not None:

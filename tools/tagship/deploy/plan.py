@@ -233,16 +233,17 @@ def kept(
     Raises:
         NotFound, Corrupt, Refused: as for ``Source.snapshot``.
     """
-    damage = None
-    for directory in _of_version(store, str(release.version)):
+    damage, version = None, str(release.version)
+    for directory in _of_version(store, version):
         described = installed.read_metadata(store, directory)
-        if described is not None and described.tag.object != release.tag.object_id:
+        tag = (version, release.tag.object_id)
+        if described is not None and (described.version, described.tag.object) != tag:
             continue
         what = installed.damage(store, directory, deep=True, touched=False, progress=progress)
         if described is None or what:
             damage = damage or Damage.of(directory, what)
         elif _is_as_released(source, release, described):
-            return (Place(described.version, directory), described), damage
+            return (Place(version, directory), described), damage
     return None, damage
 
 
@@ -252,16 +253,14 @@ def _of_version(store: Store, version: str) -> list[str]:
     return [name for name in names if link.version_of(name) == version]
 
 
-def damage_of(store: Store, version: str, progress: Progress) -> Damage | None:
-    """The damage of a version's newest directory, or the live one; of what was touched since."""
-    live = installed.live_place(store)
+def damage_of(store: Store, version: str, live: Place | None, progress: Progress) -> Damage | None:
+    """The damage of a version's live directory, else the newest; of what was touched since."""
     is_live = live is not None and live.version == version
-    names = [live.directory] if live is not None and is_live else _of_version(store, version)[:1]
-    damages = (
-        Damage.of(name, installed.damage(store, name, deep=True, progress=progress))
-        for name in names
-    )
-    return next(damages, None)
+    names = [live.directory] if live is not None and is_live else _of_version(store, version)
+    if not names:
+        return None
+    what = installed.damage(store, names[0], deep=True, progress=progress)
+    return Damage.of(names[0], what)
 
 
 def _is_as_released(source: Source, release: Release, described: Metadata) -> bool:
