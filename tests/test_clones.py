@@ -253,7 +253,7 @@ def fix_of(told: Result) -> str | None:
     """The command in a hint, a note or a remark, up to what may be tried else."""
     for line in [*told.err.splitlines(), *told.out.splitlines()]:
         found = re.search(
-            r"^(?:hint|note|    fix|commits): (?:.*?: )??(git .*?)(?:[;)]|$)",
+            r"^(?:hint|note|    fix|    next|commits): (?:.*?: )??(git .*?)(?:[;)]|$)",
             line,
         )
         if found:

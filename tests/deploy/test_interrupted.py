@@ -30,8 +30,8 @@ CTRL_C = b"\x03"
 ASKED = "Go on? [y/N]: "
 QUESTIONS = {
     "deploy churn@1.1.0": "churn: 1.0.0 -> 1.1.0\n  commits between: 1\n"
-    "  size: 8 B, its directory is here\n  accuracy: 0.75 -> 0.75 (+0)\n",
-    "rollback churn": "churn: 1.1.0 -> 1.0.0 (its directory is here)\n",
+    "  size: 8 B, its directory is here, and used if it is intact\n  accuracy: 0.75 -> 0.75 (+0)\n",
+    "rollback churn": "churn: 1.1.0 -> 1.0.0 (its directory is here, and used if it is intact)\n",
 }
 # 1 GiB of zeros takes seconds to copy and hash, and no room on the disk to keep
 BIG, BIG_MD5 = 1 << 30, "cd573cfaace07e7949bc0c46028904ff"
@@ -90,6 +90,18 @@ def at_terminal(
     # DVC's colorama sets the colours back as it leaves
     seen = screen.decode().replace("\r\n", "\n").removesuffix("\x1b[0m")
     return code, re.sub(r"(\^C)+", "^C", seen)
+
+
+@pytest.mark.parametrize("command", ["cleanup churn --keep 0", "undeploy churn"])
+def test_the_plan_of_a_removal_is_a_table_as_its_result_is(
+    shipped: Workbench, command: str
+) -> None:
+    code, seen = at_terminal(shipped, command, ASKED, b"y\n")
+    plan, result = seen.split(ASKED)
+    columns = ["DIRECTORY", "ACTION", "WHY" if "cleanup" in command else "WHAT", "SIZE"]
+    for table in (plan, result.partition("\n")[2]):
+        heading = re.sub(r"\x1b\[[0-9;]*m", "", table.splitlines()[0])
+        assert (code, heading.split(), "\t" in table) == (0, columns, False)
 
 
 @dataclass(frozen=True)

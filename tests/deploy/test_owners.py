@@ -123,6 +123,26 @@ WRITES: dict[str, Callable[[Accounts], Path]] = {
 }
 
 
+@pytest.mark.parametrize("command", [*WRITES, "hold churn", "resume churn"])
+def test_in_a_workspace_of_root_who_only_reads_is_sent_to_root(
+    accounts: Accounts, command: str
+) -> None:
+    roots(accounts.repo.parent)
+    accounts.home(READER)
+    folder = WRITES[command](accounts) if command in WRITES else accounts.folder
+    assert accounts.run(READER, command).err == (
+        f"error: {READER} may not write to {folder}, which belongs to root (mode 0755)\n"
+        "hint: run the command as the account that owns it: sudo -u root tagship ...\n"
+    )
+
+
+def test_what_root_made_in_a_workspace_is_given_back_to_whose_it_is(accounts: Accounts) -> None:
+    roots(accounts.folder)
+    accounts.home(READER)
+    result = accounts.run(READER, "rollback churn --yes")
+    assert (result.code, fix(accounts, result)) == (1, ".")
+
+
 @pytest.mark.parametrize("command", WRITES)
 def test_an_account_that_only_reads_is_told_whose_it_is(accounts: Accounts, command: str) -> None:
     before = accounts.bench.state()

@@ -127,6 +127,15 @@ def test_a_hold_goes_on_when_the_link_is_repaired(bench: Workbench) -> None:
     assert bench.manager.deploy().place.version == "1.1.0"
 
 
+def test_what_a_rollback_returns_to_is_not_named_as_blocked(bench: Workbench) -> None:
+    _ship(bench, 1, 2, 3)
+    assert bench.manager.rollback_to_version("1.0.0").blocked == ("1.1.0", "1.2.0")
+    told = bench.cli("rollback", "churn", "--to", "1.1.0", "--yes")
+    assert (told.code, "1.2.0 is blocked" in told.out, "1.1.0 is blocked" in told.out) == (0, 1, 0)
+    assert bench.manager.rollback_to_version("1.2.0").blocked == ()
+    assert bench.cli("status", "churn").code == 0
+
+
 def test_a_rollback_below_what_was_live_blocks_although_the_link_is_lost(bench: Workbench) -> None:
     _ship(bench, 1, 2)
     bench.current.unlink()

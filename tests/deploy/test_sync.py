@@ -506,7 +506,11 @@ def test_a_live_version_that_was_damaged_is_made_whole(host: Following) -> None:
     version.chmod(0o755)
     (version / "model.bin").unlink()
     version.chmod(0o555)
-    assert host.report()["did"] == ["1.0.0 is whole again"]
+    whole, damaged = host.report()["did"]
+    assert whole == "1.0.0 is whole again"
+    what = f"{version.name} was damaged (model.bin is missing)"
+    assert damaged == f"{what}: {(host.model / 'current').resolve().name} takes its place"
+    assert host.events()[-1].reason == f"what is live was broken; {what}"
     assert host.live() == "model 1\n"
     shutil.rmtree(host.model / "versions")
     host.passes(0, in_order("1.0.0", "1.0.0 is whole again"))

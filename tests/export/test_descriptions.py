@@ -149,7 +149,7 @@ def test_the_same_metadata_give_the_same_bytes(name: str) -> None:
         (["huggingface", "mlflow"], PICKLE, Refused,
          "mlflow takes no joblib model, as model.pkl is",
          "the formats that do: huggingface, cyclonedx"),
-        (["mlflow"], UNKNOWN, Refused, "mlflow takes no unknown model, as model is",
+        (["mlflow"], UNKNOWN, Refused, "mlflow needs a loader, and none reads model",
          "the formats that do: huggingface, cyclonedx"),
         (["mlflow"], replace(METADATA, framework=None, architecture=None), Refused,
          "model.cbm was never loaded: its architecture is not known",

@@ -499,7 +499,7 @@ def test_somebody_who_takes_the_place_meanwhile_keeps_it(bench: Workbench, targe
         ("churn@9", ("cyclonedx",), NotFound, "churn has no version 9"),
         ("chorn", ("cyclonedx",), NotFound, "there is no model chorn"),
         ("churn@1.0.0", ("onnx",), NotFound, "there is no format onnx"),
-        ("churn@1.0.0", ("mlflow",), Refused, "mlflow takes no unknown model, as model.bin is"),
+        ("churn@1.0.0", ("mlflow",), Refused, "mlflow needs a loader, and none reads model.bin"),
     ],
 )
 @pytest.mark.released

@@ -78,6 +78,20 @@ def a_folder_of_root_that_nobody_else_may_read(bench: Workbench) -> None:
 
 
 @trial(
+    "disk.access._give_back/3",
+    command="rollback churn --yes",
+    base="accounts",
+    account=READER,
+    does="sudo ...",
+    fill={"...": "rollback churn --yes"},
+    again="status churn",
+    then="in order",
+)
+def a_rollback_in_a_workspace_of_root(bench: Workbench) -> None:
+    give(bench.repo.parent, 0)
+
+
+@trial(
     "disk.access._chown",
     command="deploy churn@1.0 --yes",
     base="accounts",

@@ -501,7 +501,7 @@ def a_path_from_the_root_of_the_machine(bench: Workbench) -> str:
 
 
 @trial(
-    "release.init._bring_in/2",
+    "release.init._bring_in/3",
     command="init --model other --path ../../m.bin",
     folder="models",
     again="init --model other --path models/other/m.bin",
@@ -511,12 +511,22 @@ def a_path_out_of_the_repository(bench: Workbench) -> None:
 
 
 @trial(
-    "release.init._bring_in",
+    "release.init._bring_in/2",
     command="init --model other --path ../m.bin",
     does="tagship init --model other --path models/other/m.bin",
     again="models",
 )
 def a_path_out_of_the_repository_to_nothing(_: Workbench) -> None: ...
+
+
+@trial(
+    "release.init._bring_in",
+    command="init --model other --path /etc/passwd",
+    does="tagship init --model other --path models/other/FILE",
+    fill={"FILE": "m.bin"},
+    again="models",
+)
+def a_path_to_a_file_of_the_system(_: Workbench) -> None: ...
 
 
 @trial(

@@ -178,9 +178,9 @@ def an_object_that_was_pushed_to_where_the_remote_was(bench: Workbench) -> None:
 
 
 @trial(
-    "dvc.remote",
+    "dvc.remote.push_again",
     command=DEPLOY,
-    does="remove it there, then push it",
+    does="remove ..., then push it",
     by=remove_and_push,
 )
 def a_bad_object_in_the_remote(bench: Workbench) -> None:

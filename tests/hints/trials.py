@@ -118,7 +118,7 @@ class Said:
     def of(cls, result: workbench.Result, *, apart: bool = False) -> "Said":
         """What a command line printed."""
         text = result.out + result.err
-        hints = re.findall(r"^ *(?:hint|fix): (.*)$", text, re.MULTILINE)
+        hints = re.findall(r"^ *(?:hint|fix|next): (.*)$", text, re.MULTILINE)
         hints += re.findall(r"^Error: Invalid value for .*?: .*?; (.*)$", text, re.MULTILINE)
         return cls(result.code, text, tuple(hints), apart)
 
@@ -244,7 +244,7 @@ def follow_as(bench: Workbench, command: str, account: int) -> None:
             _in_shell(step.removeprefix("sudo "), bench.repo)
             continue
         if words[0] == "sudo":
-            account, words = int(words[2].removeprefix("#")), words[3:]
+            account, words = int(words[2].removeprefix("#").replace("root", "0")), words[3:]
         if words[0] == "tagship":
             words[:1] = [sys.executable, "-m", "tagship"]
         result = Accounts(bench).execute(account, words)
@@ -319,7 +319,8 @@ def attempt(entry: Trial, bench: Workbench, hints: dict[str, Hint]) -> None:
     before = Kept.of(bench)
     with recorded(bench.monkeypatch) as recorder:
         said = say(bench, command, folder, entry.account)
-    assert said.code != 0 or "    fix: " in said.text, f"{command} did not fail: {said.text}"
+    has_fix = "    fix: " in said.text or "    next: " in said.text
+    assert said.code != 0 or has_fix, f"{command} did not fail: {said.text}"
     if said.hints and all(name.startswith("errors.") for name in entry.hints):
         recorder.made += [(hint, frozenset()) for hint in said.hints]  # made when it is shown
     if said.apart:

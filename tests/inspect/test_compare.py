@@ -133,7 +133,7 @@ def test_it_reads_well_in_a_pipe(two: Workbench) -> None:
         "\n"
         "2 commits in 1.1.0 alone\n"
         "the same: commands\n"
-        "architecture: n/a (known after a deploy on this host)\n"
+        "architecture: n/a (the smoke test of 1.0.0 was skipped: no loader reads model.bin)\n"
     )
 
 
@@ -232,7 +232,7 @@ def test_what_neither_version_has_is_not_called_the_same(bench: Workbench) -> No
         f"params: n/a ({why})\n"
         f"data and code: n/a ({why})\n"
         f"commands: n/a ({why})\n"
-        "architecture: n/a (known after a deploy on this host)\n"
+        "architecture: n/a (the smoke test of 1.0.0 was skipped: no loader reads model.bin)\n"
         "self-test: n/a (none defined)\n"
     )
     assert f"data and code: n/a ({why})\n" in bench.cli("compare", "churn", "--markdown").out
@@ -242,7 +242,7 @@ def test_what_neither_version_has_is_not_called_the_same(bench: Workbench) -> No
         "params": why,
         "inputs": why,
         "commands": why,
-        "architecture": "known after a deploy on this host",
+        "architecture": "the smoke test of 1.0.0 was skipped: no loader reads model.bin",
         "self_test": "none defined",
     }
 

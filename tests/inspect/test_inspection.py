@@ -52,7 +52,7 @@ WAY_OUT = "tagship undeploy churn, or declare it again under artifacts: in dvc.y
 
 NEW_NAME = """attrition: in order, live -, latest -
   nothing is released yet
-    fix: git fetch --tags; or: tagship release attrition
+    next: git fetch --tags; or: tagship release attrition
 """
 
 
@@ -257,8 +257,7 @@ def test_verify_names_the_file_and_exits_1(bench: Workbench) -> None:
         1,
         f"churn {directory} is NOT as it was released (1 file, 8 B)\n"
         "  model.bin has other bytes than it was deployed with\n"
-        "  fix what is live: tagship status churn; another version that is damaged is brought anew"
-        " when it is deployed or rolled back to\n",
+        "  fix what is live: tagship status churn\n",
     )
 
 
@@ -269,6 +268,59 @@ def test_a_damaged_version_is_brought_anew_by_a_rollback(shipped: Workbench) -> 
     assert "rolled back to\n" in shipped.cli("verify").out
     assert shipped.cli("rollback", "churn", "--yes").code == 0
     assert (shipped.current / "model.bin").read_bytes() == b"model 1\n"
+
+
+@pytest.mark.live
+def test_what_was_damaged_is_told_where_it_is_replaced_and_cleanup_ends_it(
+    bench: Workbench,
+) -> None:
+    damaged = bench.current.resolve().name
+    _edit(bench.current.resolve() / "model.bin", "model X\n")
+    [fix] = [line for line in bench.cli("status").out.splitlines() if "fix: " in line]
+    told = bench.cli(*fix.split()[2:], "--yes", "--reason", "as told")
+    what = f"{damaged} was damaged (model.bin has other bytes than it was deployed with)"
+    assert told.err == f"note: {what}: {bench.current.resolve().name} takes its place\n"
+    [*_, event] = bench.manager.get_deployment_history()
+    assert event.reason == f"as told; {what}"
+    verified = bench.cli("verify", "churn")
+    hint = "  remove what is damaged and replaced by now: tagship cleanup churn"
+    assert (verified.code, verified.out.splitlines()[-1]) == (1, hint)
+    assert bench.cli("cleanup", "churn", "--yes").code == 0
+    assert bench.cli("verify", "churn").code == 0
+    again = bench.cli("deploy", "churn@1.0.0", "--force", "--yes")
+    assert (again.code, again.err) == (0, "")
+
+
+@pytest.mark.live
+def test_a_live_version_without_metadata_is_replaced_by_a_deploy_that_says_so(
+    bench: Workbench,
+) -> None:
+    live = bench.current.resolve()
+    live.chmod(0o755)
+    (live / "metadata.json").unlink()
+    told = bench.cli("deploy", "churn", "--yes")
+    assert f"note: {live.name} was damaged (metadata.json is missing, or cannot be" in told.err
+
+
+def test_a_damaged_directory_is_named_where_it_cannot_be_replaced(shipped: Workbench) -> None:
+    [old] = shipped.folder.glob("versions/v1.0.0_*/model.bin")
+    _edit(old, "damaged\n")
+    store, cache = shipped.repo.parent / "dvc-remote", shipped.repo / ".dvc/cache"
+    store.rename(store.with_name("unmounted"))
+    cache.rename(store.with_name("cache"))
+    what = "damaged (model.bin has other bytes than it was deployed with)"
+    why = f"{old.parent.name} is {what}, so the version has to be checked out anew; the DVC remote"
+    for command in ("rollback churn --yes", "deploy churn@1.0.0 --yes"):
+        told = shipped.cli(*command.split())
+        assert (told.code, told.err.partition(" store ")[0]) == (1, f"error: {why}")
+        [*_, event] = shipped.manager.get_deployment_history()
+        assert (event.error or "").startswith(why)
+    assert shipped.live() == "model 2\n"
+    store.with_name("unmounted").rename(store)
+    note = f"note: {old.parent.name} was {what}: "
+    assert shipped.cli("rollback", "churn", "--yes").err.startswith(note)
+    [*_, event] = shipped.manager.get_deployment_history()
+    assert event.reason == f"{old.parent.name} was {what}"
 
 
 def test_status_tells_of_a_deploy_that_an_outage_ended(shipped: Workbench) -> None:
@@ -339,6 +391,12 @@ def test_show_tells_of_a_version_that_was_never_deployed(bench: Workbench) -> No
     assert value.deployment is None
     assert [(f.path, f.size) for f in value.files] == [("model.bin", 8)]
     assert value.metrics == {"accuracy": 0.75}
+
+
+@pytest.mark.live
+def test_show_says_why_the_framework_of_what_is_deployed_is_not_known(bench: Workbench) -> None:
+    why = "not known, as the smoke test was skipped: no loader reads model.bin"
+    assert f"  framework:    {why}\n" in bench.cli("show", "churn").out
 
 
 @pytest.mark.live

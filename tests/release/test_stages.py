@@ -149,7 +149,7 @@ def test_a_tag_from_a_clock_that_is_ahead_does_not_win(three: Workbench) -> None
         three,
         "assign churn@1.1 prod",
         "churn 1.1.0 holds prod now, by the tag churn#prod#2\n  #prod: 1.0.0 -> 1.1.0\n"
-        "  tag not pushed yet: tagship assign churn@1.1.0 prod --push\n",
+        "  to push the tag: tagship assign churn@1.1.0 prod --push\n",
         "note: churn#prod#1 has a date in the future, 2026-11-21T12:00:00Z:"
         " this tag has the one after\n",
     )
@@ -245,7 +245,7 @@ def test_withdraw_says_what_takes_its_place(three: Workbench) -> None:
         three,
         "withdraw churn@1.0 --yes",
         "churn 1.0.0 is withdrawn, by the tag churn@v1.0.0!\n  latest: 1.1.0, as before\n"
-        "  tag not pushed yet: tagship withdraw churn@1.0.0 --push\n",
+        "  to push the tag: tagship withdraw churn@1.0.0 --push\n",
     )
     assert [line.split("\t")[:2] for line in three.cli("list", "churn").out.splitlines()[1:]] == [
         ["1.2.0", "withdrawn"], ["1.1.0", "#prod"], ["1.0.0", "withdrawn"],
@@ -661,7 +661,7 @@ def test_stages_are_signed_where_git_signs_and_a_key_that_fails_leaves_nothing(
         three,
         "assign churn@1.0 prod",
         "churn 1.0.0 holds prod now, by the tag churn#prod#1\n  #prod: nothing -> 1.0.0\n"
-        "  signed: tag\n  tag not pushed yet: tagship assign churn@1.0.0 prod --push\n",
+        "  signed: tag\n  to push the tag: tagship assign churn@1.0.0 prod --push\n",
     )
     signature = three.git("for-each-ref", "--format=%(contents:signature)", "refs/tags/churn#*")
     assert signature.startswith("-----BEGIN SSH SIGNATURE-----")

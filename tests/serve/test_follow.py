@@ -175,6 +175,22 @@ def test_the_log_says_in_one_line_what_is_not_taken_and_what_helps(
     assert line.endswith("; tried again in 2 s")
 
 
+def test_what_a_member_says_is_in_that_line_too_and_a_client_sees_less(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    stand.shelf.ship("1.1.0")
+    [order] = stand.step()
+    assert isinstance(order, Prepare)
+    reply = Failed(NAME, order.number, "it does not load", "it does not load: a path; hint: help")
+    stand.rule.failed(1, reply, stand.now)
+    assert caplog.messages == [
+        f"{MODEL}: 1.1.0 is not taken: it does not load: a path; hint: help; tried again in 2 s"
+    ]
+    [refusal] = [order.refusal for order in stand.crowd.take() if isinstance(order, Note)]
+    assert refusal is not None
+    assert refusal.reason == "it does not load"
+
+
 def test_one_refusal_is_enough_and_the_version_rests_longer_each_time(stand: Stand) -> None:
     stand.crowd.voting = {1, 2}
     stand.live("1.0.0")

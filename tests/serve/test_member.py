@@ -81,7 +81,7 @@ def test_what_was_loaded_is_kept_beside_what_answers_until_the_switch(
 
 
 def test_whatever_a_loader_raises_the_proposer_hears_of_it(
-    shelf: Shelf, stand: Stand, monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf, stand: Stand, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def signature(self: Toy, model: Any) -> Any:
         raise ZeroDivisionError("secret")
@@ -93,7 +93,12 @@ def test_whatever_a_loader_raises_the_proposer_hears_of_it(
     assert str(shelf.root) not in gone.reason
     shelf.count += 1
     unknown = shelf.write("1.1.0", {"model.unknown": b"x"}, None)
-    assert stand.prepare(3, unknown) == Failed(NAME, 3, "no loader reads model.unknown")
+    caplog.clear()
+    failed = stand.prepare(3, unknown)
+    assert isinstance(failed, Failed)
+    assert failed.reason == "no loader reads model.unknown"
+    assert failed.said.startswith("no loader reads model.unknown; hint: ")
+    assert caplog.messages == []  # the proposer says it
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,11 @@ class TagshipError(Exception):
         if hint:
             self.add_note(f"hint: {hint}")  # shown with a traceback, in a notebook
 
+    def follows(self, what: str) -> None:
+        """Say first what the error follows from."""
+        self.message = f"{what}; {self.message}"
+        self.args = (self.message,)
+
 
 class InvalidName(TagshipError):
     """A model, version or tag that cannot exist, whatever the repository holds."""

@@ -114,4 +114,4 @@ def _push(done: "StageChange") -> str:
         return f"  tag pushed to {done.pushed_to}"
     of_version = f"@{done.version}" if done.action in ("assign", "withdraw") else ""
     stage = f" {done.stage}" if done.stage else ""
-    return f"  tag not pushed yet: tagship {done.action} {done.model}{of_version}{stage} --push"
+    return f"  to push the tag: tagship {done.action} {done.model}{of_version}{stage} --push"

@@ -52,7 +52,7 @@ def command(
         plan = None
         if not yes:
             plan = manager.cleanup_old_versions(keep, dry_run=True)
-            output.confirm(f"{output.tabbed(looks(plan)[1])}\n{summary(plan)}", err=as_json)
+            output.confirm(summary(plan), err=as_json, table=looks(plan))
         cleanup = manager.cleanup_old_versions(keep, plan=plan, reason=reason, wait=wait)
     output.warn(cleanup.repaired)
     output.show_table(cleanup, as_json, looks)

@@ -116,7 +116,8 @@ def plan_looks(
     elif plan.source is not None:
         lines.append("  commits between: n/a (shallow clone, or a commit is missing)")
     to_fetch = f"to fetch: {words.count(plan.to_fetch, 'object')}"
-    where = "its directory is here" if plan.on_disk else to_fetch
+    here = "its directory is here, and used if it is intact"
+    where = here if plan.on_disk else to_fetch
     lines.append(f"  size: {words.size(plan.size)}, {where}")
     for name, (before, after) in plan.metrics.items():
         change = f"{words.figure(before)} -> {words.figure(after)}{_difference(before, after)}"

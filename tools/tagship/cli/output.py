@@ -146,14 +146,18 @@ def show_document(value: Any, json: bool, document: Callable[[Any], Document]) -
             continue
         heading, rows = part
         if is_terminal(sys.stdout):
-            from rich.console import Console
-
-            from tagship.cli import terminal
-
-            Console().print(terminal.table(heading, rows), markup=False)
+            _draw(heading, rows)
         else:
             echo(tabbed((heading, *rows)))
     return None
+
+
+def _draw(heading: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool = False) -> None:
+    from rich.console import Console
+
+    from tagship.cli import terminal
+
+    Console(stderr=err).print(terminal.table(heading, rows), markup=False)
 
 
 def tabbed(rows: Sequence[Sequence[str]]) -> str:
@@ -182,8 +186,13 @@ def complain(content: str) -> None:
     click.echo(line, err=True)
 
 
-def confirm(plan: str, *, err: bool) -> None:
-    """Show a plan and ask for confirmation; ``err``: on standard error, to keep JSON apart.
+def confirm(plan: str, *, err: bool, table: Table | None = None) -> None:
+    """Show a plan and ask for confirmation.
+
+    Args:
+        plan: its lines.
+        err: on standard error, to keep JSON apart.
+        table: of the plan, above its lines.
 
     Raises:
         Refused: nobody can answer.
@@ -191,6 +200,8 @@ def confirm(plan: str, *, err: bool) -> None:
     """
     if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
         raise Refused("not a terminal: use --yes to skip the confirmation")
+    if table is not None:
+        _draw(*table, err=err)
     echo(plan, err=err)
     if not click.confirm("Go on?", err=err):
         echo("Cancelled.", err=True)

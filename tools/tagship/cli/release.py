@@ -92,7 +92,7 @@ def looks(released: "Released") -> str:
         lines.append(f"  signed: {' and '.join(released.signed)}")
     if released.pushed_branch:
         lines.append(f"  branch {released.pushed_branch} pushed to {released.pushed_to}")
-    later = f"  tag not pushed yet: tagship release {released.model} --push"
+    later = f"  to push the tag: tagship release {released.model} --push"
     lines.append(f"  tag pushed to {released.pushed_to}" if released.pushed_to else later)
     if released.capsule_in:
         lines.append(f"  capsule in {released.capsule_in}")

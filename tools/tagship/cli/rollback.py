@@ -64,5 +64,6 @@ def command(
 def plan_looks(plan: "RollbackPlan") -> str:
     """What a rollback would change."""
     source = plan.source.version if plan.source else "nothing"
-    how = "its directory is here" if plan.on_disk else "its tag is checked out again"
+    here = "its directory is here, and used if it is intact"
+    how = here if plan.on_disk else "its tag is checked out again"
     return f"{plan.model}: {source} -> {plan.target.version} ({how})"

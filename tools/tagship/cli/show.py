@@ -53,7 +53,7 @@ def looks(
         f"  commit:       {commit.id[:10]} {output.subject(commit.message)}",
         f"  author:       {commit.author}, {words.moment(commit.at)} UTC",
         f"  deployed:     {f'{deployed.id} by {deployed.actor}' if deployed else 'no'}",
-        f"  framework:    {metadata.framework or 'not known until it is deployed'}",
+        f"  framework:    {metadata.framework or _no_framework(metadata)}",
         f"  smoke test:   {metadata.smoke_test or '-'}",
         f"  size:         {words.size(metadata.size)}",
         *([f"  OCI image:    {image}"] if image else ()),
@@ -67,6 +67,13 @@ def looks(
     lines += output.section("params", metadata.params)
     lines += output.section("lineage", stages)
     return output.text(lines + output.section("tools", metadata.tools))
+
+
+def _no_framework(metadata: "Metadata") -> str:
+    """Why the framework is not known."""
+    if metadata.deployment is None:
+        return "not known until it is deployed"
+    return f"not known, as the smoke test was {metadata.smoke_test or 'not run'}"
 
 
 def _rollout(values: dict[str, Any]) -> dict[str, str]:

@@ -51,7 +51,7 @@ def _in_words(value: "Status | Finding") -> dict[str, str]:
 def looks(rows: Sequence["Status"], folder: Path = Path()) -> str:
     """A line for each model and for each finding, and the fix behind the last that it is for.
 
-    What is in order needs no fix.
+    What is in order needs no fix: it may have what comes next.
 
     Args:
         rows: the models.
@@ -62,7 +62,9 @@ def looks(rows: Sequence["Status"], folder: Path = Path()) -> str:
         why = row.why.value[0].replace("_", " ")
         lines.append(f"{row.model}: {why}, live {row.live or '-'}, latest {row.latest or '-'}")
         for fix, of_fix in groupby(row.findings, key=lambda finding: finding.fix):
-            lines += [f"  {finding.what}" for finding in of_fix]
+            findings = list(of_fix)
+            lines += [f"  {finding.what}" for finding in findings]
+            in_order = all(finding.why.exit_code == 0 for finding in findings)
             if fix:
-                lines.append(f"    fix: {there(folder, fix)}")
+                lines.append(f"    {'next' if in_order else 'fix'}: {there(folder, fix)}")
     return output.text(lines) or "no models are declared: tagship init --model NAME --path PATH"

@@ -45,7 +45,7 @@ def command(
     if dry_run or not yes:
         plan = manager.undeploy(history=history, force=force, dry_run=True)
         if not (dry_run or plan.nothing):
-            output.confirm(f"{output.tabbed(looks(plan)[1])}\n{summary(plan)}", err=as_json)
+            output.confirm(summary(plan), err=as_json, table=looks(plan))
     if plan is not None and dry_run:
         return _show(plan, as_json)
     undeployed = manager.undeploy(history=history, force=force, plan=plan, reason=reason, wait=wait)

@@ -281,6 +281,11 @@ class Switch:
         )  # fmt: skip
         return replace(self, event=event)
 
+    def because(self, what: str) -> "Switch":
+        """The same, with a reason beside that of the person who does it."""
+        reason = "; ".join(filter(None, (self.event.reason, what)))
+        return replace(self, event=replace(self.event, reason=reason))
+
     def ended(self, status: str, error: str | None = None) -> Event:
         """The event, now that the act came to an end."""
         took = round(time.monotonic() - self.started, 3)

@@ -1,6 +1,7 @@
 """Deploy and roll back: the ten steps of docs/architecture.md, in one function each."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 from tagship.deploy import act, check, plan
 from tagship.deploy.act import PLAIN, Act, Options, Outcome, Switch
 from tagship.disk import access
-from tagship.errors import SelfTestFailed
+from tagship.errors import SelfTestFailed, TagshipError
 from tagship.host import actions, decisions, history, installed, journal, metadata
 from tagship.host.decisions import Decisions
 from tagship.host.metadata import Metadata
@@ -59,16 +60,23 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
             return replace(outcome, passed_over=choice.passed_over, warnings=told)
         if options.staged and not options.retry:
             plan.check_turn(source, host, known, choice, deed.past, retry=False)
-        kept = None if options.force else plan.kept(source, store, release, options.progress)
+        if options.force:
+            version = str(release.version)
+            kept, damage = None, plan.damage_of(store, version, deed.live, options.progress)
+        else:
+            kept, damage = plan.kept(source, store, release, options.progress)
         if kept is not None:
             switch = _chosen(host, deed.switch_to_kept(actions.DEPLOY, *kept), choice)
+            switch = _repairing(switch, damage)
             report = _test_kept(host, switch, kept[1])
         else:
-            at_commit = source.snapshot(release.commit, ref.model)
+            with _needed_by(damage):
+                at_commit = source.snapshot(release.commit, ref.model)
             switch = _chosen(host, deed.switch_to_new(actions.DEPLOY, release), choice)
-            with switch.recorded():
+            switch = _repairing(switch, damage)
+            with switch.recorded(), _needed_by(damage):
                 report = checkout.check_out(source, host, switch, release, at_commit, signer)
-        outcome = _by_whom(host, switch.go_live(checks, report))
+        outcome = _noted(host, switch.go_live(checks, report), damage)
         return replace(outcome, passed_over=choice.passed_over)
 
 
@@ -129,10 +137,11 @@ def rollback(
     checks = check.of(host, model)  # a check that was cut short would only delay it
     with act.begin(store, model, f"rollback of {model}", options, tags=tags) as deed:
         target = plan.rollback_target(source, model, deed.past, deed.live, selector)
-        broken = installed.is_broken(
+        broken = installed.damage(
             store, target.directory, deep=True, touched=not options.verify,
             progress=options.progress,
         )  # fmt: skip
+        damage = plan.Damage.of(target.directory, broken)
         if target == deed.live and not broken:
             deed.conclude(checks)
             return _held_as_it_is(deed, target, tags() or {})
@@ -140,26 +149,49 @@ def rollback(
         if broken:
             from tagship.deploy import checkout  # not needed if the directory is intact
 
-            release = source.release(Ref(model, Wanted.parse(target.version, model)))
-            signer = plan.check_tag(host.policy, source.repository, deed.past, release)
-            at_commit = source.snapshot(release.commit, model)
+            with _needed_by(damage):
+                release = source.release(Ref(model, Wanted.parse(target.version, model)))
+                signer = plan.check_tag(host.policy, source.repository, deed.past, release)
+                at_commit = source.snapshot(release.commit, model)
             switch = _passing_over(deed.switch_to_new(actions.ROLLBACK, release))
-            with switch.recorded():
+            switch = _repairing(switch, damage)
+            with switch.recorded(), _needed_by(damage):
                 report = checkout.check_out(source, host, switch, release, at_commit, signer)
         else:
             store.protect(target.directory)
             kept = metadata.read(store.path(target.directory))
             plan.check_kept(source, host.policy, deed.past, kept)
             switch = _passing_over(deed.switch_to_kept(actions.ROLLBACK, target, kept))
-        outcome = _by_whom(host, switch.go_live(checks, report))
+        outcome = _noted(host, switch.go_live(checks, report), damage)
         blocked = desired.versions(tags() or {}, switch.event.passed_over)
+        blocked = tuple(each for each in blocked if each != target.version)  # it was asked for
         return _with_hold(deed, replace(outcome, blocked=blocked))
 
 
-def _by_whom(host: Host, outcome: Outcome) -> Outcome:
-    """The outcome, with a note where root made files in a folder of another account."""
-    note = access.by_root(host.within or host.root)
-    return replace(outcome, warnings=(*outcome.warnings, note)) if note else outcome
+@contextlib.contextmanager
+def _needed_by(damage: plan.Damage | None) -> Iterator[None]:
+    """An error while a version is checked out says that its directory here is damaged."""
+    try:
+        yield
+    except SelfTestFailed:  # this is no fault of what was here
+        raise
+    except TagshipError as error:
+        if damage is not None:
+            error.follows(f"{damage.now('is')}, so the version has to be checked out anew")
+        raise
+
+
+def _repairing(switch: Switch, damage: plan.Damage | None) -> Switch:
+    """The switch; where a directory of its version is damaged, its event says so."""
+    return switch if damage is None else switch.because(damage.now("was"))
+
+
+def _noted(host: Host, outcome: Outcome, damage: plan.Damage | None) -> Outcome:
+    """The outcome, with notes: what was damaged; what root made in a folder of another account."""
+    notes = [access.by_root(host.within or host.root)]
+    if damage is not None:
+        notes.insert(0, f"{damage.now('was')}: {outcome.place.directory} takes its place")
+    return replace(outcome, warnings=(*outcome.warnings, *filter(None, notes)))
 
 
 def _with_hold(deed: Act, outcome: Outcome) -> Outcome:

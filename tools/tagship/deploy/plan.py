@@ -202,27 +202,65 @@ def tag_ids(source: Source, model: str) -> dict[TagName, str] | None:
         return None
 
 
+@dataclass(frozen=True)
+class Damage:
+    """A version directory that is there, and not as it was deployed; ``what``: in which way."""
+
+    directory: str
+    what: str
+
+    @classmethod
+    def of(cls, directory: str, what: str) -> "Damage | None":
+        """The damage of a directory by ``installed.damage``; None where there is none."""
+        return None if what in ("", installed.GONE) else cls(directory, what)
+
+    def now(self, verb: str) -> str:
+        """The same in words, with ``is`` or ``was``."""
+        return f"{self.directory} {verb} damaged ({self.what})"
+
+
+Kept = tuple[Place, Metadata]
+
+
 def kept(
     source: Source, store: Store, release: Release, progress: Progress
-) -> tuple[Place, Metadata] | None:
+) -> tuple[Kept | None, Damage | None]:
     """The directory of a version here, from exactly this tag, whose bytes match; the newest one.
+
+    Returns:
+        It, and the damage of a newer one; both may be None.
 
     Raises:
         NotFound, Corrupt, Refused: as for ``Source.snapshot``.
     """
-    version = str(release.version)
-    for directory in reversed(installed.by_seq(store)):
+    damage, version = None, str(release.version)
+    for directory in _of_version(store, version):
         described = installed.read_metadata(store, directory)
-        if (
-            described is not None
-            and (described.version, described.tag.object) == (version, release.tag.object_id)
-            and not installed.is_broken(
-                store, directory, deep=True, touched=False, progress=progress
-            )
-            and _is_as_released(source, release, described)
-        ):
-            return Place(version, directory), described
-    return None
+        tag = (version, release.tag.object_id)
+        if described is not None and (described.version, described.tag.object) != tag:
+            continue
+        what = installed.damage(store, directory, deep=True, touched=False, progress=progress)
+        if described is None or what:
+            damage = damage or Damage.of(directory, what)
+        elif _is_as_released(source, release, described):
+            return (Place(version, directory), described), damage
+    return None, damage
+
+
+def _of_version(store: Store, version: str) -> list[str]:
+    """The directories of a version, the newest first."""
+    names = reversed(installed.by_seq(store))
+    return [name for name in names if link.version_of(name) == version]
+
+
+def damage_of(store: Store, version: str, live: Place | None, progress: Progress) -> Damage | None:
+    """The damage of a version's live directory, else the newest; of what was touched since."""
+    is_live = live is not None and live.version == version
+    names = [live.directory] if live is not None and is_live else _of_version(store, version)
+    if not names:
+        return None
+    what = installed.damage(store, names[0], deep=True, progress=progress)
+    return Damage.of(names[0], what)
 
 
 def _is_as_released(source: Source, release: Release, described: Metadata) -> bool:

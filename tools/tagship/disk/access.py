@@ -19,6 +19,8 @@ from tagship import errors
 from tagship.errors import Forbidden, TagshipError
 
 GIT_MODE = "core.sharedRepository 0640"  # of what Git makes: its group may read, and not write
+AS_OWNER = "run the command as the account that owns it"
+WORKSPACE = (".dvc", "tagship.toml", ".tagship")  # a work tree, a host, and a model's folder
 DENIED = (errno.EACCES, errno.EPERM)
 _GETFLAGS = 0x80086601  # FS_IOC_GETFLAGS of Linux, <linux/fs.h>, on 64-bit machines
 _FLAGS = {"i": 0x10, "a": 0x20}  # FS_IMMUTABLE_FL, FS_APPEND_FL
@@ -294,11 +296,11 @@ def _readers(status: os.stat_result) -> str:
 def _as_owner(path: Path) -> str:
     """To run the command as the owner shows everything; a secret may be in what is not shown.
 
-    Not as root: its files would stand in the way of the other account.
+    Not as root, who would only read: what is root's alone to change is ``_give_back``'s.
     """
     name = _sudo_name(path.stat().st_uid)
     if name != "root":
-        return f"run the command as the account that owns it: sudo -u {name} tagship ..."
+        return f"{AS_OWNER}: sudo -u {name} tagship ..."
     where = shlex.quote(str(path))
     return f"let a group of {account()} in, with chgrp and chmod: namei -l {where}"
 
@@ -318,9 +320,16 @@ def _give_back(path: Path) -> str:
     if owner != around:
         return _chown(path, around)
     of_owner = [above for above in path.parents if above.stat().st_uid != owner]
-    if of_owner and of_owner[0].stat().st_uid == os.geteuid():  # the first that is ours again
-        return _chown(of_owner[0] / path.relative_to(of_owner[0]).parts[0], os.geteuid())
-    return _as_owner(path)
+    is_roots = owner == 0 and _is_in_workspace(path)  # a workspace of root, or a stray thing in one
+    if of_owner and (is_roots or of_owner[0].stat().st_uid == os.geteuid()):  # whose it is again
+        top = of_owner[0] / path.relative_to(of_owner[0]).parts[0]
+        return _chown(top, of_owner[0].stat().st_uid)
+    return f"{AS_OWNER}: sudo -u root tagship ..." if is_roots else _as_owner(path)
+
+
+def _is_in_workspace(path: Path) -> bool:
+    """Whether one account alone changes it: who else could write there would be no safe reader."""
+    return any((folder / mark).exists() for folder in (path, *path.parents) for mark in WORKSPACE)
 
 
 def _is_read_only(path: Path) -> bool:

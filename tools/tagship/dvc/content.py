@@ -18,7 +18,7 @@ from tagship.disk.files import File
 from tagship.dvc import stages
 from tagship.dvc.cache import Cache, bad_object
 from tagship.dvc.pointers import Blob, Cached, Pointer, check_hex
-from tagship.dvc.remote import PUSH_AGAIN, Remote, Wanted
+from tagship.dvc.remote import Remote, Wanted, push_again
 from tagship.errors import Corrupt, NotFound, Unavailable
 from tagship.git import tree
 from tagship.progress import Advance, Progress, silent
@@ -246,7 +246,8 @@ class Content:
             raise (_lost(f"the list of {folder.path}", error) if was_bad else error) from None
         if hashlib.md5(data, usedforsecurity=False).hexdigest() != folder.digest.partition(".")[0]:
             raise Corrupt(
-                f"the DVC remote has other bytes for {folder} than it was released with", PUSH_AGAIN
+                f"the DVC remote has other bytes for {folder} than it was released with",
+                push_again(self.remote.where(folder)),
             )
         return data
 

@@ -66,6 +66,12 @@ class Place(Protocol):
     def prepare(self) -> None:
         """Make it ready to take objects."""
 
+    def where(self, pointer: "Cached") -> str:
+        """Where a person finds an object: its path in a folder; else in words, below the address.
+
+        No address: that may have a secret.
+        """
+
 
 def key(pointer: "Cached") -> str:
     """Where DVC keeps an object below a remote's address (``dvc/data_cloud.py``)."""
@@ -124,6 +130,10 @@ class Objects:
                 lambda: self.store.put(key(pointer), source, advance),
                 lambda own: own.put(pointer, source, advance),
             )
+
+    def where(self, pointer: "Cached") -> str:
+        """As ``Place``."""
+        return f"{key(pointer)} there"
 
     def _or_own(self, by_obstore: Callable[[], T], by_own: "Callable[[Own], T]") -> T:
         """Ask by obstore; by the other one where it takes no answer, before the first byte.
@@ -185,6 +195,10 @@ class Tagged:
 
     def prepare(self) -> None:
         """As ``Place``: the first blob makes the repository, where that is allowed."""
+
+    def where(self, pointer: "Cached") -> str:
+        """As ``Place``."""
+        return f"the tag {_tag(pointer)} there"
 
     def _blocks(self, pointer: "Cached", allowance: Allowance) -> Iterator[bytes]:
         if pointer.legacy:  # its digest is not that of its bytes
@@ -264,6 +278,12 @@ class Own:
             odb.makedirs(odb.path)
         else:
             odb.fs.makedirs(odb.path, exist_ok=True)
+
+    def where(self, pointer: "Cached") -> str:
+        """As ``Place``."""
+        if self.is_folder:
+            return shlex.quote(self._path(pointer))
+        return f"{pointer.place if self.versioned else key(pointer)} there"
 
     def _copy(
         self, source: Path, target: Path | None, allowance: Allowance, advance: Advance

@@ -29,7 +29,6 @@ from tagship.stores.stream import Allowance, TooLong
 from tagship.text import redact
 
 EXTRAS = ("s3", "gs", "azure")
-PUSH_AGAIN = "remove it there, then push it from a machine that has it: dvc push"
 CUT = (Kind.BROKEN_OFF, Kind.NO_RANGES, Kind.UNREACHABLE)  # after some bytes
 LIST = 64 << 20  # bytes of the list of a folder: of some 500,000 files
 CAP = 100 << 30  # bytes of an object whose size no commit has
@@ -127,7 +126,14 @@ class Remote:
             except FileNotFoundError:
                 raise remotes.missing(pointer) from None
             except TooLong:
-                raise _too_long(pointer, LIST) from None
+                raise _too_long(pointer, LIST, place.where(pointer)) from None
+
+    def where(self, pointer: Cached) -> str:
+        """Where a person finds an object, once it was asked for: see ``Place.where``."""
+        with _failures():
+            return (
+                _Remotes(self._config, self.routes, self).place(self._route(pointer)).where(pointer)
+            )
 
     def _route(self, pointer: Cached) -> str:
         if self.routes.is_versioned(pointer) and pointer.version is None:
@@ -242,18 +248,23 @@ def _receive(
     except FileNotFoundError:
         raise remotes.missing(pointer) from None
     except TooLong:
-        raise _too_long(pointer, pointer.size) from None
+        raise _too_long(pointer, pointer.size, place.where(pointer)) from None
     if not pointer.matches(target or Path(), file.md5):
         what = f"the DVC remote has other bytes for {pointer} than it was released with"
         if pointer.size not in (None, file.size):
             what += f": {file.size} instead of {pointer.size}"
-        raise Corrupt(what, PUSH_AGAIN)
+        raise Corrupt(what, push_again(place.where(pointer)))
     return file
 
 
-def _too_long(pointer: Cached, size: int | None) -> Corrupt:
+def push_again(where: str) -> str:
+    """The hint for an object with wrong bytes: DVC pushes none over one that is there."""
+    return f"remove {where}, then push it from a machine that has it: dvc push"
+
+
+def _too_long(pointer: Cached, size: int | None, where: str) -> Corrupt:
     what = f"the {size} bytes" if size is not None else "what it may have"
-    return Corrupt(f"the DVC remote sends more for {pointer} than {what} of it", PUSH_AGAIN)
+    return Corrupt(f"the DVC remote sends more for {pointer} than {what} of it", push_again(where))
 
 
 class _Remotes:

@@ -56,8 +56,9 @@ def check(formats: Sequence[str], metadata: Metadata) -> None:
     able = [name for name, candidate in FORMATS.items() if candidate.takes(metadata)]
     for name in formats:
         if name not in able:
+            what = f"{name} takes no {framework} model, as {metadata.path} is"
             raise Refused(
-                f"{name} takes no {framework or 'unknown'} model, as {metadata.path} is",
+                what if framework else f"{name} needs a loader, and none reads {metadata.path}",
                 "the formats that do: " + ", ".join(able),
             )
 

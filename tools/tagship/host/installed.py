@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tagship.disk.files import METADATA
 from tagship.errors import Corrupt, Forbidden
 from tagship.host import journal, link, metadata
 from tagship.host.history import Place
@@ -9,6 +10,8 @@ from tagship.host.link import LinkState
 from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.progress import Progress, silent
+
+GONE = "is not here"  # a version directory, or any of a version that was never deployed
 
 
 def live_place(store: Store) -> Place | None:
@@ -84,7 +87,19 @@ def is_broken(
     touched: bool = True,
     progress: Progress = silent,
 ) -> bool:
-    """Whether a version directory is missing, or differs from its metadata.
+    """Whether a version directory is missing, or differs from its metadata: see ``damage``."""
+    return bool(damage(store, directory, deep=deep, touched=touched, progress=progress))
+
+
+def damage(
+    store: Store,
+    directory: str,
+    *,
+    deep: bool,
+    touched: bool = True,
+    progress: Progress = silent,
+) -> str:
+    """How a version directory differs from its metadata, in words; empty where it does not.
 
     Args:
         store: the model's folder.
@@ -93,8 +108,11 @@ def is_broken(
         touched: only those that changed since they were deployed; else all.
         progress: is called with the bytes hashed.
     """
-    described = read_metadata(store, directory) if directory else None
+    if directory not in store.directories():
+        return GONE
+    described = read_metadata(store, directory)
     if described is None:
-        return True
+        return f"{METADATA} is missing, or cannot be read"
     path = store.path(directory)
-    return bool(metadata.verify(path, described, deep=deep, touched=touched, progress=progress))
+    problems = metadata.verify(path, described, deep=deep, touched=touched, progress=progress)
+    return f"{problems[0].path} {problems[0].what}" if problems else ""

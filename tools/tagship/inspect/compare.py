@@ -120,7 +120,7 @@ def compare(
     )
     unknown = _not_recorded(old, new)
     if architecture is None:
-        unknown["architecture"] = "known after a deploy on this host"
+        unknown["architecture"] = _not_loaded(old, new)
     if self_test is None:
         unknown["self_test"] = "none defined"
     if more is None:
@@ -217,6 +217,14 @@ def _not_recorded(before: Metadata, after: Metadata) -> dict[str, str]:
     if outside := [path for path in old if old[path] is None and new.get(path, "") is None]:
         unknown["inputs"] = f"not recorded: DVC has no MD5 of {', '.join(outside)}"
     return unknown
+
+
+def _not_loaded(*sides: Metadata) -> str:
+    """Why the architecture of one of them is not known. Pure."""
+    for side in sides:
+        if side.architecture is None and side.deployment is not None:
+            return f"the smoke test of {side.version} was {side.smoke_test or 'not run'}"
+    return "known after a deploy on this host"
 
 
 def _changes_of_known(

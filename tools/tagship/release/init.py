@@ -17,6 +17,9 @@ from tagship.text import paths, yaml
 from tagship.workspace import ignored
 from tagship.workspace.source import Source
 
+# Folders below / in which nobody trains a model (hier(7)): nothing of them is copied.
+SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "usr")
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -126,6 +129,9 @@ def _bring_in(project: Path, root: str, model: str, place: Path) -> str:
     """The commands that copy a model into the repository, over nothing, and declare it."""
     inner = posixpath.normpath(posixpath.join(root, model, place.name))
     declare = f"tagship init --model {model} --path {shlex.quote(inner)}"
+    if place == Path("/") or place.parts[1] in SYSTEM:
+        named = f"tagship init --model {model} --path {posixpath.join(root, model)}/FILE"
+        return f"name the file of the model, in the repository: {named}"
     if not place.exists() or os.path.lexists(project / inner):
         return f"copy its file into the repository, and name it there, such as: {declare}"
     here = Path.cwd()

@@ -318,13 +318,11 @@ class Follow:
         self._crowd.tell(Drop(self.name, pending.number))
         pending.live.lock.close()
 
-    def _give_up(self, pending: _Pending, reason: str, now: float) -> None:
+    def _give_up(self, pending: _Pending, reason: str, now: float, said: str = "") -> None:
         self._abandon(pending)
-        self._reject(pending.look, pending.live.version, reason, now)
+        self._reject(pending.look, pending.live.version, reason, now, said)
 
-    def _reject(
-        self, look: Look, version: str, reason: str, now: float, said: str | None = None
-    ) -> None:
+    def _reject(self, look: Look, version: str, reason: str, now: float, said: str = "") -> None:
         """Remember that a version failed, and let it rest. ``said``: more, for the log alone."""
         before = self._bad.pop(look.directory, None)
         tries = before.tries + 1 if before else 1
@@ -369,10 +367,14 @@ class Follow:
     def failed(self, member: int, reply: Failed, now: float) -> None:
         """A member cannot take a generation: one is enough, where it is not live yet."""
         if self._pending is not None and reply.number == self._pending.number:
-            self._give_up(self._pending, reply.reason, now)
+            self._give_up(self._pending, reply.reason, now, reply.said)
         elif self._live is not None and reply.number == self._live.number:
             tries = self._retries.get(member, (0, 0.0))[0] + 1
             self._retries[member] = (tries, now + back_off(tries))
+            logger.warning(
+                "%s: worker %d does not load %s: %s; tried again in %g s", self.name, member,
+                self._live.live.version, escape.line(reply.said or reply.reason), back_off(tries),
+            )  # fmt: skip
 
     def joined(self, member: int) -> None:
         """A member has come: it loads what is live, and what is about to be."""

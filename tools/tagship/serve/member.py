@@ -116,8 +116,8 @@ class Member:
         try:
             runner = self._opened(load)
         except (TagshipError, OSError) as error:
-            logger.warning("%s: %s", order.name, "; hint: ".join(filter(None, explain(error))))
-            return Failed(order.name, order.number, reasons.of(error, self._root))
+            said = "; hint: ".join(filter(None, explain(error)))
+            return Failed(order.name, order.number, reasons.of(error, self._root), said)
         except Exception:  # a loader's own; the proposer must hear of it
             logger.exception("%s: %s does not load", order.name, order.directory)
             return Failed(order.name, order.number, "it does not load")

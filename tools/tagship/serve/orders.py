@@ -118,11 +118,17 @@ class Started:
 
 @dataclass(frozen=True)
 class Failed:
-    """A generation cannot be loaded, or does not answer as it should."""
+    """A generation cannot be loaded, or does not answer as it should.
+
+    Attributes:
+        reason: in words that a client may see.
+        said: the same in the words of the error, and its hint, for the log.
+    """
 
     name: Name
     number: int
     reason: str
+    said: str = ""
 
 
 Order = Prepare | Switched | Drop | Amend | Note | Accept | Reopen | Ping
