@@ -193,7 +193,8 @@ def _absent(
     Or, where the host is to begin to follow it, any version that its rule selects.
     """
     is_told = one.seen.refused(known.model) or known.model in dict(one.seen.unread)
-    if one.unfetched is None and not is_told and (nothing := one.source.unpublished(known)):
+    is_told = is_told or not follows or one.unfetched is not None
+    if not is_told and (nothing := one.source.unpublished(known)):
         return nothing
     absent = one.source.absent(known, rule)
     if absent is None and follows and known.tags and known.selected(rule) is None:
