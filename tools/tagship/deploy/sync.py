@@ -194,8 +194,8 @@ def _absent(
 
     Or, where the host is to begin to follow it, any version that its rule selects.
     """
-    is_told = one.seen.refused(known.model) or one.seen.unread_of(known.model)
-    if one.unfetched is None and not is_told and (nothing := one.source.unpublished(known)):
+    is_told = one.seen.refused(known.model) or one.seen.unread_of(known.model) or one.unfetched
+    if follows and not is_told and (nothing := one.source.unpublished(known)):
         return nothing
     absent = one.source.absent(known, rule)
     if absent is None and follows and known.tags and known.selected(rule) is None:

@@ -277,7 +277,7 @@ def _status(
     rule = follows or Wanted()
     is_selected = latest is not None if follows is None else known.selected(rule) is not None
     findings = list(_link_findings(store, model, is_selected, good))
-    if absent := _absent(source, known, rule, state):
+    if absent := _absent(source, known, rule, state, follows=live is None):
         findings.append(Finding(Why.WAITING, *absent))
     elif known.tags and follows and not is_selected and live is None:
         findings.append(Finding(Why.WAITING, *desired.nothing_selected(model, rule)))
@@ -331,7 +331,7 @@ def _turn(known: Catalog, rule: Wanted, wish: Desired, state: Agent) -> str:
 
 
 def _absent(
-    source: Source, known: Catalog, rule: Wanted, state: Agent
+    source: Source, known: Catalog, rule: Wanted, state: Agent, *, follows: bool
 ) -> tuple[str, str] | None:  # fmt: skip
     """What was not brought to a host: a version that a stage names; or anything of the model."""
     if not isinstance(source, Mirrored) or not state.fetched_at:
@@ -341,7 +341,7 @@ def _absent(
         or source.last_seen.refused(known.model)
         or source.unread_index(known.model)
     )
-    if not is_told and (nothing := source.unpublished(known)):
+    if follows and not is_told and (nothing := source.unpublished(known)):
         return nothing
     return source.absent(known, rule)
 
