@@ -255,7 +255,6 @@ def test_a_capsule_that_would_be_too_large_is_refused_before_anything_is_done(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such as by a file of metrics, which a host reads too."""
-    place(bench).mkdir()
     monkeypatch.setattr(encapsulate, "LARGEST_CAPSULE", encapsulate.ROOM + 300)
     for release in (
         lambda: bench.manager.release_plan(push=True, capsule=True),
