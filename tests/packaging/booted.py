@@ -48,29 +48,27 @@ class Booted:
     bound: Mapping[str, Path]
 
     def cannot(self) -> str | None:
-        """Why no program can be run there; None if one can."""
-        done = self._nspawn("--pipe", "/bin/true")
-        return f"needs namespaces: {done.stderr}" if done.returncode else None
+        """Why systemd cannot boot it here, before there is anything of tagship; None if it can."""
+        result = self._boot("echo up\n")
+        return None if result.out == "up\n" else f"needs a kernel that systemd boots: {result.err}"
 
     def run(self, commands: str) -> str:
         """Boot, run commands as root that must succeed, and halt; what they print."""
-        (self.root / "story").write_text(f"{JOURNAL}{commands}")
-        result = self._boot()
+        result = self._boot(f"{JOURNAL}{commands}")
         assert result.code == 0, result.out or result.err
         return result.out
 
-    def _boot(self) -> Result:
+    def _boot(self, commands: str) -> Result:
+        (self.root / "story").write_text(commands)
         (self.root / "said").write_text("")
-        done = self._nspawn("--console=passive", "--boot", "systemd.unit=multi-user.target")
-        return Result(done.returncode, (self.root / "said").read_text(), done.stdout + done.stderr)
-
-    def _nspawn(self, *words: str) -> "subprocess.CompletedProcess[str]":
         bound = [f"--bind={here}:{there}" for there, here in self.bound.items()]
-        return subprocess.run(
+        done = subprocess.run(
             ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network",
-             f"--directory={self.root}", *bound, *words],
+             f"--directory={self.root}", *bound, "--console=passive", "--boot",
+             "systemd.unit=multi-user.target"],
             capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=SECONDS,
         )  # fmt: skip
+        return Result(done.returncode, (self.root / "said").read_text(), done.stdout + done.stderr)
 
 
 @contextmanager
