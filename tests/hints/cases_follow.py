@@ -302,6 +302,7 @@ def a_host_whose_stage_has_a_withdrawn_version_alone(bench: Workbench) -> None:
     folder=SRV,
     does="add [follow.spam] to tagship.toml",
     by=_names_spam,
+    again="fetch",  # a pass waits until somebody publishes it
 )
 def a_model_that_is_not_followed(bench: Workbench) -> None:
     follows(bench)
@@ -315,6 +316,7 @@ def a_model_that_is_not_followed(bench: Workbench) -> None:
     by=right,
 )
 def a_sync_where_there_is_no_host(bench: Workbench) -> None:
+    _release(bench)
     place(bench).mkdir()
 
 
