@@ -5,7 +5,7 @@ With one worker both are in one process, and hand each other the same values.
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 from tagship.serve.slot import Refusal
 
@@ -134,23 +134,7 @@ class Failed:
 Order = Prepare | Switched | Drop | Amend | Note | Accept | Reopen | Ping
 Reply = Ready | Failed
 Message = Order | Reply | Started | Pong
-_KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (
-        Prepare,
-        Switched,
-        Drop,
-        Amend,
-        Note,
-        Accept,
-        Reopen,
-        Ping,
-        Pong,
-        Ready,
-        Failed,
-        Started,
-    )
-}
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message)}
 
 
 def to_line(message: Message) -> bytes:
