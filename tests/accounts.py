@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tagship.disk import atomic
-from tests import forking, workbench
+from tests import budget, forking, workbench
 from tests.workbench import Result, Workbench
 
 OWNER, READER = 4242, 4343  # numbers without a name, as in containers
@@ -59,6 +59,7 @@ class Commands:
         process.stdin.flush()
         return Result(**json.loads(process.stdout.readline()))
 
+    @budget.shared()
     def _start(self, uid: int, groups: str) -> subprocess.Popen[str]:
         program = [sys.executable, "-c", Path(forking.__file__).read_text(encoding="utf-8")]
         self._processes[uid, groups] = subprocess.Popen(

@@ -8,6 +8,7 @@ loop alone was half as fast again in one run as in the next, on one machine.
 ``pytest --record-budget`` writes ``budget.json``.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,7 @@ class Usage:
         seconds: of CPU, of its children too.
         loops: CPU seconds of each calibration loop.
         kinds: processes that tests and fixtures started, by the name of their program.
-        files: processes by file of tests. Those of fixtures of the session are in no file: each
-            process of pytest builds its own.
+        files: processes by file of tests. What tests share is in no file: see ``shared``.
         times: CPU seconds by file of tests.
         skipped: files in which something was skipped.
     """
@@ -85,6 +85,26 @@ class Usage:
     def processes(self) -> int:
         """The number of processes started."""
         return sum(self.kinds.values())
+
+
+_sharing = 0  # how many of ``shared`` this process is in
+
+
+@contextlib.contextmanager
+def shared() -> Iterator[None]:
+    """Count what is started in here for no file.
+
+    For what is made when a test first asks for it and serves all that come after: each process of
+    pytest makes its own, and chance has it which file of tests is the first to ask. Fixtures of the
+    session are counted so by themselves, but not a function that such a fixture returns. It
+    decorates too.
+    """
+    global _sharing  # noqa: PLW0603 - a process has one budget, whoever starts something in it
+    _sharing += 1
+    try:
+        yield
+    finally:
+        _sharing -= 1
 
 
 def complaints(usage: Usage, recorded: dict[str, Any]) -> list[str]:
@@ -141,7 +161,7 @@ class Budget:
             return
         name = program(event, arguments)
         self.usage.kinds[name] += 1
-        if self.file and name not in ONCE:
+        if self.file and not _sharing and name not in ONCE:
             self.usage.files[self.file] += 1
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -169,11 +189,8 @@ class Budget:
         self, fixturedef: pytest.FixtureDef[Any]
     ) -> Generator[None, object, object]:
         """Count what a fixture of the session starts for no file."""
-        file, self.file = self.file, "" if fixturedef.scope == "session" else self.file
-        try:
+        with shared() if fixturedef.scope == "session" else contextlib.nullcontext():
             return (yield)
-        finally:
-            self.file = file
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Know which file is skipped as a whole."""
@@ -228,17 +245,18 @@ class Budget:
         took = {"seconds": round(self.usage.seconds), "units": self.usage.units}
         return {**took, "longest": longest, "processes": processes}
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what the run took."""
-        usage = self.usage
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        """Say what the run took, last of all: who reads only the end sees why it failed."""
+        if self.worker:
+            return
+        usage, terminal = self.usage, config.get_terminal_writer()
         kinds = ", ".join(f"{name} {count}" for name, count in usage.kinds.most_common(6))
-        terminalreporter.section("budget")
-        terminalreporter.line(
+        terminal.line(
             f"CPU: {usage.seconds:.1f} s ({usage.units} units of {1000 * usage.unit:.1f} ms);"
             f" processes: {usage.processes} ({kinds})"
         )
         for line in self.told:
-            terminalreporter.line(f"over budget: {line}", red=True)
+            terminal.line(f"over budget: {line}", red=True)
 
 
 def add_options(parser: pytest.Parser) -> None:

@@ -166,6 +166,7 @@ def begun(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Begun:
     """The same once more for each of ``BEGINNINGS``, when a test first begins so."""
 
     @functools.cache
+    @budget.shared()
     def build(name: str) -> Path:
         folder = tmp_path_factory.mktemp(name)
         with prepared(template, folder) as bench:

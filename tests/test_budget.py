@@ -24,10 +24,16 @@ def pytest_configure(config):
 """,
     "test_many.py": """
 import os, subprocess, sys, pytest
+from tests import budget
 @pytest.fixture(scope="session")
 def shared():
     subprocess.run(["true"])
+    @budget.shared()
+    def build():
+        subprocess.run(["true"])
+    return build
 def test_one(shared):
+    shared()
     subprocess.run(["true"])
     subprocess.run([sys.executable, "-c", ""])
 def test_two():
@@ -75,7 +81,7 @@ def test_a_run_says_what_it_took_and_is_held_to_its_record(
     code, took, over = run(suite, *how)
     assert re.fullmatch(
         r"CPU: \d+\.\d s \(\d+ units of \d+\.\d ms\);"
-        r" processes: 11 \(os\.fork 8, true 2, python 1\)",
+        r" processes: 12 \(os\.fork 8, true 3, python 1\)",
         took,
     )
     expected = ["test_many.py started 10 processes, 4 are recorded",

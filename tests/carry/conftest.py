@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tagship.carry.carrier import Carrier
+from tests import budget
 from tests.carry.carriers import APART, KINDS, Kind, Started, Way
 from tests.stores.servers import Lacking
 
@@ -31,6 +32,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     with contextlib.ExitStack() as stack:
         known: dict[str, Started | Lacking] = {}
 
+        @budget.shared()
         def once(kind: Kind) -> Started:
             if kind.name not in known:
                 try:

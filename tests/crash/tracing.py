@@ -14,6 +14,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests import budget
+
 CALLS = (
     "openat", "write", "writev", "pwrite64", "sendfile", "copy_file_range", "ioctl", "ftruncate",
     "fallocate", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat",
@@ -128,6 +130,7 @@ def run(
 
 
 @functools.cache
+@budget.shared()
 def _alone() -> list[str]:
     """A /proc with the command alone: cleanup reads it, and a count must not hang on others."""
     words = ["unshare", "--pid", "--fork", "--mount-proc"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import budget
 from tests.dvc import forms
 from tests.dvc.forms import Form
 
@@ -19,7 +20,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Form], Path]:
     def build(form: Form) -> Path:
         if form.name not in folders:
             folder = tmp_path_factory.mktemp("form")
-            forms.build(form, folder)
+            with budget.shared():
+                forms.build(form, folder)
             folders[form.name] = folder
         return folders[form.name]
 

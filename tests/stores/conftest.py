@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import budget
 from tests.crash import cases
 from tests.stores import network, trials
 from tests.stores.places import PLACES, Place
@@ -71,6 +72,7 @@ def opened(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         stack.enter_context(cases.sealed(tmp_path_factory.mktemp("stores-home")))
         shops: dict[str, Shop | Lacking] = {}
 
+        @budget.shared()
         def open_(name: str) -> Shop:
             if name not in shops:
                 folder = tmp_path_factory.mktemp(name)
