@@ -1,5 +1,6 @@
 """``tagship serve``."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,9 @@ def command(
 
     Example: tagship serve churn --port 8080
     """
+    from tagship.serve import signals
+
+    click.get_current_context().with_resource(signals.starting(lambda *_: os._exit(0)))
     from tagship import serve
 
     serve.check_installed()

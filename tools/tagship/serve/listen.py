@@ -21,7 +21,7 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from tagship.serve import protocol
+from tagship.serve import protocol, signals
 from tagship.serve.settings import Settings
 from tagship.serve.sockets import BACKLOG
 
@@ -279,16 +279,8 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """End in order on these signals, at once on the second."""
-        if threading.current_thread() is not threading.main_thread():  # only that can have them
+        with signals.handled(dict.fromkeys((signal.SIGINT, signal.SIGTERM), self.handle_exit)):
             yield
-            return
-        signals = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, self.handle_exit) for number in signals}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - of uvicorn
         """Begin to end."""
