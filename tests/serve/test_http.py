@@ -411,6 +411,19 @@ def test_a_client_that_leaves_in_the_middle_of_a_body_leaves_no_error_in_the_log
     assert not [record for record in caplog.records if record.exc_info]
 
 
+def test_a_client_that_asks_and_asks_and_does_not_read_leaves_no_error_in_the_log(
+    shelf: Shelf, serve: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf.ship("1.0.0", 3.0)
+    server = serve(body_timeout=0.3)
+    body = batch(*[[0.123456789, 1.0]] * 10_000)
+    with server.connect() as connection, pytest.raises(ConnectionError):
+        for _ in range(200):
+            connection.sendall(head(f"Content-Length: {len(body)}") + body)
+    assert server.infer(BODY).status == 200
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 def test_who_sends_nothing_is_cut_off(shelf: Shelf, serve: Start) -> None:
     shelf.ship("1.0.0", 3.0)
     server = serve(header_timeout=0.2, idle_timeout=0.2)
