@@ -51,7 +51,7 @@ def test_no_other_name_is_answered(host: str | None) -> None:
 
 
 def test_two_hosts_are_none() -> None:
-    rules = Rules(Settings(()).hosts, (), 1000, 5000)
+    rules = Rules(Settings(("churn",)).hosts, (), 1000, 5000)
     given = [(b"host", b"evil.example"), (b"accept", b"*/*"), (b"host", b"localhost")]
     answer = guard.check("GET", "/v2", given, rules)
     assert answer is not None
@@ -63,7 +63,7 @@ def test_a_name_that_is_allowed_is_answered_and_a_star_is_any() -> None:
     assert denied(host="models.example:443", options=named) is None
     assert denied(host="10.0.0.5", options=named) is None
     assert denied(host="other.example", options=named) is not None
-    assert denied(host="other.example", options=Settings((), allow_hosts=("*",))) is None
+    assert denied(host="other.example", options=Settings(("churn",), allow_hosts=("*",))) is None
 
 
 @pytest.mark.parametrize("path", ["/v2/health/live", "/v2/health/ready"])
@@ -240,8 +240,25 @@ def test_a_mark_of_the_byte_order_is_no_part_of_a_token(tmp_path: Path) -> None:
     assert settings.tokens(path) == (TOKEN,)
 
 
-@pytest.mark.parametrize("name", ["models.example:443", "https://models.example"])
-def test_a_name_to_allow_that_never_matches_is_refused(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("models.example:443", "is a URL or has a port: give the name alone"),
+        ("https://models.example", "is a URL or has a port: give the name alone"),
+        ("[::1]:443", "is a URL or has a port: give the name alone"),
+        ("*.example.com", "is a pattern: names are compared whole"),
+        ("", "an empty name allows no Host"),
+        (" ", "an empty name allows no Host"),
+    ],
+)
+def test_a_name_to_allow_that_never_matches_is_refused(name: str, words: str) -> None:
     done = CliRunner().invoke(command, ["churn", "--allow-host", name])
     assert done.exit_code == 2
-    assert f"{name!r} is a URL or has a port: give the name alone" in done.output
+    assert words in done.output
+    with pytest.raises(TagshipError, match=words):
+        Settings(("churn",), allow_hosts=(name,))
+
+
+@pytest.mark.parametrize("name", ["*", "models.example", "::1", "[fd00::5]", "10.0.0.5"])
+def test_a_name_to_allow_that_can_match_is_taken(name: str) -> None:
+    assert Settings(("churn",), allow_hosts=(name,)).allow_hosts == (name,)

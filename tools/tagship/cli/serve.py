@@ -8,6 +8,7 @@ import click
 
 from tagship.cli import output
 from tagship.cli.options import Session, complete_model, exact_reference, pass_session
+from tagship.errors import Refused
 
 if TYPE_CHECKING:
     from tagship.registry.refs import Ref
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
 
 
 def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """Check that they can match a header Host: its scheme and port are never compared."""
+    """Check that they can match a header Host."""
+    from tagship.serve import bounds
+
     for value in values:
-        if "/" in value or value.count(":") == 1:
-            raise click.BadParameter(f"{value!r} is a URL or has a port: give the name alone")
+        try:
+            bounds.check_name(value)
+        except Refused as error:
+            raise click.BadParameter(error.message) from None
     return values
 
 

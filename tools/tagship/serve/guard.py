@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tagship.serve import protocol
-from tagship.serve.settings import ANY
+from tagship.serve.bounds import ANY
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from types import FrameType
 from typing import cast
 
@@ -276,11 +275,4 @@ def settings_line(settings: Settings) -> bytes:
 
 def settings_of(line: bytes) -> Settings:
     """The settings of a line that ``settings_line`` gave."""
-    values = json.loads(line)
-    for name in ("start", "root", "token_file", "audit"):
-        if values[name] is not None:
-            values[name] = Path(values[name])
-    for name in ("models", "allow_hosts"):
-        values[name] = tuple(values[name])
-    values["challengers"] = tuple(tuple(pair) for pair in values["challengers"])
-    return Settings(**values)
+    return Settings(**json.loads(line))
