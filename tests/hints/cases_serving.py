@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
+
 from tagship import at, load
-from tagship.serve import Settings, app
+from tagship.serve import Settings, app, run
 from tests.hints.cases_surfaces import nothing
 from tests.hints.trials import trial
 from tests.workbench import MODEL, Workbench, copy_tree
@@ -104,6 +106,26 @@ def an_audit_to_standard_output(_: Workbench) -> None: ...
     again=lambda b: app(MODEL, root=b.repo / "models"),
 )  # fmt: skip
 def an_app_with_workers(_: Workbench) -> None: ...
+
+
+@trial(
+    "serve.run", command=lambda _: run(FastAPI(), print), does='app = tagship.serve.app(["churn"])',
+    by=nothing, again=lambda b: app(["churn"], root=b.repo / "models"),
+)  # fmt: skip
+def another_app(_: Workbench) -> None: ...
+
+
+def _run_again(bench: Workbench) -> None:
+    served = app(MODEL, root=bench.repo / "models")
+    served.state.alone.close()
+    run(served, print)
+
+
+@trial(
+    "serve.run/2", command=_run_again, does="make another: tagship.serve.app", by=nothing,
+    again=lambda b: app(MODEL, root=b.repo / "models"),
+)  # fmt: skip
+def an_app_that_was_run(_: Workbench) -> None: ...
 
 
 # --- where the models are

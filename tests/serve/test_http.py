@@ -3,16 +3,23 @@
 import gc
 import json
 import os
+import re
+import signal
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from tagship import TagshipError
-from tagship.serve import Settings, sockets, web
+from tagship.errors import Refused
+from tagship.serve import Settings, listen, run, sockets, web
+from tagship.serve import app as serve_app
 from tagship.serve.answering import Asked
 from tests.serve.asking import JSON, Served, all_of, batch, until
 from tests.serve.shelf import Shelf
@@ -20,6 +27,7 @@ from tests.serve.shelf import Shelf
 Start = Callable[..., Served]
 INFER = "/v2/models/churn/infer"
 BODY = batch([1.0, 2.0])
+HANDLED = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
 @pytest.fixture
@@ -533,6 +541,42 @@ def test_an_address_is_told_as_a_browser_takes_it() -> None:
         port = listener.getsockname()[1]
         assert sockets.address_of(listener, "127.0.0.1") == f"http://127.0.0.1:{port}"
         assert sockets.address_of(listener, "::1") == f"http://[::1]:{port}"
+
+
+def test_an_app_is_run_in_a_thread_where_no_signal_can_be_handled(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers: list[listen.Server] = []
+    kept = listen.server
+
+    def server(*arguments: Any) -> listen.Server:
+        servers.append(kept(*arguments))
+        return servers[-1]
+
+    monkeypatch.setattr(listen, "server", server)
+    shelf.ship("1.0.0", 3.0)
+    app, addresses = serve_app("churn", root=shelf.root), list[str]()
+    thread = threading.Thread(target=lambda: run(app, addresses.append, port=0))
+    before = signal.getsignal(signal.SIGHUP)
+    thread.start()
+    until(lambda: addresses and app.state.slots["churn"].is_ready)
+    assert signal.getsignal(signal.SIGHUP) == before
+    servers[0].should_exit = True
+    thread.join()
+
+
+def test_an_app_is_run_until_a_signal_and_once(shelf: Shelf) -> None:
+    app = serve_app("churn", root=shelf.root)
+    handlers = [signal.getsignal(number) for number in HANDLED]
+    run(app, lambda _: os.kill(os.getpid(), signal.SIGTERM), port=0)
+    assert [signal.getsignal(number) for number in HANDLED] == handlers
+    with pytest.raises(Refused, match="this app was run before, and is closed"):
+        run(app, print, port=0)
+
+
+def test_another_app_is_not_run() -> None:
+    with pytest.raises(Refused, match=re.escape("this is not an app of tagship.serve")):
+        run(FastAPI(), print, port=0)
 
 
 def test_two_servers_of_one_folder_both_answer(server: Served, serve: Start) -> None:

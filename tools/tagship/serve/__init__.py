@@ -72,12 +72,20 @@ def run(
         started: is called with the address, once connections are accepted.
         host, port: where it listens; port 0 is any free one.
 
+    In another thread than the main one no signal ends it. An app runs once.
+
     Raises:
+        Refused: it is no app of ``app``, or was run before.
         TagshipError: it cannot listen there.
     """
     from tagship.serve import single
 
-    single.answer(app, replace(app.state.settings, host=host, port=port), started)
+    settings = getattr(app.state, "settings", None)
+    if not isinstance(settings, Settings):
+        raise Refused("this is not an app of tagship.serve", 'app = tagship.serve.app(["churn"])')
+    if app.state.alone.has_ended:
+        raise Refused("this app was run before, and is closed", "make another: tagship.serve.app")
+    single.answer(app, replace(settings, host=host, port=port), started)
 
 
 def check_installed() -> None:
