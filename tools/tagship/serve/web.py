@@ -265,6 +265,9 @@ def _properties(facts: Facts, state: State) -> dict[str, str]:
     if state.refused is not None:
         properties["refused_version"] = state.refused.version
         properties["refused"] = state.refused.reason
+    if state.refused_challengers:
+        beside = (f"{each.version}: {each.reason}" for each in state.refused_challengers)
+        properties["refused_challengers"] = "; ".join(beside)
     return properties
 
 
