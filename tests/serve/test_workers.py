@@ -178,6 +178,31 @@ def test_an_early_stop_is_in_order(
         assert (process.communicate(timeout=SECONDS), process.returncode) == (("", ""), 0)
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("reader", ["none", "full"])
+def test_a_standard_output_that_takes_nothing_ends_no_server(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, reader: str, workers: str
+) -> None:
+    monkeypatch.setenv("TAGSHIP_ROOT", str(shelf.root))
+    if reader == "full":
+        output = os.open("/dev/full", os.O_WRONLY)
+    else:
+        end, output = os.pipe()
+        os.close(end)
+    with subprocess.Popen(
+        [sys.executable, "-m", "tagship", "serve", MODEL, "--port", "0", "--workers", workers],
+        text=True, stdout=output, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        os.close(output)
+        assert process.stderr is not None
+        lines = (line for line in process.stderr if "no version is live" not in line)
+        words = "No space left on device" if reader == "full" else "Broken pipe"
+        assert next(lines) == f"note: standard output: {words}\n"
+        assert next(lines).startswith("note: http://127.0.0.1:")
+        process.send_signal(signal.SIGTERM)
+        assert (list(lines), process.wait(SECONDS)) == ([], 0)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_stop_while_versions_load_refuses_none(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, workers: int

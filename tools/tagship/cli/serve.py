@@ -103,7 +103,16 @@ def command(
     log.show()
     for note in settings.notes():
         output.warn([note])
-    supervisor.serve(settings, lambda address: click.echo(looks(settings, address)))
+    supervisor.serve(settings, lambda address: _announce(looks(settings, address)))
+
+
+def _announce(line: str) -> None:
+    """Print where the server is; where nobody reads it, or it cannot be written, serve anyway."""
+    try:
+        click.echo(line)
+    except OSError as error:
+        output.discard()
+        output.warn([f"standard output: {error.strerror}", line])
 
 
 def looks(settings: "Settings", address: str) -> str:
