@@ -83,6 +83,17 @@ def test_the_live_version_answers_and_another_one_by_path_or_header(server: Serv
         assert reply.json["outputs"][0]["data"] == [3.0, 6.0]
 
 
+@pytest.mark.parametrize("versions", [("1.1.0", "9"), ("9", "1.1.0"), ("1.1.0", "1.1.0")])
+def test_two_headers_that_name_a_version_are_refused(
+    server: Served, versions: tuple[str, str]
+) -> None:
+    both = [f"x-model-version: {version}" for version in versions]
+    lines = (*both, f"Content-Length: {len(BODY)}", "Connection: close")
+    with server.connect() as connection:
+        connection.sendall(head(*lines) + BODY)
+        assert error_of(all_of(connection)) == (400, "there are several headers x-model-version")
+
+
 def test_readiness_names_the_version_that_is_ready(server: Served) -> None:
     value = {"name": "churn", "ready": True, "model_version": "1.1.0"}
     assert server.get("/v2/models/churn/ready").json == value
@@ -109,10 +120,11 @@ def test_nothing_deployed_is_live_but_not_ready_until_it_is(shelf: Shelf, serve:
     assert server.get("/v2/health/live").status == 200
     ready = server.get("/v2/health/ready")
     assert (ready.status, ready.json["ready"]) == (503, False)
-    for reply in (server.infer(BODY), server.get("/v2/models/churn")):
+    asked = server.get("/v2/models/churn"), server.get("/v2/models/churn/ready")
+    for reply in (server.infer(BODY), *asked):
         assert reply.status == 503
         assert "churn is not ready" in reply.json["error"]
-    assert server.infer(BODY).headers["retry-after"] == "1"
+    assert {reply.headers["retry-after"] for reply in (ready, server.infer(BODY), *asked)} == {"1"}
     shelf.ship("1.0.0", 3.0)
     until(lambda: server.get("/v2/health/ready").status == 200)
     assert server.infer(BODY).json["outputs"][0]["data"] == [3.0, 6.0]
