@@ -6,7 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
+
 from tagship import at, load
+from tagship.serve import Settings, app, run
 from tests.hints.cases_surfaces import nothing
 from tests.hints.trials import trial
 from tests.workbench import MODEL, Workbench, copy_tree
@@ -38,6 +41,91 @@ def _served(bench: Workbench, **options: Any) -> Any:
 
 def _serve_plain(bench: Workbench) -> Any:
     return load(MODEL, root=_plain(bench), loader=_text)
+
+
+# --- the settings of a server
+
+
+def _settings(**options: Any) -> Any:
+    """Make settings of a server for the model."""
+    return lambda _: Settings(**{"models": MODEL, **options})
+
+
+@trial(
+    "serve.bounds.read", command=_settings(poll=0), does="poll is seconds, from 0.001 on",
+    by=nothing, again=_settings(poll=0.001),
+)  # fmt: skip
+def a_setting_out_of_bounds(_: Workbench) -> None: ...
+
+
+@trial(
+    "serve.bounds.check_name", command=_settings(allow_hosts=""), does="--allow-host '*'",
+    by=nothing, again=_settings(allow_hosts="*"),
+)  # fmt: skip
+def an_empty_name_to_allow(_: Workbench) -> None: ...
+
+
+@trial(
+    "serve.bounds.check_name/2", command=_settings(allow_hosts="*.example.com"),
+    does="--allow-host '*'", by=nothing, again=_settings(allow_hosts="*"),
+)  # fmt: skip
+def a_pattern_to_allow(_: Workbench) -> None: ...
+
+
+@trial(
+    "serve.bounds.check_name/3", command=_settings(allow_hosts="http://a.example"),
+    does="--allow-host NAME", by=nothing, again=_settings(allow_hosts="a.example"),
+)  # fmt: skip
+def a_url_to_allow(_: Workbench) -> None: ...
+
+
+@trial(
+    "serve.settings.Settings.__post_init__", command=_settings(models=()),
+    does="such as churn", by=nothing, again=_settings(models=["churn"]),
+)  # fmt: skip
+def no_model_to_serve(_: Workbench) -> None: ...
+
+
+@trial(
+    "serve.settings.Settings.__post_init__/2", command=_settings(audit_inputs=True),
+    does="audit is the file", by=nothing, again=_settings(audit_inputs=True, audit="audit.jsonl"),
+)  # fmt: skip
+def inputs_without_an_audit(_: Workbench) -> None: ...
+
+
+@trial(
+    "serve.settings.Settings.__post_init__/3", command=_settings(audit="-"), does="--audit FILE",
+    by=nothing, again=_settings(audit="audit.jsonl"),
+)  # fmt: skip
+def an_audit_to_standard_output(_: Workbench) -> None: ...
+
+
+@trial(
+    "serve.app", command=lambda b: app(MODEL, root=b.repo / "models", workers=2),
+    does="tagship serve --workers 2", by=nothing,
+    again=lambda b: app(MODEL, root=b.repo / "models"),
+)  # fmt: skip
+def an_app_with_workers(_: Workbench) -> None: ...
+
+
+@trial(
+    "serve.run", command=lambda _: run(FastAPI(), print), does='app = tagship.serve.app(["churn"])',
+    by=nothing, again=lambda b: app(["churn"], root=b.repo / "models"),
+)  # fmt: skip
+def another_app(_: Workbench) -> None: ...
+
+
+def _run_again(bench: Workbench) -> None:
+    served = app(MODEL, root=bench.repo / "models")
+    served.state.alone.close()
+    run(served, print)
+
+
+@trial(
+    "serve.run/2", command=_run_again, does="make another: tagship.serve.app", by=nothing,
+    again=lambda b: app(MODEL, root=b.repo / "models"),
+)  # fmt: skip
+def an_app_that_was_run(_: Workbench) -> None: ...
 
 
 # --- where the models are

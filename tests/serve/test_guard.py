@@ -1,14 +1,16 @@
 """Who may ask: the header Host, tokens, the size and the type of a body."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from fastapi import FastAPI
 
 from tagship.cli.serve import command
 from tagship.errors import TagshipError
-from tagship.serve import guard, settings
+from tagship.serve import guard, settings, web
 from tagship.serve.guard import Rules
 from tagship.serve.settings import Settings
 
@@ -49,7 +51,7 @@ def test_no_other_name_is_answered(host: str | None) -> None:
 
 
 def test_two_hosts_are_none() -> None:
-    rules = Rules(Settings(()).hosts, (), 1000, 5000)
+    rules = Rules(Settings(("churn",)).hosts, (), 1000, 5000)
     given = [(b"host", b"evil.example"), (b"accept", b"*/*"), (b"host", b"localhost")]
     answer = guard.check("GET", "/v2", given, rules)
     assert answer is not None
@@ -61,7 +63,7 @@ def test_a_name_that_is_allowed_is_answered_and_a_star_is_any() -> None:
     assert denied(host="models.example:443", options=named) is None
     assert denied(host="10.0.0.5", options=named) is None
     assert denied(host="other.example", options=named) is not None
-    assert denied(host="other.example", options=Settings((), allow_hosts=("*",))) is None
+    assert denied(host="other.example", options=Settings(("churn",), allow_hosts=("*",))) is None
 
 
 @pytest.mark.parametrize("path", ["/v2/health/live", "/v2/health/ready"])
@@ -142,6 +144,56 @@ def test_a_body_that_cannot_be_taken_is_refused_by_its_head(
     assert denied("POST", INFER, content_type="application/json", **headers) == expected
 
 
+# ---- below a prefix
+
+
+def statuses(app: FastAPI, *, path: str, root_path: str = "", **headers: str) -> list[int]:
+    """The statuses of a POST and of a GET."""
+    given = [(name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()]
+    codes: list[int] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"{}"}
+
+    async def send(message: Any) -> None:
+        if "status" in message:
+            codes.append(message["status"])
+
+    for method in ("POST", "GET"):
+        scope = {
+            "type": "http", "method": method, "path": path, "root_path": root_path,
+            "query_string": b"", "headers": [(b"host", b"localhost"), *given],
+        }  # fmt: skip
+        asyncio.run(app(scope, receive, send))
+    return codes
+
+
+@pytest.mark.parametrize("way", ["plain", "prefix", "prefix of the app", "mount", "both"])
+@pytest.mark.parametrize("secret", [False, True])
+def test_a_prefix_takes_no_rule_off(tmp_path: Path, way: str, secret: bool) -> None:
+    """That of uvicorn --root-path, of a proxy, of an app that the server is mounted in."""
+    tokens = tmp_path / "tokens"
+    tokens.write_bytes(TOKEN)
+    (tmp_path / "models").mkdir()
+    token_file = tokens if secret else None
+    app = web.standalone(Settings(("churn",), root=tmp_path / "models", token_file=token_file))
+    prefix = {"prefix": "/v2", "mount": "/in", "both": "/v2/in"}.get(way, "")
+    told = "/v2" if way in ("prefix", "both") else ""
+    if way in ("mount", "both"):
+        outer = FastAPI()
+        outer.mount("/in", app)
+        app = outer
+    elif way == "prefix of the app":
+        app.root_path = "/of-a-proxy"  # which cuts it off
+    page = {"content_type": "text/plain", "origin": "http://evil.example"}
+    denied = 401 if secret else 415
+    assert statuses(app, path=prefix + INFER, root_path=told, **page)[0] == denied
+    program = {"content_type": "application/json", "authorization": f"Bearer {TOKEN.decode()}"}
+    assert statuses(app, path=prefix + INFER, root_path=told, **program)[0] == 503
+    for probe, status in (("/v2/health/live", 200), ("/v2/models/churn/ready", 503)):
+        assert statuses(app, path=prefix + probe, root_path=told)[1] == status
+
+
 # ---- the file of tokens, and what is told at the start
 
 
@@ -188,8 +240,25 @@ def test_a_mark_of_the_byte_order_is_no_part_of_a_token(tmp_path: Path) -> None:
     assert settings.tokens(path) == (TOKEN,)
 
 
-@pytest.mark.parametrize("name", ["models.example:443", "https://models.example"])
-def test_a_name_to_allow_that_never_matches_is_refused(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("models.example:443", "is a URL or has a port: give the name alone"),
+        ("https://models.example", "is a URL or has a port: give the name alone"),
+        ("[::1]:443", "is a URL or has a port: give the name alone"),
+        ("*.example.com", "is a pattern: names are compared whole"),
+        ("", "an empty name allows no Host"),
+        (" ", "an empty name allows no Host"),
+    ],
+)
+def test_a_name_to_allow_that_never_matches_is_refused(name: str, words: str) -> None:
     done = CliRunner().invoke(command, ["churn", "--allow-host", name])
     assert done.exit_code == 2
-    assert f"{name!r} is a URL or has a port: give the name alone" in done.output
+    assert words in done.output
+    with pytest.raises(TagshipError, match=words):
+        Settings(("churn",), allow_hosts=(name,))
+
+
+@pytest.mark.parametrize("name", ["*", "models.example", "::1", "[fd00::5]", "10.0.0.5"])
+def test_a_name_to_allow_that_can_match_is_taken(name: str) -> None:
+    assert Settings(("churn",), allow_hosts=(name,)).allow_hosts == (name,)

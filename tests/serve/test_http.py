@@ -3,16 +3,23 @@
 import gc
 import json
 import os
+import re
+import signal
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from tagship import TagshipError
-from tagship.serve import Settings, sockets, web
+from tagship.errors import Refused
+from tagship.serve import Settings, listen, run, sockets, web
+from tagship.serve import app as serve_app
 from tagship.serve.answering import Asked
 from tests.serve.asking import JSON, Served, all_of, batch, until
 from tests.serve.shelf import Shelf
@@ -20,6 +27,7 @@ from tests.serve.shelf import Shelf
 Start = Callable[..., Served]
 INFER = "/v2/models/churn/infer"
 BODY = batch([1.0, 2.0])
+HANDLED = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
 @pytest.fixture
@@ -75,6 +83,17 @@ def test_the_live_version_answers_and_another_one_by_path_or_header(server: Serv
         assert reply.json["outputs"][0]["data"] == [3.0, 6.0]
 
 
+@pytest.mark.parametrize("versions", [("1.1.0", "9"), ("9", "1.1.0"), ("1.1.0", "1.1.0")])
+def test_two_headers_that_name_a_version_are_refused(
+    server: Served, versions: tuple[str, str]
+) -> None:
+    both = [f"x-model-version: {version}" for version in versions]
+    lines = (*both, f"Content-Length: {len(BODY)}", "Connection: close")
+    with server.connect() as connection:
+        connection.sendall(head(*lines) + BODY)
+        assert error_of(all_of(connection)) == (400, "there are several headers x-model-version")
+
+
 def test_readiness_names_the_version_that_is_ready(server: Served) -> None:
     value = {"name": "churn", "ready": True, "model_version": "1.1.0"}
     assert server.get("/v2/models/churn/ready").json == value
@@ -101,10 +120,11 @@ def test_nothing_deployed_is_live_but_not_ready_until_it_is(shelf: Shelf, serve:
     assert server.get("/v2/health/live").status == 200
     ready = server.get("/v2/health/ready")
     assert (ready.status, ready.json["ready"]) == (503, False)
-    for reply in (server.infer(BODY), server.get("/v2/models/churn")):
+    asked = server.get("/v2/models/churn"), server.get("/v2/models/churn/ready")
+    for reply in (server.infer(BODY), *asked):
         assert reply.status == 503
         assert "churn is not ready" in reply.json["error"]
-    assert server.infer(BODY).headers["retry-after"] == "1"
+    assert {reply.headers["retry-after"] for reply in (ready, server.infer(BODY), *asked)} == {"1"}
     shelf.ship("1.0.0", 3.0)
     until(lambda: server.get("/v2/health/ready").status == 200)
     assert server.infer(BODY).json["outputs"][0]["data"] == [3.0, 6.0]
@@ -411,6 +431,19 @@ def test_a_client_that_leaves_in_the_middle_of_a_body_leaves_no_error_in_the_log
     assert not [record for record in caplog.records if record.exc_info]
 
 
+def test_a_client_that_asks_and_asks_and_does_not_read_leaves_no_error_in_the_log(
+    shelf: Shelf, serve: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf.ship("1.0.0", 3.0)
+    server = serve(body_timeout=0.3)
+    body = batch(*[[0.123456789, 1.0]] * 10_000)
+    with server.connect() as connection, pytest.raises(ConnectionError):
+        for _ in range(200):
+            connection.sendall(head(f"Content-Length: {len(body)}") + body)
+    assert server.infer(BODY).status == 200
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 def test_who_sends_nothing_is_cut_off(shelf: Shelf, serve: Start) -> None:
     shelf.ship("1.0.0", 3.0)
     server = serve(header_timeout=0.2, idle_timeout=0.2)
@@ -520,6 +553,42 @@ def test_an_address_is_told_as_a_browser_takes_it() -> None:
         port = listener.getsockname()[1]
         assert sockets.address_of(listener, "127.0.0.1") == f"http://127.0.0.1:{port}"
         assert sockets.address_of(listener, "::1") == f"http://[::1]:{port}"
+
+
+def test_an_app_is_run_in_a_thread_where_no_signal_can_be_handled(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers: list[listen.Server] = []
+    kept = listen.server
+
+    def server(*arguments: Any) -> listen.Server:
+        servers.append(kept(*arguments))
+        return servers[-1]
+
+    monkeypatch.setattr(listen, "server", server)
+    shelf.ship("1.0.0", 3.0)
+    app, addresses = serve_app("churn", root=shelf.root), list[str]()
+    thread = threading.Thread(target=lambda: run(app, addresses.append, port=0))
+    before = signal.getsignal(signal.SIGHUP)
+    thread.start()
+    until(lambda: addresses and app.state.slots["churn"].is_ready)
+    assert signal.getsignal(signal.SIGHUP) == before
+    servers[0].should_exit = True
+    thread.join()
+
+
+def test_an_app_is_run_until_a_signal_and_once(shelf: Shelf) -> None:
+    app = serve_app("churn", root=shelf.root)
+    handlers = [signal.getsignal(number) for number in HANDLED]
+    run(app, lambda _: os.kill(os.getpid(), signal.SIGTERM), port=0)
+    assert [signal.getsignal(number) for number in HANDLED] == handlers
+    with pytest.raises(Refused, match="this app was run before, and is closed"):
+        run(app, print, port=0)
+
+
+def test_another_app_is_not_run() -> None:
+    with pytest.raises(Refused, match=re.escape("this is not an app of tagship.serve")):
+        run(FastAPI(), print, port=0)
 
 
 def test_two_servers_of_one_folder_both_answer(server: Served, serve: Start) -> None:

@@ -102,6 +102,20 @@ def test_header_body_metrics_access_log_and_audit_agree_over_swaps(
     assert (origin.event.seq, origin.tag.name, origin.notes) == (3, "churn@v1.0.0", ())
 
 
+def test_a_refused_challenger_is_seen(shelf: Shelf, serve: Start) -> None:
+    shelf.path(shelf.keep("1.1.0", 5.0)).write_bytes(b"damaged")
+    shelf.ship("1.0.0", 3.0)
+    served = serve(challengers=["churn@1.1.0"])
+    until(lambda: "tagship_refused" in metrics(served))
+    assert metrics(served)["tagship_refused"] == {("churn", "1.1.0"): 1}
+    assert served.get("/v2/health/ready").status == 200
+    properties = served.get("/v2/models/churn").json["properties"]
+    assert properties["refused_challengers"].startswith("1.1.0: churn 1.1.0: model.toy")
+    reply = served.infer(batch([1.0, 2.0]), **{"x-model-version": "1.1.0"})
+    assert reply.status == 404
+    assert reply.error.startswith("version 1.1.0 of churn is not loaded: churn 1.1.0: model.toy")
+
+
 def test_a_refused_version_is_seen_until_another_one_is_taken(shelf: Shelf, serve: Start) -> None:
     shelf.ship("1.0.0", 3.0)
     served = serve()

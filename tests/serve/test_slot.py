@@ -136,8 +136,8 @@ def test_a_challenger_answers_who_names_it_and_nobody_else() -> None:
     stand = Stand()
     stand.add(1, "1.1.0")
     stand.switch(1)
-    with pytest.raises(NotReady):
-        stand.slot.acquire("1.0")  # it was asked for, and is not loaded yet
+    with pytest.raises(NotReady, match=r"version 1\.0 of churn is not ready: it is not loaded yet"):
+        stand.slot.acquire("1.0")
     stand.add(1, "1.0.3", "1.0")
     stand.switch(1, "1.0")
     answering = (None, "1.1.0"), ("1.1.0", "1.1.0"), ("1.0.3", "1.0.3"), ("1.0", "1.0.3")
@@ -150,6 +150,27 @@ def test_a_challenger_answers_who_names_it_and_nobody_else() -> None:
     assert state.live is not None
     assert (state.live.version, [facts.version for facts in state.others]) == ("1.1.0", ["1.0.3"])
     assert stand.notes.words == ["None -> 1.1.0"]  # of challengers nobody is told
+
+
+def test_a_challenger_that_is_refused_is_not_loaded_for_a_reason() -> None:
+    stand = Stand()
+    stand.add(1, "1.1.0")
+    stand.switch(1)
+    for version, refusal in (
+        ("", Refusal("", "", "gone")),
+        ("1.0.3", Refusal("1.0.3", "x", "bad")),
+    ):
+        stand.slot.note(refusal, "1.0")
+        for asked in filter(None, ("1.0", version)):
+            words = rf"version {asked} of churn is not loaded: {refusal.reason}"
+            with pytest.raises(NoVersion, match=words):
+                stand.slot.acquire(asked)
+        (told,) = stand.slot.state().refused_challengers
+        assert (told.version, told.reason) == (version or "1.0", refusal.reason)
+    assert stand.slot.state().refused is None
+    stand.add(1, "1.0.3", "1.0")
+    stand.switch(1, "1.0")
+    assert stand.slot.state().refused_challengers == ()
 
 
 def test_a_refusal_is_in_the_state_until_what_should_be_live_is() -> None:

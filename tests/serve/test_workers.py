@@ -140,6 +140,85 @@ def has_started(process: int) -> bool:
     return len(list(Path(f"/proc/{process}/task").iterdir())) > 2
 
 
+# The command, to which a signal is sent as soon as it can be, when it has loaded nothing yet.
+SIGNALLED = """
+import os, sys
+from tagship.serve import log
+def show():
+    os.kill(os.getpid(), {number})
+log.show = show
+sys.argv[0] = "tagship"
+from tagship.cli.main import program
+program()
+"""
+
+
+def test_an_early_sighup_ends_nothing(shelf: Shelf) -> None:
+    code = SIGNALLED.format(number=int(signal.SIGHUP))
+    with serving(shelf, workers=1, at=(sys.executable, "-c", code)) as server:
+        assert server.end() == 0
+
+
+def serve_command(*options: str, at: Sequence[str]) -> "subprocess.Popen[str]":
+    """The command, whatever it says."""
+    return subprocess.Popen(
+        [*at, "serve", MODEL, "--port", "0", *options], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_early_stop_is_in_order(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, workers: str, number: int
+) -> None:
+    monkeypatch.setenv("TAGSHIP_ROOT", str(shelf.root))
+    code = SIGNALLED.format(number=int(number))
+    with serve_command("--workers", workers, at=(sys.executable, "-c", code)) as process:
+        assert (process.communicate(timeout=SECONDS), process.returncode) == (("", ""), 0)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("reader", ["none", "full"])
+def test_a_standard_output_that_takes_nothing_ends_no_server(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, reader: str, workers: str
+) -> None:
+    monkeypatch.setenv("TAGSHIP_ROOT", str(shelf.root))
+    if reader == "full":
+        output = os.open("/dev/full", os.O_WRONLY)
+    else:
+        end, output = os.pipe()
+        os.close(end)
+    with subprocess.Popen(
+        [sys.executable, "-m", "tagship", "serve", MODEL, "--port", "0", "--workers", workers],
+        text=True, stdout=output, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        os.close(output)
+        assert process.stderr is not None
+        lines = (line for line in process.stderr if "no version is live" not in line)
+        words = "No space left on device" if reader == "full" else "Broken pipe"
+        assert next(lines) == f"note: standard output: {words}\n"
+        assert next(lines).startswith("note: http://127.0.0.1:")
+        process.send_signal(signal.SIGTERM)
+        assert (list(lines), process.wait(SECONDS)) == ([], 0)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stop_while_versions_load_refuses_none(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setenv("TAGSHIP_ROOT", str(shelf.root))
+    gate = shelf.gate()
+    waiting = Path(f"{gate}.waiting")
+    shelf.ship("1.0.0", load_gate=str(gate))
+    at = (sys.executable, "-m", "tagship")
+    with serve_command("--workers", str(workers), at=at) as process:
+        until(lambda: waiting.exists() and waiting.read_text().count("\n") == workers)
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=SECONDS)
+        assert (told, process.returncode) == ("", 0)
+
+
 def test_settings_arrive_at_a_worker_as_they_are() -> None:
     settings = Settings(
         ("a", "b/c"), Path("x"), Path("/srv/models"), "::1", 0, 3, "process", (("a", "1.1"),),

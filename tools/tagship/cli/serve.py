@@ -1,5 +1,6 @@
 """``tagship serve``."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,7 @@ import click
 
 from tagship.cli import output
 from tagship.cli.options import Session, complete_model, exact_reference, pass_session
+from tagship.errors import Refused
 
 if TYPE_CHECKING:
     from tagship.registry.refs import Ref
@@ -14,10 +16,14 @@ if TYPE_CHECKING:
 
 
 def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """Check that they can match a header Host: its scheme and port are never compared."""
+    """Check that they can match a header Host."""
+    from tagship.serve import bounds
+
     for value in values:
-        if "/" in value or value.count(":") == 1:
-            raise click.BadParameter(f"{value!r} is a URL or has a port: give the name alone")
+        try:
+            bounds.check_name(value)
+        except Refused as error:
+            raise click.BadParameter(error.message) from None
     return values
 
 
@@ -77,6 +83,9 @@ def command(
 
     Example: tagship serve churn --port 8080
     """
+    from tagship.serve import signals
+
+    click.get_current_context().with_resource(signals.starting(lambda *_: os._exit(0)))
     from tagship import serve
 
     serve.check_installed()
@@ -94,7 +103,16 @@ def command(
     log.show()
     for note in settings.notes():
         output.warn([note])
-    supervisor.serve(settings, lambda address: click.echo(looks(settings, address)))
+    supervisor.serve(settings, lambda address: _announce(looks(settings, address)))
+
+
+def _announce(line: str) -> None:
+    """Print where the server is; where nobody reads it, or it cannot be written, serve anyway."""
+    try:
+        click.echo(line)
+    except OSError as error:
+        output.discard()
+        output.warn([f"standard output: {error.strerror}", line])
 
 
 def looks(settings: "Settings", address: str) -> str:

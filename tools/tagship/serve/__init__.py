@@ -29,7 +29,9 @@ __all__ = ["Answered", "Facts", "Settings", "Slot", "Watcher", "app", "run"]
 _NEEDED = ("fastapi", "httptools", "numpy", "orjson", "prometheus_client", "uvicorn", "uvloop")
 
 
-def app(models: "Iterable[str]", *, root: Path | str | None = None, **options: Any) -> "FastAPI":
+def app(
+    models: "Iterable[str] | str", *, root: Path | str | None = None, **options: Any
+) -> "FastAPI":
     """An app that answers with the live versions of models, and follows them while it runs.
 
     Routes can be added to it; ``app.state.slots`` has a ``Slot`` for each model, and
@@ -41,14 +43,16 @@ def app(models: "Iterable[str]", *, root: Path | str | None = None, **options: A
         options: of ``Settings``, such as ``start``, ``allow_hosts``, ``token_file``, ``audit``.
 
     Raises:
-        Refused: the extra is not installed.
+        Refused: the extra is not installed, or an option is none.
         NotFound: there is no folder of models.
     """
     check_installed()
     from tagship.serve import web
 
-    folder = None if root is None else Path(root)
-    return web.standalone(Settings(tuple(models), root=folder, **options))
+    settings = Settings(models, root=root, **options)  # type: ignore[arg-type] # it reads them
+    if settings.workers != 1:
+        raise Refused("an app is one process", f"tagship serve --workers {settings.workers}")
+    return web.standalone(settings)
 
 
 def run(
@@ -68,12 +72,20 @@ def run(
         started: is called with the address, once connections are accepted.
         host, port: where it listens; port 0 is any free one.
 
+    In another thread than the main one no signal ends it. An app runs once.
+
     Raises:
+        Refused: it is no app of ``app``, or was run before.
         TagshipError: it cannot listen there.
     """
     from tagship.serve import single
 
-    single.answer(app, replace(app.state.settings, host=host, port=port), started)
+    settings = getattr(app.state, "settings", None)
+    if not isinstance(settings, Settings):
+        raise Refused("this is not an app of tagship.serve", 'app = tagship.serve.app(["churn"])')
+    if app.state.alone.has_ended:
+        raise Refused("this app was run before, and is closed", "make another: tagship.serve.app")
+    single.answer(app, replace(settings, host=host, port=port), started)
 
 
 def check_installed() -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tagship.serve import protocol
-from tagship.serve.settings import ANY
+from tagship.serve.bounds import ANY
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -62,7 +62,7 @@ def check(
 
     Args:
         method: GET, POST, ...
-        path: without the query.
+        path: that is routed, see ``route``; without the query.
         headers: their names in lower case.
         rules: what is asked of it.
     """
@@ -75,6 +75,16 @@ def check(
         if denied is not None:
             return denied
     return _check_body(method, path, known, rules)
+
+
+def route(scope: MutableMapping[str, Any]) -> str:
+    """The path that is routed: without the prefix of a mount or of a proxy, as Starlette cuts it.
+
+    ``path`` has the prefix in front since ASGI 3 (version 2.4 of its HTTP part says so).
+    """
+    path, prefix = str(scope["path"]), str(scope.get("root_path", ""))
+    rest = path.removeprefix(prefix)
+    return rest if not rest or rest.startswith("/") else path
 
 
 def host_name(value: bytes) -> str:
@@ -153,7 +163,7 @@ class Guard:
             return await self._app(scope, receive, send)
         if scope["type"] != "http":
             return None  # no WebSockets: the connection ends
-        denied = check(scope["method"], scope["path"], scope["headers"], self._rules)
+        denied = check(scope["method"], route(scope), scope["headers"], self._rules)
         if denied is not None:
             return await _deny(denied, receive, send)
         if scope["method"] == "HEAD":  # answered as GET, and uvicorn leaves the body out

@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
@@ -19,9 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
-from tagship.serve import protocol
+from tagship.serve import protocol, signals
 from tagship.serve.settings import Settings
 from tagship.serve.sockets import BACKLOG
 
@@ -105,6 +110,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.parser = Parser(self)
+        self._asked: deque[RequestResponseCycle] = deque()  # in their order; the first is answered
 
     @property
     def has_tunnel(self) -> bool:
@@ -154,6 +160,7 @@ class Connection(HttpToolsProtocol):
         self.head, self.is_in_body = 0, True
         self._expect(self.settings.body_timeout)
         super().on_headers_complete()
+        self._asked.append(self.cycle)
 
     def on_message_complete(self) -> None:
         """All of the request has arrived."""
@@ -167,6 +174,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The next request may be answered, and has its time from now on if it is not whole."""
+        self._asked.popleft()
         super().on_response_complete()
         if not self._is_idle and self.cycle.more_body and not self.pipeline:
             self._expect(self.settings.body_timeout)
@@ -219,7 +227,18 @@ class Connection(HttpToolsProtocol):
 
     def _drop(self) -> None:
         """Close at once: what was not sent yet is lost."""
+        self._forget()
         self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone, or was cut off."""
+        self._forget()
+        super().connection_lost(exc)
+
+    def _forget(self) -> None:
+        """Write no answer any more: uvicorn knows so of the request that arrived last alone."""
+        for cycle in self._asked:
+            cycle.disconnected = True
 
     @property
     def _is_idle(self) -> bool:
@@ -279,16 +298,8 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """End in order on these signals, at once on the second."""
-        if threading.current_thread() is not threading.main_thread():  # only that can have them
+        with signals.handled(dict.fromkeys((signal.SIGINT, signal.SIGTERM), self.handle_exit)):
             yield
-            return
-        signals = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, self.handle_exit) for number in signals}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - of uvicorn
         """Begin to end."""

@@ -47,7 +47,7 @@ HELP = {
     ACCESS_DROPPED: "Lines that the access log has not.",
     LIVE: "1 for the version that answers.",
     READY: "1 where a version can answer.",
-    REFUSED: "1 for a version that should be live, and was refused.",
+    REFUSED: "1 for a version that should answer, and was refused.",
     GENERATIONS: "Versions that are loaded, with those that finish their last requests.",
 }
 _LABELS = {
@@ -258,8 +258,9 @@ def gauges(states: "States") -> Iterator[Metric]:
     for model, state in states.items():
         if state.live is not None:
             live.add_metric((model, state.live.version, str(state.live.seq)), 1)
-        if state.refused is not None:
-            refused.add_metric((model, state.refused.version), 1)
+        refusals = (*filter(None, (state.refused,)), *state.refused_challengers)
+        for version in dict.fromkeys(refusal.version for refusal in refusals):
+            refused.add_metric((model, version), 1)
         ready.add_metric((model,), float(state.live is not None))
         generations.add_metric((model,), state.generations)
     yield from (live, ready, refused, generations)

@@ -271,7 +271,8 @@ def _shaped(array: Array, shape: tuple[int, ...], name: str) -> Array:
 
 def _numbers(data: list[Any], kind: str, name: str) -> Array:
     """An array of a numeric type, in the shape in which the lists are nested."""
-    if _has_text(data):  # NumPy would give each number the room of the longest text
+    # NumPy would give each number the room of the longest text, and take true among numbers for 1
+    if _has(data, {str} if kind == "BOOL" else {str, bool}):
         raise BadInput(f"data of {shown(name)} holds something that is no {kind}")
     try:
         array = np.asarray(data)
@@ -286,14 +287,14 @@ def _numbers(data: list[Any], kind: str, name: str) -> Array:
     return _narrow(array, kind, name)
 
 
-def _has_text(data: list[Any]) -> bool:
-    """Whether there is a text in nested lists, however deep they are."""
+def _has(data: list[Any], unwanted: set[type]) -> bool:
+    """Whether there is something of a kind in nested lists, however deep they are."""
     level: list[list[Any]] = [data]
     while level:
         inner: list[list[Any]] = []
         for items in level:
             kinds = set(map(type, items))
-            if str in kinds:
+            if not unwanted.isdisjoint(kinds):
                 return True
             if list in kinds:
                 inner += [item for item in items if isinstance(item, list)]

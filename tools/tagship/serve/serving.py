@@ -71,6 +71,7 @@ class Alone:
 
     Attributes:
         slots: by model.
+        has_ended: whether it was closed.
 
     Args:
         settings: what is served.
@@ -89,6 +90,7 @@ class Alone:
         plan = Plan.of(settings)
         epochs = Epochs(len(plan.names))
         self.slots = plan.slots(epochs, observer)
+        self.has_ended = False
         self._poll = settings.poll
         self._replies: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
         runners = Runners(plan.root, settings.isolate, settings.request_timeout)
@@ -123,7 +125,8 @@ class Alone:
                 time.sleep(self._poll)
 
     def close(self) -> None:
-        """Stop following, and free the models."""
+        """Stop following, and free the models; it cannot begin again."""
+        self.has_ended = True
         self._replies.put(None)
         if self._thread.is_alive():
             self._thread.join()

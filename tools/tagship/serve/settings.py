@@ -2,14 +2,14 @@
 
 import codecs
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
 
 from tagship.errors import NotFound, Refused
+from tagship.serve import bounds
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")  # names that a server on this machine answers to
-ANY = "*"
 EVERY = ("0.0.0.0", "::")  # noqa: S104 - addresses of all networks, which name no machine
 SHORTEST_TOKEN = 16  # characters
 
@@ -17,6 +17,11 @@ SHORTEST_TOKEN = 16  # characters
 @dataclass(frozen=True)
 class Settings:
     """All of it; the defaults are those of ``tagship serve``.
+
+    Paths may be given as text, and a list of one as the one; a challenger as ``MODEL@VERSION``.
+
+    Raises:
+        Refused, InvalidName: no server can have one of the values, or two of them together.
 
     Attributes:
         models: their names.
@@ -69,6 +74,19 @@ class Settings:
     max_connections: int = 1000
     threads: int = 4
     poll: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Check all of it, and bring it into one form."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is not None or each.default is not None:
+                object.__setattr__(self, each.name, bounds.read(each.name, value))
+        if not self.models and not self.challengers:
+            raise Refused("no model is named", "name one that has a version here, such as churn")
+        if self.audit_inputs and self.audit is None:
+            raise Refused("audit_inputs needs an audit", "audit is the file that has them")
+        if self.audit == Path("-"):
+            raise Refused("the audit cannot be standard output", "--audit FILE")
 
     @property
     def is_local(self) -> bool:

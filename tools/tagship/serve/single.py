@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tagship.serve import listen, sockets, web
+from tagship.serve import listen, signals, sockets, web
 from tagship.serve.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ def answer(app: "FastAPI", settings: Settings, announce: Callable[[str], None]) 
     Raises:
         TagshipError: it cannot listen there.
     """
-    signal.signal(signal.SIGHUP, lambda *_: app.state.monitor.reopen())
-    with sockets.bind(settings.host, settings.port) as listener:
+    reopening = {signal.SIGHUP: lambda *_: app.state.monitor.reopen()}
+    with (
+        signals.handled(reopening),
+        sockets.bind(settings.host, settings.port) as listener,
+    ):
         address = sockets.address_of(listener, settings.host)
         listen.run(app, listener, settings, lambda: announce(address))

@@ -46,12 +46,14 @@ class State:
         refused: what was to be live last and is not; None where what is live is what should be.
         generations: how many are loaded: more than one and its challengers while an old one has
             requests, or a new one is about to be live.
+        refused_challengers: those that are to answer and do not.
     """
 
     live: Facts | None
     others: tuple[Facts, ...]
     refused: Refusal | None
     generations: int
+    refused_challengers: tuple[Refusal, ...] = ()
 
 
 @dataclass(eq=False)
@@ -110,7 +112,7 @@ class Slot:
 
         Raises:
             NotReady: nothing is loaded yet.
-            NoVersion: that version is neither live nor a challenger.
+            NoVersion: that version is neither live nor a challenger, or was refused.
         """
         with self._lock:  # between the look at the cell and the count nothing may be freed
             generation = self._live.answering
@@ -121,15 +123,36 @@ class Slot:
             generation.users += 1
             return generation
 
-    def _challenger(self, version: str) -> Generation | None:
-        """A challenger, by its version or as it was asked for; None if it is not loaded yet."""
-        for track in self._challengers.values():
+    def _challenger(self, version: str) -> Generation:
+        """A challenger, by its version or as it was asked for."""
+        for asked, track in self._challengers.items():
             generation = track.answering
-            if generation is not None and generation.facts.version == version:
+            if generation is not None and version in (asked, generation.facts.version):
                 return generation
-        if version in self._challengers:
-            return self._challengers[version].answering
-        raise NoVersion(f"version {version[:LONGEST]} of {self.name} is not loaded")
+        why = self._reason(version)
+        raise NoVersion(f"version {version[:LONGEST]} of {self.name} is not loaded{why}")
+
+    def _reason(self, version: str) -> str:
+        """Why a challenger does not answer.
+
+        Raises:
+            NotReady: it is being loaded.
+        """
+        for refusal in self._refused_challengers():
+            if refusal.version == version:
+                return f": {refusal.reason}"
+        track = self._challengers.get(version)
+        if track is None:
+            return ""
+        if track.refused is None:
+            raise NotReady(f"version {version} of {self.name} is not ready: it is not loaded yet")
+        return f": {track.refused.reason}"
+
+    def _refused_challengers(self) -> tuple[Refusal, ...]:
+        """Those that should answer and do not, by their version, or as they were asked for."""
+        tracks = self._challengers.items()
+        pairs = [(asked, track.refused) for asked, track in tracks if track.refused is not None]
+        return tuple(replace(refusal, version=refusal.version or v) for v, refusal in pairs)
 
     def _release(self, generation: Generation) -> None:
         """A request has ended: the last one of a version that was replaced frees it."""
@@ -153,9 +176,9 @@ class Slot:
             live = self._live.answering
             beside = [track.answering for track in self._challengers.values()]
             count = sum(len(track.generations) for track in self._tracks())
-            refused = self._live.refused
+            refused, refused_beside = self._live.refused, self._refused_challengers()
         others = tuple(generation.facts for generation in beside if generation)
-        return State(live.facts if live else None, others, refused, count)
+        return State(live.facts if live else None, others, refused, count, refused_beside)
 
     def _tracks(self) -> Iterable[Track]:
         return (self._live, *self._challengers.values())

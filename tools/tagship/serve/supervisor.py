@@ -3,7 +3,6 @@
 It loads no framework and answers nobody: what it does, it does in a few milliseconds.
 """
 
-import contextlib
 import json
 import logging
 import os
@@ -13,14 +12,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from types import FrameType
 from typing import cast
 
 from tagship.errors import TagshipError
-from tagship.serve import orders, sockets
+from tagship.serve import orders, signals, sockets
 from tagship.serve.epoch import Epochs
 from tagship.serve.orders import Message, Order, Ping, Reopen, Started
 from tagship.serve.proposer import Proposer
@@ -34,6 +32,7 @@ STEADY = 60.0  # seconds after which its end is not one more in a row
 MARGIN = 5.0  # seconds that a worker has for its end besides those of its requests
 PING, PINGS = 5.0, 12  # seconds between two, and how many in a row a worker may leave unanswered
 BLOCK = 1 << 16
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def serve(settings: Settings, tell: Callable[[str], None]) -> None:
@@ -139,7 +138,7 @@ class Supervisor:
         Raises:
             TagshipError: no worker can start.
         """
-        with self._signals():
+        with signals.handled(dict.fromkeys(SIGNALS, self._on_signal)):
             try:
                 while not self._stops:
                     self._turn(started)
@@ -226,29 +225,18 @@ class Supervisor:
         place.failures = 1 if now - worker.began > STEADY else place.failures + 1
         wait = min(2.0 ** (place.failures - 2), LONGEST) if place.failures > 1 else 0.0
         place.when = now + wait
-        if not self._stops:
-            logger.warning(
-                "worker %d (process %d) ended with code %d; the next one starts in %g s",
-                place.index, worker.process.pid, code, wait,
-            )  # fmt: skip
-            if not self._has_served and code:
-                raise TagshipError(
-                    f"a worker ended with code {code} before any could serve",
-                    "see what it wrote above; tagship -v serve --workers 1 shows more",
-                )
+        if self._stops:  # it was told to: that says nothing of what it was loading
+            return
+        logger.warning(
+            "worker %d (process %d) ended with code %d; the next one starts in %g s",
+            place.index, worker.process.pid, code, wait,
+        )  # fmt: skip
+        if not self._has_served and code:
+            raise TagshipError(
+                f"a worker ended with code {code} before any could serve",
+                "see what it wrote above; tagship -v serve --workers 1 shows more",
+            )
         self._proposer.leave(worker.member, now)
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        before = {
-            number: signal.signal(number, self._on_signal)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        }
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if number == signal.SIGHUP:
@@ -287,11 +275,4 @@ def settings_line(settings: Settings) -> bytes:
 
 def settings_of(line: bytes) -> Settings:
     """The settings of a line that ``settings_line`` gave."""
-    values = json.loads(line)
-    for name in ("start", "root", "token_file", "audit"):
-        if values[name] is not None:
-            values[name] = Path(values[name])
-    for name in ("models", "allow_hosts"):
-        values[name] = tuple(values[name])
-    values["challengers"] = tuple(tuple(pair) for pair in values["challengers"])
-    return Settings(**values)
+    return Settings(**json.loads(line))

@@ -80,7 +80,8 @@ async def _failed(_request: Request, _error: Exception) -> Response:
     return Response(body, 500, {"content-type": protocol.JSON})
 
 
-def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def _json(value: Any, status: int = 200) -> Response:
+    headers = answering.RETRY if status == 503 else None
     return Response(orjson.dumps(value), status, headers, protocol.JSON)
 
 
@@ -225,7 +226,10 @@ class _Models:
 
 def _version(request: Request) -> str | None:
     """The version that a request asks for, by its path or its header; None for the live one."""
-    path, header = request.path_params.get("version"), request.headers.get(VERSION)
+    path, headers = request.path_params.get("version"), request.headers.getlist(VERSION)
+    if len(headers) > 1:
+        raise protocol.BadInput(f"there are several headers {VERSION}")
+    header = headers[0] if headers else None
     if path is not None and header is not None and path != header:
         raise protocol.BadInput(f"the path and the header {VERSION} name different versions")
     return path or header or None
@@ -265,6 +269,9 @@ def _properties(facts: Facts, state: State) -> dict[str, str]:
     if state.refused is not None:
         properties["refused_version"] = state.refused.version
         properties["refused"] = state.refused.reason
+    if state.refused_challengers:
+        beside = (f"{each.version}: {each.reason}" for each in state.refused_challengers)
+        properties["refused_challengers"] = "; ".join(beside)
     return properties
 
 
