@@ -77,6 +77,8 @@ def harmless_of(words: str) -> str:
 class Point:
     """A call of a case's command, and what is done to it: ``KILL``, or the name of an error.
 
+    ``TERM`` is no point of a sweep: the sample has some.
+
     Attributes:
         program: whose call it is, as for ``tracing.run``.
         step: the call's place among those of the program, from 0.
@@ -167,7 +169,7 @@ class Sweep:
     def attempt(self, point: Point) -> Found:
         """Cut a command short, look, run the next command, look again."""
         case = cases.named(point.case)
-        result, problems, missed = self._strike(case, point)
+        result, problems, missed = self.strike(case, point)
         if case.makes:
             return self._made(case, point, result, problems, missed)
         place = Place(case, self.scratch)
@@ -176,9 +178,8 @@ class Sweep:
             return self._followed_by_sync(case, point, result, place, problems, missed)
         live = place.live()
         harmless = ""
-        if point.inject == tracing.KILL:
-            killed = result.code != 0
-            problems += [] if killed else ["the command was not killed"]
+        if point.inject in (tracing.KILL, tracing.TERM):
+            problems += _not_ended(point, result)
         elif result.code == 0:
             harmless = missed or harmless_of(point.in_words)
             problems += [] if harmless else ["the call failed, and the command did not"]
@@ -220,8 +221,10 @@ class Sweep:
         place, harmless = made.of(case, self.scratch), ""
         live = place.live()
         problems += [f"afterwards: {text}" for text in place.damage()]
-        if point.inject == tracing.KILL:
-            problems += [] if result.code != 0 else ["the command was not killed"]
+        if point.inject in (tracing.KILL, tracing.TERM):
+            problems += _not_ended(point, result)
+            if point.inject == tracing.TERM and (litter := place.litter()):
+                problems.append(f"SIGTERM left {litter}")
         elif result.code == 0:
             harmless = missed or harmless_of(point.in_words)
             problems += [] if harmless else ["the call failed, and the command did not"]
@@ -242,7 +245,9 @@ class Sweep:
     ) -> Found:  # fmt: skip
         """The same of a pass of ``sync``: an hour later the next one mends what it left."""
         live, harmless = place.live(), ""
-        if point.inject == tracing.KILL:
+        if point.inject == tracing.TERM:
+            problems += _not_ended(point, result)
+        elif point.inject == tracing.KILL:
             problems += [] if result.code != case.code else ["the command was not killed"]
         elif result.code == case.code:
             harmless = missed or harmless_of(point.in_words)
@@ -266,7 +271,7 @@ class Sweep:
             harmless, problems,
         )  # fmt: skip
 
-    def _strike(self, case: Case, point: Point) -> tuple[tracing.Done, list[str], str]:
+    def strike(self, case: Case, point: Point) -> tuple[tracing.Done, list[str], str]:
         """Run the command, with the injection at the right call.
 
         strace counts the calls of each process of a push for itself, so others may be struck at the
@@ -274,7 +279,7 @@ class Sweep:
         that is said: what was struck only read, or each call is harmless by what it is.
         """
         call = point.call
-        kind = "signal" if point.inject == tracing.KILL else "error"
+        kind = "signal" if point.inject in (tracing.KILL, tracing.TERM) else "error"
         others: list[tuple[tracing.Done, list[str]]] = []
         for _ in range(TRIES):
             self._copy(case)
@@ -282,7 +287,10 @@ class Sweep:
             result = tracing.run(
                 self.scratch, case.command, point.program, inject, site=case.site, where=case.where
             )
-            hit = [struck_call.what for struck_call in tracing.struck(result.log, self.scratch)]
+            struck_calls = tracing.struck(result.log, self.scratch)
+            if point.inject == tracing.TERM:
+                struck_calls = tracing.met(result.log, self.scratch, call)
+            hit = [struck_call.what for struck_call in struck_calls]
             of_push = point.program != tracing.PYTHON and point.call.what in hit
             if hit == [point.call.what] or of_push:  # or in each of several processes
                 return result, [], ""
@@ -302,6 +310,16 @@ class Sweep:
     def _copy(self, case: Case) -> None:
         atomic.remove_tree(self.scratch)
         shutil.copytree(self.templates / case.name, self.scratch, symlinks=True)
+
+
+def _not_ended(point: Point, result: tracing.Done) -> list[str]:
+    """What is wrong with how a signal ended a command."""
+    if point.inject == tracing.KILL:
+        return [] if result.code != 0 else ["the command was not killed"]
+    said = result.err.startswith("interrupted by SIGTERM\n")
+    if result.code == 143 and said and "Traceback" not in result.err:
+        return []
+    return [f"not ended in order: exit code {result.code}, {result.err}"]
 
 
 @dataclass(frozen=True)

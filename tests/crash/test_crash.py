@@ -32,6 +32,11 @@ SAMPLE = (
     ("deploy", "python", SWITCH, "KILL", "old"),
     ("deploy", "python", f"openat {RECORD}", "KILL", "new"),
     ("deploy", "python", f"unlink {PRIVATE}/intent.json", "KILL", "new"),
+    ("deploy", "python", f"write {PRIVATE}/.intent.json.tmp", "TERM", "old"),
+    ("deploy", "python", f"write {PRIVATE}/staging/ID/model.bin", "TERM", "old"),
+    ("deploy", "python", SWITCH, "TERM", "new"),
+    ("deploy", "python", f"write {RECORD}", "TERM", "new"),
+    ("deploy", "python", f"unlink {PRIVATE}/intent.json", "TERM", "new"),
     ("deploy", "python", f"write {PRIVATE}/staging/ID/model.bin", "ENOSPC", "old"),
     ("deploy", "python", SWITCH, "EIO", "old"),
     ("deploy", "python", f"write {RECORD}", "ENOSPC", "new"),
@@ -57,6 +62,11 @@ SAMPLE = (
     ("export of an image", "python", "fsync out", "EIO", "old"),
     ("unpack", "python", "write out/.image.tmp/model.bin", "ENOSPC", "old"),
     ("unpack", "python", "fsync out", "KILL", "new"),
+    ("unpack", "python", "write out/.image.tmp/model.bin", "TERM", "old"),
+    ("export of an image", "python", "openat out/.image.tmp/index.json", "TERM", "old"),
+    ("bundle", "python", "rename .x.tar.tmp/bundle x.tar", "TERM", "new"),
+    ("cleanup", "python", f"fsync {PRIVATE}/trash", "TERM", "new"),
+    ("sync", "python", "rename host/churn/.current.tmp host/churn/current", "TERM", "new"),
 )  # fmt: skip
 
 
@@ -92,6 +102,26 @@ def test_a_command_cut_short_leaves_the_old_or_the_new_and_the_next_one_mends_it
     act, call = list(acts(calls))[step]
     result = sweep.attempt(Point(case, program, step, call, inject, act))
     assert (result.problems, result.live) == ([], live)
+
+
+@pytest.mark.parametrize(("what", "version", "status"), [
+    (f"write {PRIVATE}/staging/ID/model.bin", "1.0.0", 3), (SWITCH, "1.1.0", 3),
+    (f"write {RECORD}", "1.1.0", 3), (f"unlink {PRIVATE}/intent.json", "1.1.0", 0),
+])  # fmt: skip
+def test_a_deploy_that_sigterm_ends_is_told_as_it_is_and_the_next_one_succeeds(
+    sweep: Sweep, called: dict[tuple[str, str], list[tracing.Call]],
+    what: str, version: str, status: int,
+) -> None:  # fmt: skip
+    case, calls = cases.named("deploy"), called["deploy", "python"]
+    step = [call.what for call in calls].index(what)
+    assert sweep.strike(case, Point("deploy", "python", step, calls[step], tracing.TERM))[1] == []
+    repo = sweep.scratch / "repo"
+    told = cases.command(repo, "status churn")
+    assert (told.code, f", live {version}, latest 1.1.0\n" in told.out) == (status, True)
+    assert cases.command(repo, "verify churn").code == 0
+    assert cases.command(repo, case.command).code == 0
+    assert cases.command(repo, "current churn").out == "1.1.0\n"
+    assert cases.command(repo, "status churn").code == 0
 
 
 @pytest.mark.parametrize("case", ["deploy", "first deploy", "cleanup", "undeploy", "unpack"])

@@ -22,7 +22,8 @@ CALLS = (
     "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "chmod", "fchmod", "fchmodat", "utimensat",
     "fsync", "fdatasync", "sync_file_range", "flock",
 )  # fmt: skip
-KILL, ERRORS = "KILL", ("ENOSPC", "EIO")
+KILL, TERM = "KILL", "TERM"
+ERRORS = ("ENOSPC", "EIO")
 PYTHON = "python"
 GIT_COMMANDS = ("tag", "push")  # that change files
 _GIT = """#!/bin/sh
@@ -165,6 +166,11 @@ def struck(log: str, folder: Path) -> list[Call]:
         call for line in log.splitlines() if line.rstrip().endswith(ends)
         for call in calls(line, folder)
     ]  # fmt: skip
+
+
+def met(log: str, folder: Path, call: Call) -> list[Call]:
+    """The same of a signal that lets the call be done: nothing in the log tells it."""
+    return [each for each in calls(log, folder) if each.when == call.when]
 
 
 def _what(name: str, rest: str, folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""No at the question, Ctrl-C, a process that is killed, two at once: on real terminals."""
+"""No at the question, Ctrl-C, a signal, a lost terminal, two at once: on real terminals."""
 
 import contextlib
 import http.server
@@ -27,6 +27,7 @@ HISTORY = "repo/models/churn/deployment_history.json"
 MARK = "repo/models/churn/.tagship/history.sha256"
 PATIENCE = 60  # seconds until a test gives up on a process
 CTRL_C = b"\x03"
+HANG_UP = b""  # the terminal is closed instead
 ASKED = "Go on? [y/N]: "
 QUESTIONS = {
     "deploy churn@1.1.0": "churn: 1.0.0 -> 1.1.0\n  commits between: 1\n"
@@ -83,6 +84,8 @@ def at_terminal(
             screen += data
             if not pressed and until.encode() in screen:
                 meanwhile()
+                if keys == HANG_UP:
+                    break
                 os.write(terminal, keys)
                 pressed = True
     os.close(terminal)
@@ -165,6 +168,9 @@ def _said(stream: IO[str] | None) -> str:
 def _check_given_up(bench: Workbench, version: str) -> None:
     """1.1.0 is live as before, the history tells it, nothing lies about, and a command works."""
     assert bench.live() == "model 2\n"
+    status = bench.cli("status", "churn")
+    assert (status.code, ", live 1.1.0" in status.out) == (3 if version > "1.1.0" else 0, True)
+    assert bench.cli("verify", "churn").code == 0
     event = bench.manager.get_deployment_history()[-1]
     assert (event.action, event.status, event.version) == ("deploy", "failed", version)
     assert event.error == "interrupted"
@@ -249,16 +255,21 @@ def test_two_who_roll_back_at_once_go_back_once(shipped: Workbench) -> None:
 # --- cut short
 
 
-def test_ctrl_c_while_a_model_is_copied_leaves_the_old_version_live(shipped: Workbench) -> None:
-    cached = shipped.repo / ".dvc/cache/files/md5" / BIG_MD5[:2] / BIG_MD5[2:]
+def _release_a_giant(bench: Workbench) -> None:
+    """churn 2.0.0 is ``BIG``, and in DVC's cache."""
+    cached = bench.repo / ".dvc/cache/files/md5" / BIG_MD5[:2] / BIG_MD5[2:]
     cached.parent.mkdir(exist_ok=True)
     with cached.open("wb") as file:
         file.truncate(BIG)
-    (shipped.repo / f"{PATH}.dvc").write_text(
+    (bench.repo / f"{PATH}.dvc").write_text(
         f"outs:\n- md5: {BIG_MD5}\n  size: {BIG}\n  hash: md5\n  path: model.bin\n"
     )
-    shipped.commit()
-    shipped.git("tag", "--annotate", "--message=x", "churn@v2.0.0")
+    bench.commit()
+    bench.git("tag", "--annotate", "--message=x", "churn@v2.0.0")
+
+
+def test_ctrl_c_while_a_model_is_copied_leaves_the_old_version_live(shipped: Workbench) -> None:
+    _release_a_giant(shipped)
     before = shipped.state()
     # the bar appears after a second
     code, screen = at_terminal(shipped, "deploy churn --yes", "copying", CTRL_C)
@@ -268,12 +279,23 @@ def test_ctrl_c_while_a_model_is_copied_leaves_the_old_version_live(shipped: Wor
     _check_given_up(shipped, "2.0.0")
 
 
+def test_so_does_a_terminal_that_is_lost(shipped: Workbench) -> None:
+    _release_a_giant(shipped)
+    code, _ = at_terminal(shipped, "deploy churn --yes", "copying", HANG_UP)
+    assert code == 129
+    _check_given_up(shipped, "2.0.0")
+
+
+@pytest.mark.parametrize(("number", "code", "said"), [
+    (signal.SIGINT, 130, "\ninterrupted\n"), (signal.SIGTERM, 143, "interrupted by SIGTERM\n"),
+    (signal.SIGHUP, 129, "interrupted by SIGHUP\n"),
+])  # fmt: skip
 def test_an_interrupt_during_the_smoke_test_ends_it_and_leaves_the_old_version_live(
-    shipped: Workbench, slow: SlowDeploy
+    shipped: Workbench, slow: SlowDeploy, number: signal.Signals, code: int, said: str
 ) -> None:
-    slow.process.send_signal(signal.SIGINT)
+    slow.process.send_signal(number)
     out, err = slow.process.communicate(timeout=PATIENCE)
-    assert (slow.process.returncode, out, err) == (130, "", "\ninterrupted\n")
+    assert (slow.process.returncode, out, err) == (code, "", said)
     # its end of the pipe is closed: the process of the smoke test is gone as well
     assert os.read(slow.loading, 1) == b""
     _check_given_up(shipped, "1.0.0")

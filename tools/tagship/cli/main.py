@@ -5,6 +5,7 @@ A command is a module beside this one, with its options and how its result looks
 """
 
 import atexit
+import contextlib
 import errno
 import gc
 import importlib
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -24,7 +26,8 @@ from tagship.errors import Interrupted, InvalidName, NoProject, NotFound, Tagshi
 from tagship.text import escape
 
 # The modules here that are no command.
-PARTS = ("__init__", "complete", "main", "meant", "options", "output", "terminal")
+PARTS = ("__init__", "complete", "ending", "main", "meant", "options", "output", "terminal")
+ANSWERING = ("serve",)  # answers the requests that it has first, by handlers of its own
 MANY = 100_000  # objects made between two looks for garbage: a command ends before there is any
 
 
@@ -52,7 +55,28 @@ class Commands(Mapping[str, click.Command]):
         return command
 
 
+class Program(click.Group):
+    """The commands, of which each ends by a signal as by Ctrl+C."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named.
+
+        Raises:
+            click.Abort: a signal ended it. Its cause has what to say of that, if anything.
+        """
+        ending = ctx.ensure_object(Session).ending
+        try:
+            return super().invoke(ctx)
+        except (Exception, KeyboardInterrupt) as error:
+            if ending.signal is None:
+                raise
+            raise click.Abort from error
+        finally:
+            ending.stop()
+
+
 @click.group(
+    cls=Program,
     commands=Commands(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -67,7 +91,10 @@ class Commands(Mapping[str, click.Command]):
 @pass_session
 def cli(session: Session, folder: Path, verbose: bool) -> None:
     """Release, deploy and roll back machine-learning models with Git tags and DVC."""
-    source = click.get_current_context().get_parameter_source("folder")
+    context = click.get_current_context()
+    if context.invoked_subcommand not in ANSWERING:
+        session.ending.watch()
+    source = context.get_parameter_source("folder")
     session.folder, session.verbose = folder, verbose
     session.root = folder if source is ParameterSource.ENVIRONMENT else None
     if not os.access(folder, os.X_OK):  # in words of its own: whose it is, and its group
@@ -119,12 +146,10 @@ def _run(session: Session) -> int:
             sys.stdout.flush()
         return code or 0
     except click.exceptions.Abort as error:
-        newline = "\n" if output.is_terminal(sys.stderr) else ""
-        click.echo(f"{newline}interrupted", err=True)
-        if isinstance(error.__cause__, Interrupted):
-            output.complain(f"note: {error.__cause__.message}")
-            output.complain(f"hint: {options.there(session.folder, error.__cause__.hint)}")
-        os._exit(130)  # at once: a thread may still wait for a remote that does not answer
+        # after SIGHUP, its terminal is gone; and a later signal ends it at once
+        with contextlib.suppress(OSError, KeyboardInterrupt):
+            _report_interrupt(session, error.__cause__)
+        os._exit(session.ending.code)  # at once: a thread may still wait for a silent remote
     except click.ClickException as error:
         words = io.StringIO()
         error.show(words)
@@ -157,6 +182,16 @@ def _explained(error: TagshipError, folder: Path) -> tuple[str, str]:
         hint = meant.of_name(error.message, sys.argv[1:], folder)
         return error.message, hint or error.hint
     return error.message, error.hint
+
+
+def _report_interrupt(session: Session, cause: BaseException | None) -> None:
+    """Say that the command was interrupted, and how far it came where that is known."""
+    newline = "\n" if output.is_terminal(sys.stderr) else ""
+    click.echo(f"{newline}{session.ending.words}", err=True)
+    if isinstance(cause, Interrupted | TagshipError):
+        output.complain(f"note: {cause.message}")
+        if cause.hint:
+            output.complain(f"hint: {options.there(session.folder, cause.hint)}")
 
 
 def _report(session: Session, error: Exception, message: str, hint: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tagship.cli import output
+from tagship.cli.ending import Ending
 from tagship.errors import InvalidName
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Session:
         self.folder = Path()
         self.root: Path | None = None  # the same, where TAGSHIP_ROOT names it
         self.verbose = False
+        self.ending = Ending()
         self._notes: set[str] = set()
 
     def workspace(self) -> "Workspace":
