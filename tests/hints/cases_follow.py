@@ -368,6 +368,12 @@ def a_host_that_follows_a_model_twice(bench: Workbench) -> None:
     del bench
 
 
+@trial("workspace.new_host._check_utf8", command=_of_bundles("caf\udce9"), does="of ASCII",
+       by=lambda _: None, again=_of_bundles("bundles"))  # fmt: skip
+def a_place_whose_path_is_no_utf8(bench: Workbench) -> None:
+    del bench
+
+
 @trial("workspace.new_host.make/2", command=_init("churn"), does="edit it", by=right, again=read)
 def a_host_that_is_there_already(bench: Workbench) -> None:
     follows(bench)
