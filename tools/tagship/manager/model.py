@@ -360,10 +360,18 @@ class ModelVersionManager:
 
     def show(self, version: str | Ref = "latest") -> "Metadata":
         """All that is known of a version, deployed or not."""
+        from tagship.git.tree import MissingBlobs
         from tagship.inspect import find
 
-        source, host = self._view
-        return find.show(source, host.store(self.model), self._ref(version))
+        (source, host), ref = self._view, self._ref(version)
+        try:
+            return find.show(source, host.store(self.model), ref)
+        except MissingBlobs as error:
+            try:  # who may act on this host fetches them
+                own = self.source
+            except (TagshipError, OSError):
+                raise error from None
+            return find.show(own, host.store(self.model), ref)
 
     def rollout(self, version: str | Ref = "latest") -> dict[str, Any] | None:
         """Which hosts take a version first, as its tag has it; None where it says nothing."""
