@@ -214,6 +214,21 @@ def a_host_without_a_source(bench: Workbench) -> None:
     pass
 
 
+def _as_who_acts_here(bench: Workbench) -> None:
+    (place(bench) / "tagship.toml").chmod(0o644)
+    assert bench.cli_in(place(bench), "deploy", "churn@1.0.0", "--dry-run").code == 0
+
+
+@trial("workspace.mirrored.Mirrored.snapshot_of", command="show churn@1.0.0", folder=SRV,
+       does="tagship deploy churn@1.0.0 --dry-run", by=_as_who_acts_here)  # fmt: skip
+def a_version_of_which_a_reader_finds_the_tag_alone(bench: Workbench) -> None:
+    _release(bench)
+    _release(bench, "model 2\n")
+    follows(bench)
+    Agent(place(bench)).sync()
+    (place(bench) / "tagship.toml").chmod(0o666)
+
+
 @trial(
     "workspace.mirrored.Mirrored.find",
     command="deploy churn --yes",
@@ -365,6 +380,12 @@ def an_endpoint_of_bundles(bench: Workbench) -> None:
     again=_init("churn"),
 )
 def a_host_that_follows_a_model_twice(bench: Workbench) -> None:
+    del bench
+
+
+@trial("workspace.new_host._check_utf8", command=_of_bundles("caf\udce9"), does="of ASCII",
+       by=lambda _: None, again=_of_bundles("bundles"))  # fmt: skip
+def a_place_whose_path_is_no_utf8(bench: Workbench) -> None:
     del bench
 
 

@@ -138,3 +138,14 @@ def test_a_folder_that_others_can_write_to_is_refused_and_stays_empty(tmp_path: 
     with pytest.raises(Refused, match="everybody can write to"):
         new_host.make(folder, at(GIT))
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["git", "remote", "name"])
+def test_a_text_that_is_no_utf8_is_refused_before_a_folder_is_made(
+    tmp_path: Path, option: str
+) -> None:
+    git = f"{GIT}\udce9" if option == "git" else GIT
+    remote, name = ("caf\udce9" if option == each else None for each in ("remote", "name"))
+    with pytest.raises(InvalidName, match="is no UTF-8, which tagship"):
+        new_host.make(tmp_path / "new", at(git), remote=remote, name=name)
+    assert not (tmp_path / "new").exists()

@@ -35,16 +35,21 @@ def looks(rows: Iterable["ModelRow"]) -> output.Table:
             row.latest or "-",
             _state(row),
             words.size(row.size),
-            row.path or "-",
+            _path(row),
         )
         for row in rows
     ]
     return ("MODEL", "LIVE", "LATEST", "STATE", "SIZE", "PATH"), table
 
 
+def _path(row: "ModelRow") -> str:
+    """Where it is; a host may not have fetched what says that of the latest version."""
+    return row.path or ("-" if row.note else "not known here")
+
+
 def _state(row: "ModelRow") -> str:
     states = {
-        "not declared": row.path is None,
+        "not declared": row.path is None and row.note is not None,
         "cannot be read": row.note is not None,
         "deprecated": row.deprecated,
         "behind": row.behind,

@@ -33,7 +33,7 @@ from tagship.host.store import Store
 from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry.catalog import Release
 from tagship.registry.refs import TagName
-from tagship.text import clock
+from tagship.text import clock, escape
 from tagship.workspace import desired
 from tagship.workspace.desired import PassedOver
 
@@ -72,6 +72,10 @@ class Options:
     gate: bool = True
     staged: bool = True
     tell: Tell = nobody
+
+    def __post_init__(self) -> None:
+        if self.reason is not None:  # a terminal that writes no UTF-8 keeps nobody from a rollback
+            object.__setattr__(self, "reason", escape.encodable(self.reason))
 
 
 PLAIN = Options()

@@ -152,6 +152,7 @@ def rollback(
             with _needed_by(damage):
                 release = source.release(Ref(model, Wanted.parse(target.version, model)))
                 signer = plan.check_tag(host.policy, source.repository, deed.past, release)
+                source.complete([release], options.tell)  # its bytes have to be fetched too
                 at_commit = source.snapshot(release.commit, model)
             switch = _passing_over(deed.switch_to_new(actions.ROLLBACK, release))
             switch = _repairing(switch, damage)

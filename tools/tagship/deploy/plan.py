@@ -44,7 +44,7 @@ class Plan:
         version, tag, commit: what would be live.
         commits: how many commits the target has and the live version lacks; None if unknown.
         size: of the target, in bytes; None where DVC did not record it.
-        to_fetch: objects that the DVC cache lacks.
+        to_fetch: objects that the DVC cache lacks; none where the version is here.
         metrics: name to (live, target), for every metric of either.
         live: the target is live and intact: there is nothing to do.
         left: the rollback from the target to another version here; None if there was none.
@@ -113,37 +113,42 @@ def choose(
         past: the history.
         retry: what is blocked counts too.
         shown: the version of the plan that was confirmed, also if a higher one was released since.
-        rule: what this host follows, where a file of it says so; it takes the place of ``latest``.
+        rule: what this host follows, where a file of it says so; a version that is named counts
+            before it.
 
     Raises:
         NotFound, Refused: there is no such version, it is not available, or all are blocked; or it
             is another one than was shown, and that is not allowed any more.
         Held: the model is held, and no exact version is named.
     """
-    is_named = ref.wanted.exact is not None
-    if rule is not None and ref.wanted == Wanted():
+    is_exact = ref.wanted.exact is not None
+    if rule is not None and ref.wanted == Wanted() and not ref.is_named:
         ref = Ref(ref.model, rule)
     release, decided = source.find(known, ref), decisions.read(past, rule)
     selector = ref.wanted
-    if is_named:
+    if is_exact:
         until = _hold_of(known, release, decided)
         return Choice(release, assignments=tuple(known.assigned(release)), until=until)
     by = selector.text
     wish = desired.desired(known, selector, decided, retry=retry)
     release = desired.choose(ref, wish, lambda: source.clone_tags.fetch)
     deciding = tuple(known.deciding(selector, release))
+    is_own = rule in (None, selector)  # else a host would go back to what its own rule selects
     if shown is not None and shown != str(release.version):
         confirmed = source.find(known, Ref(ref.model, Wanted.parse(shown, ref.model)))
         allowed = desired.allows(selector, confirmed, None if retry else decided.blocks)
         if allowed and not _is_overtaken(selector, confirmed, decided):
             # a higher one came since
-            return Choice(confirmed, by, tuple(known.assigned(confirmed)), deciding=deciding)
+            assignments = tuple(known.assigned(confirmed))
+            until = None if is_own else _hold_of(known, confirmed, decided)
+            return Choice(confirmed, by, assignments, until=until, deciding=deciding)
         raise Refused(
             f"{release.version} would be deployed by now, and not {shown}, so nothing was done",
             f"see what is new: tagship deploy {ref.model} --dry-run",
         )
     assignments = tuple(known.assigned(release))
-    return Choice(release, by, assignments, wish.passed_over, deciding=deciding)
+    until = None if is_own else _hold_of(known, release, decided)
+    return Choice(release, by, assignments, wish.passed_over, until, deciding)
 
 
 def _is_overtaken(selector: Wanted, confirmed: Release, decided: Decisions) -> bool:
@@ -155,7 +160,8 @@ def _is_overtaken(selector: Wanted, confirmed: Release, decided: Decisions) -> b
 
 
 def _hold_of(known: Catalog, release: Release, decided: Decisions) -> datetime | None:
-    """The end of the hold that the deploy of an exact version begins; None if it begins none.
+    """The end of the hold that a deploy begins: of an exact version, or by a rule that is not
+    the host's own. None if it begins none.
 
     To deploy again what is live changes nothing in it, and a hold that was asked for goes on.
     """
@@ -297,12 +303,15 @@ def of_deploy(
     left = history.left_by_rollback(past.about(version), version)
     live = is_live(store, release, progress)
     waits = "" if live else check_turn(source, host, known, choice, past, retry=retry)
+    here = _of_version(store, version)
+    is_whole = live or any(not installed.is_broken(store, name, deep=False) for name in here)
     return replace(
         plan,
+        to_fetch=0 if is_whole else plan.to_fetch,
         live=live,
         left=left,
         passed_over=choice.passed_over,
-        on_disk=any(link.version_of(name) == version for name in store.directories()),
+        on_disk=bool(here),
         until=choice.until,
         waits=waits,
     )

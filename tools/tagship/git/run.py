@@ -187,7 +187,7 @@ class CommandFailed(Exception):
     def __init__(self, status: object, stderr: str, folder: str = "") -> None:
         super().__init__(stderr)
         self.status, self.folder = status, folder
-        text = stderr.strip()
+        text = as_utf8(stderr).strip()  # a server writes some of it
         if text.startswith("stderr:"):  # the frame that GitPython puts around it
             text = text.removeprefix("stderr:").strip(" '\n")
         self.stderr = text

@@ -211,16 +211,16 @@ class ModelVersionManager:
         )
         return publish.plan(self._work_tree, self.model, options)
 
-    def plan(self, version: str | Ref = "latest", *, retry: bool = False) -> "Plan":
-        """What deploying a version would change. See ``plan.of_deploy``."""
+    def plan(self, version: str | Ref | None = None, *, retry: bool = False) -> "Plan":
+        """What ``deploy`` would change. See ``plan.of_deploy``."""
         from tagship.deploy import plan as deploy_plan
 
-        ref = self._ref(version)
+        ref = self._open(version)
         return deploy_plan.of_deploy(self.source, self.host, ref, self.progress, retry=retry)
 
     def deploy(
         self,
-        version: str | Ref = "latest",
+        version: str | Ref | None = None,
         *,
         force: bool = False,
         retry: bool = False,
@@ -234,7 +234,7 @@ class ModelVersionManager:
 
         Args:
             version: an exact one; or a rule (``latest``, ``1.2``, ``#prod``), which passes over
-                what was rolled back or failed here.
+                what was rolled back or failed here. None: what the host follows, else the latest.
             force: deploy again what is live and intact.
             retry: deploy what the rule selects even if it is blocked.
             plan: what ``plan`` said, and somebody has confirmed: no other version is deployed.
@@ -255,7 +255,7 @@ class ModelVersionManager:
             force, smoke_test, reason, wait, self.progress, retry=retry,
             shown=plan.version if plan else None, gate=gate, tell=self.tell,
         )  # fmt: skip
-        outcome = deploys.deploy(self.source, self.host, self._ref(version), options)
+        outcome = deploys.deploy(self.source, self.host, self._open(version), options)
         if outcome.event is not None and outcome.event.gated:
             return self._watched(outcome, options)
         return self._cleaned(outcome) if outcome.event else outcome
@@ -327,7 +327,7 @@ class ModelVersionManager:
         from tagship.release import add_model
 
         if source is None or (isinstance(source, str) and self._is_version(source)):
-            return self.deploy(source or "latest", smoke_test=smoke_test, reason=reason)
+            return self.deploy(source or None, smoke_test=smoke_test, reason=reason)
         text = message or f"Train {self.model}"
         add_model.check_in(self._work_tree, self._store, self.model, source, text)
         return self.release_and_deploy(
@@ -360,10 +360,18 @@ class ModelVersionManager:
 
     def show(self, version: str | Ref = "latest") -> "Metadata":
         """All that is known of a version, deployed or not."""
+        from tagship.git.tree import MissingBlobs
         from tagship.inspect import find
 
-        source, host = self._view
-        return find.show(source, host.store(self.model), self._ref(version))
+        (source, host), ref = self._view, self._ref(version)
+        try:
+            return find.show(source, host.store(self.model), ref)
+        except MissingBlobs as error:
+            try:  # who may act on this host fetches them
+                own = self.source
+            except (TagshipError, OSError):
+                raise error from None
+            return find.show(own, host.store(self.model), ref)
 
     def rollout(self, version: str | Ref = "latest") -> dict[str, Any] | None:
         """Which hosts take a version first, as its tag has it; None where it says nothing."""
@@ -768,7 +776,10 @@ class ModelVersionManager:
         if isinstance(version, Ref):
             return version
         check_text(version)
-        return Ref(self.model, Wanted.parse(version, self.model))
+        return Ref(self.model, Wanted.parse(version, self.model), is_named=True)
+
+    def _open(self, version: str | Ref | None) -> Ref:
+        return Ref(self.model) if version is None else self._ref(version)
 
     def _is_version(self, text: str) -> bool:
         if TagName.parse(text):

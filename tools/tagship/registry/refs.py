@@ -12,7 +12,7 @@ import enum
 import functools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple, Self
 
 from semver import Version
@@ -233,10 +233,14 @@ def _numbers(match: re.Match[str]) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Ref:
-    """``MODEL``, ``MODEL@VERSION`` or ``MODEL#STAGE``, as every command takes it."""
+    """``MODEL``, ``MODEL@VERSION`` or ``MODEL#STAGE``, as every command takes it.
+
+    ``is_named``: somebody wrote the version, be it ``latest``: what a host follows is not meant.
+    """
 
     model: str
     wanted: Wanted = Wanted()
+    is_named: bool = field(default=False, compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -247,10 +251,10 @@ class Ref:
         """
         tag = TagName.parse(text.replace(":", "="))
         if tag and tag.action in (Action.REGISTER, Action.ASSIGN):
-            return cls(tag.model, Wanted(exact=tag.version, stage=tag.stage))
+            return cls(tag.model, Wanted(exact=tag.version, stage=tag.stage), is_named=True)
         model, at, version = text.partition("@")
         check_model(model)
-        return cls(model, Wanted.parse(version, model)) if at else cls(model)
+        return cls(model, Wanted.parse(version, model), is_named=True) if at else cls(model)
 
     def __str__(self) -> str:
         return f"{self.model}{self.wanted}"

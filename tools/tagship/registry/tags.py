@@ -13,6 +13,7 @@ from tagship.git.run import FSYNC, NO_HOOKS, QUIET, CommandFailed, Repository
 from tagship.progress import Tell, nobody
 from tagship.registry import refs
 from tagship.registry.refs import TagName
+from tagship.text import escape
 
 IDENTIFY = 'git config user.name "Your Name" && git config user.email you@example.com'
 FETCH = Limit(silence=15, total=60)  # of one tag and its commit
@@ -237,8 +238,8 @@ def create(
         run.execute(
             repository.git,
             ["git", *FSYNC, "tag", "--sign" if sign else "--annotate",
-             "--cleanup=verbatim", f"--message={message}", "--end-of-options", str(name),
-             commit_id],
+             "--cleanup=verbatim", f"--message={escape.encodable(message)}", "--end-of-options",
+             str(name), commit_id],
             env=dated,
         )  # fmt: skip
     except CommandFailed as error:

@@ -11,6 +11,7 @@ from typing import Any
 # C0 without tab and line feed, DEL, C1; direction overrides (Unicode's UAX #9); and halves of
 # surrogate pairs, which UTF-8 cannot hold
 _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_HALVES = re.compile(r"[\ud800-\udfff]")  # Python's for a byte of an argument that is no UTF-8, too
 _BREAKS = re.compile(r"[\t\n\r]+")
 
 
@@ -24,6 +25,11 @@ def line(text: str) -> str:
     if text.isprintable():  # the usual case; control characters are not printable
         return text
     return shown(_BREAKS.sub(" ", text))
+
+
+def encodable(text: str) -> str:
+    """``text`` as UTF-8 can hold it: bytes that were no UTF-8, and half pairs, become U+FFFD."""
+    return text if text.isascii() else _HALVES.sub("\ufffd", text)
 
 
 def escaped(text: str) -> str:

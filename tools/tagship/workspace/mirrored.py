@@ -38,6 +38,7 @@ from tagship.workspace.upstream import Upstream
 if TYPE_CHECKING:
     from tagship.dvc.cache import Cache
     from tagship.dvc.config import DvcConfig
+    from tagship.dvc.snapshot import Snapshot
 
 FETCH, SYNC = "tagship fetch", "tagship sync"
 ROUNDS = 20  # more than one file names another one, which names another one
@@ -302,6 +303,23 @@ class Mirrored(Source):
             self.bring({release: missing[release] for release in waiting}, tell)
         version = waiting[0].tag.name
         raise Unavailable(f"the files of {version} name others without end", "tagship fetch")
+
+    def snapshot_of(self, release: Release) -> "Snapshot":
+        """As ``Source.snapshot_of``; what the mirror lacks is fetched, but for who only reads.
+
+        Raises:
+            MissingBlobs: it lacks files of the version.
+            Unavailable: the upstream does not give them.
+        """
+        try:
+            return super().snapshot_of(release)
+        except MissingBlobs as error:
+            if self.is_for_reading:
+                name = release.tag.name
+                hint = f"tagship deploy {name.model}@{name.version} --dry-run"  # fetches them
+                raise MissingBlobs(error.message, hint, error.ids) from None
+        self.complete([release])
+        return super().snapshot_of(release)
 
     def bring(self, missing: Mapping[Release, Collection[str]], tell: Tell = nobody) -> None:
         """Bring files of versions, by the ids of their blobs.

@@ -12,6 +12,7 @@ from tagship.host import project as host_project
 from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Ref
 from tagship.signing import policy
+from tagship.text import escape
 from tagship.workspace import host_file, upstream
 from tagship.workspace.upstream import Address
 
@@ -74,11 +75,13 @@ def make(
         Refused: there is one already; the folder is in a repository, or others can write to it; or
             an address is none that may be used: http and git only where host.toml requires signed
             tags.
-        InvalidName: a model is named twice; or ``endpoint`` is given, and no store.
+        InvalidName: a model is named twice; ``endpoint`` is given, and no store; or a text is no
+            UTF-8, which TOML is.
     """
     models = [ref.model for ref in follow]
     if twice := next((model for model in models if models.count(model) > 1), None):
         raise InvalidName(f"{twice} is named twice", "a host follows one version of a model")
+    _check_utf8(source.text, remote, endpoint, name)
     file = folder.absolute() / HOST_FILE
     text = _text(source, remote, endpoint, follow, name)
     host_file.parse(text.encode(), file)
@@ -102,6 +105,13 @@ def make(
         file.unlink()
         raise
     return NewHost(file, tuple(models))
+
+
+def _check_utf8(*texts: str | None) -> None:
+    for text in filter(None, texts):
+        if escape.encodable(text) != text:
+            what = f"{text} is no UTF-8, which {HOST_FILE} is written in"
+            raise InvalidName(what, "give addresses, paths and names of ASCII, or in UTF-8")
 
 
 def _check_place(source: Address, folder: Path, *, has_endpoint: bool) -> None:

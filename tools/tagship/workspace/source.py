@@ -145,6 +145,14 @@ class Source:
                 self.check_apart(model, self.repository.top / path)
         return snapshot.snapshot(self.blobs, commit, model)
 
+    def snapshot_of(self, release: Release) -> "Snapshot":
+        """The model at the commit of a version, for a question.
+
+        Raises:
+            NotFound, Corrupt, Refused: as for ``snapshot``.
+        """
+        return self.snapshot(release.commit, release.tag.name.model)
+
     def rollout(self, commit: str, model: str) -> Rollout | None:
         """How a model is rolled out, by a commit; None where that says nothing.
 

@@ -94,4 +94,6 @@ class Followed:
         import hashlib  # a pass that finds nothing new does without
 
         reasons = [f"{each.why.value[0]}: {each.what}" for each in self.reasons]
-        return hashlib.sha256("\0".join([self.live or "", *reasons]).encode()).hexdigest()
+        # a history of before, or of another program, may have halves of surrogate pairs
+        text = "\0".join([self.live or "", *reasons]).encode(errors="surrogatepass")
+        return hashlib.sha256(text).hexdigest()
