@@ -469,7 +469,12 @@ def _link_findings(
     elif link.state is LinkState.DANGLING:
         version = host_link.version_of(link.directory or "")
         what = f"{store.current} leads to {link.directory}, which is gone"
-        yield Finding(Why.BROKEN, what, f"tagship deploy {model}@{version} --force")
+        again = f"tagship deploy {model}@{version} --force" if version else again
+        yield Finding(Why.BROKEN, what, again)
+    elif link.state is LinkState.OK and installed.live_place(store) is None:
+        what = f"{store.current} leads to {link.directory}, which is not a version of tagship"
+        again = again if is_selected or good is not None else f"tagship release {model}"
+        yield Finding(Why.BROKEN, what, again)
 
 
 def _open_findings(store: Store) -> Iterable[Finding]:
