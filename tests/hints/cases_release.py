@@ -584,6 +584,30 @@ def a_file_of_another_kind(bench: Workbench) -> None:
 
 
 @trial(
+    "release.add_model._check_apart",
+    command=lambda b: b.manager.deploy_model(b.folder),
+    does="give the model's own file",
+    by=lambda _: None,
+    again=lambda b: b.manager.deploy_model(b.folder / "model.bin"),
+)
+def the_folder_of_the_model_and_its_versions(bench: Workbench) -> None:
+    write(bench, "models/churn/model.bin", "new\n")
+    (bench.folder / "versions").mkdir()
+
+
+@trial(
+    "release.add_model._check_apart/2",
+    command=lambda b: b.manager.deploy_model(b.folder / "versions" / "mine"),
+    does="copy it to a folder of its own",
+    by=lambda b: (b.folder / "versions/mine/model.bin").rename(b.repo / "mine.bin"),
+    again=lambda b: b.manager.deploy_model(b.repo / "mine.bin"),
+)
+def a_folder_in_versions(bench: Workbench) -> None:
+    (bench.folder / "versions/mine").mkdir(parents=True)
+    write(bench, "models/churn/versions/mine/model.bin", "new\n")
+
+
+@trial(
     "release.add_model.check_in",
     command=lambda b: b.manager.deploy_model(b.repo / "new.bin"),
     does="dvc repro train",
