@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 from tests.hints.trials import edit, remove_tree, train_again, trial, write
-from tests.workbench import PATH, Workbench
+from tests.workbench import PATH, Workbench, dvc
 
 PIPELINE = """\
 stages:
@@ -559,6 +559,17 @@ def a_model_declared_with_another_path(bench: Workbench) -> None:
 def artifacts_on_one_line(bench: Workbench) -> None:
     write(bench, "dvc.yaml", "artifacts: {churn: {path: models/churn/model.bin, type: model}}\n")
     write(bench, "other.bin", "m\n")
+
+
+@trial("workspace.source.Source.check_owner", command="release sub:wine", again="status")
+def a_model_of_another_dvc_repository(bench: Workbench) -> None:
+    sub = bench.repo / "sub"
+    sub.mkdir()
+    dvc(sub, "init", "--quiet", "--subdir")
+    write(bench, "sub/m.bin", "m\n")
+    dvc(sub, "add", "--quiet", "m.bin")
+    write(bench, "sub/dvc.yaml", "artifacts: {wine: {path: m.bin}}\n")
+    bench.commit()
 
 
 @trial(

@@ -103,6 +103,8 @@ def status(source: Source, host: Host, model: str) -> Status:
 
 def _one(source: Source, host: Host, model: str) -> Status:
     try:
+        if not find.is_deployed(host, model):
+            source.check_owner(model, f"status {model}")
         source.declared(model)
         is_declared = True
     except NotFound:
@@ -137,7 +139,9 @@ def _unreadable(host: Host, model: str, error: Forbidden) -> Status:
 
 def _all(source: Source, host: Host, tell: Tell) -> list[Status]:
     declared, catalogs = source.artifacts(), source.catalogs()
-    known = [catalogs.get(model, Catalog(model)) for model in find.models(declared, host)]
+    known = [
+        catalogs.get(model, Catalog(model)) for model in find.models(declared, host, source, tell)
+    ]
     for error in source.unreadable():
         tell(f"{error.message}: {error.hint}")
     inspect_verify.foresee(source, host, known)

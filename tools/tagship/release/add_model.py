@@ -51,6 +51,7 @@ def check_in(source: Source, store: Store, model: str, trained: object, message:
             folder contains what it would become, or deployments.
         Unavailable: DVC or Git refuses it; then the files are as they were.
     """
+    source.check_owner(model, f"status {model}")
     artifact = source.declared(model)
     merges.check(source, commits.commit(source.repository, "HEAD").id, model)
     out = _tracked(source, model)

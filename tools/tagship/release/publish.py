@@ -175,6 +175,7 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
         raise InvalidName(
             f"there is no bump {options.bump!r}", "there are: " + ", ".join(refs.BUMPS)
         )
+    source.check_owner(model, f"release {model}")
     head = commits.commit(source.repository, "HEAD").id
     snapshot, notes = _releasable(source, head, model, options)
     known = numbers.known(

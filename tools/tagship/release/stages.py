@@ -128,13 +128,14 @@ def plan(
     if not capsules.is_possible(source, push=push):
         plan = _of_tags(source, order, known, push=push)
         return replace(plan, warnings=(*plan.warnings, capsules.later(_words(plan))))
-    capsules.place_of(source, order.model, capsule_to)
     # by a run that could not write the capsule of its tag
     taken = orders.taken(order, known)
     if taken is not None:
         plan = _settled(order, None, taken, known)
     else:
         plan = _of_tags(source, order, known, push=push)
+    source.check_owner(order.model, f"{_words(plan)} --capsule")
+    capsules.place_of(source, order.model, capsule_to)
     retry = f"tagship {_words(plan)}{' --push' if push else ''} --capsule"
     return replace(plan, capsule=retry, capsule_to=capsule_to)
 
