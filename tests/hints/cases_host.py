@@ -463,6 +463,17 @@ def a_clone_of_tags_alone(bench: Workbench) -> None:
 
 
 @trial(
+    "git.remotes.to_release_to/2",
+    command="release churn",
+    does="...params.yaml: tagship: {git_remote: one}",
+    by=lambda b: write(b, "params.yaml", "tagship: {git_remote: one}\n"),
+)
+def two_git_remotes_and_no_origin(bench: Workbench) -> None:
+    bench.git("remote", "rename", "origin", "one")
+    bench.git("remote", "add", "two", "../origin.git")
+
+
+@trial(
     "git.remotes.to_release_to",
     command="release churn --push",
     does="git remote add NAME URL",
