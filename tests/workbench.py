@@ -294,7 +294,9 @@ class Workbench:
     def cli_in(self, folder: Path, *arguments: str) -> Result:
         """The same for another folder, such as a host's."""
         result = self._run(main.main, "-C", str(folder), *arguments)
-        where = re.compile(rf"(?<=git|dvc|hip) (?:-C|--cd) {re.escape(shlex.quote(str(folder)))}")
+        where = re.compile(
+            rf"(?<=git|dvc|hip) (?:-C|--cd) {re.escape(shlex.quote(str(folder)))}(?!/)"
+        )
         return Result(result.code, where.sub("", result.out), where.sub("", result.err))
 
     def process(self, *arguments: str, environment: dict[str, str] | None = None) -> Result:

@@ -86,11 +86,26 @@ def a_link_to_elsewhere_at_a_deploy(bench: Workbench) -> None:
 
 
 @trial("inspect.status._link_findings/5", command=STATUS, base="shipped")
-@trial("host.live._live_directory/2", command="current churn", base="shipped")
+@trial("host.metadata.again", command="current churn", base="shipped")
 def the_live_directory_is_gone(bench: Workbench) -> None:
     folder = live(bench)
     versions(bench).chmod(0o755)
     remove_tree(folder)
+
+
+@trial("inspect.status._link_findings/2", command=STATUS, base="shipped")
+@trial("host.metadata.again/2", command="current churn", base="shipped")
+def the_live_directory_is_gone_and_not_of_ours(bench: Workbench) -> None:
+    bench.current.unlink()
+    bench.current.symlink_to("versions/v1")
+
+
+@trial(
+    "inspect.status._link_findings/6", command=STATUS, then="fix: tagship deploy churn"
+)  # fmt: skip
+def a_folder_that_is_not_of_ours(bench: Workbench) -> None:
+    (versions(bench) / "v1").mkdir(parents=True)
+    bench.current.symlink_to("versions/v1")
 
 
 @trial("host.live._live_directory", command="current churn")
@@ -445,6 +460,17 @@ def a_clone_of_tags_alone(bench: Workbench) -> None:
     run(bench.repo.parent / "origin.git", "git", "update-ref", "-d", "refs/heads/main")
     bench.repo.rename(bench.repo.parent / "ours")
     run(bench.repo.parent, "git", "clone", "--quiet", "origin.git", "repo")
+
+
+@trial(
+    "git.remotes.to_release_to/2",
+    command="release churn",
+    does="...params.yaml: tagship: {git_remote: one}",
+    by=lambda b: write(b, "params.yaml", "tagship: {git_remote: one}\n"),
+)
+def two_git_remotes_and_no_origin(bench: Workbench) -> None:
+    bench.git("remote", "rename", "origin", "one")
+    bench.git("remote", "add", "two", "../origin.git")
 
 
 @trial(

@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 from tests.hints.trials import edit, remove_tree, train_again, trial, write
-from tests.workbench import PATH, Workbench
+from tests.workbench import PATH, Workbench, dvc
 
 PIPELINE = """\
 stages:
@@ -561,6 +561,17 @@ def artifacts_on_one_line(bench: Workbench) -> None:
     write(bench, "other.bin", "m\n")
 
 
+@trial("workspace.source.Source.check_owner", command="release sub:wine", again="status")
+def a_model_of_another_dvc_repository(bench: Workbench) -> None:
+    sub = bench.repo / "sub"
+    sub.mkdir()
+    dvc(sub, "init", "--quiet", "--subdir")
+    write(bench, "sub/m.bin", "m\n")
+    dvc(sub, "add", "--quiet", "m.bin")
+    write(bench, "sub/dvc.yaml", "artifacts: {wine: {path: m.bin}}\n")
+    bench.commit()
+
+
 @trial(
     "release.add_model._save",
     command=lambda b: b.manager.deploy_model("no.bin"),
@@ -581,6 +592,30 @@ def no_such_file(bench: Workbench) -> None:
 )
 def a_file_of_another_kind(bench: Workbench) -> None:
     write(bench, "new.cbm", "new\n")
+
+
+@trial(
+    "release.add_model._check_apart",
+    command=lambda b: b.manager.deploy_model(b.folder),
+    does="give the model's own file",
+    by=lambda _: None,
+    again=lambda b: b.manager.deploy_model(b.folder / "model.bin"),
+)
+def the_folder_of_the_model_and_its_versions(bench: Workbench) -> None:
+    write(bench, "models/churn/model.bin", "new\n")
+    (bench.folder / "versions").mkdir()
+
+
+@trial(
+    "release.add_model._check_apart/2",
+    command=lambda b: b.manager.deploy_model(b.folder / "versions" / "mine"),
+    does="copy it to a folder of its own",
+    by=lambda b: (b.folder / "versions/mine/model.bin").rename(b.repo / "mine.bin"),
+    again=lambda b: b.manager.deploy_model(b.repo / "mine.bin"),
+)
+def a_folder_in_versions(bench: Workbench) -> None:
+    (bench.folder / "versions/mine").mkdir(parents=True)
+    write(bench, "models/churn/versions/mine/model.bin", "new\n")
 
 
 @trial(

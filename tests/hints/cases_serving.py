@@ -211,7 +211,7 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-@trial("host.metadata.renewal", command=_served, base="shipped")
+@trial("host.metadata.again", command=_served, base="shipped")
 def bytes_that_were_not_deployed(bench: Workbench) -> None:
     _write(bench.current.resolve() / "model.bin", "model 3\n")
 

@@ -124,7 +124,7 @@ def a_stage_that_nobody_holds(bench: Workbench) -> None:
 
 
 @trial(
-    "release.stages._date",
+    "release.dates.after",
     command="assign churn@1.0 prod",
     does="git tag -d 'churn#prod#1'",
     loses="churn#prod#1",

@@ -818,7 +818,7 @@ def load_unpacked(bench: Workbench, model: str = "churn") -> object:
 
 
 trial(
-    "host.metadata.renewal/2",
+    "host.metadata.renewal",
     command=load_unpacked,
     base="shipped",
     does="bring it again: tagship unpack IMAGE DIR",

@@ -126,6 +126,32 @@ def test_a_file_that_is_not_there_is_said_to_be_not_there(bench: Workbench) -> N
     assert bench.state() == before
 
 
+def test_a_folder_around_the_model_or_the_deployments_or_in_them_is_refused(
+    shipped: Workbench,
+) -> None:
+    own = shipped.repo / PATH
+    (shipped.repo / f"{PATH}.dvc").unlink()
+    own.unlink()
+    (own / "part").mkdir(parents=True)
+    (own / "part" / "weights.bin").write_text("model 3\n")
+    shipped.track(PATH)
+    shipped.commit()
+    other = shipped.repo / "models/fraud"
+    (other / "versions").mkdir(parents=True)
+    shipped.monkeypatch.chdir(shipped.repo)
+    before = shipped.state()
+    around = ["", ".", "..", "models", "models/churn", other]
+    inside = [own / "part", own / "part/weights.bin", shipped.folder / "versions", shipped.current]
+    for given in around:
+        with pytest.raises(Refused, match=r" contains .*, and cannot become model\.bin"):
+            shipped.manager.deploy_model(given)
+    for given in inside:
+        with pytest.raises(Refused, match=r"( is in | contains ).*, and cannot become model\.bin"):
+            shipped.manager.deploy_model(given)
+    assert shipped.state() == before
+    assert shipped.manager.deploy_model("models/churn/model.bin").place.version == "1.2.0"
+
+
 def test_an_object_that_no_loader_knows_is_refused(bench: Workbench) -> None:
     before = bench.state()
     with pytest.raises(NotFound, match=r"no loader can save a builtins\.object"):

@@ -486,7 +486,7 @@ def test_a_model_of_a_repository_in_the_repository_is_asked_there(piped: Workben
     dvc(inner, "repro", "--quiet")
     (inner / "raw.txt").write_text("b\n")
     piped.commit()
-    result = piped.cli("release", "inner:churn")
+    result = piped.cli_in(inner, "release", "inner:churn")
     assert "dependency inner/raw.txt of stage prepare differs from inner/dvc.lock" in result.err
     assert "hint: cd inner && dvc repro train, and commit" in result.err
 

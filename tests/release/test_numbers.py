@@ -278,3 +278,27 @@ def test_a_job_that_pushes_fails_where_the_last_version_was_never_pushed(bench: 
     assert bench.cli("release", "churn", "--if-changed").code == 0
     bench.git("push", "--quiet", "origin", "churn@v1.0.0")
     assert bench.cli("release", "churn", "--push", "--if-changed").code == 0
+
+
+def test_with_several_remotes_and_no_origin_the_numbers_do_not_begin_anew(
+    shipped: Workbench, tmp_path: Path
+) -> None:
+    push(shipped)
+    run(tmp_path, "git", "clone", "--quiet", "--no-tags", "--origin=gitlab", "origin.git", "ci")
+    clone = Workbench(tmp_path / "ci", shipped.monkeypatch, shipped.capture)
+    clone.git("remote", "add", "github", "../origin.git")
+    clone.train("model 3\n")
+    what = "Git has several remotes (github, gitlab), and none of them is origin"
+    hint = "name the one with the tags, in params.yaml: tagship: {git_remote: github}"
+    for command in ("release churn", "release churn --push", "assign churn@1.0.0 prod --push"):
+        clone.refuses(command, what, hint)
+    assert clone.git("tag") == ""
+    (clone.repo / "params.yaml").write_text("tagship: {git_remote: gitlab}\n")
+    clone.commit()
+    result = clone.cli("release", "churn", "--push-branch")
+    assert result.code == 0, result.err
+    assert "churn 1.2.0 is released" in result.out
+    assert "tag pushed to gitlab" in result.out
+    clone.git("fetch", "--quiet", "--tags", "gitlab")
+    for command in ("assign churn@1.2.0 prod --push", "withdraw churn@1.2.0 --yes --push"):
+        assert "gitlab" in clone.cli(*command.split()).out

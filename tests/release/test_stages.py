@@ -141,6 +141,21 @@ def test_in_one_second_the_later_act_counts_for_gto_too(three: Workbench) -> Non
     assert (shown["version"], shown["stage"]) == ("v1.2.0", {"prod": "v1.1.0"})
 
 
+def test_a_release_ends_a_deprecation_that_is_dated_ahead(three: Workbench) -> None:
+    later(three, 600)
+    assert three.cli("deprecate", "churn", "--yes").code == 0
+    later(three, 0)
+    three.train("model 4\n")
+    done = three.cli("release", "churn")
+    note = "note: churn@deprecated has a date in the future, 2026-11-20T12:10:00Z:"
+    assert done.err == f"{note} this tag has the one after\n"
+    dates = three.git("for-each-ref", "--sort=taggerdate", "--format=%(taggerdate:unix) %(refname)")
+    last = dates.splitlines()[-1]
+    assert last == f"{START + 601} refs/tags/churn@v1.3.0"
+    assert three.cli("deploy", "churn", "--yes").code == 0
+    assert three.manager.get_current_version().version == "1.3.0"  # type: ignore[union-attr] # it is live
+
+
 def test_a_tag_from_a_clock_that_is_ahead_does_not_win(three: Workbench) -> None:
     later(three, 86400)
     three.git("tag", "-a", "-m", "x", "churn#prod#1", "churn@v1.0.0^{commit}")

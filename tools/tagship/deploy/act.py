@@ -241,12 +241,17 @@ class Act:
     def _event_of_switch(self, action: str) -> Event:
         """An event whose id no directory has either: the history may have been lost."""
         ids = [history.id_of(name) for name in self.store.directories()]
-        return replace(
-            event_of_now(
-                self.past, action, self.model, reason=self.options.reason, ids=ids
-            ),
-            previous=self.live,
-        )  # fmt: skip
+        reasons = (self.options.reason, self._foreign)
+        reason = "; ".join(filter(None, reasons)) or None
+        event = event_of_now(self.past, action, self.model, reason=reason, ids=ids)
+        return replace(event, previous=self.live)
+
+    @property
+    def _foreign(self) -> str:
+        """That the link led to a folder that is no version of tagship, in words; else empty."""
+        directory = self.store.live()
+        is_foreign = directory is not None and self.live is None
+        return f"current led to {directory}, not a version of tagship" if is_foreign else ""
 
 
 @dataclass(frozen=True)

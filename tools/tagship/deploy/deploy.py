@@ -38,6 +38,7 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
     """
     from tagship.deploy import checkout
 
+    source.check_owner(ref.model, f"deploy {ref}")
     known = source.catalog(ref.model)
     store = host.store(ref.model)
     choose = partial(

@@ -293,6 +293,7 @@ def of_deploy(
     store = host.store(ref.model)
     past = journal.foreseen(store)
     rule = host.rules.get(ref.model)
+    source.check_owner(ref.model, f"deploy {ref}")
     known = source.catalog(ref.model)
     choice = choose(source, known, ref, past, retry=retry, rule=rule)
     release = choice.release

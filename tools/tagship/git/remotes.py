@@ -54,7 +54,8 @@ def to_release_to(repository: Repository, named: str | None) -> str | None:
     params.yaml, which may name it, comes with the repository: others must not choose an address.
 
     Raises:
-        Refused: Git has no remote of that name.
+        Refused: Git has no remote of that name; or several, and nobody says which counts: another
+            one than that of before would let the numbers of versions begin anew.
     """
     all_names = names(repository)
     if named and named not in all_names:
@@ -63,7 +64,13 @@ def to_release_to(repository: Repository, named: str | None) -> str | None:
             "give a name that `git remote` shows, or add one: git remote add NAME URL",
         )
     usual = "origin" if "origin" in all_names else None
-    return named or usual or (all_names[0] if len(all_names) == 1 else None)
+    if len(all_names) > 1 and not (named or usual):
+        several = ", ".join(map(redact.text, all_names))
+        raise Refused(
+            f"Git has several remotes ({several}), and none of them is origin",
+            f"name the one with the tags, in params.yaml: tagship: {{git_remote: {all_names[0]}}}",
+        )
+    return named or usual or (all_names[0] if all_names else None)
 
 
 def branches(repository: Repository, remote: str, tell: Tell) -> dict[str, str]:

@@ -4,7 +4,6 @@ The link ``current`` says what is live; the history explains why. The functions 
 the events alone, what a rollback goes back to.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from typing import Annotated, Any, Self, cast
 
 from tagship.errors import Corrupt, InvalidName
 from tagship.host.actions import ACCEPT, GATE, REJECT, ROLLBACK, SWITCHES, UNDEPLOY
+from tagship.host.link import version_of
 from tagship.registry.refs import VersionText
 from tagship.text import clock, json_reader, redact
 from tagship.text.json_reader import Is
@@ -134,7 +134,7 @@ def directory_name(version: str, identity: str) -> str:
 
 def is_directory(name: str) -> bool:
     """Whether a name is that of a version directory."""
-    return re.fullmatch(r"v[0-9]+\.[0-9]+\.[0-9]+\S*_[0-9]{8}_[0-9]{6}", name) is not None
+    return bool(version_of(name))
 
 
 def id_of(directory: str) -> str:

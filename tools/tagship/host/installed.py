@@ -10,18 +10,22 @@ from tagship.host.link import LinkState
 from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.progress import Progress, silent
+from tagship.registry import refs
 
 GONE = "is not here"  # a version directory, or any of a version that was never deployed
 
 
 def live_place(store: Store) -> Place | None:
-    """The version that ``current`` points to; from its directory's metadata, or else its name."""
+    """The version that ``current`` points to; from its directory's metadata, or else its name.
+
+    None also where neither says one: a folder that tagship did not make.
+    """
     directory = store.live()
     if directory is None:
         return None
     described = read_metadata(store, directory)
     version = described.version if described else link.version_of(directory)
-    return Place(version, directory)
+    return Place(version, directory) if refs.is_version(version) else None
 
 
 def told_live(store: Store) -> Place | None:

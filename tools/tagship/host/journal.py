@@ -13,7 +13,7 @@ import hashlib
 import re
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self, overload
@@ -173,16 +173,29 @@ def append(path: Path, *new: Event) -> Past:
     The digest is not made durable: if it does not match, the history is read whole.
 
     Raises:
-        Corrupt: the file is not a JSON array of events. It is not changed.
+        Corrupt: the file is not a JSON array of events, or would not be one. It is not changed.
     """
     past = read(path)
     numbered = [replace(event, seq=past.last_seq + number) for number, event in enumerate(new, 1)]
+    _check_readable(path, [event.to_json() for event in numbered], json_reader.array(Event))
     texts = [*past.texts, *past_of(numbered).texts]
     data = _FIRST + _NEXT.join(texts) + _LAST if texts else b"[]\n"
     atomic.write(path, data)
     with contextlib.suppress(OSError):
         atomic.write(_mark(path), _checksum(data), durable=False)
     return Past(path, texts)
+
+
+def _check_readable(path: Path, value: Any, read: Callable[[Any], object]) -> None:
+    """What nobody could read again is not written: every later command would refuse to work.
+
+    Raises:
+        Corrupt: it would not be readable.
+    """
+    try:
+        read(json_reader.parse(escape.json(value).encode(), shallow=False))
+    except ValueError as error:
+        raise Corrupt(f"{path} cannot have such an entry: {error}") from None
 
 
 def past_of(events: Sequence[Event]) -> Past:
@@ -327,8 +340,14 @@ def unchecked(store: Store, intent: Intent | None) -> Intent | None:
 
 
 def open_intent(store: Store, intent: Intent) -> None:
-    """Write down, durably, what is about to be done."""
-    store.open_intent(intent.to_json())
+    """Write down, durably, what is about to be done.
+
+    Raises:
+        Corrupt: nobody could read it again, nor the event that it becomes.
+    """
+    written = intent.to_json()
+    _check_readable(store.intent_file, written, Intent.from_json)
+    store.open_intent(written)
 
 
 def close_intent(store: Store, unchecked: Intent | None) -> None:

@@ -3,10 +3,13 @@
 import enum
 import errno
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 VERSIONS, CURRENT = "versions", "current"
+# the form of SemVer 2.0.0, and the deployment id, a time in UTC
+_NAME = re.compile(r"v([0-9]+(?:\.[0-9]+){2}(?:[-+][0-9A-Za-z.+-]+)?)_[0-9]{8}_[0-9]{6}")
 
 
 class LinkState(enum.StrEnum):
@@ -53,5 +56,6 @@ def _look(folder: Path) -> Link:
 
 
 def version_of(directory: str) -> str:
-    """The version in the name of a version directory, ``v1.2.0_20261123_053122``."""
-    return directory[1:-16]
+    """The version in the name of a version directory, ``v1.2.0_20261123_053122``; else empty."""
+    name = _NAME.fullmatch(directory)
+    return name[1] if name else ""

@@ -177,9 +177,8 @@ def current(
         NotFound, Refused, Corrupt: as for ``resolve``.
     """
     directory = _live_directory(store(model, start, root), model, Path(start), root)
-    if not metadata.is_deployed(directory):
-        return metadata.read_main(directory).version, directory
-    return host_link.version_of(directory.name), directory
+    version = host_link.version_of(directory.name) if metadata.is_deployed(directory) else ""
+    return version or metadata.read_main(directory).version, directory
 
 
 def _whole(folder: Store, model: str) -> Path | None:
@@ -245,7 +244,7 @@ def _live_directory(folder: Store, model: str, start: Path, root: Path | str | N
         version = host_link.version_of(link.directory)
         raise Corrupt(
             f"{folder.current} leads to {link.directory}, which is gone",
-            f"tagship deploy {model}@{version} --force",
+            metadata.again(model, version),
         )
     return folder.path(link.directory).resolve()
 

@@ -215,13 +215,13 @@ def read_main(directory: Path) -> Main:
 def _read(directory: Path, read_bytes: Callable[[bytes], T]) -> T:
     path = directory / METADATA
     model, version = unquote(directory.parent.parent.name), host_link.version_of(directory.name)
-    again = renewal(directory, model, version)
+    hint = renewal(directory, model, version)
     if is_deployed(directory):
-        again = f"deploy it again: {again}"
+        hint = f"deploy it again: {hint}"
     try:
-        return atomic.read_file(path, read_bytes, "metadata", again)
+        return atomic.read_file(path, read_bytes, "metadata", hint)
     except FileNotFoundError:
-        raise Corrupt(f"{path} is missing", again) from None
+        raise Corrupt(f"{path} is missing", hint) from None
 
 
 def is_deployed(directory: Path) -> bool:
@@ -232,8 +232,13 @@ def is_deployed(directory: Path) -> bool:
 def renewal(directory: Path, model: str, version: str) -> str:
     """The command that brings a damaged version again: a hint."""
     if is_deployed(directory):
-        return f"tagship deploy {model}@{version} --force"
+        return again(model, version)
     return "bring it again: tagship unpack IMAGE DIR; an image volume: crictl rmi IMAGE"
+
+
+def again(model: str, version: str) -> str:
+    """The command that deploys a version once more; the desired one, where its name says none."""
+    return f"tagship deploy {model}@{version} --force" if version else f"tagship deploy {model}"
 
 
 def of_bytes(data: bytes) -> Metadata:

@@ -86,7 +86,8 @@ def glance(model: str, start: Path, named: Path | None = None) -> tuple[str, Pat
     link = host_link.read(folder)
     if link.state is not LinkState.OK or link.directory is None:
         return None
-    return host_link.version_of(link.directory), (folder / VERSIONS / link.directory).resolve()
+    version = host_link.version_of(link.directory)
+    return (version, (folder / VERSIONS / link.directory).resolve()) if version else None
 
 
 def _usual(start: Path) -> Path | None:

@@ -8,6 +8,7 @@ from tagship.host import history, installed, journal
 from tagship.host.link import CURRENT, LinkState
 from tagship.host.metadata import Metadata
 from tagship.host.store import Store
+from tagship.progress import Tell, nobody
 from tagship.registry.catalog import Release
 from tagship.registry.refs import Ref
 from tagship.workspace import rollout
@@ -15,8 +16,21 @@ from tagship.workspace.host import Host
 from tagship.workspace.source import Source
 
 
-def models(declared: Iterable[str], host: Host) -> list[str]:
-    """The models that HEAD declares, and those that it declares no more and are deployed here."""
+def models(
+    declared: Iterable[str], host: Host, source: Source | None = None, tell: Tell = nobody
+) -> list[str]:
+    """The models that HEAD declares, and the others that are deployed here.
+
+    Args:
+        declared: the models that HEAD declares.
+        host: where they are deployed.
+        source: whose models they are: those of other DVC repositories are left out.
+        tell: is told which are left out.
+    """
+    known = set(declared)
+    if source is not None:
+        away = {model for model in source.of_others(known) if not is_deployed(host, model)}
+        declared = known.difference(source.of_others(away, tell))
     others = host.models_with(CURRENT, history.FILE_NAME).difference(declared)
     return sorted({*declared, *(name for name in others if is_deployed(host, name))})
 

@@ -69,9 +69,8 @@ def models(source: Source, host: Host, tell: Tell = nobody) -> list[ModelRow]:
     """One row for each model that HEAD declares, or that is deployed here; ``tell`` as for
     ``versions``."""
     declared, catalogs = source.artifacts(), source.catalogs()
-    known = {
-        model: catalogs.get(model, Catalog(model)) for model in sorted(find.models(declared, host))
-    }
+    names = find.models(declared, host, source, tell)
+    known = {model: catalogs.get(model, Catalog(model)) for model in sorted(names)}
     _tell_lacking(source, known.values(), tell)
     for error in source.unreadable():
         tell(f"{error.message}: {error.hint}")

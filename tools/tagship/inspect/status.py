@@ -103,6 +103,8 @@ def status(source: Source, host: Host, model: str) -> Status:
 
 def _one(source: Source, host: Host, model: str) -> Status:
     try:
+        if not find.is_deployed(host, model):
+            source.check_owner(model, f"status {model}")
         source.declared(model)
         is_declared = True
     except NotFound:
@@ -137,7 +139,9 @@ def _unreadable(host: Host, model: str, error: Forbidden) -> Status:
 
 def _all(source: Source, host: Host, tell: Tell) -> list[Status]:
     declared, catalogs = source.artifacts(), source.catalogs()
-    known = [catalogs.get(model, Catalog(model)) for model in find.models(declared, host)]
+    known = [
+        catalogs.get(model, Catalog(model)) for model in find.models(declared, host, source, tell)
+    ]
     for error in source.unreadable():
         tell(f"{error.message}: {error.hint}")
     inspect_verify.foresee(source, host, known)
@@ -469,7 +473,12 @@ def _link_findings(
     elif link.state is LinkState.DANGLING:
         version = host_link.version_of(link.directory or "")
         what = f"{store.current} leads to {link.directory}, which is gone"
-        yield Finding(Why.BROKEN, what, f"tagship deploy {model}@{version} --force")
+        again = f"tagship deploy {model}@{version} --force" if version else again
+        yield Finding(Why.BROKEN, what, again)
+    elif link.state is LinkState.OK and installed.live_place(store) is None:
+        what = f"{store.current} leads to {link.directory}, which is not a version of tagship"
+        again = again if is_selected or good is not None else f"tagship release {model}"
+        yield Finding(Why.BROKEN, what, again)
 
 
 def _open_findings(store: Store) -> Iterable[Finding]:

@@ -10,7 +10,8 @@ from tagship.dvc import repo
 from tagship.dvc.pointers import Out
 from tagship.errors import NotFound, Refused
 from tagship.git import commits, worktree
-from tagship.host.store import Store
+from tagship.host.link import VERSIONS
+from tagship.host.store import PRIVATE, Store
 from tagship.release import merges
 from tagship.workspace.source import Source
 
@@ -46,9 +47,11 @@ def check_in(source: Source, store: Store, model: str, trained: object, message:
 
     Raises:
         NotFound: there is no such model or file, or no loader for such an object.
-        Refused: a stage of the pipeline writes this artifact; or a merge is not finished.
+        Refused: a stage of the pipeline writes this artifact; or a merge is not finished; or the
+            folder contains what it would become, or deployments.
         Unavailable: DVC or Git refuses it; then the files are as they were.
     """
+    source.check_owner(model, f"status {model}")
     artifact = source.declared(model)
     merges.check(source, commits.commit(source.repository, "HEAD").id, model)
     out = _tracked(source, model)
@@ -58,6 +61,8 @@ def check_in(source: Source, store: Store, model: str, trained: object, message:
             f"dvc repro {out.stage}, commit what changed, then: tagship release {model} --deploy",
         )
     target = source.repository.top / artifact.path
+    if isinstance(trained, str | Path):
+        _check_apart(Path(trained), target, store)
     by_git = out is not None and out.in_git
     kept = [target] if by_git else [target, *repo.pointer_files(target)]
     backups = store.private / "checkin"
@@ -80,6 +85,32 @@ def check_in(source: Source, store: Store, model: str, trained: object, message:
     finally:
         shutil.rmtree(backups, ignore_errors=True)
     return commit
+
+
+def _check_apart(path: Path, target: Path, store: Store) -> None:
+    """Refuse a path that would be copied into itself, or removed before it is copied.
+
+    Args:
+        path: of what is given.
+        target: where the model lives.
+        store: the model's folder here, beside those of the others.
+    """
+    given, ours = path.resolve(), target.resolve()
+    root = store.folder.parent.resolve()
+    deployed = [f / name for f in (root, *root.glob("*/")) for name in (VERSIONS, PRIVATE)]
+    for inner in (ours, *filter(Path.is_dir, deployed)):
+        if given == inner == ours:
+            continue
+        if inner.is_relative_to(given):
+            raise Refused(
+                f"{given} contains {inner.relative_to(given)}, and cannot become {target.name}",
+                "give the model's own file or folder",
+            )
+        if given.is_relative_to(inner) and (given.is_dir() or inner == ours):
+            raise Refused(
+                f"{given} is in {inner}, and cannot become {target.name}",
+                "copy it to a folder of its own, and give that",
+            )
 
 
 def _tracked(source: Source, model: str) -> Out | None:

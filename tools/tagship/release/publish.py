@@ -33,7 +33,7 @@ from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry import refs, tags
 from tagship.registry.project_files import LOCK_FILE, PIPELINE_FILE
 from tagship.registry.refs import Action, TagName
-from tagship.release import capsules, merges, numbers
+from tagship.release import capsules, dates, merges, numbers
 from tagship.release import remotes as release_remotes
 from tagship.release.numbers import AlreadyReleased, Known
 from tagship.signing.statement import Signature, Statement
@@ -91,6 +91,7 @@ class ReleasePlan:
         capsule: whether the place of the objects gets the capsules that it lacks.
         capsule_to: another place; empty for the DVC remote.
         force: it is released though bytes, commit or inputs would keep it from that.
+        at: the date of the tag, in seconds since 1970; None for that of Git.
     """
 
     model: str
@@ -107,6 +108,7 @@ class ReleasePlan:
     capsule: bool = False
     capsule_to: str = ""
     force: bool = False
+    at: int | None = None
 
     @property
     def tag(self) -> str:
@@ -175,6 +177,7 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
         raise InvalidName(
             f"there is no bump {options.bump!r}", "there are: " + ", ".join(refs.BUMPS)
         )
+    source.check_owner(model, f"release {model}")
     head = commits.commit(source.repository, "HEAD").id
     snapshot, notes = _releasable(source, head, model, options)
     known = numbers.known(
@@ -198,7 +201,7 @@ def plan(source: Source, model: str, options: Options = Options()) -> ReleasePla
         _known_size(source.content(offline=True), snapshot), source.metrics(snapshot),
         number.waiting, push_to,
         (*notes, *known.warnings, *number.notes, *on_no_branch, *_in_git(snapshot, number)), branch,
-        capsule, options.capsule_to, options.force,
+        capsule, options.capsule_to, options.force, number.at,
     )  # fmt: skip
 
 
@@ -232,6 +235,7 @@ class _Number:
         waiting: it was released as that version, and only the push is left to do, or the capsule.
         notes: what the user should know.
         commit: where only the capsule is left to do, that of the version; else empty.
+        at: the date of a new tag; None for that of Git.
     """
 
     version: Version
@@ -240,6 +244,7 @@ class _Number:
     waiting: bool = False
     notes: tuple[str, ...] = ()
     commit: str = ""
+    at: int | None = None
 
 
 def _number(source: Source, known: Known, snapshot: Snapshot, options: Options) -> _Number:
@@ -264,7 +269,8 @@ def _number(source: Source, known: Known, snapshot: Snapshot, options: Options) 
     if highest is not None and version < highest.version:
         notes.append(f"{version} is lower than {highest.version}, which stays the latest")
     previous = max((v for v in known.here.taken if v < version), default=None)
-    return _Number(version, tag, previous, notes=tuple(notes))
+    at, future = dates.after(source, known.here.tags)
+    return _Number(version, tag, previous, notes=(*notes, *future), at=at)
 
 
 def _left(source: Source, known: Known, error: AlreadyReleased, options: Options) -> _Number | None:
@@ -324,7 +330,7 @@ def publish(
     if not plan.waiting:
         signature = _sign_files(content, plan, snapshot, signing_key)
         words = message(plan, text, snapshot, size, signature)
-        tag_is_signed = tags.create(source.repository, plan.tag_name, plan.commit, words)
+        tag_is_signed = tags.create(source.repository, plan.tag_name, plan.commit, words, plan.at)
         signed = (*(("tag",) if tag_is_signed else ()), *(("files",) if signature else ()))
     if plan.push_to is not None:
         _push_tag(source, plan, tell)

@@ -7,25 +7,22 @@ Whoever pushes decides by the tags that the remote has: what is here alone, no o
 
 import shlex
 from dataclasses import dataclass, replace
-from datetime import MAXYEAR
 
 from semver import Version
 
 from tagship.carry import index
 from tagship.errors import InvalidName, Refused
-from tagship.git import worktree
 from tagship.progress import Tell, nobody
 from tagship.registry import refs, tags
 from tagship.registry.refs import Action, TagName
 from tagship.registry.tags import Tag
-from tagship.release import capsules, orders
+from tagship.release import capsules, dates, orders
 from tagship.release import remotes as release_remotes
 from tagship.release.orders import Known, Move, Order, Target
-from tagship.text import clock, redact, words
+from tagship.text import redact, words
 from tagship.workspace.source import Source
 
 ROOM = 8  # bytes in the name of a tag: for ``!``, and for a longer counter
-FUTURE = 60  # seconds that the clocks of two machines may differ without a word
 
 
 @dataclass(frozen=True)
@@ -128,13 +125,14 @@ def plan(
     if not capsules.is_possible(source, push=push):
         plan = _of_tags(source, order, known, push=push)
         return replace(plan, warnings=(*plan.warnings, capsules.later(_words(plan))))
-    capsules.place_of(source, order.model, capsule_to)
     # by a run that could not write the capsule of its tag
     taken = orders.taken(order, known)
     if taken is not None:
         plan = _settled(order, None, taken, known)
     else:
         plan = _of_tags(source, order, known, push=push)
+    source.check_owner(order.model, f"{_words(plan)} --capsule")
+    capsules.place_of(source, order.model, capsule_to)
     retry = f"tagship {_words(plan)}{' --push' if push else ''} --capsule"
     return replace(plan, capsule=retry, capsule_to=capsule_to)
 
@@ -259,7 +257,7 @@ def _planned(
     waiting = orders.newest(known.unpushed, target)
     if waiting is not None and not orders.is_done(order, target, orders.after(known.seen, waiting)):
         waiting = None  # a tag that came later counts
-    at, notes = (None, []) if waiting else _date(source, known)
+    at, notes = (None, []) if waiting else dates.after(source, known.here.tags)
     tag = waiting or orders.draft(known, target)
     if waiting is None and order.action is Action.ASSIGN:
         _check_length(tag.name)
@@ -284,26 +282,3 @@ def _check_length(name: TagName) -> None:
         what = f"the tag {name!s:.60}... would have a longer name than hosts take"
         shorter = f"give the stage a name that is shorter by {words.count(-spare, 'character')}"
         raise InvalidName(what, shorter)
-
-
-def _date(source: Source, known: Known) -> tuple[int | None, list[str]]:
-    """The date of a new tag, where Git's would not be the latest of the model; and what to know.
-
-    Raises:
-        Refused: Git does not know who you are, or there is no later date.
-    """
-    (identity, now), last = worktree.committer(source.repository), known.here.tags[-1]
-    if not identity:
-        raise Refused("Git does not know who you are", tags.IDENTIFY)
-    newest = int(last.at.timestamp())
-    if now > newest:
-        return None, []
-    date = clock.stamp(last.at)
-    if last.at.year == MAXYEAR:
-        raise Refused(
-            f"the tag {last.name} has the date {date}, and a later one can have none after it",
-            f"remove it here, and on each remote: git tag -d {shlex.quote(str(last.name))}",
-        )
-    if newest - now <= FUTURE:
-        return newest + 1, []
-    return newest + 1, [f"{last.name} has a date in the future, {date}: this tag has the one after"]

@@ -351,6 +351,9 @@ class Mirrored(Source):
     def _within(self) -> PurePosixPath:
         return PurePosixPath()
 
+    def _owner(self, model: str) -> None:
+        """A host has no DVC repository."""
+
     def full_name(self, model: str) -> str:
         """The name itself."""
         return model

@@ -390,6 +390,46 @@ class Source:
         inside = self.project.is_relative_to(top)  # ``dvc init --subdir``
         return PurePosixPath(self.project.relative_to(top).as_posix() if inside else "")
 
+    def check_owner(self, model: str, command: str) -> None:
+        """Refuse what needs the cache and the remotes of a model of another DVC repository.
+
+        Args:
+            model: its name.
+            command: what is to be done there, after ``tagship``.
+
+        Raises:
+            Refused: the nearest ``.dvc`` around its dvc.yaml is another one than that of here.
+        """
+        if (owner := self._owner(model)) is not None:
+            raise Refused(
+                f"{model} belongs to another DVC repository, which has its own remote: {owner}",
+                f"tagship -C {shlex.quote(str(owner))} {command}",
+            )
+
+    def of_others(self, models: Iterable[str], tell: Tell = nobody) -> set[str]:
+        """Those of some models that belong to other DVC repositories; ``tell`` is told which."""
+        others = {model: owner for model in models if (owner := self._owner(model))}
+        for owner in sorted(set(others.values())):
+            names = ", ".join(sorted(model for model in others if others[model] == owner))
+            where = shlex.quote(str(owner))
+            tell(f"left out, of another DVC repository: {names} (tagship -C {where} status)")
+        return set(others)
+
+    def _owner(self, model: str) -> Path | None:
+        """The other DVC repository that a model belongs to, as DVC finds it; None for this one."""
+        top, project = self.repository.top.resolve(), self.project.resolve()
+        folder = PurePosixPath(artifacts.pipeline_of(model)[0])
+        for inner in (folder, *folder.parents):
+            place = top / inner
+            if (place / ".dvc").is_dir() or (not place.is_dir() and self._has_dvc(inner)):
+                return None if place == project else place
+        return None
+
+    def _has_dvc(self, folder: PurePosixPath) -> bool:
+        """Whether HEAD has a DVC repository in a folder, as one that is not checked out."""
+        head = commits.commit(self.repository, "HEAD").id
+        return self.blobs.read(head, str(folder / ".dvc" / "config")) is not None
+
     def full_name(self, model: str) -> str:
         """The name of a model that dvc.yaml of the DVC repository declares, as GTO has it."""
         folder = self._within.as_posix()
