@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import tagship
+import tagship.errors
 from tagship.cli import main
 from tagship.disk import atomic
 from tests.workbench import MODEL, PATH, Result, Workbench, run
@@ -276,6 +278,46 @@ def test_outside_a_git_repository_a_command_is_refused(bench: Workbench, command
         f"not a Git repository: {bench.repo}",
         'git init && git add --all && git commit -m "..."',
     )
+
+
+GONE = "error: the working directory is gone\nhint: cd to another one\n"
+HERE = ("current churn", "status", "release churn", "report -o x.html", "host init x --git u")
+
+
+def _in_a_folder_that_is_gone(bench: Workbench, line: str) -> Result:
+    return _shell(bench, f"mkdir gone && cd gone && rmdir ../gone && {line}")
+
+
+@pytest.mark.parametrize("command", HERE)
+@pytest.mark.released
+def test_a_working_directory_that_is_gone_is_said(bench: Workbench, command: str) -> None:
+    assert _in_a_folder_that_is_gone(bench, f"tagship {command}") == Result(1, "", GONE)
+
+
+@pytest.mark.live
+def test_from_there_a_folder_that_is_named_answers(bench: Workbench) -> None:
+    to = f"tagship -C {bench.repo}"
+    result = _in_a_folder_that_is_gone(bench, f"{to} current churn; {to} current chrun")
+    error = "error: there is no model chrun\nhint: did you mean churn?\n"
+    assert result == Result(1, "1.0.0\n", error)
+
+
+def test_the_api_says_so_too(bench: Workbench) -> None:
+    gone = bench.repo / "gone"
+    gone.mkdir()
+    bench.monkeypatch.chdir(gone)
+    gone.rmdir()
+    manager = tagship.ModelVersionManager("churn")
+    for ask in (
+        lambda: tagship.resolve("churn"),
+        lambda: tagship.resolve("churn", root="models"),
+        lambda: tagship.load("churn"),
+        lambda: tagship.watch("churn", changed=print),
+        manager.get_current_version,
+        manager.list_versions,
+    ):
+        with pytest.raises(tagship.errors.NotFound, match="the working directory is gone"):
+            ask()
 
 
 @pytest.mark.live
