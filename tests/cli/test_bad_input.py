@@ -438,9 +438,45 @@ def test_a_full_disk_under_the_output_is_told(
     shipped.monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     if unbuffered:
         shipped.monkeypatch.setenv("PYTHONUNBUFFERED", "1")
-    result = _shell(shipped, f"tagship {command} >/dev/full")
-    hint = "make room: df -h and df -i; old versions go with: tagship cleanup MODEL"
-    assert result == Result(1, "", f"error: No space left on device\nhint: {hint}\n")
+    assert _shell(shipped, f"tagship {command} >/dev/full") == Result(74, "", UNWRITTEN)
+
+
+UNWRITTEN = "error: standard output cannot be written: No space left on device\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+@pytest.mark.parametrize("json", ["", " --json"])
+@pytest.mark.released
+def test_what_is_done_all_the_same_is_said(bench: Workbench, json: str) -> None:
+    lost = UNWRITTEN.removeprefix("error: ")
+
+    def says(line: str) -> str:
+        result = _shell(bench, f"tagship {line}{json} >/dev/full")
+        assert (result.code, result.out) == (74, "")
+        return result.err
+
+    assert says("deploy churn --yes") == f"error: churn 1.0.0 is live; {lost}"
+    bench.train("model 2\n")
+    released = bench.git("rev-parse", "--short=10", "HEAD").strip()
+    assert says("release churn --deploy") == (
+        f"error: churn 1.1.0 is released as churn@v1.1.0, commit {released};"
+        f" churn 1.1.0 is live (before: 1.0.0); {lost}"
+    )
+    assert says("cleanup churn --keep 0 --dry-run") == UNWRITTEN
+    assert says("undeploy churn --yes").startswith("error: churn: 2 directories removed, ")
+    assert not bench.current.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+@pytest.mark.released
+def test_what_fails_keeps_its_exit_code_and_a_full_standard_error_stops_nothing(
+    bench: Workbench,
+) -> None:
+    held = _shell(bench, "tagship status >/dev/full")
+    assert held == Result(74, "", UNWRITTEN)
+    assert _shell(bench, "tagship deploy churn@9 --yes >/dev/full").code == 1
+    both = _shell(bench, "tagship deploy churn --yes >/dev/full 2>/dev/full")
+    assert (both, bench.live()) == (Result(74, "", ""), "model 1\n")
 
 
 def _shell(bench: Workbench, line: str) -> Result:
