@@ -713,7 +713,7 @@ def a_version_to_verify_that_is_not_here(bench: Workbench) -> None:
 
 
 @trial(
-    "registry.refs.check_text",
+    "registry.refs._not_text",
     command=lambda b: b.manager.deploy(1.1),
     base="shipped",
     does='put it in quotes, as in "1.10"',

@@ -32,9 +32,12 @@ def absolute(path: Path | str) -> Path:
 
     Raises:
         NotFound: it is relative to a working directory that is gone.
+        InvalidName: it is no path at all.
     """
     try:
         return Path(path).absolute()
+    except TypeError:
+        raise errors.InvalidName(f"{path!r} is not a folder", "give its path as text") from None
     except FileNotFoundError:
         raise errors.of_gone_folder() from None
 
