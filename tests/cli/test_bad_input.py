@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import tagship
+import tagship.errors
 from tagship.cli import main
 from tagship.disk import atomic
 from tests.workbench import MODEL, PATH, Result, Workbench, run
@@ -278,6 +280,46 @@ def test_outside_a_git_repository_a_command_is_refused(bench: Workbench, command
     )
 
 
+GONE = "error: the working directory is gone\nhint: cd to another one\n"
+HERE = ("current churn", "status", "release churn", "report -o x.html", "host init x --git u")
+
+
+def _in_a_folder_that_is_gone(bench: Workbench, line: str) -> Result:
+    return _shell(bench, f"mkdir gone && cd gone && rmdir ../gone && {line}")
+
+
+@pytest.mark.parametrize("command", HERE)
+@pytest.mark.released
+def test_a_working_directory_that_is_gone_is_said(bench: Workbench, command: str) -> None:
+    assert _in_a_folder_that_is_gone(bench, f"tagship {command}") == Result(1, "", GONE)
+
+
+@pytest.mark.live
+def test_from_there_a_folder_that_is_named_answers(bench: Workbench) -> None:
+    to = f"tagship -C {bench.repo}"
+    result = _in_a_folder_that_is_gone(bench, f"{to} current churn; {to} current chrun")
+    error = "error: there is no model chrun\nhint: did you mean churn?\n"
+    assert result == Result(1, "1.0.0\n", error)
+
+
+def test_the_api_says_so_too(bench: Workbench) -> None:
+    gone = bench.repo / "gone"
+    gone.mkdir()
+    bench.monkeypatch.chdir(gone)
+    gone.rmdir()
+    manager = tagship.ModelVersionManager("churn")
+    for ask in (
+        lambda: tagship.resolve("churn"),
+        lambda: tagship.resolve("churn", root="models"),
+        lambda: tagship.load("churn"),
+        lambda: tagship.watch("churn", changed=print),
+        manager.get_current_version,
+        manager.list_versions,
+    ):
+        with pytest.raises(tagship.errors.NotFound, match="the working directory is gone"):
+            ask()
+
+
 @pytest.mark.live
 def test_current_needs_no_git_at_all(bench: Workbench) -> None:
     atomic.remove_tree(bench.repo / ".git")
@@ -396,9 +438,45 @@ def test_a_full_disk_under_the_output_is_told(
     shipped.monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     if unbuffered:
         shipped.monkeypatch.setenv("PYTHONUNBUFFERED", "1")
-    result = _shell(shipped, f"tagship {command} >/dev/full")
-    hint = "make room: df -h and df -i; old versions go with: tagship cleanup MODEL"
-    assert result == Result(1, "", f"error: No space left on device\nhint: {hint}\n")
+    assert _shell(shipped, f"tagship {command} >/dev/full") == Result(74, "", UNWRITTEN)
+
+
+UNWRITTEN = "error: standard output cannot be written: No space left on device\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+@pytest.mark.parametrize("json", ["", " --json"])
+@pytest.mark.released
+def test_what_is_done_all_the_same_is_said(bench: Workbench, json: str) -> None:
+    lost = UNWRITTEN.removeprefix("error: ")
+
+    def says(line: str) -> str:
+        result = _shell(bench, f"tagship {line}{json} >/dev/full")
+        assert (result.code, result.out) == (74, "")
+        return result.err
+
+    assert says("deploy churn --yes") == f"error: churn 1.0.0 is live; {lost}"
+    bench.train("model 2\n")
+    released = bench.git("rev-parse", "--short=10", "HEAD").strip()
+    assert says("release churn --deploy") == (
+        f"error: churn 1.1.0 is released as churn@v1.1.0, commit {released};"
+        f" churn 1.1.0 is live (before: 1.0.0); {lost}"
+    )
+    assert says("cleanup churn --keep 0 --dry-run") == UNWRITTEN
+    assert says("undeploy churn --yes").startswith("error: churn: 2 directories removed, ")
+    assert not bench.current.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+@pytest.mark.released
+def test_what_fails_keeps_its_exit_code_and_a_full_standard_error_stops_nothing(
+    bench: Workbench,
+) -> None:
+    held = _shell(bench, "tagship status >/dev/full")
+    assert held == Result(74, "", UNWRITTEN)
+    assert _shell(bench, "tagship deploy churn@9 --yes >/dev/full").code == 1
+    both = _shell(bench, "tagship deploy churn --yes >/dev/full 2>/dev/full")
+    assert (both, bench.live()) == (Result(74, "", ""), "model 1\n")
 
 
 def _shell(bench: Workbench, line: str) -> Result:

@@ -361,10 +361,10 @@ def a_version_that_is_not_pinned(_: Workbench) -> None: ...
 
 
 @trial(
-    "deploy.cleanup._verdicts",
+    "deploy.cleanup.cleanup",
     command=lambda b: b.manager.cleanup_old_versions(keep=-1),
     base="shipped",
-    does="keep",
+    does="give a whole number",
     by=nothing,
     again=lambda b: b.manager.cleanup_old_versions(keep=1),
 )

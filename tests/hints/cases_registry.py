@@ -17,7 +17,7 @@ def nothing(_: Workbench) -> None:
 
 
 @trial(
-    "registry.models.check_model",
+    "registry.models.check_model/2",
     command="list 'my model'",
     does="a name has letters",
     by=nothing,

@@ -132,14 +132,14 @@ def an_app_that_was_run(_: Workbench) -> None: ...
 
 
 @trial(
-    "host.live._not_live", command=_serve_plain, base="shipped",
+    "host.live._no_folder", command=_serve_plain, base="shipped",
     does="name the folder of the models: root=", by=_copy,
 )  # fmt: skip
 def no_such_folder(_: Workbench) -> None: ...
 
 
 @trial(
-    "host.live._not_live/2", command=lambda b: load("chrun", root=_plain(b), loader=_text),
+    "host.live._not_live", command=lambda b: load("chrun", root=_plain(b), loader=_text),
     base="shipped", does="there are: churn", by=nothing, again=_serve_plain,
 )  # fmt: skip
 def a_folder_without_the_model(bench: Workbench) -> None:
@@ -147,7 +147,7 @@ def a_folder_without_the_model(bench: Workbench) -> None:
 
 
 @trial(
-    "host.live._not_live/3", command=lambda b: load(MODEL, root=b.repo, loader=_text),
+    "host.live._not_live/2", command=lambda b: load(MODEL, root=b.repo, loader=_text),
     base="shipped", does="name the folder of the models: ...", by=nothing,
     again=lambda b: load(MODEL, root=b.repo / "models", loader=_text),
 )  # fmt: skip
@@ -155,14 +155,14 @@ def the_folder_of_the_workspace(_: Workbench) -> None: ...
 
 
 @trial(
-    "host.live._not_live/4", command=_serve_plain, base="shipped", does="cp -a", by=_copy_again,
+    "host.live._not_live/3", command=_serve_plain, base="shipped", does="cp -a", by=_copy_again,
 )  # fmt: skip
 def a_copy_without_its_link(bench: Workbench) -> None:
     _copy(bench, link=False)
 
 
 @trial(
-    "host.live._not_live/5", command="current churn --root models",
+    "host.live._not_live/4", command="current churn --root models",
     does="tagship -C ... deploy churn",
     by=lambda b: b.manager.deploy(),
 )  # fmt: skip
@@ -171,7 +171,40 @@ def nothing_live_in_the_folder_of_a_workspace(bench: Workbench) -> None:
     bench.monkeypatch.chdir(bench.repo)
 
 
+@trial(
+    "host.link.obstructed", command=lambda b: load(MODEL, b.repo, loader=_text, fallback=False),
+    base="shipped", does="mv ...", then="no version of churn is live",
+)  # fmt: skip
+def a_file_instead_of_the_folder_of_the_models(bench: Workbench) -> None:
+    bench.git("rm", "-q", "-r", "--cached", "models")
+    (bench.repo / "models").rename(bench.repo / "aside")
+    (bench.repo / "models").write_text("a file\n")
+
+
+@trial(
+    "host.project.absolute", command=lambda b: load(MODEL, root=5, loader=_text),  # type: ignore[arg-type] # wrong
+    base="shipped", does="give its path as text", by=_copy, again=_serve_plain,
+)  # fmt: skip
+def a_number_instead_of_a_folder(_: Workbench) -> None: ...
+
+
 # --- a version that is kept
+
+
+@trial(
+    "registry.refs._not_text/2", command=lambda b: at(MODEL, b"1.0.0", b.repo),  # type: ignore[arg-type] # wrong
+    base="shipped", does='give it as text: "1.2.0"', by=nothing,
+    again=lambda b: at(MODEL, "1.0.0", b.repo),
+)  # fmt: skip
+def bytes_instead_of_a_version(_: Workbench) -> None: ...
+
+
+@trial(
+    "registry.models.check_model", command=lambda b: at(None, "1.0.0", b.repo),  # type: ignore[arg-type] # wrong
+    base="shipped", does='give it as text: "churn"', by=nothing,
+    again=lambda b: at("churn", "1.0.0", b.repo),
+)  # fmt: skip
+def nothing_instead_of_a_model(_: Workbench) -> None: ...
 
 
 @trial(

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tagship import Workspace, at, load, notebook
+from tagship import Workspace, at, load, notebook, resolve
 from tagship.disk import home
 from tagship.loaders import selftest
 from tests.hints.trials import edit, edit_and_commit, remove_tree, trial, write
@@ -713,7 +713,7 @@ def a_version_to_verify_that_is_not_here(bench: Workbench) -> None:
 
 
 @trial(
-    "registry.refs.check_text",
+    "registry.refs._not_text",
     command=lambda b: b.manager.deploy(1.1),
     base="shipped",
     does='put it in quotes, as in "1.10"',
@@ -878,3 +878,16 @@ def policy(_: Workbench) -> Path:
     folder = home.configuration()
     assert folder is not None
     return folder / "tagship" / "host.toml"
+
+
+@trial(
+    "errors.of_gone_folder",
+    command=lambda _: resolve("churn"),
+    base="shipped",
+    by=lambda bench: bench.monkeypatch.chdir(bench.repo),
+)
+def a_working_directory_that_is_gone(bench: Workbench) -> None:
+    folder = bench.repo / "gone"
+    folder.mkdir()
+    bench.monkeypatch.chdir(folder)
+    folder.rmdir()

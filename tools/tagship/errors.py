@@ -141,9 +141,24 @@ def hint_of(error: OSError) -> str:
     return hints.get(error.errno or 0, "tagship status")
 
 
+def of_gone_folder() -> NotFound:
+    """The error of a process whose working directory was removed."""
+    return NotFound("the working directory is gone", "cd to another one")
+
+
 def explain(error: TagshipError | OSError) -> tuple[str, str]:
     """The message and the hint of an error."""
+    if isinstance(error, FileNotFoundError) and error.filename is None and _is_folder_gone():
+        error = of_gone_folder()
     if isinstance(error, TagshipError):
         return error.message, error.hint
     where = f": {error.filename}" if error.filename else ""
     return f"{error.strerror or error}{where}", hint_of(error)
+
+
+def _is_folder_gone() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - it alone says so
+    except FileNotFoundError:
+        return True
+    return False

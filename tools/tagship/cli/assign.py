@@ -45,7 +45,7 @@ def command(
     manager = session.manager(ref.model)
     done = manager.assign(ref, stage, message=message, push=push, capsule=capsule, force=force)
     output.warn(done.warnings)
-    output.show(done, as_json, looks(done))
+    output.show_done(done, as_json, looks(done))
 
 
 def ask_and_do(
@@ -62,7 +62,7 @@ def ask_and_do(
             output.confirm(looks(shown), err=as_json)
     done = act(shown=shown)
     output.warn(done.warnings if shown is None else ())
-    return output.show(done, as_json, looks(done))
+    return output.show_done(done, as_json, looks(done))
 
 
 def looks(done: "StageChange") -> str:

@@ -29,7 +29,7 @@ def command(session: Session, ref: "Ref", target: Path, as_json: bool) -> None:
     Example: tagship bundle churn@1.2 -o /media/usb/churn-1.2.tar
     """
     bundled = session.manager(ref.model).bundle(target, ref)
-    output.show(bundled, as_json, looks(bundled))
+    output.show_done(bundled, as_json, looks(bundled))
 
 
 def looks(bundled: "Bundled") -> str:

@@ -55,6 +55,8 @@ def command(
             output.confirm(summary(plan), err=as_json, table=looks(plan))
         cleanup = manager.cleanup_old_versions(keep, plan=plan, reason=reason, wait=wait)
     output.warn(cleanup.repaired)
+    if not cleanup.dry_run:
+        output.did(summary(cleanup))
     output.show_table(cleanup, as_json, looks)
     if not as_json:
         output.echo(summary(cleanup))

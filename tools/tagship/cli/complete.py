@@ -73,16 +73,16 @@ def model_at(folder: Path, text: str) -> str | None:
     from tagship.registry import artifacts
     from tagship.text import yaml
 
-    project = host_project.find_project(folder)
-    if project is None:
-        return None
-    top = host_project.find_top(project)
     try:
+        project = host_project.find_project(folder)
+        if project is None:
+            return None
+        top = host_project.find_top(project)
+        places = {Path(os.path.abspath(start / text)) for start in (Path(), folder, top)}  # noqa: PTH100 - links stay
         declared = artifacts.read(yaml.parse((top / "dvc.yaml").read_bytes(), "dvc.yaml"))
         root = settings.read_root(project)
     except (TagshipError, OSError):
         return None
-    places = {Path(os.path.abspath(start / text)) for start in (Path(), folder, top)}  # noqa: PTH100 - links stay
     files = {
         top / f"{artifact.path}{end}": model
         for model, artifact in declared.items()

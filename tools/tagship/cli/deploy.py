@@ -74,7 +74,7 @@ def command(
     if quiet and outcome.event is None:
         return None
     fetch = _fetch(manager, ref) if outcome.event is None else None
-    return output.show(outcome, as_json, looks(outcome, fetch))
+    return output.show_done(outcome, as_json, looks(outcome, fetch))
 
 
 @contextmanager

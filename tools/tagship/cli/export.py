@@ -43,14 +43,14 @@ def command(
     if OCI in formats:
         _check_image(formats, target, push)
         made = session.manager(ref.model).export_image(target, ref, push=push, force=force)
-        return output.show(made, as_json, looks_as_image(made))
+        return output.show_done(made, as_json, looks_as_image(made))
     if push or force:
         raise click.UsageError("only an image is pushed: --format oci")
     if target is None and not as_json and len(formats) > 1:
         raise click.UsageError("several formats need a folder: -o DIR")
     exported = session.manager(ref.model).export(formats, ref, target=target)
     if as_json or target is not None:
-        return output.show(exported, as_json, looks(exported))
+        return output.show_done(exported, as_json, looks(exported))
     return output.echo(next(iter(exported.descriptions.values())).rstrip("\n"))
 
 

@@ -35,7 +35,7 @@ def command(
     Example: tagship fetch
     """
     fetched = session.agent().fetch(accept, reason=reason, wait=wait)
-    output.show(fetched, as_json, looks(fetched, accept))
+    output.show_done(fetched, as_json, looks(fetched, accept))
 
 
 def looks(fetched: "Fetched", accepted: tuple[str, ...] = ()) -> str:

@@ -44,4 +44,4 @@ def command(
     end = words.moment(clock.stamp(holding.until)) if holding.until else ""
     text = f"{model} is held; to end it: tagship resume {model}"
     text += f" (status asks for it from {end} UTC on)"
-    output.show(holding, as_json, text)
+    output.show_done(holding, as_json, text)

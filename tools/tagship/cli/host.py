@@ -62,7 +62,7 @@ def init(
     made = agent.init(
         git, index=index, bundle=bundle, remote=remote, endpoint=endpoint, follow=follow, name=name
     )
-    output.show(made, as_json, looks(made, has_bundles=bundle is not None))
+    output.show_done(made, as_json, looks(made, has_bundles=bundle is not None))
 
 
 def looks(made: "NewHost", *, has_bundles: bool = False) -> str:

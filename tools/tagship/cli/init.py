@@ -28,7 +28,7 @@ def command(session: Session, model: str | None, path: str | None, as_json: bool
     if (model is None) != (path is None):
         raise click.UsageError("--model and --path go together")
     prepared = session.workspace().init(model, path)
-    output.show(prepared, as_json, looks(prepared, steps_to(session.folder, ".dvc")))
+    output.show_done(prepared, as_json, looks(prepared, steps_to(session.folder, ".dvc")))
 
 
 def looks(prepared: "Prepared", top: str = "") -> str:

@@ -28,6 +28,7 @@ from tagship.text import escape
 # The modules here that are no command.
 PARTS = ("__init__", "complete", "ending", "main", "meant", "options", "output", "terminal")
 ANSWERING = ("serve",)  # answers the requests that it has first, by handlers of its own
+ANSWERED = (0, 3, 4, 5)  # exit codes of a command that printed what was asked for
 MANY = 100_000  # objects made between two looks for garbage: a command ends before there is any
 
 
@@ -121,7 +122,7 @@ def main() -> None:
     output.open_streams()
     session = Session()
     try:
-        sys.exit(_run(session))
+        sys.exit(_written(_run(session)))
     finally:
         output.discard()
 
@@ -161,15 +162,33 @@ def _run(session: Session) -> int:
         output.warn(error.repaired)
         _report(session, error, *_explained(error, session.folder))
         return error.exit_code
+    except SystemExit as end:  # with the worst of what it shows, as status does
+        return int(end.code or 0)
     except OSError as error:
-        from tagship.manager import failures
-
-        _report(session, error, *failures.explain(error))
-        return 1
+        return _of_system(session, error)
     except Exception as error:  # noqa: BLE001 - the last resort: a person must not see a traceback
         text = f"this should not have happened: {type(error).__name__}: {error}"
         _report(session, error, text, "tagship -v shows where; please report it")
         return 1
+
+
+def _of_system(session: Session, error: OSError) -> int:
+    """The exit code for an error of the operating system, which is told."""
+    if output.is_of_echo(error):
+        output.lose(error)
+        return 0
+    from tagship.manager import failures
+
+    _report(session, error, *failures.explain(error))
+    return 1
+
+
+def _written(code: int) -> int:
+    """The exit code, or another one where standard output could not be written."""
+    lost = output.unwritten()
+    if lost:
+        output.complain(f"error: {lost}")
+    return output.UNWRITTEN if lost and code in ANSWERED else code
 
 
 def _explained(error: TagshipError, folder: Path) -> tuple[str, str]:

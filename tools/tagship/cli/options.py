@@ -79,9 +79,12 @@ def steps_to(folder: Path, name: str) -> str:
     Returns:
         Empty where ``folder`` or the working directory is that folder, or there is none.
     """
-    start = folder.absolute()
+    try:
+        here, start = Path.cwd(), folder.absolute()
+    except FileNotFoundError:  # the working directory is gone
+        return ""
     top = next((path for path in (start, *start.parents) if _is_there(path / name)), start)
-    return "" if top in (start, Path.cwd()) else shlex.quote(os.path.relpath(top))
+    return "" if top in (start, here) else shlex.quote(os.path.relpath(top))
 
 
 def _in_host_file(match: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ import io
 import math
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # heading and rows
 Document = Sequence[str | Table]  # lines of text, and tables
 LONGEST = 60  # letters of a value in a table; JSON has it whole
+UNWRITTEN = 74  # the exit code of it: EX_IOERR of <sysexits.h>
+_done: deque[str] = deque(maxlen=8)  # the last things that were done, a line each
+_unwritten: deque[OSError] = deque(maxlen=1)  # why standard output does not take what is printed
 
 
 # ---- values
@@ -127,6 +131,17 @@ def show(value: Any, json: bool, content: str) -> None:
     return _print(terminal.fitted(escape.shown(content)))
 
 
+def show_done(value: Any, json: bool, content: str) -> None:
+    """The same for what was done: the first line of the text says it."""
+    did(content)
+    show(value, json, content)
+
+
+def did(content: str) -> None:
+    """Note what was done, by its first line: where it cannot be printed, the error says it."""
+    _done.append(content.partition("\n")[0])
+
+
 def show_table(value: Any, json: bool, table: Callable[[Any], Table]) -> None:
     """Print a result: JSON where it is asked for, else the table."""
     show_document(value, json, lambda content: [table(content)])
@@ -183,7 +198,8 @@ def complain(content: str) -> None:
         from tagship.cli import terminal
 
         line = terminal.painted(line)
-    click.echo(line, err=True)
+    with contextlib.suppress(OSError):  # nobody can be told, and what is under way goes on
+        click.echo(line, err=True)
 
 
 def confirm(plan: str, *, err: bool, table: Table | None = None) -> None:
@@ -251,16 +267,48 @@ def _open_nowhere(number: int, mode: str) -> None:
 
 def discard() -> None:
     """Drop unwritten output, so that Python does not try to write it again when it exits."""
-    if sys.stdout is not None:
+    for stream in (sys.stdout, sys.stderr):
         try:
-            sys.stdout.flush()
+            if stream is not None:
+                stream.flush()
         except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _print(content: str, *, err: bool = False) -> None:
-    """Print; a reader that stops early (``tagship list m | head -1``) is not an error."""
+    """Print; a reader that stops early (``tagship list m | head -1``) is not an error.
+
+    Where it cannot be written, what is under way goes on, and ``unwritten`` has why.
+    """
     try:
         click.echo(content, err=err)
     except BrokenPipeError:
         discard()
+    except OSError as error:
+        if err:
+            raise
+        lose(error)
+
+
+def lose(error: OSError) -> None:
+    """Note that standard output cannot be written."""
+    _unwritten.append(error)
+    discard()
+
+
+def is_of_echo(error: OSError) -> bool:
+    """Whether it was raised where something was to be printed, also by click: ``--help``."""
+    import traceback
+
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_code is click.echo.__code__ for frame, _ in frames)
+
+
+def unwritten() -> str:
+    """What was done, where standard output could not be written; else empty. It is told once."""
+    done = list(_done)
+    _done.clear()
+    if not _unwritten:
+        return ""
+    error = _unwritten.pop()
+    return "; ".join([*done, f"standard output cannot be written: {error.strerror or error}"])

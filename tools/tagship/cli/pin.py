@@ -31,4 +31,6 @@ def command(session: Session, ref: "Ref", reason: str | None, wait: float, as_js
     """
     pinned = session.manager(ref.model).pin(ref, reason=reason, wait=wait)
     output.warn(pinned.repaired)
-    output.show(pinned, as_json, f"{pinned.model} {pinned.version} is pinned: cleanup keeps it")
+    output.show_done(
+        pinned, as_json, f"{pinned.model} {pinned.version} is pinned: cleanup keeps it"
+    )

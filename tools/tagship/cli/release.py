@@ -47,6 +47,7 @@ def command(
 
     def announce(released: "Released") -> None:  # it is released, even if the deploy fails
         output.warn(released.warnings)
+        output.did(looks(released))
         if not as_json:
             output.echo(looks(released))
 
@@ -57,14 +58,14 @@ def command(
                 force=force, capsule=capsule, reason=message, announce=announce,
             )  # fmt: skip
             output.warn((*shipped.deployed.repaired, *shipped.deployed.warnings))
-            output.show(shipped, as_json, deploy.looks(shipped.deployed))
+            output.show_done(shipped, as_json, deploy.looks(shipped.deployed))
         else:
             released = manager.release(
                 bump=bump, version=version, message=message, push=push, push_branch=push_branch,
                 force=force, capsule=capsule,
             )  # fmt: skip
             output.warn(released.warnings)
-            output.show(released, as_json, looks(released))
+            output.show_done(released, as_json, looks(released))
 
 
 @contextlib.contextmanager
@@ -75,7 +76,7 @@ def _tolerant(as_json: bool) -> Iterator[None]:
     except Unchanged as nothing:
         if nothing.unpushed:
             raise
-        output.show(None, as_json, output.text([f"nothing to release: {nothing.message}"]))
+        output.show_done(None, as_json, output.text([f"nothing to release: {nothing.message}"]))
 
 
 def looks(released: "Released") -> str:

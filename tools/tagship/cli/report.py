@@ -22,4 +22,4 @@ def command(session: Session, model: str | None, path: Path, as_json: bool) -> N
     Example: tagship report ml_model -o report.html
     """
     page = session.workspace().report(path, None if model is None else [model])
-    output.show(page, as_json, f"{path} shows {', '.join(page.models) or 'no model'}")
+    output.show_done(page, as_json, f"{path} shows {', '.join(page.models) or 'no model'}")

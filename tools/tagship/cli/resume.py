@@ -26,4 +26,4 @@ def command(session: Session, model: str, reason: str | None, wait: float, as_js
     """
     holding = session.manager(model).resume(reason=reason, wait=wait)
     output.warn(holding.repaired)
-    output.show(holding, as_json, f"{model} is not held any more")
+    output.show_done(holding, as_json, f"{model} is not held any more")

@@ -58,7 +58,7 @@ def command(
         version, reason=reason, verify=verify, hold=until or holds, wait=wait
     )
     output.warn((*outcome.repaired, *outcome.warnings))
-    output.show(outcome, as_json, deploy.looks(outcome))
+    output.show_done(outcome, as_json, deploy.looks(outcome))
 
 
 def plan_looks(plan: "RollbackPlan") -> str:

@@ -35,7 +35,7 @@ def command(session: Session, file: Path, target: Path | None, yes: bool, as_jso
     """
     accept = _always if yes else _asking(as_json)
     unbundled = session.workspace().unbundle(_opened(file), target, accept=accept)
-    output.show(unbundled, as_json, looks(unbundled))
+    output.show_done(unbundled, as_json, looks(unbundled))
 
 
 def _opened(file: Path) -> "Path | BinaryIO":

@@ -57,6 +57,8 @@ def _show(undeployed: "Undeployed", as_json: bool) -> None:
     output.warn((*undeployed.repaired, *stays))
     if undeployed.nothing:
         return output.show(undeployed, as_json, summary(undeployed))
+    if not undeployed.dry_run:
+        output.did(summary(undeployed))
     output.show_table(undeployed, as_json, looks)
     return None if as_json else output.echo(summary(undeployed))
 

@@ -29,7 +29,7 @@ def command(session: Session, image: str, target: Path, as_json: bool) -> None:
     Example: tagship unpack docker://localhost:5000/churn@sha256:... /mnt/models
     """
     unpacked = session.workspace().unpack_image(image, target)
-    output.show(unpacked, as_json, looks(unpacked))
+    output.show_done(unpacked, as_json, looks(unpacked))
 
 
 def looks(unpacked: "Unpacked") -> str:

@@ -31,4 +31,4 @@ def command(session: Session, ref: "Ref", reason: str | None, wait: float, as_js
     """
     pinned = session.manager(ref.model).unpin(ref, reason=reason, wait=wait)
     output.warn(pinned.repaired)
-    output.show(pinned, as_json, f"{pinned.model} {pinned.version} is not pinned any more")
+    output.show_done(pinned, as_json, f"{pinned.model} {pinned.version} is not pinned any more")

@@ -150,6 +150,8 @@ def cleanup(
     """
     store = host.store(model)
     keep = host.settings.keep if keep is None else keep
+    if type(keep) is not int or keep < 0:  # True is an int, and would remove all but one
+        raise Refused(f"cleanup cannot keep {keep!r} versions", "give a whole number: --keep 0")
     if dry_run:
         return Cleanup(model, _verdicts(store, keep, left), dry_run=True)
     what, checks = f"cleanup of {model}", check.of(host, model)
@@ -315,8 +317,6 @@ def unpin(store: Store, ref: Ref, options: Options) -> Pinned:
 
 
 def _verdicts(store: Store, keep: int, left: str | None = None) -> tuple[Verdict, ...]:
-    if keep < 0:
-        raise Refused(f"cleanup cannot keep {keep} versions", "--keep 0")
     places = [place_of(store, directory) for directory in installed.by_seq(store)]
     past, live = journal.events(store), installed.live_place(store)
     decided = decide(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tagship import loaders
 from tagship.disk import files
-from tagship.errors import Corrupt, Forbidden, NotFound, Refused, TagshipError
+from tagship.errors import Corrupt, Forbidden, InvalidName, NotFound, Refused, TagshipError
 from tagship.host import live as host_live
 from tagship.host import metadata, project, settings
 from tagship.host.live import Live, Using
@@ -164,6 +164,8 @@ def load(
     folder = Path(start)
     try:
         return _load_live(model, folder, root, how)
+    except InvalidName:
+        raise
     except TagshipError as error:
         has_pipeline = not (project.named_root(folder, root) or project.find_host(folder))
         if verify or not fallback or not has_pipeline:

@@ -1,11 +1,14 @@
-"""The link ``current``, and the version that it points to; only with the standard library."""
+"""The link ``current``, and the version that it points to; quick to import."""
 
 import enum
 import errno
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
+
+from tagship.errors import Refused
 
 VERSIONS, CURRENT = "versions", "current"
 # the form of SemVer 2.0.0, and the deployment id, a time in UTC
@@ -44,6 +47,8 @@ def _look(folder: Path) -> Link:
         target = os.readlink(folder / CURRENT)
     except FileNotFoundError:
         return Link(LinkState.NONE)
+    except NotADirectoryError:
+        raise obstructed(folder) from None
     except OSError as error:
         if error.errno != errno.EINVAL:  # not "is not a link": the folder cannot be read
             raise
@@ -53,6 +58,13 @@ def _look(folder: Path) -> Link:
         return Link(LinkState.FOREIGN, target)
     state = LinkState.OK if place.is_dir() else LinkState.DANGLING
     return Link(state, target, place.name)
+
+
+def obstructed(folder: Path) -> Refused:
+    """The error where a file lies on the way to a folder, or where that should be."""
+    file = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    where = shlex.quote(str(file))
+    return Refused(f"{file} is a file where a folder should be", f"mv {where} {where}.old")
 
 
 def version_of(directory: str) -> str:

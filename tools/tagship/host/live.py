@@ -89,6 +89,8 @@ def store(model: str, start: Path | str = ".", root: Path | str | None = None) -
         NotFound: there is neither.
     """
     named = project.named_root(Path(start), root)
+    if named is not None and not named.is_dir() and os.path.lexists(named):
+        raise _no_folder(named)
     folder = settings.root_of(Path(start)) if named is None else named
     return Store(folder / refs.folder_name(refs.check_model(model)))
 
@@ -256,12 +258,15 @@ def nearest(folder: Path) -> list[str]:
     return difflib.get_close_matches(folder.name, known, 1) or known
 
 
+def _no_folder(root: Path) -> NotFound:
+    hint = f"name the folder of the models: root=, or {project.VARIABLE}"
+    return NotFound(f"not a folder: {root}", hint)
+
+
 def _not_live(folder: Store, model: str, root: Path) -> NotFound:
     """Why nothing is live in a folder of models that somebody named."""
     if not root.is_dir():
-        return NotFound(
-            f"not a folder: {root}", f"name the folder of the models: root=, or {project.VARIABLE}"
-        )
+        return _no_folder(root)
     if not folder.folder.is_dir():
         near, inner = nearest(folder.folder), root / ROOT
         hint = (

@@ -7,6 +7,7 @@ import os
 from itertools import chain
 from pathlib import Path
 
+from tagship import errors
 from tagship.host import link as host_link
 from tagship.host.link import VERSIONS, LinkState
 from tagship.registry.project_files import HOST_FILE, PARAMS_FILE, ROOT
@@ -21,12 +22,29 @@ def named_root(start: Path, root: Path | str | None = None) -> Path | None:
     """
     if root is None and start == Path():
         root = os.environ.get(VARIABLE) or None
-    return None if root is None else Path(os.path.abspath(root))  # noqa: PTH100 - links stay
+    if root is None:
+        return None
+    return Path(os.path.normpath(absolute(root)))  # links stay
+
+
+def absolute(path: Path | str) -> Path:
+    """A path from the root folder on.
+
+    Raises:
+        NotFound: it is relative to a working directory that is gone.
+        InvalidName: it is no path at all.
+    """
+    try:
+        return Path(path).absolute()
+    except TypeError:
+        raise errors.InvalidName(f"{path!r} is not a folder", "give its path as text") from None
+    except FileNotFoundError:
+        raise errors.of_gone_folder() from None
 
 
 def find_project(start: Path) -> Path | None:
     """The nearest folder from ``start`` upwards with a ``.dvc``."""
-    top = start.resolve()
+    top = absolute(start).resolve()
     return next((path for path in chain([top], top.parents) if (path / ".dvc").is_dir()), None)
 
 
@@ -35,7 +53,7 @@ def find_host(start: Path) -> Path | None:
 
     Never one above it: tagship.toml names programs, and counts where somebody points to it.
     """
-    folder = start.resolve()
+    folder = absolute(start).resolve()
     if (folder / HOST_FILE).is_file() and find_project(folder) is None:
         return folder
     return None

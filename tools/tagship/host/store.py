@@ -203,9 +203,12 @@ class Store:
 
     def directories(self) -> list[str]:
         """The names below versions/, in no order that means anything."""
-        with contextlib.suppress(FileNotFoundError):
+        try:
             return [entry.name for entry in os.scandir(self.versions) if entry.is_dir()]
-        return []
+        except FileNotFoundError:
+            return []
+        except NotADirectoryError:
+            raise host_link.obstructed(self.versions) from None
 
     def entries(self) -> list[str]:
         """All names in versions/, in no order that means anything."""

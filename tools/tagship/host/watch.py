@@ -136,7 +136,7 @@ def watch(
 
     named = project.named_root(Path(start), root)
     # absolute: the working directory can change meanwhile
-    return Watch(model, Path(start).absolute(), named, every, changed, failed or warn)
+    return Watch(model, project.absolute(start), named, every, changed, failed or warn)
 
 
 def _look_at(link: Path) -> tuple[object, ...]:

@@ -60,8 +60,8 @@ def events(
         Corrupt: an event has no date.
         InvalidName: ``limit`` is not a number of events.
     """
-    if limit is not None and limit < 1:
-        raise InvalidName(f"{limit} is not a number of events", "give 1 or more")
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise InvalidName(f"{limit!r} is not a number of events", "give 1 or more")
     backwards = [reversed(past) for past in reversed(list(pasts))]
     newest = heapq.merge(*backwards, key=lambda event: event.at, reverse=True)
     return list(itertools.islice(history.choose(newest, since, actions), limit))[::-1]

@@ -115,6 +115,17 @@ class ModelVersionManager:
         """
         return self.host.store(self.model)
 
+    @property
+    def _from_anywhere(self) -> Path:
+        """Where the models are found; named, so that TAGSHIP_ROOT does not count.
+
+        Raises:
+            NotFound: the working directory is gone.
+        """
+        from tagship.host import project
+
+        return project.absolute(self.start)
+
     def release(
         self,
         *,
@@ -345,8 +356,9 @@ class ModelVersionManager:
         """
         from tagship.host.live import resolve
 
+        start = self._from_anywhere
         try:
-            with resolve(self.model, self.start.absolute()) as live:
+            with resolve(self.model, start) as live:
                 return live
         except NotFound:
             return None
@@ -726,7 +738,7 @@ class ModelVersionManager:
         """The origin of the live version: tag, commit, author, data, parameters."""
         from tagship.inspect import why as inspect_why
 
-        return inspect_why.why(self.model, self.start.absolute())
+        return inspect_why.why(self.model, self._from_anywhere)
 
     def verify(self, version: str | Ref | None = None) -> "list[Verification]":
         """Check deployed files against the checksums in the tag; all on disk by default."""
@@ -756,7 +768,7 @@ class ModelVersionManager:
         from tagship.inspect import verify as inspect_verify
 
         if version is None:
-            directory = resolve(self.model, self.start.absolute()).directory
+            directory = resolve(self.model, self._from_anywhere).directory
         else:
             ref = self._ref(version)
             directory = inspect_verify.directory_of(self.source, self._store, ref)

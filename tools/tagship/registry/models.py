@@ -27,6 +27,8 @@ def check_model(text: str) -> str:
     Raises:
         InvalidName: it does not.
     """
+    if not isinstance(text, str):
+        raise InvalidName(f"{text!r} is not the name of a model", 'give it as text: "churn"')
     if not is_model(text):
         raise InvalidName(
             f"{text!r} is not a model name",

@@ -105,14 +105,20 @@ def trailers(message: str) -> dict[str, str]:
 
 
 def check_text(version: str | None) -> None:
-    """Refuse a number: ``version=1.10`` is 1.1 before anybody sees it.
+    """Refuse what is not text, above all a number: ``version=1.10`` is 1.1 before anybody sees it.
 
     Raises:
-        InvalidName: it is one.
+        InvalidName: it is not.
     """
+    if not isinstance(version, str | None):
+        raise _not_text(version)
+
+
+def _not_text(version: object) -> InvalidName:
     if isinstance(version, int | float):
         hint = 'put it in quotes, as in "1.10", which without quotes is 1.1'
-        raise InvalidName(f"the version {version} is a number, not text", hint)
+        return InvalidName(f"the version {version} is a number, not text", hint)
+    return InvalidName(f"{version!r} is not a version", 'give it as text: "1.2.0"')
 
 
 @functools.lru_cache(1 << 14)  # a history has each version more than once
@@ -176,6 +182,8 @@ class Wanted:
         Raises:
             InvalidName: the text is neither a version, nor ``latest``, nor a tag of the model.
         """
+        if not isinstance(text, str):
+            raise _not_text(text)
         if text == "latest":
             return cls()
         whole = model.replace(":", "=") + text if text.startswith("#") else text
