@@ -395,6 +395,45 @@ def test_a_request_that_waits_for_another_one_is_not_late(shelf: Shelf, serve: S
     assert other.startswith(b" 408")  # it had its time, once it was its turn
 
 
+WHOLE = b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize("before", [b"", WHOLE, WHOLE * 3])
+def test_a_head_has_its_limit_though_it_comes_at_once(server: Served, before: bytes) -> None:
+    """After other requests too, which have their answers."""
+    for size, status in ((60_000, 200), (66_000, 431), (120_000, 431)):
+        with server.connect() as connection:
+            connection.sendall(before)
+            got = b""
+            while got.count(b"binary_tensor_data") < before.count(b"GET"):
+                got += connection.recv(65536)
+            lines = ("Connection: close", f"X: {'x' * size}")
+            connection.sendall(head(*lines, path="/v2", method="GET"))
+            assert all_of(connection).startswith(b"HTTP/1.1 %d" % status), size
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_half_a_request_after_a_whole_one_has_its_time_too(
+    shelf: Shelf, serve: Start, at_once: bool
+) -> None:
+    shelf.ship("1.0.0", 3.0)
+    server = serve(header_timeout=0.3, idle_timeout=60.0)
+    with server.connect() as connection:
+        connection.sendall(WHOLE + b"GET /v2/he" * at_once)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"a" if at_once else b"GET /v2/he")
+        assert error_of(all_of(connection)) == (408, "the request took too long to arrive")
+
+
+def test_what_is_no_request_leaves_no_line_in_the_log(
+    server: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"\x16\x03\x01 https\r\n\r\n")
+        assert error_of(all_of(connection)) == (400, "the request is not valid HTTP")
+    assert [r for r in caplog.records if not r.name.startswith("tagship")] == []
+
+
 @pytest.mark.parametrize("size", [300_000, 2_000_000])
 def test_a_body_that_nobody_wanted_is_no_head_of_the_next_request(
     server: Served, size: int
