@@ -190,6 +190,7 @@ def test_the_page_about_the_paths_needs_nothing_else(server: Served) -> None:
     ("body", "status", "words"),
     [
         (b"{", 400, "the body is not JSON"),
+        (BODY.replace(b"1.0", b"1e400"), 400, "a number is too large: line 1 column"),
         (batch([1.0, 2.0, 3.0]), 400, "'input-0' has the shape [1, 3], and the model takes [-1, 2"),
         (batch(["a", "b"], kind="BYTES"), 400, "'input-0' is BYTES, and the model takes FP64"),
         (batch(), 400, "'input-0' has the shape [0, 0], and the model takes [-1, 2]"),
@@ -198,7 +199,7 @@ def test_the_page_about_the_paths_needs_nothing_else(server: Served) -> None:
         (batch([1, 2], outputs=[{"name": "y"}]), 400, "there is no output 'y'; there are: 'outp"),
         (b" " * 2000, 413, "the request is larger than 1000 bytes"),
     ],
-    ids=["json", "shape", "type", "no rows", "rows", "NaN", "output", "size"],
+    ids=["json", "infinite", "shape", "type", "no rows", "rows", "NaN", "output", "size"],
 )
 def test_a_bad_request_is_refused_in_words(
     shelf: Shelf, serve: Start, body: bytes, status: int, words: str
