@@ -101,6 +101,22 @@ def an_audit_to_standard_output(_: Workbench) -> None: ...
 
 
 @trial(
+    "serve.bounds._model", command=_settings(models="churn@1.0.0"),
+    does="tagship serve churn --challenger churn@1.0.0", by=nothing,
+    again=_settings(challengers="churn@1.0.0"),
+)  # fmt: skip
+def a_version_to_serve(_: Workbench) -> None: ...
+
+
+@trial(
+    "host.live.check_root", command=lambda b: load(MODEL, root=b.folder, loader=_text),
+    base="shipped", does="name the folder above it: ...", by=nothing,
+    again=lambda b: load(MODEL, root=b.folder.parent, loader=_text),
+)  # fmt: skip
+def the_folder_of_one_model(_: Workbench) -> None: ...
+
+
+@trial(
     "serve.app", command=lambda b: app(MODEL, root=b.repo / "models", workers=2),
     does="tagship serve --workers 2", by=nothing,
     again=lambda b: app(MODEL, root=b.repo / "models"),

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tagship.errors import InvalidName, Refused
-from tagship.serve import app, bounds
+from tagship.errors import InvalidName, NotFound, Refused
+from tagship.serve import app, bounds, deployed
 from tagship.serve.settings import Settings
 from tests.serve.shelf import Shelf
 
@@ -91,6 +91,22 @@ def test_a_challenger_that_can_have_no_such_name_is_refused() -> None:
 def test_what_is_of_no_use_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(Refused, match=words):
         settings(**options)
+
+
+def test_a_model_with_a_version_is_refused_and_the_hint_serves_it() -> None:
+    with pytest.raises(Refused, match="is served, and not a version that is named") as caught:
+        settings(models="churn@1.0.0")
+    assert "tagship serve churn --challenger churn@1.0.0 serves" in caught.value.hint
+
+
+@pytest.mark.parametrize("models", ["churn", []])
+def test_the_folder_of_one_model_is_not_that_of_all(shelf: Shelf, models: Any) -> None:
+    shelf.ship("1.0.0")
+    folder = shelf.root / "churn"
+    with pytest.raises(NotFound, match="is the folder of one model") as caught:
+        app(models or deployed(folder, folder), root=folder)
+    assert caught.value.hint == f"name the folder above it: {shelf.root}"
+    assert deployed(shelf.root, shelf.root) == ("churn",)
 
 
 def test_a_challenger_alone_is_a_model(shelf: Shelf) -> None:

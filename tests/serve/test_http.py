@@ -190,6 +190,7 @@ def test_the_page_about_the_paths_needs_nothing_else(server: Served) -> None:
     ("body", "status", "words"),
     [
         (b"{", 400, "the body is not JSON"),
+        (BODY.replace(b"1.0", b"1e400"), 400, "a number is too large: line 1 column"),
         (batch([1.0, 2.0, 3.0]), 400, "'input-0' has the shape [1, 3], and the model takes [-1, 2"),
         (batch(["a", "b"], kind="BYTES"), 400, "'input-0' is BYTES, and the model takes FP64"),
         (batch(), 400, "'input-0' has the shape [0, 0], and the model takes [-1, 2]"),
@@ -198,7 +199,7 @@ def test_the_page_about_the_paths_needs_nothing_else(server: Served) -> None:
         (batch([1, 2], outputs=[{"name": "y"}]), 400, "there is no output 'y'; there are: 'outp"),
         (b" " * 2000, 413, "the request is larger than 1000 bytes"),
     ],
-    ids=["json", "shape", "type", "no rows", "rows", "NaN", "output", "size"],
+    ids=["json", "infinite", "shape", "type", "no rows", "rows", "NaN", "output", "size"],
 )
 def test_a_bad_request_is_refused_in_words(
     shelf: Shelf, serve: Start, body: bytes, status: int, words: str
@@ -393,6 +394,45 @@ def test_a_request_that_waits_for_another_one_is_not_late(shelf: Shelf, serve: S
     assert answer.startswith(b"HTTP/1.1 200")
     assert b'"data":[21.0,6.0]' in one
     assert other.startswith(b" 408")  # it had its time, once it was its turn
+
+
+WHOLE = b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize("before", [b"", WHOLE, WHOLE * 3])
+def test_a_head_has_its_limit_though_it_comes_at_once(server: Served, before: bytes) -> None:
+    """After other requests too, which have their answers."""
+    for size, status in ((60_000, 200), (66_000, 431), (120_000, 431)):
+        with server.connect() as connection:
+            connection.sendall(before)
+            got = b""
+            while got.count(b"binary_tensor_data") < before.count(b"GET"):
+                got += connection.recv(65536)
+            lines = ("Connection: close", f"X: {'x' * size}")
+            connection.sendall(head(*lines, path="/v2", method="GET"))
+            assert all_of(connection).startswith(b"HTTP/1.1 %d" % status), size
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_half_a_request_after_a_whole_one_has_its_time_too(
+    shelf: Shelf, serve: Start, at_once: bool
+) -> None:
+    shelf.ship("1.0.0", 3.0)
+    server = serve(header_timeout=0.3, idle_timeout=60.0)
+    with server.connect() as connection:
+        connection.sendall(WHOLE + b"GET /v2/he" * at_once)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"a" if at_once else b"GET /v2/he")
+        assert error_of(all_of(connection)) == (408, "the request took too long to arrive")
+
+
+def test_what_is_no_request_leaves_no_line_in_the_log(
+    server: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"\x16\x03\x01 https\r\n\r\n")
+        assert error_of(all_of(connection)) == (400, "the request is not valid HTTP")
+    assert [r for r in caplog.records if not r.name.startswith("tagship")] == []
 
 
 @pytest.mark.parametrize("size", [300_000, 2_000_000])

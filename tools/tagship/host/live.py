@@ -263,8 +263,27 @@ def _no_folder(root: Path) -> NotFound:
     return NotFound(f"not a folder: {root}", hint)
 
 
+def check_root(root: Path) -> None:
+    """Check that a folder of models is not that of one model.
+
+    Args:
+        root: it has a folder for each model, and not the link of one.
+
+    Raises:
+        NotFound: it is the folder of one model.
+    """
+    if (root / host_link.CURRENT).is_symlink() and (root / host_link.VERSIONS).is_dir():
+        parent = shlex.quote(str(root.absolute().parent))
+        raise NotFound(f"{root} is the folder of one model", f"name the folder above it: {parent}")
+
+
 def _not_live(folder: Store, model: str, root: Path) -> NotFound:
-    """Why nothing is live in a folder of models that somebody named."""
+    """Why nothing is live in a folder of models that somebody named.
+
+    Raises:
+        NotFound: it is the folder of one model.
+    """
+    check_root(root)
     if not root.is_dir():
         return _no_folder(root)
     if not folder.folder.is_dir():

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from tagship.disk import files
 from tagship.errors import NotFound, Refused
-from tagship.host import metadata, project
+from tagship.host import live, metadata, project
 from tagship.host import settings as host_settings
 from tagship.registry import refs
 from tagship.serve.generation import Facts
@@ -117,6 +117,7 @@ def deployed(start: Path, root: Path | None = None) -> tuple[str, ...]:
     folder = host_settings.root_of(start) if named is None else named
     if (folder / files.METADATA).is_file():
         return (metadata.read_main(folder.resolve()).model,)
+    live.check_root(folder)
     names = (unquote(path.parent.name) for path in folder.glob("*/versions"))
     models = tuple(sorted(name for name in names if refs.is_model(name)))
     if not models:

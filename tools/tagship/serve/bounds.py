@@ -80,6 +80,16 @@ def _each(value: Any, kind: Callable[[Any], Any]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(map(kind, values)))
 
 
+def _model(value: Any) -> str:
+    model, at, version = _text(value).partition("@")
+    if at:
+        raise Refused(
+            f"what is live of {model} is served, and not a version that is named",
+            f"tagship serve {model} --challenger {model}@{version} serves that beside it",
+        )
+    return model
+
+
 def _name(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
@@ -129,7 +139,7 @@ _PATH = Bound(Path, "a path")
 _WAIT = _seconds(0.001)
 _COUNT = _number(1)
 _BOUNDS = {
-    "models": Bound(lambda value: _each(value, _text), "a list of names"),
+    "models": Bound(lambda value: _each(value, _model), "a list of names"),
     "start": _PATH,
     "root": _PATH,
     "host": Bound(lambda value: _bare(_text(value)), "a name or an address"),

@@ -60,6 +60,10 @@ def allow_connections(count: int) -> None:
 # ---- a connection
 
 
+class TooLarge(Exception):
+    """The head of a request is."""
+
+
 class Parser(httptools.HttpRequestParser):
     """httptools', for which a request to change the protocol is like any other.
 
@@ -89,8 +93,10 @@ class Parser(httptools.HttpRequestParser):
                 parser = self._connection.parser = Parser(self._connection)
                 super(Parser, parser).feed_data(head)
                 data = rest
+            except httptools.HttpParserError:
+                return self._connection.send_400_response("")
             else:
-                return
+                return None
 
 
 class Connection(HttpToolsProtocol):
@@ -105,6 +111,9 @@ class Connection(HttpToolsProtocol):
     closing: float | None = None  # when it has to be gone
     is_blocked = False  # the client does not read its answer
     head = 0  # bytes of a head that is not complete yet
+    chunk = 0  # bytes that arrived last
+    is_in_head = False  # of a request
+    is_too_large = False  # the head
     is_in_body = False  # of a request, which may have its answer already
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -141,15 +150,17 @@ class Connection(HttpToolsProtocol):
             return
         if self._is_idle and self.deadline is None:
             self._expect(self.settings.header_timeout)
+        self.chunk = len(data)
         if not self.is_in_body:
-            self.head += len(data)
+            self.head += self.chunk
         super().data_received(data)
         if self.head > MAX_HEAD and self.deadline is not None and self._is_idle:
-            self._turn_away(431, f"the head of the request is larger than {MAX_HEAD} bytes")
+            self._refuse_head()
 
     def on_message_begin(self) -> None:
         """The first byte of a request has arrived."""
         super().on_message_begin()
+        self.is_in_head = True
         if self._is_idle:
             self._expect(self.settings.header_timeout)
 
@@ -157,7 +168,10 @@ class Connection(HttpToolsProtocol):
         """The head is complete: the body has its own time."""
         if self._is_to_be_read_again:
             return
-        self.head, self.is_in_body = 0, True
+        if max(self.head, self.chunk) > MAX_HEAD // 2 and self._head_size() > MAX_HEAD:
+            self.is_too_large = True
+            raise TooLarge  # for the parser, which calls send_400_response
+        self.head, self.is_in_head, self.is_in_body = 0, False, True
         self._expect(self.settings.body_timeout)
         super().on_headers_complete()
         self._asked.append(self.cycle)
@@ -175,6 +189,8 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """The next request may be answered, and has its time from now on if it is not whole."""
         self._asked.popleft()
+        if self._is_idle and self.is_in_head:
+            self._expect(self.settings.header_timeout)
         super().on_response_complete()
         if not self._is_idle and self.cycle.more_body and not self.pipeline:
             self._expect(self.settings.body_timeout)
@@ -194,7 +210,9 @@ class Connection(HttpToolsProtocol):
         """Say that what was sent is not HTTP."""
         cycle = self.cycle
         is_body = not self._is_idle and cycle.more_body and not cycle.response_started
-        if self._is_idle or (is_body and not self.pipeline):
+        if self.is_too_large and self._is_idle:
+            self._refuse_head()
+        elif self._is_idle or (is_body and not self.pipeline):
             self._turn_away(400, "the request is not valid HTTP")
         else:  # in the middle of an answer
             self.transport.close()
@@ -216,7 +234,7 @@ class Connection(HttpToolsProtocol):
             self.deadline = None
         elif self._is_idle and self.is_in_body:  # it was answered, and goes on sending
             self._drop()
-        elif self._is_idle and not self.head:  # nothing was sent
+        elif self._is_idle and not (self.head or self.is_in_head):  # nothing was sent
             self.transport.close()
         elif self._is_idle or (cycle.more_body and not cycle.response_started):
             self._turn_away(408, "the request took too long to arrive")
@@ -247,6 +265,13 @@ class Connection(HttpToolsProtocol):
 
     def _expect(self, seconds: float) -> None:
         self.deadline = self.loop.time() + seconds
+
+    def _head_size(self) -> int:
+        """About the bytes of a head that is complete."""
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _refuse_head(self) -> None:
+        self._turn_away(431, f"the head of the request is larger than {MAX_HEAD} bytes")
 
     def _turn_away(self, status: int, text: str, header: bytes = b"") -> None:
         """Answer without asking the application, and close."""

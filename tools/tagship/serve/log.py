@@ -10,5 +10,6 @@ def show() -> None:
     form.converter = time.gmtime
     shown = logging.StreamHandler()
     shown.setFormatter(form)
-    logging.getLogger("tagship").addHandler(shown)
+    for name in ("tagship", "uvicorn", "asyncio"):
+        logging.getLogger(name).addHandler(shown)
     logging.getLogger("tagship.serve").setLevel(logging.INFO)

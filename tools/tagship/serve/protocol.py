@@ -138,6 +138,8 @@ def _json_error(text: bytes, error: orjson.JSONDecodeError) -> str:
     for word in ("NaN", "Infinity", "inf", "nan"):
         if rest.startswith(word):
             return f"JSON has no {word}: write null for a missing value"
+    if "infinity" in error.msg:
+        return f"a number is too large: line {error.lineno} column {error.colno}"
     return f"the body is not JSON: {error}"
 
 

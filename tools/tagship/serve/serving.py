@@ -43,13 +43,14 @@ class Plan:
         """What the settings name.
 
         Raises:
-            NotFound: there is no folder of models.
+            NotFound: there is no folder of models, or it is that of one model.
             InvalidName: a model cannot have that name.
         """
         models = dict.fromkeys((*settings.models, *(model for model, _ in settings.challengers)))
         stores = {model: host_live.store(model, settings.start, settings.root) for model in models}
         pinned = (Name(model, version) for model, version in dict.fromkeys(settings.challengers))
         root = next(iter(stores.values())).folder.parent.absolute()
+        host_live.check_root(root)
         return cls(stores, (*map(Name, models), *pinned), root)
 
     def slots(self, epochs: Epochs, observer: Observer) -> dict[str, Slot]:
