@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from tagship import Corrupt, NotFound, Refused, TagshipError, Workspace, load, resolve
+from tagship.cli import main
 from tagship.export import image, layer_check
+from tests.export import registry
 from tests.export.images import Layout, archive, entry
 from tests.workbench import PATH, Result, Workbench, run
 
@@ -82,6 +84,32 @@ def test_a_flipped_bit_is_refused_and_so_is_a_digest_that_follows_it(
     layer.write_bytes(model)
     layout.forge([model.replace(b"model 1", b"model 3"), described])
     assert refused(layout, empty) == "model.bin has other bytes than it was released with"
+
+
+@pytest.mark.released
+def test_the_hint_says_where_the_image_comes_from(layout: Layout, empty: Path) -> None:
+    tag = "tagship export MODEL@VERSION --format oci"
+    layer = layout.path(layout.manifest["layers"][0]["digest"])
+    layer.write_bytes(layer.read_bytes().replace(b"model 1", b"model 3"))
+    with pytest.raises(Corrupt) as caught:
+        Workspace(empty).unpack_image(f"oci:{layout.folder}", empty / "models")
+    assert caught.value.hint == f"write it again, into a new folder: {tag} -o DIR"
+    with registry.running() as pushed:
+        name = f"sha256:{'0' * 64}"
+        pushed.manifests[name] = b"{}"
+        with pytest.raises(Corrupt) as caught:
+            Workspace(empty).unpack_image(f"docker://{pushed.host}/m@{name}", empty / "models")
+    assert caught.value.hint == f"push it again: {tag} --push HOST/NAME --force"
+
+
+@pytest.mark.released
+def test_the_folder_that_one_is_in_is_refused_with_a_command_of_unpack(
+    bench: Workbench, layout: Layout, empty: Path
+) -> None:
+    bench.monkeypatch.chdir(empty)
+    told = bench._run(main.main, "unpack", f"oci:{layout.folder}", ".")
+    error = "error: . is the folder that you are in\nhint: give a new one: tagship unpack IMAGE"
+    assert told == Result(1, "", f"{error} ./export\n")
 
 
 @pytest.mark.released

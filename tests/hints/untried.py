@@ -133,6 +133,7 @@ UNTRIED: dict[str, str] = {
     "export.push.push": _REGISTRY,
     "export.push._check_not_taken": _REGISTRY,
     "export.push": _REGISTRY,
+    "export.push.Remote.again": _REGISTRY,
     "export.push.Remote.manifest": _REGISTRY,
     "fleet.page.write/3": _DISK,
     "fleet.place.Folder.put": _NOTED,

@@ -196,6 +196,11 @@ class Remote:
         """Of the manifest."""
         return self.registry.address.digest
 
+    @property
+    def again(self) -> str:
+        """The hint where it is damaged: what the registry has of it is sent anew."""
+        return "push it again: tagship export MODEL@VERSION --format oci --push HOST/NAME --force"
+
     def manifest(self) -> bytes:
         """The manifest; nobody has checked it.
 

@@ -14,17 +14,24 @@ from tagship.host.link import CURRENT, VERSIONS
 from tagship.host.store import PRIVATE
 
 
-def check(target: Path, *reserved: Path) -> Path:
+def check(target: Path, *reserved: Path, before: str = "-o ") -> Path:
     """The real path of a folder that may be created.
+
+    Args:
+        target: the path.
+        reserved: folders of others.
+        before: what stands before the path on the command line.
 
     Raises:
         NotFound: its parent folder does not exist.
         Refused: it is not empty, it is the working directory, or it is where versions or the
             files of Git or DVC are.
     """
-    place = check_place(target, reserved, "give a folder elsewhere: -o ../export")
+    place = check_place(target, reserved, f"give a folder elsewhere: {before}../export")
     if place == Path.cwd().resolve():  # the rename would replace it
-        raise Refused(f"{target} is the folder that you are in", "give a new one: -o ./export")
+        raise Refused(
+            f"{target} is the folder that you are in", f"give a new one: {before}./export"
+        )
     if place.exists() and not _is_empty(place):
         raise Refused(
             f"{target} exists and is not an empty folder", "give a folder that does not exist"

@@ -91,7 +91,7 @@ def _has(folder: Path, described: Metadata, text: bytes) -> bool:
 
 def _write(unpacking: "_Unpacking", target: Path, progress: Progress) -> None:
     """Write the files; the folder appears whole, or not at all."""
-    folder = target_folder.check(target)
+    folder = target_folder.check(target, before="tagship unpack IMAGE ")
     total = sum(layer.size for layer in unpacking.manifest.layers)
     try:
         with target_folder.new(folder) as new, progress("unpacking the image", total) as advance:
@@ -215,7 +215,4 @@ def _blocks(place: Place, layer: Blob) -> Iterator[bytes]:
 
 
 def _refuse(place: Place, what: str) -> NoReturn:
-    raise Corrupt(
-        f"{place} is not unpacked: {what}",
-        "push it again: tagship export MODEL@VERSION --format oci --push HOST/NAME --force",
-    )
+    raise Corrupt(f"{place} is not unpacked: {what}", place.again)
