@@ -251,6 +251,31 @@ def test_it_is_loaded_with_the_digest_that_the_version_has_anywhere(
 
 
 @pytest.mark.released
+@pytest.mark.parametrize("command", ["verify", "show churn", "status", "why churn"])
+def test_what_needs_a_repository_says_what_works_there(
+    bench: Workbench, mounted: Path, command: str
+) -> None:
+    bench.monkeypatch.setenv("TAGSHIP_ROOT", str(mounted))
+    assert bench._run(main.main, *command.split()) == Result(
+        1, "",
+        f"error: not a DVC repository: {mounted}\n"
+        "hint: this folder has the files of one version, churn 1.0.0, and no repository: name one"
+        f" with -C DIR; what works here: TAGSHIP_ROOT={mounted} tagship current churn; so does"
+        " `serve churn`, and `unpack` of its image compares the files\n",
+    )  # fmt: skip
+    assert bench._run(main.main, "current", "churn") == Result(0, "1.0.0\n", "")
+
+
+@pytest.mark.released
+def test_another_metadata_json_is_no_version(bench: Workbench, tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    (folder / "metadata.json").write_text("{}")
+    result = bench._run(main.main, "-C", str(folder), "status")
+    assert "to begin one: git " in result.err
+
+
+@pytest.mark.released
 def test_what_is_damaged_or_is_another_model_is_refused_with_words(mounted: Path) -> None:
     with pytest.raises(NotFound) as caught:
         resolve("fraud", root=mounted)

@@ -816,6 +816,21 @@ def unpacked(bench: Workbench) -> None:
     Workspace(bench.repo).unpack_image(f"oci:{bench.repo}/image", bench.repo / "unpacked")
 
 
+@trial(
+    "host.settings._unpacked",
+    command="verify",
+    base="shipped",
+    folder="../unpacked",
+    does="TAGSHIP_ROOT=... tagship current churn",
+    shell=True,
+    again="",
+)
+def unpacked_elsewhere(bench: Workbench) -> None:
+    an_image(bench)
+    elsewhere = bench.repo.parent / "unpacked"
+    Workspace(bench.repo).unpack_image(f"oci:{bench.repo}/image", elsewhere)
+
+
 def damaged(bench: Workbench) -> None:
     unpacked(bench)
     (bench.repo / "unpacked/model.bin").chmod(0o644)
