@@ -7,9 +7,9 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tagship.disk import atomic, shared_lock
+from tagship.disk import atomic, capacity, shared_lock
 from tagship.disk.shared_lock import SharedLock
-from tagship.errors import NotFound, Refused
+from tagship.errors import NoRoom, NotFound, Refused, Unavailable
 from tagship.host.link import CURRENT, VERSIONS
 from tagship.host.store import PRIVATE
 
@@ -130,3 +130,24 @@ def _sweep(place: Path) -> None:
             with shared_lock.exclusive(left) as is_free:
                 if is_known and is_free:
                     atomic.remove_tree(left)
+
+
+def not_written(
+    target: Path, place: Path, error: OSError, again: str, kind: str = "a folder"
+) -> NoRoom | Unavailable:
+    """Why there is nothing: which disk is full and how to make room, or what else failed.
+
+    Args:
+        target: what was to be written, as a person named it.
+        place: its real path.
+        error: of the disk; it names no path where a ``write`` failed.
+        again: what to do once the disk is fixed.
+        kind: what may lie on another disk instead.
+    """
+    is_there = isinstance(error.filename, str) and os.path.lexists(error.filename)
+    where = error.filename if is_there else place.parent
+    what = f"{target} could not be written: {error.strerror or error} ({where})"
+    if capacity.is_full(error):
+        folder = shlex.quote(str(place.parent))
+        return NoRoom(what, f"make room: df -h {folder}; or give {kind} on another disk")
+    return Unavailable(what, capacity.hint(error, f"fix that, and {again}: nothing is left of it"))

@@ -14,7 +14,7 @@ from tagship.disk import files as disk_files
 from tagship.disk import tar
 from tagship.disk.files import METADATA, SIGNATURE, File
 from tagship.dvc.pointers import Cached
-from tagship.errors import Corrupt, NotTrusted, Unavailable
+from tagship.errors import Corrupt, NotTrusted
 from tagship.export import image, image_check, layer_check
 from tagship.export import target as target_folder
 from tagship.export.image import Blob, Manifest
@@ -97,10 +97,7 @@ def _write(unpacking: "_Unpacking", target: Path, progress: Progress) -> None:
         with target_folder.new(folder) as new, progress("unpacking the image", total) as advance:
             unpacking.run(new, advance)
     except OSError as error:
-        raise Unavailable(
-            f"{target} could not be written: {error.strerror or error} ({error.filename})",
-            "fix that, and unpack again: nothing is left of it",
-        ) from None
+        raise target_folder.not_written(target, folder, error, "unpack again") from None
 
 
 def _manifest(place: Place) -> tuple[str, Manifest]:
