@@ -463,9 +463,10 @@ def test_a_full_disk_is_told_and_leaves_nothing(bench: Workbench, target: Path) 
     with pytest.raises(Unavailable) as caught:
         run(bench, target=target, progress=stopping(full))
     assert str(caught.value) == (
-        f"{target} could not be written: No space left on device (somewhere)"
+        f"{target} could not be written: No space left on device ({target.parent})"
     )
-    assert caught.value.hint == "fix that, and export again: nothing is left of it"
+    room = f"make room: df -h {target.parent}; or give a folder on another disk"
+    assert caught.value.hint == room
     assert bench.changes(before) == set()
     assert not target.exists()
 

@@ -274,7 +274,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(bench: Workbench, layout: Path) 
     source, host = find(bench.repo)
     with pytest.raises(Unavailable) as caught:
         oci.export(source, host, Ref.parse("churn"), layout, full)
-    message = f"{layout} could not be written: No space left on device (somewhere)"
+    message = f"{layout} could not be written: No space left on device ({layout.parent})"
     assert str(caught.value) == message
     assert not layout.exists()
     assert not list(layout.parent.glob(".image*"))

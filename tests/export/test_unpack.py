@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from tagship import Corrupt, NotFound, Refused, TagshipError, Workspace, load, resolve
+from tagship.cli import main
 from tagship.export import image, layer_check
+from tests.export import registry
 from tests.export.images import Layout, archive, entry
 from tests.workbench import PATH, Result, Workbench, run
 
@@ -82,6 +84,32 @@ def test_a_flipped_bit_is_refused_and_so_is_a_digest_that_follows_it(
     layer.write_bytes(model)
     layout.forge([model.replace(b"model 1", b"model 3"), described])
     assert refused(layout, empty) == "model.bin has other bytes than it was released with"
+
+
+@pytest.mark.released
+def test_the_hint_says_where_the_image_comes_from(layout: Layout, empty: Path) -> None:
+    tag = "tagship export MODEL@VERSION --format oci"
+    layer = layout.path(layout.manifest["layers"][0]["digest"])
+    layer.write_bytes(layer.read_bytes().replace(b"model 1", b"model 3"))
+    with pytest.raises(Corrupt) as caught:
+        Workspace(empty).unpack_image(f"oci:{layout.folder}", empty / "models")
+    assert caught.value.hint == f"write it again, into a new folder: {tag} -o DIR"
+    with registry.running() as pushed:
+        name = f"sha256:{'0' * 64}"
+        pushed.manifests[name] = b"{}"
+        with pytest.raises(Corrupt) as caught:
+            Workspace(empty).unpack_image(f"docker://{pushed.host}/m@{name}", empty / "models")
+    assert caught.value.hint == f"push it again: {tag} --push HOST/NAME --force"
+
+
+@pytest.mark.released
+def test_the_folder_that_one_is_in_is_refused_with_a_command_of_unpack(
+    bench: Workbench, layout: Layout, empty: Path
+) -> None:
+    bench.monkeypatch.chdir(empty)
+    told = bench._run(main.main, "unpack", f"oci:{layout.folder}", ".")
+    error = "error: . is the folder that you are in\nhint: give a new one: tagship unpack IMAGE"
+    assert told == Result(1, "", f"{error} ./export\n")
 
 
 @pytest.mark.released
@@ -220,6 +248,31 @@ def test_it_is_loaded_with_the_digest_that_the_version_has_anywhere(
     active = load("churn", root=mounted, loader=Path.read_text, verify=True)
     assert active.model == "model 1\n"
     assert bench.cli("current", "churn", "--root", str(mounted)).out == "1.0.0\n"
+
+
+@pytest.mark.released
+@pytest.mark.parametrize("command", ["verify", "show churn", "status", "why churn"])
+def test_what_needs_a_repository_says_what_works_there(
+    bench: Workbench, mounted: Path, command: str
+) -> None:
+    bench.monkeypatch.setenv("TAGSHIP_ROOT", str(mounted))
+    assert bench._run(main.main, *command.split()) == Result(
+        1, "",
+        f"error: not a DVC repository: {mounted}\n"
+        "hint: this folder has the files of one version, churn 1.0.0, and no repository: name one"
+        f" with -C DIR; what works here: TAGSHIP_ROOT={mounted} tagship current churn; so does"
+        " `serve churn`, and `unpack` of its image compares the files\n",
+    )  # fmt: skip
+    assert bench._run(main.main, "current", "churn") == Result(0, "1.0.0\n", "")
+
+
+@pytest.mark.released
+def test_another_metadata_json_is_no_version(bench: Workbench, tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    (folder / "metadata.json").write_text("{}")
+    result = bench._run(main.main, "-C", str(folder), "status")
+    assert "to begin one: git " in result.err
 
 
 @pytest.mark.released

@@ -796,10 +796,39 @@ def no_answers_at_all(bench: Workbench) -> None:
 # --- images that are unpacked
 
 
+@trial(
+    "export.target.check/2",
+    command="unpack oci:../image .",
+    base="shipped",
+    folder="new",
+    does="give a new one: tagship unpack IMAGE ./export",
+    by=nothing,
+    again="unpack oci:../image ./export",
+)
+def an_image_into_this_folder(bench: Workbench) -> None:
+    an_image(bench)
+    (bench.repo / "new").mkdir()
+
+
 def unpacked(bench: Workbench) -> None:
     """The files of 1.0.0, as an image has them."""
     an_image(bench)
     Workspace(bench.repo).unpack_image(f"oci:{bench.repo}/image", bench.repo / "unpacked")
+
+
+@trial(
+    "host.settings._unpacked",
+    command="verify",
+    base="shipped",
+    folder="../unpacked",
+    does="TAGSHIP_ROOT=... tagship current churn",
+    shell=True,
+    again="",
+)
+def unpacked_elsewhere(bench: Workbench) -> None:
+    an_image(bench)
+    elsewhere = bench.repo.parent / "unpacked"
+    Workspace(bench.repo).unpack_image(f"oci:{bench.repo}/image", elsewhere)
 
 
 def damaged(bench: Workbench) -> None:
@@ -848,10 +877,10 @@ def write_image_again(bench: Workbench) -> None:
 
 
 @trial(
-    "export.unpack._refuse",
+    "export.layout.Layout.again",
     command="unpack oci:./image unpacked",
     base="shipped",
-    does="push it again: tagship export MODEL@VERSION --format oci",
+    does="write it again, into a new folder: tagship export MODEL@VERSION --format oci -o DIR",
     by=write_image_again,
 )
 def an_image_with_other_bytes(bench: Workbench) -> None:

@@ -14,12 +14,12 @@ from tagship.carry import bundle as form
 from tagship.carry import capsule, carrier, index
 from tagship.carry.bundle import Bad, Head, Writer
 from tagship.carry.index import Entry
-from tagship.disk import atomic, capacity, scratch
+from tagship.disk import atomic, scratch
 from tagship.disk import files as disk_files
 from tagship.dvc.content import Content
 from tagship.dvc.pointers import Cached, Pointer
 from tagship.dvc.snapshot import Snapshot
-from tagship.errors import Corrupt, NoRoom, Refused, Unavailable
+from tagship.errors import Corrupt, Refused
 from tagship.export import oci
 from tagship.export import target as target_folder
 from tagship.export.oci import Versions
@@ -96,7 +96,7 @@ def bundle(
             atomic.sync_directory(place.parent)
             size = place.stat().st_size
     except OSError as error:
-        raise _not_written(target, place, error) from None
+        raise target_folder.not_written(target, place, error, "write it again", "a file") from None
     tag = version.release.tag
     return Bundled(
         tag.name.model, str(version.release.version), str(tag.name), version.release.commit, place,
@@ -124,16 +124,6 @@ def _release(source: Source, ref: Ref) -> Release:
         name = shlex.quote(f"{ref.model}@{version}")
         hint = f"a bundle of it carries that over: tagship bundle {name} -o FILE"
         raise Refused(error.message, f"{hint}; or choose another version") from None
-
-
-def _not_written(target: Path, place: Path, error: OSError) -> Unavailable | NoRoom:
-    """Why there is no file."""
-    where = error.filename if error.filename and os.path.lexists(error.filename) else place.parent
-    what = f"{target} could not be written: {error.strerror or error} ({where})"
-    if capacity.is_full(error):
-        folder = shlex.quote(str(place.parent))
-        return NoRoom(what, f"make room: df -h {folder}; or give a file on another disk")
-    return Unavailable(what, "fix that, and write it again: nothing is left of it")
 
 
 @dataclass(frozen=True)

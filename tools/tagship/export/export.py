@@ -12,7 +12,7 @@ from tagship.disk import files, shared_lock
 from tagship.disk.files import File
 from tagship.dvc.content import Content
 from tagship.dvc.snapshot import Snapshot
-from tagship.errors import Corrupt, NotFound, Refused, SelfTestFailed, TagshipError, Unavailable
+from tagship.errors import Corrupt, NotFound, Refused, SelfTestFailed, TagshipError
 from tagship.export import formats as export_formats
 from tagship.export import target as target_folder
 from tagship.host import installed, journal
@@ -102,10 +102,7 @@ def export(
             for name, text in texts.items():
                 (folder / name).write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
-        raise Unavailable(
-            f"{target} could not be written: {error.strerror or error} ({error.filename})",
-            "fix that, and export again: nothing is left of it",
-        ) from None
+        raise target_folder.not_written(target, place, error, "export again") from None
     exported = _exported(release, names, texts)
     return replace(exported, directory=place, files=described.files)
 

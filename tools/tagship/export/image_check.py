@@ -39,6 +39,10 @@ class Place(Protocol):
     def digest(self) -> str | None:
         """Of the manifest; None if the place has one image, and any will do."""
 
+    @property
+    def again(self) -> str:
+        """The hint where it is damaged: what makes it anew."""
+
     def manifest(self) -> bytes:
         """The manifest; nobody has checked it."""
 
@@ -100,7 +104,7 @@ def _opened(place: Place, data: bytes) -> tuple[Manifest, bytes, Ref]:
         if (tag := TagName.parse(label)) is None or tag.action is not Action.REGISTER:
             raise ValueError(f"it has no label {image.TAG} with the tag of a version")
     except (ValueError, OSError) as error:
-        raise Corrupt(f"{place} is no image of a version: {_said(error)}", image.AGAIN) from None
+        raise Corrupt(f"{place} is no image of a version: {_said(error)}", place.again) from None
     return manifest, config, Ref(tag.model, Wanted(exact=tag.version))
 
 

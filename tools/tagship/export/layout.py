@@ -27,6 +27,11 @@ class Layout:
     def __str__(self) -> str:
         return f"oci:{self.folder}" + (f"@{self.digest}" if self.digest else "")
 
+    @property
+    def again(self) -> str:
+        """The hint where it is damaged: nothing is written over it."""
+        return "write it again, into a new folder: tagship export MODEL@VERSION --format oci -o DIR"
+
     def manifest(self) -> bytes:
         """The manifest; its digest is not checked.
 

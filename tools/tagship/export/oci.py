@@ -22,7 +22,7 @@ from tagship.disk.files import File, Write
 from tagship.dvc.content import Content
 from tagship.dvc.pointers import Pointer
 from tagship.dvc.snapshot import Snapshot
-from tagship.errors import Corrupt, Unavailable
+from tagship.errors import Corrupt
 from tagship.export import image
 from tagship.export import target as target_folder
 from tagship.export.image import Blob, Image
@@ -185,10 +185,7 @@ def write(version: Versions, place: Path, target: Path, progress: Progress = sil
         with target_folder.new(place) as folder:
             made = _write(version, folder, progress)
     except OSError as error:
-        raise Unavailable(
-            f"{target} could not be written: {error.strerror or error} ({error.filename})",
-            "fix that, and export again: nothing is left of it",
-        ) from None
+        raise target_folder.not_written(target, place, error, "export again") from None
     return Exported.of(made, place)
 
 

@@ -7,13 +7,14 @@ digest in its history then.
 """
 
 import contextlib
+import shlex
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tagship.deploy import act
-from tagship.errors import Corrupt, InvalidName, NotFound, Refused, TagshipError
+from tagship.errors import Corrupt, InvalidName, NoRoom, NotFound, Refused, TagshipError
 from tagship.export import image, oci
 from tagship.export.image import Blob, Manifest
 from tagship.export.oci import BLOBS, Exported, Versions
@@ -71,12 +72,31 @@ def push(source: Source, host: Host, ref: Ref, place: str, options: Options) -> 
         registry = Registry.at(address, options.tell)
         made, sent = _there(version, registry, address, options), 0
         if made is None:
-            made = oci.write(version, layout, folder, options.progress)
+            made = _write(version, layout, folder, options)
             sent = _Sending(folder, registry, address, made.digest).run(options)
     options.tell(f"name it by its digest: {replace(address, tag='', digest=made.digest)}")
     _record(host.store(made.model), made, str(replace(address, digest=made.digest)), options.tell)
     directory = made.directory if options.target else None
     return replace(made, directory=directory, pushed=str(address), sent=sent)
+
+
+def _write(version: Versions, place: Path, folder: Path, options: Options) -> Exported:
+    """Write the layout that is sent.
+
+    Raises:
+        NoRoom: the disk is full; where the layout is a temporary one, its folder is named.
+        TagshipError: as for ``oci.write``.
+    """
+    try:
+        return oci.write(version, place, folder, options.progress)
+    except NoRoom:
+        if options.target is not None:
+            raise
+        disk = place.parents[1]
+        raise NoRoom(
+            f"{disk} has no room for the image of {version.release.tag.name}",
+            f"make room: df -h {shlex.quote(str(disk))}; or have TMPDIR name another disk",
+        ) from None
 
 
 def _there(
@@ -195,6 +215,11 @@ class Remote:
     def digest(self) -> str:
         """Of the manifest."""
         return self.registry.address.digest
+
+    @property
+    def again(self) -> str:
+        """The hint where it is damaged: what the registry has of it is sent anew."""
+        return "push it again: tagship export MODEL@VERSION --format oci --push HOST/NAME --force"
 
     def manifest(self) -> bytes:
         """The manifest; nobody has checked it.

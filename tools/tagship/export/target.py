@@ -7,24 +7,31 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tagship.disk import atomic, shared_lock
+from tagship.disk import atomic, capacity, shared_lock
 from tagship.disk.shared_lock import SharedLock
-from tagship.errors import NotFound, Refused
+from tagship.errors import NoRoom, NotFound, Refused, Unavailable
 from tagship.host.link import CURRENT, VERSIONS
 from tagship.host.store import PRIVATE
 
 
-def check(target: Path, *reserved: Path) -> Path:
+def check(target: Path, *reserved: Path, before: str = "-o ") -> Path:
     """The real path of a folder that may be created.
+
+    Args:
+        target: the path.
+        reserved: folders of others.
+        before: what stands before the path on the command line.
 
     Raises:
         NotFound: its parent folder does not exist.
         Refused: it is not empty, it is the working directory, or it is where versions or the
             files of Git or DVC are.
     """
-    place = check_place(target, reserved, "give a folder elsewhere: -o ../export")
+    place = check_place(target, reserved, f"give a folder elsewhere: {before}../export")
     if place == Path.cwd().resolve():  # the rename would replace it
-        raise Refused(f"{target} is the folder that you are in", "give a new one: -o ./export")
+        raise Refused(
+            f"{target} is the folder that you are in", f"give a new one: {before}./export"
+        )
     if place.exists() and not _is_empty(place):
         raise Refused(
             f"{target} exists and is not an empty folder", "give a folder that does not exist"
@@ -123,3 +130,24 @@ def _sweep(place: Path) -> None:
             with shared_lock.exclusive(left) as is_free:
                 if is_known and is_free:
                     atomic.remove_tree(left)
+
+
+def not_written(
+    target: Path, place: Path, error: OSError, again: str, kind: str = "a folder"
+) -> NoRoom | Unavailable:
+    """Why there is nothing: which disk is full and how to make room, or what else failed.
+
+    Args:
+        target: what was to be written, as a person named it.
+        place: its real path.
+        error: of the disk; it names no path where a ``write`` failed.
+        again: what to do once the disk is fixed.
+        kind: what may lie on another disk instead.
+    """
+    is_there = isinstance(error.filename, str) and os.path.lexists(error.filename)
+    where = error.filename if is_there else place.parent
+    what = f"{target} could not be written: {error.strerror or error} ({where})"
+    if capacity.is_full(error):
+        folder = shlex.quote(str(place.parent))
+        return NoRoom(what, f"make room: df -h {folder}; or give {kind} on another disk")
+    return Unavailable(what, capacity.hint(error, f"fix that, and {again}: nothing is left of it"))

@@ -14,7 +14,7 @@ from tagship.disk import files as disk_files
 from tagship.disk import tar
 from tagship.disk.files import METADATA, SIGNATURE, File
 from tagship.dvc.pointers import Cached
-from tagship.errors import Corrupt, NotTrusted, Unavailable
+from tagship.errors import Corrupt, NotTrusted
 from tagship.export import image, image_check, layer_check
 from tagship.export import target as target_folder
 from tagship.export.image import Blob, Manifest
@@ -91,16 +91,13 @@ def _has(folder: Path, described: Metadata, text: bytes) -> bool:
 
 def _write(unpacking: "_Unpacking", target: Path, progress: Progress) -> None:
     """Write the files; the folder appears whole, or not at all."""
-    folder = target_folder.check(target)
+    folder = target_folder.check(target, before="tagship unpack IMAGE ")
     total = sum(layer.size for layer in unpacking.manifest.layers)
     try:
         with target_folder.new(folder) as new, progress("unpacking the image", total) as advance:
             unpacking.run(new, advance)
     except OSError as error:
-        raise Unavailable(
-            f"{target} could not be written: {error.strerror or error} ({error.filename})",
-            "fix that, and unpack again: nothing is left of it",
-        ) from None
+        raise target_folder.not_written(target, folder, error, "unpack again") from None
 
 
 def _manifest(place: Place) -> tuple[str, Manifest]:
@@ -215,7 +212,4 @@ def _blocks(place: Place, layer: Blob) -> Iterator[bytes]:
 
 
 def _refuse(place: Place, what: str) -> NoReturn:
-    raise Corrupt(
-        f"{place} is not unpacked: {what}",
-        "push it again: tagship export MODEL@VERSION --format oci --push HOST/NAME --force",
-    )
+    raise Corrupt(f"{place} is not unpacked: {what}", place.again)

@@ -4,7 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
-from tagship.errors import Corrupt, NoProject
+from tagship.errors import Corrupt, NoProject, TagshipError
 from tagship.host import project as host_project
 from tagship.host.link import VERSIONS
 from tagship.progress import Tell, nobody
@@ -25,7 +25,9 @@ def require_project(start: Path) -> Path:
     """
     project = host_project.find_project(start)
     if project is None:
-        hint = _elsewhere(start) if _is_folder_of_models(start) else _init(start)
+        hint = _unpacked(start) or _init(start)
+        if _is_folder_of_models(start):
+            hint = _elsewhere(start)
         if host_project.is_sparse(start):
             hint = "git sparse-checkout add .dvc; or, where DVC is new: dvc init && tagship init"
         raise NoProject(f"not a DVC repository: {start}", hint, start)
@@ -43,6 +45,22 @@ def _elsewhere(start: Path) -> str:
     return (
         "this folder of models has neither a DVC repository nor tagship.toml: name one that has,"
         f" with -C DIR; what works here: TAGSHIP_ROOT={folder} tagship current MODEL"
+    )
+
+
+def _unpacked(start: Path) -> str:
+    """The same of a folder with the files of one version, as from an image; empty for another."""
+    from tagship.host import metadata  # a prompt that shows the live version does without
+
+    try:
+        main = metadata.read_main(start.absolute())
+    except (TagshipError, OSError):
+        return ""
+    current = f"TAGSHIP_ROOT={shlex.quote(str(start.absolute()))} tagship current {main.model}"
+    return (
+        f"this folder has the files of one version, {main.model} {main.version}, and no repository:"
+        f" name one with -C DIR; what works here: {current}; so does `serve {main.model}`, and"
+        " `unpack` of its image compares the files"
     )
 
 
