@@ -72,7 +72,10 @@ def test_a_release_goes_live_and_a_pass_that_finds_nothing_changes_nothing(
     assert host.live() == "model 1\n"
     assert load("churn", host.folder, loader=Path.read_text).model == "model 1\n"
     assert host.release("model 2\n") == "1.1.0"
-    host.passes(3, "churn: behind, live 1.0.0\n  1.1.0 is released, 1.0.0 is live\n", "--dry-run")
+    behind = "churn: behind, live 1.0.0\n  1.1.0 is released, 1.0.0 is live\n"
+    fix = "    fix: tagship sync churn\n"
+    host.passes(3, behind + fix, "--dry-run")
+    assert host.cli("status").out == behind.replace("0\n", "0, latest 1.1.0\n", 1) + fix
     assert host.live() == "model 1\n"
     host.passes(0, in_order("1.1.0", "1.1.0 is live"))
     assert host.live() == "model 2\n"

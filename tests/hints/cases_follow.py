@@ -1,5 +1,6 @@
 """Hints on a host without a work tree: of its tagship.toml, and of what it follows."""
 
+import contextlib
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -8,7 +9,9 @@ from pathlib import Path
 
 from tagship.host import agent
 from tagship.manager.agent import Agent
+from tagship.manager.model import ModelVersionManager
 from tagship.workspace import host_file
+from tests.hints.cases_registry import DEMAND, allow, configure, home, key, sign_with
 from tests.hints.trials import trial
 from tests.workbench import Workbench
 
@@ -251,7 +254,7 @@ def a_live_file_that_was_changed_on_a_host(bench: Workbench) -> None:
     file.chmod(0o444)
 
 
-@trial("inspect.status._status", command="status churn", folder=SRV)
+@trial("workspace.step._behind", command="status churn", folder=SRV)
 def a_version_that_the_host_has_not_yet(bench: Workbench) -> None:
     _release(bench)
     follows(bench)
@@ -273,6 +276,106 @@ def a_rule_that_no_version_fits(bench: Workbench) -> None:
     Agent(place(bench)).sync()
 
 
+@trial(
+    "workspace.desired.nothing_selected", command="sync", does="tagship list churn",
+    again="list churn", folder=SRV,
+)  # fmt: skip
+def a_stage_with_a_typing_error(bench: Workbench) -> None:
+    _release(bench)
+    right(bench)
+    Agent(place(bench)).sync()
+    follows(bench, '[follow.churn]\ntrack = "#prd"\n')
+
+
+@trial("workspace.step._nothing_desired", command="status churn", folder=SRV)
+def a_host_whose_only_version_was_taken_back(bench: Workbench) -> None:
+    _release(bench)
+    follows(bench, '[follow.churn.gate]\ncommand = ["/bin/false"]\npass = "1 of 1"\nwatch = "0s"\n')
+    Agent(place(bench)).sync()
+    right(bench)
+
+
+def _brought(bench: Workbench) -> None:
+    (bench.repo.parent / "away").rename(bench.repo.parent / "dvc-remote")
+    Agent(place(bench)).sync(retry=True)
+
+
+@trial("workspace.step._tried_again", command="status churn", folder=SRV,
+       does="tagship sync churn --retry", by=_brought)  # fmt: skip
+def a_host_whose_store_is_away(bench: Workbench) -> None:
+    _release(bench)
+    right(bench)
+    (bench.repo.parent / "dvc-remote").rename(bench.repo.parent / "away")
+    Agent(place(bench)).sync()
+
+
+@trial("workspace.step._undeployed", command="status churn", folder=SRV)
+def a_host_from_which_all_was_undeployed(bench: Workbench) -> None:
+    _release(bench)
+    right(bench)
+    Agent(place(bench)).sync()
+    with contextlib.chdir(place(bench)):
+        ModelVersionManager("churn").undeploy()
+
+
+def _pushed_again(bench: Workbench) -> None:
+    bench.git("push", "--quiet", "origin", "--tags")
+    Agent(place(bench)).fetch()
+
+
+@trial("workspace.step._nothing_desired/2", command="status churn", folder=SRV,
+       does="tagship fetch", by=_pushed_again)  # fmt: skip
+def a_host_that_lost_its_mirror_and_whose_server_lost_the_tags(bench: Workbench) -> None:
+    _release(bench)
+    right(bench)
+    Agent(place(bench)).sync()
+    shutil.rmtree(place(bench) / ".tagship" / "mirror.git")
+    bench.git("push", "--quiet", "--delete", "origin", "churn@v1.0.0")
+    Agent(place(bench)).sync()
+
+
+def _withdrawn_signed(bench: Workbench) -> None:
+    bench.manager.withdraw("99.0.0", push=True)
+
+
+@trial("workspace.step._instead", command="sync", folder=SRV,
+       does="withdraw churn@99.0.0", by=_withdrawn_signed)  # fmt: skip
+def a_host_that_requires_signed_tags_and_is_shown_another(bench: Workbench) -> None:
+    key(bench, "ada")
+    allow(bench, "ada")
+    sign_with(bench, "ada")
+    configure(bench, DEMAND)
+    _release(bench)
+    right(bench)
+    Agent(place(bench)).sync()
+    unsigned = ("-c", "tag.gpgSign=false", "tag", "-a", "-m", "x", "churn@v99.0.0")
+    bench.git(*unsigned)
+    bench.git("push", "--quiet", "origin", "churn@v99.0.0")
+    Agent(place(bench)).sync()
+
+
+def _signed_again(bench: Workbench) -> None:
+    key(bench, "bob")
+    allow(bench, "bob")
+    sign_with(bench, "bob")
+    bench.train("model 2\n")
+    bench.manager.release(push=True)
+    Agent(place(bench)).sync()
+
+
+@trial(command="sync", folder=SRV,
+       does="release a version that is signed", by=_signed_again)  # fmt: skip
+def a_host_whose_live_version_was_signed_by_a_key_that_is_revoked(bench: Workbench) -> None:
+    key(bench, "ada")
+    allow(bench, "ada")
+    sign_with(bench, "ada")
+    configure(bench, DEMAND)
+    _release(bench)
+    right(bench)
+    Agent(place(bench)).sync()
+    (home(bench) / "allowed_signers").write_text("")
+
+
 def _names_spam(bench: Workbench) -> None:
     follows(bench, "[follow.churn]\n[follow.spam]\n")
 
@@ -283,7 +386,7 @@ def _another(bench: Workbench) -> None:
     Agent(place(bench)).sync()
 
 
-@trial("inspect.status._other/4", command="status", folder=SRV,
+@trial("workspace.step._another/2", command="status", folder=SRV,
        does="release another one where the model is released", by=_another)  # fmt: skip
 def a_host_whose_only_version_is_withdrawn(bench: Workbench) -> None:
     _release(bench)
@@ -298,7 +401,7 @@ def _assigned(bench: Workbench) -> None:
     Agent(place(bench)).sync()
 
 
-@trial("inspect.status._other/3", command="status", folder=SRV,
+@trial("workspace.step._another", command="status", folder=SRV,
        does="tagship assign churn@1.1.0 prod", by=_assigned)  # fmt: skip
 def a_host_whose_stage_has_a_withdrawn_version_alone(bench: Workbench) -> None:
     _release(bench)

@@ -125,7 +125,7 @@ def a_link_without_history(bench: Workbench) -> None:
     (bench.folder / "deployment_history.json").unlink()
 
 
-@trial("inspect.status._status/2", command=STATUS, base="shipped")
+@trial("inspect.status._desired_findings", command=STATUS, base="shipped")
 def a_version_that_is_not_deployed(bench: Workbench) -> None:
     bench.release("model 3\n")
 
@@ -758,7 +758,7 @@ def a_smoke_test_that_fails_by_the_host(bench: Workbench) -> None:
     bench.monkeypatch.setattr(selftest, "run", slow_at_first)
 
 
-@trial("inspect.status._desired_findings", command=STATUS)
+@trial("inspect.status._desired_findings/2", command=STATUS)
 @trial("workspace.desired.choose/3", command="deploy churn --yes", again="deploy churn --yes")
 def a_first_version_that_failed(bench: Workbench) -> None:
     failed(bench)

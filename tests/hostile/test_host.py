@@ -117,7 +117,7 @@ def test_an_empty_list_of_tags_undeploys_nothing(second: Following) -> None:
     second.passes(0, "churn: in order, live 1.1.0\n")
     shutil.rmtree(second.mirror)
     what = "1.1.0 is live, but its tag is not here, and there is no newer version"
-    second.passes(3, f"churn: drifted, live 1.1.0\n  {what}\n")
+    second.passes(3, f"churn: drifted, live 1.1.0\n  {what}\n    fix: tagship fetch\n")
     assert live(second) == before
 
 
@@ -152,11 +152,12 @@ def test_a_moved_tag_is_refused_and_named_and_the_next_version_goes_live(
 ) -> None:
     before, seen = live(second), second.kept()
     moved = "churn@v1.1.0: it was moved; the tag that was seen first counts"
+    accept = "tagship fetch --accept churn@v1.1.0"
     second.bench.train("model 3\n")
     second.bench.git("push", "--quiet", "origin", "main")
     second.serve("tag", "--force", "-a", "-m", "again", "churn@v1.1.0", "main")
     for _ in range(2):
-        second.passes(3, f"churn: refused, live 1.1.0\n  {moved}\n")
+        second.passes(3, f"churn: refused, live 1.1.0\n  {moved}\n    fix: {accept}\n")
     assert (live(second), second.kept()) == (before, seen)
     second.bench.git("push", "--quiet", "--force", "origin", "churn@v1.1.0")  # set back again
     second.passes(0, "churn: in order, live 1.1.0\n")

@@ -97,6 +97,9 @@ def _in_host_file(match: re.Match[str]) -> str:
     return f"set {key} in {HOST_FILE} to {value}"
 
 
+_IN_A_CLONE = ("release ", "assign ", "unassign ", "withdraw ", "deprecate ")  # never on a host
+
+
 def there(folder: Path, hint: str) -> str:
     """A hint whose commands work where this one did: with the ``-C DIR`` that it was given.
 
@@ -115,7 +118,7 @@ def there(folder: Path, hint: str) -> str:
     def named(match: re.Match[str]) -> str:
         before, program = match.groups()
         is_left = is_of_top and program != "tagship"
-        is_left |= is_host and hint.startswith("release ", match.end())  # elsewhere: in a clone
+        is_left |= is_host and hint.startswith(_IN_A_CLONE, match.end())
         return match[0] if is_left else f"{before}{program} {_WHERE[program]} {name} "
 
     return _COMMAND.sub(named, hint)

@@ -26,7 +26,7 @@ from tagship.registry.catalog import Release
 from tagship.registry.refs import Ref, Wanted
 from tagship.registry.seen import Seen
 from tagship.text import clock
-from tagship.workspace import step
+from tagship.workspace import facts, step
 from tagship.workspace.host import Host
 from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.step import Act, Step
@@ -119,7 +119,7 @@ def _later(
 
 def _refuse(one: Pass, model: str, release: Release, error: NotTrusted) -> tuple[str, ...]:
     """What this host does not accept is not tried again until the tag or its policy changes."""
-    trust = sync.trust(one, one.source.versions(model), release)
+    trust = facts.trust(one.host, one.source.versions(model), release)
     with _STATE:
         refusal = Refusal(release.tag.object_id, trust, error.message)
         _write(one.root, agent.read(one.root).refuses(model, refusal))
@@ -132,7 +132,7 @@ def _wait(one: Pass, model: str, release: Release | None, reason: str) -> None:
         return
     with _STATE:
         state = agent.read(one.root)
-        before, now, chance = sync.retry_of(state, model), clock.now(), random.random()  # noqa: S311
+        before, now, chance = facts.retry_of(state, model), clock.now(), random.random()  # noqa: S311
         retry = step.put_off(release.tag.object_id, reason, now, before, chance)
         entry = Waiting(retry.tag_object, retry.tries, clock.stamp(retry.at), retry.reason)
         _write(one.root, state.waits(model, entry))

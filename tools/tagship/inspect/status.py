@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from semver import Version
 
@@ -28,8 +29,9 @@ from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import TagName, Wanted
 from tagship.text import clock, words
-from tagship.workspace import condition, desired, ignored, mirrored, moved, turns
+from tagship.workspace import condition, desired, facts, ignored, mirrored, moved, step, turns
 from tagship.workspace.desired import Desired
+from tagship.workspace.facts import Fetched
 from tagship.workspace.host import Host
 from tagship.workspace.ignored import InGit
 from tagship.workspace.mirrored import Mirrored
@@ -204,18 +206,23 @@ def _of(source: Source, host: Host, known: Catalog, *, is_declared: bool) -> Sta
         def verify(directory: str) -> Verification:
             return inspect_verify.verify_directory(source, host.policy, store, known, directory)
 
-        state = agent.read(host.root)
-        status = _status(source, store, known, verify, host.rules.get(model), state)
+        status = _status(source, host, store, known, verify)
         of_clone = _clone_findings(source, known, status.live)
         status = replace(status, findings=(*status.findings, *of_clone))
         if isinstance(source, Mirrored):
             status = _of_mirror(source, status)
+            status = replace(status, findings=tuple(_once(status.findings)))
     except (Corrupt, Forbidden, OSError) as error:
         status = Status(model, None, None, (_of_error(error, Why.BROKEN),))
     if is_declared:
         return status
     undeclared = Finding(Why.DRIFTED, *find.undeclared(model))
     return replace(status, findings=(undeclared, *status.findings))
+
+
+def _once(findings: Iterable[Finding]) -> Iterable[Finding]:
+    """Without what is told already, as a pass and the files tell it; the last has the fix."""
+    return {finding.what: finding for finding in findings}.values()
 
 
 def _of_mirror(source: Mirrored, status: Status) -> Status:
@@ -268,23 +275,19 @@ def _clone_findings(source: Source, known: Catalog, live: str | None) -> Iterabl
 
 
 def _status(
-    source: Source, store: Store, known: Catalog, verify: Callable[[str], Verification],
-    follows: Wanted | None, state: Agent,
+    source: Source, host: Host, store: Store, known: Catalog,
+    verify: Callable[[str], Verification],
 ) -> Status:  # fmt: skip
-    model = known.model
+    model, follows = known.model, host.rules.get(known.model)
+    is_followed = isinstance(source, Mirrored) and follows is not None
     latest = str(known.latest.version) if known.latest else None
     link = store.link()
     live = installed.told_live(store)
     past, decided = _decided(store)
     # after a rejection that no rollback could follow, nothing should be live
     good = history.last_good(past) if past is not None and decided.switch else None
-    rule = follows or Wanted()
-    is_selected = latest is not None if follows is None else known.selected(rule) is not None
-    findings = list(_link_findings(store, model, is_selected, good))
-    if absent := _absent(source, known, rule, state, follows=live is None):
-        findings.append(Finding(Why.WAITING, *absent))
-    elif known.tags and follows and not is_selected and live is None:
-        findings.append(Finding(Why.WAITING, *desired.nothing_selected(model, rule)))
+    is_behind = latest is not None and not is_followed  # else a pass would say so
+    findings = list(_link_findings(store, model, is_behind, good))
     if live and link.state is LinkState.OK:
         findings += _live_findings(source, store, known, live, verify(live.directory))
     findings += _history_findings(store, model, live)
@@ -295,19 +298,18 @@ def _status(
         rule = desired.rule_of(model, decided)
         wish = desired.desired(known, rule, decided)
         failures = list(_failed_findings(known, decided, wish.release))
-        failed = decided.failed.version if failures and decided.failed else None
-        selector = "" if rule == Wanted() else str(rule)
-        again = f"tagship sync {model}" if follows else f"tagship deploy {model}{selector}"
-        waits = _turn(known, rule, wish, state)
-        findings += _desired_findings(known, live, wish, again, failed, waits)
-        if live and wish == Desired(None):
-            latest_here = desired.desired(known, Wanted(), decided).release
-            fix = _other(known, rule, latest_here, is_host=follows is not None)
-            findings += _withdrawn_findings(known, live, rule, fix)
-        findings += failures
-        if follows is None:  # a pass of a host tells what it waits for
+        if isinstance(source, Mirrored) and is_followed:
+            findings += _pass_findings(source, host, model, wish.hold)
+        else:
+            failed = decided.failed.version if failures and decided.failed else None
+            findings += _desired_findings(known, live, wish, rule, failed)
             findings += _tried_findings(past, live, wish.release)
-        findings += _moved_findings(source, known, wish.release, past)
+            findings += _moved_findings(source, known, wish.release, past)
+            if live and wish == Desired(None):
+                latest_here = desired.desired(known, Wanted(), decided).release
+                fix = _other(known, rule, latest_here)
+                findings += _withdrawn_findings(known, live, rule, fix)
+        findings += failures
         expected = str(wish.release.version) if wish.release else None
     except (Corrupt, Forbidden) as error:
         told = _of_error(error, Why.DRIFTED)
@@ -325,45 +327,37 @@ def _decided(store: Store) -> tuple[Past | None, Decisions]:
         return None, Decisions()
 
 
-def _turn(known: Catalog, rule: Wanted, wish: Desired, state: Agent) -> str:
-    """What the desired version waits for by its rollout, as the last pass of this host found."""
-    if wish.release is None:
-        return ""
-    tag = desired.tag_of(known, rule, wish.release)
-    staged = state.staged_by(known.model, tag.object_id)
-    return staged.waits if staged is not None and turns.is_waiting(staged, clock.now()) else ""
+def _pass_findings(
+    source: Mirrored, host: Host, model: str, hold: Hold | None
+) -> Iterable[Finding]:  # fmt: skip
+    """What a pass of ``sync`` would find, by the same facts, but for the files of what is live.
 
-
-def _absent(
-    source: Source, known: Catalog, rule: Wanted, state: Agent, *, follows: bool
-) -> tuple[str, str] | None:  # fmt: skip
-    """What was not brought to a host: a version that a stage names; or anything of the model."""
-    if not isinstance(source, Mirrored) or not state.fetched_at:
-        return None
-    is_told = (
-        state.failing_since
-        or source.last_seen.refused(known.model)
-        or source.unread_index(known.model)
-    )
-    if follows and not is_told and (nothing := source.unpublished(known)):
-        return nothing
-    return source.absent(known, rule)
+    Those are verified here, with more than a pass looks at; what failed is told with its fix.
+    """
+    state = agent.read(source.project)
+    is_whole = bool(state.fetched_at) and not state.failing_since
+    turn = partial(turns.noted, state)
+    found = facts.of(source, host, model, Fetched(source.last_seen, is_whole), turn)
+    now = step.left(step.next_step(replace(found, drifted=())))
+    for each in now.reasons:
+        if each.why is Why.HELD and hold is not None:
+            yield _held_finding(model, hold)
+        elif each.why not in (Why.BROKEN, Why.FAILED) and each.what != step.in_order(found.live):
+            yield Finding(each.why, each.what, each.fix)
 
 
 def _desired_findings(
-    known: Catalog, live: history.Place | None, wish: Desired, again: str, failed: str | None,
-    waits: str,
-) -> Iterable[Finding]:  # fmt: skip
+    known: Catalog, live: history.Place | None, wish: Desired, rule: Wanted, failed: str | None
+) -> Iterable[Finding]:
     """What is live, and what should be by a rule; a wanted rollback is in order.
 
-    What is passed over because it ``failed`` is told as such; ``again`` makes live what is desired,
-    unless it ``waits`` for its turn.
+    What is passed over because it ``failed`` is told as such.
     """
     model, release, passed = known.model, wish.release, wish.passed_over
+    selector = "" if rule == Wanted() else str(rule)
+    again = f"tagship deploy {model}{selector}"
     if wish.hold is not None:
         yield _held_finding(model, wish.hold)
-    elif release is not None and waits and (live is None or live.version != str(release.version)):
-        yield Finding(Why.WAITING, waits, "")
     elif live is not None and release is not None and live.version != str(release.version):
         what = f"{release.version} is released, {live.version} is live"
         yield Finding(Why.BEHIND, what, again)
@@ -398,17 +392,11 @@ def _withdrawn_findings(
         yield Finding(Why.DRIFTED, what, fix)
 
 
-def _other(known: Catalog, rule: Wanted, latest: Release | None, *, is_host: bool) -> str:
+def _other(known: Catalog, rule: Wanted, latest: Release | None) -> str:
     """What makes another version live where the rule selects none: ``latest`` may, or a new one."""
-    if not is_host and latest is not None and rule != Wanted():
+    if latest is not None and rule != Wanted():
         return f"tagship deploy {known.model}"
-    if not is_host:
-        return f"tagship release {known.model}"
-    # a host has no work tree to release from, and goes by its own file
-    if rule.stage is not None and known.latest is not None:
-        assign = f"tagship assign {known.model}@{known.latest.version} {rule.stage}"
-        return f"assign another one where the model is released: {assign}"
-    return f"release another one where the model is released: tagship release {known.model}"
+    return f"tagship release {known.model}"
 
 
 def _failed_findings(known: Catalog, decided: Decisions, wish: Release | None) -> Iterable[Finding]:
@@ -518,6 +506,8 @@ def _live_findings(
             continue
         path = store.path(live.directory) / problem.path
         fix = condition.fix(path, problem, back if is_of_tag else again)
+        if problem.what.startswith(condition.NOT_ALLOWED):
+            why, fix = why if missing else Why.REFUSED, condition.ALLOWED
         yield Finding(why, f"{live.directory}/{problem.path} {problem.what}", fix)
 
 

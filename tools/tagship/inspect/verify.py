@@ -182,7 +182,7 @@ def verify_directory(
         disk_files.Problem(disk_files.METADATA, what)
         for what in (
             *_against_tag(source, described, known),
-            *_against_policy(policy, source, described, known),
+            *condition.against_policy(policy, source, described, known),
         )
     ]
     return Verification(
@@ -237,20 +237,6 @@ def _differing(
         if (complete or (name in expected.metrics and name in described.metrics))
         and described.metrics.get(name) != expected.metrics.get(name)
     ]
-
-
-def _against_policy(
-    policy: Policy, source: Source, described: Metadata, known: Catalog
-) -> list[str]:
-    """Requirements of this host that the version does not meet: a key may have been revoked."""
-    release = known.get(described.version)
-    try:
-        if release is not None:
-            policy.check_tag(source.repository, release.tag)
-        policy.check_files(described.statement, described.signature)
-    except (Refused, Corrupt) as error:
-        return [f"is of a version that may not go live here: {error.message}"]
-    return []
 
 
 def _promised(source: Source, snapshot: Snapshot) -> dict[str, str]:

@@ -6,10 +6,14 @@ from pathlib import Path
 
 from tagship.disk import files
 from tagship.disk.files import Problem
+from tagship.errors import Corrupt, Refused
 from tagship.host import metadata
 from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.progress import Progress, silent
+from tagship.registry.catalog import Catalog
+from tagship.signing.policy import Policy
+from tagship.workspace.source import Source
 from tagship.workspace.state import Reason, Why
 
 
@@ -30,6 +34,10 @@ def problems(
     return [*found, *(problem for problem in modes if problem.path not in named)]
 
 
+NOT_ALLOWED = "is of a version that may not go live here"
+ALLOWED = "release a version that is signed as host.toml asks for"
+
+
 def cannot_tell(problem: Problem) -> str:
     """What this account may not read, in words; empty where it may."""
     return f"cannot tell: {problem.what.removeprefix(files.DENIED)}" if problem.denied else ""
@@ -40,6 +48,20 @@ def fix(path: Path, problem: Problem, again: str) -> str:
     if problem.denied is not None:
         return problem.denied
     return again if problem.mode is None else f"chmod {problem.mode} {shlex.quote(str(path))}"
+
+
+def against_policy(
+    policy: Policy, source: Source, described: Metadata, known: Catalog
+) -> list[str]:  # fmt: skip
+    """Requirements of this host that a version does not meet: a key may have been revoked."""
+    release = known.get(described.version)
+    try:
+        if release is not None:
+            policy.check_tag(source.repository, release.tag)
+        policy.check_files(described.statement, described.signature)
+    except (Refused, Corrupt) as error:
+        return [f"{NOT_ALLOWED}: {error.message}"]
+    return []
 
 
 def live(store: Store, directory: str, described: Metadata) -> Iterator[Reason]:

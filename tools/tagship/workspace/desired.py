@@ -268,9 +268,16 @@ def is_repair(version: str, live: Place | None, decisions: Decisions) -> bool:
     return not is_other and switch is not None and switch.version == version
 
 
-def nothing_selected(model: str, rule: Wanted) -> tuple[str, str]:
-    """That no version fits a rule, and what helps: one with a typing error waits for ever."""
-    return f"no version is there to follow by {rule.text}", f"tagship list {model}"
+def nothing_selected(model: str, rule: Wanted, live: str | None = None) -> tuple[str, str]:
+    """That no version fits a rule, and what helps: one with a typing error waits for ever.
+
+    ``live``: the version that stays meanwhile.
+    """
+    what = f"no version is there to follow by {rule.text}"
+    if live is not None:
+        fits = "holds" if rule.stage is not None else "fits"
+        what = f"no version {fits} {rule.text}; {live} stays"
+    return what, f"tagship list {model}"
 
 
 def rule_of(model: str, decisions: Decisions) -> Wanted:

@@ -222,6 +222,7 @@ class Kind(Enum):
     BRAKED = "braked"  # hosts took it back
     UNREAD = "unread"  # what the others say cannot be read
     WRONG = "wrong"  # nobody can tell: the rollout is no valid one, or is not here
+    NOTED = "noted"  # what the last pass found, in its words
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,7 @@ class Turn:
         step, steps: the number of its step, from 1, and how many there are.
         until: when its turn comes, where that is known.
         hosts: that took it back; or that are not live and healthy yet.
-        what: why something could not be read, or is wrong.
+        what: why something could not be read, or is wrong; or what the last pass found.
         since: since when it waits for that, as ``clock.stamp`` has it; empty where that is unknown.
     """
 
@@ -363,6 +364,8 @@ class _Heard:
 
 def in_words(turn: Turn, model: str, version: str) -> str:
     """What a version waits for, and how it goes on."""
+    if turn.kind is Kind.NOTED:
+        return turn.what
     which = f"{version} waits for its turn (step {turn.step} of {turn.steps})"
     since = f"since {words.moment(turn.since)} UTC" if turn.since else ""
     from_then, seen_here = (f", {since}", f", seen here {since}") if since else ("", "")

@@ -7,7 +7,7 @@ gate is watched. Nothing is ever undeployed, however few tags there are.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -17,7 +17,7 @@ from tagship.registry import seen
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.refs import TagName, Wanted
 from tagship.text import clock, words
-from tagship.workspace import desired, rollout
+from tagship.workspace import desired, moved, rollout
 from tagship.workspace.desired import Desired
 from tagship.workspace.rollout import Turn
 from tagship.workspace.state import Reason, Why
@@ -45,6 +45,7 @@ class Live:
         release: the same version among those that there are; None if its tag is not here.
         broken: why it cannot answer, such as ``its directory is gone``; empty if it can.
         is_watched: its gate has a verdict, or it has none.
+        is_deprecated: the model is, and with it all of its versions.
     """
 
     place: Place
@@ -52,6 +53,7 @@ class Live:
     release: Release | None = None
     broken: str = ""
     is_watched: bool = True
+    is_deprecated: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class Facts:
         refusal: a version that this host does not accept, and why.
         again: what to do about a tag that could not be taken in.
         absent: what was not brought here, and what brings it: it is waited for.
+        rule: what selects the version.
+        latest: the highest version that is available.
     """
 
     wish: Desired
@@ -111,7 +115,9 @@ class Facts:
     accepted: Collection[str] = ()
     refusal: Refusal | None = None
     again: str = ""
-    absent: tuple[str, str] | None = None
+    absent: Reason | None = None
+    rule: Wanted = field(default_factory=Wanted)
+    latest: Release | None = None
 
 
 @dataclass(frozen=True)
@@ -197,8 +203,17 @@ def next_step(facts: Facts) -> Step:
     reasons = told if stop is None else (*told, stop)
     step = _care(facts, reasons, until) if facts.live is not None else None
     if step is None and not reasons:
-        reasons = (Reason(Why.IN_ORDER, _in_order(facts)),)
+        reasons = (Reason(Why.IN_ORDER, in_order(facts.live)),)
     return step or Step(Act.NOTHING, reasons, until=until)
+
+
+def left(now: Step) -> Step:
+    """How a model is between two passes: a gate that has no verdict by now waits for the next."""
+    if now.act is not Act.WATCH or now.release is None:
+        return now
+    *others, last = now.reasons
+    waits = replace(last, why=Why.WAITING, fix=f"tagship sync {now.release.tag.name.model}")
+    return replace(now, reasons=(*others, waits))
 
 
 def is_live(wish: Desired, live: Live | None) -> bool:
@@ -213,17 +228,19 @@ def _told(facts: Facts) -> Iterable[Reason]:
     """What is wrong whatever is done."""
     live, failed, passed = facts.live, facts.failed, facts.wish.passed_over
     for name, what in facts.moved.items():
-        is_known = what in (seen.MOVED, seen.IMPOSSIBLE)
-        yield Reason(Why.REFUSED, f"{name}: {what}", "" if is_known else facts.again)
+        known = {seen.MOVED: moved.accepting(name), seen.IMPOSSIBLE: ""}
+        yield Reason(Why.REFUSED, f"{name}: {what}", known.get(what, facts.again))
     if facts.absent is not None:
-        yield Reason(Why.WAITING, *facts.absent)
+        yield facts.absent
     yield from facts.drifted
     if failed is not None:
         error = failed.error if failed.status == FAILED else failed.reason
         what = f"{failed.version} failed, {words.moment(failed.at)} UTC: {error}"
         yield Reason(Why.FAILED, what)
     elif passed is not None and facts.wish.release is not None:
-        yield Reason(Why.IN_ORDER, f"{passed.version} is passed over: {passed.in_words}")
+        back = f"tagship deploy {passed.by.model}@{passed.version} brings it back"
+        what = f"{passed.version} is passed over: {passed.in_words}; {back}"
+        yield Reason(Why.IN_ORDER, what)
     if live is not None and live.broken:
         yield Reason(Why.BROKEN, f"{live.place.version} is live, but {live.broken}")
 
@@ -240,11 +257,12 @@ def _stop(facts: Facts) -> tuple[Reason | None, datetime | None]:
     is_same = live is not None and live.place.version == str(release.version)
     if is_same and release.tag.object_id not in facts.accepted:
         what = f"the tag {release.tag.name} was moved since it was deployed here"
-        return Reason(Why.REFUSED, what), None
+        return Reason(Why.REFUSED, what, moved.accepting(release.tag.name)), None
     if (refusal := _refusal(facts, release.tag.object_id)) is not None:
-        return Reason(Why.REFUSED, f"{release.version} is not deployed: {refusal.reason}"), None
+        what = f"{release.version} is not deployed: {refusal.reason}"
+        return Reason(Why.REFUSED, what, _instead(release)), None
     if (retry := _retry(facts, release.tag.object_id)) is not None:
-        return _waits(str(release.version), retry.at, retry.reason), retry.at
+        return _tried_again(release, retry), retry.at
     if facts.opens is not None and not facts.is_way_back:
         return _waits(str(release.version), facts.opens, "the window is closed"), facts.opens
     turn = None if facts.is_way_back or facts.is_forced else facts.turn
@@ -258,16 +276,28 @@ def _nothing_desired(facts: Facts) -> Reason | None:
     """How it is where nothing may go live: what is live stays."""
     live, passed = facts.live, facts.wish.passed_over
     if passed is not None:
-        return Reason(Why.BLOCKED, f"{passed.version} is passed over: {passed.in_words}")
+        what = f"{passed.version} is passed over: {passed.in_words}"
+        return Reason(Why.BLOCKED, what, f"tagship deploy {passed.by.model}@{passed.version}")
     if live is None:
         return None
     if live.release is None:
         what = "is live, but its tag is not here, and there is no newer version"
-        return Reason(Why.DRIFTED, f"{live.place.version} {what}")
+        return Reason(Why.DRIFTED, f"{live.place.version} {what}", "tagship fetch")
     if not live.release.active:
-        what = "is live, but it was withdrawn, and its rule selects no other version"
-        return Reason(Why.DRIFTED, f"{live.place.version} {what}")
+        gone = f"{live.release.tag.name.model} is deprecated"
+        what = f"is live, but {gone if live.is_deprecated else 'it was withdrawn'}"
+        what = f"{live.place.version} {what}, and its rule selects no other version"
+        return Reason(Why.DRIFTED, what, _another(facts, live.release))
     return None
+
+
+def _another(facts: Facts, gone: Release) -> str:
+    """What makes another version live where the rule selects none: a host cannot release."""
+    model, latest = gone.tag.name.model, facts.latest
+    if facts.rule.stage is not None and latest is not None:
+        assign = f"tagship assign {model}@{latest.version} {facts.rule.stage}"
+        return f"assign another one where the model is released: {assign}"
+    return f"release another one where the model is released: tagship release {model}"
 
 
 def _care(facts: Facts, reasons: tuple[Reason, ...], until: datetime | None) -> Step | None:
@@ -278,8 +308,8 @@ def _care(facts: Facts, reasons: tuple[Reason, ...], until: datetime | None) -> 
     if live.broken and (refusal := _refusal(facts, live.tag_object)) is not None:
         text = f"{live.place.version} is not deployed again: {refusal.reason}"
         return Step(Act.NOTHING, (*reasons, Reason(Why.REFUSED, text)), until=until)
-    if (retry := _retry(facts, live.tag_object)) is not None:
-        waits = _waits(live.place.version, retry.at, retry.reason)
+    if live.release and (retry := _retry(facts, live.tag_object)) is not None:
+        waits = _tried_again(live.release, retry)
         soonest = retry.at if until is None else min(until, retry.at)
         return Step(Act.NOTHING, (*reasons, waits), until=soonest)
     if live.broken:
@@ -315,6 +345,19 @@ def _retry(facts: Facts, tag_object: str | None) -> Retry | None:
     return retry if retry.tag_object == tag_object else None
 
 
+def _instead(release: Release) -> str:
+    """What helps where a version is not accepted: it is never passed over in silence."""
+    model = release.tag.name.model
+    withdraw = f"tagship withdraw {model}@{release.version} --push"
+    return f"where the model is released, signed: {withdraw}; or release a higher version"
+
+
+def _tried_again(release: Release, retry: Retry) -> Reason:
+    """That something could not be done with a version; it may be tried before its time."""
+    again = f"once that is solved: tagship sync {release.tag.name.model} --retry"
+    return Reason(Why.WAITING, _waits(str(release.version), retry.at, retry.reason).what, again)
+
+
 def _waits(version: str, until: datetime, why: str) -> Reason:
     moment = words.moment(clock.stamp(until))
     return Reason(Why.WAITING, f"{version} waits until {moment} UTC: {why}")
@@ -322,15 +365,17 @@ def _waits(version: str, until: datetime, why: str) -> Reason:
 
 def _undeployed(event: Event) -> Reason:
     what = f"undeployed by {event.actor}, {words.moment(event.at)} UTC"
-    return Reason(Why.HELD, f"{what}: nothing goes live here until somebody deploys")
+    what = f"{what}: nothing goes live here until somebody deploys"
+    return Reason(Why.HELD, what, f"tagship deploy {event.model}")
 
 
 def _behind(facts: Facts, release: Release) -> Reason:
     live = facts.live
     what = f"{live.place.version} is live" if live is not None else "nothing is live"
-    return Reason(Why.BEHIND, f"{release.version} is released, {what}")
+    again = f"tagship sync {release.tag.name.model}"
+    return Reason(Why.BEHIND, f"{release.version} is released, {what}", again)
 
 
-def _in_order(facts: Facts) -> str:
-    live = facts.live
+def in_order(live: Live | None) -> str:
+    """That there is nothing to do, in words."""
     return f"{live.place.version} is live" if live is not None else "no version is there to follow"

@@ -11,7 +11,7 @@ from datetime import datetime
 from tagship.errors import Corrupt, Refused, TagshipError
 from tagship.git.tree import MissingBlobs
 from tagship.host import actions, agent, decisions, history
-from tagship.host.agent import Staged
+from tagship.host.agent import Agent, Staged
 from tagship.host.decisions import Blocks
 from tagship.host.journal import Past
 from tagship.registry.catalog import Catalog, Release
@@ -19,6 +19,7 @@ from tagship.registry.refs import Wanted
 from tagship.registry.tags import Tag
 from tagship.text import clock
 from tagship.workspace import desired, rollout, step
+from tagship.workspace.desired import Desired
 from tagship.workspace.host import Host
 from tagship.workspace.mirrored import Mirrored
 from tagship.workspace.rollout import Kind, Others, Rollout, Turn, Wish
@@ -187,6 +188,17 @@ def by_hand(
     return found[1].waits if found is not None else ""
 
 
+def noted(state: Agent, known: Catalog, rule: Wanted, wish: Desired, now: datetime) -> Turn | None:
+    """Whether it is this host's turn, as far as the last pass has noted that; nobody is asked."""
+    if wish.release is None:
+        return None
+    tag = desired.tag_of(known, rule, wish.release)
+    staged = state.staged_by(known.model, tag.object_id)
+    if staged is None or not is_waiting(staged, now):
+        return None
+    return Turn(Kind.NOTED, what=staged.waits)
+
+
 def is_waiting(staged: Staged, now: datetime) -> bool:
     """Whether a version waits still, by what the last pass found."""
     try:
@@ -199,5 +211,5 @@ def is_way_back(known: Catalog, release: Release, past: Past) -> bool:
     """Whether a version would only go back: see ``step.is_way_back``."""
     good = history.good(past)
     live = known.get(good[-1].version) if good else None
-    wish = desired.Desired(release)
+    wish = Desired(release)
     return step.is_way_back(wish, live, [place.version for place in good])
