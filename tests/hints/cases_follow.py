@@ -137,7 +137,7 @@ def a_host_file_that_is_a_link(bench: Workbench) -> None:
     file.symlink_to("other.toml")
 
 
-@trial(f"{_PATH}check_own/4", command=read, does="chmod go-w ...tagship.toml")
+@trial("disk.access.refuse_others", command=read, does="chmod go-w ...tagship.toml")
 def a_host_file_that_everybody_can_write_to(bench: Workbench) -> None:
     follows(bench)
     (place(bench) / "tagship.toml").chmod(0o666)

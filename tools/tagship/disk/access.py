@@ -13,10 +13,11 @@ import re
 import shlex
 import stat
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 from tagship import errors
-from tagship.errors import Forbidden, TagshipError
+from tagship.errors import Forbidden, Refused, TagshipError
 
 GIT_MODE = "core.sharedRepository 0640"  # of what Git makes: its group may read, and not write
 AS_OWNER = "run the command as the account that owns it"
@@ -106,6 +107,25 @@ def who_else_writes(path: Path, status: os.stat_result | None = None) -> str:
     if is_sticky or not status.st_mode & 0o022:
         return ""
     return "everybody" if status.st_mode & 0o002 else "its group"
+
+
+def refuse_others(paths: Iterable[Path], so: str) -> None:
+    """Refuse what another account can write to.
+
+    Args:
+        paths: what is there.
+        so: what such an account could do, to end the sentence.
+
+    Raises:
+        Refused: with the command that helps.
+    """
+    for path in paths:
+        if who := who_else_writes(path):
+            where = shlex.quote(str(path))
+            raise Refused(
+                f"{who} can write to {path}, and so {so}",
+                f"chmod go-w {where}; or, if it is not yours: ls -ld {where}",
+            )
 
 
 def umask() -> int:

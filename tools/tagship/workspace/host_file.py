@@ -128,13 +128,7 @@ def check_own(folder: Path) -> None:
     status = file.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise Refused(f"{file} is not a regular file", "put the file itself there, not a link")
-    for path in (file, *real.parents, real):
-        if who := access.who_else_writes(path):
-            raise Refused(
-                f"{who} can write to {path}, and so choose what this host runs",
-                f"chmod go-w {shlex.quote(str(path))}; or, if it is not yours: ls -ld"
-                f" {shlex.quote(str(path))}",
-            )
+    access.refuse_others((file, *real.parents, real), "choose what this host runs")
     _check_state(folder)
 
 
