@@ -7,7 +7,6 @@ A file of the repository never says whom to trust. host.toml is in the user's co
 import contextlib
 import hashlib
 import os
-import tomllib
 from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
 from pathlib import Path
@@ -18,6 +17,7 @@ from tagship.errors import NotTrusted, Refused, hint_of
 from tagship.git import run
 from tagship.registry import tags
 from tagship.signing.statement import Signature, Statement
+from tagship.text import toml
 
 FILE = "host.toml"
 SYSTEM = Path("/etc/tagship")
@@ -143,19 +143,19 @@ def _of_user() -> Path | None:
 
 def _values(file: Path, top: Path) -> dict[str, Any]:
     try:
-        text = file.read_text(encoding="utf-8")
+        data = file.read_bytes()
     except (FileNotFoundError, NotADirectoryError):  # HOME=/dev/null, of an account without one
         return {}
     except OSError as error:
         whose = "" if file.parent == SYSTEM else "set HOME to this account's own; or "
         what = f"{file} cannot be read: {error.strerror}"
         raise Refused(what, whose + hint_of(error)) from None
-    except ValueError as error:
-        raise Refused(f"{file} cannot be read: {error}", "write it in UTF-8") from None
     _check_outside(file, top)
     try:
-        given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        given = toml.parse(data)
+    except UnicodeDecodeError as error:
+        raise Refused(f"{file} cannot be read: {error}", "write it in UTF-8") from None
+    except ValueError as error:
         hint = f"fix {file}: docs/signing.md has an example"
         raise Refused(f"{file} is not valid TOML: {error}", hint) from None
     known = [field.name for field in fields_of(Policy)]

@@ -7,7 +7,6 @@ nobody else can have written it. Whom to trust is in host.toml (``signing.policy
 import os
 import shlex
 import stat
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from tagship.registry import refs, settings
 from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Wanted
 from tagship.registry.settings import Settings
+from tagship.text import toml
 from tagship.text.table import Table
 from tagship.workspace import gates, remotes, reports, upstream
 from tagship.workspace import window as windows
@@ -181,8 +181,8 @@ def parse(data: bytes, path: Path) -> HostFile:
     """
     file = str(path)
     try:
-        values = tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        values = toml.parse(data)
+    except ValueError as error:
         raise Corrupt(f"{file} is no TOML: {error}", f"fix {shlex.quote(file)}") from None
     top = Table.of(values, "", file, ("name", "source", "deploy", "follow", "window", "report"))
     source = Table.of(top.values.get("source", {}), "source", file, SOURCE)
