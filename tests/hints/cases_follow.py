@@ -97,6 +97,11 @@ for each in (
     _wrong(*each)
 
 
+@trial(f"{_PATH}_check_bundles", command=read, does="give another folder", by=right)
+def a_host_file_with_bundles_in_its_own_folder(bench: Workbench) -> None:
+    write(bench, f'[source]\nbundle = "{place(bench)}/bundles"\n[follow.churn]\n')
+
+
 @trial(f"{_REPORTS}parse", command=read, does='name = "edge-1"', by=right)
 def a_host_whose_name_no_file_can_have(bench: Workbench) -> None:
     write(bench, 'name = "edge 1"\n' + source(bench, '[report]\nstatus = "/srv/fleet"\n'))

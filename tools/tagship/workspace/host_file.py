@@ -26,7 +26,7 @@ from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Wanted
 from tagship.registry.settings import Settings
 from tagship.text import toml
-from tagship.text.table import Table
+from tagship.text.table import Table, shown
 from tagship.workspace import gates, remotes, reports, upstream
 from tagship.workspace import window as windows
 from tagship.workspace.gates import Gate
@@ -106,7 +106,28 @@ def look(folder: Path) -> HostFile:
         data = opened.read(LONGEST + 1)
     if len(data) > LONGEST:
         raise Corrupt(f"{file} is longer than {LONGEST} bytes", "it should have a few lines")
-    return parse(data, file)
+    values = parse(data, file)
+    _check_bundles(values.upstream, file)
+    return values
+
+
+def _check_bundles(address: Address, file: Path) -> None:
+    """Refuse a folder of bundles in that of the host, which has its models.
+
+    Raises:
+        Refused: it is in there.
+    """
+    if address.kind == upstream.BUNDLE and is_inside(address.text, file.parent):
+        raise Refused(
+            f"{MAIN}.{address.kind} in {file} may not be {shown(address.text)}: it is in the"
+            " folder of the host, which has its models",
+            'give another folder: bundle = "/srv/bundles"',
+        )
+
+
+def is_inside(place: str, folder: Path) -> bool:
+    """Whether a path leads into a folder, or to that one itself; by links too."""
+    return Path(place).resolve().is_relative_to(folder.resolve())
 
 
 def check_own(folder: Path) -> None:
