@@ -173,7 +173,7 @@ def test_what_is_pinned_is_not_pinned_again_and_what_is_not_is_not_unpinned(
         (
             "deploy churn --wait -1",
             usage("deploy", "[OPTIONS] MODEL[@VERSION]",
-                  "Invalid value for '--wait': -1.0 is not in the range x>=0."),
+                  "Invalid value for '--wait': -1.0 is not in the range 0<=x<=31536000."),
         ),
         (
             "release churn --bump huge",
@@ -183,6 +183,17 @@ def test_what_is_pinned_is_not_pinned_again_and_what_is_not_is_not_unpinned(
         (
             "pin churn",
             usage("pin", "[OPTIONS] MODEL@VERSION", "name the version: MODEL@VERSION"),
+        ),
+        *(
+            (
+                f"sync {option} {value}",
+                usage("sync", "[OPTIONS] [MODEL...]", f"Invalid value for '{option}': {what}"),
+            )
+            for option, value, what in (
+                ("--every", "nan", "'nan' is not a number of seconds"),
+                ("--jitter", "inf", "inf is not in the range 0<=x<=31536000."),
+                ("--wait", "1e300", "1e+300 is not in the range 0<=x<=31536000."),
+            )
         ),
         (
             "init --model churn",

@@ -137,7 +137,7 @@ def in_no_folder(log: Path, root: Path) -> Path:
         (a_pipe, "is not a regular file"),
         (open_to_a_group, "its group can write to"),
         (open_to_everybody, "everybody can read"),
-        (of_another_account, "nobody can write to"),
+        (of_another_account, "the account nobody can write to"),
         (in_a_folder_of_everybody, "everybody can write to"),
         (in_no_folder, "is not a folder"),
     ],

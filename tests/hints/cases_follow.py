@@ -100,6 +100,11 @@ for each in (
     _wrong(*each)
 
 
+@trial(f"{_PATH}_check_bundles", command=read, does="give another folder", by=right)
+def a_host_file_with_bundles_in_its_own_folder(bench: Workbench) -> None:
+    write(bench, f'[source]\nbundle = "{place(bench)}/bundles"\n[follow.churn]\n')
+
+
 @trial(f"{_REPORTS}parse", command=read, does='name = "edge-1"', by=right)
 def a_host_whose_name_no_file_can_have(bench: Workbench) -> None:
     write(bench, 'name = "edge 1"\n' + source(bench, '[report]\nstatus = "/srv/fleet"\n'))
@@ -140,7 +145,7 @@ def a_host_file_that_is_a_link(bench: Workbench) -> None:
     file.symlink_to("other.toml")
 
 
-@trial(f"{_PATH}check_own/4", command=read, does="chmod go-w ...tagship.toml")
+@trial("disk.access.refuse_others", command=read, does="chmod go-w ...tagship.toml")
 def a_host_file_that_everybody_can_write_to(bench: Workbench) -> None:
     follows(bench)
     (place(bench) / "tagship.toml").chmod(0o666)

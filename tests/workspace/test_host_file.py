@@ -1,6 +1,7 @@
 """tagship.toml: what a host follows; read in its own folder alone, and only if it is its own."""
 
 import os
+import pwd
 import shutil
 import subprocess
 from pathlib import Path
@@ -230,3 +231,23 @@ def test_what_is_compatible(rule: str, fits: list[str], not_these: list[str]) ->
     assert all(wanted.fits(Version.parse(text)) for text in fits)
     assert not any(wanted.fits(Version.parse(text)) for text in not_these)
     assert str(wanted.select(map(Version.parse, [*fits, *not_these]))) == max(fits)
+
+
+@pytest.mark.parametrize("name", ["", "/churn", "/.tagship/x", "/../link"])
+def test_bundles_are_in_no_folder_of_the_host(folder: Path, name: str) -> None:
+    (folder.parent / "link").symlink_to(folder)
+    file = folder / "tagship.toml"
+    file.write_text(f'[source]\nbundle = "{folder}{name}"\n[follow.churn]\n')
+    for ask in (host_file.read, host_file.look):
+        with pytest.raises(Refused, match="it is in the folder of the host") as caught:
+            ask(folder)
+        assert caught.value.hint == 'give another folder: bundle = "/srv/bundles"'
+    file.write_text(f'[source]\nbundle = "{folder.parent}/bundles"\n[follow.churn]\n')
+    assert host_file.read(folder).upstream.kind == "bundle"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_the_account_nobody_is_not_nobody(folder: Path) -> None:
+    os.chown(folder / "tagship.toml", pwd.getpwnam("nobody").pw_uid, -1)
+    with pytest.raises(Refused, match=r"^the account nobody can write to"):
+        host_file.read(folder)

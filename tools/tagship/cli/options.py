@@ -1,12 +1,13 @@
 """What the commands share of the command line: the session, arguments, options, types of values."""
 
+import math
 import os
 import re
 import shlex
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # Commands in a hint that take paths or stages
 HOST_FILE = "tagship.toml"
+MOST_SECONDS = 365 * 86400  # the clock of the system ends some time after
 _OF_REMOTE = re.compile(r"dvc remote modify --local (\S+) (\S+) (\S+)")
 FROM_TOP = re.compile(
     r"\bdvc (add|checkout|commit|pull|push|repro|unfreeze)\b|\bgit (add|checkout --ours)\b"
@@ -194,6 +196,22 @@ def moment(text: str) -> "datetime":
         raise click.BadParameter(f"{error.message}; {error.hint}") from None
 
 
+class Seconds(click.FloatRange):
+    """A time to wait, of at most a year: a number, which ``nan`` is not."""
+
+    def __init__(self, least: float) -> None:
+        super().__init__(least, MOST_SECONDS)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The seconds."""
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return seconds
+
+
 class LazyChoice(click.Choice[str]):
     """A choice between words that are read where they are defined, and only when they are needed.
 
@@ -299,7 +317,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 reason_option = click.option("--reason", metavar="TEXT", help="Why; recorded in the history.")
 wait_option = click.option(
-    "--wait", type=click.FloatRange(0), default=0, metavar="SECONDS",
+    "--wait", type=Seconds(0), default=0, metavar="SECONDS",
     help="Wait for another command on the same model.",
 )  # fmt: skip
 until_option = click.option(

@@ -10,6 +10,7 @@ import click
 
 from tagship.cli import output
 from tagship.cli.options import (
+    Seconds,
     Session,
     complete_model,
     json_option,
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
 @click.option("--retry", is_flag=True, help="Try now what waits or is blocked.")
 @click.option("--smoke-test/--no-smoke-test", default=None, help="Load each model first.")
 @click.option(
-    "--every", type=click.FloatRange(1), metavar="SECONDS",
+    "--every", type=Seconds(1), metavar="SECONDS",
     help="Go on until it is stopped, a pass each time.",
 )  # fmt: skip
 @click.option(
-    "--jitter", type=click.FloatRange(0), metavar="SECONDS",
+    "--jitter", type=Seconds(0), metavar="SECONDS",
     help="Wait up to so long before a pass; a tenth of --every by default.",
 )  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Print only what is new.")

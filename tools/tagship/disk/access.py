@@ -13,10 +13,11 @@ import re
 import shlex
 import stat
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 from tagship import errors
-from tagship.errors import Forbidden, TagshipError
+from tagship.errors import Forbidden, Refused, TagshipError
 
 GIT_MODE = "core.sharedRepository 0640"  # of what Git makes: its group may read, and not write
 AS_OWNER = "run the command as the account that owns it"
@@ -34,6 +35,12 @@ def account(uid: int | None = None) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def in_words(uid: int | None = None) -> str:
+    """The same in a sentence: there is an account ``nobody``, who is somebody."""
+    name = account(uid)
+    return f"the account {name}" if name == "nobody" else name
 
 
 def forbidden(error: BaseException) -> Forbidden | None:
@@ -101,11 +108,30 @@ def who_else_writes(path: Path, status: os.stat_result | None = None) -> str:
     """
     status = status or path.lstat()
     if status.st_uid not in (0, os.geteuid()):
-        return account(status.st_uid)
+        return in_words(status.st_uid)
     is_sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
     if is_sticky or not status.st_mode & 0o022:
         return ""
     return "everybody" if status.st_mode & 0o002 else "its group"
+
+
+def refuse_others(paths: Iterable[Path], so: str) -> None:
+    """Refuse what another account can write to.
+
+    Args:
+        paths: what is there.
+        so: what such an account could do, to end the sentence.
+
+    Raises:
+        Refused: with the command that helps.
+    """
+    for path in paths:
+        if who := who_else_writes(path):
+            where = shlex.quote(str(path))
+            raise Refused(
+                f"{who} can write to {path}, and so {so}",
+                f"chmod go-w {where}; or, if it is not yours: ls -ld {where}",
+            )
 
 
 def umask() -> int:
@@ -157,7 +183,8 @@ def obstacle(path: Path, way: str) -> str:
         return f"{path} is on a file system that is mounted read-only"
     status = path.stat()
     mode = f"mode {stat.S_IMODE(status.st_mode):04o}"
-    return f"{account()} may not {way} {path}, which belongs to {account(status.st_uid)} ({mode})"
+    owner = in_words(status.st_uid)
+    return f"{in_words()} may not {way} {path}, which belongs to {owner} ({mode})"
 
 
 def by_root(folder: Path) -> str:
@@ -165,7 +192,7 @@ def by_root(folder: Path) -> str:
     owner = folder.stat().st_uid
     if os.geteuid() != 0 or owner == 0:
         return ""
-    name, give = account(owner), _chown(folder, owner)
+    name, give = in_words(owner), _chown(folder, owner)
     return f"root works in a folder of {name}, who may not change what root made: {give}"
 
 
@@ -192,7 +219,7 @@ def keeps(top: Path) -> tuple[str, str] | None:
     for folder, _, names in os.walk(top):
         status = os.lstat(folder)
         if os.geteuid() not in (0, status.st_uid):
-            what = f"{_within(folder, top)} belongs to {account(status.st_uid)}"
+            what = f"{_within(folder, top)} belongs to {in_words(status.st_uid)}"
             return what, _give_back(Path(folder))
         if status.st_dev != device:
             what = f"{_within(folder, top)} is another file system"
@@ -224,7 +251,7 @@ def why_kept(path: Path, error: OSError) -> tuple[str, str]:
     if error.errno in DENIED and not os.access(path.parent, os.W_OK, effective_ids=True):
         return obstacle(path.parent, "write to"), _give_back(path.parent)
     if error.errno in DENIED and above.st_mode & stat.S_ISVTX and above.st_uid != os.geteuid():
-        owner = account(path.lstat().st_uid)
+        owner = in_words(path.lstat().st_uid)
         what = f"{path} belongs to {owner}, and {path.parent} has the sticky bit"
         return what, _chown(path, os.geteuid())
     return explain(error)
@@ -241,8 +268,8 @@ def _explained(path: Path, error: OSError) -> tuple[str, str]:
     if denied := cannot_write(folder):
         return denied
     if path.exists() and os.geteuid() not in (0, path.stat().st_uid):
-        owner = account(path.stat().st_uid)
-        return f"{account()} may not change {path}, which belongs to {owner}", _give_back(path)
+        owner = in_words(path.stat().st_uid)
+        return f"{in_words()} may not change {path}, which belongs to {owner}", _give_back(path)
     return errors.explain(error)
 
 

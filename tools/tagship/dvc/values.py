@@ -39,14 +39,11 @@ def _json(data: bytes) -> Any:
 
 
 def _toml(data: bytes) -> Any:
-    import tomllib
+    from tagship.text import toml
 
     if len(data) > LARGEST_TOML:
         raise ValueError
-    try:
-        return tomllib.loads(data.decode())
-    except RecursionError:
-        raise ValueError from None
+    return toml.parse(data)
 
 
 def _python(data: bytes) -> Any:

@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,7 +65,8 @@ def events(
         raise InvalidName(f"{limit!r} is not a number of events", "give 1 or more")
     backwards = [reversed(past) for past in reversed(list(pasts))]
     newest = heapq.merge(*backwards, key=lambda event: event.at, reverse=True)
-    return list(itertools.islice(history.choose(newest, since, actions), limit))[::-1]
+    most = min(limit or sys.maxsize, sys.maxsize)  # more than an iterator can count
+    return list(itertools.islice(history.choose(newest, since, actions), most))[::-1]
 
 
 def live_at(past: Past, model: str, moment: datetime) -> LiveThen:

@@ -6,17 +6,18 @@ A file of the repository never says whom to trust. host.toml is in the user's co
 
 import contextlib
 import hashlib
-import tomllib
+import os
 from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from tagship.disk import home
+from tagship.disk import access, home
 from tagship.errors import NotTrusted, Refused, hint_of
 from tagship.git import run
 from tagship.registry import tags
 from tagship.signing.statement import Signature, Statement
+from tagship.text import toml
 
 FILE = "host.toml"
 SYSTEM = Path("/etc/tagship")
@@ -108,19 +109,24 @@ class Policy:
             )
 
 
-def read(top: Path) -> Policy:
+def read(top: Path, *, is_for_reading: bool = False) -> Policy:
     """This host's policy.
 
     Args:
         top: the work tree of the repository: no file of the policy may be in it.
+        is_for_reading: nothing is done by it: others may write to its files.
 
     Raises:
         Refused: host.toml cannot be read, is in the repository, or has an unknown key or a wrong
-            value.
+            value; or another account can write to it, or to a file that it names.
     """
     policy = Policy()
     for folder in filter(None, (_of_user(), SYSTEM)):
-        policy = replace(policy, **_values(folder / FILE, top))
+        values = _values(folder / FILE, top)
+        if not is_for_reading:
+            paths = (each for each in values.values() if isinstance(each, Path))
+            _check_own(folder / FILE, *paths)
+        policy = replace(policy, **values)
     if policy.require_signed and policy.allowed_signers is None:
         raise Refused(
             f"require_signed needs allowed_signers, and {FILE} has none",
@@ -137,19 +143,19 @@ def _of_user() -> Path | None:
 
 def _values(file: Path, top: Path) -> dict[str, Any]:
     try:
-        text = file.read_text(encoding="utf-8")
+        data = file.read_bytes()
     except (FileNotFoundError, NotADirectoryError):  # HOME=/dev/null, of an account without one
         return {}
     except OSError as error:
         whose = "" if file.parent == SYSTEM else "set HOME to this account's own; or "
         what = f"{file} cannot be read: {error.strerror}"
         raise Refused(what, whose + hint_of(error)) from None
-    except ValueError as error:
-        raise Refused(f"{file} cannot be read: {error}", "write it in UTF-8") from None
     _check_outside(file, top)
     try:
-        given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        given = toml.parse(data)
+    except UnicodeDecodeError as error:
+        raise Refused(f"{file} cannot be read: {error}", "write it in UTF-8") from None
+    except ValueError as error:
         hint = f"fix {file}: docs/signing.md has an example"
         raise Refused(f"{file} is not valid TOML: {error}", hint) from None
     known = [field.name for field in fields_of(Policy)]
@@ -174,6 +180,15 @@ def _path(text: str, file: Path, top: Path) -> Path:
         raise Refused(f"{file} names {text}, and there is no such home", hint) from None
     _check_outside(path, top)
     return path
+
+
+def _check_own(*files: Path) -> None:
+    """Refuse files that another account can change or replace: by a link to one, too."""
+    for file in filter(os.path.lexists, files):
+        real, folder = file.resolve(), file.parent.resolve()
+        places = dict.fromkeys((real, *real.parents, folder, *folder.parents))
+        there = (each for each in places if each.exists())
+        access.refuse_others(there, "choose whom this host trusts")
 
 
 def _check_outside(path: Path, top: Path) -> None:

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+from tagship.text import numbers
+
 DEEPEST = 100  # levels of nested arrays and objects; ours have less than ten
 LARGEST = 2**63  # of whole numbers
 _NOUNS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -49,6 +51,10 @@ def parse(data: bytes, *, strict: bool = True, shallow: bool = True) -> Any:
         value = (_STRICT if strict else _LENIENT).decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    except ValueError as error:
+        if numbers.is_too_long(error):
+            raise ValueError(numbers.TOO_LONG) from None
+        raise
     return _shallow(value) if shallow else value
 
 

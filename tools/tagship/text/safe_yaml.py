@@ -9,6 +9,7 @@ from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 
+from tagship.text import numbers
 from tagship.text.recent import Recent
 
 # Limits: ruamel needs 4 s for a megabyte, and 2 s for 3,000 nested brackets.
@@ -37,7 +38,7 @@ def _written_out(node: Node, known: dict[int, int | None]) -> int:
     """The number of values of a node with its aliases expanded; ``known``: those by id of node."""
     if id(node) not in known:
         if node.tag == INT and len(node.value) > MOST_DIGITS:  # a hexadecimal one
-            raise ValueError("a number in it has more digits than anybody would write")
+            raise ValueError(numbers.TOO_LONG)
         known[id(node)] = None  # its own values are still being counted
         inner = node.value if isinstance(node, CollectionNode) else []
         if isinstance(node, MappingNode):
@@ -83,6 +84,10 @@ def _parse(data: bytes) -> Any:
         raise ValueError(f"line {mark.line + 1}" if mark else "") from None
     except (RecursionError, LookupError, TypeError, UnicodeDecodeError):
         raise ValueError from None
+    except ValueError as error:
+        if numbers.is_too_long(error):
+            raise ValueError(numbers.TOO_LONG) from None
+        raise
 
 
 def _check_text(text: str) -> None:

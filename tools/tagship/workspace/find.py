@@ -57,13 +57,15 @@ def look(start: Path, tell: Tell) -> tuple[Source, Host]:
     """
     if folder := host_project.find_host(start):
         mirror, host = of_host(folder, _look(folder, tell))
-        return replace(mirror, is_for_reading=True), host
+        return replace(mirror, is_for_reading=True), replace(host, is_for_reading=True)
     try:
-        return find(start, tell)
+        source, host = find(start, tell)
+        return source, replace(host, is_for_reading=True)
     except Conflicted as error:
         tell(f"{error.message}: read as before the merge; nothing can be released or deployed")
     project = _project(start)
-    return _places(start, project, host_settings.read_ours(project, tell))
+    source, host = _places(start, project, host_settings.read_ours(project, tell))
+    return source, replace(host, is_for_reading=True)
 
 
 def of_host(folder: Path, file: "HostFile") -> tuple["Mirrored", Host]:

@@ -31,6 +31,7 @@ class Host:
             commit. None on a host without a work tree.
         rules: what selects the version of a model, where that is the host's to say.
         gated: the models that have a gate to pass once they are live.
+        is_for_reading: for who changes nothing, who may be another account than who acts here.
     """
 
     root: Path
@@ -38,17 +39,20 @@ class Host:
     within: Path | None
     rules: Mapping[str, Wanted] = field(default_factory=dict)
     gated: frozenset[str] = frozenset()
+    is_for_reading: bool = False
 
     @cached_property
     def policy(self) -> "Policy":
         """What this host requires, and signs with; never read from the repository.
 
         Raises:
-            Refused: one of its files cannot be used.
+            Refused: one of its files cannot be used; or another account can write to it, and this
+                one acts by it.
         """
         from tagship.signing import policy
 
-        return policy.read(host_project.find_top(self.within or self.root))
+        top = host_project.find_top(self.within or self.root)
+        return policy.read(top, is_for_reading=self.is_for_reading)
 
     def models_with(self, *names: str) -> set[str]:
         """The models whose folders have something of one of these names."""

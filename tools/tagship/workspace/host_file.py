@@ -7,7 +7,6 @@ nobody else can have written it. Whom to trust is in host.toml (``signing.policy
 import os
 import shlex
 import stat
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +25,8 @@ from tagship.registry import refs, settings
 from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Wanted
 from tagship.registry.settings import Settings
-from tagship.text.table import Table
+from tagship.text import toml
+from tagship.text.table import Table, shown
 from tagship.workspace import gates, remotes, reports, upstream
 from tagship.workspace import window as windows
 from tagship.workspace.gates import Gate
@@ -106,7 +106,28 @@ def look(folder: Path) -> HostFile:
         data = opened.read(LONGEST + 1)
     if len(data) > LONGEST:
         raise Corrupt(f"{file} is longer than {LONGEST} bytes", "it should have a few lines")
-    return parse(data, file)
+    values = parse(data, file)
+    _check_bundles(values.upstream, file)
+    return values
+
+
+def _check_bundles(address: Address, file: Path) -> None:
+    """Refuse a folder of bundles in that of the host, which has its models.
+
+    Raises:
+        Refused: it is in there.
+    """
+    if address.kind == upstream.BUNDLE and is_inside(address.text, file.parent):
+        raise Refused(
+            f"{MAIN}.{address.kind} in {file} may not be {shown(address.text)}: it is in the"
+            " folder of the host, which has its models",
+            'give another folder: bundle = "/srv/bundles"',
+        )
+
+
+def is_inside(place: str, folder: Path) -> bool:
+    """Whether a path leads into a folder, or to that one itself; by links too."""
+    return Path(place).resolve().is_relative_to(folder.resolve())
 
 
 def check_own(folder: Path) -> None:
@@ -128,13 +149,7 @@ def check_own(folder: Path) -> None:
     status = file.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise Refused(f"{file} is not a regular file", "put the file itself there, not a link")
-    for path in (file, *real.parents, real):
-        if who := access.who_else_writes(path):
-            raise Refused(
-                f"{who} can write to {path}, and so choose what this host runs",
-                f"chmod go-w {shlex.quote(str(path))}; or, if it is not yours: ls -ld"
-                f" {shlex.quote(str(path))}",
-            )
+    access.refuse_others((file, *real.parents, real), "choose what this host runs")
     _check_state(folder)
 
 
@@ -187,8 +202,8 @@ def parse(data: bytes, path: Path) -> HostFile:
     """
     file = str(path)
     try:
-        values = tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        values = toml.parse(data)
+    except ValueError as error:
         raise Corrupt(f"{file} is no TOML: {error}", f"fix {shlex.quote(file)}") from None
     top = Table.of(values, "", file, ("name", "source", "deploy", "follow", "window", "report"))
     source = Table.of(top.values.get("source", {}), "source", file, SOURCE)

@@ -126,11 +126,11 @@ def _check_place(source: Address, folder: Path, *, has_endpoint: bool) -> None:
         places.check(source.text)
     if source.kind != upstream.BUNDLE:
         return
-    place, own = Path(source.text).resolve(), folder.resolve()
+    place = Path(source.text).resolve()
     if place.exists() and not place.is_dir():
         what = f"{source.text} is no folder, and --bundle names the one that tagship unbundle fills"
         raise Refused(what, "give a folder: --bundle /srv/bundles; then: tagship unbundle FILE")
-    if place.is_relative_to(own):
+    if host_file.is_inside(source.text, folder):
         what = f"{source.text} is in the folder of the host, which has its models"
         raise Refused(what, "give another folder: --bundle /srv/bundles")
     if has_endpoint:

@@ -74,7 +74,7 @@ def stamps(source: Mirrored, host: Host) -> Settled | None:
         seen.patterns(source.file.follow), {}, {},
         {str(path): settled.stamp(path) for path in files},
         {str(path): settled.stamp(path, follow=True) for path in (*_policy(host), *trees)},
-        {str(path): settled.rights(path) for path in (*above, *_private(host))},
+        {str(path): settled.rights(path) for path in (*above, *_private(host), *_of_policy(host))},
         "" if address.kind == GIT else address.text, dict(address.options),
         address.kind == BUNDLE,
     )  # fmt: skip
@@ -119,6 +119,13 @@ def _policy(host: Host) -> Iterator[Path]:
     yield policy.SYSTEM / policy.FILE
     named = (host.policy.allowed_signers, host.policy.revoked_keys, host.policy.model_keys)
     yield from filter(None, named)
+
+
+def _of_policy(host: Host) -> set[Path]:
+    """The folders above these: who can write there can put others in their place."""
+    files = [path for path in _policy(host) if path.exists()]
+    places = [each for path in files for each in (path.parent.resolve(), path.resolve().parent)]
+    return {folder for place in places for folder in (place, *place.parents)}
 
 
 def _is_old(before: Settled) -> bool:
