@@ -290,6 +290,17 @@ def pins_that_are_none(bench: Workbench) -> None:
 
 @trial(
     "host.store.Store._check_links",
+    command="deploy churn@1.1.0 --yes",
+    base="shipped",
+    does="rm .../churn/versions && mv .../churn/versions",
+)
+def a_link_to_another_disk(bench: Workbench) -> None:
+    versions(bench).rename(bench.repo.parent / "disk")
+    versions(bench).symlink_to(bench.repo.parent / "disk")
+
+
+@trial(
+    "host.store.Store._check_links/2",
     command="deploy churn@1.0.0 --yes",
     base="shipped",
     does="rm ...",
