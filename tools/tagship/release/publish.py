@@ -269,7 +269,7 @@ def _number(source: Source, known: Known, snapshot: Snapshot, options: Options) 
     if highest is not None and version < highest.version:
         notes.append(f"{version} is lower than {highest.version}, which stays the latest")
     previous = max((v for v in known.here.taken if v < version), default=None)
-    at, future = dates.after(source, known.here.tags)
+    at, future = dates.of_release(source, known.here.tags)
     return _Number(version, tag, previous, notes=(*notes, *future), at=at)
 
 
