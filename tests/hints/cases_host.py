@@ -289,6 +289,27 @@ def pins_that_are_none(bench: Workbench) -> None:
 
 
 @trial(
+    "workspace.source.Source.at_tag",
+    command="deploy churn --yes",
+    base="shipped",
+    does="tagship withdraw churn@1.2.0",
+    again="status churn",
+)
+@trial(
+    "workspace.source.Source.at_tag/2",
+    command="show churn@1.2.0",
+    base="shipped",
+    again="status churn",
+)
+def a_tag_on_a_commit_with_markers(bench: Workbench) -> None:
+    write(bench, "dvc.yaml", (good := (bench.repo / "dvc.yaml").read_text()) + "<<<<<<< HEAD\n")
+    bench.commit()
+    bench.git("tag", "-a", "-m", "by hand", "churn@v1.2.0")
+    write(bench, "dvc.yaml", good)
+    bench.commit()
+
+
+@trial(
     "host.store.Store._check_links",
     command="deploy churn@1.1.0 --yes",
     base="shipped",

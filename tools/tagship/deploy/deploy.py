@@ -72,7 +72,7 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
             report = _test_kept(host, switch, kept[1])
         else:
             with _needed_by(damage):
-                at_commit = source.snapshot(release.commit, ref.model)
+                at_commit = source.tagged(release)
             switch = _chosen(host, deed.switch_to_new(actions.DEPLOY, release), choice)
             switch = _repairing(switch, damage)
             with switch.recorded(), _needed_by(damage):
@@ -153,7 +153,7 @@ def rollback(
             with _needed_by(damage):
                 release = source.release(Ref(model, Wanted.parse(target.version, model)))
                 signer = plan.check_tag(host.policy, source.repository, deed.past, release)
-                at_commit = source.snapshot(release.commit, model)
+                at_commit = source.tagged(release)
             switch = _passing_over(deed.switch_to_new(actions.ROLLBACK, release))
             switch = _repairing(switch, damage)
             with switch.recorded(), _needed_by(damage):

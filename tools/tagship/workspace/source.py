@@ -1,11 +1,12 @@
 """Source: where versions come from. Tags, commits, and what they say of a model."""
 
+import contextlib
 import functools
 import os
 import platform
 import posixpath
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -144,6 +145,43 @@ class Source:
             for path in declared.paths:
                 self.check_apart(model, self.repository.top / path)
         return snapshot.snapshot(self.blobs, commit, model)
+
+    def tagged(self, release: Release) -> "Snapshot":
+        """The model at the commit of a version.
+
+        Raises:
+            NotFound, Corrupt, Refused: as for ``snapshot``, and as for ``at_tag``.
+        """
+        with self.at_tag(release):
+            return self.snapshot(release.commit, release.tag.name.model)
+
+    @contextlib.contextmanager
+    def at_tag(self, release: Release) -> Iterator[None]:
+        """What is wrong at the commit of a version is told as that: the work tree may be right.
+
+        Raises:
+            NotFound, Corrupt: the model cannot be read there, and HEAD is another commit.
+        """
+        try:
+            yield
+        except (NotFound, Corrupt) as error:
+            if self._is_head(release.commit):
+                raise
+            name, model = release.tag.name, release.tag.name.model
+            where = "where it is released, " if self.repository.ours else ""
+            hint = f"{where}release a good one, or take it back: tagship withdraw {model}@"
+            commit = release.commit[:10]
+            at = f"at {name}" + ("" if commit in error.message else f" (commit {commit})")
+            raise type(error)(
+                f"{error.message}, {at}",
+                f"{hint}{release.version}" if release.active else f"tagship list {model}",
+            ) from None
+
+    def _is_head(self, commit: str) -> bool:
+        """Whether a commit is what is checked out; nothing is in a mirror."""
+        if self.repository.ours:
+            return False
+        return commits.commit(self.repository, "HEAD").id == commit
 
     def rollout(self, commit: str, model: str) -> Rollout | None:
         """How a model is rolled out, by a commit; None where that says nothing.
