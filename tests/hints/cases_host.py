@@ -289,16 +289,10 @@ def pins_that_are_none(bench: Workbench) -> None:
 
 
 @trial(
-    "workspace.source.Source.at_tag",
+    "workspace.source.Source._instead/2",
     command="deploy churn --yes",
     base="shipped",
     does="tagship withdraw churn@1.2.0",
-    again="status churn",
-)
-@trial(
-    "workspace.source.Source.at_tag/2",
-    command="show churn@1.2.0",
-    base="shipped",
     again="status churn",
 )
 def a_tag_on_a_commit_with_markers(bench: Workbench) -> None:
@@ -307,6 +301,17 @@ def a_tag_on_a_commit_with_markers(bench: Workbench) -> None:
     bench.git("tag", "-a", "-m", "by hand", "churn@v1.2.0")
     write(bench, "dvc.yaml", good)
     bench.commit()
+
+
+@trial(
+    "workspace.source.Source._instead",
+    command="show churn@1.2.0",
+    base="shipped",
+    again="status churn",
+)
+def a_version_with_markers_that_was_withdrawn(bench: Workbench) -> None:
+    a_tag_on_a_commit_with_markers(bench)
+    bench.git("tag", "-a", "-m", "x", "churn@v1.2.0!", "churn@v1.2.0^{}")
 
 
 @trial(

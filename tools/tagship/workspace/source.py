@@ -167,15 +167,21 @@ class Source:
         except (NotFound, Corrupt) as error:
             if self._is_head(release.commit):
                 raise
-            name, model = release.tag.name, release.tag.name.model
-            where = "where it is released, " if self.repository.ours else ""
-            hint = f"{where}release a good one, or take it back: tagship withdraw {model}@"
-            commit = release.commit[:10]
+            name, commit = release.tag.name, release.commit[:10]
             at = f"at {name}" + ("" if commit in error.message else f" (commit {commit})")
-            raise type(error)(
-                f"{error.message}, {at}",
-                f"{hint}{release.version}" if release.active else f"tagship list {model}",
-            ) from None
+            what, hint = f"{error.message}, {at}", self._instead(release)
+            if isinstance(error, NotFound):
+                raise NotFound(what, hint) from None
+            raise Corrupt(what, hint) from None
+
+    def _instead(self, release: Release) -> str:
+        """What helps where a version cannot be read, though its tag exists."""
+        model = release.tag.name.model
+        if not release.active:
+            return f"tagship list {model}"
+        where = "where it is released, " if self.repository.ours else ""
+        back = f"tagship withdraw {model}@{release.version}"
+        return f"{where}release a good one, or take it back: {back}"
 
     def _is_head(self, commit: str) -> bool:
         """Whether a commit is what is checked out; nothing is in a mirror."""
