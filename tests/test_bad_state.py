@@ -137,8 +137,8 @@ def test_a_tag_on_a_commit_without_the_model_cannot_be_used(bench: Workbench, co
     bench.git("revert", "--no-edit", "HEAD")
     bench.refuses(
         command.format("churn"),
-        f"commit {head} declares no model churn",
-        "tagship list churn",
+        f"commit {head} declares no model churn, at churn@v1.0.0",
+        "release a good one, or take it back: tagship withdraw churn@1.0.0",
     )
     assert "\n1.0.0\t" in bench.cli("list", "churn").out
 

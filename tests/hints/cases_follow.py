@@ -227,7 +227,7 @@ def _as_who_acts_here(bench: Workbench) -> None:
     assert bench.cli_in(place(bench), "deploy", "churn@1.0.0", "--dry-run").code == 0
 
 
-@trial("workspace.mirrored.Mirrored.snapshot_of", command="show churn@1.0.0", folder=SRV,
+@trial("workspace.mirrored.Mirrored.tagged", command="show churn@1.0.0", folder=SRV,
        does="tagship deploy churn@1.0.0 --dry-run", by=_as_who_acts_here)  # fmt: skip
 def a_version_of_which_a_reader_finds_the_tag_alone(bench: Workbench) -> None:
     _release(bench)

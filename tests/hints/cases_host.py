@@ -289,7 +289,44 @@ def pins_that_are_none(bench: Workbench) -> None:
 
 
 @trial(
+    "workspace.source.Source._instead/2",
+    command="deploy churn --yes",
+    base="shipped",
+    does="tagship withdraw churn@1.2.0",
+    again="status churn",
+)
+def a_tag_on_a_commit_with_markers(bench: Workbench) -> None:
+    write(bench, "dvc.yaml", (good := (bench.repo / "dvc.yaml").read_text()) + "<<<<<<< HEAD\n")
+    bench.commit()
+    bench.git("tag", "-a", "-m", "by hand", "churn@v1.2.0")
+    write(bench, "dvc.yaml", good)
+    bench.commit()
+
+
+@trial(
+    "workspace.source.Source._instead",
+    command="show churn@1.2.0",
+    base="shipped",
+    again="status churn",
+)
+def a_version_with_markers_that_was_withdrawn(bench: Workbench) -> None:
+    a_tag_on_a_commit_with_markers(bench)
+    bench.git("tag", "-a", "-m", "x", "churn@v1.2.0!", "churn@v1.2.0^{}")
+
+
+@trial(
     "host.store.Store._check_links",
+    command="deploy churn@1.1.0 --yes",
+    base="shipped",
+    does="rm .../churn/versions && mv .../churn/versions",
+)
+def a_link_to_another_disk(bench: Workbench) -> None:
+    versions(bench).rename(bench.repo.parent / "disk")
+    versions(bench).symlink_to(bench.repo.parent / "disk")
+
+
+@trial(
+    "host.store.Store._check_links/2",
     command="deploy churn@1.0.0 --yes",
     base="shipped",
     does="rm ...",

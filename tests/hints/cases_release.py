@@ -573,6 +573,19 @@ def a_model_of_another_dvc_repository(bench: Workbench) -> None:
 
 
 @trial(
+    "release.kept_by_git.check",
+    command="release churn",
+    does="git rm --cached plain.txt && dvc add plain.txt",
+    again=lambda b: (b.commit(), b.release()),
+)
+def a_model_behind_a_filter(bench: Workbench) -> None:
+    write(bench, "plain.txt", "m\n")
+    write(bench, "dvc.yaml", "artifacts: {churn: {path: plain.txt}}\n")
+    write(bench, ".gitattributes", "*.txt filter=crypt\n")
+    bench.commit()
+
+
+@trial(
     "release.add_model._save",
     command=lambda b: b.manager.deploy_model("no.bin"),
     does="the path of the model's file",

@@ -72,7 +72,7 @@ def deploy(source: Source, host: Host, ref: Ref, options: Options = PLAIN) -> Ou
             report = _test_kept(host, switch, kept[1])
         else:
             with _needed_by(damage):
-                at_commit = source.snapshot(release.commit, ref.model)
+                at_commit = source.tagged(release)
             switch = _chosen(host, deed.switch_to_new(actions.DEPLOY, release), choice)
             switch = _repairing(switch, damage)
             with switch.recorded(), _needed_by(damage):
@@ -154,7 +154,7 @@ def rollback(
                 release = source.release(Ref(model, Wanted.parse(target.version, model)))
                 signer = plan.check_tag(host.policy, source.repository, deed.past, release)
                 source.complete([release], options.tell)  # its bytes have to be fetched too
-                at_commit = source.snapshot(release.commit, model)
+                at_commit = source.tagged(release)
             switch = _passing_over(deed.switch_to_new(actions.ROLLBACK, release))
             switch = _repairing(switch, damage)
             with switch.recorded(), _needed_by(damage):

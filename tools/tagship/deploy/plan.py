@@ -271,7 +271,7 @@ def damage_of(store: Store, version: str, live: Place | None, progress: Progress
 
 def _is_as_released(source: Source, release: Release, described: Metadata) -> bool:
     """Whether metadata here name what the tag's commit has, as far as the bytes are known here."""
-    snapshot = source.snapshot(release.commit, release.tag.name.model)
+    snapshot = source.tagged(release)
     artifact = snapshot.artifact
     self_test = PurePath(artifact.self_test).name if artifact.self_test else None
     names = (artifact.model, release.commit, PurePath(artifact.path).name, self_test)
@@ -300,7 +300,8 @@ def of_deploy(
     source.complete([release])
     check_choice(host.policy, source.repository, past, choice)
     version, tag = str(release.version), str(release.tag.name)
-    plan = of_commit(source, store, ref.model, release.commit, version, tag)
+    with source.at_tag(release):
+        plan = of_commit(source, store, ref.model, release.commit, version, tag)
     left = history.left_by_rollback(past.about(version), version)
     live = is_live(store, release, progress)
     waits = "" if live else check_turn(source, host, known, choice, past, retry=retry)

@@ -80,7 +80,7 @@ def export(
     """
     release, store = find.find(source, ref), host.store(ref.model)
     moved.check(source.repository, journal.events(store), release)
-    snapshot = source.snapshot(release.commit, ref.model)
+    snapshot = source.tagged(release)
     names = tuple(dict.fromkeys(formats))
     described = find.describe(source, store, release)
     export_formats.check(names, described)

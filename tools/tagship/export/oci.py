@@ -125,7 +125,7 @@ def of(
     moved.check(source.repository, journal.events(store), release)
     host.policy.check_tag(source.repository, release.tag)
     source.complete([release], tell)
-    snapshot = source.snapshot(release.commit, model)
+    snapshot = source.tagged(release)
     in_git = tuple(out for out in snapshot.metric_outs if out.in_git)
     kept = functools.cache(functools.partial(installed.files_by_md5, store))
     content = source.content(progress, kept=kept, tell=tell)

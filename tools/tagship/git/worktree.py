@@ -1,6 +1,6 @@
 """The work tree and the index: which files differ from HEAD, and commits of just those."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,8 @@ from tagship.errors import Unavailable
 from tagship.git import commits, run
 from tagship.git.run import NO_HOOKS, Repository
 from tagship.git.tree import LINK, SUBMODULE
+
+MOST = 500  # names on a command line
 
 
 def changed(repository: Repository, names: Iterable[str]) -> list[str]:
@@ -79,6 +81,32 @@ def tracked(repository: Repository, names: Iterable[str]) -> set[str]:
         return set()
     answer = run.ask(repository, "--literal-pathspecs", "ls-files", "-z", "--", *names)
     return set(answer.split("\0")[:-1])
+
+
+def filters(repository: Repository, names: Iterable[str]) -> dict[str, str]:
+    """The files among ``names`` that an attribute sends through a filter, and its name."""
+    found = {}
+    for part in _parts(names):
+        answer = run.ask(repository, "check-attr", "-z", "filter", "--", *part).split("\0")
+        for path, value in zip(answer[::3], answer[2::3], strict=False):
+            if value not in ("unspecified", "unset", "set"):
+                found[path] = value
+    return found
+
+
+def converted(repository: Repository, blobs: Mapping[str, str]) -> list[str]:
+    """The files, of those that Git keeps as ``blobs``, that have other bytes in the work tree."""
+    here = [name for name in blobs if (repository.top / name).is_file()]
+    ids: list[str] = []
+    for part in _parts(here):
+        ids += run.ask(repository, "hash-object", "--no-filters", "--", *part).split()
+    return [name for name, blob in zip(here, ids, strict=True) if blobs[name] != blob]
+
+
+def _parts(names: Iterable[str]) -> Iterator[list[str]]:
+    """As many at a time as a command line takes."""
+    every = list(names)
+    return (every[start : start + MOST] for start in range(0, len(every), MOST))
 
 
 # What Git has under way, by its file in the Git directory: in words, how to go on, how to give up

@@ -156,10 +156,16 @@ class Store:
         """
         for path in (self.versions, self.private, self._lock, *self._inner):
             if path.is_symlink():
-                raise Refused(
-                    f"{path} is a link to {path.readlink()}, and must not be a link",
-                    f"remove it: rm {shlex.quote(str(path))}",
-                )
+                what = f"{path} is a link to {path.readlink()}, and must not be a link"
+                name = shlex.quote(str(path))
+                if path == self.versions and any(map(host_link.version_of, self.directories())):
+                    target, folder = (shlex.quote(str(f)) for f in (path.resolve(), self.folder))
+                    raise Refused(
+                        what,
+                        f"move the versions back: rm {name} && mv {target} {name};"
+                        f" for another disk, make {folder} a link",
+                    )
+                raise Refused(what, f"remove it: rm {name}")
 
     def holder(self) -> str | None:
         """Who works on the model right now, in words; None where nobody does.

@@ -93,5 +93,5 @@ def describe(source: Source, store: Store, release: Release) -> Metadata:
         described = installed.read_metadata(store, directory)
         if described and described.version == str(release.version):
             return described
-    snapshot = source.snapshot_of(release)
+    snapshot = source.tagged(release)
     return source.describe(release, snapshot, source.promised(snapshot))

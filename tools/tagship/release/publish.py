@@ -33,7 +33,7 @@ from tagship.progress import Progress, Tell, nobody, silent
 from tagship.registry import refs, tags
 from tagship.registry.project_files import LOCK_FILE, PIPELINE_FILE
 from tagship.registry.refs import Action, TagName
-from tagship.release import capsules, dates, merges, numbers
+from tagship.release import capsules, dates, kept_by_git, merges, numbers
 from tagship.release import remotes as release_remotes
 from tagship.release.numbers import AlreadyReleased, Known
 from tagship.signing.statement import Signature, Statement
@@ -217,13 +217,14 @@ def _releasable(
     snapshot = _snapshot_of_head(source, head, model)
     merges.check_markers(source, snapshot)
     _check_committed(source, snapshot)
+    in_git = kept_by_git.check(source.repository, snapshot)
     source.rollout(head, model)  # a wrong one would stop the version on each host
     notes = _check_built(source, snapshot, force=options.force)
     content = source.content(offline=True)
     is_pushed = release_remotes.check_bytes(content, snapshot, push=options.push)
     elsewhere = _elsewhere(source, content, snapshot, options) if is_pushed else []
     _check_branch(source, head)
-    return snapshot, (*notes, *source.unread(snapshot), *elsewhere)
+    return snapshot, (*notes, *in_git, *source.unread(snapshot), *elsewhere)
 
 
 @dataclass(frozen=True)
@@ -269,7 +270,7 @@ def _number(source: Source, known: Known, snapshot: Snapshot, options: Options) 
     if highest is not None and version < highest.version:
         notes.append(f"{version} is lower than {highest.version}, which stays the latest")
     previous = max((v for v in known.here.taken if v < version), default=None)
-    at, future = dates.after(source, known.here.tags)
+    at, future = dates.of_release(source, known.here.tags)
     return _Number(version, tag, previous, notes=(*notes, *future), at=at)
 
 

@@ -304,22 +304,22 @@ class Mirrored(Source):
         version = waiting[0].tag.name
         raise Unavailable(f"the files of {version} name others without end", "tagship fetch")
 
-    def snapshot_of(self, release: Release) -> "Snapshot":
-        """As ``Source.snapshot_of``; what the mirror lacks is fetched, but for who only reads.
+    def tagged(self, release: Release) -> "Snapshot":
+        """As ``Source.tagged``; what the mirror lacks is fetched, but for who only reads.
 
         Raises:
             MissingBlobs: it lacks files of the version.
             Unavailable: the upstream does not give them.
         """
         try:
-            return super().snapshot_of(release)
+            return super().tagged(release)
         except MissingBlobs as error:
             if self.is_for_reading:
                 name = release.tag.name
                 hint = f"tagship deploy {name.model}@{name.version} --dry-run"  # fetches them
                 raise MissingBlobs(error.message, hint, error.ids) from None
         self.complete([release])
-        return super().snapshot_of(release)
+        return super().tagged(release)
 
     def bring(self, missing: Mapping[Release, Collection[str]], tell: Tell = nobody) -> None:
         """Bring files of versions, by the ids of their blobs.

@@ -1,11 +1,12 @@
 """Source: where versions come from. Tags, commits, and what they say of a model."""
 
+import contextlib
 import functools
 import os
 import platform
 import posixpath
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -145,13 +146,48 @@ class Source:
                 self.check_apart(model, self.repository.top / path)
         return snapshot.snapshot(self.blobs, commit, model)
 
-    def snapshot_of(self, release: Release) -> "Snapshot":
-        """The model at the commit of a version, for a question.
+    def tagged(self, release: Release) -> "Snapshot":
+        """The model at the commit of a version.
 
         Raises:
-            NotFound, Corrupt, Refused: as for ``snapshot``.
+            NotFound, Corrupt, Refused: as for ``snapshot``, and as for ``at_tag``.
         """
-        return self.snapshot(release.commit, release.tag.name.model)
+        with self.at_tag(release):
+            return self.snapshot(release.commit, release.tag.name.model)
+
+    @contextlib.contextmanager
+    def at_tag(self, release: Release) -> Iterator[None]:
+        """What is wrong at the commit of a version is told as that: the work tree may be right.
+
+        Raises:
+            NotFound, Corrupt: the model cannot be read there, and HEAD is another commit.
+        """
+        try:
+            yield
+        except (NotFound, Corrupt) as error:
+            if self._is_head(release.commit):
+                raise
+            name, commit = release.tag.name, release.commit[:10]
+            at = f"at {name}" + ("" if commit in error.message else f" (commit {commit})")
+            what, hint = f"{error.message}, {at}", self._instead(release)
+            if isinstance(error, NotFound):
+                raise NotFound(what, hint) from None
+            raise Corrupt(what, hint) from None
+
+    def _instead(self, release: Release) -> str:
+        """What helps where a version cannot be read, though its tag exists."""
+        model = release.tag.name.model
+        if not release.active:
+            return f"tagship list {model}"
+        where = "where it is released, " if self.repository.ours else ""
+        back = f"tagship withdraw {model}@{release.version}"
+        return f"{where}release a good one, or take it back: {back}"
+
+    def _is_head(self, commit: str) -> bool:
+        """Whether a commit is what is checked out; nothing is in a mirror."""
+        if self.repository.ours:
+            return False
+        return commits.commit(self.repository, "HEAD").id == commit
 
     def rollout(self, commit: str, model: str) -> Rollout | None:
         """How a model is rolled out, by a commit; None where that says nothing.
