@@ -434,7 +434,7 @@ RACE = "git -C ../origin.git tag -a churn@v1.0.0 -m theirs main 2>/dev/null || t
 
 @trial(
     "release.remotes.push/2",
-    "release.remotes._fix/4",
+    "release.remotes._fix/5",
     command="release churn --push",
     does="git fetch --tags origin",
     again="show churn@1.0.0",
@@ -443,19 +443,29 @@ def a_tag_that_came_to_the_remote_meanwhile(bench: Workbench) -> None:
     hook(bench.repo / ".git/hooks/pre-push", RACE)
 
 
+@trial(
+    "release.remotes._fix",
+    command="release churn --push",
+    does="do what it asks for",
+    by=lambda bench: write(bench, "linted", "l\n"),
+)
+def a_hook_of_the_clone(bench: Workbench) -> None:
+    hook(bench.repo / ".git/hooks/pre-push", "test -e linted")
+
+
 def no_hook(bench: Workbench) -> None:
     (bench.repo.parent / "origin.git/hooks/update").unlink()
 
 
 @trial(
-    "release.remotes._fix/3", command="release churn --push", does="ask who runs origin", by=no_hook
+    "release.remotes._fix/4", command="release churn --push", does="ask who runs origin", by=no_hook
 )
 def a_hook_of_the_remote(bench: Workbench) -> None:
     hook(bench.repo.parent / "origin.git/hooks/update", "exit 1")
 
 
 @trial(
-    "release.remotes._fix/2",
+    "release.remotes._fix/3",
     command="release churn --push --push-branch",
     does="git switch -c NAME",
     fill={"NAME": "topic"},
@@ -467,7 +477,7 @@ def a_branch_that_is_protected(bench: Workbench) -> None:
 
 
 @trial(
-    "release.remotes._fix",
+    "release.remotes._fix/2",
     command="release churn --push --push-branch",
     does="git pull --no-rebase origin main",
 )
