@@ -3,8 +3,9 @@
 import contextlib
 from pathlib import Path
 
+from tagship import Workspace
 from tests.hints.trials import edit, remove_tree, train_again, trial, write
-from tests.workbench import PATH, Workbench
+from tests.workbench import PATH, Workbench, dvc
 
 PIPELINE = """\
 stages:
@@ -495,7 +496,7 @@ def a_remote_not_committed(bench: Workbench) -> None:
 
 
 @trial(
-    "release.init._check_path/2",
+    "release.init._check_path",
     command="init --model other --path m.bin",
     folder="sub",
     again="models",
@@ -504,7 +505,7 @@ def a_path_from_the_folder(bench: Workbench) -> None:
     write(bench, "sub/m.bin", "m\n")
 
 
-@trial("release.init._check_path/2", again="models")
+@trial("release.init._check_path", again="models")
 def a_path_from_the_root_of_the_machine(bench: Workbench) -> str:
     write(bench, "sub/m.bin", "m\n")
     return f"init --model other --path {bench.repo}/sub/m.bin"
@@ -540,7 +541,7 @@ def a_path_to_a_file_of_the_system(_: Workbench) -> None: ...
 
 
 @trial(
-    "release.init._check_path",
+    "release.init._no_path",
     command="init --model other --path .git/m.bin",
     does="give the file a plain name",
     by=lambda b: (b.repo / ".git/m.bin").rename(b.repo / "m.bin"),
@@ -548,6 +549,23 @@ def a_path_to_a_file_of_the_system(_: Workbench) -> None: ...
 )
 def a_path_that_no_version_can_have(bench: Workbench) -> None:
     write(bench, ".git/m.bin", "m\n")
+
+
+def subfolder(bench: Workbench) -> None:
+    """A DVC repository in a folder that no tag can name."""
+    (bench.repo / "ml two").mkdir()
+    dvc(bench.repo / "ml two", "init", "--quiet", "--subdir")
+
+
+@trial(
+    "release.init._check_folder",
+    command=lambda b: Workspace(b.repo / "ml two").init("wine", "m.bin"),
+    does="rename the folder of the DVC repository",
+    by=lambda b: (b.repo / "ml two").rename(b.repo / "ml_two"),
+    again=lambda b: Workspace(b.repo / "ml_two").init("wine", "m.bin"),
+)
+def a_folder_with_a_blank(bench: Workbench) -> None:
+    subfolder(bench)
 
 
 @trial(
