@@ -237,6 +237,42 @@ def test_a_tag_that_the_remote_refuses_is_taken_back(bench: Workbench, words: st
     assert bench.cli("release", "churn", "--push").code == 0
 
 
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("echo error: too large >&2; echo make lint", "make lint; error: too large"),
+        ("", "it does not say why"),
+    ],
+)
+@pytest.mark.parametrize("more", ["", "--push-branch"])
+def test_a_push_that_a_hook_here_refuses_is_not_called_one_of_the_remote(
+    bench: Workbench, script: str, words: str, more: str
+) -> None:
+    if more:
+        bench.train("model 2\n")
+    hook = bench.repo / ".git/hooks/pre-push"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\n{script}\nexit 1\n")
+    hook.chmod(0o755)
+    result = bench.cli("release", "churn", "--push", *more.split())
+    what = "the tag churn@v1.0.0 was not pushed to origin, so it was deleted here again"
+    if more:
+        what = (
+            "the tag churn@v1.0.0 and the branch main were not pushed to origin, so the tag was"
+            " deleted here again"
+        )
+    hint = "do what it asks for; git rev-parse --git-path hooks/pre-push names its file"
+    assert result == Result(
+        1,
+        "",
+        f"error: {what}: the pre-push hook of this clone refused: {words}\n"
+        f"hint: {hint}, then release again\n",
+    )
+    assert bench.git("tag", "--list") == ""
+    hook.unlink()
+    assert bench.cli("release", "churn", "--push", *more.split()).code == 0
+
+
 def test_a_git_remote_that_is_not_there_refuses_only_a_push(bench: Workbench) -> None:
     bench.git("remote", "set-url", "origin", "../nowhere.git")
     said = "git: '../nowhere.git' does not appear to be a git repository"

@@ -249,7 +249,7 @@ def a_version_whose_commit_declares_no_such_model(bench: Workbench) -> None:
 
 
 @trial(
-    "dvc.snapshot._check_names",
+    "dvc.snapshot.check_names",
     command="release churn",
     does="rename the file of the self-test, and its path in dvc.yaml",
     by=lambda b: (
@@ -263,7 +263,7 @@ def a_self_test_of_the_same_name(bench: Workbench) -> None:
 
 
 @trial(
-    "dvc.snapshot._check_names/2",
+    "dvc.snapshot.check_names/2",
     command="release churn",
     does="rename that file, and its path in dvc.yaml",
     by=lambda b: (

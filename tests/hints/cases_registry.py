@@ -197,6 +197,16 @@ def a_dvc_yaml_that_is_no_yaml(bench: Workbench) -> None:
 
 
 @trial(
+    "text.encoded.error",
+    command="release churn --force",
+    does="save params.yaml as UTF-8",
+    by=lambda bench: write(bench, "params.yaml", "who: café\n"),
+)
+def settings_in_another_encoding(bench: Workbench) -> None:
+    (bench.repo / "params.yaml").write_bytes("who: café\n".encode("latin-1"))
+
+
+@trial(
     "text.yaml.parse/2",
     command="release churn",
     does="fix dvc.yaml and commit it",

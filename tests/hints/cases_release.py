@@ -3,6 +3,7 @@
 import contextlib
 from pathlib import Path
 
+from tagship import Workspace
 from tests.hints.trials import edit, remove_tree, train_again, trial, write
 from tests.workbench import PATH, Workbench, dvc
 
@@ -434,7 +435,7 @@ RACE = "git -C ../origin.git tag -a churn@v1.0.0 -m theirs main 2>/dev/null || t
 
 @trial(
     "release.remotes.push/2",
-    "release.remotes._fix/4",
+    "release.remotes._fix/5",
     command="release churn --push",
     does="git fetch --tags origin",
     again="show churn@1.0.0",
@@ -443,19 +444,29 @@ def a_tag_that_came_to_the_remote_meanwhile(bench: Workbench) -> None:
     hook(bench.repo / ".git/hooks/pre-push", RACE)
 
 
+@trial(
+    "release.remotes._fix",
+    command="release churn --push",
+    does="do what it asks for",
+    by=lambda bench: write(bench, "linted", "l\n"),
+)
+def a_hook_of_the_clone(bench: Workbench) -> None:
+    hook(bench.repo / ".git/hooks/pre-push", "test -e linted")
+
+
 def no_hook(bench: Workbench) -> None:
     (bench.repo.parent / "origin.git/hooks/update").unlink()
 
 
 @trial(
-    "release.remotes._fix/3", command="release churn --push", does="ask who runs origin", by=no_hook
+    "release.remotes._fix/4", command="release churn --push", does="ask who runs origin", by=no_hook
 )
 def a_hook_of_the_remote(bench: Workbench) -> None:
     hook(bench.repo.parent / "origin.git/hooks/update", "exit 1")
 
 
 @trial(
-    "release.remotes._fix/2",
+    "release.remotes._fix/3",
     command="release churn --push --push-branch",
     does="git switch -c NAME",
     fill={"NAME": "topic"},
@@ -467,7 +478,7 @@ def a_branch_that_is_protected(bench: Workbench) -> None:
 
 
 @trial(
-    "release.remotes._fix",
+    "release.remotes._fix/2",
     command="release churn --push --push-branch",
     does="git pull --no-rebase origin main",
 )
@@ -485,7 +496,7 @@ def a_remote_not_committed(bench: Workbench) -> None:
 
 
 @trial(
-    "release.init._check_path/2",
+    "release.init._check_path",
     command="init --model other --path m.bin",
     folder="sub",
     again="models",
@@ -494,7 +505,7 @@ def a_path_from_the_folder(bench: Workbench) -> None:
     write(bench, "sub/m.bin", "m\n")
 
 
-@trial("release.init._check_path/2", again="models")
+@trial("release.init._check_path", again="models")
 def a_path_from_the_root_of_the_machine(bench: Workbench) -> str:
     write(bench, "sub/m.bin", "m\n")
     return f"init --model other --path {bench.repo}/sub/m.bin"
@@ -530,7 +541,7 @@ def a_path_to_a_file_of_the_system(_: Workbench) -> None: ...
 
 
 @trial(
-    "release.init._check_path",
+    "release.init._no_path",
     command="init --model other --path .git/m.bin",
     does="give the file a plain name",
     by=lambda b: (b.repo / ".git/m.bin").rename(b.repo / "m.bin"),
@@ -538,6 +549,23 @@ def a_path_to_a_file_of_the_system(_: Workbench) -> None: ...
 )
 def a_path_that_no_version_can_have(bench: Workbench) -> None:
     write(bench, ".git/m.bin", "m\n")
+
+
+def subfolder(bench: Workbench) -> None:
+    """A DVC repository in a folder that no tag can name."""
+    (bench.repo / "ml two").mkdir()
+    dvc(bench.repo / "ml two", "init", "--quiet", "--subdir")
+
+
+@trial(
+    "release.init._check_folder",
+    command=lambda b: Workspace(b.repo / "ml two").init("wine", "m.bin"),
+    does="rename the folder of the DVC repository",
+    by=lambda b: (b.repo / "ml two").rename(b.repo / "ml_two"),
+    again=lambda b: Workspace(b.repo / "ml_two").init("wine", "m.bin"),
+)
+def a_folder_with_a_blank(bench: Workbench) -> None:
+    subfolder(bench)
 
 
 @trial(

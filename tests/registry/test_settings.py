@@ -152,6 +152,32 @@ def test_a_merge_in_the_section_of_before_is_read_as_it_was(shipped: Workbench) 
     assert "read as before the merge" in merging
 
 
+LATIN = "tagship:\n  keep: 4\nwho: café\n".encode("latin-1")
+NOT_UTF8 = "params.yaml is not UTF-8: byte 0xe9 in line 3"
+
+
+@pytest.mark.parametrize("command", ["list churn", "status", "history churn", "verify", "models"])
+def test_questions_are_answered_though_the_settings_are_of_another_encoding(
+    shipped: Workbench, command: str
+) -> None:
+    answer = shipped.cli(*command.split())
+    (shipped.repo / "params.yaml").write_bytes(LATIN)
+    note = f"note: {NOT_UTF8}: read without it; nothing can be released or deployed\n"
+    assert shipped.cli(*command.split()) == Result(answer.code, answer.out, note + answer.err)
+
+
+@pytest.mark.parametrize("command", ["release churn", "deploy churn --yes", "hold churn"])
+def test_such_settings_stop_every_change(shipped: Workbench, command: str) -> None:
+    (shipped.repo / "params.yaml").write_bytes(LATIN)
+    shipped.refuses(command, NOT_UTF8, "save params.yaml as UTF-8, then commit it")
+
+
+def test_settings_in_utf16_are_called_that_by_who_reads_too(shipped: Workbench) -> None:
+    (shipped.repo / "params.yaml").write_bytes("keep: 1\n".encode("utf-16"))
+    hint = "save params.yaml as UTF-8, then commit it"
+    shipped.refuses("status", "params.yaml is not UTF-8: byte 0xff in line 1", hint)
+
+
 def test_the_tree_in_the_page_is_what_deploys_make(bench: Workbench) -> None:
     (bench.repo / "params.yaml").write_text("tagship:\n  root: api/models\n")
     top = bench.repo / "api" / "models"

@@ -14,7 +14,7 @@ from tagship.disk.atomic import remove_tree
 from tagship.errors import Interrupted
 from tagship.progress import Advance
 from tagship.registry.refs import TagName
-from tests.workbench import Workbench, run
+from tests.workbench import Result, Workbench, dvc, run
 
 
 @pytest.mark.parametrize(
@@ -280,6 +280,46 @@ def test_a_model_may_not_lie_where_its_versions_are_deployed(bench: Workbench, p
     assert result.code == 1
     assert "is where versions of churn2 are deployed" in result.err
     assert bench.state() == before
+
+
+PLAIN = "give the file a plain name: letters, digits, _ and -"
+
+
+@pytest.mark.parametrize("path", ["a:b.bin", "${x}.bin", "m/a: b.bin", "#m.bin", "m.bin ", "1.0"])
+def test_init_refuses_a_path_that_a_release_would_refuse(bench: Workbench, path: str) -> None:
+    (bench.repo / "m").mkdir()
+    (bench.repo / path).write_text("m")
+    error = f"{path!r} cannot be the path of a model"
+    assert _init(bench, path) == Result(1, "", f"error: {error}\nhint: {PLAIN}\n")
+
+
+@pytest.mark.parametrize("name", ["metadata.json", "model.sig"])
+def test_and_a_name_that_is_tagships_own(bench: Workbench, name: str) -> None:
+    result = _init(bench, f"m/{name}")
+    assert (result.code, result.err) == (
+        1,
+        f"error: a file of wine would be named {name}, which is tagship's own\n"
+        "hint: rename that file, and its path in dvc.yaml\n",
+    )
+
+
+def test_and_a_folder_that_no_tag_can_name(bench: Workbench) -> None:
+    folder = bench.repo / "ml two"
+    folder.mkdir()
+    dvc(folder, "init", "--quiet", "--subdir")
+    before = bench.state()
+    result = bench.cli_in(folder, "init", "--model", "wine", "--path", "m.bin")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("error: 'ml two:wine' is the model's name here, and no tag can")
+    assert bench.changes(before) == set()
+
+
+def _init(bench: Workbench, path: str) -> Result:
+    """Declare a model; nothing changes."""
+    before = bench.state()
+    result = bench.cli("init", "--model", "wine", "--path", path)
+    assert bench.changes(before) == set()
+    return result
 
 
 def test_a_stage_that_was_renamed_does_not_speak_for_its_output_any_more(bench: Workbench) -> None:

@@ -85,7 +85,7 @@ def snapshot(blobs: tree.Blobs, commit: str, model: str) -> Snapshot:
         artifacts.check_not_old(blobs.read(commit, OLD_FILE), model)
         raise NotFound(f"commit {commit[:10]} declares no model {model}", f"tagship list {model}")
     artifact = artifacts.readable(declared[model])
-    _check_names(artifact)
+    check_names(artifact)
     recorded = pointers.stages_at(blobs, commit, folder, artifact.path)
     related = stages.related(recorded, artifact.path)
     top = pipeline.at(read, folder)
@@ -113,8 +113,12 @@ def _problems(recorded: list[Stages]) -> list[Corrupt]:
     return [problem for of_lock in recorded for problem in of_lock.problems]
 
 
-def _check_names(artifact: artifacts.Artifact) -> None:
-    """The model and its self-test are in one version directory, with tagship's own files."""
+def check_names(artifact: artifacts.Artifact) -> None:
+    """The model and its self-test are in one version directory, with tagship's own files.
+
+    Raises:
+        Corrupt: two of them have the same name.
+    """
     names = [posixpath.basename(path) for path in artifact.paths]
     if len(set(names)) < len(names):
         raise Corrupt(

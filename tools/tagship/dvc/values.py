@@ -4,7 +4,7 @@ import posixpath
 from typing import Any
 
 from tagship.errors import Corrupt
-from tagship.text import conflicts, json_reader, safe_yaml
+from tagship.text import conflicts, encoded, json_reader, safe_yaml
 
 # characters: DVC's parser of TOML needs a second for 200,000; Python's own code is not executed
 LARGEST_TOML, LARGEST_PYTHON = 64_000, 64_000
@@ -16,6 +16,7 @@ def parse(data: bytes, name: str) -> Any:
     Raises:
         Corrupt: it is not valid, or larger than a person would write it.
         Conflicted: it has conflict markers.
+        NotUtf8: it is not UTF-8.
     """
     suffix = posixpath.splitext(name)[1].lower()
     kind, reader = {
@@ -28,6 +29,8 @@ def parse(data: bytes, name: str) -> Any:
     except ValueError as error:
         if (number := conflicts.line(data)) is not None:
             raise conflicts.error(name, number) from None
+        if wrong := encoded.error(data, name):
+            raise wrong from None
         where = f", {error}" if kind == "YAML" and str(error) else ""
         again = "" if kind == "YAML" else ", or write it again: dvc repro"
         hint = f"fix {name} and commit it{again}"

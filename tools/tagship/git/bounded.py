@@ -31,6 +31,10 @@ MOST_WORDS = 1 << 16  # bytes of Git's messages that are read: a remote writes s
 NOT_FOUND = 127  # the exit code of a shell that finds no program
 TOO_LONG = os.strerror(errno.EFBIG)
 NO_MEMORY = re.compile("[Oo]ut of memory|Cannot allocate memory")
+HOOK = "the pre-push hook of this clone refused"
+HOOK_LINES = 3  # of what it says: the last ones
+# What Git says too where a push fails without that hook (2.39.5): send-pack, refspecs, remotes.
+_OF_GIT = re.compile(r"^(fatal:| ! |remote:|To |error: src refspec )", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,11 @@ def act(
                 _end(process)
         if status != 0:
             words = _text(err, MOST_WORDS)
-            raise _too_much(name, limit, status, words) or run.failure(CommandFailed(status, words))
+            raise (
+                _too_much(name, limit, status, words)
+                or _refused_by_hook(_text(out, MOST_WORDS), words)
+                or run.failure(CommandFailed(status, words))
+            )
         return _text(out)
 
 
@@ -140,6 +148,22 @@ def _too_much(remote: str, limit: Limit, status: int, words: str) -> TagshipErro
     if limit.memory and NO_MEMORY.search(words):
         return TooMuch(f"{what} {limit.memory:,} bytes of memory", "")
     return None
+
+
+def _refused_by_hook(said: str, words: str) -> Unavailable | None:
+    """The error where this clone's own hook stops a push: Git itself says only that it failed.
+
+    Args:
+        said: standard output, which a hook shares with Git.
+        words: standard error, the same.
+    """
+    *before, last = words.rstrip().split("\n")
+    if not last.startswith("error: failed to push some refs to ") or _OF_GIT.search(words):
+        return None
+    lines = [line.strip() for line in (*said.splitlines(), *before)]
+    lines = [line for line in lines if line and not line.startswith("hint:")]  # those are Git's
+    text = redact.text("; ".join(lines[-HOOK_LINES:]) or "it does not say why")
+    return Unavailable(f"{HOOK}: {text}")
 
 
 def _text(file: BinaryIO, most: int = -1) -> str:

@@ -11,7 +11,7 @@ from tagship.progress import Tell, nobody
 from tagship.registry import settings
 from tagship.registry.project_files import PARAMS_FILE, ROOT
 from tagship.registry.settings import Settings
-from tagship.text import conflicts, yaml
+from tagship.text import conflicts, encoded, yaml
 
 NEW = "git init && dvc init && tagship init"
 _ROOT_KEY = re.compile(rb"\broot[\"']?\s*:")
@@ -97,7 +97,7 @@ def read_root(project: Path) -> Path:
     if root is not None:
         return root
     try:
-        data = conflicts.ours((project / PARAMS_FILE).read_bytes())
+        data = _ours(project)
     except FileNotFoundError:
         return project / ROOT
     try:
@@ -114,6 +114,7 @@ def read(project: Path, tell: Tell = nobody) -> Settings:
 
     Raises:
         Conflicted: a merge has left its markers in params.yaml.
+        NotUtf8: it is of another encoding.
         Corrupt, Refused: it cannot be read, or has a setting that is none.
     """
     try:
@@ -125,7 +126,13 @@ def read(project: Path, tell: Tell = nobody) -> Settings:
 def read_ours(project: Path, tell: Tell = nobody) -> Settings:
     """The settings of a params.yaml with conflict markers, without what the other side brings.
 
+    What is not UTF-8 in it is left out too.
+
     Raises:
         Corrupt, Refused: as for ``read``.
     """
-    return settings.parse(conflicts.ours((project / PARAMS_FILE).read_bytes()), tell)
+    return settings.parse(_ours(project), tell)
+
+
+def _ours(project: Path) -> bytes:
+    return conflicts.ours(encoded.readable((project / PARAMS_FILE).read_bytes()))

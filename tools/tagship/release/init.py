@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tagship.disk import atomic
+from tagship.dvc.snapshot import check_names
 from tagship.errors import Corrupt, Refused
 from tagship.git import ignore
 from tagship.progress import Tell, nobody
@@ -53,13 +54,14 @@ def prepare(
 
     Raises:
         InvalidName: the name is not one of ours.
-        Refused: another artifact has the name; or the path begins in another folder, or leaves the
-            repository.
-        Corrupt: dvc.yaml cannot be read.
+        Refused: another artifact has the name; or the path begins in another folder, leaves the
+            repository, or is none that dvc.yaml can have; or no tag can have the folder's name.
+        Corrupt: dvc.yaml cannot be read, or the file would be named as one of tagship's own.
     """
     added = None
     if model is not None and path is not None:
-        _check_path(source, root, refs.check_new_model(model), path)
+        _check_folder(source, refs.check_new_model(model))
+        _check_path(source, root, model, path)
         source.check_apart(source.full_name(model), source.project / path)
         added = _declare(source.project / PIPELINE_FILE, model, path)
     rules = ignored.patterns(root)
@@ -99,26 +101,50 @@ def _tracked_by(project: Path, root: str) -> str | None:
     return None
 
 
+def _check_folder(source: Source, model: str) -> None:
+    """Refuse a folder that can be part of no model's name, and so of no tag."""
+    name = source.full_name(model)
+    if not refs.is_model(name):
+        raise Refused(
+            f"{name!r} is the model's name here, and no tag can have it",
+            "rename the folder of the DVC repository: letters, digits, '.', '_', '-' and '/'",
+        )
+
+
 def _check_path(source: Source, root: str, model: str, path: str) -> None:
     """Refuse a path that begins in another folder, or leads out of the DVC repository."""
     start, project = source.start.resolve(), source.project.resolve()
     is_of_project = paths.is_path(_cleaned(path))
     place = (start / path).parent.resolve() / Path(path).name
     if is_of_project and (os.path.lexists(project / path) or not os.path.lexists(place)):
-        return
+        if not _is_written_plainly(_cleaned(path)):
+            raise _no_path(path)
+        return check_names(artifacts.Artifact(model, _cleaned(path)))
     if not place.is_relative_to(project):
         what = f"{reprlib.repr(path)} is outside of the repository {project}"
         raise Refused(what, _bring_in(project, root, model, place))
     right = place.relative_to(project).as_posix()
     if not paths.is_path(right):
-        what = f"{reprlib.repr(path)} cannot be the path of a model"
-        raise Refused(what, "give the file a plain name: letters, digits, _ and -")
+        raise _no_path(path)
     raise Refused(
         f"{path} is not in {project}: the path begins there"
         if is_of_project
         else f"{path} is not relative to {project}, where the path begins",
         f"tagship init --model {model} --path {shlex.quote(right)}",
     )
+
+
+def _no_path(path: str) -> Refused:
+    what = f"{reprlib.repr(path)} cannot be the path of a model"
+    return Refused(what, "give the file a plain name: letters, digits, _ and -")
+
+
+def _is_written_plainly(path: str) -> bool:
+    """Whether dvc.yaml has a path as it is: as no other value of YAML, and as no template."""
+    try:
+        return "${" not in path and yaml.parse(f"path: {path}".encode(), "") == {"path": path}
+    except Corrupt:
+        return False
 
 
 def _cleaned(path: str) -> str:

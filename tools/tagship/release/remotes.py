@@ -9,6 +9,7 @@ from tagship.dvc.remote import not_here
 from tagship.dvc.snapshot import Snapshot
 from tagship.errors import Interrupted, NoAnswer, Refused, TagshipError, Unavailable
 from tagship.git import remotes as git_remotes
+from tagship.git.bounded import HOOK
 from tagship.git.run import Repository
 from tagship.progress import Tell
 from tagship.registry import tags
@@ -203,9 +204,9 @@ def push(
     except NoAnswer as error:
         raise NoAnswer(f"{error.message}: {left}", go_on) from None
     except TagshipError as error:
-        what = f"{where} did not accept the tag {name}"
-        if branch:
-            what += f" and the branch {branch[1]}"
+        what = f"the tag {name}" + (f" and the branch {branch[1]}" if branch else "")
+        of_hook = f"{what} {'were' if branch else 'was'} not pushed to {where}"
+        what = of_hook if HOOK in error.message else f"{where} did not accept {what}"
         fix = _fix(error.message, where, branch)
         if not take_back:
             raise Unavailable(f"{what}: {error.message}", fix) from None
@@ -220,6 +221,8 @@ def push(
 
 def _fix(message: str, where: str, branch: tuple[str, str] | None) -> str:
     """What to do about a push that was not accepted, by Git's words for it."""
+    if HOOK in message:
+        return "do what it asks for; git rev-parse --git-path hooks/pre-push names its file"
     if branch and ("(fetch first)" in message or "(non-fast-forward)" in message):
         return f"git pull --no-rebase {where} {branch[1]}"
     if branch and f"-> {branch[1]} (" in message and "[remote rejected]" in message:

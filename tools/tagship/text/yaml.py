@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tagship.errors import Corrupt
-from tagship.text import conflicts
+from tagship.text import conflicts, encoded
 
 
 def parse(data: bytes, name: str) -> dict[str, Any]:
@@ -14,6 +14,7 @@ def parse(data: bytes, name: str) -> dict[str, Any]:
     Raises:
         Corrupt: it is not valid YAML, or not a mapping.
         Conflicted: it has conflict markers.
+        NotUtf8: it is not UTF-8.
     """
     from tagship.text import safe_yaml  # 20 ms, and only where there is YAML to read
 
@@ -22,6 +23,8 @@ def parse(data: bytes, name: str) -> dict[str, Any]:
     except ValueError as error:
         if number := conflicts.line(data):
             raise conflicts.error(name, number) from None
+        if wrong := encoded.error(data, name):
+            raise wrong from None
         where = f", {error}" if str(error) else ""
         raise Corrupt(f"{name} is not valid YAML{where}", f"fix {name} and commit it") from None
     if value is None:

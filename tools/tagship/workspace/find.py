@@ -14,9 +14,12 @@ from tagship.host import settings as host_settings
 from tagship.progress import Tell, nobody
 from tagship.registry.settings import Settings
 from tagship.text.conflicts import Conflicted
+from tagship.text.encoded import NotUtf8
 from tagship.workspace import checkout
 from tagship.workspace.host import Host
 from tagship.workspace.source import Source
+
+STOPPED = "nothing can be released or deployed"
 
 if TYPE_CHECKING:
     from tagship.workspace.host_file import HostFile
@@ -46,7 +49,8 @@ def find(start: Path, tell: Tell = nobody) -> tuple[Source, Host]:
 def look(start: Path, tell: Tell) -> tuple[Source, Host]:
     """The same for who changes nothing: a merge in params.yaml does not stop the reader.
 
-    Nor does a tagship.toml that cannot be read, and that runs nothing here.
+    Nor does what is not UTF-8 in it; nor a tagship.toml that cannot be read, and that runs
+    nothing here.
 
     Args:
         start: a folder in the work tree.
@@ -60,11 +64,16 @@ def look(start: Path, tell: Tell) -> tuple[Source, Host]:
         return replace(mirror, is_for_reading=True), replace(host, is_for_reading=True)
     try:
         source, host = find(start, tell)
-        return source, replace(host, is_for_reading=True)
-    except Conflicted as error:
-        tell(f"{error.message}: read as before the merge; nothing can be released or deployed")
-    project = _project(start)
-    source, host = _places(start, project, host_settings.read_ours(project, tell))
+    except (Conflicted, NotUtf8) as error:
+        how = "as before the merge" if isinstance(error, Conflicted) else "without it"
+        project, notes = _project(start), [f"{error.message}: read {how}; {STOPPED}"]
+        try:
+            settings = host_settings.read_ours(project, notes.append)
+        except Corrupt:
+            raise error from None
+        for note in notes:
+            tell(note)
+        source, host = _places(start, project, settings)
     return source, replace(host, is_for_reading=True)
 
 
