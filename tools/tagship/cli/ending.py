@@ -1,8 +1,10 @@
 """SIGTERM and SIGHUP end a command as Ctrl+C does: what it has begun is given up in order."""
 
+import os
 import signal
 import time
 from types import FrameType
+from typing import NoReturn
 
 NUMBERS = (signal.SIGTERM, signal.SIGHUP)
 SAME = 2.0  # seconds in which another signal asks for the same: a lost terminal, systemd, a user
@@ -47,6 +49,16 @@ class Ending:
         """
         while self._watched and self.signal is None:
             signal.signal(self._watched.pop(), signal.SIG_DFL)
+
+    def leave(self) -> NoReturn:
+        """End the process as its signal does: systemd takes that for a stop, and 143 for a failure.
+
+        Where a signal cannot end it, as the first process of a container, with the exit code.
+        """
+        if self.signal is not None:
+            signal.signal(self.signal, signal.SIG_DFL)
+            os.kill(os.getpid(), self.signal)
+        os._exit(self.code)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         """Interrupt the command; what cleans up then is interrupted by a later signal alone."""

@@ -150,7 +150,7 @@ def _run(session: Session) -> int:
         # after SIGHUP, its terminal is gone; and a later signal ends it at once
         with contextlib.suppress(OSError, KeyboardInterrupt):
             _report_interrupt(session, error.__cause__)
-        os._exit(session.ending.code)  # at once: a thread may still wait for a silent remote
+        session.ending.leave()  # at once: a thread may still wait for a silent remote
     except click.ClickException as error:
         words = io.StringIO()
         error.show(words)
