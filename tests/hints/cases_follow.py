@@ -339,6 +339,27 @@ def a_host_that_requires_signed_tags_and_is_shown_another(bench: Workbench) -> N
     Agent(place(bench)).sync()
 
 
+def _mounted(bench: Workbench) -> None:
+    bench.git("push", "--quiet", "origin", "--tags")
+
+
+@trial("workspace.mirrored.Mirrored.emptied", command="sync", folder=SRV,
+       does="is it mounted", by=_mounted)  # fmt: skip
+def a_host_whose_server_has_nothing_any_more(bench: Workbench) -> None:
+    _release(bench)
+    right(bench)
+    Agent(place(bench)).sync()
+    bench.git("push", "--quiet", "--delete", "origin", "churn@v1.0.0")
+
+
+@trial("workspace.facts._of_upstream", command="sync", folder=SRV,
+       does="tagship fetch --accept churn@v2.0.0", again="sync")  # fmt: skip
+def a_host_whose_server_has_other_tags_alone(bench: Workbench) -> None:
+    a_host_whose_server_has_nothing_any_more(bench)
+    bench.train("model 2\n")
+    bench.manager.release(version="2.0.0", push=True)
+
+
 def _signed_again(bench: Workbench) -> None:
     key(bench, "bob")
     allow(bench, "bob")
@@ -348,7 +369,7 @@ def _signed_again(bench: Workbench) -> None:
     Agent(place(bench)).sync()
 
 
-@trial(command="sync", folder=SRV,
+@trial("workspace.condition.fix", command="sync", folder=SRV,
        does="release a version that is signed", by=_signed_again)  # fmt: skip
 def a_host_whose_live_version_was_signed_by_a_key_that_is_revoked(bench: Workbench) -> None:
     key(bench, "ada")

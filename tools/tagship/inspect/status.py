@@ -497,8 +497,8 @@ def _live_findings(
             continue
         path = store.path(live.directory) / problem.path
         fix = condition.fix(path, problem, back if is_of_tag else again)
-        if problem.what.startswith(condition.NOT_ALLOWED):
-            why, fix = why if missing else Why.REFUSED, condition.ALLOWED
+        if problem.what.startswith(condition.NOT_ALLOWED) and not missing:
+            why = Why.REFUSED
         yield Finding(why, f"{live.directory}/{problem.path} {problem.what}", fix)
 
 

@@ -95,7 +95,8 @@ class Mirrored(Source):
         except Unavailable as error:
             self._note(error.message)
             raise
-        self._note(None)
+        gone = found.emptied(self.file.follow)
+        self._note(self.emptied(gone[0])[0] if gone else None)
         return found
 
     def _note(self, failure: str | None) -> None:
@@ -221,6 +222,11 @@ class Mirrored(Source):
             return None
         what = f"#{rule.stage} names a version whose tag is not here (commit {tag.commit[:10]})"
         return what, self.upstream.bringing(known.model)
+
+    def emptied(self, model: str) -> tuple[str, str]:
+        """That all that was seen of a model is gone: a disk may not be mounted."""
+        what = f"{self.upstream.title} has nothing of {model} any more"
+        return what, f"is it mounted, and its address right in {HOST_FILE}? Then: {SYNC}"
 
     def unpublished(self, known: Catalog) -> tuple[str, str] | None:
         """That no tag of a model was seen: it waits for its first one, or its name is wrong.
