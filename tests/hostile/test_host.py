@@ -483,6 +483,30 @@ def test_a_withdrawal_and_a_stage_count_only_if_signed(signed: Following) -> Non
     signed.passes(0, "churn: in order, live 1.1.0\n")
 
 
+def test_a_deprecation_counts_only_if_signed_and_is_named(signed: Following) -> None:
+    signed.sync()
+    signed.bench.git("config", "tag.gpgSign", "false")
+    signed.publish("churn@deprecated")
+    what = "churn@deprecated does not count: the tag churn@deprecated is not signed"
+    told = signed.report()
+    assert (told["code"], told["why"], told["live"]) == (3, "refused", "1.1.0")
+    assert told["reasons"][0]["what"].startswith(what)
+    assert what in signed.cli("status").out
+    assert signed.cli("deploy", "churn@1.1.0", "--yes").code == 0
+    sign_with(signed, "ada")
+    later = (clock.now() + timedelta(minutes=1)).isoformat(timespec="seconds")
+    signed.bench.monkeypatch.setenv("GIT_COMMITTER_DATE", later)
+    signed.release("model 3\n")  # it counts no more for all
+    signed.passes(0, "churn: in order, live 1.2.0\n  1.2.0 is live\n")
+    signed.publish("churn@deprecated#2")
+    told = signed.report()
+    assert (told["why"], told["live"]) == ("drifted", "1.2.0")
+    assert "1.2.0 is live, but churn is deprecated" in told["reasons"][0]["what"]
+    refused = signed.cli("deploy", "churn@1.1.0", "--yes").err
+    again = "release again where the model is released: tagship release churn"
+    assert refused == f"error: churn is deprecated\nhint: if it counts again, {again}\n"
+
+
 @pytest.mark.parametrize(
     "how", ["not signed", "by a stranger", "by a revoked key", "by a key that ran out"]
 )

@@ -110,6 +110,9 @@ def _of_upstream(
     elif live is not None and live.release and live.release.tag.name in seen.vanished:
         what = f"{live.place.version} is live, and its tag is not in {title} any more"
         yield Reason(Why.IN_ORDER, f"{what}; what was seen counts all the same")
+    if distrusted := source.distrusted(known):
+        fix = f"take it back where the model is released: tagship release {model}"
+        yield Reason(Why.REFUSED, distrusted, fix)
     if absent := _absent(source, known, rule, wish, live, fetched):
         yield absent
 
