@@ -137,7 +137,8 @@ def test_a_look_at_a_mirror_s_tags_imports_no_gitpython(tmp_path: Path) -> None:
     )
     out, modules = imported_by(code, tmp_path)
     nothing = (
-        "Seen(new=(), moved=(), vanished=(), impossible=(), lightweight=(), damaged=(), unread=())"
+        "Seen(new=(), moved=(), vanished=(), impossible=(), lightweight=(), damaged=(), unread=(),"
+        " foreign=(), lost=())"
     )
     assert out == f"{nothing}\n([], []) {{}}\n([], [])\n"
     assert modules & {*HEAVY, "dulwich", "asyncio"} == set()

@@ -88,6 +88,31 @@ def taken_back(host: Following) -> None:
     host.publish("churn@deprecated")
 
 
+def test_a_model_that_is_not_followed_any_more_needs_no_release(host: Following) -> None:
+    host.sync()
+    host.publish("churn@v1.0.0!")
+    host.cli("fetch")
+    host.follow(model="other")
+    status = host.cli("status", "churn")
+    assert (status.code, status.out) == (
+        0,
+        "churn: in order, live 1.0.0, latest -\n"
+        "  churn is not followed any more: what is live stays\n"
+        "    next: tagship undeploy churn, or add [follow.churn] to tagship.toml\n",
+    )
+
+
+def test_what_a_rollback_above_the_rule_passes_over_is_told(host: Following) -> None:
+    host.release("model 2\n")
+    host.sync()
+    host.follow("1.0.0")
+    host.sync()
+    assert host.cli("rollback", "churn", "--yes").code == 0
+    passed = "1.0.0 is passed over: rolled back to 1.1.0 by "
+    assert host.report()["reasons"][0]["what"].startswith(passed)
+    assert passed in host.cli("status").out
+
+
 @pytest.mark.parametrize(
     ("arrange", "code", "told"),
     [

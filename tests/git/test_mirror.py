@@ -11,7 +11,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -284,6 +284,16 @@ def test_what_differs_is_a_comparison_of_two_lists() -> None:
     seen = {"a": "1", "b": "2", "c/d": "3", "e": "4", "f/g": "5", "f/h/i": "6"}
     kept = {"a": "1", "b": "9", "c": "3", "e/x": "4", "f/h": "7", "z": "8"}
     changes = Changes(("f/g",), ("b",), ("c", "e/x", "f/h", "z"), ("c/d", "e", "f/h/i"))
+    assert mirror.compare(seen, kept) == replace(changes, lost=("b", "c", "e/x", "f/h", "z"))
+    of_one = [{f"m#{name}": i for name, i in tags.items()} for tags in (seen, kept)]
+    assert mirror.compare(*of_one).lost == ()  # a is as it was
+
+
+def test_what_is_new_beside_nothing_that_was_seen_is_foreign() -> None:
+    kept = {"m@v1": "1", "m#prod#1": "2", "n@v1": "3"}
+    seen = {"m@v1": "9", "m@v2": "8", "n@v1": "3", "n@v2": "7", "o@v1": "6"}
+    lost = ("m#prod#1", "m@v1")
+    changes = Changes(("n@v2", "o@v1"), ("m@v1",), ("m#prod#1",), foreign=("m@v2",), lost=lost)
     assert mirror.compare(seen, kept) == changes
 
 

@@ -5,11 +5,13 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from tagship.host import agent
 from tagship.manager.agent import Agent
 from tagship.manager.model import ModelVersionManager
+from tagship.text import clock
 from tagship.workspace import host_file
 from tests.hints.cases_registry import DEMAND, allow, configure, home, key, sign_with
 from tests.hints.trials import trial
@@ -359,6 +361,68 @@ def a_host_that_requires_signed_tags_and_is_shown_another(bench: Workbench) -> N
     Agent(place(bench)).sync()
 
 
+def _released(bench: Workbench) -> None:
+    later = clock.now() + timedelta(minutes=1)
+    bench.monkeypatch.setenv("GIT_COMMITTER_DATE", later.isoformat(timespec="seconds"))
+    bench.train("model 2\n")
+    bench.manager.release(push=True)
+    Agent(place(bench)).sync()
+
+
+@trial("workspace.facts._of_upstream/2", command="sync", folder=SRV,
+       does="tagship release churn", by=_released)  # fmt: skip
+def a_host_that_requires_a_signed_deprecation(bench: Workbench) -> None:
+    key(bench, "ada")
+    allow(bench, "ada")
+    sign_with(bench, "ada")
+    configure(bench, DEMAND)
+    _release(bench)
+    right(bench)
+    Agent(place(bench)).sync()
+    bench.git("-c", "tag.gpgSign=false", "tag", "-a", "-m", "x", "churn@deprecated")
+    bench.git("push", "--quiet", "origin", "churn@deprecated")
+
+
+@trial("workspace.mirrored.Mirrored.find/2", command="deploy churn@1.0.0 --yes", folder=SRV,
+       does="tagship release churn", by=_released, again="sync")  # fmt: skip
+def a_model_deprecated_that_a_host_follows(bench: Workbench) -> None:
+    _release(bench)
+    right(bench)
+    Agent(place(bench)).sync()
+    bench.manager.deprecate(push=True)
+    Agent(place(bench)).sync()
+
+
+@trial("inspect.find.unfollowed", command="status churn", folder=SRV,
+       does="add [follow.churn] to tagship.toml", by=right)  # fmt: skip
+def a_model_that_is_followed_no_more(bench: Workbench) -> None:
+    _release(bench)
+    right(bench)
+    Agent(place(bench)).sync()
+    follows(bench, "[follow.spam]\n")
+
+
+def _mounted(bench: Workbench) -> None:
+    bench.git("push", "--quiet", "origin", "--tags")
+
+
+@trial("workspace.mirrored.Mirrored.emptied", command="sync", folder=SRV,
+       does="is it mounted", by=_mounted)  # fmt: skip
+def a_host_whose_server_has_nothing_any_more(bench: Workbench) -> None:
+    _release(bench)
+    right(bench)
+    Agent(place(bench)).sync()
+    bench.git("push", "--quiet", "--delete", "origin", "churn@v1.0.0")
+
+
+@trial("workspace.facts._of_upstream", command="sync", folder=SRV,
+       does="tagship fetch --accept churn@v2.0.0", again="sync")  # fmt: skip
+def a_host_whose_server_has_other_tags_alone(bench: Workbench) -> None:
+    a_host_whose_server_has_nothing_any_more(bench)
+    bench.train("model 2\n")
+    bench.manager.release(version="2.0.0", push=True)
+
+
 def _signed_again(bench: Workbench) -> None:
     key(bench, "bob")
     allow(bench, "bob")
@@ -368,7 +432,7 @@ def _signed_again(bench: Workbench) -> None:
     Agent(place(bench)).sync()
 
 
-@trial(command="sync", folder=SRV,
+@trial("workspace.condition.fix", command="sync", folder=SRV,
        does="release a version that is signed", by=_signed_again)  # fmt: skip
 def a_host_whose_live_version_was_signed_by_a_key_that_is_revoked(bench: Workbench) -> None:
     key(bench, "ada")

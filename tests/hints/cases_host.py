@@ -146,7 +146,7 @@ def a_live_file_that_was_changed(bench: Workbench) -> None:
     file.chmod(0o444)
 
 
-@trial("workspace.condition.fix", command=STATUS, base="shipped")
+@trial("workspace.condition.fix/2", command=STATUS, base="shipped")
 def a_live_file_of_another_mode(bench: Workbench) -> None:
     (live(bench) / "model.bin").chmod(0o666)
 

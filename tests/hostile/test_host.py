@@ -18,6 +18,7 @@ import pytest
 
 from tagship.git import mirror
 from tagship.git.bounded import Limit
+from tagship.host import agent
 from tagship.manager.agent import Agent
 from tagship.progress import nobody
 from tagship.text import clock, words
@@ -111,14 +112,65 @@ def test_a_server_that_was_set_back_changes_nothing(second: Following) -> None:
     )
 
 
-def test_an_empty_list_of_tags_undeploys_nothing(second: Following) -> None:
-    before = live(second)
+def test_an_empty_list_of_tags_undeploys_nothing_and_is_told(second: Following) -> None:
+    before, polled = live(second), agent.read(second.folder).fetched_at
     second.serve("tag", "-d", "churn@v1.0.0", "churn@v1.1.0")
+    second.at(clock.now() + timedelta(minutes=5))
+    told = "the repository has nothing of churn any more"
+    for _ in range(2):
+        second.passes(1, (
+            f"churn: unknown, live 1.1.0\n  {told}\n"
+            "    fix: is it mounted, and its address right in tagship.toml? Then: tagship sync\n"
+        ))  # fmt: skip
+    status = second.cli("status")
+    assert (status.code, told in status.out) == (1, True)
+    state = agent.read(second.folder)
+    assert (state.fetched_at, state.failure) == (polled, told)
+    second.bench.git("push", "--quiet", "origin", "--tags")
     second.passes(0, "churn: in order, live 1.1.0\n")
+    assert not agent.read(second.folder).failing_since
+    second.serve("tag", "-d", "churn@v1.0.0", "churn@v1.1.0")
     shutil.rmtree(second.mirror)
     what = "1.1.0 is live, but its tag is not here, and there is no newer version"
     second.passes(3, f"churn: drifted, live 1.1.0\n  {what}\n    fix: tagship fetch\n")
     assert live(second) == before
+
+
+def test_another_repository_makes_nothing_live_until_a_person_accepts_a_tag(
+    second: Following,
+) -> None:
+    before, seen = live(second), second.kept()
+    second.serve("tag", "-d", "churn@v1.0.0")
+    second.serve("tag", "--force", "-a", "-m", "again", "churn@v1.1.0", "main")
+    second.release("model 3\n", "1.3.0")
+    other = second.report()
+    assert (other["code"], other["why"], other["live"]) == (3, "refused", "1.1.0")
+    assert other["reasons"][1]["what"] == (
+        "of the tags of churn that were seen, the repository has none: is it another repository?"
+        " Nothing new of it goes live"
+    )
+    assert (live(second), second.kept()) == (before, seen)
+    assert "churn@v1.3.0" not in second.cli("fetch").out
+    assert "fetch --accept churn@v1.1.0" in second.cli("status").out
+    second.bench.git("push", "--quiet", "--force", "origin", "churn@v1.1.0")  # the right one again
+    second.passes(0, "churn: in order, live 1.3.0\n  1.3.0 is live\n")
+
+
+def test_other_tags_alone_count_once_one_of_them_is_accepted(second: Following) -> None:
+    second.serve("tag", "-d", "churn@v1.0.0", "churn@v1.1.0")
+    for version in ("1.3.0", "1.4.0"):
+        second.release(f"model {version}\n", version)
+    assert second.report()["live"] == "1.1.0"
+    assert second.cli("fetch", "--accept", "churn@v1.3.0").code == 0
+    assert second.events()[-1].reason == "it was not seen"
+    second.passes(0, "churn: in order, live 1.4.0\n  1.4.0 is live\n")
+
+
+def test_a_live_version_whose_tag_vanished_is_told(second: Following) -> None:
+    second.serve("tag", "-d", "churn@v1.1.0")
+    second.passes(0, "churn: in order, live 1.1.0\n")
+    what = "1.1.0 is live, and its tag is not in the repository any more"
+    assert f"  {what}; what was seen counts all the same\n" in second.cli("status").out
 
 
 def test_a_withdrawal_that_was_seen_cannot_be_hidden(second: Following) -> None:
@@ -429,6 +481,30 @@ def test_a_withdrawal_and_a_stage_count_only_if_signed(signed: Following) -> Non
     sign_with(signed, "ada")
     signed.publish("churn#prod#2", at="churn@v1.1.0")
     signed.passes(0, "churn: in order, live 1.1.0\n")
+
+
+def test_a_deprecation_counts_only_if_signed_and_is_named(signed: Following) -> None:
+    signed.sync()
+    signed.bench.git("config", "tag.gpgSign", "false")
+    signed.publish("churn@deprecated")
+    what = "churn@deprecated does not count: the tag churn@deprecated is not signed"
+    told = signed.report()
+    assert (told["code"], told["why"], told["live"]) == (3, "refused", "1.1.0")
+    assert told["reasons"][0]["what"].startswith(what)
+    assert what in signed.cli("status").out
+    assert signed.cli("deploy", "churn@1.1.0", "--yes").code == 0
+    sign_with(signed, "ada")
+    later = (clock.now() + timedelta(minutes=1)).isoformat(timespec="seconds")
+    signed.bench.monkeypatch.setenv("GIT_COMMITTER_DATE", later)
+    signed.release("model 3\n")  # it counts no more for all
+    signed.passes(0, "churn: in order, live 1.2.0\n  1.2.0 is live\n")
+    signed.publish("churn@deprecated#2")
+    told = signed.report()
+    assert (told["why"], told["live"]) == ("drifted", "1.2.0")
+    assert "1.2.0 is live, but churn is deprecated" in told["reasons"][0]["what"]
+    refused = signed.cli("deploy", "churn@1.1.0", "--yes").err
+    again = "release again where the model is released: tagship release churn"
+    assert refused == f"error: churn is deprecated\nhint: if it counts again, {again}\n"
 
 
 @pytest.mark.parametrize(

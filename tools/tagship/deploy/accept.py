@@ -50,7 +50,9 @@ def accept(source: Mirrored, host: Host, name: TagName, options: Options) -> Non
         raise NotFound(f"{name} was not moved", "tagship fetch")
     first, then = moved
     with act.begin(store, model, f"accepting {name}", options) as deed:
-        why = f"it was {first[:10]}" + (f": {options.reason}" if options.reason else "")
+        why = f"it was {first[:10] or 'not seen'}" + (
+            f": {options.reason}" if options.reason else ""
+        )
         event = replace(deed.event(actions.ACCEPT, reason=why), tag=str(name), tag_object=then)
         version = str(name.version) if name.version is not None else None
         deed.record(replace(event, version=version))

@@ -93,6 +93,9 @@ class Changes:
         impossible: they were not seen before, and cannot be kept: a tag that was has the name of
             a folder of theirs, or theirs is the name of such a folder.
         lightweight: they name no annotated tag of a commit, or one without end; they never count.
+        foreign: they were not seen before, and are not kept: of what was seen of the same model,
+            nothing is shown as it was. So this may be another repository.
+        lost: what was seen of such models, and is moved or vanished.
     """
 
     new: tuple[str, ...] = ()
@@ -100,6 +103,8 @@ class Changes:
     vanished: tuple[str, ...] = ()
     impossible: tuple[str, ...] = ()
     lightweight: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 def of(folder: Path) -> Repository:
@@ -398,13 +403,23 @@ def compare(
     folders = {folder for name in tags for folder in _folders(name)}
     added = sorted(seen.keys() - tags.keys() - set(lightweight))
     impossible = {name for name in added if name in folders or tags.keys() & set(_folders(name))}
+    kept = {_stem(name) for name in tags if seen.get(name) == tags[name]}
+    lost = {_stem(name) for name in tags} - kept
+    foreign = {name for name in added if _stem(name) in lost} - impossible
     return Changes(
-        tuple(name for name in added if name not in impossible),
+        tuple(name for name in added if name not in impossible | foreign),
         tuple(sorted(name for name in seen.keys() & tags.keys() if seen[name] != tags[name])),
         tuple(sorted(tags.keys() - seen.keys())),
         tuple(sorted(impossible)),
         tuple(sorted(set(lightweight) - tags.keys())),
+        tuple(sorted(foreign)),
+        tuple(sorted(name for name in tags if _stem(name) in lost)),
     )
+
+
+def _stem(name: str) -> str:
+    """What all tags of a model begin with."""
+    return re.split("[@#]", name, maxsplit=1)[0]
 
 
 def _folders(name: str) -> list[str]:
@@ -593,16 +608,18 @@ def changes(repository: Repository, patterns: Sequence[str]) -> Changes:
 def moved(repository: Repository, name: str) -> tuple[str, str] | None:
     """The id of a tag that was seen first, and the one that the server shows; None where it is one.
 
+    The first is empty where the tag is shown and was not kept, as all else of its model is lost.
+
     Raises:
         Refused: what it shows is no annotated tag of a commit.
         Unavailable: the mirror cannot be read.
     """
     seen, tags = _refs(repository, [name])
-    if name not in seen or name not in tags or seen[name] == tags[name]:
+    if name not in seen or seen[name] == tags.get(name):
         return None
     if not _kinds(repository, {seen[name]}, {seen[name]}).annotated:
         raise Refused(f"{name} is no annotated tag any more", "tagship fetch")
-    return tags[name], seen[name]
+    return tags.get(name, ""), seen[name]
 
 
 def accept(repository: Repository, name: str, first: str, then: str) -> None:
@@ -619,6 +636,9 @@ def accept(repository: Repository, name: str, first: str, then: str) -> None:
     """
     kept = f"update {BEFORE}{first}\0{first}\0\0"
     with _alone(repository.top):
+        if not first:
+            _create(repository, TAGS, {name: then})
+            return
         _update(repository, [kept, f"update {TAGS}{name}\0{then}\0{first}\0"])
 
 

@@ -10,6 +10,7 @@ from tagship.host.metadata import Metadata
 from tagship.host.store import Store
 from tagship.progress import Tell, nobody
 from tagship.registry.catalog import Release
+from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Ref
 from tagship.workspace import rollout
 from tagship.workspace.host import Host
@@ -44,6 +45,12 @@ def is_deployed(host: Host, model: str) -> bool:
         return history.last_good(journal.events(store)) is not None
     except (Corrupt, Forbidden, Refused, OSError):
         return False
+
+
+def unfollowed(model: str) -> tuple[str, str]:
+    """What is said of a model that is deployed on a host, and that tagship.toml does not name."""
+    what = f"{model} is not followed any more: what is live stays"
+    return what, f"tagship undeploy {model}, or add [follow.{model}] to {HOST_FILE}"
 
 
 def undeclared(model: str) -> tuple[str, str]:

@@ -286,7 +286,9 @@ def _status(
     past, decided = _decided(store)
     # after a rejection that no rollback could follow, nothing should be live
     good = history.last_good(past) if past is not None and decided.switch else None
-    is_behind = latest is not None and not is_followed  # else a pass would say so
+    # tagship.toml names other models alone; one that cannot be read names none
+    is_left = isinstance(source, Mirrored) and not is_followed and bool(source.file.follow)
+    is_behind = latest is not None and not is_followed and not is_left  # a pass would say so
     findings = list(_link_findings(store, model, is_behind, good))
     if live and link.state is LinkState.OK:
         findings += _live_findings(source, store, known, live, verify(live.directory))
@@ -300,6 +302,8 @@ def _status(
         failures = list(_failed_findings(known, decided, wish.release))
         if isinstance(source, Mirrored) and is_followed:
             findings += _pass_findings(source, host, model, wish.hold)
+        elif is_left:
+            findings.append(Finding(Why.IN_ORDER, *find.unfollowed(model)))
         else:
             failed = decided.failed.version if failures and decided.failed else None
             findings += _desired_findings(known, live, wish, rule, failed)
@@ -506,8 +510,8 @@ def _live_findings(
             continue
         path = store.path(live.directory) / problem.path
         fix = condition.fix(path, problem, back if is_of_tag else again)
-        if problem.what.startswith(condition.NOT_ALLOWED):
-            why, fix = why if missing else Why.REFUSED, condition.ALLOWED
+        if problem.what.startswith(condition.NOT_ALLOWED) and not missing:
+            why = Why.REFUSED
         yield Finding(why, f"{live.directory}/{problem.path} {problem.what}", fix)
 
 

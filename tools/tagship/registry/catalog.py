@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -62,6 +62,14 @@ class Catalog:
     lightweight: tuple[TagName, ...] = ()
     assignments: Mapping[str, registry_tags.Tag] = field(default_factory=dict)
     tags: tuple[registry_tags.Tag, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def before_deprecation(self) -> "Catalog":
+        """The same, as if the model was not deprecated; ``tags`` are all of it still."""
+        tags = list(self.tags)
+        while tags and tags[-1].name.action is Action.DEPRECATE:
+            tags.pop()
+        return replace(_catalog(self.model, tags, self.lightweight), tags=self.tags)
 
     @property
     def taken(self) -> list[Version]:

@@ -34,6 +34,8 @@ class Seen(NamedTuple):
         lightweight: they are no annotated tags of commits, and never count.
         damaged: their capsules could not be taken in, and why.
         unread: the models whose index could not be read.
+        foreign: they were not seen before, and are not kept: see ``mirror.Changes``.
+        lost: all that was seen of a model, where nothing of that is shown as it was.
     """
 
     new: tuple[TagName, ...] = ()
@@ -43,6 +45,20 @@ class Seen(NamedTuple):
     lightweight: tuple[TagName, ...] = ()
     damaged: tuple[tuple[TagName, str], ...] = ()
     unread: tuple[Unread, ...] = ()
+    foreign: tuple[TagName, ...] = ()
+    lost: tuple[TagName, ...] = ()
+
+    def emptied(self, models: Iterable[str]) -> list[str]:
+        """The models of which tags were seen, and nothing is shown any more."""
+        there = {name.model for name in (*self.moved, *self.foreign)}
+        lost = {name.model for name in self.lost} - there
+        return [model for model in models if model in lost]
+
+    def unknown(self, model: str) -> list[TagName]:
+        """The tags of another repository: what is shown in place of all that was seen."""
+        if not any(name.model == model for name in self.lost):
+            return []
+        return [name for name in (*self.moved, *self.foreign) if name.model == model]
 
     def unread_of(self, model: str) -> Unread | None:
         """Why the index of a model could not be read; None where it was."""
@@ -87,6 +103,8 @@ def of(
         _parsed(changes.lightweight),
         tuple((tag, bad[name]) for name in sorted(bad) if (tag := TagName.parse(name))),
         tuple(sorted(unread)),
+        _parsed(changes.foreign),
+        _parsed(changes.lost),
     )
 
 

@@ -35,7 +35,6 @@ def problems(
 
 
 NOT_ALLOWED = "is of a version that may not go live here"
-ALLOWED = "release a version that is signed as host.toml asks for"
 
 
 def cannot_tell(problem: Problem) -> str:
@@ -47,6 +46,8 @@ def fix(path: Path, problem: Problem, again: str) -> str:
     """The command that brings a file back: ``again`` deploys the version again."""
     if problem.denied is not None:
         return problem.denied
+    if problem.what.startswith(NOT_ALLOWED):
+        return "release a version that is signed as host.toml asks for"
     return again if problem.mode is None else f"chmod {problem.mode} {shlex.quote(str(path))}"
 
 

@@ -80,6 +80,9 @@ def desired(known: Catalog, rule: Wanted, decisions: Decisions, *, retry: bool =
         passed_over = PassedOver(
             str(wish.version), str(wish.tag.name), blocks.cause(_blocked_by(known, rule, wish))
         )
+    elif decisions.gone_back is not None and wish is not None and best not in (None, wish):
+        # gone back to what is above the rule: that counts, and nothing of the rule is blocked
+        passed_over = PassedOver(str(wish.version), str(wish.tag.name), decisions.gone_back)
     lower = allowed if best is None else None
     return Desired(best, passed_over, decisions.hold, lower)
 

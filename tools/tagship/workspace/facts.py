@@ -5,21 +5,23 @@ two say the same of a host.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from tagship.disk import files
+from tagship.disk.files import Problem
 from tagship.host import agent, decisions, history, installed, journal
 from tagship.host.agent import Agent, Refusal
 from tagship.host.history import Place
 from tagship.host.journal import Past
 from tagship.host.store import Store
 from tagship.registry.catalog import Catalog, Release
+from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Wanted
 from tagship.registry.seen import Seen
 from tagship.text import clock
-from tagship.workspace import condition, desired, step
+from tagship.workspace import condition, desired, moved, step
 from tagship.workspace.desired import Desired
 from tagship.workspace.host import Host
 from tagship.workspace.mirrored import Mirrored
@@ -86,10 +88,33 @@ def of(
         _accepted(past, wish),
         _refusal(state, host, known, wish.release),
         source.upstream.again(),
-        _absent(source, known, rule, wish, live, fetched),
+        tuple(_of_upstream(source, known, rule, wish, live, fetched)),
         rule,
         known.latest,
     )
+
+
+def _of_upstream(
+    source: Mirrored, known: Catalog, rule: Wanted, wish: Desired, live: Live | None,
+    fetched: Fetched,
+) -> Iterator[Reason]:  # fmt: skip
+    """What should be known of where the tags come from."""
+    model, seen, title = known.model, fetched.seen, source.upstream.title
+    if seen.emptied([model]):
+        yield Reason(Why.UNKNOWN, *source.emptied(model))
+    elif others := seen.unknown(model):
+        what = f"of the tags of {model} that were seen, {title} has none: is it another repository?"
+        accept = moved.accepting(others[0])
+        fix = f"correct its address in {HOST_FILE}; or, if that is right: {accept}"
+        yield Reason(Why.REFUSED, f"{what} Nothing new of it goes live", fix)
+    elif live is not None and live.release and live.release.tag.name in seen.vanished:
+        what = f"{live.place.version} is live, and its tag is not in {title} any more"
+        yield Reason(Why.IN_ORDER, f"{what}; what was seen counts all the same")
+    if distrusted := source.distrusted(known):
+        fix = f"take it back where the model is released: tagship release {model}"
+        yield Reason(Why.REFUSED, distrusted, fix)
+    if absent := _absent(source, known, rule, wish, live, fetched):
+        yield absent
 
 
 def _absent(
@@ -165,11 +190,10 @@ def _condition(
         return "its directory is gone", ()
     told = tuple(condition.live(store, place.directory, described))
     if host.policy.asks:
-        file = f"{place.directory}/{files.METADATA}"
-        told += tuple(
-            Reason(Why.REFUSED, f"{file} {what}", condition.ALLOWED)
-            for what in condition.against_policy(host.policy, source, described, known)
-        )
+        folder, file = store.path(place.directory), f"{place.directory}/{files.METADATA}"
+        for what in condition.against_policy(host.policy, source, described, known):
+            fix = condition.fix(folder, Problem(files.METADATA, what), "")
+            told += (Reason(Why.REFUSED, f"{file} {what}", fix),)
     missing = [each.what for each in told if each.why is Why.BROKEN]
     return (missing[0], ()) if missing else ("", told)
 

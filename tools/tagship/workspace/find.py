@@ -82,10 +82,13 @@ def of_host(folder: Path, file: "HostFile") -> tuple["Mirrored", Host]:
     from tagship.workspace import mirrored
 
     limit = file.settings.fetch_limit_bytes
-    source = mirrored.Mirrored(mirrored.place_in(folder), folder, fetch_limit=limit, file=file)
     rules = {model: follow.rule for model, follow in file.follow.items()}
     gated = frozenset(model for model, follow in file.follow.items() if follow.gate is not None)
-    return source, Host(folder, file.settings, None, rules, gated)
+    host = Host(folder, file.settings, None, rules, gated)
+    source = mirrored.Mirrored(
+        mirrored.place_in(folder), folder, fetch_limit=limit, file=file, policy=lambda: host.policy
+    )
+    return source, host
 
 
 def _look(folder: Path, tell: Tell) -> "HostFile":

@@ -7,13 +7,13 @@ from is an ``upstream``: a repository of Git, or a place with capsules.
 
 import contextlib
 import difflib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from tagship.errors import Corrupt, NotFound, Refused, TagshipError, Unavailable
+from tagship.errors import Corrupt, NotFound, NotTrusted, Refused, TagshipError, Unavailable
 from tagship.git import mirror
 from tagship.git.clone import Tags
 from tagship.git.run import CommandFailed, Repository
@@ -26,8 +26,9 @@ from tagship.registry import artifacts
 from tagship.registry.artifacts import Artifact
 from tagship.registry.catalog import Catalog, Release
 from tagship.registry.project_files import HOST_FILE
-from tagship.registry.refs import Ref, TagName, Wanted
+from tagship.registry.refs import Action, Ref, TagName, Wanted
 from tagship.registry.seen import Seen
+from tagship.signing.policy import Policy
 from tagship.text import clock
 from tagship.workspace import carried, desired
 from tagship.workspace import upstream as upstreams
@@ -57,10 +58,12 @@ class Mirrored(Source):
         file: what the host follows, and the remotes of the bytes.
         is_for_reading: who only reads sees no version in a mirror that is damaged; else that is an
             error. The next fetch makes it anew.
+        policy: whom this host trusts; read where a deprecation has to be signed.
     """
 
     file: HostFile
     is_for_reading: bool = False
+    policy: Callable[[], Policy] = Policy
 
     @cached_property
     def upstream(self) -> Upstream:
@@ -96,7 +99,8 @@ class Mirrored(Source):
         except Unavailable as error:
             self._note(error.message)
             raise
-        self._note(None)
+        gone = found.emptied(self.file.follow)
+        self._note(self.emptied(gone[0])[0] if gone else None)
         return found
 
     def _note(self, failure: str | None) -> None:
@@ -165,8 +169,26 @@ class Mirrored(Source):
     def _read(self, model: str) -> Catalog:
         if self._is_there:
             with self._tolerant():
-                return super().versions(model)
+                return self._trusted(super().versions(model))
         return Catalog(model)
+
+    def _trusted(self, known: Catalog) -> Catalog:
+        """A catalog without a deprecation that is not signed as this host asks for."""
+        return known.before_deprecation if self.distrusted(known) else known
+
+    def distrusted(self, known: Catalog) -> str:
+        """Why the deprecation of a model does not count here; empty if it does, or there is none.
+
+        ``known``: its versions, with it or without.
+        """
+        last = known.tags[-1] if known.tags else None
+        if last is None or last.name.action is not Action.DEPRECATE:
+            return ""
+        try:
+            self.policy().check_tag(self.repository, last)
+        except NotTrusted as error:
+            return f"{last.name} does not count: {error.message}"
+        return ""
 
     @cached_property
     def _catalogs(self) -> dict[str, Catalog]:
@@ -177,7 +199,7 @@ class Mirrored(Source):
         if not self._is_there:
             return {}
         with self._tolerant():
-            return super().catalogs()
+            return {name: self._trusted(each) for name, each in super().catalogs().items()}
         return {}
 
     @contextlib.contextmanager
@@ -202,6 +224,11 @@ class Mirrored(Source):
             if absent := self.absent(known, ref.wanted):
                 raise NotFound(*absent) from None
             raise NotFound(error.message, f"{FETCH}; or: {error.hint}") from None
+        except Refused as error:
+            if not known.deprecated:
+                raise
+            again = f"release again where the model is released: tagship release {known.model}"
+            raise Refused(error.message, f"if it counts again, {again}") from None
 
     def unread_index(self, model: str) -> tuple[str, str] | None:
         """Why the last fetch could not read the index of a model, and what helps.
@@ -222,6 +249,11 @@ class Mirrored(Source):
             return None
         what = f"#{rule.stage} names a version whose tag is not here (commit {tag.commit[:10]})"
         return what, self.upstream.bringing(known.model)
+
+    def emptied(self, model: str) -> tuple[str, str]:
+        """That all that was seen of a model is gone: a disk may not be mounted."""
+        what = f"{self.upstream.title} has nothing of {model} any more"
+        return what, f"is it mounted, and its address right in {HOST_FILE}? Then: {SYNC}"
 
     def unpublished(self, known: Catalog) -> tuple[str, str] | None:
         """That no tag of a model was seen: it waits for its first one, or its name is wrong.

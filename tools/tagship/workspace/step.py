@@ -94,7 +94,7 @@ class Facts:
         accepted: the ids of tag objects of what is desired that people accepted, though moved.
         refusal: a version that this host does not accept, and why.
         again: what to do about a tag that could not be taken in.
-        absent: what was not brought here, and what brings it: it is waited for.
+        upstream: what should be known of where the tags come from.
         rule: what selects the version.
         latest: the highest version that is available.
     """
@@ -115,7 +115,7 @@ class Facts:
     accepted: Collection[str] = ()
     refusal: Refusal | None = None
     again: str = ""
-    absent: Reason | None = None
+    upstream: tuple[Reason, ...] = ()
     rule: Wanted = field(default_factory=Wanted)
     latest: Release | None = None
 
@@ -230,8 +230,7 @@ def _told(facts: Facts) -> Iterable[Reason]:
     for name, what in facts.moved.items():
         known = {seen.MOVED: moved.accepting(name), seen.IMPOSSIBLE: ""}
         yield Reason(Why.REFUSED, f"{name}: {what}", known.get(what, facts.again))
-    if facts.absent is not None:
-        yield facts.absent
+    yield from facts.upstream
     yield from facts.drifted
     if failed is not None:
         error = failed.error if failed.status == FAILED else failed.reason
