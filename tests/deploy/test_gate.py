@@ -107,7 +107,7 @@ SECRET = "without a user or a password: a page that needs one is asked by a comm
         ('http = {url = "http://a/", status = "ok"}',
          ".http.status in tagship.toml may not be 'ok'", "give a status of HTTP, such as 200"),
         ('http = {url = "http://a/", status = true}',
-         ".http.status in tagship.toml may not be True", "give a status of HTTP, such as 200"),
+         ".http.status in tagship.toml may not be true", "give a status of HTTP, such as 200"),
         ('command = "/bin/true"', ".command in tagship.toml may not be '/bin/true'", LIST),
         ("command = []", ".command in tagship.toml may not be []", LIST),
         ('command = ["/bin/a", 1]', ".command in tagship.toml may not be ['/bin/a', 1]", LIST),

@@ -598,6 +598,24 @@ def test_a_model_that_is_not_followed_is_named(host: Following) -> None:
     told = f"error: this host does not follow nope\nhint: {there_are}\n"
     assert host.sync("nope") == Result(1, "", told)
     assert not host.mirror.exists()
+    result = host.sync("chrun")
+    hint = "did you mean churn? If not, add [follow.chrun] to tagship.toml"
+    assert result.err.splitlines()[1] == f"hint: {hint}"
+
+
+def test_why_a_version_is_refused_is_told_once(host: Following) -> None:
+    host.sync()
+    host.serve("update-ref", "refs/tags/churn@v2.0.0", host.kept()["churn@v1.0.0"])
+    out = host.sync().out
+    assert out.count("the tag churn@v2.0.0 holds the tag object of churn@v1.0.0") == 1
+    assert "2.0.0 is not deployed: " in out
+
+
+def test_a_host_is_no_clone(host: Following) -> None:
+    host.sync()
+    assert "as far as this host knows (to update it: tagship fetch)" in (
+        host.cli("deploy", "churn", "--yes").out
+    )
 
 
 @pytest.mark.following

@@ -53,14 +53,20 @@ def a_place_that_is_not_there(bench: Workbench) -> None:
     pass
 
 
-@trial("fleet.roster.read", command=f"{_FROM} --roster ../hosts", does="one name in each line",
+@trial("fleet.roster.read", command=f"{_FROM} --roster ../hosts", does="write it",
+       by=_roster)  # fmt: skip
+def a_roster_that_is_not_there(bench: Workbench) -> None:
+    _shared(bench)
+
+
+@trial("fleet.roster.read/2", command=f"{_FROM} --roster ../hosts", does="one name in each line",
        by=_roster)  # fmt: skip
 def a_roster_with_something_else(bench: Workbench) -> None:
     _shared(bench)
     _roster(bench, "edge 1\n")
 
 
-@trial("fleet.roster.read/2", command=f"{_FROM} --roster ../hosts", does="one name in each line",
+@trial("fleet.roster.read/3", command=f"{_FROM} --roster ../hosts", does="one name in each line",
        by=_roster)  # fmt: skip
 def a_roster_without_end(bench: Workbench) -> None:
     _shared(bench)

@@ -1,5 +1,7 @@
 """A table of a TOML file, and durations: what is read, and what is said of the rest."""
 
+import tomllib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +49,17 @@ def test_a_wrong_value_is_shown_without_a_secret_and_not_at_length() -> None:
     assert shown("x" * 500) == "'" + "x" * 98 + "…"
     assert shown({"url": "https://ada:secret@a/b"}) == "{'url': 'https://a/b'}"
     assert shown("\x1b[31m") == r"'\x1b[31m'"
+
+
+def test_a_wrong_value_is_shown_in_the_words_of_the_file() -> None:
+    given = tomllib.loads("a = [true, 2026-01-02, 07:00:00]\nb = 2026-01-02T07:00:00Z\nc.d = false")
+    assert [shown(value) for value in given.values()] == [
+        "[true, 2026-01-02, 07:00:00]", "2026-01-02T07:00:00+00:00", "{'d': false}",
+    ]  # fmt: skip
+    assert shown(None) == "null"
+    assert Table.of({"name": 5}, "", "file.toml", None).wrong("name", "").message == (
+        "name in file.toml may not be 5"
+    )
 
 
 def test_a_key_that_is_there_may_not_be_and_one_that_is_not_is_missing() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tagship.carry.carrier import LARGEST_INDEX, Capsule
-from tagship.errors import InvalidName
+from tagship.errors import InvalidName, Unavailable
 from tagship.git import packed, quarantine
 from tagship.git.quarantine import Examined
 from tagship.git.run import Repository
@@ -647,3 +647,12 @@ def test_the_same_on_the_command_line(alone: Carrying) -> None:
     assert alone.bench.cli_in(folder, "sync").code == 0
     metadata = json.loads((folder / "churn" / "current" / "metadata.json").read_text())
     assert metadata["tag"]["name"] == "churn@v1.0.0"
+
+
+def test_a_file_is_no_folder_of_bundles(tmp_path: Path) -> None:
+    (tmp_path / "x.tar").write_text("")
+    for name, what in (("x.tar", "not a folder"), ("none", "not there")):
+        with pytest.raises(Unavailable) as caught:
+            carried.check_there(str(tmp_path / name), has_bundles=True)
+        assert caught.value.message == f"{tmp_path / name} is {what}"
+    carried.check_there(str(tmp_path), has_bundles=True)

@@ -17,6 +17,7 @@ from tagship.errors import Refused, Unavailable
 from tagship.host.history import Place
 from tagship.registry.catalog import Release
 from tagship.text import yaml
+from tagship.text.table import shown
 from tagship.workspace import rollout, step
 from tagship.workspace.desired import Desired
 from tagship.workspace.rollout import Kind, Rollout, Said, Turn, Wish
@@ -97,13 +98,13 @@ def test_a_host_that_took_it_back_stops_the_rest_unless_that_is_off() -> None:
         ("steps: [{share: 100%, after: 4}]", "after in params.yaml may not be 4", "its unit"),
         ("steps: [{share: 100%, after: -1h}]", "may not be '-1h'", "its unit"),
         ("steps: [{share: 100%, after: 999999d}]", "may not be '999999d'", "its unit"),
-        ("steps: [{share: 100%, after: false}]", "may not be False", "its unit"),
+        ("steps: [{share: 100%, after: false}]", "may not be false", "its unit"),
         ("steps: [{share: 50%, after: 1h}]", "may not be", "the last step has the share 100%"),
         ("steps: [{share: 50%, after: 2h}, {share: 100%, after: 1h}]", "may not be", "no earlier"),
         ("steps: [{share: 100%, after: 1h}, {share: 100%, after: 2h}]", "may not be", "higher"),
         (f"canary: edge-1\n{SHARES}", "canary in params.yaml may not be 'edge-1'", "a list"),
         (f"canary: [1]\n{SHARES}", "canary in params.yaml may not be [1]", "in quotes"),
-        (f"canary: [false]\n{SHARES}", "canary in params.yaml may not be [False]", "in quotes"),
+        (f"canary: [false]\n{SHARES}", "canary in params.yaml may not be [false]", "in quotes"),
         (f"canary: ['']\n{SHARES}", "may not be ['']", "in quotes"),
         (f'canary: ["a\\e[2J"]\n{SHARES}', "may not be ['a\\x1b[2J']", "in quotes"),
         (f"canary: [a, b, a]\n{SHARES}", "canary in params.yaml may not be", "a is there twice"),
@@ -112,7 +113,7 @@ def test_a_host_that_took_it_back_stops_the_rest_unless_that_is_off() -> None:
         (f"{SHARES}\nneed: 0 healthy", "may not be '0 healthy'", "2 healthy"),
         (f"{SHARES}\nneed: 2 failed", "may not be '2 failed'", "2 healthy"),
         (f"{SHARES}\nbrake: 10%", "brake in params.yaml may not be '10%'", "2 failed"),
-        (f"{SHARES}\nbrake: true", "brake in params.yaml may not be True", "2 failed"),
+        (f"{SHARES}\nbrake: true", "brake in params.yaml may not be true", "2 failed"),
         # a repository asks for no program
         (f"{SHARES}\ncommand: [reboot]", "has 'command': a rollout names no program",
          "tagship.toml of each host"),
@@ -133,7 +134,7 @@ def test_a_wrong_rollout_is_refused_with_what_is_wrong(text: str, message: str, 
 def test_a_rollout_is_a_table(value: object) -> None:
     with pytest.raises(Refused) as raised:
         rollout.parse(value)
-    assert raised.value.message == f"tagship.rollout in params.yaml may not be {value!r}"
+    assert raised.value.message == f"tagship.rollout in params.yaml may not be {shown(value)}"
     assert raised.value.hint == "write it as a table: canary, hosts, steps, need, brake"
 
 

@@ -21,7 +21,7 @@ from tagship.cli.options import (
 from tagship.errors import TagshipError
 
 if TYPE_CHECKING:
-    from tagship.workspace.state import Followed
+    from tagship.workspace.state import Followed, Reason
 
 
 @click.command()
@@ -108,15 +108,21 @@ def _values(row: "Followed") -> dict[str, Any]:
     return {**output.plain(row), **why, "reasons": reasons}
 
 
+def _is_said(did: str, reasons: "Sequence[Reason]") -> bool:
+    """Whether why something could not be done is why the model is as it is: it is told once."""
+    why = did.partition(": ")[2]
+    return bool(why) and any(reason.what.endswith(f": {why}") for reason in reasons)
+
+
 def looks(rows: "Sequence[Followed]", folder: Path = Path()) -> str:
     """A line for each model, what was done, and why it is as it is; and what helps."""
     lines = []
     for row in rows:
         why = row.why.value[0].replace("_", " ")
         lines.append(f"{row.model}: {why}, live {row.live or '-'}")
-        lines += [f"  {each}" for each in row.did]
         troubles = [each for each in row.reasons if each.why.exit_code]
         told = troubles if troubles or row.live else row.reasons  # nothing is live: why
+        lines += [f"  {each}" for each in row.did if not _is_said(each, told)]
         for fix, of_fix in groupby(told, key=lambda reason: reason.fix):
             lines += [f"  {each.what}" for each in of_fix]
             lines += [f"    fix: {there(folder, fix)}"] if fix else []

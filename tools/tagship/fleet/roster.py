@@ -23,6 +23,8 @@ def read(path: Path) -> frozenset[str]:
             data = file.read(LONGEST + 1)
     except OSError as error:
         what, hint = access.explain(error)
+        if isinstance(error, FileNotFoundError):
+            hint = f"write it, a name of a host in each line; or name another file: {path}"
         raise Unavailable(f"the roster cannot be read: {what}", hint) from None
     names = set()
     for number, line in enumerate(data[:LONGEST].decode(errors="replace").splitlines(), 1):

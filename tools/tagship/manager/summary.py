@@ -120,7 +120,8 @@ def nothing_to_do(
         fetch: the command that brings later versions, which may not be in this clone yet.
         passed: a version that the rule selects, but that is blocked.
     """
-    as_far = f", as far as this clone knows (to update it: {fetch})" if fetch else ""
+    where = "host" if fetch and fetch.startswith("tagship") else "clone"
+    as_far = f", as far as this {where} knows (to update it: {fetch})" if fetch else ""
     line = f"{model} {version} is live and intact: nothing to do{as_far}"
     return [line] if passed is None else [line, passed_over(model, passed)]
 

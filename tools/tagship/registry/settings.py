@@ -12,6 +12,7 @@ from tagship.registry.metrics import DIRECTIONS
 from tagship.registry.project_files import PARAMS_FILE, ROOT
 from tagship.text import choose, redact, words, yaml
 from tagship.text.paths import is_path
+from tagship.text.table import shown
 
 SECTION, OLD_SECTION = "tagship", "deploy"
 ROLLOUT = "rollout"  # a key of ``tagship:`` that counts at the tag
@@ -222,4 +223,4 @@ def check(where: str, key: str, value: Any, hint: str = "see docs/settings.md") 
         ROLLOUT: True,  # a wrong one stops no rollback: a release refuses it
     }
     if not allowed[key]:
-        raise Refused(f"{where} may not be {value!r}", hint)
+        raise Refused(f"{where} may not be {shown(value)}", hint)

@@ -18,6 +18,7 @@ from tagship.git import run
 from tagship.registry import tags
 from tagship.signing.statement import Signature, Statement
 from tagship.text import toml
+from tagship.text.table import shown
 
 FILE = "host.toml"
 SYSTEM = Path("/etc/tagship")
@@ -165,7 +166,7 @@ def _values(file: Path, top: Path) -> dict[str, Any]:
         kind = bool if get_type_hints(Policy)[key] is bool else str
         if not isinstance(value, kind) or value == "":
             what = "true or false" if kind is bool else "the path of a file"
-            raise Refused(f"{key} in {file} may not be {value!r}", f"it is {what}")
+            raise Refused(f"{key} in {file} may not be {shown(value)}", f"it is {what}")
     return {
         key: value if isinstance(value, bool) else _path(value, file, top)
         for key, value in given.items()

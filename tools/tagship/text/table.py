@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, time
 from typing import Any, Self
 
 from tagship.errors import Refused
@@ -40,7 +41,7 @@ class Table:
 
     def wrong(self, name: str, hint: str) -> Refused:
         """The error of a value that may not be."""
-        what = f"{self.key}.{name} in {self.file}"
+        what = f"{'.'.join(filter(None, (self.key, name)))} in {self.file}"
         if name not in self.values:
             return Refused(f"{what} is missing", hint)
         return Refused(f"{what} may not be {shown(self.values[name])}", hint)
@@ -61,9 +62,22 @@ class Table:
 
 
 def shown(value: object) -> str:
-    """A wrong value for an error: without a secret, and not at any length."""
-    text = redact.text(repr(value))
+    """A wrong value for an error, as a file has it: without a secret, and not at any length."""
+    text = redact.text(_written(value))
     return text if len(text) <= 100 else text[:99] + "…"
+
+
+def _written(value: object) -> str:
+    """``true``, ``null`` and dates in the words of TOML and YAML, not in those of Python."""
+    if isinstance(value, bool) or value is None:
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key!r}: {_written(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_written, value)) + "]"
+    return repr(value)
 
 
 def _listed(known: tuple[str, ...] | None) -> list[str]:

@@ -95,11 +95,12 @@ def check_there(place: str, *, has_bundles: bool) -> None:
     """Say that nobody has filled a folder of bundles yet, or that it was taken away.
 
     Raises:
-        Unavailable: it is not there.
+        Unavailable: it is not there, or is no folder.
     """
     if has_bundles and not Path(place).is_dir():
         hint = "mount it, or bring a bundle: tagship unbundle FILE"
-        raise Unavailable(f"{place} is not there", hint)
+        is_file = Path(place).exists()
+        raise Unavailable(f"{place} is {'not a folder' if is_file else 'not there'}", hint)
 
 
 def is_same(

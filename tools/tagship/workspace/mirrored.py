@@ -29,7 +29,7 @@ from tagship.registry.project_files import HOST_FILE
 from tagship.registry.refs import Action, Ref, TagName, Wanted
 from tagship.registry.seen import Seen
 from tagship.signing.policy import Policy
-from tagship.text import clock
+from tagship.text import choose, clock
 from tagship.workspace import carried, desired
 from tagship.workspace import upstream as upstreams
 from tagship.workspace.host_file import MIRROR, HostFile
@@ -403,8 +403,7 @@ class Mirrored(Source):
 
 def not_followed(model: str, known: Iterable[str]) -> NotFound:
     """The error for a model that tagship.toml does not name."""
-    names = ", ".join(sorted(known))
-    hint = f"there are: {names}; or " if names else ""
-    return NotFound(
-        f"this host does not follow {model}", f"{hint}add [follow.{model}] to tagship.toml"
-    )
+    names, add = sorted(known), f"add [follow.{model}] to tagship.toml"
+    near = choose.near(model, names) if names else ""
+    begin = f"{near} If not, " if near.endswith("?") else f"{near}; or " if near else ""
+    return NotFound(f"this host does not follow {model}", f"{begin}{add}")
