@@ -152,7 +152,7 @@ def test_init_prints_the_full_name_of_a_model_in_a_subfolder(bench: Workbench) -
     assert last == "the name of the model is ml:wine"
     bench.git("add", "--all")
     bench.git("commit", "--quiet", "--message", "Declare wine")
-    assert "ml:wine" in [row.model for row in Workspace(bench.repo).models()]
+    assert [row.model for row in Workspace(bench.repo / "ml").models()] == ["ml:wine"]
 
 
 @pytest.mark.parametrize("tracked", ["models.dvc", "api.dvc", "stage train"])
