@@ -52,6 +52,7 @@ class Plan:
         on_disk: the target's directory is here, and is used if it is intact.
         until: the end of the hold that this deploy begins, as its version is not what is desired.
         waits: what the version waits for by its rollout, and this deploy does not.
+        held: a person holds the model, and goes on to.
     """
 
     model: str
@@ -69,6 +70,7 @@ class Plan:
     on_disk: bool = False
     until: datetime | None = None
     waits: str = ""
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -297,6 +299,7 @@ def of_deploy(
     left = history.left_by_rollback(past.about(version), version)
     live = is_live(store, release, progress)
     waits = "" if live else check_turn(source, host, known, choice, past, retry=retry)
+    hold = decisions.read(past, rule).hold
     return replace(
         plan,
         live=live,
@@ -305,6 +308,7 @@ def of_deploy(
         on_disk=any(link.version_of(name) == version for name in store.directories()),
         until=choice.until,
         waits=waits,
+        held=hold is not None and hold.asked,
     )
 
 
