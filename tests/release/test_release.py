@@ -282,6 +282,20 @@ def test_a_model_may_not_lie_where_its_versions_are_deployed(bench: Workbench, p
     assert bench.state() == before
 
 
+def test_an_import_that_has_not_been_downloaded_has_no_bytes_yet(bench: Workbench) -> None:
+    (bench.repo.parent / "theirs.bin").write_text("theirs")
+    there, path = str(bench.repo.parent / "theirs.bin"), "models/churn/imported.bin"
+    bench.dvc("import-url", "--quiet", "--no-download", there, path)
+    pipeline = bench.repo / "dvc.yaml"
+    pipeline.write_text(pipeline.read_text().replace("models/churn/model.bin", path))
+    bench.commit()
+    bench.refuses(
+        "release churn",
+        f"{path}.dvc has no bytes yet",
+        f'dvc update {path}.dvc && git add {path}.dvc && git commit -m "..."',
+    )
+
+
 PLAIN = "give the file a plain name: letters, digits, _ and -"
 
 
