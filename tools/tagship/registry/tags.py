@@ -1,6 +1,7 @@
 """Annotated tags in the grammar of GTO: read, created, verified, pushed."""
 
 import re
+import shlex
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -245,11 +246,12 @@ def create(
         if "already exists" in error.stderr:
             raise Refused(f"the tag {name} exists", hint) from None
         if beside := re.search(r"'refs/tags/([^']+)' exists; cannot create", error.stderr):
-            raise Refused(
-                f"Git cannot keep the tag {name} beside {run.as_utf8(beside[1])}, which would be a"
-                " folder",
-                "choose another name for the stage",
-            ) from None
+            other = run.as_utf8(beside[1])
+            what = f"Git cannot keep the tag {name} beside {other}, which would be a folder"
+            if name.version is not None:
+                remove = f"delete that one: git tag -d {shlex.quote(other)}"
+                raise Refused(what, f"{remove}; or give another version: --version") from None
+            raise Refused(what, "choose another name for the stage") from None
         if "Please tell me who you are" in error.stderr:
             raise Refused("Git does not know who you are", IDENTIFY) from None
         if "unable to sign the tag" in error.stderr:
