@@ -296,6 +296,22 @@ def test_an_import_that_has_not_been_downloaded_has_no_bytes_yet(bench: Workbenc
     )
 
 
+def test_a_date_that_is_none_is_told_as_such(bench: Workbench) -> None:
+    bench.monkeypatch.setenv("GIT_COMMITTER_DATE", "garbage")
+    what = "GIT_COMMITTER_DATE: invalid date format: garbage"
+    bench.refuses("release churn", what, "unset GIT_COMMITTER_DATE")
+
+
+def test_signing_without_a_key_is_told_as_such(bench: Workbench) -> None:
+    bench.git("config", "gpg.format", "ssh")
+    bench.git("config", "tag.gpgSign", "true")
+    result = bench.cli("release", "churn")
+    assert result.code == 1
+    assert result.err.startswith("error: Git cannot sign the tag churn@v1.0.0: either user.sign")
+    assert "or do without: git config tag.gpgSign false\n" in result.err
+    assert bench.git("tag", "--list") == ""
+
+
 PLAIN = "give the file a plain name: letters, digits, _ and -"
 
 

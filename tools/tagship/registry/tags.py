@@ -15,6 +15,8 @@ from tagship.progress import Tell, nobody
 from tagship.registry import refs
 from tagship.registry.refs import TagName
 
+# What Git says where it cannot sign; the second one where no key is named, gpg.format=ssh (2.39)
+UNSIGNED = ("unable to sign the tag", "gpg.ssh.defaultKeyCommand needs to be configured")
 IDENTIFY = 'git config user.name "Your Name" && git config user.email you@example.com'
 FETCH = Limit(silence=15, total=60)  # of one tag and its commit
 SSH_SIGNATURE = "-----BEGIN SSH SIGNATURE-----"
@@ -254,7 +256,7 @@ def create(
             raise Refused(what, "choose another name for the stage") from None
         if "Please tell me who you are" in error.stderr:
             raise Refused("Git does not know who you are", IDENTIFY) from None
-        if "unable to sign the tag" in error.stderr:
+        if any(text in error.stderr for text in UNSIGNED):
             raise _cannot_sign(name, run.failure(error).message) from None
         raise run.failure(error) from None
     # Git 2.39 makes a tag without a signature, and exits with 0, if ssh-keygen fails
