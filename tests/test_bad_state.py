@@ -237,6 +237,15 @@ def test_a_tag_that_the_remote_refuses_is_taken_back(bench: Workbench, words: st
     assert bench.cli("release", "churn", "--push").code == 0
 
 
+def test_a_tag_below_the_one_of_the_next_version_is_named(bench: Workbench) -> None:
+    bench.git("tag", "--annotate", "--message=x", "churn@v1.0.0/x")
+    what = "Git cannot keep the tag churn@v1.0.0 beside churn@v1.0.0/x, which would be a folder"
+    hint = "delete that one: git tag -d churn@v1.0.0/x; or give another version: --version"
+    error = f"error: {what}\nhint: {hint}\n"
+    assert bench.cli("release", "churn") == Result(1, "", error)
+    assert bench.cli("release", "churn", "--version", "1.0.1").code == 0
+
+
 @pytest.mark.parametrize(
     ("script", "words"),
     [

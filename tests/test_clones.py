@@ -305,10 +305,15 @@ def test_tags_that_were_rewritten_are_released_again(shipped: Workbench) -> None
     assert told.err.splitlines()[1] == (
         "hint: the old tag is gone; release it as a new version: tagship release churn --force"
     )
-    again = "tagship release churn --force && tagship deploy churn"
+    again = "tagship release churn --force --deploy"
     assert f"    fix: {again}\n" in shipped.cli("status").out
-    assert shipped.cli("release", "churn", "--force").code == 0
-    assert shipped.cli("deploy", "churn", "--yes").code == 0
+    shipped.manager.hold()  # the fix works in a hold too
+    assert shipped.cli("release", "churn", "--force", "--deploy").code == 0
+    assert (shipped.manager.status().why.value, shipped.manager.status().live) == (
+        ("held", 3),
+        "1.2.0",
+    )
+    shipped.manager.resume()
     assert shipped.cli("status").code == 0
 
 
@@ -408,7 +413,7 @@ def test_metrics_that_a_partial_clone_cannot_fetch_are_told_once(
     assert shown.code == 0
     assert shown.err.startswith(
         f"note: churn: size and metrics of 0.1.0 and {others} more cannot be read: "
-        "this partial clone lacks an object: "
+        "this partial clone lacks the object "
     )
     assert shown.err.endswith(": git fetch --refetch --no-filter --tags\n")
     assert shown.err.count("note:") == 1

@@ -403,6 +403,18 @@ def test_a_rollback_and_an_exact_version_work_in_a_hold_which_stays(shipped: Wor
     assert shipped.manager.status().why.value == ("held", 3)
 
 
+def test_an_exact_version_in_a_hold_says_that_nothing_else_goes_live(shipped: Workbench) -> None:
+    said = "churn stays held: nothing goes live by itself; to end it: tagship resume churn"
+    assert not json.loads(shipped.cli("deploy", "churn@1.0", "--dry-run", "--json").out)["held"]
+    shipped.manager.hold()
+    plan = shipped.cli("deploy", "churn@1.0.0", "--dry-run")
+    assert plan.out.splitlines()[-1] == f"  {said}"
+    assert json.loads(shipped.cli("deploy", "churn@1.0.0", "--dry-run", "--json").out)["held"]
+    for command in ("deploy churn@1.0.0 --yes", "deploy churn@1.1.0 --yes"):
+        result = shipped.cli(*command.split())
+        assert result.out.count(said) == 1
+
+
 def test_a_rollback_may_hold(shipped: Workbench) -> None:
     result = shipped.cli("rollback", "churn", "--yes", "--hold", "--until", "2099-12-01")
     notes = [line for line in result.out.splitlines() if line.startswith("  note:")]

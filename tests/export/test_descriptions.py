@@ -148,9 +148,9 @@ def test_the_same_metadata_give_the_same_bytes(name: str) -> None:
          "there are: huggingface, cyclonedx, mlflow"),
         (["huggingface", "mlflow"], PICKLE, Refused,
          "mlflow takes no joblib model, as model.pkl is",
-         "the formats that do: huggingface, cyclonedx"),
+         "the formats that do: huggingface, cyclonedx, oci"),
         (["mlflow"], UNKNOWN, Refused, "mlflow needs a loader, and none reads model",
-         "the formats that do: huggingface, cyclonedx"),
+         "the formats that do: huggingface, cyclonedx, oci"),
         (["mlflow"], replace(METADATA, framework=None, architecture=None), Refused,
          "model.cbm was never loaded: its architecture is not known",
          "export into a folder (-o) with tagship[catboost] installed, or first:"

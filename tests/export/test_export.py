@@ -560,7 +560,7 @@ def test_a_pickle_is_described_and_never_loaded(
     with pytest.raises(Refused) as caught:
         run(bench, "churn", "mlflow", target=tmp_path / "other")
     assert str(caught.value) == "mlflow takes no joblib model, as model.pkl is"
-    assert caught.value.hint == "the formats that do: huggingface, cyclonedx"
+    assert caught.value.hint == "the formats that do: huggingface, cyclonedx, oci"
     assert not trap.exists()
 
 

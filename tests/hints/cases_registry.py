@@ -338,6 +338,21 @@ def a_key_that_git_cannot_sign_with(bench: Workbench) -> None:
     bench.git("config", "user.signingKey", "/nowhere/key.pub")
 
 
+@trial(
+    "git.worktree.committer",
+    command="release churn",
+    by=lambda bench: bench.monkeypatch.delenv("GIT_COMMITTER_DATE"),
+)
+def a_date_that_git_cannot_read(bench: Workbench) -> None:
+    bench.monkeypatch.setenv("GIT_COMMITTER_DATE", "garbage")
+
+
+@trial("registry.tags._cannot_sign", command="release churn", does="git config tag.gpgSign false")
+def no_key_that_git_could_sign_with(bench: Workbench) -> None:
+    bench.git("config", "gpg.format", "ssh")
+    bench.git("config", "tag.gpgSign", "true")
+
+
 # --- signatures
 
 

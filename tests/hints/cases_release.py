@@ -80,6 +80,15 @@ def a_detached_head_to_push(bench: Workbench) -> None:
 def a_bump_that_is_none(_: Workbench) -> None: ...
 
 
+@trial("release.publish._snapshot_of_head/2", command="release churn")
+def an_import_without_its_bytes(bench: Workbench) -> None:
+    write(bench, "../theirs.bin", "theirs\n")
+    there = str(bench.repo.parent / "theirs.bin")
+    bench.dvc("import-url", "--quiet", "--no-download", there, "models/churn/imported.bin")
+    edit("dvc.yaml", PATH, "models/churn/imported.bin")(bench)
+    bench.commit()
+
+
 @trial("release.publish._snapshot_of_head", command="release churn")
 def a_dvc_file_not_committed(bench: Workbench) -> None:
     bench.git("rm", "--quiet", "--cached", f"{PATH}.dvc")

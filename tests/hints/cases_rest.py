@@ -353,7 +353,8 @@ def an_architecture_that_was_edited(bench: Workbench) -> None:
     "report.page.write/4",
     command="report churn -o /proc/report.html",
     base="shipped",
-    does="ls -ld /proc",
+    does="with -o FILE",
+    by=lambda _: None,
     again="report churn -o other.html",
 )
 def a_report_that_cannot_be_written(_: Workbench) -> None: ...

@@ -43,7 +43,7 @@ def a_model_and_a_stage_with_long_names(bench: Workbench) -> None:
 
 
 @trial(
-    "registry.tags.create/2",
+    "registry.tags.create/3",
     command="assign churn@1.0 prod/eu",
     does="choose another name",
     by=nothing,
@@ -52,6 +52,16 @@ def a_model_and_a_stage_with_long_names(bench: Workbench) -> None:
 )
 def a_stage_below_another_one(bench: Workbench) -> None:
     bench.git("tag", "-a", "-m", "x", "churn#prod", "churn@v1.1.0^{commit}")
+
+
+@trial(
+    "registry.tags.create/2",
+    command="release churn",
+    does="git tag -d churn@v1.0.0/x",
+    loses="churn@v1.0.0/x",
+)
+def a_tag_below_the_next_version(bench: Workbench) -> None:
+    bench.git("tag", "-a", "-m", "x", "churn@v1.0.0/x")
 
 
 @trial("release.orders._assigning", command="assign churn@1.1.0 prod", base="shipped", again="")

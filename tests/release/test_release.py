@@ -282,6 +282,36 @@ def test_a_model_may_not_lie_where_its_versions_are_deployed(bench: Workbench, p
     assert bench.state() == before
 
 
+def test_an_import_that_has_not_been_downloaded_has_no_bytes_yet(bench: Workbench) -> None:
+    (bench.repo.parent / "theirs.bin").write_text("theirs")
+    there, path = str(bench.repo.parent / "theirs.bin"), "models/churn/imported.bin"
+    bench.dvc("import-url", "--quiet", "--no-download", there, path)
+    pipeline = bench.repo / "dvc.yaml"
+    pipeline.write_text(pipeline.read_text().replace("models/churn/model.bin", path))
+    bench.commit()
+    bench.refuses(
+        "release churn",
+        f"{path}.dvc has no bytes yet",
+        f'dvc update {path}.dvc && git add {path}.dvc && git commit -m "..."',
+    )
+
+
+def test_a_date_that_is_none_is_told_as_such(bench: Workbench) -> None:
+    bench.monkeypatch.setenv("GIT_COMMITTER_DATE", "garbage")
+    what = "GIT_COMMITTER_DATE: invalid date format: garbage"
+    bench.refuses("release churn", what, "unset GIT_COMMITTER_DATE")
+
+
+def test_signing_without_a_key_is_told_as_such(bench: Workbench) -> None:
+    bench.git("config", "gpg.format", "ssh")
+    bench.git("config", "tag.gpgSign", "true")
+    result = bench.cli("release", "churn")
+    assert result.code == 1
+    assert result.err.startswith("error: Git cannot sign the tag churn@v1.0.0: either user.sign")
+    assert "or do without: git config tag.gpgSign false\n" in result.err
+    assert bench.git("tag", "--list") == ""
+
+
 PLAIN = "give the file a plain name: letters, digits, _ and -"
 
 

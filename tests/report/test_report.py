@@ -713,3 +713,12 @@ def test_no_secret_of_a_url_is_in_the_page(bench: Workbench) -> None:
     text = page.html(of(bench))
     assert "https://example.com/x" in text
     assert "sesame" not in text
+
+
+def test_a_folder_that_takes_no_file_is_told_with_the_option_for_another(
+    shipped: Workbench,
+) -> None:
+    result = shipped.cli("report", "-o", "/proc/report.html")
+    assert result.code == 1
+    assert result.err.startswith("error: /proc/report.html cannot be written: ")
+    assert "\nhint: give another one with -o FILE; or see ls -ld /proc\n" in result.err

@@ -128,8 +128,7 @@ def plan_looks(
         lines.append(f"  {rule}")
     if plan.passed_over is not None:
         lines.append(f"  {summary.passed_over(plan.model, plan.passed_over)}")
-    if plan.until is not None:
-        lines.append(f"  {summary.holds(plan.model, plan.until)}")
+    lines += [f"  {text}" for text in summary.hold_of(plan)]
     if plan.waits:
         lines.append(f"  {plan.waits}; this deploy does not wait")
     return output.text(lines)

@@ -28,7 +28,7 @@ HOST_FILE = "tagship.toml"
 MOST_SECONDS = 365 * 86400  # the clock of the system ends some time after
 _OF_REMOTE = re.compile(r"dvc remote modify --local (\S+) (\S+) (\S+)")
 FROM_TOP = re.compile(
-    r"\bdvc (add|checkout|commit|pull|push|repro|unfreeze)\b|\bgit (add|checkout --ours)\b"
+    r"\bdvc (add|checkout|commit|pull|push|repro|unfreeze|update)\b|\bgit (add|checkout --ours)\b"
 )
 _WHERE = {"git": "-C", "dvc": "--cd", "tagship": "-C"}
 _COMMAND = re.compile(r"(^|&& |[:;] |\()(git|dvc|tagship) (?!clone)(?=[a-z])")  # in a hint

@@ -52,6 +52,7 @@ class Plan:
         on_disk: the target's directory is here, and is used if it is intact.
         until: the end of the hold that this deploy begins, as its version is not what is desired.
         waits: what the version waits for by its rollout, and this deploy does not.
+        held: a person holds the model, and goes on to.
     """
 
     model: str
@@ -69,6 +70,7 @@ class Plan:
     on_disk: bool = False
     until: datetime | None = None
     waits: str = ""
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -307,6 +309,7 @@ def of_deploy(
     waits = "" if live else check_turn(source, host, known, choice, past, retry=retry)
     here = _of_version(store, version)
     is_whole = live or any(not installed.is_broken(store, name, deep=False) for name in here)
+    hold = decisions.read(past, rule).hold
     return replace(
         plan,
         to_fetch=0 if is_whole else plan.to_fetch,
@@ -316,6 +319,7 @@ def of_deploy(
         on_disk=bool(here),
         until=choice.until,
         waits=waits,
+        held=hold is not None and hold.asked,
     )
 
 

@@ -59,7 +59,7 @@ def check(formats: Sequence[str], metadata: Metadata) -> None:
             what = f"{name} takes no {framework} model, as {metadata.path} is"
             raise Refused(
                 what if framework else f"{name} needs a loader, and none reads {metadata.path}",
-                "the formats that do: " + ", ".join(able),
+                "the formats that do: " + ", ".join([*able, "oci"]),  # an image takes all
             )
 
 

@@ -416,7 +416,10 @@ def _failure(error: CommandFailed) -> Unavailable:
     if "alternate object path" in message:  # of a clone made with --shared or --reference
         hint = "clone it again: the repository that .git/objects/info/alternates names is gone"
     if "from promisor remote" in message:
-        return Unavailable(f"this partial clone lacks an object: {reason}", refetch())
+        lacked = re.search(r"could not fetch ([0-9a-f]+)", message)
+        what = f"the object {lacked[1][:10]}" if lacked else f"an object: {reason}"
+        what = f"this partial clone lacks {what}, and tagship does not fetch it by itself"
+        return Unavailable(what, refetch())
     if "terminal prompts disabled" in message:  # an address https:// that asks for a password
         hint = "log in with a credential helper: git config credential.helper cache && git fetch"
     trust = re.search(r"\t(git config --global --add safe\.directory .+)", error.stderr)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagship.errors import Unavailable
+from tagship.errors import Refused, Unavailable
 from tagship.git import commits, run
 from tagship.git.run import NO_HOOKS, Repository
 from tagship.git.tree import LINK, SUBMODULE
@@ -186,10 +186,17 @@ def identity(repository: Repository) -> str:
 
 
 def committer(repository: Repository) -> tuple[str, int]:
-    """``identity``, and the date that Git would give a tag now, in seconds since 1970."""
+    """``identity``, and the date that Git would give a tag now, in seconds since 1970.
+
+    Raises:
+        Refused: the environment names a date that is none.
+    """
     try:
         line = run.ask(repository, "var", "GIT_COMMITTER_IDENT")
-    except Unavailable:
+    except Unavailable as error:
+        if "invalid date format" in error.message:
+            what = error.message.removeprefix("git: ")
+            raise Refused(f"GIT_COMMITTER_DATE: {what}", "unset GIT_COMMITTER_DATE") from None
         return "", 0
     who, end, date = line.rpartition(">")
     seconds = date.strip().partition(" ")[0]

@@ -530,7 +530,7 @@ def _back(source: Source, known: Catalog, tag: TagName | str, version: str, tag_
         tag_object: the id of the tag as it was then.
     """
     if known.get(version) is None:
-        again = f"tagship release {known.model} && tagship deploy {known.model}"
+        again = f"tagship release {known.model} --deploy"  # also in a hold
         if isinstance(source, Mirrored):
             return mirrored.FETCH
         return clone.fetch_tags(source.repository) or again
@@ -538,7 +538,7 @@ def _back(source: Source, known: Catalog, tag: TagName | str, version: str, tag_
         return moved.accepting(tag)
     if clone.has(source.repository, tag_object):
         return clone.tag_back(source.repository, str(tag), tag_object)
-    return f"tagship release {known.model} --force && tagship deploy {known.model}"
+    return f"tagship release {known.model} --force --deploy"  # also in a hold
 
 
 def _history_findings(store: Store, model: str, live: history.Place | None) -> Iterable[Finding]:

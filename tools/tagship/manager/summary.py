@@ -97,10 +97,12 @@ def lines(outcome: Outcome, fetch: str | None = None) -> list[str]:
 def notes(outcome: Outcome) -> list[str]:
     """What was passed over, and whether nothing else goes live by itself from now on."""
     event, passed = outcome.event, outcome.passed_over
+    says_so = outcome.blocked or (event and event.until)
     return [
         *([passed_over(outcome.model, passed)] if passed else ()),
         *([blocked(outcome.model, outcome.blocked, held=outcome.held)] if outcome.blocked else ()),
         *([holds(outcome.model, clock.moment(event.until))] if event and event.until else ()),
+        *([stays_held(outcome.model)] if outcome.held and not says_so else ()),
     ]
 
 
@@ -172,6 +174,18 @@ def holds(model: str, until: datetime) -> str:
         f"no other version goes live by itself; to end it: tagship resume {model}"
         f" (status asks for it from {end} UTC on)"
     )
+
+
+def stays_held(model: str) -> str:
+    """The same of a hold that was there before."""
+    return f"{model} stays held: nothing goes live by itself; to end it: tagship resume {model}"
+
+
+def hold_of(planned: plan.Plan) -> list[str]:
+    """The hold that a deploy begins, or leaves as it is."""
+    if planned.until is not None:
+        return [holds(planned.model, planned.until)]
+    return [stays_held(planned.model)] if planned.held else []
 
 
 def layout(heading: str, rows: Rows, state: Rows) -> list[str]:

@@ -1,6 +1,7 @@
 """Annotated tags in the grammar of GTO: read, created, verified, pushed."""
 
 import re
+import shlex
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -15,6 +16,8 @@ from tagship.registry import refs
 from tagship.registry.refs import TagName
 from tagship.text import escape
 
+# What Git says where it cannot sign; the second one where no key is named, gpg.format=ssh (2.39)
+UNSIGNED = ("unable to sign the tag", "gpg.ssh.defaultKeyCommand needs to be configured")
 IDENTIFY = 'git config user.name "Your Name" && git config user.email you@example.com'
 FETCH = Limit(silence=15, total=60)  # of one tag and its commit
 SSH_SIGNATURE = "-----BEGIN SSH SIGNATURE-----"
@@ -246,14 +249,15 @@ def create(
         if "already exists" in error.stderr:
             raise Refused(f"the tag {name} exists", hint) from None
         if beside := re.search(r"'refs/tags/([^']+)' exists; cannot create", error.stderr):
-            raise Refused(
-                f"Git cannot keep the tag {name} beside {run.as_utf8(beside[1])}, which would be a"
-                " folder",
-                "choose another name for the stage",
-            ) from None
+            other = run.as_utf8(beside[1])
+            what = f"Git cannot keep the tag {name} beside {other}, which would be a folder"
+            if name.version is not None:
+                remove = f"delete that one: git tag -d {shlex.quote(other)}"
+                raise Refused(what, f"{remove}; or give another version: --version") from None
+            raise Refused(what, "choose another name for the stage") from None
         if "Please tell me who you are" in error.stderr:
             raise Refused("Git does not know who you are", IDENTIFY) from None
-        if "unable to sign the tag" in error.stderr:
+        if any(text in error.stderr for text in UNSIGNED):
             raise _cannot_sign(name, run.failure(error).message) from None
         raise run.failure(error) from None
     # Git 2.39 makes a tag without a signature, and exits with 0, if ssh-keygen fails

@@ -392,8 +392,14 @@ def _snapshot_of_head(source: Source, head: str, model: str) -> Snapshot:
         return source.snapshot(head, model)
     except NotFound as error:
         pointer = f"{artifact.path}.dvc"
-        if (source.repository.top / pointer).is_file():
-            hint = f'git add {pointer} && git commit -m "..."'
+        file = source.repository.top / pointer
+        if file.is_file():
+            hint = f'git add {shlex.quote(pointer)} && git commit -m "..."'
+            if file.read_bytes() == source.blobs.read(
+                head, pointer
+            ):  # dvc import-url --no-download
+                update = f"dvc update {shlex.quote(pointer)}"
+                raise NotFound(f"{pointer} has no bytes yet", f"{update} && {hint}") from None
             raise NotFound(f"{pointer} is not committed yet", hint) from None
         raise error from None
 

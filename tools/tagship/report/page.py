@@ -84,7 +84,8 @@ def write(report: Report, path: Path) -> None:
         atomic.write(path, data)
     except OSError as error:
         raise Refused(
-            f"{path} cannot be written: {error.strerror}", f"ls -ld {shlex.quote(str(path.parent))}"
+            f"{path} cannot be written: {error.strerror}",
+            f"give another one with -o FILE; or see ls -ld {shlex.quote(str(path.parent))}",
         ) from None
 
 
