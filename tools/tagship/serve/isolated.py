@@ -42,11 +42,11 @@ class _Process:
     process: "subprocess.Popen[bytes]"
     channel: socket.socket
 
-    one: threading.Lock  # nobody signals it while it is reaped: its id may be another's then
+    lock: threading.Lock  # nobody signals it while it is reaped: its id may be another's then
 
     def kill(self) -> None:
         """End it, with what it started; if it ended already, this does nothing."""
-        with self.one, contextlib.suppress(ProcessLookupError, PermissionError):
+        with self.lock, contextlib.suppress(ProcessLookupError, PermissionError):
             if self.process.returncode is None:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
@@ -57,7 +57,7 @@ class _Process:
         if hasattr(os, "waitid"):  # macOS has it from Python 3.13 on
             os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
             self.kill()
-        with self.one:
+        with self.lock:
             code = self.process.wait()
         with contextlib.suppress(OSError):  # closed when nobody waits for it any more
             self.channel.shutdown(socket.SHUT_RDWR)
@@ -85,7 +85,7 @@ class Isolated:
         self.signature: Signature
         self._live, self._root, self._seconds, self._is_needed = live, root, seconds, is_needed
         self._what = f"{live.model} {live.version}"
-        self._one = threading.Lock()  # a process answers one request at a time
+        self._lock = threading.Lock()  # a process answers one request at a time
         self._now: _Process | None = None
         self._closed = threading.Event()
         self._begun = threading.Event()
@@ -113,7 +113,7 @@ class Isolated:
             Gone: its process has ended, or took too long and was ended.
             ModelFailed: the framework says that it cannot.
         """
-        with self._one:
+        with self._lock:
             now = self._now
             if now is None:
                 raise self._gone()

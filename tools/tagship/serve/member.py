@@ -70,7 +70,7 @@ class Member:
     ) -> None:
         self._slots, self._root, self._open, self._reply = slots, root, open_, reply
         self._loads: dict[tuple[Name, int], _Load] = {}
-        self._one: defaultdict[Name, threading.Lock] = defaultdict(threading.Lock)
+        self._locks: defaultdict[Name, threading.Lock] = defaultdict(threading.Lock)
 
     def obey(self, order: Order) -> None:
         """Do what an order says; a load begins, and its reply comes later.
@@ -82,9 +82,9 @@ class Member:
                 load = _Load(order, threading.Event())
                 self._loads[order.name, order.number] = load
                 name = f"load {order.name} {order.number}"
-                one = self._one[order.name]
+                lock = self._locks[order.name]
                 threading.Thread(
-                    target=self._prepare, args=(load, one), name=name, daemon=True
+                    target=self._prepare, args=(load, lock), name=name, daemon=True
                 ).start()
             case Switched(name, number, seconds):
                 self._loads.pop((name, number), None)
@@ -102,10 +102,10 @@ class Member:
             load.is_dropped.set()
         self._slots[name.model].drop(number, name.challenger)
 
-    def _prepare(self, load: _Load, one: threading.Lock) -> None:
+    def _prepare(self, load: _Load, lock: threading.Lock) -> None:
         """Load a version: one at a time of each model, as one that was dropped may still load."""
         began = time.monotonic()
-        with one:
+        with lock:
             if load.is_dropped.is_set():
                 return
             reply = self._load(load, began)

@@ -118,7 +118,7 @@ class Tallies:
 def read(region: memoryview) -> dict[Key, float]:
     """The numbers of a region.
 
-    None where its worker was ended while it wrote names, until another takes its place.
+    Empty where its worker was ended while it wrote names, until another takes its place.
     """
     turns, whole = memoryview(region).cast("Q"), b""
     for _ in range(TRIES):
