@@ -11,6 +11,7 @@ import tagship
 import tagship.errors
 from tagship.cli import main
 from tagship.disk import atomic
+from tests.hosts import Following
 from tests.workbench import MODEL, PATH, Result, Workbench, run
 
 COMMANDS = (
@@ -476,6 +477,13 @@ def test_what_is_done_all_the_same_is_said(bench: Workbench, json: str) -> None:
     assert says("cleanup churn --keep 0 --dry-run") == UNWRITTEN
     assert says("undeploy churn --yes").startswith("error: churn: 2 directories removed, ")
     assert not bench.current.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+def test_so_is_what_a_pass_of_a_host_did(host: Following) -> None:
+    result = _shell(host.bench, f"tagship -C {host.folder} sync >/dev/full")
+    did = UNWRITTEN.removeprefix("error: ")
+    assert result == Result(74, "", f"error: churn: in order, live 1.0.0; {did}")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")

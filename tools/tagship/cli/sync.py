@@ -65,7 +65,8 @@ def command(
         news = agent.news(rows, keep=not dry_run)
         shown = news if quiet else rows
         if shown or not quiet:
-            output.show([_values(row) for row in shown], as_json, looks(shown, session.folder))
+            show = output.show if dry_run else output.show_done
+            show([_values(row) for row in shown], as_json, looks(shown, session.folder))
         worst = max(rows, key=lambda row: row.why.rank, default=None)
         return worst.why.exit_code if worst else 0
 
