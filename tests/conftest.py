@@ -23,9 +23,12 @@ from tests.workbench import Workbench
 settings.register_profile("sealed", deadline=None, derandomize=True)
 settings.load_profile("sealed")
 
-# A shell starts what it runs in the background deaf to Ctrl-C, and a process inherits that.
+# A shell starts what it runs in the background deaf to Ctrl-C, and nohup what it runs to SIGHUP; a
+# process inherits that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Nearly all that is imported stays: Keras takes a quarter longer where it is looked through for
 # garbage after every 700 objects.

@@ -115,7 +115,8 @@ class Following:
 
     def passes(self, code: int, text: str, *arguments: str) -> None:
         """One pass, which ends with a code and says just this, and nothing on standard error."""
-        assert self.sync(*arguments) == Result(code, text, "")
+        result = self.sync(*arguments)
+        assert result == Result(code, text, ""), result
 
     def report(self, *arguments: str) -> dict[str, Any]:
         """What a pass says of the model as JSON; with its exit code."""

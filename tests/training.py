@@ -65,6 +65,7 @@ def demo(folder: Path) -> Demo:
 def clone(target: Path) -> None:
     """Clone this repository with what is changed here and not committed yet; without tags."""
     run(target.parent, "git", "clone", "--quiet", "--no-tags", str(ROOT), str(target))
+    run(target, "git", "switch", "--quiet", "--force-create", "main")  # CI may check out no branch
     changed = ("git", "ls-files", "-z", "--modified", "--others", "--exclude-standard")
     for name in run(ROOT, *changed).split("\0"):
         if name and (ROOT / name).is_file():

@@ -155,7 +155,10 @@ def test_a_rollback_to_a_version_outside_of_the_rule_lasts(shipped: Workbench) -
     shipped.release("model 3\n", "1.0.1")
     assert shipped.manager.deploy("1.0").place.version == "1.0.1"
     assert shipped.manager.rollback_to_version().place.version == "1.1.0"
-    assert shipped.cli("status").out == "churn: in order, live 1.1.0, latest 1.1.0\n"
+    result = shipped.cli("status")
+    head, passed = result.out.splitlines()
+    assert (result.code, head) == (0, "churn: in order, live 1.1.0, latest 1.1.0")
+    assert passed.startswith("  1.0.1 is passed over: rolled back to 1.1.0 by ")
     assert shipped.manager.deploy("1.0").event is None
     shipped.monkeypatch.setenv("GIT_COMMITTER_DATE", "2099-01-01T00:00Z")
     shipped.release("model 4\n", "1.0.2")

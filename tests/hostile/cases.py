@@ -417,7 +417,9 @@ def _yaml(name: str) -> Callable[[Sandbox, Any], None]:
     return spoil
 
 
-_UNREADABLE = "is not valid YAML|is not a YAML mapping|is not of DVC's form|declares no model"
+_UNREADABLE = (
+    "is not valid YAML|is not UTF-8|is not a YAML mapping|is not of DVC's form|declares no model"
+)
 rows("dvc.yaml is", YAMLS, _yaml("dvc.yaml"), refused=_UNREADABLE, reads=None)
 rows("the model's .dvc is", YAMLS[:9], _yaml(f"{PATH}.dvc"), refused=_UNREADABLE + "|is tracked by"
      " neither", reads=None)  # fmt: skip

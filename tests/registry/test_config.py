@@ -45,7 +45,6 @@ def test_a_yaml_mapping_is_read(text: str, value: dict[str, Any]) -> None:
         pytest.param(
             b"a: !!python/name:os.system\n", "dvc.yaml is not valid YAML, line 1", id="code"
         ),
-        pytest.param(b"a: \xff\n", "dvc.yaml is not valid YAML", id="no UTF-8"),
         pytest.param(b"a: \x00\n", "dvc.yaml is not valid YAML", id="NUL"),
         pytest.param(
             b"a: 2026-13-45\n", "dvc.yaml is not valid YAML, month must be in 1..12", id="no date"
@@ -62,6 +61,13 @@ def test_any_other_yaml_is_refused_with_its_line(data: bytes, message: str) -> N
     with pytest.raises(Corrupt) as caught:
         yaml.parse(data, "dvc.yaml")
     assert (caught.value.message, caught.value.hint) == (message, MEND)
+
+
+def test_bytes_that_are_no_utf8_are_named() -> None:
+    with pytest.raises(Corrupt) as caught:
+        yaml.parse(b"a: 1\nb: \xff\n", "dvc.yaml")
+    assert caught.value.message == "dvc.yaml is not UTF-8: byte 0xff in line 2"
+    assert caught.value.hint == "save dvc.yaml as UTF-8, then commit it"
 
 
 yaml_pieces = st.sampled_from([

@@ -360,7 +360,8 @@ def test_a_host_of_bundles_is_told_what_comes_first(host: Following) -> None:
     folder = host.top / "srv"
     words = ("host", "init", str(folder), "--bundle", str(host.top / "b"), "--follow", "churn")
     made = host.bench.cli_in(host.top, *words).out
-    assert made.endswith("; now: tagship/srv unbundle FILE; then: tagship/srv sync\n")
+    here = f"tagship -C {folder}"
+    assert made.endswith(f"; now: {here} unbundle FILE; then: {here} sync\n")
 
 
 def test_another_place_takes_nothing_back(first: Carrying) -> None:
@@ -643,7 +644,7 @@ def test_the_same_on_the_command_line(alone: Carrying) -> None:
     folder = alone.top / "srv"
     words = ("host", "init", str(folder), "--index", str(alone.remote), "--follow", "churn")
     made = alone.bench.cli_in(alone.top, *words)
-    assert made == Result(0, f"wrote {folder}/tagship.toml; now: tagship/srv sync\n", "")
+    assert made == Result(0, f"wrote {folder}/tagship.toml; now: tagship -C {folder} sync\n", "")
     assert alone.bench.cli_in(folder, "sync").code == 0
     metadata = json.loads((folder / "churn" / "current" / "metadata.json").read_text())
     assert metadata["tag"]["name"] == "churn@v1.0.0"

@@ -28,7 +28,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from tagship.disk import atomic
 from tagship.errors import Locked, NoAnswer, NotFound, Refused, TagshipError, Unavailable
@@ -327,6 +327,10 @@ class Feed(Protocol):
     """What a mirror is fed from."""
 
     @property
+    def is_refilled(self) -> bool:
+        """Whether people fill it, who are asked there, and may begin anew: see ``compare``."""
+
+    @property
     def tell(self) -> Tell:
         """Is told what was repaired."""
 
@@ -345,6 +349,7 @@ class _Server:
     patterns: Sequence[str]
     limit: Limit
     tell: Tell
+    is_refilled: ClassVar[bool] = False
 
     def see(self, repository: Repository) -> None:
         patterns = dict.fromkeys(self.patterns)
@@ -361,24 +366,22 @@ class _Server:
 
 def _fetch(repository: Repository, server: _Server) -> Changes:
     server.see(repository)
-    return _keep_seen(repository, server.patterns, server.pack)
+    return _keep_seen(repository, server.patterns, server)
 
 
-def _keep_seen(
-    repository: Repository, patterns: Sequence[str], pack: Callable[[Repository], None]
-) -> Changes:
+def _keep_seen(repository: Repository, patterns: Sequence[str], feed: Feed) -> Changes:
     """Compare what is shown with what was ever seen, and keep what is new."""
     seen, tags = _refs(repository, patterns)
-    changes, plain = _compared(repository, seen, tags)
+    changes, plain = _compared(repository, seen, tags, is_refilled=feed.is_refilled)
     _delete(repository, plain)  # an older tagship kept them
     if changes.new:
         _create(repository, TAGS, {name: seen[name] for name in changes.new})
-        _tidy(repository, pack)
+        _tidy(repository, feed.pack)
     return changes
 
 
 def _compared(
-    repository: Repository, seen: Mapping[str, str], tags: Mapping[str, str]
+    repository: Repository, seen: Mapping[str, str], tags: Mapping[str, str], *, is_refilled: bool
 ) -> tuple[Changes, dict[str, str]]:
     """How two lists of ``_refs`` differ; and the tags of the second that are no tag objects."""
     ids = {identity for _, identity in seen.items() ^ tags.items()}
@@ -388,23 +391,28 @@ def _compared(
     lightweight = {name for name in seen if seen[name] in ids - kinds.annotated}
     plain = {name: identity for name, identity in tags.items() if identity in kinds.plain}
     kept = {name: identity for name, identity in tags.items() if name not in plain}
-    return compare(seen, kept, lightweight), plain
+    return compare(seen, kept, lightweight, is_refilled=is_refilled), plain
 
 
 def compare(
-    seen: Mapping[str, str], tags: Mapping[str, str], lightweight: Collection[str] = ()
-) -> Changes:
+    seen: Mapping[str, str], tags: Mapping[str, str], lightweight: Collection[str] = (), *,
+    is_refilled: bool = False,
+) -> Changes:  # fmt: skip
     """Compare what a server shows with what was ever seen.
 
     Args:
         seen, tags: the ids of objects by names of tags.
         lightweight: those of ``seen`` that never count.
+        is_refilled: what shows them was emptied and filled anew, for all that is known: what is
+            new is not foreign, though nothing else is shown.
     """
     folders = {folder for name in tags for folder in _folders(name)}
     added = sorted(seen.keys() - tags.keys() - set(lightweight))
     impossible = {name for name in added if name in folders or tags.keys() & set(_folders(name))}
     kept = {_stem(name) for name in tags if seen.get(name) == tags[name]}
     lost = {_stem(name) for name in tags} - kept
+    if is_refilled:
+        lost -= {_stem(name) for name in added}
     foreign = {name for name in added if _stem(name) in lost} - impossible
     return Changes(
         tuple(name for name in added if name not in impossible | foreign),
@@ -592,17 +600,21 @@ def _explained(error: Unavailable, shown: str, check: str, top: Path) -> Tagship
 # --- what was seen, without asking the server
 
 
-def changes(repository: Repository, patterns: Sequence[str]) -> Changes:
+def changes(
+    repository: Repository, patterns: Sequence[str], *, is_refilled: bool = False
+) -> Changes:  # fmt: skip
     """What the last fetch found, but for what was new then.
 
     Args:
         repository: of ``of``.
         patterns: as for ``fetch``.
+        is_refilled: as of the ``Feed`` it was.
 
     Raises:
         Unavailable: the mirror cannot be read.
     """
-    return replace(_compared(repository, *_refs(repository, patterns))[0], new=())
+    found = _compared(repository, *_refs(repository, patterns), is_refilled=is_refilled)[0]
+    return replace(found, new=())
 
 
 def moved(repository: Repository, name: str) -> tuple[str, str] | None:
@@ -882,12 +894,12 @@ def take(repository: Repository, feed: Feed, patterns: Sequence[str]) -> Changes
         _sweep(repository.top)
         try:
             feed.see(repository)
-            return _keep_seen(repository, patterns, feed.pack)
+            return _keep_seen(repository, patterns, feed)
         except Unavailable:
             if not _repair(repository, feed):
                 raise
         feed.see(repository)
-        return _keep_seen(repository, patterns, feed.pack)
+        return _keep_seen(repository, patterns, feed)
 
 
 def repair_from(repository: Repository, feed: Feed) -> bool:

@@ -8,7 +8,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagship.errors import Refused
+from tagship.errors import Corrupt
 
 VERSIONS, CURRENT = "versions", "current"
 # the form of SemVer 2.0.0, and the deployment id, a time in UTC
@@ -60,11 +60,11 @@ def _look(folder: Path) -> Link:
     return Link(state, target, place.name)
 
 
-def obstructed(folder: Path) -> Refused:
+def obstructed(folder: Path) -> Corrupt:
     """The error where a file lies on the way to a folder, or where that should be."""
     file = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     where = shlex.quote(str(file))
-    return Refused(f"{file} is a file where a folder should be", f"mv {where} {where}.old")
+    return Corrupt(f"{file} is a file where a folder should be", f"mv {where} {where}.old")
 
 
 def version_of(directory: str) -> str:

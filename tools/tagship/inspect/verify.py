@@ -141,7 +141,7 @@ def foresee(source: Source, host: Host, catalogs: list[Catalog]) -> None:
     """Read the commits of all that is on disk here, in one process."""
     versions: list[Release] = []
     for known in catalogs:
-        with contextlib.suppress(Refused, OSError):  # told where this model has its turn
+        with contextlib.suppress(Corrupt, Refused, OSError):  # told where this model has its turn
             on_disk = set(map(host_link.version_of, host.store(known.model).directories()))
             versions += [release for release in known.releases if str(release.version) in on_disk]
     source.foresee(versions)

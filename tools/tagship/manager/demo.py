@@ -129,6 +129,8 @@ def _copy(source: Source, *, keep: bool, say: Say) -> Iterator[tuple[Path, Path]
     try:
         say(f"A throw-away copy of the last commit, with a DVC remote of its own: {copy}")
         _quiet(folder, "git", "clone", "--no-tags", str(source.repository.top), str(copy))
+        # a release is of a branch, and a CI job may have checked out none
+        _quiet(copy, "git", "switch", "--force-create", "demo")
         # its versions begin at 1.0.0, whatever the workspace has released
         _quiet(copy, "git", "remote", "remove", "origin")
         # a machine that was just set up has nobody's name in Git's configuration

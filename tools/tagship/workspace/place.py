@@ -83,6 +83,11 @@ class Place:
         carried.check_there(self.address.text, has_bundles=self.address.kind == BUNDLE)
         return places.of(self.address.text, self.address.options)
 
+    @property
+    def is_refilled(self) -> bool:
+        """As ``mirror.Feed``: a folder of bundles is emptied when it is full."""
+        return self.address.kind == BUNDLE
+
     def work_tree(self) -> str:
         """As ``Upstream``."""
         return "release in a clone of the repository, with --capsule"
@@ -130,7 +135,8 @@ class Place:
 
     def last_seen(self, repository: Repository, models: Collection[str]) -> Seen:
         """As ``Upstream``."""
-        changes = mirror.changes(repository, seen.patterns(models))
+        patterns, is_refilled = seen.patterns(models), self.is_refilled
+        changes = mirror.changes(repository, patterns, is_refilled=is_refilled)
         last = carried.read(repository.top)
         faults = last.unread if last.place == self.title else {}
         return seen.of(changes, last.refused, _unread(faults))
@@ -246,6 +252,11 @@ class Feed:
     unpacking: Patience = field(default_factory=lambda: Patience(PATIENCE))
     reading: Patience = field(default_factory=lambda: Patience(PATIENCE))
     impossible: tuple[str, ...] = ()
+
+    @property
+    def is_refilled(self) -> bool:
+        """As ``mirror.Feed``."""
+        return self.place.is_refilled
 
     def see(self, repository: Repository) -> None:
         """As ``mirror.Feed``."""
