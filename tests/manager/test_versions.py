@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tagship import InvalidName, ModelVersionManager, at, load, notebook, resolve
-from tagship.errors import NotFound, Refused
+from tagship.errors import Corrupt, NotFound, Refused
 from tests.workbench import Workbench
 
 cell: Any = notebook.deploy
@@ -80,7 +80,7 @@ def test_a_file_where_a_folder_should_be_is_named(shipped: Workbench, path: str)
     if not path.endswith("versions"):
         asks.append(lambda: resolve("churn", shipped.repo))
     for ask in asks:
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(Corrupt) as caught:
             ask()
         assert caught.value.message == f"{file} is a file where a folder should be"
         assert caught.value.hint == f"mv {file} {file}.old"
