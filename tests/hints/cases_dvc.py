@@ -237,15 +237,14 @@ def a_model_that_is_a_link(bench: Workbench) -> None:
 
 @trial(
     "dvc.snapshot.snapshot",
-    command="show churn@1.0.0",
+    command="show churn@1.1.0",
     does="tagship list churn",
-    again="show churn@1.1.0",
+    again="show churn@1.0.0",
 )
 def a_version_whose_commit_declares_no_such_model(bench: Workbench) -> None:
-    edit_and_commit("dvc.yaml", "churn:", "other:")(bench)
-    bench.git("tag", "--annotate", "churn@v1.0.0", "--message", "by GTO")
-    edit_and_commit("dvc.yaml", "other:", "churn:")(bench)
     bench.release()
+    edit_and_commit("dvc.yaml", "churn:", "other:")(bench)
+    bench.git("tag", "--annotate", "churn@v1.1.0", "--message", "by GTO")
 
 
 @trial(
