@@ -209,7 +209,7 @@ def test_store(team: Team, name: str) -> None:
     spoil(edge, team)
     result = edge.tagship("sync")
     assert (result.code, edge.live(), edge.left()) == (3, None, [])
-    assert re.search(f"1.0.0 could not be deployed: .*({error})", result.out), result.out
+    assert re.search(rf"1\.0\.0 waits until .* UTC: .*({error})", result.out), result.out
     team.give_keys(edge, "s3", "environment")
     assert edge.tagship("sync", "--retry") == LIVE
 
