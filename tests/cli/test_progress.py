@@ -1,7 +1,10 @@
 """What a long act tells whoever watches it: what it does, and every byte of it."""
 
 import contextlib
+import errno
+import io
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tagship import ModelVersionManager, TagshipError
+from tagship.cli import terminal
 from tagship.progress import Advance
 from tests.workbench import MODEL, Workbench
 
@@ -80,3 +84,26 @@ def test_a_bar_ends_with_a_failure(bench: Workbench, watch: Watch) -> None:
         watched(bench, watch).deploy()
     assert watch.open == []
     assert [doing for doing, _, _ in watch.told] == ["fetching"]
+
+
+class Lost(io.StringIO):
+    """A terminal that was closed."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, _: str) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def flush(self) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_bar_on_a_terminal_that_is_lost_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "SHORT", -1.0)
+    monkeypatch.setattr(sys, "stderr", Lost())
+    monkeypatch.setenv("TERM", "xterm")
+    with pytest.raises(KeyboardInterrupt), terminal.bar("copying", 2) as advance:
+        advance(1)
+        advance(1)
+        raise KeyboardInterrupt

@@ -4,11 +4,12 @@ import contextlib
 import os
 import re
 import shutil
+import sys
 import textwrap
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import click
 
@@ -50,6 +51,27 @@ def bar(doing: str, total: int | None) -> Iterator[Advance]:
         yield advance
 
 
+class _Terminal:
+    """Standard error for a bar: where a terminal is lost, nobody sees it, and the work goes on."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+
+    def write(self, text: str) -> int:
+        """As of a stream; what cannot be written is dropped."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """The same."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 @contextlib.contextmanager
 def _drawn_bar(doing: str, total: int | None, copied: int) -> Iterator[Advance]:
     from rich.console import Console
@@ -67,7 +89,8 @@ def _drawn_bar(doing: str, total: int | None, copied: int) -> Iterator[Advance]:
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20),
         DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(compact=True),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(file=cast("IO[str]", _Terminal()))
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(doing, total=total, completed=copied)
         yield lambda count: bar.advance(task, count)
 
