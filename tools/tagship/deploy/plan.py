@@ -162,10 +162,10 @@ def _is_overtaken(selector: Wanted, confirmed: Release, decided: Decisions) -> b
 
 
 def _hold_of(known: Catalog, release: Release, decided: Decisions) -> datetime | None:
-    """The end of the hold that a deploy begins: of an exact version, or by a rule that is not
-    the host's own. None if it begins none.
+    """The end of the hold that a deploy begins; None if it begins none.
 
-    To deploy again what is live changes nothing in it, and a hold that was asked for goes on.
+    That of an exact version begins one, and that by another rule than the host's own. To deploy
+    again what is live changes nothing in it, and a hold that was asked for goes on.
     """
     switch, hold = decided.switch, decided.hold
     if hold is not None and hold.asked:

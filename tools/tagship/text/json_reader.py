@@ -48,13 +48,10 @@ def parse(data: bytes, *, strict: bool = True, shallow: bool = True) -> Any:
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
     try:
-        value = (_STRICT if strict else _LENIENT).decode(text)
+        with numbers.limited():
+            value = (_STRICT if strict else _LENIENT).decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    except ValueError as error:
-        if numbers.is_too_long(error):
-            raise ValueError(numbers.TOO_LONG) from None
-        raise
     return _shallow(value) if shallow else value
 
 

@@ -1,8 +1,21 @@
 """Whole numbers in text that anybody may have written: Python reads no more than 4,300 digits."""
 
+import contextlib
+from collections.abc import Iterator
+
 TOO_LONG = "a number in it has more digits than anybody would write"
 
 
-def is_too_long(error: ValueError) -> bool:
-    """Whether that is the error: its own words tell of Python's ``sys``."""
-    return str(error).startswith("Exceeds the limit")
+@contextlib.contextmanager
+def limited() -> Iterator[None]:
+    """Say of such a number that it is too long: Python's own words tell of ``sys``.
+
+    Raises:
+        ValueError: as it was raised in the block, or with ``TOO_LONG``.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if str(error).startswith("Exceeds the limit"):
+            raise ValueError(TOO_LONG) from None
+        raise

@@ -78,16 +78,13 @@ def _parse(data: bytes) -> Any:
     try:
         text = data.decode("utf-8-sig")
         _check_text(text)
-        return yaml.load(StringIO(text))
+        with numbers.limited():
+            return yaml.load(StringIO(text))
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise ValueError(f"line {mark.line + 1}" if mark else "") from None
     except (RecursionError, LookupError, TypeError, UnicodeDecodeError):
         raise ValueError from None
-    except ValueError as error:
-        if numbers.is_too_long(error):
-            raise ValueError(numbers.TOO_LONG) from None
-        raise
 
 
 def _check_text(text: str) -> None:

@@ -17,13 +17,10 @@ def parse(data: bytes) -> dict[str, Any]:
         ValueError: it is not valid, with a message that can follow the name of the file.
     """
     try:
-        values = tomllib.loads(data.decode())
+        with numbers.limited():
+            values = tomllib.loads(data.decode())
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    except ValueError as error:
-        if numbers.is_too_long(error):
-            raise ValueError(numbers.TOO_LONG) from None
-        raise
     _check(values)
     return values
 
